@@ -1,0 +1,48 @@
+"""The protocol that every target implements: simulators today, boards beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.sim.stats import RunResult
+
+__all__ = ["Device"]
+
+
+@runtime_checkable
+class Device(Protocol):
+    """A VTA with its memory. Addresses are physical byte addresses as the accelerator sees them.
+
+    One object is one machine: on-chip memories keep their contents from one run to the next, and zero is never a valid
+    address. All methods raise :class:`vta.errors.DeviceError` (or a child) on failure.
+    """
+
+    name: str
+    """The target's name: ``sim``, ``tsim``, ``pynq`` ..."""
+    cfg: VTAConfig
+
+    def alloc(self, nbytes: int) -> int:
+        """Allocate ``nbytes`` (> 0) of zeroed device memory, aligned to 4096; returns its address."""
+        ...
+
+    def free(self, addr: int) -> None:
+        """Give back what :meth:`alloc` returned."""
+        ...
+
+    def write(self, addr: int, data: bytes) -> None:
+        """Copy host bytes into device memory; the range must lie in one allocation."""
+        ...
+
+    def read(self, addr: int, nbytes: int) -> bytes:
+        """Copy device memory to the host; the range must lie in one allocation."""
+        ...
+
+    def run(self, insn_addr: int, insn_count: int) -> RunResult:
+        """Execute ``insn_count`` instructions of 16 bytes at ``insn_addr`` and wait for the end."""
+        ...
+
+    def close(self) -> None:
+        """Free everything; the object cannot be used afterwards."""
+        ...

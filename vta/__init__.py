@@ -1,0 +1,1 @@
+"""VTA: the Versatile Tensor Accelerator, from a scheduled tensor program to simulated hardware."""

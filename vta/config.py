@@ -1,0 +1,407 @@
+"""The configuration of one machine: the single home of every size that follows from it.
+
+A configuration is a frozen, hashable value. It is read from a ``vta_config.json`` with the keys of the original VTA
+(log2 of bytes for buffers, log2 of bits for widths), from keywords, or from a named preset, and it refuses, when it
+is made, everything that the instruction encoding cannot hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PRESETS", "TARGETS", "VTAConfig"]
+
+TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s")
+"""Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are boards."""
+
+INSN_BYTES = 16
+UOP_BYTES = 4
+ITER_BITS = 14
+"""Width of the loop extents of GEMM and ALU instructions."""
+INSN_QUEUE_DEPTH = 512
+"""Instructions that each module's queue holds, in the hardware and in the model."""
+MAX_ELEM_BYTES = 4096
+
+# key: (lowest, highest, default, meaning)
+_KEYS: dict[str, tuple[int, int, int, str]] = {
+    "LOG_INP_WIDTH": (2, 4, 3, "log2 of the bits of an input (and output) element"),
+    "LOG_WGT_WIDTH": (2, 4, 3, "log2 of the bits of a weight"),
+    "LOG_ACC_WIDTH": (5, 5, 5, "log2 of the bits of an accumulator"),
+    "LOG_BATCH": (0, 2, 0, "log2 of the rows of a GEMM product"),
+    "LOG_BLOCK": (1, 6, 4, "log2 of the inner and outer extent of a GEMM product"),
+    "LOG_UOP_BUFF_SIZE": (3, 15, 15, "log2 of the bytes of the micro-op SRAM"),
+    "LOG_INP_BUFF_SIZE": (1, 24, 15, "log2 of the bytes of the input SRAM"),
+    "LOG_WGT_BUFF_SIZE": (1, 28, 18, "log2 of the bytes of the weight SRAM"),
+    "LOG_ACC_BUFF_SIZE": (1, 26, 17, "log2 of the bytes of the accumulator SRAM"),
+    "LOG_BUS_WIDTH": (6, 9, 6, "log2 of the data bits of the AXI memory port"),
+    "ADDR_BITS": (32, 64, 32, "bits of a physical byte address"),
+}
+_TEXT_KEYS = ("TARGET", "HW_VER")
+_BUFFERS = ("uop", "inp", "wgt", "acc")
+
+
+@dataclass(frozen=True)
+class VTAConfig:
+    """A machine's parameters; every other size is a property derived from them.
+
+    Field names are the JSON keys in lower case. Sizes named ``*_bits`` are bits, ``*_bytes`` bytes, ``*_depth``
+    elements (tensor tiles), ``log_*`` are log2.
+
+    Raises
+    ------
+    ConfigError
+        If a value is outside its range or the derived field widths do not fit an instruction or a micro-op.
+        The message names the key, its value and what is allowed.
+    """
+
+    target: str = "sim"
+    hw_ver: str = "0.1.0"
+    log_inp_width: int = 3
+    log_wgt_width: int = 3
+    log_acc_width: int = 5
+    log_batch: int = 0
+    log_block: int = 4
+    log_uop_buff_size: int = 15
+    log_inp_buff_size: int = 15
+    log_wgt_buff_size: int = 18
+    log_acc_buff_size: int = 17
+    log_bus_width: int = 6
+    addr_bits: int = 32
+
+    # ---- construction -------------------------------------------------------------------------------------------
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            raise ConfigError(f"TARGET is {self.target!r}; must be one of {', '.join(TARGETS)}")
+        if not isinstance(self.hw_ver, str) or not self.hw_ver:
+            raise ConfigError(f"HW_VER is {self.hw_ver!r}; must be a non-empty string")
+        for key, (low, high, _, meaning) in _KEYS.items():
+            value = getattr(self, key.lower())
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(f"{key} is {value!r}; must be an integer ({meaning})")
+            if not low <= value <= high:
+                raise ConfigError(f"{key} is {value}; must be in {low}..{high} ({meaning})")
+        self._check_elements()
+        self._check_encoding()
+
+    def _check_elements(self) -> None:
+        for name in ("inp", "wgt", "acc"):
+            bits = getattr(self, f"{name}_elem_bits")
+            if bits < 8:
+                raise ConfigError(
+                    f"LOG_BLOCK is {self.log_block} and LOG_{name.upper()}_WIDTH "
+                    f"{getattr(self, f'log_{name}_width')}: an element of the {name} SRAM would be {bits} bits; "
+                    f"must be at least one byte"
+                )
+            if bits // 8 > MAX_ELEM_BYTES:
+                raise ConfigError(
+                    f"LOG_BATCH is {self.log_batch}, LOG_BLOCK {self.log_block}: an element of the {name} SRAM "
+                    f"would be {bits // 8} bytes; must be at most {MAX_ELEM_BYTES} (one page)"
+                )
+        for name in _BUFFERS:
+            log_depth = getattr(self, f"log_{name}_depth")
+            low = getattr(self, f"log_{name}_buff_size") - log_depth + 1
+            if not 1 <= log_depth <= 16:
+                raise ConfigError(
+                    f"LOG_{name.upper()}_BUFF_SIZE is {getattr(self, f'log_{name}_buff_size')}: the {name} SRAM "
+                    f"would hold 2^{log_depth} elements; must be in {low}..{low + 15} "
+                    f"(2^1 to 2^16 elements of {getattr(self, f'{name}_elem_bytes')} bytes)"
+                )
+
+    def _check_encoding(self) -> None:
+        """The fields of an instruction and a micro-op must fit (the bit layouts are in vta.isa)."""
+        uop, inp, wgt, acc = (getattr(self, f"log_{name}_depth") for name in _BUFFERS)
+        depths = f"log2 depths uop {uop}, inp {inp}, wgt {wgt}, acc {acc}"
+
+        def require(fits: bool, key: str, what: str) -> None:
+            if not fits:
+                raise ConfigError(f"{key} is {getattr(self, key.lower())}: {what} ({depths})")
+
+        require(
+            uop <= 13,
+            "LOG_UOP_BUFF_SIZE",
+            "GEMM and ALU hold at most 2^13 micro-ops; must be at most 15",
+        )
+        require(acc <= 11, "LOG_ACC_BUFF_SIZE", "the ALU instruction's fields need log2 acc depth <= 11; "
+                f"must be at most {self.log_acc_buff_size - acc + 11}")  # fmt: skip
+        largest = max(("acc", acc), ("inp", inp), ("wgt", wgt), key=lambda pair: pair[1])[0]
+        key = f"LOG_{largest.upper()}_BUFF_SIZE"
+        over = acc + inp + wgt - 32
+        require(over <= 0, key, "the GEMM instruction's factors need log2 acc + inp + wgt depths <= 32; "
+                f"make the buffers {over} step(s) smaller in all")  # fmt: skip
+        over = acc + max(acc, inp) + wgt - 32
+        require(over <= 0, key, "a micro-op needs log2 acc + max(acc, inp) + wgt depths <= 32; "
+                f"make the buffers {over} step(s) smaller in all")  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, where: str = "configuration") -> VTAConfig:
+        """Make a configuration from a mapping with the keys of vta_config.json; missing keys take their default.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key, a value of the wrong type or outside its range.
+        """
+        known = (*_TEXT_KEYS, *_KEYS)
+        unknown = [key for key in values if key not in known]
+        if unknown:
+            raise ConfigError(
+                f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(known)}"
+            )
+        try:
+            return cls(**{key.lower(): value for key, value in values.items()})
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> VTAConfig:
+        """Read a vta_config.json.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be read, is not a JSON object, or holds values that cannot be.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the configuration {path}: {error}") from None
+        try:
+            values = json.loads(text, object_pairs_hook=_no_duplicates)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path} is not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: must be a JSON object, got {type(values).__name__}")
+        return cls.from_dict(values, where=str(path))
+
+    @classmethod
+    def preset(cls, name: str) -> VTAConfig:
+        """One of the configurations that come with the package (:data:`PRESETS`)."""
+        if name not in PRESETS:
+            raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        text = (
+            resources.files("vta").joinpath("presets", f"{name}.json").read_text(encoding="utf-8")
+        )
+        return cls.from_dict(json.loads(text), where=f"preset {name}")
+
+    def replace(self, **changes: Any) -> VTAConfig:
+        """A copy with some fields (lower-case names) changed, checked anew."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys and values of a vta_config.json that gives this configuration."""
+        return {key: getattr(self, key.lower()) for key in (*_TEXT_KEYS, *_KEYS)}
+
+    # ---- widths and shapes --------------------------------------------------------------------------------------
+
+    @property
+    def inp_width(self) -> int:
+        """Bits of one input value."""
+        return 1 << self.log_inp_width
+
+    @property
+    def wgt_width(self) -> int:
+        """Bits of one weight."""
+        return 1 << self.log_wgt_width
+
+    @property
+    def acc_width(self) -> int:
+        """Bits of one accumulator."""
+        return 1 << self.log_acc_width
+
+    @property
+    def log_out_width(self) -> int:
+        return self.log_inp_width
+
+    @property
+    def out_width(self) -> int:
+        """Bits of one output value: outputs are the next layer's inputs."""
+        return self.inp_width
+
+    @property
+    def batch(self) -> int:
+        return 1 << self.log_batch
+
+    @property
+    def block_in(self) -> int:
+        return 1 << self.log_block
+
+    @property
+    def block_out(self) -> int:
+        return 1 << self.log_block
+
+    @property
+    def inp_dtype(self) -> str:
+        return f"int{self.inp_width}"
+
+    @property
+    def wgt_dtype(self) -> str:
+        return f"int{self.wgt_width}"
+
+    @property
+    def acc_dtype(self) -> str:
+        return f"int{self.acc_width}"
+
+    @property
+    def out_dtype(self) -> str:
+        return f"int{self.out_width}"
+
+    # ---- elements: one element is one tile, the unit in which SRAM and DRAM are addressed --------------------------
+
+    @property
+    def inp_elem_bits(self) -> int:
+        """An input tile, [BATCH][BLOCK_IN]."""
+        return self.batch * self.block_in * self.inp_width
+
+    @property
+    def wgt_elem_bits(self) -> int:
+        """A weight tile, [BLOCK_OUT][BLOCK_IN]."""
+        return self.block_out * self.block_in * self.wgt_width
+
+    @property
+    def acc_elem_bits(self) -> int:
+        """An accumulator tile, [BATCH][BLOCK_OUT]."""
+        return self.batch * self.block_out * self.acc_width
+
+    @property
+    def out_elem_bits(self) -> int:
+        """An output tile, [BATCH][BLOCK_OUT]."""
+        return self.batch * self.block_out * self.out_width
+
+    @property
+    def uop_elem_bits(self) -> int:
+        return UOP_BYTES * 8
+
+    @property
+    def acc8_elem_bits(self) -> int:
+        """What an ACC_8BIT load reads from DRAM for one accumulator tile: its lanes as int8."""
+        return self.batch * self.block_out * 8
+
+    @property
+    def inp_elem_bytes(self) -> int:
+        return self.inp_elem_bits // 8
+
+    @property
+    def wgt_elem_bytes(self) -> int:
+        return self.wgt_elem_bits // 8
+
+    @property
+    def acc_elem_bytes(self) -> int:
+        return self.acc_elem_bits // 8
+
+    @property
+    def out_elem_bytes(self) -> int:
+        return self.out_elem_bits // 8
+
+    @property
+    def uop_elem_bytes(self) -> int:
+        return UOP_BYTES
+
+    @property
+    def acc8_elem_bytes(self) -> int:
+        return self.acc8_elem_bits // 8
+
+    # ---- depths -------------------------------------------------------------------------------------------------
+
+    @property
+    def log_uop_depth(self) -> int:
+        return self.log_uop_buff_size - 2
+
+    @property
+    def log_inp_depth(self) -> int:
+        return self.log_inp_buff_size + 3 - self.log_batch - self.log_block - self.log_inp_width
+
+    @property
+    def log_wgt_depth(self) -> int:
+        return self.log_wgt_buff_size + 3 - 2 * self.log_block - self.log_wgt_width
+
+    @property
+    def log_acc_depth(self) -> int:
+        return self.log_acc_buff_size + 3 - self.log_batch - self.log_block - self.log_acc_width
+
+    @property
+    def log_out_depth(self) -> int:
+        return self.log_acc_depth
+
+    @property
+    def log_out_buff_size(self) -> int:
+        return self.log_acc_buff_size + self.log_out_width - self.log_acc_width
+
+    @property
+    def uop_depth(self) -> int:
+        return 1 << self.log_uop_depth
+
+    @property
+    def inp_depth(self) -> int:
+        return 1 << self.log_inp_depth
+
+    @property
+    def wgt_depth(self) -> int:
+        return 1 << self.log_wgt_depth
+
+    @property
+    def acc_depth(self) -> int:
+        return 1 << self.log_acc_depth
+
+    @property
+    def out_depth(self) -> int:
+        return 1 << self.log_out_depth
+
+    # ---- bus ----------------------------------------------------------------------------------------------------
+
+    @property
+    def bus_bits(self) -> int:
+        """Data bits of the AXI memory port."""
+        return 1 << self.log_bus_width
+
+    @property
+    def bus_bytes(self) -> int:
+        return self.bus_bits // 8
+
+    # ---- identity -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a program depends on, readable: ``1x16_i8w8a32_15_15_18_17`` is the original's bitstream name.
+
+        TARGET, HW_VER, bus width and address width are not in it: the same program runs on all of them.
+        """
+        return (
+            f"{self.batch}x{self.block_in}_i{self.inp_width}w{self.wgt_width}a{self.acc_width}_"
+            f"{self.log_uop_buff_size}_{self.log_inp_buff_size}_{self.log_wgt_buff_size}_{self.log_acc_buff_size}"
+        )
+
+    def derived(self) -> dict[str, int | str]:
+        """Every derived size by name, for people (``vta config``)."""
+        names = [
+            name
+            for name, member in vars(type(self)).items()
+            if isinstance(member, property | cached_property)
+        ]
+        return {name: getattr(self, name) for name in names}
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ConfigError(f"key {key!r} is given twice")
+        values[key] = value
+    return values
+
+
+PRESETS = ("default", "tiny")
+"""`default` is the original's 1x16x16 machine; `tiny` (1x4x4, small buffers) builds in seconds for tests."""

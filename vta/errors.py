@@ -1,0 +1,138 @@
+"""Every error that a user can meet is a :class:`VTAError`; its text says what was required, what was got and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CompileError",
+    "ConfigError",
+    "DeadlockError",
+    "DeviceError",
+    "DramRangeError",
+    "EncodingError",
+    "ExecutionError",
+    "IllegalInstructionError",
+    "LoweringError",
+    "MissingFinishError",
+    "ProgramError",
+    "ScheduleError",
+    "SramRangeError",
+    "TensorError",
+    "TimeoutError",
+    "ToolError",
+    "VTAError",
+]
+
+
+class VTAError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(VTAError):
+    """A configuration that cannot be: an unknown key, a value outside its range, fields that do not fit."""
+
+
+class EncodingError(VTAError):
+    """A value that does not fit its instruction or micro-op field."""
+
+
+class ProgramError(VTAError):
+    """A saved program that is truncated, foreign, newer, or made for another configuration."""
+
+
+class ToolError(VTAError):
+    """A program outside this package (compiler, synthesis tool) is missing or failed."""
+
+
+# ---- compiler ---------------------------------------------------------------------------------------------------
+
+
+class CompileError(VTAError):
+    """Base of the errors that the compiler raises on a user's program."""
+
+
+class TensorError(CompileError):
+    """A tensor expression that is malformed: shapes, dtypes, number of indices."""
+
+
+class ScheduleError(CompileError):
+    """A schedule primitive that does not apply where it was asked for."""
+
+
+class LoweringError(CompileError):
+    """A scheduled program that has no counterpart on the machine: names the stage, the axis and the obstacle."""
+
+
+# ---- devices ----------------------------------------------------------------------------------------------------
+
+
+class DeviceError(VTAError):
+    """A device refused a request: no memory, a wrong address, a wrong configuration, a bus error."""
+
+
+class ExecutionError(DeviceError):
+    """An instruction stream could not be executed.
+
+    Parameters
+    ----------
+    message : str
+        What was required and what was got.
+    index : int or None
+        Number of the offending instruction in the stream, from 0.
+    instruction : str or None
+        Its disassembly.
+    heads : mapping of str to str
+        For each module (``load``, ``compute``, ``store``) what is at the head of its queue.
+    tokens : mapping of str to int
+        The four token counts (``l2g``, ``g2l``, ``g2s``, ``s2g``) when it stopped.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        index: int | None = None,
+        instruction: str | None = None,
+        heads: Mapping[str, str] | None = None,
+        tokens: Mapping[str, int] | None = None,
+    ) -> None:
+        self.message = message
+        self.index = index
+        self.instruction = instruction
+        self.heads = dict(heads or {})
+        self.tokens = dict(tokens or {})
+        lines = [message]
+        if index is not None:
+            lines.append(f"  at instruction {index}: {instruction}")
+        lines += [f"  {module} module: {head}" for module, head in self.heads.items()]
+        if self.tokens:
+            lines.append("  tokens: " + ", ".join(f"{k}={v}" for k, v in self.tokens.items()))
+        super().__init__("\n".join(lines))
+
+
+class DeadlockError(ExecutionError):
+    """Every module waits for a token that nobody will push."""
+
+
+class SramRangeError(ExecutionError):
+    """An access beyond the end of an on-chip memory."""
+
+
+class DramRangeError(ExecutionError):
+    """An access outside the memory that the device was given."""
+
+
+class IllegalInstructionError(ExecutionError):
+    """An instruction that the machine does not have, or fields that it must not have."""
+
+
+class MissingFinishError(ExecutionError):
+    """The stream ended without FINISH, or went on after it."""
+
+
+class TimeoutError(ExecutionError):  # noqa: A001 - the field's word; always used as vta.errors.TimeoutError
+    """The run passed its cycle limit."""
