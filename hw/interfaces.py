@@ -1,7 +1,8 @@
 """The interfaces between the blocks, named once.
 
-Every block is a ``wiring.Component``; streams are ``amaranth.lib.stream``. Instruction and micro-op layouts are made from
-the tables of :mod:`vta.isa`, so that hardware and encoder cannot disagree.
+Every block is a ``wiring.Component``; streams are ``amaranth.lib.stream``. Instruction and
+micro-op layouts are made from the tables of :mod:`vta.isa`, so that hardware and encoder cannot
+disagree.
 """
 
 from amaranth.lib import data, stream, wiring
@@ -28,28 +29,33 @@ def layout_of(fmt: Format) -> data.FlexibleLayout:
 
 
 class AXI4Signature(wiring.Signature):
-    """AXI4 memory port, from the side of the master. Member names are the standard's, in lower case."""
+    """AXI4 memory port, from the side of the master. Member names are the standard's, in lower
+    case."""
 
     def __init__(self, *, addr_bits: int, data_bits: int, id_bits: int = ID_BITS):
         self.addr_bits, self.data_bits, self.id_bits = addr_bits, data_bits, id_bits
 
         def address(p: str) -> dict:
             return {
-                f"{p}id": Out(id_bits), f"{p}addr": Out(addr_bits), f"{p}len": Out(8), f"{p}size": Out(3),
-                f"{p}burst": Out(2), f"{p}cache": Out(4), f"{p}prot": Out(3), f"{p}valid": Out(1), f"{p}ready": In(1),
+                f"{p}id": Out(id_bits), f"{p}addr": Out(addr_bits), f"{p}len": Out(8),
+                f"{p}size": Out(3), f"{p}burst": Out(2), f"{p}cache": Out(4), f"{p}prot": Out(3),
+                f"{p}valid": Out(1), f"{p}ready": In(1),
             }  # fmt: skip
 
         super().__init__({
             **address("aw"),
-            "wdata": Out(data_bits), "wstrb": Out(data_bits // 8), "wlast": Out(1), "wvalid": Out(1), "wready": In(1),
+            "wdata": Out(data_bits), "wstrb": Out(data_bits // 8), "wlast": Out(1),
+            "wvalid": Out(1), "wready": In(1),
             "bid": In(id_bits), "bresp": In(2), "bvalid": In(1), "bready": Out(1),
             **address("ar"),
-            "rid": In(id_bits), "rdata": In(data_bits), "rresp": In(2), "rlast": In(1), "rvalid": In(1), "rready": Out(1),
+            "rid": In(id_bits), "rdata": In(data_bits), "rresp": In(2), "rlast": In(1),
+            "rvalid": In(1), "rready": Out(1),
         })  # fmt: skip
 
 
 class AXI4LiteSignature(wiring.Signature):
-    """AXI4-Lite control port, 32 bits of data, from the side of the master (flip it for the registers)."""
+    """AXI4-Lite control port, 32 bits of data, from the side of the master (flip it for the
+    registers)."""
 
     def __init__(self, *, addr_bits: int):
         self.addr_bits = addr_bits
@@ -63,7 +69,8 @@ class AXI4LiteSignature(wiring.Signature):
 
 
 class ErrorLayout(data.StructLayout):
-    """An error as a module reports it: ``code`` is 0 while there is none; held until the module is reset."""
+    """An error as a module reports it: ``code`` is 0 while there is none; held until the module is
+    reset."""
 
     def __init__(self) -> None:
         super().__init__({"code": ErrorCodeShape, "source": 3, "addr": 64})
@@ -76,8 +83,9 @@ assert max(ErrorCode) < 256 and max(Source) < 8
 class TokenSignature(wiring.Signature):
     """A module's side of its token queues.
 
-    ``prev_avail``/``next_avail``: a token is there. ``pop_*`` takes one, in a cycle in which it is available; ``push_*``
-    gives one; a push is never refused. A module without that neighbour ignores the pair.
+    ``prev_avail``/``next_avail``: a token is there. ``pop_*`` takes one, in a cycle in which it is
+    available; ``push_*`` gives one; a push is never refused. A module without that neighbour
+    ignores the pair.
     """
 
     def __init__(self) -> None:
@@ -88,7 +96,8 @@ class TokenSignature(wiring.Signature):
 
 
 class ReadRequest(data.StructLayout):
-    """A read of ``beats`` (>= 1) bus beats from ``addr``, which is aligned to the bus. Any length: bursts are made later."""
+    """A read of ``beats`` (>= 1) bus beats from ``addr``, which is aligned to the bus. Any length:
+    bursts are made later."""
 
     def __init__(self, addr_bits: int) -> None:
         super().__init__({"addr": addr_bits, "beats": 24})
@@ -97,7 +106,8 @@ class ReadRequest(data.StructLayout):
 class ReadPortSignature(wiring.Signature):
     """A reader's side of the memory master: requests out, beats back in the order of the requests.
 
-    ``outstanding`` requests may be in flight. ``beat`` is an ordinary stream, the reader may stall it.
+    ``outstanding`` requests may be in flight. ``beat`` is an ordinary stream, the reader may stall
+    it.
     """
 
     def __init__(self, *, addr_bits: int, data_bits: int):
@@ -108,14 +118,16 @@ class ReadPortSignature(wiring.Signature):
 
 
 class SramReadSignature(wiring.Signature):
-    """A synchronous read port from the user's side: ``data`` is valid in the cycle after ``en`` and held until the next."""
+    """A synchronous read port from the user's side: ``data`` is valid in the cycle after ``en``
+    and held until the next."""
 
     def __init__(self, *, log_depth: int, bits: int):
         super().__init__({"en": Out(1), "addr": Out(log_depth), "data": In(bits)})
 
 
 class SramWriteSignature(wiring.Signature):
-    """A write port from the user's side: ``mask`` has one bit for each ``granule`` bits of ``data``; 0 writes nothing."""
+    """A write port from the user's side: ``mask`` has one bit for each ``granule`` bits of
+    ``data``; 0 writes nothing."""
 
     def __init__(self, *, log_depth: int, bits: int, granule: int):
         assert bits % granule == 0
@@ -125,7 +137,8 @@ class SramWriteSignature(wiring.Signature):
 
 
 def module_status(isa: Isa) -> dict:
-    """Ports that load, compute and store have alike: the instruction queue, tokens, state, retirement and errors."""
+    """Ports that load, compute and store have alike: the instruction queue, tokens, state,
+    retirement and errors."""
     return {
         "insn": In(stream.Signature(layout_of(isa.memory).size)),
         "tokens": Out(TokenSignature()),

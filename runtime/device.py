@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from vta.config import VTAConfig
     from vta.sim.stats import RunResult
+
+    from vta.config import VTAConfig
 
 __all__ = ["Device"]
 
@@ -15,8 +16,9 @@ __all__ = ["Device"]
 class Device(Protocol):
     """A VTA with its memory. Addresses are physical byte addresses as the accelerator sees them.
 
-    One object is one machine: on-chip memories keep their contents from one run to the next, and zero is never a valid
-    address. All methods raise :class:`vta.errors.DeviceError` (or a child) on failure.
+    One object is one machine: on-chip memories keep their contents from one run to the next, and
+    zero is never a valid address. All methods raise :class:`vta.errors.DeviceError` (or a child)
+    on failure.
     """
 
     name: str
@@ -24,7 +26,8 @@ class Device(Protocol):
     cfg: VTAConfig
 
     def alloc(self, nbytes: int) -> int:
-        """Allocate ``nbytes`` (> 0) of zeroed device memory, aligned to 4096; returns its address."""
+        """Allocate ``nbytes`` (> 0) of zeroed device memory, aligned to 4096; returns its
+        address."""
         ...
 
     def free(self, addr: int) -> None:

@@ -47,7 +47,8 @@ class RunResult:
     tokens: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
-        """The counters, and ``cycle_count`` where there is one: what ``vta exec --stats`` writes."""
+        """The counters, and ``cycle_count`` where there is one: what ``vta exec --stats``
+        writes."""
         out = self.counters.as_dict()
         if self.cycle_count is not None:
             out["cycle_count"] = self.cycle_count

@@ -1,8 +1,8 @@
 """The configuration of one machine: the single home of every size that follows from it.
 
-A configuration is a frozen, hashable value. It is read from a ``vta_config.json`` with the keys of the original VTA
-(log2 of bytes for buffers, log2 of bits for widths), from keywords, or from a named preset, and it refuses, when it
-is made, everything that the instruction encoding cannot hold.
+A configuration is a frozen, hashable value. It is read from a ``vta_config.json`` with the keys of
+the original VTA (log2 of bytes for buffers, log2 of bits for widths), from keywords, or from a
+named preset, and it refuses, when it is made, everything that the instruction encoding cannot hold.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["PRESETS", "TARGETS", "VTAConfig"]
 
 TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s")
-"""Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are boards."""
+"""Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are
+boards."""
 
 INSN_BYTES = 16
 UOP_BYTES = 4
@@ -55,14 +56,14 @@ _BUFFERS = ("uop", "inp", "wgt", "acc")
 class VTAConfig:
     """A machine's parameters; every other size is a property derived from them.
 
-    Field names are the JSON keys in lower case. Sizes named ``*_bits`` are bits, ``*_bytes`` bytes, ``*_depth``
-    elements (tensor tiles), ``log_*`` are log2.
+    Field names are the JSON keys in lower case. Sizes named ``*_bits`` are bits, ``*_bytes``
+    bytes, ``*_depth`` elements (tensor tiles), ``log_*`` are log2.
 
     Raises
     ------
     ConfigError
-        If a value is outside its range or the derived field widths do not fit an instruction or a micro-op.
-        The message names the key, its value and what is allowed.
+        If a value is outside its range or the derived field widths do not fit an instruction or a
+        micro-op. The message names the key, its value and what is allowed.
     """
 
     target: str = "sim"
@@ -79,7 +80,7 @@ class VTAConfig:
     log_bus_width: int = 6
     addr_bits: int = 32
 
-    # ---- construction -------------------------------------------------------------------------------------------
+    # ---- construction -----------------------------------------------------------------------
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -96,57 +97,58 @@ class VTAConfig:
         self._check_encoding()
 
     def _check_elements(self) -> None:
+        shape = f"LOG_BATCH is {self.log_batch}, LOG_BLOCK {self.log_block}"
         for name in ("inp", "wgt", "acc"):
+            width = f"LOG_{name.upper()}_WIDTH {getattr(self, f'log_{name}_width')}"
             bits = getattr(self, f"{name}_elem_bits")
-            if bits < 8:
+            if not 8 <= bits <= 8 * MAX_ELEM_BYTES:
                 raise ConfigError(
-                    f"LOG_BLOCK is {self.log_block} and LOG_{name.upper()}_WIDTH "
-                    f"{getattr(self, f'log_{name}_width')}: an element of the {name} SRAM would be {bits} bits; "
-                    f"must be at least one byte"
-                )
-            if bits // 8 > MAX_ELEM_BYTES:
-                raise ConfigError(
-                    f"LOG_BATCH is {self.log_batch}, LOG_BLOCK {self.log_block}: an element of the {name} SRAM "
-                    f"would be {bits // 8} bytes; must be at most {MAX_ELEM_BYTES} (one page)"
+                    f"{shape}, {width}: an element of the {name} SRAM would be {bits} bits; "
+                    f"must be 8 to {8 * MAX_ELEM_BYTES} (one byte to one page)"
                 )
         for name in _BUFFERS:
+            size = getattr(self, f"log_{name}_buff_size")
             log_depth = getattr(self, f"log_{name}_depth")
-            low = getattr(self, f"log_{name}_buff_size") - log_depth + 1
+            low = size - log_depth + 1
             if not 1 <= log_depth <= 16:
                 raise ConfigError(
-                    f"LOG_{name.upper()}_BUFF_SIZE is {getattr(self, f'log_{name}_buff_size')}: the {name} SRAM "
-                    f"would hold 2^{log_depth} elements; must be in {low}..{low + 15} "
-                    f"(2^1 to 2^16 elements of {getattr(self, f'{name}_elem_bytes')} bytes)"
+                    f"LOG_{name.upper()}_BUFF_SIZE is {size}: the {name} SRAM would hold "
+                    f"2^{log_depth} elements; must be in {low}..{low + 15} (2^1 to 2^16 elements "
+                    f"of {getattr(self, f'{name}_elem_bytes')} bytes)"
                 )
 
     def _check_encoding(self) -> None:
         """The fields of an instruction and a micro-op must fit (the bit layouts are in vta.isa)."""
         uop, inp, wgt, acc = (getattr(self, f"log_{name}_depth") for name in _BUFFERS)
-        depths = f"log2 depths uop {uop}, inp {inp}, wgt {wgt}, acc {acc}"
 
-        def require(fits: bool, key: str, what: str) -> None:
-            if not fits:
-                raise ConfigError(f"{key} is {getattr(self, key.lower())}: {what} ({depths})")
+        def refuse(key: str, what: str) -> None:
+            raise ConfigError(
+                f"{key} is {getattr(self, key.lower())}: {what} "
+                f"(log2 depths are uop {uop}, inp {inp}, wgt {wgt}, acc {acc})"
+            )
 
-        require(
-            uop <= 13,
-            "LOG_UOP_BUFF_SIZE",
-            "GEMM and ALU hold at most 2^13 micro-ops; must be at most 15",
-        )
-        require(acc <= 11, "LOG_ACC_BUFF_SIZE", "the ALU instruction's fields need log2 acc depth <= 11; "
-                f"must be at most {self.log_acc_buff_size - acc + 11}")  # fmt: skip
-        largest = max(("acc", acc), ("inp", inp), ("wgt", wgt), key=lambda pair: pair[1])[0]
-        key = f"LOG_{largest.upper()}_BUFF_SIZE"
-        over = acc + inp + wgt - 32
-        require(over <= 0, key, "the GEMM instruction's factors need log2 acc + inp + wgt depths <= 32; "
-                f"make the buffers {over} step(s) smaller in all")  # fmt: skip
-        over = acc + max(acc, inp) + wgt - 32
-        require(over <= 0, key, "a micro-op needs log2 acc + max(acc, inp) + wgt depths <= 32; "
-                f"make the buffers {over} step(s) smaller in all")  # fmt: skip
+        if uop > 13:
+            largest = self.log_uop_buff_size - uop + 13
+            refuse("LOG_UOP_BUFF_SIZE", f"GEMM and ALU address 2^13 micro-ops; at most {largest}")
+        if acc > 11:
+            largest = self.log_acc_buff_size - acc + 11
+            refuse("LOG_ACC_BUFF_SIZE", f"ALU fields hold 2^11 accumulators; at most {largest}")
+        deepest = max(("acc", acc), ("inp", inp), ("wgt", wgt), key=lambda pair: pair[1])[0]
+        for word, total in (
+            ("the factors of a GEMM need log2 acc + inp + wgt depths", acc + inp + wgt),
+            ("a micro-op needs log2 acc + max(acc, inp) + wgt depths", acc + max(acc, inp) + wgt),
+        ):
+            if total > 32:
+                refuse(
+                    f"LOG_{deepest.upper()}_BUFF_SIZE",
+                    f"{word} of at most 32, got {total}: make the buffers smaller by "
+                    f"{total - 32} step(s) in all",
+                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, where: str = "configuration") -> VTAConfig:
-        """Make a configuration from a mapping with the keys of vta_config.json; missing keys take their default.
+        """Make a configuration from a mapping with the keys of vta_config.json; missing keys take
+        their default.
 
         Raises
         ------
@@ -205,7 +207,7 @@ class VTAConfig:
         """The keys and values of a vta_config.json that gives this configuration."""
         return {key: getattr(self, key.lower()) for key in (*_TEXT_KEYS, *_KEYS)}
 
-    # ---- widths and shapes --------------------------------------------------------------------------------------
+    # ---- widths and shapes ------------------------------------------------------------------
 
     @property
     def inp_width(self) -> int:
@@ -259,7 +261,7 @@ class VTAConfig:
     def out_dtype(self) -> str:
         return f"int{self.out_width}"
 
-    # ---- elements: one element is one tile, the unit in which SRAM and DRAM are addressed --------------------------
+    # ---- elements: one element is one tile, the unit in which SRAM and DRAM are addressed ---
 
     @property
     def inp_elem_bits(self) -> int:
@@ -314,7 +316,7 @@ class VTAConfig:
     def acc8_elem_bytes(self) -> int:
         return self.acc8_elem_bits // 8
 
-    # ---- depths -------------------------------------------------------------------------------------------------
+    # ---- depths -----------------------------------------------------------------------------
 
     @property
     def log_uop_depth(self) -> int:
@@ -360,7 +362,7 @@ class VTAConfig:
     def out_depth(self) -> int:
         return 1 << self.log_out_depth
 
-    # ---- bus ----------------------------------------------------------------------------------------------------
+    # ---- bus --------------------------------------------------------------------------------
 
     @property
     def bus_bits(self) -> int:
@@ -371,13 +373,15 @@ class VTAConfig:
     def bus_bytes(self) -> int:
         return self.bus_bits // 8
 
-    # ---- identity -----------------------------------------------------------------------------------------------
+    # ---- identity ---------------------------------------------------------------------------
 
     @cached_property
     def fingerprint(self) -> str:
-        """What a program depends on, readable: ``1x16_i8w8a32_15_15_18_17`` is the original's bitstream name.
+        """What a program depends on, readable: ``1x16_i8w8a32_15_15_18_17`` is the original's
+        bitstream name.
 
-        TARGET, HW_VER, bus width and address width are not in it: the same program runs on all of them.
+        TARGET, HW_VER, bus width and address width are not in it: the same program runs on all of
+        them.
         """
         return (
             f"{self.batch}x{self.block_in}_i{self.inp_width}w{self.wgt_width}a{self.acc_width}_"
@@ -404,4 +408,5 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 PRESETS = ("default", "tiny")
-"""`default` is the original's 1x16x16 machine; `tiny` (1x4x4, small buffers) builds in seconds for tests."""
+"""`default` is the original's 1x16x16 machine; `tiny` (1x4x4, small buffers) builds in seconds for
+tests."""

@@ -1,4 +1,5 @@
-"""Every error that a user can meet is a :class:`VTAError`; its text says what was required, what was got and where."""
+"""Every error that a user can meet is a :class:`VTAError`; its text says what was required, what
+was got and where."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class VTAError(Exception):
 
 
 class ConfigError(VTAError):
-    """A configuration that cannot be: an unknown key, a value outside its range, fields that do not fit."""
+    """A configuration that cannot be: an unknown key, a value outside its range, fields that do
+    not fit."""
 
 
 class EncodingError(VTAError):
@@ -48,7 +50,7 @@ class ToolError(VTAError):
     """A program outside this package (compiler, synthesis tool) is missing or failed."""
 
 
-# ---- compiler ---------------------------------------------------------------------------------------------------
+# ---- compiler -------------------------------------------------------------------------------
 
 
 class CompileError(VTAError):
@@ -64,14 +66,16 @@ class ScheduleError(CompileError):
 
 
 class LoweringError(CompileError):
-    """A scheduled program that has no counterpart on the machine: names the stage, the axis and the obstacle."""
+    """A scheduled program that has no counterpart on the machine: names the stage, the axis and
+    the obstacle."""
 
 
-# ---- devices ----------------------------------------------------------------------------------------------------
+# ---- devices --------------------------------------------------------------------------------
 
 
 class DeviceError(VTAError):
-    """A device refused a request: no memory, a wrong address, a wrong configuration, a bus error."""
+    """A device refused a request: no memory, a wrong address, a wrong configuration, a bus
+    error."""
 
 
 class ExecutionError(DeviceError):
@@ -134,5 +138,5 @@ class MissingFinishError(ExecutionError):
     """The stream ended without FINISH, or went on after it."""
 
 
-class TimeoutError(ExecutionError):  # noqa: A001 - the field's word; always used as vta.errors.TimeoutError
+class TimeoutError(ExecutionError):
     """The run passed its cycle limit."""

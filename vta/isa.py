@@ -1,11 +1,12 @@
 """The instruction set, once: opcodes, fields, typed instructions, and their bits.
 
-An instruction is 128 bits, little-endian. Field offsets depend on the configuration, as C bit-fields of the sizes below
-would lie: the first 64 bits never depend on more than the micro-op depth, the second 64 bits on the SRAM depths. A
-micro-op is 32 bits. The hardware slices instructions with the same tables (:meth:`Isa.format_of`), so a field has one home.
+An instruction is 128 bits, little-endian. Field offsets depend on the configuration, as C
+bit-fields of the sizes below would lie: the first 64 bits never depend on more than the micro-op
+depth, the second 64 bits on the SRAM depths. A micro-op is 32 bits. The hardware slices
+instructions with the same tables (:meth:`Isa.format_of`), so a field has one home.
 
-Bits that no field covers must be zero: they are where extensions will live, and a machine without the extension must not
-take such an instruction for another one.
+Bits that no field covers must be zero: they are where extensions will live, and a machine without
+the extension must not take such an instruction for another one.
 """
 
 from __future__ import annotations
@@ -91,12 +92,13 @@ class IllegalEncodingError(EncodingError):
     """128 bits that are no instruction of this machine."""
 
 
-# ---- formats: where the bits are --------------------------------------------------------------------------------
+# ---- formats: where the bits are ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Field:
-    """A bit field: ``name`` at bits ``[offset + width - 1 : offset]``, two's complement if ``signed``."""
+    """A bit field: ``name`` at bits ``[offset + width - 1 : offset]``, two's complement if
+    ``signed``."""
 
     name: str
     offset: int
@@ -116,7 +118,8 @@ class Field:
 
 @dataclass(frozen=True)
 class Format:
-    """The layout of one kind of word: ``fields`` in a word of ``bits`` bits; what no field covers is zero."""
+    """The layout of one kind of word: ``fields`` in a word of ``bits`` bits; what no field covers
+    is zero."""
 
     name: str
     bits: int
@@ -157,8 +160,8 @@ class Format:
             value = int(values[field.name])
             if not field.low <= value <= field.high:
                 raise EncodingError(
-                    f"{self.name}: field {field.name} is {value}; must be in {field.low}..{field.high} "
-                    f"({field.width} bits)"
+                    f"{self.name}: field {field.name} is {value}; "
+                    f"must be in {field.low}..{field.high} ({field.width} bits)"
                 )
             word |= (value & ((1 << field.width) - 1)) << field.offset
         return word
@@ -177,7 +180,8 @@ class Format:
 def _sequence(
     name: str, *parts: tuple[str, int] | tuple[str, int, bool] | int, bits: int
 ) -> Format:
-    """A format from consecutive (name, width[, signed]) parts; a bare integer moves on to that offset."""
+    """A format from consecutive (name, width[, signed]) parts; a bare integer moves on to that
+    offset."""
     offset, out = 0, []
     for part in parts:
         if isinstance(part, int):
@@ -189,12 +193,13 @@ def _sequence(
     return Format(name, bits, tuple(out))
 
 
-# ---- typed instructions -----------------------------------------------------------------------------------------
+# ---- typed instructions ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instruction:
-    """Base of the typed instructions. The four flags say which tokens are popped before and pushed after.
+    """Base of the typed instructions. The four flags say which tokens are popped before and pushed
+    after.
 
     ``prev`` and ``next`` are the neighbours in the order load, compute, store.
     """
@@ -214,7 +219,8 @@ class Instruction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Transfer(Instruction):
-    """A 2D transfer between DRAM and an SRAM; all sizes and addresses are in elements of ``memory``."""
+    """A 2D transfer between DRAM and an SRAM; all sizes and addresses are in elements of
+    ``memory``."""
 
     memory: MemId
     sram_base: int = 0
@@ -235,8 +241,9 @@ class _Transfer(Instruction):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load(_Transfer):
-    """DRAM to SRAM. Rows of ``x_size`` elements, ``x_stride`` apart, with zeros around: first ``y_pad_0`` rows, then in each
-    row ``x_pad_0`` before and ``x_pad_1`` after, then ``y_pad_1`` rows; written from ``sram_base`` without gaps."""
+    """DRAM to SRAM. Rows of ``x_size`` elements, ``x_stride`` apart, with zeros around: first
+    ``y_pad_0`` rows, then in each row ``x_pad_0`` before and ``x_pad_1`` after, then ``y_pad_1``
+    rows; written from ``sram_base`` without gaps."""
 
     opcode = Opcode.LOAD
 
@@ -247,7 +254,8 @@ class Load(_Transfer):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store(_Transfer):
-    """SRAM to DRAM: the low bits of accumulator tiles from ``sram_base`` on, in rows ``x_stride`` apart."""
+    """SRAM to DRAM: the low bits of accumulator tiles from ``sram_base`` on, in rows ``x_stride``
+    apart."""
 
     opcode = Opcode.STORE
     memory: MemId = MemId.OUT
@@ -259,8 +267,9 @@ class Store(_Transfer):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Compute(Instruction):
-    """A loop nest ``for o < iter_out: for i < iter_in: for u in [uop_bgn, uop_end)`` over micro-ops whose indices move by
-    the factors: ``dst = uop.dst + o * dst_factor_out + i * dst_factor_in`` and alike."""
+    """A loop nest ``for o < iter_out: for i < iter_in: for u in [uop_bgn, uop_end)`` over
+    micro-ops whose indices move by the factors: ``dst = uop.dst + o * dst_factor_out + i *
+    dst_factor_in`` and alike."""
 
     reset: bool = False
     uop_bgn: int = 0
@@ -289,7 +298,8 @@ class Gemm(_Compute):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alu(_Compute):
-    """``acc[dst] = op(acc[dst], imm if use_imm else acc[src])``. ``reset`` is encoded but has no meaning here."""
+    """``acc[dst] = op(acc[dst], imm if use_imm else acc[src])``. ``reset`` is encoded but has no
+    meaning here."""
 
     opcode = Opcode.ALU
     alu_opcode: AluOpcode = AluOpcode.MIN
@@ -306,7 +316,8 @@ class Finish(Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Uop:
-    """A micro-op: three SRAM indices. For the ALU ``src`` is an accumulator index and ``wgt`` is unused."""
+    """A micro-op: three SRAM indices. For the ALU ``src`` is an accumulator index and ``wgt`` is
+    unused."""
 
     dst: int = 0
     src: int = 0
@@ -339,7 +350,8 @@ class Isa:
         )
         head = (("opcode", 3), *((flag, 1) for flag in _FLAGS))
         loop = (
-            *head, ("reset", 1), ("uop_bgn", uop), ("uop_end", uop + 1), ("iter_out", ITER_BITS), ("iter_in", ITER_BITS),
+            *head, ("reset", 1), ("uop_bgn", uop), ("uop_end", uop + 1),
+            ("iter_out", ITER_BITS), ("iter_in", ITER_BITS),
             64, ("dst_factor_out", acc), ("dst_factor_in", acc),
         )  # fmt: skip
         self.memory = _sequence(
@@ -374,7 +386,7 @@ class Isa:
             Opcode.FINISH: self.finish,
         }[opcode]
 
-    # ---- instructions -------------------------------------------------------------------------------------------
+    # ---- instructions -----------------------------------------------------------------------
 
     def encode(self, insn: Instruction) -> bytes:
         """The 16 bytes of an instruction.
@@ -404,7 +416,8 @@ class Isa:
         Raises
         ------
         IllegalEncodingError
-            For an opcode, memory id or ALU opcode that the machine does not have, or a bit set that belongs to no field.
+            For an opcode, memory id or ALU opcode that the machine does not have, or a bit set
+            that belongs to no field.
         """
         if len(word) != INSN_BYTES:
             raise IllegalEncodingError(f"an instruction is {INSN_BYTES} bytes; got {len(word)}")
@@ -416,8 +429,8 @@ class Isa:
         layout = self.format_of(opcode)
         if value & layout.reserved_mask:
             raise IllegalEncodingError(
-                f"{opcode.name} has bits set that belong to no field: 0x{value & layout.reserved_mask:032x} "
-                f"(word 0x{value:032x})"
+                f"{opcode.name} has bits set that belong to no field: "
+                f"0x{value & layout.reserved_mask:032x} (word 0x{value:032x})"
             )
         raw: dict[str, Any] = layout.unpack(value)
         del raw["opcode"]
@@ -452,7 +465,7 @@ class Isa:
                 raise IllegalEncodingError(f"instruction {offset // INSN_BYTES}: {error}") from None
         return out
 
-    # ---- micro-ops ----------------------------------------------------------------------------------------------
+    # ---- micro-ops --------------------------------------------------------------------------
 
     def encode_uop(self, uop: Uop) -> int:
         """The 32-bit word of a micro-op.
@@ -472,17 +485,18 @@ class Isa:
         return Uop(**self.uop.unpack(int(word)))
 
     def uop_indices(self, words: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.int64]]:
-        """The fields ``dst``, ``src``, ``wgt`` of an array of micro-op words, each of the array's shape, int64."""
+        """The fields ``dst``, ``src``, ``wgt`` of an array of micro-op words, each of the array's
+        shape, int64."""
         wide = np.asarray(words).astype(np.int64)
         return {f.name: (wide >> f.offset) & ((1 << f.width) - 1) for f in self.uop.fields}
 
-    # ---- legality -----------------------------------------------------------------------------------------------
+    # ---- legality ---------------------------------------------------------------------------
 
     def why_illegal(self, insn: Instruction) -> str | None:
         """Why the machine refuses a well-formed instruction, or None if it takes it.
 
-        These are the rules that need no machine state: flags that the module lacks, a memory that the direction lacks,
-        padding on a store, an empty or overlong micro-op range.
+        These are the rules that need no machine state: flags that the module lacks, a memory that
+        the direction lacks, padding on a store, an empty or overlong micro-op range.
         """
         module = insn.module
         if module is Module.LOAD and (insn.pop_prev or insn.push_prev):
@@ -500,7 +514,8 @@ class Isa:
             if insn.uop_end < insn.uop_bgn:
                 return f"the micro-op range [{insn.uop_bgn}, {insn.uop_end}) ends before it begins"
             if insn.uop_end > self.cfg.uop_depth:
-                return f"the micro-op range ends at {insn.uop_end}; the micro-op SRAM has {self.cfg.uop_depth}"
+                depth = self.cfg.uop_depth
+                return f"the micro-op range ends at {insn.uop_end}; the micro-op SRAM has {depth}"
         return None
 
 
@@ -509,7 +524,7 @@ def _isa_of(cfg: VTAConfig) -> Isa:
     return Isa(cfg)
 
 
-# ---- reading ----------------------------------------------------------------------------------------------------
+# ---- reading --------------------------------------------------------------------------------
 
 
 def disassemble(insn: Instruction) -> str:
@@ -553,7 +568,8 @@ def _compute_text(insn: _Compute) -> str:
     for name in ("out", "in"):
         extent = getattr(insn, f"iter_{name}")
         if extent != 1:
-            steps = f"dst+{getattr(insn, f'dst_factor_{name}')} src+{getattr(insn, f'src_factor_{name}')}"
+            dst, src = (getattr(insn, f"{index}_factor_{name}") for index in ("dst", "src"))
+            steps = f"dst+{dst} src+{src}"
             if isinstance(insn, Gemm):
                 steps += f" wgt+{getattr(insn, f'wgt_factor_{name}')}"
             text += f" {name}({extent}: {steps})"

@@ -1,7 +1,9 @@
-"""The control registers of the accelerator, once: the RTL, the drivers, C headers and Tcl are printed from this table.
+"""The control registers of the accelerator, once: the RTL, the drivers, C headers and Tcl are
+printed from this table.
 
-All registers are 32 bits behind an AXI4-Lite port with byte addresses of :data:`ADDR_BITS` bits. 64-bit values take two
-registers, low half first; reading the low half of a counter latches the high half.
+All registers are 32 bits behind an AXI4-Lite port with byte addresses of :data:`ADDR_BITS` bits.
+64-bit values take two registers, low half first; reading the low half of a counter latches the
+high half.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ IDENTITY = 0x5654_4131
 """ASCII "VTA1", read at ID."""
 
 VERSION = 0x0001_0000
-"""Major in the upper, minor in the lower 16 bits: the version of this register map and of the base instruction set."""
+"""Major in the upper, minor in the lower 16 bits: the version of this register map and of the base
+instruction set."""
 
 COUNTERS = (
     "inp_load_nbytes",
@@ -46,8 +49,9 @@ COUNTERS = (
     "gemm_counter",
     "alu_counter",
 )
-"""The seven event counters, in the order of the original profiler's report. Bytes count data, not padding; an ACC_8BIT
-load counts whole accumulator tiles; GEMM counts products with reset = 0; the ALU counts tiles."""
+"""The seven event counters, in the order of the original profiler's report. Bytes count data, not
+padding; an ACC_8BIT load counts whole accumulator tiles; GEMM counts products with reset = 0; the
+ALU counts tiles."""
 
 
 class ErrorCode(enum.IntEnum):
@@ -93,7 +97,8 @@ class ModuleState(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Register:
-    """One 32-bit register: byte ``offset``, ``access`` ``ro``, ``rw`` or ``wo``, and what it is for."""
+    """One 32-bit register: byte ``offset``, ``access`` ``ro``, ``rw`` or ``wo``, and what it is
+    for."""
 
     name: str
     offset: int
@@ -182,8 +187,9 @@ def register(name: str) -> Register:
 def config_words(cfg: VTAConfig) -> tuple[int, int]:
     """What CONFIG0 and CONFIG1 read in a machine of this configuration.
 
-    CONFIG0, from bit 0: log2 input, weight, accumulator width, batch, block, bus width (4 bits each), and in [31:24] the
-    address bits. CONFIG1: log2 bytes of the uop, inp, wgt and acc buffers (8 bits each).
+    CONFIG0, from bit 0: log2 input, weight, accumulator width, batch, block, bus width (4 bits
+    each), and in [31:24] the address bits. CONFIG1: log2 bytes of the uop, inp, wgt and acc
+    buffers (8 bits each).
     """
     small = (
         cfg.log_inp_width,
