@@ -133,16 +133,16 @@ class VTAConfig:
         if acc > 11:
             largest = self.log_acc_buff_size - acc + 11
             refuse("LOG_ACC_BUFF_SIZE", f"ALU fields hold 2^11 accumulators; at most {largest}")
-        deepest = max(("acc", acc), ("inp", inp), ("wgt", wgt), key=lambda pair: pair[1])[0]
+        keys = ("LOG_ACC_BUFF_SIZE", "LOG_INP_BUFF_SIZE", "LOG_WGT_BUFF_SIZE")
         for word, total in (
             ("the factors of a GEMM need log2 acc + inp + wgt depths", acc + inp + wgt),
             ("a micro-op needs log2 acc + max(acc, inp) + wgt depths", acc + max(acc, inp) + wgt),
         ):
             if total > 32:
-                refuse(
-                    f"LOG_{deepest.upper()}_BUFF_SIZE",
-                    f"{word} of at most 32, got {total}: make the buffers smaller by "
-                    f"{total - 32} step(s) in all",
+                raise ConfigError(
+                    ", ".join(f"{key} is {getattr(self, key.lower())}" for key in keys)
+                    + f": {word} of at most 32 in sum, got {total} (acc {acc}, inp {inp}, "
+                    f"wgt {wgt}); make them smaller by {total - 32} in all"
                 )
 
     @classmethod

@@ -1,0 +1,57 @@
+# The commands of the project; `make help` lists them. Every target makes the virtual environment if need be.
+
+PYTHON ?= python3
+VENV   ?= .venv
+CONFIG ?=
+MEMORY ?= ideal
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help sim test test-slow bench rtl lint types clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# ---- environment: one virtual environment, installed in steps -----------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-rtl: pyproject.toml | $(BIN)/python
+	@echo "Installing the project into $(VENV) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[rtl]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing the project and its test tools into $(VENV) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/installed-rtl
+
+# ---- what people run ----------------------------------------------------------------------------
+
+sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorials on it (CONFIG=, MEMORY=)
+	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(if $(CONFIG),--config $(CONFIG))
+
+test: $(VENV)/installed-dev  ## the test suite
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(VENV)/installed-dev  ## the tests that take minutes
+	$(BIN)/python -m pytest -n auto -m slow
+
+bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
+	$(BIN)/python tests/bench/run_all.py
+
+rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (CONFIG=)
+	$(BIN)/python -m vta.hw.emit $(if $(CONFIG),--config $(CONFIG)) -o build/rtl
+
+lint: $(VENV)/installed-dev  ## style of the Python
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev  ## types of the installed package
+	$(BIN)/mypy -p vta
+
+clean:  ## remove what was built, but not the environment
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
