@@ -1,1 +1,1 @@
-
+"""Devices, buffers, compiled modules and sessions: running a program somewhere."""

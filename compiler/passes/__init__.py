@@ -1,1 +1,1 @@
-
+"""The passes, one file each: loop nest in, loop nest out."""

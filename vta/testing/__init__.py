@@ -1,0 +1,1 @@
+"""What the tutorials import for running on simulators."""
