@@ -1,0 +1,44 @@
+"""The bytes of tiles: elements of 4, 8, 16 or 32 bits, little-endian, two's complement, the first in the lowest bits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["decode_tiles", "encode_tiles", "tile_dtype"]
+
+
+def tile_dtype(width: int) -> np.dtype[Any]:
+    """The NumPy type that holds elements of ``width`` bits: int8 for 4 and 8, else the integer of that width."""
+    return np.dtype(f"<i{max(width, 8) // 8}")
+
+
+def decode_tiles(
+    raw: npt.NDArray[np.uint8], width: int, shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    """Tiles of ``shape`` with elements of ``width`` bits, from an array of bytes of shape (..., n).
+
+    Returns
+    -------
+    ndarray of ``tile_dtype(width)``, shape (..., number of tiles in n bytes, *shape)
+    """
+    raw = np.ascontiguousarray(raw)
+    if width == 4:
+        halves = np.stack([raw & 15, raw >> 4], axis=-1).astype(np.int8)
+        values = ((halves ^ 8) - 8).reshape(*raw.shape[:-1], -1)
+    else:
+        values = raw.view(tile_dtype(width))
+    return values.reshape(*raw.shape[:-1], -1, *shape)
+
+
+def encode_tiles(values: npt.NDArray[Any], width: int) -> npt.NDArray[np.uint8]:
+    """The bytes of all ``values`` in order, each cut to its low ``width`` bits (4, 8, 16 or 32); one-dimensional."""
+    flat = values.reshape(-1)
+    if width == 4:
+        halves = (flat & 15).astype(np.uint8).reshape(-1, 2)
+        return halves[:, 0] | halves[:, 1] << 4
+    return flat.astype(tile_dtype(width)).view(np.uint8)
