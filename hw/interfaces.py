@@ -14,6 +14,10 @@ from vta.memmap import ErrorCode, ModuleState, Source
 ID_BITS = 4
 """Width of the AXI IDs."""
 
+BEATS_BITS = 26
+"""Width of the length of a read or write request: the largest SRAM that a configuration can have (2^28 bytes), in the
+narrowest beats (8 bytes), and one element more."""
+
 
 def layout_of(fmt: Format) -> data.FlexibleLayout:
     """The Amaranth layout of an instruction or micro-op format."""
@@ -100,7 +104,7 @@ class ReadRequest(data.StructLayout):
     bursts are made later."""
 
     def __init__(self, addr_bits: int) -> None:
-        super().__init__({"addr": addr_bits, "beats": 24})
+        super().__init__({"addr": addr_bits, "beats": BEATS_BITS})
 
 
 class ReadPortSignature(wiring.Signature):
@@ -114,6 +118,28 @@ class ReadPortSignature(wiring.Signature):
         super().__init__({
             "request": Out(stream.Signature(ReadRequest(addr_bits))),
             "beat": In(stream.Signature(data_bits)),
+        })  # fmt: skip
+
+
+class WriteRequest(data.StructLayout):
+    """A write of ``beats`` (>= 1) bus beats from ``addr`` on; ``last`` marks the last request of an instruction."""
+
+    def __init__(self, addr_bits: int) -> None:
+        super().__init__({"addr": addr_bits, "beats": BEATS_BITS, "last": 1})
+
+
+class WritePortSignature(wiring.Signature):
+    """A writer's side of the memory master: requests and, in their order, beats with byte strobes.
+
+    ``done`` pulses when every write of a request with ``last``, and of all requests before it, has been answered.
+    """
+
+    def __init__(self, *, addr_bits: int, data_bits: int):
+        beat = data.StructLayout({"data": data_bits, "strb": data_bits // 8})
+        super().__init__({
+            "request": Out(stream.Signature(WriteRequest(addr_bits))),
+            "beat": Out(stream.Signature(beat)),
+            "done": In(1),
         })  # fmt: skip
 
 
