@@ -1,0 +1,60 @@
+"""The scalar types of tensor programs: signed and unsigned integers of a few widths, and bool.
+
+A type is a string as in NumPy (``int8``, ``uint16``, ``bool``); ``int4`` exists as well, because
+the machine has it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from vta.errors import TensorError
+
+__all__ = ["BOOL", "DTYPES", "INDEX", "bits", "check", "is_signed", "limits", "wrap"]
+
+DTYPES = ("int4", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool")
+INDEX = "int32"
+"""The type of loop variables and of the arithmetic on them."""
+BOOL = "bool"
+
+
+def check(dtype: object, what: str) -> str:
+    """``dtype`` as text (``numpy.dtype`` and NumPy scalar types have a name too).
+
+    Raises
+    ------
+    TensorError
+        If it is none of :data:`DTYPES`; the message starts with ``what``.
+    """
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
+    if name is None:
+        name = getattr(dtype, "__name__", repr(dtype))
+    if name not in DTYPES:
+        raise TensorError(f"{what}: dtype is {name}; must be one of {', '.join(DTYPES)}")
+    return str(name)
+
+
+@cache
+def bits(dtype: str) -> int:
+    """Width of a value in bits; 1 for bool."""
+    return 1 if dtype == BOOL else int(dtype.lstrip("uint"))
+
+
+def is_signed(dtype: str) -> bool:
+    """Whether the type holds negative values."""
+    return dtype.startswith("int")
+
+
+@cache
+def limits(dtype: str) -> tuple[int, int]:
+    """The lowest and the highest value of the type."""
+    width = bits(dtype)
+    return (
+        (-(1 << (width - 1)), (1 << (width - 1)) - 1) if is_signed(dtype) else (0, (1 << width) - 1)
+    )
+
+
+def wrap(value: int, dtype: str) -> int:
+    """``value`` modulo 2^bits, in the range of the type."""
+    low, _ = limits(dtype)
+    return (value - low) % (1 << bits(dtype)) + low

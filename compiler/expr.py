@@ -1,0 +1,590 @@
+"""Scalar expressions: what one element of a tensor is, and where in a buffer it lies.
+
+Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
+the comparison *node* is :func:`equal`. ``<``, ``<=``, ``>``, ``>=`` make nodes. Both operands of an
+operator have one dtype; a Python integer takes the dtype of the other side. Integer arithmetic
+wraps at the width of the type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+
+from vta.errors import TensorError
+
+from . import dtypes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .tensor import Tensor
+
+__all__ = [
+    "Add",
+    "And",
+    "Binary",
+    "Cast",
+    "Compare",
+    "Const",
+    "Expr",
+    "ExprLike",
+    "FloorDiv",
+    "FloorMod",
+    "IterVar",
+    "Max",
+    "Min",
+    "Mul",
+    "Or",
+    "Reduce",
+    "Select",
+    "Shl",
+    "Shr",
+    "Sub",
+    "TensorRead",
+    "Var",
+    "all_of",
+    "any_of",
+    "as_expr",
+    "equal",
+    "maximum",
+    "minimum",
+    "not_equal",
+    "reduce_over",
+    "select",
+]
+
+
+class Expr:
+    """Base of all expressions; ``dtype`` is the type of its value."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # a field in some nodes, a property in others
+
+        @property
+        def dtype(self) -> str: ...
+
+    def __add__(self, other: ExprLike) -> Expr:
+        return Add.of(self, other)
+
+    def __radd__(self, other: ExprLike) -> Expr:
+        return Add.of(other, self)
+
+    def __sub__(self, other: ExprLike) -> Expr:
+        return Sub.of(self, other)
+
+    def __rsub__(self, other: ExprLike) -> Expr:
+        return Sub.of(other, self)
+
+    def __mul__(self, other: ExprLike) -> Expr:
+        return Mul.of(self, other)
+
+    def __rmul__(self, other: ExprLike) -> Expr:
+        return Mul.of(other, self)
+
+    def __floordiv__(self, other: ExprLike) -> Expr:
+        return FloorDiv.of(self, other)
+
+    def __rfloordiv__(self, other: ExprLike) -> Expr:
+        return FloorDiv.of(other, self)
+
+    def __mod__(self, other: ExprLike) -> Expr:
+        return FloorMod.of(self, other)
+
+    def __rmod__(self, other: ExprLike) -> Expr:
+        return FloorMod.of(other, self)
+
+    def __rshift__(self, other: ExprLike) -> Expr:
+        return Shr.of(self, other)
+
+    def __rrshift__(self, other: ExprLike) -> Expr:
+        return Shr.of(other, self)
+
+    def __lshift__(self, other: ExprLike) -> Expr:
+        return Shl.of(self, other)
+
+    def __rlshift__(self, other: ExprLike) -> Expr:
+        return Shl.of(other, self)
+
+    def __neg__(self) -> Expr:
+        return Sub.of(0, self)
+
+    def __lt__(self, other: ExprLike) -> Expr:
+        return Compare.of("<", self, other)
+
+    def __le__(self, other: ExprLike) -> Expr:
+        return Compare.of("<=", self, other)
+
+    def __gt__(self, other: ExprLike) -> Expr:
+        return Compare.of(">", self, other)
+
+    def __ge__(self, other: ExprLike) -> Expr:
+        return Compare.of(">=", self, other)
+
+    def astype(self, dtype: object) -> Expr:
+        """This value converted to ``dtype`` (narrowing keeps the low bits)."""
+        return Cast.of(self, dtypes.check(dtype, "astype"))
+
+    def equal(self, other: ExprLike) -> Expr:
+        """The node ``self == other``; see :func:`equal`."""
+        return Compare.of("==", self, other)
+
+    def __bool__(self) -> bool:
+        raise TensorError(
+            f"the value of `{self}` is not known while the program is written; use te.if_then_else, "
+            f"te.all or te.any instead of Python's if, and, or, and of chained comparisons"
+        )
+
+    def __str__(self) -> str:
+        from .printer import expr_text
+
+        return expr_text(self)
+
+    __repr__ = __str__
+
+
+ExprLike = Expr | int
+
+
+def as_expr(value: object, dtype: str = dtypes.INDEX) -> Expr:
+    """``value`` as an expression; a Python integer becomes a :class:`Const` of type ``dtype``.
+
+    Raises
+    ------
+    TensorError
+        If it is neither an expression nor an integer, or an integer outside the range of ``dtype``.
+    """
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, bool):
+        if dtype == dtypes.BOOL:
+            return Const(int(value), dtype)
+        raise TensorError(
+            f"a Python bool ({value}) cannot be used as a value of type {dtype}; note that == "
+            f"between expressions compares them as written, te.equal(a, b) makes the comparison"
+        )
+    if hasattr(value, "__index__"):
+        value = value.__index__()
+    if not isinstance(value, int):
+        raise TensorError(
+            f"cannot use {value!r} ({type(value).__name__}) in an expression of type {dtype}"
+        )
+    low, high = dtypes.limits(dtype)
+    if not low <= value <= high:
+        raise TensorError(f"the constant {value} does not fit {dtype}; must be in {low}..{high}")
+    return Const(value, dtype)
+
+
+def _pair(symbol: str, a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
+    """Both operands as expressions of one dtype."""
+    if not isinstance(a, Expr):
+        b = as_expr(b)
+        a = as_expr(a, b.dtype)
+    else:
+        b = as_expr(b, a.dtype)
+    if a.dtype != b.dtype:
+        raise TensorError(
+            f"the operands of `{symbol}` have different dtypes: {a} is {a.dtype}, "
+            f"{b} is {b.dtype}; convert one with .astype()"
+        )
+    return a, b
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Const(Expr):
+    """An integer, or 0 or 1 of type bool."""
+
+    value: int
+    dtype: str = dtypes.INDEX
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Var(Expr):
+    """A loop variable, from 0 to its loop's extent - 1. Two variables are equal only if they are
+    one object.
+    """
+
+    name: str
+    dtype: str = dtypes.INDEX
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class IterVar(Var):
+    """An axis of a computation: ``begin <= value < begin + extent``.
+
+    ``kind`` is ``data`` (an axis of the result), ``reduce``, or ``thread`` (a tag for binding).
+    """
+
+    extent: int = 1
+    kind: Literal["data", "reduce", "thread"] = "data"
+    begin: int = 0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Binary(Expr):
+    """``a op b``; both have the type of the result."""
+
+    a: Expr
+    b: Expr
+    symbol: ClassVar[str]
+
+    @property
+    def dtype(self) -> str:
+        return self.a.dtype
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        """The operation on exact integers, before wrapping."""
+        raise NotImplementedError
+
+    right_identity: ClassVar[int | None] = None
+    """``x op right_identity`` is ``x``."""
+    left_identity: ClassVar[int | None] = None
+
+    @classmethod
+    def of(cls, a: ExprLike, b: ExprLike) -> Expr:
+        """The node, with constants folded; TensorError for operands that do not go together."""
+        a, b = _pair(cls.symbol, a, b)
+        if a.dtype == dtypes.BOOL:
+            raise TensorError(f"`{a} {cls.symbol} {b}`: the operands are bool; must be integers")
+        cls._check(a, b)
+        if isinstance(b, Const):
+            if isinstance(a, Const):
+                return Const(dtypes.wrap(cls.compute(a.value, b.value), a.dtype), a.dtype)
+            if b.value == cls.right_identity:
+                return a
+        elif isinstance(a, Const) and a.value == cls.left_identity:
+            return b
+        return cls(a, b)
+
+    @classmethod
+    def _check(cls, a: Expr, b: Expr) -> None:
+        """Refuse operands that have no meaning."""
+
+
+class Add(Binary):
+    __slots__ = ()
+    symbol = "+"
+    left_identity = right_identity = 0
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x + y
+
+
+class Sub(Binary):
+    __slots__ = ()
+    symbol = "-"
+    right_identity = 0
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x - y
+
+
+class Mul(Binary):
+    __slots__ = ()
+    symbol = "*"
+    left_identity = right_identity = 1
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x * y
+
+
+class FloorDiv(Binary):
+    """Quotient rounded towards minus infinity."""
+
+    __slots__ = ()
+    symbol = "//"
+    right_identity = 1
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x // y
+
+    @classmethod
+    def _check(cls, a: Expr, b: Expr) -> None:
+        if isinstance(b, Const) and b.value == 0:
+            raise TensorError(f"`{a} {cls.symbol} 0`: division by zero")
+
+
+class FloorMod(FloorDiv):
+    """Remainder of :class:`FloorDiv`; it has the sign of the divisor."""
+
+    __slots__ = ()
+    symbol = "%"
+    right_identity = None
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x % y
+
+
+class Min(Binary):
+    __slots__ = ()
+    symbol = "min"
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return min(x, y)
+
+
+class Max(Binary):
+    __slots__ = ()
+    symbol = "max"
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return max(x, y)
+
+
+class Shr(Binary):
+    """Arithmetic shift right; by the width of the type or more it leaves the sign."""
+
+    __slots__ = ()
+    symbol = ">>"
+    right_identity = 0
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x >> y
+
+    @classmethod
+    def _check(cls, a: Expr, b: Expr) -> None:
+        if isinstance(b, Const) and not 0 <= b.value < dtypes.bits(a.dtype):
+            raise TensorError(
+                f"`{a} {cls.symbol} {b}`: shift distance is {b.value}; "
+                f"must be in 0..{dtypes.bits(a.dtype) - 1}"
+            )
+
+
+class Shl(Shr):
+    """Shift left; by the width of the type or more it leaves 0."""
+
+    __slots__ = ()
+    symbol = "<<"
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x << y
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cast(Expr):
+    """``value`` converted to ``dtype``: sign- or zero-extended, or its low bits."""
+
+    value: Expr
+    dtype: str
+
+    @classmethod
+    def of(cls, value: Expr, dtype: str) -> Expr:
+        """The node; nothing if the type is the same, a constant if the value is one."""
+        if value.dtype == dtype:
+            return value
+        if isinstance(value, Const):
+            return Const(dtypes.wrap(value.value, dtype), dtype)
+        return cls(value, dtype)
+
+
+_COMPARE = {
+    "<": int.__lt__,
+    "<=": int.__le__,
+    ">": int.__gt__,
+    ">=": int.__ge__,
+    "==": int.__eq__,
+    "!=": int.__ne__,
+}
+
+
+class _Bool(Expr):
+    __slots__ = ()
+
+    @property
+    def dtype(self) -> str:
+        return dtypes.BOOL
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Compare(_Bool):
+    """``a op b`` of two integers; op is one of ``< <= > >= == !=``."""
+
+    op: str
+    a: Expr
+    b: Expr
+
+    @classmethod
+    def of(cls, op: str, a: ExprLike, b: ExprLike) -> Expr:
+        a, b = _pair(op, a, b)
+        if isinstance(a, Const) and isinstance(b, Const):
+            return Const(int(cls.compute(op, a.value, b.value)), dtypes.BOOL)
+        return cls(op, a, b)
+
+    @staticmethod
+    def compute(op: str, x: int, y: int) -> bool:
+        return bool(_COMPARE[op](x, y))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class And(_Bool):
+    a: Expr
+    b: Expr
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Or(_Bool):
+    a: Expr
+    b: Expr
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Select(Expr):
+    """``then`` where ``cond`` holds, else ``other``; only the chosen side is evaluated."""
+
+    cond: Expr
+    then: Expr
+    other: Expr
+
+    @property
+    def dtype(self) -> str:
+        return self.then.dtype
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TensorRead(Expr):
+    """One element of a tensor; as many indices as the tensor has dimensions."""
+
+    tensor: Tensor
+    indices: tuple[Expr, ...]
+
+    @property
+    def dtype(self) -> str:
+        return self.tensor.dtype
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reduce(Expr):
+    """``body`` combined over all values of ``axes``: ``sum``, ``max`` or ``min``. Only as a whole
+    body of a compute.
+    """
+
+    kind: Literal["sum", "max", "min"]
+    body: Expr
+    axes: tuple[IterVar, ...]
+
+    @property
+    def dtype(self) -> str:
+        return self.body.dtype
+
+    @property
+    def identity(self) -> Const:
+        """The value that changes nothing."""
+        low, high = dtypes.limits(self.dtype)
+        return Const({"sum": 0, "max": low, "min": high}[self.kind], self.dtype)
+
+    def combine(self, x: Expr, y: Expr) -> Expr:
+        """One step of the reduction."""
+        return {"sum": Add, "max": Max, "min": Min}[self.kind].of(x, y)
+
+
+# ---- functions that make nodes -------------------------------------------------------------------
+
+
+def minimum(a: ExprLike, b: ExprLike) -> Expr:
+    """The smaller of two values."""
+    return Min.of(a, b)
+
+
+def maximum(a: ExprLike, b: ExprLike) -> Expr:
+    """The larger of two values."""
+    return Max.of(a, b)
+
+
+def equal(a: ExprLike, b: ExprLike) -> Expr:
+    """The node ``a == b``."""
+    return Compare.of("==", a, b)
+
+
+def not_equal(a: ExprLike, b: ExprLike) -> Expr:
+    """The node ``a != b``."""
+    return Compare.of("!=", a, b)
+
+
+def _condition(value: object, where: str) -> Expr:
+    if isinstance(value, Expr) and value.dtype == dtypes.BOOL:
+        return value
+    got = f"{value} of type {value.dtype}" if isinstance(value, Expr) else repr(value)
+    raise TensorError(
+        f"{where}: a condition must be a comparison of expressions, got {got} "
+        f"(== between expressions is a Python bool; te.equal(a, b) makes the comparison)"
+    )
+
+
+def all_of(*conditions: object) -> Expr:
+    """Whether all conditions hold; constants are folded.
+
+    Raises
+    ------
+    TensorError
+        Without a condition, or if one is no boolean expression.
+    """
+    return _join(And, 0, conditions, "all")
+
+
+def any_of(*conditions: object) -> Expr:
+    """Whether at least one condition holds; see :func:`all_of`."""
+    return _join(Or, 1, conditions, "any")
+
+
+def _join(node: type[And] | type[Or], absorbing: int, values: Sequence[object], name: str) -> Expr:
+    if not values:
+        raise TensorError(f"te.{name}: at least one condition is required")
+    result: Expr | None = None
+    for value in values:
+        cond = _condition(value, f"te.{name}")
+        if isinstance(cond, Const):
+            if cond.value == absorbing:
+                return cond
+            continue
+        result = cond if result is None else node(result, cond)
+    return result if result is not None else Const(1 - absorbing, dtypes.BOOL)
+
+
+def select(cond: object, then: ExprLike, other: ExprLike) -> Expr:
+    """``then`` where ``cond`` holds, else ``other``.
+
+    Raises
+    ------
+    TensorError
+        If ``cond`` is no boolean expression or the sides differ in dtype.
+    """
+    test = _condition(cond, "te.if_then_else")
+    then, other = _pair("if_then_else", then, other)
+    if isinstance(test, Const):
+        return then if test.value else other
+    return Select(test, then, other)
+
+
+def reduce_over(kind: str, body: Expr, axes: Sequence[IterVar]) -> Reduce:
+    """``body`` reduced over ``axes`` (each of kind ``reduce``).
+
+    Raises
+    ------
+    TensorError
+        If an axis is no reduction axis, is named twice, or the body is itself a reduction.
+    """
+    if not axes:
+        raise TensorError(f"te.{kind}: at least one reduction axis is required")
+    for axis in axes:
+        if not isinstance(axis, IterVar) or axis.kind != "reduce":
+            raise TensorError(
+                f"te.{kind}: {axis} is no reduction axis; make one with te.reduce_axis"
+            )
+    if len(set(axes)) != len(axes):
+        raise TensorError(f"te.{kind}: an axis is named twice in {', '.join(a.name for a in axes)}")
+    if isinstance(body, Reduce):
+        raise TensorError(
+            f"te.{kind}: the body is a reduction itself; give the inner one its own te.compute"
+        )
+    return Reduce(cast("Literal['sum', 'max', 'min']", kind), as_expr(body), tuple(axes))
