@@ -1,6 +1,6 @@
 """The compute module: takes its instructions in order and runs each on its unit.
 
-    LOAD of UOP, ACC, ACC_8BIT -> load engine;  GEMM, ALU -> their pipelines;  FINISH, NOP -> nothing to do
+LOAD of UOP, ACC, ACC_8BIT -> load engine;  GEMM, ALU -> their pipelines;  FINISH, NOP -> nothing to do
 """
 
 from amaranth.hdl import Module
@@ -8,9 +8,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.config import VTAConfig
+from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
 from vta.isa import Isa
-
-from .interfaces import ReadPortSignature, SramReadSignature, module_status
 
 __all__ = ["Compute"]
 
@@ -28,8 +27,8 @@ class Compute(wiring.Component):
         Operands of GEMM.
     out_read : In(SramReadSignature)
         The low ``out_width`` bits of every accumulator, for the store module; data a cycle after ``en``.
-    uop_bytes, acc_bytes : Out
-        Bytes loaded in this cycle, for the counters.
+    loaded_uop, loaded_acc : Out(1)
+        An element (an accumulator tile also from ACC_8BIT) came from DRAM in this cycle, for the byte counters.
     product, tile : Out(1)
         A GEMM product (reset = 0) or an ALU tile was issued in this cycle, for the counters.
     finished : Out(1)
@@ -45,7 +44,7 @@ class Compute(wiring.Component):
             "inp_read": Out(SramReadSignature(log_depth=cfg.log_inp_depth, bits=cfg.inp_elem_bits)),
             "wgt_read": Out(SramReadSignature(log_depth=cfg.log_wgt_depth, bits=cfg.wgt_elem_bits)),
             "out_read": In(SramReadSignature(log_depth=cfg.log_acc_depth, bits=cfg.out_elem_bits)),
-            "uop_bytes": Out(16), "acc_bytes": Out(16), "product": Out(1), "tile": Out(1),
+            "loaded_uop": Out(1), "loaded_acc": Out(1), "product": Out(1), "tile": Out(1),
             "finished": Out(1),
         })  # fmt: skip
 

@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
-from .interfaces import SramReadSignature, SramWriteSignature
+from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 
 __all__ = ["Sram"]
 
