@@ -132,8 +132,8 @@ class Expr:
 
     def __bool__(self) -> bool:
         raise TensorError(
-            f"the value of `{self}` is not known while the program is written; use te.if_then_else, "
-            f"te.all or te.any instead of Python's if, and, or, and of chained comparisons"
+            f"the value of `{self}` is not known while the program is written; use te.if_then_else,"
+            f" te.all or te.any instead of Python's if, and, or, and of chained comparisons"
         )
 
     def __str__(self) -> str:

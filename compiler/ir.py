@@ -2,7 +2,7 @@
 
 A :class:`PrimFunc` is made by :func:`vta.compiler.lower.lower` and rewritten by the passes until
 only coprocessor statements are left in loops. All nodes are frozen values: a pass builds new ones
-(:class:`vta.compiler.visitor.Mutator`).
+(:func:`vta.compiler.visitor.rebuild`).
 
 What holds in every program: loops run from 0, extents are Python integers and greater than 1 (a
 loop of one round is replaced by its body); a loop variable belongs to one loop; buffers keep the

@@ -1,0 +1,280 @@
+"""Programs as text: Python-like, one statement a line, names made unique where they would hide one
+another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import dtypes
+from .expr import (
+    Add,
+    And,
+    Binary,
+    Cast,
+    Compare,
+    Const,
+    Expr,
+    FloorDiv,
+    FloorMod,
+    Max,
+    Min,
+    Mul,
+    Or,
+    Reduce,
+    Select,
+    Shl,
+    Shr,
+    Sub,
+    TensorRead,
+    Var,
+)
+from .ir import (
+    Allocate,
+    Buffer,
+    BufferLoad,
+    BufferStore,
+    CoprocScope,
+    DepPop,
+    DepPush,
+    For,
+    GemmTile,
+    IfThenElse,
+    LoadBuffer2D,
+    Pragma,
+    PrimFunc,
+    Seq,
+    Stmt,
+    StoreBuffer2D,
+    Sync,
+    UopLoop,
+    UopPush,
+    UopScope,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["expr_text", "func_text", "stmt_text"]
+
+INDENT = "    "
+_PRECEDENCE: dict[type[Expr], int] = {
+    Or: 1,
+    And: 2,
+    Compare: 3,
+    Shr: 4,
+    Shl: 4,
+    Add: 5,
+    Sub: 5,
+    Mul: 6,
+    FloorDiv: 6,
+    FloorMod: 6,
+}
+_ATOM = 7
+_RANGE_NAME = {"serial": "range", "unroll": "unroll", "cthread": "cthread"}
+
+
+def expr_text(expr: Expr) -> str:
+    """``expr`` on one line."""
+    return _Printer().expr(expr)
+
+
+def stmt_text(stmt: Stmt) -> str:
+    """``stmt`` as lines; buffers that it does not allocate keep their names."""
+    return "\n".join(_Printer().stmt(stmt, ""))
+
+
+def func_text(func: PrimFunc) -> str:
+    """The whole program, with the shapes of its parameters."""
+    printer = _Printer()
+    params = []
+    for buffer in func.params:
+        kind = "out " if buffer in func.outputs else ""
+        params.append(f"{printer.declare(buffer)}: {kind}{_type(buffer)}")
+    lines = [f"def {func.name}({', '.join(params)}):"]
+    if len(lines[0]) > 100:
+        lines = [f"def {func.name}(", *(f"{INDENT}{param}," for param in params), "):"]
+    return "\n".join([*lines, *printer.stmt(func.body, INDENT)])
+
+
+def _type(buffer: Buffer) -> str:
+    return f"{buffer.dtype}[{', '.join(map(str, buffer.shape))}]"
+
+
+class _Printer:
+    """Text of nodes, and the names in use."""
+
+    def __init__(self) -> None:
+        self.vars: dict[Var, str] = {}
+        self.buffers: dict[Buffer, str] = {}
+
+    # ---- names -----------------------------------------------------------------------------------
+
+    def declare(self, item: Var | Buffer) -> str:
+        """Choose the name that ``item`` has from here on."""
+        taken = {*self.vars.values(), *self.buffers.values()}
+        name, number = item.name, 0
+        while name in taken:
+            number += 1
+            name = f"{item.name}_{number}"
+        if isinstance(item, Var):
+            self.vars[item] = name
+        else:
+            self.buffers[item] = name
+        return name
+
+    def buffer(self, buffer: Buffer) -> str:
+        return self.buffers.get(buffer, buffer.name)
+
+    # ---- expressions -----------------------------------------------------------------------------
+
+    def expr(self, expr: Expr, above: int = 0) -> str:
+        """Text of ``expr``, in brackets if the operator around it binds tighter than ``above``."""
+        match expr:
+            case Const(value=value, dtype=dtypes.BOOL):
+                return str(bool(value))
+            case Const(value=value):
+                return str(value)
+            case Var():
+                return self.vars.get(expr, expr.name)
+            case Min(a=a, b=b) | Max(a=a, b=b):
+                return f"{expr.symbol}({self.expr(a)}, {self.expr(b)})"
+            case Cast(value=value, dtype=dtype):
+                return f"{dtype}({self.expr(value)})"
+            case Select(cond=cond, then=then, other=other):
+                return f"if_then_else({self.expr(cond)}, {self.expr(then)}, {self.expr(other)})"
+            case Reduce(kind=kind, body=body, axes=axes):
+                return f"{kind}({self.expr(body)}, axis=[{', '.join(axis.name for axis in axes)}])"
+            case TensorRead(tensor=tensor, indices=indices):
+                return f"{tensor.name}[{self.list(indices)}]"
+            case BufferLoad():
+                return self.element(expr)
+            case And(a=a, b=b):
+                return self.infix("and", a, b, 2, above)
+            case Or(a=a, b=b):
+                return self.infix("or", a, b, 1, above)
+            case Compare(op=op, a=a, b=b):
+                return self.infix(op, a, b, 3, above)
+            case Binary(a=a, b=b):
+                return self.infix(expr.symbol, a, b, _PRECEDENCE[type(expr)], above)
+            case _:
+                raise AssertionError(f"no text for {type(expr).__name__}")
+
+    def infix(self, symbol: str, a: Expr, b: Expr, level: int, above: int) -> str:
+        text = f"{self.expr(a, level)} {symbol} {self.expr(b, level + 1)}"
+        return f"({text})" if level < above else text
+
+    def list(self, exprs: Sequence[Expr]) -> str:
+        return ", ".join(map(self.expr, exprs))
+
+    def element(self, load: BufferLoad | None) -> str:
+        assert load is not None
+        return f"{self.buffer(load.buffer)}[{self.list(load.indices)}]"
+
+    # ---- statements ------------------------------------------------------------------------------
+
+    def stmt(self, stmt: Stmt, indent: str) -> Iterator[str]:
+        match stmt:
+            case Seq(stmts=()):
+                yield f"{indent}pass"
+            case Seq(stmts=stmts):
+                for inner in stmts:
+                    yield from self.stmt(inner, indent)
+            case Allocate(buffer=buffer, body=body):
+                yield f'{indent}{self.declare(buffer)} = allocate({_type(buffer)}, "{buffer.scope}")'
+                yield from self.stmt(body, indent)
+            case For():
+                yield from self.loops(stmt, indent)
+            case IfThenElse(cond=cond, then=then):
+                yield f"{indent}if {self.expr(cond)}:"
+                yield from self.stmt(then, indent + INDENT)
+            case Pragma(body=body):
+                yield f"{indent}with {self.pragma(stmt)}:"
+                yield from self.stmt(body, indent + INDENT)
+            case CoprocScope(stage=stage, body=body):
+                yield f"{indent}with coproc({stage.name}):"
+                yield from self.stmt(body, indent + INDENT)
+            case UopScope(kind=kind, body=body):
+                yield f"{indent}with uops({kind}):"
+                yield from self.stmt(body, indent + INDENT)
+            case UopLoop(extent=extent, body=body):
+                factors = f"dst={stmt.dst_factor}, src={stmt.src_factor}, wgt={stmt.wgt_factor}"
+                yield f"{indent}with uop_loop({extent}, {factors}):"
+                yield from self.stmt(body, indent + INDENT)
+            case _:
+                yield indent + self.line(stmt)
+
+    def loops(self, loop: For, indent: str) -> Iterator[str]:
+        """A loop, or several serial ones inside each other as one grid."""
+        nest = [loop]
+        while loop.kind == "serial" and isinstance(loop.body, For) and loop.body.kind == "serial":
+            loop = loop.body
+            nest.append(loop)
+        names = ", ".join(self.declare(item.var) for item in nest)
+        extents = ", ".join(str(item.extent) for item in nest)
+        over = "grid" if len(nest) > 1 else _RANGE_NAME[loop.kind]
+        yield f"{indent}for {names} in {over}({extents}):"
+        yield from self.stmt(loop.body, indent + INDENT)
+        for item in nest:
+            del self.vars[item.var]
+
+    @staticmethod
+    def pragma(stmt: Pragma) -> str:
+        value = "" if stmt.value is None else f" = {stmt.value!r}"
+        return f'pragma("{stmt.key}"{value}, {stmt.stage}.{stmt.axis})'
+
+    def line(self, stmt: Stmt) -> str:
+        """The text of a statement that holds no other."""
+        match stmt:
+            case BufferStore(buffer=buffer, indices=indices, value=value):
+                return f"{self.element(BufferLoad(buffer, indices))} = {self.expr(value)}"
+            case GemmTile(reset=True, acc=acc):
+                return f"gemm_reset(acc={self.element(acc)})"
+            case GemmTile(acc=acc, inp=inp, wgt=wgt):
+                operands = (("acc", acc), ("inp", inp), ("wgt", wgt))
+                return f"gemm({', '.join(f'{key}={self.element(load)}' for key, load in operands)})"
+            case LoadBuffer2D():
+                pads = self.pads(stmt)
+                return (
+                    f"load_2d({stmt.mem_id.name}, {self.buffer(stmt.dst)}, "
+                    f"sram={self.expr(stmt.sram_index)}, src={self.buffer(stmt.src)}, "
+                    f"offset={self.expr(stmt.src_offset)}, {self.rows(stmt)}{pads})"
+                )
+            case StoreBuffer2D():
+                return (
+                    f"store_2d({self.buffer(stmt.src)}, sram={self.expr(stmt.sram_index)}, "
+                    f"dst={self.buffer(stmt.dst)}, offset={self.expr(stmt.dst_offset)}, "
+                    f"{self.rows(stmt)})"
+                )
+            case UopPush():
+                return self.push(stmt)
+            case DepPush(source=source, target=target):
+                return f"dep_push({source.name} -> {target.name})"
+            case DepPop(source=source, target=target):
+                return f"dep_pop({source.name} -> {target.name})"
+            case Sync():
+                return "sync()"
+            case _:
+                raise AssertionError(f"no text for {type(stmt).__name__}")
+
+    def rows(self, stmt: LoadBuffer2D | StoreBuffer2D) -> str:
+        x, y, stride = map(self.expr, (stmt.x_size, stmt.y_size, stmt.x_stride))
+        return f"x={x}, y={y}, stride={stride}"
+
+    def pads(self, stmt: LoadBuffer2D) -> str:
+        text = ""
+        for name in ("x", "y"):
+            pad = tuple(getattr(stmt, f"{name}_pad_{side}") for side in ("before", "after"))
+            if pad != (Const(0), Const(0)):
+                text += f", {name}_pad=({self.list(pad)})"
+        return text
+
+    def push(self, stmt: UopPush) -> str:
+        dst = f"dst={self.expr(stmt.dst)}"
+        if stmt.mode == 0:
+            if stmt.reset:
+                return f"uop_push(gemm, reset, {dst})"
+            return f"uop_push(gemm, {dst}, src={self.expr(stmt.src)}, wgt={self.expr(stmt.wgt)})"
+        name = stmt.opcode.name.lower() if stmt.opcode is not None else "?"
+        operand = f"imm={stmt.imm}" if stmt.use_imm else f"src={self.expr(stmt.src)}"
+        return f"uop_push({name}, {dst}, {operand})"

@@ -1,0 +1,89 @@
+"""What the schedule and the lowering know of the machine: its memories and its tensor instruction.
+
+Values made from a configuration; nothing here is global but the names of the memories.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vta.isa import MemId
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+__all__ = [
+    "ACC_SCOPE",
+    "GLOBAL",
+    "INP_SCOPE",
+    "SCOPES",
+    "WGT_SCOPE",
+    "GemmIntrin",
+    "Memory",
+    "Target",
+]
+
+GLOBAL = "global"
+INP_SCOPE = "local.inp_buffer"
+WGT_SCOPE = "local.wgt_buffer"
+ACC_SCOPE = "local.acc_buffer"
+SCOPES = (GLOBAL, INP_SCOPE, WGT_SCOPE, ACC_SCOPE)
+"""Where a tensor can live: DRAM and the three on-chip memories for tensors."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An on-chip memory: ``depth`` elements, each a tile of ``shape`` values of ``dtype``."""
+
+    scope: str
+    mem_id: MemId
+    dtype: str
+    shape: tuple[int, int]
+    depth: int
+
+
+@dataclass(frozen=True)
+class GemmIntrin:
+    """The tensor instruction, ``acc[b, c] += sum_k inp[b, k] * wgt[c, k]``, as a value for
+    ``tensorize``.
+
+    Shapes: inp ``(batch, block_in)``, wgt ``(block_out, block_in)``, acc ``(batch, block_out)``.
+    With ``emit`` False it matches the same loops but leaves nothing in the program (for measuring
+    what the rest costs).
+    """
+
+    batch: int
+    block_in: int
+    block_out: int
+    inp_dtype: str
+    wgt_dtype: str
+    acc_dtype: str
+    emit: bool = True
+
+
+@dataclass(frozen=True)
+class Target:
+    """The machine as the compiler sees it."""
+
+    inp: Memory
+    wgt: Memory
+    acc: Memory
+    gemm: GemmIntrin
+
+    @classmethod
+    def from_config(cls, cfg: VTAConfig) -> Target:
+        """The target that a configuration describes."""
+        batch, block_in, block_out = cfg.batch, cfg.block_in, cfg.block_out
+        return cls(
+            inp=Memory(INP_SCOPE, MemId.INP, cfg.inp_dtype, (batch, block_in), cfg.inp_depth),
+            wgt=Memory(WGT_SCOPE, MemId.WGT, cfg.wgt_dtype, (block_out, block_in), cfg.wgt_depth),
+            acc=Memory(ACC_SCOPE, MemId.ACC, cfg.acc_dtype, (batch, block_out), cfg.acc_depth),
+            gemm=GemmIntrin(
+                batch, block_in, block_out, cfg.inp_dtype, cfg.wgt_dtype, cfg.acc_dtype
+            ),
+        )
+
+    def memory(self, scope: str) -> Memory | None:
+        """The on-chip memory of that name; None for DRAM."""
+        return {INP_SCOPE: self.inp, WGT_SCOPE: self.wgt, ACC_SCOPE: self.acc}.get(scope)

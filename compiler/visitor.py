@@ -1,0 +1,141 @@
+"""Walking and rewriting expressions and statements.
+
+A rewriting function handles the nodes that it cares about and hands every other one to
+:func:`rebuild`::
+
+    def drop_pragmas(node):
+        match node:
+            case Pragma(body=body):
+                return drop_pragmas(body)
+            case _:
+                return rebuild(node, drop_pragmas)
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .expr import And, Binary, Cast, Compare, Expr, Or, Select, Var, all_of, any_of, select
+from .ir import Buffer, For, IfThenElse, PrimFunc, Seq, Stmt, seq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["children", "rebuild", "replace_buffers", "substitute", "walk"]
+
+Node = TypeVar("Node", Expr, Stmt, Expr | Stmt)
+
+
+@cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
+
+
+def children(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
+    """The nodes directly inside ``node``, in order. Variables that a node binds are not among them."""
+    if isinstance(node, Var):
+        return
+    for name in _field_names(type(node)):
+        if name in ("var", "axes"):
+            continue
+        value = getattr(node, name)
+        if isinstance(value, Expr | Stmt):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (item for item in value if isinstance(item, Expr | Stmt))
+
+
+def walk(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
+    """``node`` and everything inside it, outermost first."""
+    stack: list[Expr | Stmt] = [node]
+    while stack:
+        top = stack.pop()
+        yield top
+        stack.extend(reversed(tuple(children(top))))
+
+
+def rebuild(node: Node, change: Callable[[Any], Any]) -> Node:
+    """``node`` with ``change`` applied to each child; the same object if nothing changed.
+
+    Constant operands are folded, sequences flattened, and a condition that became constant is
+    resolved (what it guarded is kept or becomes an empty sequence).
+    """
+    if isinstance(node, Var):
+        return node
+    values: list[Any] = []
+    changed = False
+    for name in _field_names(type(node)):
+        old = getattr(node, name)
+        new = old
+        if name not in ("var", "axes"):
+            if isinstance(old, Expr | Stmt):
+                new = change(old)
+            elif isinstance(old, tuple) and old and isinstance(old[0], Expr | Stmt):
+                items = tuple(change(item) for item in old)
+                new = old if all(a is b for a, b in zip(items, old)) else items
+        changed |= new is not old
+        values.append(new)
+    return _make(type(node), values) if changed else node
+
+
+def _make(cls: type, values: list[Any]) -> Any:
+    if issubclass(cls, Binary | Cast | Compare):
+        return cls.of(*values)
+    if cls is Select:
+        return select(*values)
+    if cls is And:
+        return all_of(*values)
+    if cls is Or:
+        return any_of(*values)
+    if cls is Seq:
+        return seq(*values[0])
+    if cls is IfThenElse:
+        return guarded(*values)
+    if cls is For and values[-1] == Seq():
+        return Seq()
+    return cls(*values)
+
+
+def guarded(cond: Expr, then: Stmt) -> Stmt:
+    """``then`` under ``cond``; without the test if it is constant."""
+    from .expr import Const
+
+    if isinstance(cond, Const):
+        return then if cond.value else Seq()
+    return IfThenElse(cond, then)
+
+
+def substitute(node: Node, values: Mapping[Var, Expr]) -> Node:
+    """``node`` with variables replaced; constants are folded on the way."""
+    if not values:
+        return node
+
+    def change(inner: Any) -> Any:
+        if isinstance(inner, Var):
+            return values.get(inner, inner)
+        return rebuild(inner, change)
+
+    return change(node)  # type: ignore[no-any-return]
+
+
+def replace_buffers(node: Node, buffers: Mapping[Buffer, Buffer]) -> Node:
+    """``node`` with buffers exchanged wherever they stand; their indices are not touched."""
+    from dataclasses import replace
+
+    def change(inner: Any) -> Any:
+        inner = rebuild(inner, change)
+        found = {
+            name: buffers[value]
+            for name in _field_names(type(inner))
+            if isinstance(value := getattr(inner, name), Buffer) and value in buffers
+        }
+        return replace(inner, **found) if found else inner
+
+    return change(node)  # type: ignore[no-any-return]
+
+
+def with_body(func: PrimFunc, body: Stmt) -> PrimFunc:
+    """``func`` with another body."""
+    return PrimFunc(func.name, func.params, func.outputs, body)
