@@ -1,4 +1,4 @@
-"""The memory that a machine is given: one range of physical addresses over one NumPy array, and nothing outside it."""
+"""The memory that a machine is given: one range of physical addresses over one NumPy array."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ class Memory:
     base : int
         Physical byte address of the first byte, >= 0.
     data : ndarray of uint8, shape (size,)
-        The bytes, contiguous and writable. The array is used, not copied: what a machine writes is seen in it.
+        The bytes, contiguous and writable. The array is used, not copied: what a machine writes is
+        seen in it.
     restricted : bool
-        If true, only the ranges given by :meth:`allow` may be touched: a device with an allocator finds out when a
-        program strays from one buffer into another.
+        If true, only the ranges given by :meth:`allow` may be touched: a device with an allocator
+        finds out when a program strays from one buffer into another.
 
     Raises
     ------
@@ -34,14 +35,13 @@ class Memory:
         If ``base`` or ``data`` is not as above.
     """
 
-    def __init__(
-        self, base: int, data: npt.NDArray[np.uint8], *, restricted: bool = False
-    ) -> None:
+    def __init__(self, base: int, data: npt.NDArray[np.uint8], *, restricted: bool = False) -> None:
         if base < 0:
             raise DeviceError(f"the memory's base address is {base}; must not be negative")
         if data.dtype != np.uint8 or data.ndim != 1:
             raise DeviceError(
-                f"the memory must be a one-dimensional uint8 array; got {data.dtype} of shape {data.shape}"
+                f"the memory must be a one-dimensional uint8 array; "
+                f"got {data.dtype} of shape {data.shape}"
             )
         if not (data.flags.c_contiguous and data.flags.writeable):
             raise DeviceError("the memory's array must be contiguous and writable")
@@ -64,10 +64,10 @@ class Memory:
     def __repr__(self) -> str:
         return f"Memory(0x{self.base:x}..0x{self.end:x})"
 
-    # ---- allowed ranges -----------------------------------------------------------------------------------------
+    # ---- allowed ranges -----------------------------------------------------------------------
 
     def allow(self, addr: int, nbytes: int) -> None:
-        """Let a restricted memory be touched in ``[addr, addr + nbytes)``; the ranges must not overlap."""
+        """Let a restricted memory be touched in ``[addr, addr + nbytes)``; ranges must not overlap."""
         assert self.restricted and self.base <= addr and addr + nbytes <= self.end
         bisect.insort(self._starts, addr)
         self._sizes[addr] = nbytes
@@ -86,7 +86,7 @@ class Memory:
         start = self._starts[index]
         return addr + nbytes <= start + self._sizes[start]
 
-    # ---- access -------------------------------------------------------------------------------------------------
+    # ---- access -------------------------------------------------------------------------------
 
     def require(self, addr: int, nbytes: int) -> None:
         """Check that ``[addr, addr + nbytes)`` may be touched.
@@ -94,7 +94,8 @@ class Memory:
         Raises
         ------
         DramRangeError
-            If a byte of the range is outside the memory, or of a restricted memory in no one allowed range.
+            If a byte of the range is outside the memory, or if the memory is restricted and the range is
+            not in one allowed range.
         """
         if not (self.base <= addr and addr + nbytes <= self.end):
             raise DramRangeError(
@@ -103,7 +104,8 @@ class Memory:
             )
         if not self._is_allowed(addr, nbytes):
             raise DramRangeError(
-                f"access to DRAM bytes 0x{addr:x}..0x{addr + nbytes:x}, which are not all in one allocated buffer"
+                f"access to DRAM bytes 0x{addr:x}..0x{addr + nbytes:x}, "
+                f"which are not all in one allocated buffer"
             )
 
     def read(self, addr: int, nbytes: int) -> bytes:
@@ -116,15 +118,19 @@ class Memory:
         self.require(addr, len(data))
         self.data[addr - self.base :][: len(data)] = np.frombuffer(data, np.uint8)
 
-    def read_rows(
-        self, addr: int, rows: int, row_bytes: int, pitch: int
-    ) -> npt.NDArray[np.uint8]:
-        """``rows`` rows of ``row_bytes`` bytes that start ``pitch`` bytes apart, as an array of shape (rows, row_bytes)."""
+    def read_rows(self, addr: int, rows: int, row_bytes: int, pitch: int) -> npt.NDArray[np.uint8]:
+        """A copy of ``rows`` rows of ``row_bytes`` bytes that start ``pitch`` bytes apart.
+
+        The array has shape (rows, row_bytes). No row, or rows of no bytes, may begin anywhere.
+        """
         self._require_rows(addr, rows, row_bytes, pitch)
         return self._rows(addr, rows, row_bytes, pitch).copy()
 
     def write_rows(self, addr: int, data: npt.NDArray[np.uint8], pitch: int) -> None:
-        """Put the rows of ``data``, shape (rows, row_bytes), ``pitch`` bytes apart; where rows overlap the last one stays."""
+        """Put the rows of ``data``, shape (rows, row_bytes), at ``addr`` and ``pitch`` bytes apart.
+
+        Where rows overlap, the last one stays.
+        """
         rows, row_bytes = data.shape
         self._require_rows(addr, rows, row_bytes, pitch)
         if pitch >= row_bytes:
@@ -142,11 +148,7 @@ class Memory:
         self.require(addr, row_bytes)
         self.require(addr + (rows - 1) * pitch, row_bytes)
 
-    def _rows(
-        self, addr: int, rows: int, row_bytes: int, pitch: int
-    ) -> npt.NDArray[np.uint8]:
+    def _rows(self, addr: int, rows: int, row_bytes: int, pitch: int) -> npt.NDArray[np.uint8]:
         if rows == 0 or row_bytes == 0:
             return np.empty((rows, row_bytes), np.uint8)
-        return np.ndarray(
-            (rows, row_bytes), np.uint8, self.data.data, addr - self.base, (pitch, 1)
-        )
+        return np.ndarray((rows, row_bytes), np.uint8, self.data.data, addr - self.base, (pitch, 1))

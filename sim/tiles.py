@@ -1,4 +1,7 @@
-"""The bytes of tiles: elements of 4, 8, 16 or 32 bits, little-endian, two's complement, the first in the lowest bits."""
+"""The bytes of tiles: elements of 4, 8, 16 or 32 bits, two's complement, little-endian.
+
+The first element is in the lowest bits.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["decode_tiles", "encode_tiles", "tile_dtype"]
 
 
 def tile_dtype(width: int) -> np.dtype[Any]:
-    """The NumPy type that holds elements of ``width`` bits: int8 for 4 and 8, else the integer of that width."""
+    """The NumPy type that holds elements of ``width`` bits: for 4 bits int8, else their own."""
     return np.dtype(f"<i{max(width, 8) // 8}")
 
 
@@ -36,7 +39,7 @@ def decode_tiles(
 
 
 def encode_tiles(values: npt.NDArray[Any], width: int) -> npt.NDArray[np.uint8]:
-    """The bytes of all ``values`` in order, each cut to its low ``width`` bits (4, 8, 16 or 32); one-dimensional."""
+    """The bytes of all ``values`` in order, each cut to its low ``width`` bits; one-dimensional."""
     flat = values.reshape(-1)
     if width == 4:
         halves = (flat & 15).astype(np.uint8).reshape(-1, 2)

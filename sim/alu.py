@@ -1,0 +1,81 @@
+"""ALU: ``acc[d] = op(acc[d], y)`` with ``y`` an immediate or ``acc[s]``, on every lane of a tile.
+
+Here the order matters: an operation sees what the ones before it wrote. The list of operations is
+cut where one reads an entry that an earlier one of the same piece wrote; inside a piece no read
+depends on a write, so all reads can come first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.isa import AluOpcode
+
+from .loops import Indices, Nest, flat_indices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    Values = npt.NDArray[np.int32]
+
+__all__ = ["alu"]
+
+
+def alu(acc: Values, nest: Nest, opcode: AluOpcode, imm: int | None) -> None:
+    """Do all operations of a nest in order; the indices must lie inside the memory.
+
+    Parameters
+    ----------
+    acc : ndarray of int32, shape (depth, BATCH, BLOCK_OUT)
+        Changed in place.
+    nest : Nest
+        Which entries.
+    opcode : AluOpcode
+    imm : int or None
+        The second operand, or None to take ``acc[s]``.
+    """
+    for dst, src in flat_indices(nest):
+        reads = (dst,) if imm is not None else (dst, src)
+        for part in _independent(dst, reads):
+            x = acc[dst[part]]
+            y = acc[src[part]] if imm is None else np.full((1, 1, 1), imm, np.int32)
+            acc[dst[part]] = _apply(opcode, x, y)
+
+
+def _apply(opcode: AluOpcode, x: Values, y: Values) -> Values:
+    if opcode is AluOpcode.MIN:
+        return np.minimum(x, y)
+    if opcode is AluOpcode.MAX:
+        return np.maximum(x, y)
+    if opcode is AluOpcode.ADD:
+        return x + y
+    if opcode is AluOpcode.MUL:
+        return x * y
+    assert opcode is AluOpcode.SHR
+    amount = y.astype(np.int64)  # the magnitude of -2**31 needs 33 bits
+    right = x >> np.clip(amount, 0, 31)
+    left = x.astype(np.int64) << np.clip(-amount, 0, 32)
+    return np.where(amount >= 0, right, left).astype(np.int32)
+
+
+def _independent(dst: Indices, reads: tuple[Indices, ...]) -> Iterator[slice]:
+    """Cut the operations into runs in which none reads an entry that an earlier one wrote."""
+    count = len(dst)
+    order = np.argsort(dst, kind="stable")
+    writes = dst[order] * count + order  # (entry, time) as one number, ascending
+    latest = np.full(count, -1)
+    for entries in reads:
+        place = np.searchsorted(writes, entries * count + np.arange(count)) - 1
+        found = (place >= 0) & (dst[order[place]] == entries)
+        latest = np.maximum(latest, np.where(found, order[place], -1))
+    start = 0
+    if latest.max() >= 0:
+        for number, write in enumerate(latest.tolist()):
+            if write >= start:
+                yield slice(start, number)
+                start = number
+    yield slice(start, count)

@@ -1,0 +1,122 @@
+"""The loop nest of a GEMM or ALU instruction, ``for o: for i: for u`` over micro-ops.
+
+Two views of the same nest. :func:`flat_indices` lists the operations one by one, in order.
+:func:`fold` finds the regular loops inside the list of micro-ops (a compiler unrolls such loops
+into it), so that a nest becomes a few axes along which all three indices move by constant steps;
+the SRAMs can then be read through strided views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from vta.isa import Alu, Gemm
+
+__all__ = ["Axis", "Indices", "Nest", "flat_indices", "fold"]
+
+Indices = npt.NDArray[np.int64]
+
+PIECE = 1 << 16
+"""Operations that :func:`flat_indices` lists at a time."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A loop of ``extent`` rounds, in each of which the indices move by ``dst, src, wgt``."""
+
+    extent: int
+    dst: int
+    src: int
+    wgt: int
+
+
+@dataclass(frozen=True)
+class Nest:
+    """The operations ``point + o * outer + i * inner`` for each o, each i, each point, in order.
+
+    Attributes
+    ----------
+    points : ndarray of int64, shape (number of micro-ops, 3)
+        The dst, src and wgt indices of the micro-ops.
+    outer, inner : Axis
+        The two loops; the micro-ops are the innermost.
+    """
+
+    points: Indices
+    outer: Axis
+    inner: Axis
+
+    @classmethod
+    def of(cls, insn: Gemm | Alu, uops: dict[str, Indices]) -> Nest:
+        """The nest of an instruction with these micro-ops (as ``Isa.uop_indices`` gives them)."""
+        points = np.stack([uops["dst"], uops["src"], uops["wgt"]], axis=1)
+        outer, inner = (
+            Axis(
+                getattr(insn, f"iter_{name}"),
+                getattr(insn, f"dst_factor_{name}"),
+                getattr(insn, f"src_factor_{name}"),
+                getattr(insn, f"wgt_factor_{name}", 0),
+            )
+            for name in ("out", "in")
+        )
+        return cls(points, outer, inner)
+
+    @property
+    def size(self) -> int:
+        """The number of operations."""
+        return self.outer.extent * self.inner.extent * len(self.points)
+
+    def highest(self) -> tuple[int, int, int]:
+        """The largest dst, src and wgt index of a nest that is not empty; no step is negative."""
+        dst, src, wgt = self.points.max(axis=0).tolist()
+        for axis in (self.outer, self.inner):
+            dst += (axis.extent - 1) * axis.dst
+            src += (axis.extent - 1) * axis.src
+            wgt += (axis.extent - 1) * axis.wgt
+        return dst, src, wgt
+
+    def destinations(self) -> Indices:
+        """Every dst index of a nest that is not empty, once, ascending."""
+        found = np.unique(self.points[:, 0])
+        for axis in (self.inner, self.outer):
+            rounds = np.arange(axis.extent if axis.dst else 1)
+            found = np.unique(found + rounds[:, None] * axis.dst)
+        return found
+
+
+def flat_indices(nest: Nest) -> Iterator[tuple[Indices, Indices]]:
+    """The dst and the src indices of the operations in order, up to ``PIECE`` of them at a time."""
+    shape = (nest.outer.extent, nest.inner.extent, len(nest.points))
+    for start in range(0, nest.size, PIECE):
+        numbers = np.arange(start, min(start + PIECE, nest.size))
+        o, i, u = np.unravel_index(numbers, shape)
+        dst = nest.points[u, 0] + o * nest.outer.dst + i * nest.inner.dst
+        src = nest.points[u, 1] + o * nest.outer.src + i * nest.inner.src
+        yield dst, src
+
+
+def fold(nest: Nest) -> tuple[Indices, list[Axis]]:
+    """The nest as start points, shape (n, 3), each of which moves along all of the axes.
+
+    The operations are the same, their order is not. A wholly regular nest has one start.
+    """
+    axes = [axis for axis in (nest.outer, nest.inner) if axis.extent > 1]
+    starts = nest.points
+    while len(starts) > 1:
+        steps = starts[1:] - starts[:-1]
+        breaks = np.flatnonzero((steps != steps[0]).any(axis=1))
+        run = int(breaks[0]) + 1 if breaks.size else len(starts)
+        if run == 1 or len(starts) % run:
+            break
+        runs = starts.reshape(-1, run, 3)
+        if (runs[:, 1:] - runs[:, :-1] != steps[0]).any():
+            break
+        axes.append(Axis(run, *steps[0].tolist()))
+        starts = runs[:, 0]
+    return starts, axes
