@@ -15,8 +15,8 @@ ID_BITS = 4
 """Width of the AXI IDs."""
 
 BEATS_BITS = 26
-"""Width of the length of a read or write request: the largest SRAM that a configuration can have (2^28 bytes), in the
-narrowest beats (8 bytes), and one element more."""
+"""Width of the length of a request: the largest SRAM that a configuration can have (2^28 bytes) in
+the narrowest beats (8 bytes), and more, because it is clipped only to 2^17 elements."""
 
 
 def layout_of(fmt: Format) -> data.FlexibleLayout:
@@ -122,7 +122,10 @@ class ReadPortSignature(wiring.Signature):
 
 
 class WriteRequest(data.StructLayout):
-    """A write of ``beats`` (>= 1) bus beats from ``addr`` on; ``last`` marks the last request of an instruction."""
+    """A write of ``beats`` (>= 1) bus beats from ``addr`` on, which is aligned to the bus.
+
+    ``last`` marks the last request of an instruction.
+    """
 
     def __init__(self, addr_bits: int) -> None:
         super().__init__({"addr": addr_bits, "beats": BEATS_BITS, "last": 1})
@@ -131,7 +134,8 @@ class WriteRequest(data.StructLayout):
 class WritePortSignature(wiring.Signature):
     """A writer's side of the memory master: requests and, in their order, beats with byte strobes.
 
-    ``done`` pulses when every write of a request with ``last``, and of all requests before it, has been answered.
+    ``done`` pulses when every write of a request with ``last``, and of all requests before it, has
+    been answered.
     """
 
     def __init__(self, *, addr_bits: int, data_bits: int):

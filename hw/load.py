@@ -1,22 +1,48 @@
-"""The load engine: a 2D transfer from DRAM into an SRAM, with zeros around it.
+"""Loads: 2D transfers from DRAM into an SRAM, with zeros around them.
 
-One element, or one beat of an element that is wider than the bus, is written a cycle; so is one element of padding. The
-engine is used by the load module (INP, WGT) and by the compute module (UOP, ACC, ACC_8BIT).
+``sram[base + zeros + r * pitch + c] = dram[dram_base + r * x_stride + c]``, zeros everywhere else
+
+:class:`LoadEngine` moves the data, for the load module (INP, WGT) and the compute module (UOP, ACC,
+ACC_8BIT). :class:`LoadModule` is the first of the three modules.
 """
 
 from collections.abc import Sequence
 
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.interfaces import ErrorLayout, ReadPortSignature, SramWriteSignature, layout_of
-from vta.hw.walker import MemoryKind
-from vta.isa import Format
-from vta.memmap import Source
+from vta.hw.interfaces import (
+    ErrorLayout,
+    ReadPortSignature,
+    SramWriteSignature,
+    layout_of,
+    module_status,
+)
+from vta.hw.walker import MemoryKind, Row, RowWalker
+from vta.isa import Format, Isa
+from vta.memmap import ErrorCode, ModuleState, Source
+
+ROWS_AHEAD = 32
+"""Rows that the walker may be ahead of the data. More than the reads that a memory of 60 cycles
+latency must have under way, when each row is two beats."""
+
+INSTRUCTIONS_AHEAD = 16
+"""LOADs of the load module that may be under way at the same time."""
+
+
+def _write_signature(kind: MemoryKind, data_bits: int) -> SramWriteSignature:
+    return SramWriteSignature(
+        log_depth=kind.log_depth, bits=kind.sram_bits, granule=min(data_bits, kind.sram_bits)
+    )
 
 
 class LoadEngine(wiring.Component):
     """Executes LOAD instructions one after the other, in the order of the requests.
+
+    An element is written a cycle, or a beat of it where it is wider than the bus; padding takes a
+    cycle an element too. Elements of DRAM that are smaller than a beat may begin anywhere in it.
 
     Parameters
     ----------
@@ -32,32 +58,38 @@ class LoadEngine(wiring.Component):
     Attributes
     ----------
     request : stream of the LOAD layout, in
-        Legal instructions (``Isa.why_illegal``) for the memories of ``kinds``. Further requests are accepted while the
-        ones before are under way, so their reads overlap; NOPs (``x_size = 0``) write nothing. The opcode and token
-        flags are ignored.
+        Legal instructions (``Isa.why_illegal``) for the memories of ``kinds``. Further requests are
+        accepted while the ones before are under way, so their reads overlap. A NOP (``x_size = 0``)
+        writes nothing. The opcode and the token flags are ignored.
     done : out
-        One pulse for each request, in their order. It comes in the cycle of the last write: a read that is issued in the
-        next cycle sees all of the elements.
+        One pulse for each request, in their order, in the cycle of its last write: a read that is
+        issued in the next cycle sees all of the elements.
     busy : out
         From the cycle after a request is accepted to the cycle of its ``done``.
     read : ReadPortSignature, out
         The bus.
     write_<sram> : SramWriteSignature, out
-        One for each SRAM, ``granule`` = the smaller of a beat and an element of the SRAM. Writes are never refused.
+        One for each SRAM; ``granule`` is the smaller of a beat and an element of the SRAM. Writes
+        are never refused.
     loaded_<sram> : out
-        One pulse for each element that came from DRAM (padding does not count), for the byte counters.
+        One pulse for each element that came from DRAM (padding does not count), for the counters.
     error : ErrorLayout, out
-        ADDRESS (``addr``: the byte address of the row) or SRAM_RANGE (``addr``: the index). The engine stops for good; it
-        must be reset.
+        ADDRESS (``addr``: the byte address of the row) or SRAM_RANGE (``addr``: the index). The
+        engine stops for good; it must be reset.
     """
 
     def __init__(
-        self, insn: Format, kinds: Sequence[MemoryKind], *, addr_bits: int, data_bits: int, source: Source
-    ) -> None:  # fmt: skip
+        self,
+        insn: Format,
+        kinds: Sequence[MemoryKind],
+        *,
+        addr_bits: int,
+        data_bits: int,
+        source: Source,
+    ) -> None:
         self.insn, self.kinds = insn, tuple(kinds)
         self.addr_bits, self.data_bits, self.source = addr_bits, data_bits, source
         self.srams = {kind.sram: kind for kind in self.kinds}
-        """One kind for each SRAM (those that share it agree on depth and width)."""
         members = {
             "request": In(stream.Signature(layout_of(insn))),
             "done": Out(1),
@@ -66,12 +98,266 @@ class LoadEngine(wiring.Component):
             "error": Out(ErrorLayout()),
         }
         for name, kind in self.srams.items():
-            members[f"write_{name}"] = Out(
-                SramWriteSignature(
-                    log_depth=kind.log_depth,
-                    bits=kind.sram_bits,
-                    granule=min(data_bits, kind.sram_bits),
-                )
-            )
+            members[f"write_{name}"] = Out(_write_signature(kind, data_bits))
             members[f"loaded_{name}"] = Out(1)
         super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.walker = walker = RowWalker(
+            self.insn,
+            self.kinds,
+            addr_bits=self.addr_bits,
+            data_bits=self.data_bits,
+            source=self.source,
+        )
+        m.submodules.writer = writer = _RowWriter(
+            self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits, source=self.source
+        )
+        m.submodules.rows = rows = SyncFIFO(
+            width=len(walker.row.payload.as_value()), depth=ROWS_AHEAD
+        )
+
+        # A row goes to the bus and, through the queue, to the writer: to both or to none.
+        row = walker.row.payload
+        asks = row.beats != 0
+        m.d.comb += [
+            self.read.request.valid.eq(walker.row.valid & asks & rows.w_rdy),
+            self.read.request.payload.addr.eq(row.addr),
+            self.read.request.payload.beats.eq(row.beats),
+            rows.w_en.eq(walker.row.valid & (~asks | self.read.request.ready)),
+            rows.w_data.eq(row),
+            walker.row.ready.eq(rows.w_rdy & (~asks | self.read.request.ready)),
+        ]
+        connect(m, flipped(self.request), walker.request)
+        connect(m, rows.r_stream, writer.row)
+        connect(m, flipped(self.read.beat), writer.beat)
+        for name in self.srams:
+            connect(m, flipped(getattr(self, f"write_{name}")), getattr(writer, f"write_{name}"))
+            m.d.comb += getattr(self, f"loaded_{name}").eq(getattr(writer, f"loaded_{name}"))
+        m.d.comb += self.error.eq(
+            Mux(writer.error.code != ErrorCode.NONE, writer.error, walker.error)
+        )
+
+        under_way = Signal(range(ROWS_AHEAD + 2 * walker.LATENCY))
+        m.d.sync += under_way.eq(
+            under_way + (self.request.valid & self.request.ready) - writer.done
+        )
+        m.d.comb += [self.done.eq(writer.done), self.busy.eq(under_way != 0)]
+        return m
+
+
+class _RowWriter(wiring.Component):
+    """Writes the rows into the SRAMs: zeros, then the beats as they come.
+
+    Two steps: choose what to write (``_choose``); write it a cycle later (``_write``).
+    """
+
+    def __init__(
+        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source
+    ) -> None:
+        self.kinds, self.data_bits, self.source = kinds, data_bits, source
+        self.row_layout = Row(kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits)
+        members = {
+            "row": In(stream.Signature(self.row_layout.size)),
+            "beat": In(stream.Signature(data_bits)),
+            "done": Out(1),
+            "error": Out(ErrorLayout()),
+        }
+        for kind in kinds:
+            members[f"write_{kind.sram}"] = Out(_write_signature(kind, data_bits))
+            members[f"loaded_{kind.sram}"] = Out(1)
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        chosen = Signal(
+            data.StructLayout({
+                "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": range(len(self.kinds)),
+                "index": max(kind.log_depth for kind in self.kinds),
+                "part": range(max(self._parts(kind) for kind in self.kinds)),
+                "value": self.data_bits,
+            })
+        )  # fmt: skip
+        self._choose(m, chosen)
+        self._write(m, chosen)
+        return m
+
+    def _parts(self, kind: MemoryKind) -> int:
+        """Beats of an element, 1 if it is smaller than a beat."""
+        return max(1, kind.elem_bytes * 8 // self.data_bits)
+
+    def _lanes(self, kind: MemoryKind) -> int:
+        """Elements of a beat, 1 if they are wider than it."""
+        return max(1, self.data_bits // (kind.elem_bytes * 8))
+
+    def _choose(self, m, chosen):
+        """Walk zeros and elements of the row at hand, at most one write a cycle."""
+        row = Signal(self.row_layout)
+        following = data.View(self.row_layout, self.row.payload)
+        active = Signal()
+        index = Signal(17)
+        place = Signal(range(max(max(self._parts(k), self._lanes(k)) for k in self.kinds)))
+        """Which part of the element, or which element of the beat, comes next."""
+
+        parts_end = Array(self._parts(kind) - 1 for kind in self.kinds)[row.kind]
+        lanes_end = Array(self._lanes(kind) - 1 for kind in self.kinds)[row.kind]
+        narrow = Array(self._lanes(kind) > 1 for kind in self.kinds)[row.kind]
+        in_range = Array(index < 2**kind.log_depth for kind in self.kinds)[row.kind]
+
+        well = self.error.code == ErrorCode.NONE
+        zero, take, whole = Signal(), Signal(), Signal()
+        ends = Signal()
+        m.d.comb += [
+            zero.eq(active & well & (row.zeros != 0)),
+            take.eq(active & well & (row.zeros == 0) & (row.count != 0) & self.beat.valid),
+            whole.eq(zero | (take & (narrow | (place == parts_end)))),
+            ends.eq(
+                (active & well & (row.zeros == 0) & (row.count == 0))
+                | (zero & (row.zeros == 1) & (row.count == 0))
+                | (take & whole & (row.count == 1))
+            ),
+            self.beat.ready.eq(take & (~narrow | (place == lanes_end) | (row.count == 1))),
+            self.row.ready.eq(~active | ends),
+        ]
+        with m.If(zero):
+            m.d.sync += row.zeros.eq(row.zeros - 1)
+        with m.If(take):
+            m.d.sync += place.eq(Mux(place == Mux(narrow, lanes_end, parts_end), 0, place + 1))
+        with m.If(take & whole):
+            m.d.sync += row.count.eq(row.count - 1)
+        with m.If(whole):
+            m.d.sync += index.eq(index + 1)
+        with m.If(self.row.ready):
+            m.d.sync += [active.eq(self.row.valid), row.eq(following)]
+            with m.If(self.row.valid):
+                begins = Array(
+                    following.offset >> kind.log_bytes if self._lanes(kind) > 1 else 0
+                    for kind in self.kinds
+                )[following.kind]
+                m.d.sync += place.eq(begins)
+                with m.If(following.first):
+                    m.d.sync += index.eq(following.sram)
+        with m.If((zero | take) & ~in_range):
+            m.d.sync += [
+                self.error.code.eq(ErrorCode.SRAM_RANGE),
+                self.error.source.eq(self.source),
+                self.error.addr.eq(index),
+            ]
+
+        picked = Array(
+            self.beat.payload.word_select(place, kind.elem_bytes * 8)
+            if self._lanes(kind) > 1
+            else self.beat.payload
+            for kind in self.kinds
+        )[row.kind]
+        m.d.sync += [
+            chosen.zero.eq(zero & in_range),
+            chosen.data.eq(take & in_range),
+            chosen.whole.eq(take & whole & in_range),
+            chosen.done.eq(ends & row.last & (in_range | ~(zero | take))),
+        ]
+        with m.If(zero | take):
+            m.d.sync += [
+                chosen.kind.eq(row.kind),
+                chosen.index.eq(index),
+                chosen.part.eq(place),
+                chosen.value.eq(Mux(zero, 0, picked)),
+            ]
+
+    def _write(self, m, chosen):
+        """Drive the write port of the SRAM of the chosen kind."""
+        m.d.comb += self.done.eq(chosen.done)
+        for sram in dict.fromkeys(kind.sram for kind in self.kinds):
+            port = getattr(self, f"write_{sram}")
+            loaded = getattr(self, f"loaded_{sram}")
+            lanes = len(port.mask)
+            m.d.comb += port.addr.eq(chosen.index)
+            for number, kind in enumerate(self.kinds):
+                if kind.sram != sram:
+                    continue
+                parts = self._parts(kind)
+                value = chosen.value[: min(self.data_bits, kind.elem_bytes * 8)]
+                if kind.widens:
+                    octets = (value[low : low + 8] for low in range(0, len(value), 8))
+                    value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
+                with m.If(chosen.kind == number):
+                    m.d.comb += [port.data.eq(value.replicate(parts)), loaded.eq(chosen.whole)]
+                    with m.If(chosen.data):
+                        wide = lanes // parts
+                        m.d.comb += port.mask.eq(
+                            ((1 << wide) - 1) << (chosen.part * wide if parts > 1 else 0)
+                        )
+                    with m.If(chosen.zero):
+                        m.d.comb += port.mask.eq(~0)
+
+
+class LoadModule(wiring.Component):
+    """The load module: instructions in order, tokens with the compute module, INP and WGT.
+
+    The next instruction starts when its token is there, while the ones before are under way: their
+    reads overlap. Tokens are pushed in order, each when its instruction has written everything.
+
+    Parameters
+    ----------
+    isa : Isa
+        Instruction set.
+    kinds : sequence of MemoryKind
+        INP and WGT.
+    addr_bits, data_bits : int
+        Of the bus.
+
+    Attributes
+    ----------
+    insn, tokens, state, retired, error
+        As every module has them (:func:`~vta.hw.interfaces.module_status`).
+    read, write_<sram>, loaded_<sram>
+        As of :class:`LoadEngine`.
+    """
+
+    def __init__(
+        self, isa: Isa, kinds: Sequence[MemoryKind], *, addr_bits: int, data_bits: int
+    ) -> None:
+        self.isa = isa
+        self.engine = LoadEngine(
+            isa.memory, kinds, addr_bits=addr_bits, data_bits=data_bits, source=Source.LOAD
+        )
+        members = dict(self.engine.signature.members)
+        self.passed = [name for name in members if name.startswith(("read", "write_", "loaded_"))]
+        super().__init__({
+            **module_status(isa),
+            **{name: members[name] for name in self.passed},
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.engine = engine = self.engine
+        m.submodules.pushes = pushes = SyncFIFO(width=1, depth=INSTRUCTIONS_AHEAD)
+        insn = data.View(layout_of(self.isa.memory), self.insn.payload)
+
+        waits, starts = Signal(), Signal()
+        m.d.comb += [
+            waits.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail),
+            starts.eq(self.insn.valid & ~waits & pushes.w_rdy & engine.request.ready),
+            self.insn.ready.eq(starts),
+            engine.request.valid.eq(starts),
+            engine.request.payload.eq(self.insn.payload),
+            pushes.w_en.eq(starts),
+            pushes.w_data.eq(insn.push_next),
+            self.tokens.pop_next.eq(starts & insn.pop_next),
+            pushes.r_en.eq(engine.done),
+            self.tokens.push_next.eq(engine.done & pushes.r_data),
+            self.retired.eq(engine.done),
+            self.error.eq(engine.error),
+        ]
+        with m.If(engine.busy | (self.insn.valid & ~waits)):
+            m.d.comb += self.state.eq(ModuleState.RUNNING)
+        with m.Elif(waits):
+            m.d.comb += self.state.eq(ModuleState.WAITING)
+        for name in self.passed:
+            mine, inner = getattr(self, name), getattr(engine, name)
+            if name.startswith("loaded_"):
+                m.d.comb += mine.eq(inner)
+            else:
+                connect(m, flipped(mine), inner)
+        return m

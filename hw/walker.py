@@ -1,15 +1,30 @@
-"""Walks the rows of a LOAD or STORE: bus requests and what the SRAM side has to do, one row a cycle.
+"""Walks the rows of a LOAD or STORE: what to ask of the bus and what to do on the SRAM.
 
-``row r: dram[dram_base + r * x_stride + c] <-> sram[sram_base + zeros before + r * pitch + c],  c < x_size``
+``dram[dram_base + r * x_stride + c] <-> sram[sram_base + zeros + r * pitch + c]``, ``c < x_size``
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vta.isa import MemId
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.interfaces import BEATS_BITS, ErrorLayout, layout_of
+from vta.isa import Format, MemId
+from vta.memmap import ErrorCode, Source
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
+
+ELEMENT_BITS = 34
+"""Width of an element index in DRAM: ``dram_base + y_size * x_stride + x_size < 2^34``."""
+
+COUNT_BITS = 17
+"""Width of the elements of a row; more than any SRAM holds."""
+
+ZEROS_BITS = 21
+"""Width of the zeros before a row: ``30 * (15 + x_size + 15) < 2^21``."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +36,11 @@ class MemoryKind:
     memory : MemId
         What the instruction calls it.
     sram : str
-        The SRAM behind it (``inp``, ``wgt``, ``uop``, ``acc``, ``out``); ACC and ACC_8BIT share one.
+        The SRAM behind it (``inp``, ``wgt``, ``uop``, ``acc``, ``out``); ACC and ACC_8BIT share it.
     elem_bytes : int
         Bytes of an element in DRAM, a power of two.
     sram_bits : int
-        Bits of an element in the SRAM: the same, or four times as many where int8 lanes become int32.
+        Bits of an element in the SRAM: the same, or four times as many: int8 lanes become int32.
     log_depth : int
         log2 of the elements of the SRAM.
     """
@@ -54,13 +69,221 @@ class MemoryKind:
     def of(cfg: "VTAConfig", memory: MemId) -> "MemoryKind":
         """The memory ``memory`` of the machine ``cfg``."""
         sram = "acc" if memory is MemId.ACC_8BIT else memory.name.lower()
-        elem_bytes = (
-            cfg.acc8_elem_bytes if memory is MemId.ACC_8BIT else getattr(cfg, f"{sram}_elem_bytes")
-        )
+        dram = "acc8" if memory is MemId.ACC_8BIT else sram
         return MemoryKind(
             memory=memory,
             sram=sram,
-            elem_bytes=elem_bytes,
+            elem_bytes=getattr(cfg, f"{dram}_elem_bytes"),
             sram_bits=getattr(cfg, f"{sram}_elem_bits"),
             log_depth=getattr(cfg, f"log_{sram}_depth"),
         )
+
+
+class Row(data.StructLayout):
+    """A row: first ``zeros`` elements of zero, then ``count`` elements of DRAM.
+
+    ``first`` and ``last`` mark the ends of the instruction; ``sram``, the index of its first
+    element, holds for the row with ``first``. ``kind`` counts the kinds of the walker. The row
+    lies in ``beats`` bus beats from ``addr`` on (aligned to the bus) and begins ``offset`` bytes
+    into the first. A row without elements (``count = beats = 0``) asks nothing of the bus.
+    """
+
+    def __init__(self, *, kinds: int, addr_bits: int, data_bits: int) -> None:
+        super().__init__({
+            "kind": range(kinds), "sram": 16, "first": 1, "last": 1,
+            "zeros": ZEROS_BITS, "count": COUNT_BITS,
+            "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
+        })  # fmt: skip
+
+
+class RowWalker(wiring.Component):
+    """Turns transfers into rows. Rows that follow each other in DRAM and in the SRAM become one.
+
+    Parameters
+    ----------
+    insn : Format
+        The layout of LOAD and STORE (``Isa.memory``).
+    kinds : tuple of MemoryKind
+        The memories that requests may name.
+    addr_bits, data_bits : int
+        Of the bus.
+    source : Source
+        Who reports the errors.
+
+    Attributes
+    ----------
+    request : stream of the instruction layout, in
+        Legal transfers. One of no columns becomes one row with nothing in it.
+    row : stream of Row, out
+        In order, one a cycle. The first row comes ``LATENCY`` cycles after its request.
+    error : ErrorLayout, out
+        ADDRESS, with the byte address of the first row that does not fit the bus. No row follows.
+    """
+
+    LATENCY = 4
+
+    def __init__(
+        self,
+        insn: Format,
+        kinds: tuple[MemoryKind, ...],
+        *,
+        addr_bits: int,
+        data_bits: int,
+        source: Source,
+    ) -> None:
+        self.insn, self.kinds, self.source = insn, kinds, source
+        self.addr_bits, self.data_bits = addr_bits, data_bits
+        row = Row(kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits)
+        super().__init__({
+            "request": In(stream.Signature(layout_of(insn))),
+            "row": Out(stream.Signature(row)),
+            "error": Out(ErrorLayout()),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # Two stages prepare a transfer (pitch, then the products), the third walks its rows, the
+        # fourth turns element indices into addresses. Each stage empties into the next.
+        pitched, prepared = Signal(), Signal()
+        walk_ready, prepare_ready = Signal(), Signal()
+        insn = Signal(layout_of(self.insn))
+        pitch = Signal(range(2**16 + 30))
+        m.d.comb += self.request.ready.eq(~pitched | prepare_ready)
+        with m.If(self.request.ready):
+            new = self.request.payload
+            m.d.sync += [
+                pitched.eq(self.request.valid),
+                insn.eq(new),
+                pitch.eq(new.x_pad_0 + new.x_size + new.x_pad_1),
+            ]
+
+        plan = Signal(self._plan_layout())
+        m.d.comb += prepare_ready.eq(~prepared | walk_ready)
+        with m.If(prepare_ready):
+            m.d.sync += prepared.eq(pitched)
+            self._prepare(m, plan, insn, pitch)
+
+        walked, walk = self._walk(m, plan, prepared, walk_ready)
+        self._address(m, walked, walk)
+        return m
+
+    def _plan_layout(self) -> data.StructLayout:
+        """A transfer as the walk needs it: ``rows`` rows of ``count`` elements, zeros counted."""
+        return data.StructLayout({
+            "kind": range(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
+            "rows": 16, "count": COUNT_BITS,
+            "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
+        })  # fmt: skip
+
+    def _prepare(self, m, plan, insn, pitch):
+        """Make the plan of a transfer."""
+        for index, kind in enumerate(self.kinds):
+            with m.If(insn.memory == kind.memory):
+                m.d.sync += plan.kind.eq(index)
+        total = Signal(32)
+        m.d.comb += total.eq(insn.x_size * insn.y_size)
+        gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
+        m.d.sync += [
+            plan.sram.eq(insn.sram_base),
+            plan.element.eq(insn.dram_base),
+            plan.stride.eq(insn.x_stride),
+            plan.rows.eq(insn.y_size),
+            plan.count.eq(insn.x_size),
+            plan.lead.eq(insn.y_pad_0 * pitch + insn.x_pad_0),
+            plan.between.eq(insn.x_pad_0 + insn.x_pad_1),
+            plan.trail.eq(insn.y_pad_1 * pitch + insn.x_pad_1),
+        ]
+        with m.If(insn.x_size == 0):
+            m.d.sync += [plan.rows.eq(0), plan.trail.eq(0)]
+        with m.Elif(insn.y_size == 0):
+            m.d.sync += plan.trail.eq((insn.y_pad_0 + insn.y_pad_1) * pitch)
+        with m.Elif(gapless):
+            # More elements than COUNT_BITS counts are more than an SRAM has: clip them.
+            most = 2**COUNT_BITS - 1
+            m.d.sync += [plan.rows.eq(1), plan.count.eq(Mux(total > most, most, total))]
+
+    def _walk(self, m, plan, prepared, walk_ready):
+        """The rows of a plan, as (valid, registers): element indices, not yet addresses."""
+        layout = data.StructLayout({
+            "kind": range(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
+            "zeros": ZEROS_BITS, "count": COUNT_BITS,
+            "element": ELEMENT_BITS, "end": ELEMENT_BITS,
+        })  # fmt: skip
+        walk, walked = Signal(layout), Signal()
+        at = Signal(self._plan_layout())
+        element = Signal(ELEMENT_BITS)
+        zeros = Signal(ZEROS_BITS)
+        active, first = Signal(), Signal()
+        advance, ends = Signal(), Signal()
+        m.d.comb += [
+            advance.eq(~walked | self.row.ready),
+            ends.eq((at.rows == 0) | ((at.rows == 1) & (at.trail == 0))),
+            walk_ready.eq(~active | (advance & ends)),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                walked.eq(active),
+                walk.kind.eq(at.kind),
+                walk.sram.eq(at.sram),
+                walk.first.eq(first),
+                walk.last.eq(ends),
+                walk.element.eq(element),
+            ]
+            with m.If(at.rows == 0):
+                m.d.sync += [walk.zeros.eq(at.trail), walk.count.eq(0), walk.end.eq(0)]
+            with m.Else():
+                m.d.sync += [
+                    walk.zeros.eq(zeros),
+                    walk.count.eq(at.count),
+                    walk.end.eq(element + at.count),
+                    element.eq(element + at.stride),
+                    zeros.eq(at.between),
+                    at.rows.eq(at.rows - 1),
+                ]
+            m.d.sync += first.eq(0)
+        with m.If(walk_ready):
+            m.d.sync += [
+                active.eq(prepared),
+                first.eq(1),
+                at.eq(plan),
+                element.eq(plan.element),
+                zeros.eq(plan.lead),
+            ]
+        return walked, walk
+
+    def _address(self, m, walked, walk):
+        """Byte addresses and beats of the row in ``walk``, or an error if it leaves the bus."""
+        log_beat = (self.data_bits // 8).bit_length() - 1
+        # The widest element is one page.
+        begin, end = Signal(ELEMENT_BITS + 12), Signal(ELEMENT_BITS + 12)
+        size = Signal(COUNT_BITS + 12)
+        shifts = [kind.log_bytes for kind in self.kinds]
+        offset = begin[:log_beat]
+        m.d.comb += [
+            begin.eq(Array(walk.element << shift for shift in shifts)[walk.kind]),
+            end.eq(Array(walk.end << shift for shift in shifts)[walk.kind]),
+            size.eq(Array(walk.count << shift for shift in shifts)[walk.kind]),
+        ]
+        bad = walked & (end > 1 << self.addr_bits)
+        row = self.row.payload
+        m.d.comb += [
+            self.row.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
+            row.kind.eq(walk.kind),
+            row.sram.eq(walk.sram),
+            row.first.eq(walk.first),
+            row.last.eq(walk.last),
+            row.zeros.eq(walk.zeros),
+            row.count.eq(walk.count),
+            row.addr.eq(begin[log_beat:] << log_beat),
+            row.offset.eq(offset),
+            row.beats.eq(
+                Mux(walk.count == 0, 0, (size + offset + (1 << log_beat) - 1) >> log_beat)
+            ),
+        ]
+        with m.If(bad & (self.error.code == ErrorCode.NONE)):
+            m.d.sync += [
+                self.error.code.eq(ErrorCode.ADDRESS),
+                self.error.source.eq(self.source),
+                self.error.addr.eq(begin),
+            ]
