@@ -1,0 +1,451 @@
+"""The compiled artefact: an instruction stream with its micro-ops, its tensors, and the machine
+that it was made for.
+
+A program is data. In the stream every transfer's ``dram_base`` is an element offset inside one
+buffer, and a relocation says which: an argument of the program or its micro-ops. Where those
+buffers lie is known only when it runs (:meth:`Program.relocate`). The file format is described in
+docs/program-format.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .config import INSN_BYTES, UOP_BYTES, VTAConfig
+from .errors import ConfigError, EncodingError, ProgramError
+from .isa import Finish, Instruction, Isa, Load, MemId, Store
+
+__all__ = ["FORMAT_VERSION", "UOP_BUFFER", "Program", "Relocation", "TensorSpec"]
+
+FORMAT = "vta-program"
+FORMAT_VERSION = 1
+UOP_BUFFER = -1
+"""The `argument` of a relocation that points into the program's own micro-ops."""
+
+MAX_FILE_BYTES = 1 << 28
+MAX_MANIFEST_BYTES = 1 << 20
+_MANIFEST, _CODE, _UOPS, _RELOCATIONS = (
+    "manifest.json",
+    "instructions.bin",
+    "uops.bin",
+    "relocations.bin",
+)
+_MEMBERS = (_MANIFEST, _CODE, _UOPS, _RELOCATIONS)
+_DTYPE = re.compile(r"u?int(4|8|16|32)")
+_RELOCATION_DTYPE = np.dtype([("instruction", "<u4"), ("argument", "<i4")])
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One argument: a dense row-major tensor in device memory.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    shape : tuple of int
+        Extents in scalars, all positive.
+    dtype : str
+        ``int4`` (two values a byte), ``int8``, ``int16``, ``int32`` or the unsigned kinds.
+    read, written : bool
+        Whether the program loads from it, stores to it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    read: bool = False
+    written: bool = False
+
+    def __post_init__(self) -> None:
+        if not _DTYPE.fullmatch(self.dtype):
+            raise ProgramError(f"tensor {self.name}: dtype {self.dtype!r}; must be an integer type")
+        if not all(isinstance(n, int) and n > 0 for n in self.shape):
+            raise ProgramError(f"tensor {self.name}: shape {self.shape}; extents must be positive")
+
+    @property
+    def bits(self) -> int:
+        """Bits of one scalar."""
+        return int(self.dtype.rpartition("int")[2])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in device memory; 4-bit scalars lie two in a byte."""
+        scalars = 1
+        for extent in self.shape:
+            scalars *= extent
+        return (scalars * self.bits + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """``instruction``'s dram_base is an offset into ``argument``: an index into the tensors, or
+    :data:`UOP_BUFFER`."""
+
+    instruction: int
+    argument: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled kernel.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    cfg : VTAConfig
+        The machine that it was compiled for; its fingerprint is what another machine must match.
+    code : bytes
+        The encoded instructions, 16 bytes each, FINISH last.
+    uops : bytes
+        The micro-op words, 4 bytes each, little-endian.
+    tensors : tuple of TensorSpec
+        The arguments, in the order of a call.
+    relocations : tuple of Relocation
+        One for every instruction that moves data, in the order of the stream.
+
+    Raises
+    ------
+    ProgramError
+        If the parts do not fit each other (see :meth:`check` for what the stream itself must obey).
+    """
+
+    name: str
+    cfg: VTAConfig
+    code: bytes = field(repr=False)
+    uops: bytes = field(repr=False)
+    tensors: tuple[TensorSpec, ...]
+    relocations: tuple[Relocation, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.code) % INSN_BYTES:
+            raise self._error(f"the code is {len(self.code)} bytes; must be a multiple of 16")
+        if len(self.uops) % UOP_BYTES:
+            raise self._error(f"the micro-ops are {len(self.uops)} bytes; must be a multiple of 4")
+        last = -1
+        for item in self.relocations:
+            if not last < item.instruction < self.instruction_count:
+                raise self._error(
+                    f"relocation of instruction {item.instruction} after that of {last}, of "
+                    f"{self.instruction_count} instructions; must be ascending and in range"
+                )
+            if not UOP_BUFFER <= item.argument < len(self.tensors):
+                raise self._error(
+                    f"instruction {item.instruction} points to argument {item.argument}; "
+                    f"there are {len(self.tensors)} tensors"
+                )
+            last = item.instruction
+
+    def _error(self, message: str) -> ProgramError:
+        return ProgramError(f"program {self.name!r}: {message}")
+
+    @property
+    def instruction_count(self) -> int:
+        return len(self.code) // INSN_BYTES
+
+    @cached_property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """The typed instructions, with dram_base as element offsets."""
+        return tuple(Isa.of(self.cfg).decode_all(self.code))
+
+    @cached_property
+    def uop_words(self) -> npt.NDArray[np.uint32]:
+        """The micro-ops as read-only words, shape (n,)."""
+        return np.frombuffer(self.uops, "<u4")
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def require_machine(self, cfg: VTAConfig) -> None:
+        """Refuse a machine that this program was not compiled for.
+
+        Raises
+        ------
+        ProgramError
+            Naming both configurations and the keys in which they differ.
+        """
+        if self.cfg.fingerprint == cfg.fingerprint:
+            return
+        ours, theirs = self.cfg.to_dict(), cfg.to_dict()
+        differ = ", ".join(
+            f"{key} {ours[key]} and {theirs[key]}"
+            for key in ours
+            if ours[key] != theirs[key]
+            and key not in ("TARGET", "HW_VER", "LOG_BUS_WIDTH", "ADDR_BITS")
+        )
+        raise self._error(
+            f"compiled for {self.cfg.fingerprint}, but the machine is {cfg.fingerprint} "
+            f"(program and machine differ in: {differ})"
+        )
+
+    def relocate(self, addresses: Sequence[int], uop_address: int) -> bytes:
+        """The stream with the buffers' places filled in.
+
+        Parameters
+        ----------
+        addresses : sequence of int
+            Physical byte address of each argument.
+        uop_address : int
+            Physical byte address of the micro-ops.
+
+        Returns
+        -------
+        bytes
+            The instructions, ready to run.
+
+        Raises
+        ------
+        ProgramError
+            If an address is no multiple of the element that is transferred there, or beyond the
+            field's 32 bits.
+        """
+        if len(addresses) != len(self.tensors):
+            raise self._error(f"{len(addresses)} addresses for {len(self.tensors)} tensors")
+        base_field = Isa.of(self.cfg).memory["dram_base"]
+        words = np.frombuffer(self.code, "<u8").reshape(-1, 2).copy()
+        where, arguments, sizes = self._relocation_table
+        places = np.array([*addresses, uop_address], dtype=np.int64)[arguments]
+        if (places % sizes).any():
+            n = int(np.nonzero(places % sizes)[0][0])
+            raise self._error(
+                f"instruction {where[n]} moves elements of {sizes[n]} bytes, but its buffer is at "
+                f"0x{places[n]:x}; must be a multiple"
+            )
+        offsets = words[where, 0] >> np.uint64(base_field.offset) & np.uint64(base_field.high)
+        total = offsets.astype(np.int64) + places // sizes
+        if (total > base_field.high).any():
+            n = int(np.argmax(total))
+            raise self._error(
+                f"instruction {where[n]} would start at element {total[n]}; "
+                f"must be at most {base_field.high}"
+            )
+        words[where, 0] += (places // sizes).astype(np.uint64) << np.uint64(base_field.offset)
+        return words.tobytes()
+
+    @cached_property
+    def _relocation_table(
+        self,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Of each relocation: the instruction, the argument, and the bytes of the elements
+        moved."""
+        insns = self.instructions
+        where = np.array([r.instruction for r in self.relocations], dtype=np.int64)
+        arguments = np.array([r.argument for r in self.relocations], dtype=np.int64)
+        sizes = [_elem_bytes(self.cfg, insns[n]) for n in where]
+        return where, arguments, np.array(sizes, dtype=np.int64)
+
+    # ---- checking --------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Verify what makes a stream safe to run on any buffers of its arguments' sizes.
+
+        Every instruction decodes and is legal, FINISH is last, every transfer that moves data is
+        relocated, and none leaves its buffer or goes the wrong way.
+
+        Raises
+        ------
+        ProgramError
+            Naming the instruction.
+        """
+        isa = Isa.of(self.cfg)
+        try:
+            insns = self.instructions
+        except EncodingError as error:
+            raise self._error(str(error)) from None
+        if not insns or not isinstance(insns[-1], Finish):
+            raise self._error("the last instruction must be FINISH")
+        targets = {r.instruction: r.argument for r in self.relocations}
+        for index, insn in enumerate(insns):
+            why = isa.why_illegal(insn)
+            if why is None and isinstance(insn, Finish) and index + 1 < len(insns):
+                why = "FINISH before the end"
+            if why is None and isinstance(insn, Load | Store):
+                why = self._why_transfer(insn, targets.pop(index, None))
+            if why is not None:
+                raise self._error(f"instruction {index}: {why}")
+        if targets:
+            raise self._error(f"instruction {min(targets)} is relocated, but moves no data")
+
+    def _why_transfer(self, insn: Load | Store, argument: int | None) -> str | None:
+        if insn.is_nop:
+            return None if argument is None else "a NOP is relocated"
+        if argument is None:
+            return "a transfer without a relocation has no buffer"
+        if (insn.memory is MemId.UOP) != (argument == UOP_BUFFER):
+            return f"a transfer of {insn.memory.name} points to the wrong kind of buffer"
+        if argument == UOP_BUFFER:
+            name, nbytes = "micro-ops", len(self.uops)
+        else:
+            spec = self.tensors[argument]
+            name, nbytes = spec.name, spec.nbytes
+            if not (spec.written if isinstance(insn, Store) else spec.read):
+                return f"a {insn.opcode.name} on {name}, which is not declared so"
+        rows = insn.y_size
+        end = insn.dram_base + (rows - 1) * insn.x_stride + insn.x_size if rows else 0
+        end *= _elem_bytes(self.cfg, insn)
+        return None if end <= nbytes else f"reaches byte {end} of {name}, which has {nbytes}"
+
+    # ---- files -----------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the program to a file; the same program gives the same bytes.
+
+        Raises
+        ------
+        ProgramError
+            If the file cannot be written.
+        """
+        try:
+            Path(path).write_bytes(self.to_bytes())
+        except OSError as error:
+            raise self._error(f"cannot be saved: {error}") from None
+
+    def to_bytes(self) -> bytes:
+        """The contents of a program file."""
+        manifest = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "name": self.name,
+            "fingerprint": self.cfg.fingerprint,
+            "config": self.cfg.to_dict(),
+            "tensors": [dataclasses.asdict(tensor) for tensor in self.tensors],
+        }
+        table = np.array(
+            [(r.instruction, r.argument) for r in self.relocations], dtype=_RELOCATION_DTYPE
+        )
+        parts = {
+            _MANIFEST: json.dumps(manifest, indent=1).encode(),
+            _CODE: self.code,
+            _UOPS: self.uops,
+            _RELOCATIONS: table.tobytes(),
+        }
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+            for member, data in parts.items():
+                archive.writestr(zipfile.ZipInfo(member), data)  # a fixed date: 1980-01-01
+        return out.getvalue()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Program:
+        """Read and check a program file. Nothing in it is executed.
+
+        Raises
+        ------
+        ProgramError
+            If the file is unreadable, truncated, foreign, newer than this version, or inconsistent.
+        """
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise ProgramError(f"cannot read the program {path}: {error}") from None
+        return cls.from_bytes(data, where=str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, where: str = "program") -> Program:
+        """The checked program in the contents of a file; ``where`` names it in errors.
+
+        Raises
+        ------
+        ProgramError
+            As :meth:`load`.
+        """
+        if len(data) > MAX_FILE_BYTES:
+            raise ProgramError(f"{where}: more than {MAX_FILE_BYTES} bytes")
+        try:
+            parts = _read_members(data)
+            manifest = json.loads(parts[_MANIFEST])
+            program = cls._from_parts(manifest, parts)
+        except (ProgramError, ConfigError) as error:
+            raise ProgramError(f"{where}: {error}") from None
+        except (zipfile.BadZipFile, EOFError, ValueError, RecursionError) as error:
+            raise ProgramError(f"{where}: not a VTA program, or damaged: {error}") from None
+        program.check()
+        return program
+
+    @classmethod
+    def _from_parts(cls, manifest: Any, parts: Mapping[str, bytes]) -> Program:
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise ProgramError(f"not a VTA program: {_MANIFEST} does not say format {FORMAT!r}")
+        version = manifest.get("version")
+        if version != FORMAT_VERSION:
+            raise ProgramError(
+                f"program format version {version!r}; this package reads version {FORMAT_VERSION}"
+            )
+        cfg = VTAConfig.from_dict(_entry(manifest, "config", dict))
+        fingerprint = _entry(manifest, "fingerprint", str)
+        if fingerprint != cfg.fingerprint:
+            raise ProgramError(
+                f"the fingerprint says {fingerprint}, the configuration gives {cfg.fingerprint}"
+            )
+        tensors = []
+        for item in _entry(manifest, "tensors", list):
+            if not isinstance(item, dict):
+                raise ProgramError(f"a tensor is a JSON object; got {type(item).__name__}")
+            tensors.append(
+                TensorSpec(
+                    _entry(item, "name", str),
+                    tuple(_entry(item, "shape", list)),
+                    _entry(item, "dtype", str),
+                    _entry(item, "read", bool),
+                    _entry(item, "written", bool),
+                )
+            )
+        table = np.frombuffer(parts[_RELOCATIONS], _RELOCATION_DTYPE)
+        relocations = tuple(Relocation(int(i), int(a)) for i, a in table.tolist())
+        name = _entry(manifest, "name", str)
+        return cls(name, cfg, parts[_CODE], parts[_UOPS], tuple(tensors), relocations)
+
+
+def _elem_bytes(cfg: VTAConfig, insn: Instruction) -> int:
+    """Bytes of the DRAM elements that a transfer addresses."""
+    assert isinstance(insn, Load | Store)
+    return {
+        MemId.UOP: cfg.uop_elem_bytes,
+        MemId.WGT: cfg.wgt_elem_bytes,
+        MemId.INP: cfg.inp_elem_bytes,
+        MemId.ACC: cfg.acc_elem_bytes,
+        MemId.OUT: cfg.out_elem_bytes,
+        MemId.ACC_8BIT: cfg.acc8_elem_bytes,
+    }[insn.memory]
+
+
+def _entry(values: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = values.get(key)
+    if not isinstance(value, kind):
+        raise ProgramError(f"manifest entry {key!r} is {value!r}; must be {kind.__name__}")
+    return value
+
+
+def _read_members(data: bytes) -> dict[str, bytes]:
+    """The members of the archive, all of the expected names, none compressed, each CRC verified."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        names = [info.filename for info in infos]
+        if sorted(names) != sorted(_MEMBERS):
+            raise ProgramError(
+                f"not a VTA program: holds {', '.join(names[:8]) or 'nothing'}; must hold exactly "
+                f"{', '.join(_MEMBERS)}"
+            )
+        for info in infos:
+            limit = MAX_MANIFEST_BYTES if info.filename == _MANIFEST else MAX_FILE_BYTES
+            stored = info.compress_type == zipfile.ZIP_STORED
+            if not stored or info.flag_bits & 1 or info.file_size != info.compress_size:
+                raise ProgramError(f"member {info.filename} must be stored plainly")
+            if info.file_size > limit:
+                raise ProgramError(
+                    f"member {info.filename} has {info.file_size} bytes; at most {limit}"
+                )
+        return {info.filename: archive.read(info) for info in infos}
