@@ -293,7 +293,16 @@ class Mul(Binary):
         return x * y
 
 
-class FloorDiv(Binary):
+class _Division(Binary):
+    __slots__ = ()
+
+    @classmethod
+    def _check(cls, a: Expr, b: Expr) -> None:
+        if isinstance(b, Const) and b.value == 0:
+            raise TensorError(f"`{a} {cls.symbol} 0`: division by zero")
+
+
+class FloorDiv(_Division):
     """Quotient rounded towards minus infinity."""
 
     __slots__ = ()
@@ -304,18 +313,12 @@ class FloorDiv(Binary):
     def compute(x: int, y: int) -> int:
         return x // y
 
-    @classmethod
-    def _check(cls, a: Expr, b: Expr) -> None:
-        if isinstance(b, Const) and b.value == 0:
-            raise TensorError(f"`{a} {cls.symbol} 0`: division by zero")
 
-
-class FloorMod(FloorDiv):
+class FloorMod(_Division):
     """Remainder of :class:`FloorDiv`; it has the sign of the divisor."""
 
     __slots__ = ()
     symbol = "%"
-    right_identity = None
 
     @staticmethod
     def compute(x: int, y: int) -> int:
@@ -340,16 +343,9 @@ class Max(Binary):
         return max(x, y)
 
 
-class Shr(Binary):
-    """Arithmetic shift right; by the width of the type or more it leaves the sign."""
-
+class _Shift(Binary):
     __slots__ = ()
-    symbol = ">>"
     right_identity = 0
-
-    @staticmethod
-    def compute(x: int, y: int) -> int:
-        return x >> y
 
     @classmethod
     def _check(cls, a: Expr, b: Expr) -> None:
@@ -360,15 +356,29 @@ class Shr(Binary):
             )
 
 
-class Shl(Shr):
-    """Shift left; by the width of the type or more it leaves 0."""
+class Shr(_Shift):
+    """Arithmetic shift right; by the width of the type or more it leaves the sign.
+
+    By a negative distance, which only a tensor can give, it shifts left.
+    """
+
+    __slots__ = ()
+    symbol = ">>"
+
+    @staticmethod
+    def compute(x: int, y: int) -> int:
+        return x >> y if y >= 0 else x << -y
+
+
+class Shl(_Shift):
+    """Shift left; by the width of the type or more it leaves 0. By a negative distance: right."""
 
     __slots__ = ()
     symbol = "<<"
 
     @staticmethod
     def compute(x: int, y: int) -> int:
-        return x << y
+        return x << y if y >= 0 else x >> -y
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -181,7 +181,8 @@ class _Printer:
                 for inner in stmts:
                     yield from self.stmt(inner, indent)
             case Allocate(buffer=buffer, body=body):
-                yield f'{indent}{self.declare(buffer)} = allocate({_type(buffer)}, "{buffer.scope}")'
+                name = self.declare(buffer)
+                yield f'{indent}{name} = allocate({_type(buffer)}, "{buffer.scope}")'
                 yield from self.stmt(body, indent)
             case For():
                 yield from self.loops(stmt, indent)

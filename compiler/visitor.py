@@ -13,17 +13,25 @@ A rewriting function handles the nodes that it cares about and hands every other
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .expr import And, Binary, Cast, Compare, Expr, Or, Select, Var, all_of, any_of, select
+from .expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var, all_of, any_of, select
 from .ir import Buffer, For, IfThenElse, PrimFunc, Seq, Stmt, seq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["children", "rebuild", "replace_buffers", "substitute", "walk"]
+__all__ = [
+    "children",
+    "guarded",
+    "rebuild",
+    "replace_buffers",
+    "substitute",
+    "walk",
+    "with_body",
+]
 
 Node = TypeVar("Node", Expr, Stmt, Expr | Stmt)
 
@@ -34,7 +42,7 @@ def _field_names(cls: type) -> tuple[str, ...]:
 
 
 def children(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
-    """The nodes directly inside ``node``, in order. Variables that a node binds are not among them."""
+    """The nodes directly inside ``node``, in order; not the variables that it binds."""
     if isinstance(node, Var):
         return
     for name in _field_names(type(node)):
@@ -100,8 +108,6 @@ def _make(cls: type, values: list[Any]) -> Any:
 
 def guarded(cond: Expr, then: Stmt) -> Stmt:
     """``then`` under ``cond``; without the test if it is constant."""
-    from .expr import Const
-
     if isinstance(cond, Const):
         return then if cond.value else Seq()
     return IfThenElse(cond, then)
@@ -122,7 +128,6 @@ def substitute(node: Node, values: Mapping[Var, Expr]) -> Node:
 
 def replace_buffers(node: Node, buffers: Mapping[Buffer, Buffer]) -> Node:
     """``node`` with buffers exchanged wherever they stand; their indices are not touched."""
-    from dataclasses import replace
 
     def change(inner: Any) -> Any:
         inner = rebuild(inner, change)

@@ -1,0 +1,337 @@
+"""Tensors and the computations that define them: placeholder, compute, reduce_axis, sum, max, min."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vta.errors import LoweringError, TensorError
+
+from . import dtypes
+from .affine import interval, linear
+from .expr import (
+    Const,
+    Expr,
+    FloorDiv,
+    FloorMod,
+    IterVar,
+    Max,
+    Min,
+    Reduce,
+    Select,
+    TensorRead,
+    Var,
+    as_expr,
+    maximum,
+    minimum,
+    reduce_over,
+)
+from .visitor import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from .expr import ExprLike
+
+__all__ = [
+    "ComputeOp",
+    "Operation",
+    "PlaceholderOp",
+    "Tensor",
+    "compute",
+    "placeholder",
+    "reduce_axis",
+    "reduce_max",
+    "reduce_min",
+    "reduce_sum",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """What defines a tensor. ``axis`` are the axes of the result, ``reduce_axis`` those summed
+    away.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    tag: str = ""
+    axis: tuple[IterVar, ...] = ()
+    reduce_axis: tuple[IterVar, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors that the definition reads, in order of first use."""
+        return ()
+
+    def output(self, index: int = 0) -> Tensor:
+        """The tensor that this operation defines (every operation has one)."""
+        if index != 0:
+            raise TensorError(f"{self.name} has one output; there is no output {index}")
+        return Tensor(self)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceholderOp(Operation):
+    """A tensor that is given at the call."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComputeOp(Operation):
+    """A tensor whose element at ``axis`` is ``body``."""
+
+    body: Expr = field(default_factory=lambda: Const(0))
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        reads = (node.tensor for node in walk(self.body) if isinstance(node, TensorRead))
+        return tuple(dict.fromkeys(reads))
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A multi-dimensional array of one dtype, given or computed. ``tensor[i, j]`` reads an element."""
+
+    op: Operation
+
+    @property
+    def name(self) -> str:
+        return self.op.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.op.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.op.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, indices: Any) -> Expr:
+        """One element.
+
+        Raises
+        ------
+        TensorError
+            If the number of indices is not the number of dimensions, or an index is no integer
+            expression.
+        """
+        given = indices if isinstance(indices, tuple) else (indices,)
+        if len(given) != self.ndim:
+            raise TensorError(
+                f"{self.name} has {self.ndim} dimensions {list(self.shape)}; "
+                f"got {len(given)} indices ({', '.join(map(str, given))})"
+            )
+        return TensorRead(self, tuple(self._index(dim, item) for dim, item in enumerate(given)))
+
+    def _index(self, dim: int, item: object) -> Expr:
+        if isinstance(item, slice) or item is Ellipsis:
+            raise TensorError(f"{self.name}: index {dim} is a slice; must be one position")
+        index = as_expr(item)
+        if index.dtype != dtypes.INDEX:
+            raise TensorError(
+                f"{self.name}: index {dim} is `{index}` of dtype {index.dtype}; must be {dtypes.INDEX}"
+            )
+        return index
+
+    def __call__(self, *indices: ExprLike) -> Expr:
+        """Same as ``tensor[indices]``."""
+        return self[indices]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Expr]:
+        raise TensorError(f"{self.name}: a tensor expression cannot be iterated over; index it")
+
+    def __str__(self) -> str:
+        return f"Tensor({self.name}, shape={list(self.shape)}, dtype={self.dtype})"
+
+    __repr__ = __str__
+
+
+def _shape(shape: object, what: str) -> tuple[int, ...]:
+    """A checked shape; a single integer stands for one dimension."""
+    dims = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if not dims:
+        raise TensorError(f"{what}: a tensor must have at least one dimension")
+    for dim in dims:
+        if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+            raise TensorError(
+                f"{what}: shape is {list(dims)}; every extent must be an integer (shapes are static)"
+            )
+        if dim.__index__() < 1:
+            raise TensorError(f"{what}: shape is {list(dims)}; every extent must be at least 1")
+    return tuple(dim.__index__() for dim in dims)
+
+
+def placeholder(shape: object, dtype: object = "int32", name: str = "placeholder") -> Tensor:
+    """A tensor that is given at the call.
+
+    Raises
+    ------
+    TensorError
+        For a shape that is not of positive integers or an unknown dtype.
+    """
+    what = f"placeholder {name}"
+    return Tensor(PlaceholderOp(name, _shape(shape, what), dtypes.check(dtype, what)))
+
+
+def reduce_axis(dom: Sequence[int], name: str = "rv") -> IterVar:
+    """An axis to sum (or take the maximum) over: ``dom`` is ``(begin, end)``, end not included.
+
+    Raises
+    ------
+    TensorError
+        If ``dom`` is no pair of integers with ``begin < end``.
+    """
+    pair = tuple(dom)
+    if len(pair) != 2 or not all(hasattr(end, "__index__") for end in pair):
+        raise TensorError(f"reduce_axis {name}: dom is {dom!r}; must be (begin, end), two integers")
+    begin, end = (value.__index__() for value in pair)
+    if begin >= end:
+        raise TensorError(f"reduce_axis {name}: dom is ({begin}, {end}); begin must be below end")
+    return IterVar(name, extent=end - begin, kind="reduce", begin=begin)
+
+
+def compute(
+    shape: object,
+    fcompute: Callable[..., ExprLike],
+    name: str = "compute",
+    tag: str = "",
+    attrs: Mapping[str, object] | None = None,
+) -> Tensor:
+    """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``.
+
+    The axes are named as the parameters of ``fcompute``; with ``*args`` they are ``i0``, ``i1``,
+    ... ``attrs`` is accepted for compatibility and not used.
+
+    Raises
+    ------
+    TensorError
+        If the number of parameters is not the number of dimensions, the result is no expression, a
+        reduction stands inside another expression, a reduction axis has no reduction, or an index
+        can leave its tensor.
+    """
+    what = f"compute {name}"
+    extents = _shape(shape, what)
+    axes = tuple(
+        IterVar(axis_name, extent=extent)
+        for axis_name, extent in zip(_axis_names(fcompute, len(extents), what), extents)
+    )
+    result = fcompute(*axes)
+    if isinstance(result, Tensor):
+        raise TensorError(f"{what}: the function returns the tensor {result.name}; index it")
+    body = as_expr(result)
+    reduced = body.axes if isinstance(body, Reduce) else ()
+    _check_body(what, body, {*axes, *reduced})
+    for read in walk(body):
+        if isinstance(read, TensorRead):
+            _check_read(what, read, body, (*axes, *reduced))
+    return Tensor(ComputeOp(name, extents, body.dtype, tag, axes, reduced, body=body))
+
+
+def _axis_names(fcompute: Callable[..., ExprLike], ndim: int, what: str) -> tuple[str, ...]:
+    parameters = inspect.signature(fcompute).parameters.values()
+    names: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"i{dim}" for dim in range(len(names), ndim)]
+        elif parameter.default is parameter.empty:
+            names.append(parameter.name)
+    if len(names) != ndim:
+        raise TensorError(
+            f"{what}: the shape has {ndim} dimensions, the function takes {len(names)} "
+            f"({', '.join(names)})"
+        )
+    return tuple(names)
+
+
+def _check_body(what: str, body: Expr, axes: set[IterVar]) -> None:
+    for node in walk(body):
+        if isinstance(node, Reduce) and node is not body:
+            raise TensorError(
+                f"{what}: `{node}` stands inside another expression; a reduction must be the "
+                f"whole body (give it its own te.compute)"
+            )
+        if isinstance(node, IterVar) and node not in axes:
+            if node.kind == "reduce":
+                raise TensorError(
+                    f"{what}: the reduction axis {node.name} is not among the axes of a te.sum, "
+                    f"te.max or te.min around it"
+                )
+            raise TensorError(f"{what}: the axis {node.name} belongs to another compute")
+        if isinstance(node, Var) and not isinstance(node, IterVar):
+            raise TensorError(f"{what}: the variable {node.name} has no value; shapes are static")
+
+
+def _check_read(what: str, read: TensorRead, body: Expr, axes: tuple[IterVar, ...]) -> None:
+    """Indices must be affine (with divisions by constants) and, unless guarded, in range."""
+    ranges: dict[Var, tuple[int, int]] = {
+        axis: (axis.begin, axis.begin + axis.extent - 1) for axis in axes
+    }
+    guarded = any(
+        isinstance(node, Select) and any(inner is read for inner in walk(node))
+        for node in walk(body)
+    )
+    for dim, index in enumerate(read.indices):
+        try:
+            _check_affine(index)
+        except LoweringError as error:
+            raise TensorError(f"{what}: index {dim} of {read.tensor.name}: {error}") from None
+        low, high = interval(index, ranges)
+        extent = read.tensor.shape[dim]
+        if not guarded and not 0 <= low <= high < extent:
+            raise TensorError(
+                f"{what}: index {dim} of {read.tensor.name} is `{index}`, which runs over "
+                f"{low}..{high}; must stay in 0..{extent - 1}"
+            )
+
+
+def _check_affine(index: Expr) -> None:
+    for atom, _ in linear(index).terms:
+        match atom:
+            case Var():
+                continue
+            case FloorDiv(a=a, b=Const(value=by)) | FloorMod(a=a, b=Const(value=by)) if by > 0:
+                _check_affine(a)
+            case Min(a=a, b=b) | Max(a=a, b=b):
+                _check_affine(a)
+                _check_affine(b)
+            case _:
+                raise LoweringError(f"`{index}` must be affine in the axes; `{atom}` is not")
+
+
+# ---- reductions and their two-operand forms ------------------------------------------------------
+
+
+def _axes(kind: str, axis: object) -> tuple[IterVar, ...]:
+    axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
+    for item in axes:
+        if not isinstance(item, IterVar):
+            raise TensorError(f"te.{kind}: axis is {item!r}; must be made with te.reduce_axis")
+    return axes  # type: ignore[return-value]
+
+
+def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
+    """The sum of ``expr`` over ``axis``, wrapping at the width of its type."""
+    return reduce_over("sum", expr, _axes("sum", axis))
+
+
+def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
+    """The largest ``expr`` over reduction axes; given a second value instead, the larger of both."""
+    if isinstance(axis, IterVar | tuple | list):
+        return reduce_over("max", as_expr(expr), _axes("max", axis))
+    return maximum(expr, axis)
+
+
+def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
+    """The smallest ``expr`` over reduction axes; given a second value instead, the smaller of both."""
+    if isinstance(axis, IterVar | tuple | list):
+        return reduce_over("min", as_expr(expr), _axes("min", axis))
+    return minimum(expr, axis)
