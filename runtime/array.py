@@ -1,0 +1,135 @@
+"""Tensors in device memory."""
+
+from __future__ import annotations
+
+import weakref
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vta.errors import DeviceError, VTAError
+
+if TYPE_CHECKING:
+    from .device import Device
+
+__all__ = ["DeviceArray", "array", "empty"]
+
+_DTYPES = ("int4", "int8", "int16", "int32", "uint4", "uint8", "uint16", "uint32")
+
+
+class DeviceArray:
+    """A dense row-major tensor in a device's memory; garbage collection frees it.
+
+    Parameters
+    ----------
+    device : Device
+        Where it lies.
+    shape : tuple of int
+        All positive.
+    dtype : str
+        An integer type. ``int4`` lies two values in a byte, the first in the low half, and is int8
+        (-8..7) on the host's side.
+
+    Raises
+    ------
+    DeviceError
+        If there is no memory for it, or shape or dtype are not as above.
+    """
+
+    def __init__(self, device: Device, shape: tuple[int, ...], dtype: str) -> None:
+        if dtype not in _DTYPES:
+            raise DeviceError(
+                f"dtype of a device array is {dtype}; must be one of {', '.join(_DTYPES)}"
+            )
+        self.device = device
+        self.shape = tuple(int(extent) for extent in shape)
+        self.dtype = dtype
+        if any(extent < 1 for extent in self.shape):
+            raise DeviceError(f"shape of a device array is {self.shape}; extents must be positive")
+        self.nbytes = (prod(self.shape) * int(dtype.rpartition("int")[2]) + 7) // 8
+        self.address = device.alloc(self.nbytes)
+        self._finalizer = weakref.finalize(self, _release, device, self.address)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        return f"DeviceArray({shape} {self.dtype} on {self.device.name} at 0x{self.address:x})"
+
+    @property
+    def ctx(self) -> Device:
+        """The device, under its old name."""
+        return self.device
+
+    @property
+    def host_dtype(self) -> np.dtype[np.signedinteger[npt.NBitBase]]:
+        """The NumPy type of the values on the host's side."""
+        return np.dtype({"int4": "int8", "uint4": "uint8"}.get(self.dtype, self.dtype))
+
+    def numpy(self) -> npt.NDArray[np.signedinteger[npt.NBitBase]]:
+        """A copy on the host, of :attr:`shape` and :attr:`host_dtype`."""
+        raw = np.frombuffer(self.device.read(self.address, self.nbytes), np.uint8)
+        if self.dtype.endswith("int4"):
+            values = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1)[: prod(self.shape)]
+            if self.dtype == "int4":
+                values = ((values ^ 8) - 8).astype(np.int8)
+            return values.reshape(self.shape).astype(self.host_dtype)
+        return (
+            raw.view(self.host_dtype.newbyteorder("<")).astype(self.host_dtype).reshape(self.shape)
+        )
+
+    asnumpy = numpy
+
+    def copyfrom(self, source: npt.ArrayLike) -> DeviceArray:
+        """Write the whole tensor; returns itself.
+
+        Raises
+        ------
+        DeviceError
+            If ``source`` has another shape, another dtype, or 4-bit values out of range.
+        """
+        values = np.asarray(source)
+        if values.shape != self.shape:
+            raise DeviceError(f"array of shape {values.shape} into a tensor of shape {self.shape}")
+        if values.dtype != self.host_dtype:
+            raise DeviceError(f"array of dtype {values.dtype} into a tensor of {self.dtype}")
+        if self.dtype.endswith("int4"):
+            low, high = (-8, 7) if self.dtype == "int4" else (0, 15)
+            if values.min() < low or values.max() > high:
+                raise DeviceError(f"values of {self.dtype} must be in {low}..{high}")
+            flat = np.append(values.reshape(-1), [0] * (values.size % 2)).astype(np.uint8) & 15
+            data = (flat[0::2] | flat[1::2] << 4).tobytes()
+        else:
+            data = np.ascontiguousarray(values, self.host_dtype.newbyteorder("<")).tobytes()
+        self.device.write(self.address, data)
+        return self
+
+    def overlaps(self, other: DeviceArray) -> bool:
+        """Whether the two share memory."""
+        return (
+            self.device is other.device
+            and self.address < other.address + other.nbytes
+            and other.address < self.address + self.nbytes
+        )
+
+    def free(self) -> None:
+        """Give the memory back now; the array cannot be used afterwards."""
+        self._finalizer()
+
+
+def _release(device: Device, address: int) -> None:
+    try:
+        device.free(address)
+    except VTAError:
+        pass  # a device that is gone took its memory with it
+
+
+def empty(shape: tuple[int, ...], dtype: object, device: Device) -> DeviceArray:
+    """A tensor of zeros on ``device``."""
+    return DeviceArray(device, shape, dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+
+
+def array(source: npt.ArrayLike, device: Device, dtype: str | None = None) -> DeviceArray:
+    """A copy of a NumPy array on ``device``; ``dtype`` is needed only for ``int4``."""
+    values = np.asarray(source)
+    return DeviceArray(device, values.shape, dtype or values.dtype.name).copyfrom(values)

@@ -1,0 +1,194 @@
+"""A compiled program that can be called."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from statistics import fmean, median, pstdev
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from vta.errors import DeviceError
+from vta.program import Program
+
+from .array import DeviceArray, _release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vta.sim.stats import RunResult
+
+    from .device import Device
+
+__all__ = ["BenchmarkResult", "CompiledModule"]
+
+
+class _Placement:
+    """A program's instructions and micro-ops in the memory of one device."""
+
+    def __init__(self, program: Program, device: Device) -> None:
+        program.require_machine(device.cfg)
+        self.program, self.device = program, device
+        self.code_addr = self._alloc(len(program.code))
+        self.uop_addr = self._alloc(max(len(program.uops), 1))
+        if program.uops:
+            device.write(self.uop_addr, program.uops)
+        self.addresses: list[int] | None = None
+
+    def _alloc(self, nbytes: int) -> int:
+        addr = self.device.alloc(nbytes)
+        weakref.finalize(self, _release, self.device, addr)
+        return addr
+
+    def run(self, addresses: list[int]) -> RunResult:
+        if addresses != self.addresses:
+            self.device.write(self.code_addr, self.program.relocate(addresses, self.uop_addr))
+            self.addresses = addresses
+        return self.device.run(self.code_addr, self.program.instruction_count)
+
+
+class CompiledModule:
+    """A program, and the places on devices where it has run.
+
+    Parameters
+    ----------
+    program : Program
+        What is run.
+    device : Device or None
+        Where :meth:`__call__` expects its arrays; None: on the device of the first one.
+    """
+
+    def __init__(self, program: Program, device: Device | None = None) -> None:
+        if device is not None:
+            program.require_machine(device.cfg)
+        self.program = program
+        self.device = device
+        self._placements: dict[int, _Placement] = {}
+
+    def __repr__(self) -> str:
+        return f"CompiledModule({self.program.name}, {self.program.instruction_count} instructions)"
+
+    @property
+    def entry_name(self) -> str:
+        """The name of the function in the module."""
+        return self.program.name
+
+    def save(self, path: str | Path) -> None:
+        """Write the program file (docs/program-format.md)."""
+        self.program.save(path)
+
+    def __call__(self, *arrays: DeviceArray) -> RunResult:
+        """Run once and wait for the end.
+
+        Parameters
+        ----------
+        *arrays : DeviceArray
+            The arguments, in the order of the program's tensors; results are written into them.
+
+        Returns
+        -------
+        RunResult
+            The counters of this run.
+
+        Raises
+        ------
+        DeviceError
+            If the arrays do not fit the tensors, lie elsewhere, or share memory with a result; if
+            the run fails or leaves tokens behind.
+        ProgramError
+            If the device's configuration is another one than the program's.
+        """
+        device = self._check(arrays)
+        placement = self._placements.get(id(device))
+        if placement is None:
+            placement = self._placements[id(device)] = _Placement(self.program, device)
+        result = placement.run([array.address for array in arrays])
+        left = {name: count for name, count in result.tokens.items() if count}
+        if left:
+            raise DeviceError(f"{self.program.name}: the run left tokens behind: {left}")
+        return result
+
+    def _check(self, arrays: tuple[DeviceArray, ...]) -> Device:
+        name, specs = self.program.name, self.program.tensors
+        if len(arrays) != len(specs):
+            expected = ", ".join(spec.name for spec in specs)
+            raise DeviceError(f"{name} takes {len(specs)} arrays ({expected}); got {len(arrays)}")
+        for spec, array in zip(specs, arrays):
+            if not isinstance(array, DeviceArray):
+                raise DeviceError(
+                    f"{name}: argument {spec.name} must be a device array; got "
+                    f"{type(array).__name__} (vta.runtime.array makes one)"
+                )
+            if array.shape != spec.shape or array.dtype != spec.dtype:
+                raise DeviceError(
+                    f"{name}: argument {spec.name} must be {spec.dtype} of shape {spec.shape}; "
+                    f"got {array.dtype} of shape {array.shape}"
+                )
+        device = self.device or arrays[0].device
+        for spec, array in zip(specs, arrays):
+            if array.device is not device:
+                raise DeviceError(
+                    f"{name}: argument {spec.name} lies on another device ({array.device!r}) than "
+                    f"the one that runs it ({device!r})"
+                )
+        for index, spec in enumerate(specs):
+            for other, array in enumerate(arrays):
+                if spec.written and other != index and arrays[index].overlaps(array):
+                    raise DeviceError(
+                        f"{name}: the result {spec.name} shares memory with {specs[other].name}"
+                    )
+        return device
+
+    def time_evaluator(
+        self, entry: str, device: Device, *, number: int = 10, repeat: int = 1
+    ) -> Callable[..., BenchmarkResult]:
+        """A function that runs the module ``number`` times, ``repeat`` times over, and measures.
+
+        One more run goes first, to warm up; it is counted in the simulator's statistics.
+        """
+        if entry != self.entry_name:
+            raise DeviceError(f"the module has no function {entry!r}; it has {self.entry_name!r}")
+        if number < 1 or repeat < 1:
+            raise DeviceError(f"number is {number}, repeat {repeat}; both must be positive")
+
+        def evaluate(*arrays: DeviceArray) -> BenchmarkResult:
+            self(*arrays)
+            if arrays[0].device is not device:
+                raise DeviceError(f"the arrays lie on {arrays[0].device!r}, not on {device!r}")
+            results = []
+            for _ in range(repeat):
+                start = perf_counter()
+                for _ in range(number):
+                    self(*arrays)
+                results.append((perf_counter() - start) / number)
+            return BenchmarkResult(tuple(results))
+
+        return evaluate
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """Seconds a run, one value a repetition."""
+
+    results: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.results)
+
+    @property
+    def median(self) -> float:
+        return median(self.results)
+
+    @property
+    def min(self) -> float:
+        return min(self.results)
+
+    @property
+    def max(self) -> float:
+        return max(self.results)
+
+    @property
+    def std(self) -> float:
+        return pstdev(self.results)

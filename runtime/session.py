@@ -1,0 +1,112 @@
+"""Sessions: a device, and a folder to put program files in."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vta.errors import DeviceError
+from vta.program import Program
+
+from .module import CompiledModule
+from .simulated import open_simulated
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+    from .device import Device
+
+__all__ = ["LocalSession", "Session"]
+
+
+class Session(Protocol):
+    """What every session offers, in this process or over a network.
+
+    A remote one hands out a :class:`~vta.runtime.device.Device` that forwards each call.
+    """
+
+    def upload(self, path: str | Path, name: str | None = None) -> None:
+        """Copy a file into the session's folder; it is data, and is not executed."""
+        ...
+
+    def load_module(self, name: str) -> CompiledModule:
+        """The checked program in an uploaded file, bound to the session's device."""
+        ...
+
+    def ext_dev(self, index: int = 0) -> Device:
+        """The accelerator."""
+        ...
+
+    def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+class LocalSession:
+    """A simulated device in this process.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine; its TARGET says which simulator.
+    **options
+        For the device, see :mod:`vta.runtime.simulated`.
+    """
+
+    def __init__(self, cfg: VTAConfig, **options: Any) -> None:
+        self.cfg = cfg
+        self._options = options
+        self._device: Device | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="vta-session-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def upload(self, path: str | Path, name: str | None = None) -> None:
+        """Copy a file into the session's folder as ``name`` (its own name if None).
+
+        Raises
+        ------
+        DeviceError
+            If the file cannot be read or the name is no plain file name.
+        """
+        target = self._file(Path(path).name if name is None else name)
+        try:
+            shutil.copyfile(path, target)
+        except OSError as error:
+            raise DeviceError(f"cannot upload {path}: {error}") from None
+
+    def load_module(self, name: str) -> CompiledModule:
+        """The uploaded program, bound to this session's device.
+
+        Raises
+        ------
+        DeviceError
+            If nothing of that name was uploaded.
+        ProgramError
+            If the file is no program, or one for another configuration.
+        """
+        path = self._file(name)
+        if not path.is_file():
+            raise DeviceError(f"nothing named {name!r} was uploaded to this session")
+        return CompiledModule(Program.load(path), self.ext_dev())
+
+    def ext_dev(self, index: int = 0) -> Device:
+        """The accelerator, made on first use. There is one: ``index`` is 0."""
+        if index != 0:
+            raise DeviceError(f"device {index} of a session; there is only device 0")
+        if self._device is None:
+            self._device = open_simulated(self.cfg, **self._options)
+        return self._device
+
+    def close(self) -> None:
+        """Free the device and the folder."""
+        if self._device is not None:
+            self._device.close()
+        self._remove()
+
+    def _file(self, name: str) -> Path:
+        if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
+            raise DeviceError(f"{name!r} is no plain file name")
+        return self._folder / name
