@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from math import prod
 from typing import TYPE_CHECKING
@@ -118,10 +119,8 @@ class DeviceArray:
 
 
 def _release(device: Device, address: int) -> None:
-    try:
+    with contextlib.suppress(VTAError):  # a device that is gone took its memory with it
         device.free(address)
-    except VTAError:
-        pass  # a device that is gone took its memory with it
 
 
 def empty(shape: tuple[int, ...], dtype: object, device: Device) -> DeviceArray:

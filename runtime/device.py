@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from vta.sim.stats import RunResult
-
     from vta.config import VTAConfig
+    from vta.sim.stats import RunResult
 
 __all__ = ["Device"]
 
