@@ -1,0 +1,99 @@
+"""Behavioural peers for blocks under Amaranth's simulator: streams, memory ports, SRAM ports.
+
+Every peer takes a ``Pace``, that says in which cycles it is willing.
+"""
+
+import random
+from collections import deque
+
+import numpy as np
+from amaranth.hdl import Value
+
+
+class Pace:
+    """Willing with this probability in every cycle, drawn from a seed; 1.0 never stalls."""
+
+    def __init__(self, probability: float = 1.0, seed: int = 0) -> None:
+        self.probability, self.random = probability, random.Random(seed)
+
+    def __call__(self) -> bool:
+        return self.probability >= 1 or self.random.random() < self.probability
+
+
+PACES = {"no stalls": 1.0, "random stalls": 0.5, "full back-pressure": 0.05}
+"""Probabilities that every stream test goes through."""
+
+
+async def send(ctx, stream, items, pace: Pace) -> None:
+    """Offer ``items`` (values, or constants of a layout) on a stream; valid stays until taken."""
+    for item in items:
+        while not pace():
+            await ctx.tick()
+        ctx.set(stream.payload, item)
+        ctx.set(stream.valid, 1)
+        await ctx.tick().until(stream.ready)
+        ctx.set(stream.valid, 0)
+
+
+async def receive(ctx, stream, into: list, pace: Pace) -> None:
+    """Take items from a stream for ever and append them (as integers) to ``into``."""
+    payload = Value.cast(stream.payload)
+    while True:
+        ready = pace()
+        ctx.set(stream.ready, ready)
+        _, _, valid, value = await ctx.tick().sample(stream.valid, payload)
+        if ready and valid:
+            into.append(value)
+
+
+async def serve_reads(ctx, port, memory: np.ndarray, pace: Pace, log: list | None = None) -> None:
+    """The memory behind a ReadPortSignature; ``memory`` is uint8, index = address.
+    Beyond its end everything is 0.
+
+    Appends (addr, beats) of each request to ``log``.
+    """
+    size = len(port.beat.payload) // 8
+    beats: deque[int] = deque()
+    offered = False
+    while True:
+        ready = pace()
+        ctx.set(port.request.ready, ready)
+        if not offered and beats and pace():
+            ctx.set(port.beat.payload, beats[0])
+            ctx.set(port.beat.valid, 1)
+            offered = True
+        _, _, asked, addr, count, taken = await ctx.tick().sample(
+            port.request.valid,
+            port.request.payload.addr,
+            port.request.payload.beats,
+            port.beat.ready,
+        )
+        if offered and taken:
+            beats.popleft()
+            offered = False
+            ctx.set(port.beat.valid, 0)
+        if asked and ready:
+            assert addr % size == 0 and count >= 1, (addr, count)
+            if log is not None:
+                log.append((addr, count))
+            for at in range(addr, addr + count * size, size):
+                beats.append(int.from_bytes(memory[at : at + size], "little"))
+
+
+async def hold_writes(ctx, port, memory: np.ndarray, count: list | None = None) -> None:
+    """The SRAM behind a SramWriteSignature: ``memory`` is uint8 of shape (depth, bytes).
+
+    Appends the address of each write to ``count``.
+    """
+    lane_bytes = memory.shape[1] // len(port.mask)
+    while True:
+        _, _, addr, data, mask = await ctx.tick().sample(port.addr, port.data, port.mask)
+        if mask and count is not None:
+            count.append(addr)
+        for lane in range(len(port.mask)):
+            if mask >> lane & 1:
+                low = lane * lane_bytes
+                value = data >> (8 * low) & ((1 << 8 * lane_bytes) - 1)
+                memory[addr, low : low + lane_bytes] = np.frombuffer(
+                    value.to_bytes(lane_bytes, "little"), np.uint8
+                )
