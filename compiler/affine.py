@@ -153,7 +153,7 @@ def affine(expr: Expr, where: str = "index") -> Affine:
 
 
 def interval(expr: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:
-    """The lowest and highest value that ``expr`` can take; infinite where ``ranges`` says nothing."""
+    """The lowest and highest value of ``expr``; infinite where ``ranges`` says nothing."""
     return _form_interval(linear(expr), ranges)
 
 

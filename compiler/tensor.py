@@ -1,4 +1,4 @@
-"""Tensors and the computations that define them: placeholder, compute, reduce_axis, sum, max, min."""
+"""Tensors and what defines them: placeholder, compute, reduce_axis, sum, max, min."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class ComputeOp(Operation):
 
 @dataclass(frozen=True)
 class Tensor:
-    """A multi-dimensional array of one dtype, given or computed. ``tensor[i, j]`` reads an element."""
+    """A multi-dimensional array, given or computed. ``tensor[i, j]`` reads an element."""
 
     op: Operation
 
@@ -135,7 +135,8 @@ class Tensor:
         index = as_expr(item)
         if index.dtype != dtypes.INDEX:
             raise TensorError(
-                f"{self.name}: index {dim} is `{index}` of dtype {index.dtype}; must be {dtypes.INDEX}"
+                f"{self.name}: index {dim} is `{index}` of dtype {index.dtype}; "
+                f"must be {dtypes.INDEX}"
             )
         return index
 
@@ -162,9 +163,7 @@ def _shape(shape: object, what: str) -> tuple[int, ...]:
         raise TensorError(f"{what}: a tensor must have at least one dimension")
     for dim in dims:
         if isinstance(dim, bool) or not hasattr(dim, "__index__"):
-            raise TensorError(
-                f"{what}: shape is {list(dims)}; every extent must be an integer (shapes are static)"
-            )
+            raise TensorError(f"{what}: shape is {list(dims)}; every extent must be an integer")
         if dim.__index__() < 1:
             raise TensorError(f"{what}: shape is {list(dims)}; every extent must be at least 1")
     return tuple(dim.__index__() for dim in dims)
@@ -324,14 +323,14 @@ def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
 
 
 def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
-    """The largest ``expr`` over reduction axes; given a second value instead, the larger of both."""
+    """The largest ``expr`` over reduction axes; with a second value instead, the larger one."""
     if isinstance(axis, IterVar | tuple | list):
         return reduce_over("max", as_expr(expr), _axes("max", axis))
     return maximum(expr, axis)
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
-    """The smallest ``expr`` over reduction axes; given a second value instead, the smaller of both."""
+    """The smallest ``expr`` over reduction axes; with a second value instead, the smaller one."""
     if isinstance(axis, IterVar | tuple | list):
         return reduce_over("min", as_expr(expr), _axes("min", axis))
     return minimum(expr, axis)

@@ -1,0 +1,316 @@
+"""A schedule: the stages of a computation and the log of what was asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vta.errors import ScheduleError
+
+from .expr import Expr, IterVar, TensorRead
+from .stage import Attach, Stage
+from .target import GLOBAL
+from .tensor import ComputeOp, Operation, Tensor
+from .visitor import rebuild, substitute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Schedule", "Step", "create_schedule"]
+
+
+@dataclass(frozen=True)
+class AxisRef:
+    """An axis by the names of its stage and itself."""
+
+    stage: str
+    axis: str
+
+    def __str__(self) -> str:
+        return self.axis
+
+
+@dataclass(frozen=True)
+class StageRef:
+    """A stage, or its tensor, by name."""
+
+    stage: str
+
+    def __str__(self) -> str:
+        return f"s[{self.stage}]"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One primitive that was applied. It holds names and numbers, no axes, so it fits any schedule
+    alike.
+    """
+
+    stage: str | None
+    primitive: str
+    args: tuple[object, ...]
+
+    def __str__(self) -> str:
+        args = [_text(arg) for arg in self.args]
+        while args and args[-1] == "None":
+            args.pop()
+        owner = "s" if self.stage is None else f"s[{self.stage}]"
+        return f"{owner}.{self.primitive}({', '.join(args)})"
+
+
+def _text(arg: object) -> str:
+    if isinstance(arg, tuple):
+        return f"[{', '.join(map(_text, arg))}]"
+    if isinstance(arg, IterVar):
+        return f"thread_axis({arg.name!r})"
+    return str(arg) if isinstance(arg, AxisRef | StageRef) else repr(arg)
+
+
+class Schedule:
+    """How the tensors that ``outputs`` need are computed. Indexed by tensor (or operation):
+    ``s[C]``.
+    """
+
+    def __init__(self, outputs: Sequence[Operation]) -> None:
+        self.stages: list[Stage] = []
+        """Producers before consumers."""
+        self._by_op: dict[Operation, Stage] = {}
+        self.outputs: tuple[Stage, ...] = ()
+        self._log: list[Step] = []
+        for op in outputs:
+            self._add(op)
+        self.outputs = tuple(dict.fromkeys(self._by_op[op] for op in outputs))
+
+    def _add(self, op: Operation) -> None:
+        """Make stages for ``op`` and everything that it needs, depth first without recursion."""
+        pending = [op]
+        while pending:
+            top = pending[-1]
+            missing = [t.op for t in top.inputs if t.op not in self._by_op]
+            if missing:
+                pending += missing
+                continue
+            pending.pop()
+            if top not in self._by_op:
+                stage = Stage(self, top, self._stage_name(top.name))
+                self.stages.append(stage)
+                self._by_op[top] = stage
+
+    def _stage_name(self, name: str) -> str:
+        taken = {stage.name for stage in self.stages}
+        unique, number = name, 0
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        return unique
+
+    def __getitem__(self, item: Tensor | Operation) -> Stage:
+        op = item.op if isinstance(item, Tensor) else item
+        if not isinstance(op, Operation) or op not in self._by_op:
+            names = ", ".join(stage.name for stage in self.stages)
+            raise ScheduleError(f"{item} is not in this schedule; its stages are {names}")
+        return self._by_op[op]
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.stages))
+
+    # ---- the graph -------------------------------------------------------------------------------
+
+    def producers(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages whose tensors ``stage`` reads, in order of first use."""
+        return tuple(dict.fromkeys(self[tensor] for tensor in stage.op.inputs))
+
+    def consumers(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that read the tensor of ``stage``."""
+        return tuple(other for other in self.stages if stage in self.producers(other))
+
+    def consumer_names(self, stage: Stage) -> str:
+        return ", ".join(other.name for other in self.consumers(stage)) or "no stage"
+
+    def consumes(self, stage: Stage, producer: Stage) -> bool:
+        """Whether ``stage`` needs ``producer``, directly or through others."""
+        pending, seen = [stage], set()
+        while pending:
+            for other in self.producers(pending.pop()):
+                if other is producer:
+                    return True
+                if other not in seen:
+                    seen.add(other)
+                    pending.append(other)
+        return False
+
+    # ---- copies ----------------------------------------------------------------------------------
+
+    def cache_read(
+        self, tensor: Tensor, scope: str, readers: Tensor | Operation | Sequence[Tensor | Operation]
+    ) -> Tensor:
+        """Put a copy of ``tensor`` in the memory ``scope`` between it and ``readers``; returns the
+        copy.
+        """
+        source = self[tensor]
+        items = readers if isinstance(readers, list | tuple) else [readers]
+        stages = [self[item] for item in items]
+        for reader in stages:
+            if source not in self.producers(reader):
+                raise ScheduleError(
+                    f"stage {source.name}: cache_read: stage {reader.name} does not read it; it is read "
+                    f"by {self.consumer_names(source)}"
+                )
+        if not stages:
+            raise ScheduleError(f"stage {source.name}: cache_read: at least one reader is required")
+        axes = tuple(IterVar(f"i{dim}", extent=extent) for dim, extent in enumerate(tensor.shape))
+        name = self._stage_name(f"{source.name}_{_suffix(scope)}")
+        body = TensorRead(tensor, axes)
+        copy = ComputeOp(name, tensor.shape, tensor.dtype, "", axes, body=body)
+        stage = self._insert(copy, after=source)
+        for reader in stages:
+            assert isinstance(reader.op, ComputeOp)
+            self._replace(
+                reader, replace(reader.op, body=self._redirect(reader.op.body, source, copy))
+            )
+        self.record(None, "cache_read", (tensor, scope, tuple(Tensor(s.op) for s in stages)))
+        self._quietly(stage, scope)
+        return Tensor(copy)
+
+    def cache_write(self, tensor: Tensor, scope: str) -> Tensor:
+        """Compute ``tensor`` into a copy in the memory ``scope`` and copy it out; returns the copy.
+
+        The reduction, if there is one, moves to the copy. To be called before the loops of
+        ``tensor`` are changed.
+        """
+        stage = self[tensor]
+        op = stage.op
+        if not isinstance(op, ComputeOp):
+            raise ScheduleError(
+                f"stage {stage.name}: cache_write: it is an argument of the program, not a computation"
+            )
+        if stage.relations or stage.leaves != [*op.axis, *op.reduce_axis]:
+            raise ScheduleError(
+                f"stage {stage.name}: cache_write: its loops were changed already; call cache_write first"
+            )
+        axes = tuple(IterVar(axis.name, extent=axis.extent) for axis in op.axis)
+        body = substitute(op.body, dict(zip(op.axis, axes)))
+        name = self._stage_name(f"{stage.name}_{_suffix(scope)}")
+        copy = ComputeOp(name, op.shape, op.dtype, op.tag, axes, op.reduce_axis, body=body)
+        made = self._insert(copy, before=stage)
+        copied_out = TensorRead(Tensor(copy), op.axis)
+        self._replace(stage, replace(op, reduce_axis=(), body=copied_out))
+        stage.leaves = list(op.axis)
+        self.record(None, "cache_write", (tensor, scope))
+        self._quietly(made, scope)
+        return Tensor(copy)
+
+    def _insert(
+        self, op: Operation, after: Stage | None = None, before: Stage | None = None
+    ) -> Stage:
+        stage = Stage(self, op, op.name)
+        where = self.stages.index(after) + 1 if after else self.stages.index(before or stage)
+        self.stages.insert(where, stage)
+        self._by_op[op] = stage
+        return stage
+
+    def _replace(self, stage: Stage, op: Operation) -> None:
+        """Give ``stage`` another computation with the same axes; the old one still names the stage."""
+        stage.op = op
+        self._by_op[op] = stage
+
+    def _redirect(self, body: Expr, source: Stage, copy: Operation) -> Expr:
+        def change(expr: Expr) -> Expr:
+            expr = rebuild(expr, change)
+            if isinstance(expr, TensorRead) and self[expr.tensor] is source:
+                return TensorRead(Tensor(copy), expr.indices)
+            return expr
+
+        return change(body)
+
+    def _quietly(self, stage: Stage, scope: str) -> None:
+        """set_scope as part of another primitive: checked, not logged."""
+        stage.set_scope(scope)
+        self._log.pop()
+
+    # ---- the log ---------------------------------------------------------------------------------
+
+    @property
+    def log(self) -> tuple[Step, ...]:
+        """What was asked so far, in order."""
+        return tuple(self._log)
+
+    def record(self, stage: Stage | None, primitive: str, args: Iterable[object]) -> None:
+        """Add a step; called by the primitives."""
+        self._log.append(
+            Step(stage.name if stage else None, primitive, tuple(map(self._encode, args)))
+        )
+
+    def replay(self, steps: Iterable[Step]) -> Schedule:
+        """Apply the steps of another schedule of the same computation; returns this schedule.
+
+        Raises
+        ------
+        ScheduleError
+            If a step names a stage or an axis that is not there, or does not apply.
+        """
+        for step in steps:
+            owner = self if step.stage is None else self._stage_named(step.stage)
+            getattr(owner, step.primitive)(*map(self._decode, step.args))
+        return self
+
+    def _encode(self, arg: object) -> object:
+        if isinstance(arg, tuple):
+            return tuple(map(self._encode, arg))
+        if isinstance(arg, Stage):
+            return StageRef(arg.name)
+        if isinstance(arg, Tensor):
+            return StageRef(self[arg].name)
+        if isinstance(arg, IterVar) and arg.kind != "thread":
+            owner = next(stage for stage in self.stages if arg in stage.axes)
+            return AxisRef(owner.name, arg.name)
+        return arg
+
+    def _decode(self, arg: object) -> object:
+        if isinstance(arg, tuple):
+            return tuple(map(self._decode, arg))
+        if isinstance(arg, StageRef):
+            return self._stage_named(arg.stage)
+        if isinstance(arg, AxisRef):
+            stage = self._stage_named(arg.stage)
+            for axis in stage.axes:
+                if axis.name == arg.axis:
+                    return axis
+            names = ", ".join(axis.name for axis in stage.axes)
+            raise ScheduleError(f"stage {stage.name} has no axis {arg.axis}; it has {names}")
+        return arg
+
+    def _stage_named(self, name: str) -> Stage:
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        names = ", ".join(stage.name for stage in self.stages)
+        raise ScheduleError(f"no stage {name}; the stages are {names}")
+
+
+def _suffix(scope: str) -> str:
+    """``inp`` for ``local.inp_buffer``."""
+    return scope if scope == GLOBAL else scope.split(".")[-1].removesuffix("_buffer")
+
+
+def create_schedule(ops: Tensor | Operation | Sequence[Tensor | Operation]) -> Schedule:
+    """The default schedule of one or several outputs: every stage computed whole, loops in axis
+    order.
+
+    Raises
+    ------
+    ScheduleError
+        If an output is no computed tensor.
+    """
+    items = ops if isinstance(ops, list | tuple) else [ops]
+    if not items:
+        raise ScheduleError("create_schedule: at least one output is required")
+    outputs = [item.op if isinstance(item, Tensor) else item for item in items]
+    for op in outputs:
+        if not isinstance(op, ComputeOp):
+            name = op.name if isinstance(op, Operation) else repr(op)
+            raise ScheduleError(f"create_schedule: {name} is not computed; must be a te.compute")
+    return Schedule(outputs)
+
+
+__all__ += ["Attach"]

@@ -1,0 +1,386 @@
+"""One stage of a schedule: where a tensor is computed, in which loops, and what is asked of them.
+
+Every primitive checks its arguments when it is called and raises ScheduleError with the stage, the
+axis, what was required and what was got. None of them changes what is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from vta.errors import ScheduleError
+
+from .expr import IterVar
+from .target import GLOBAL, SCOPES, GemmIntrin
+from .tensor import ComputeOp, Operation, Tensor
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
+
+__all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "thread_axis"]
+
+PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", "coproc_sync", "trim_loop")
+"""What :meth:`Stage.pragma` accepts; the passes give them their meaning."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """``parent = outer * extent(inner) + inner``; exactly one of ``factor`` (of inner) and
+    ``nparts`` (of outer).
+    """
+
+    parent: IterVar
+    outer: IterVar
+    inner: IterVar
+    factor: int | None
+    nparts: int | None
+
+
+@dataclass(frozen=True)
+class Fuse:
+    """``fused = outer * extent(inner) + inner``."""
+
+    outer: IterVar
+    inner: IterVar
+    fused: IterVar
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Where a stage is computed: before everything (``root``), ``inline``, or in loop ``axis`` of
+    ``stage``.
+    """
+
+    kind: Literal["root", "inline", "at"] = "root"
+    stage: Stage | None = None
+    axis: IterVar | None = None
+
+
+@dataclass(frozen=True)
+class PragmaRequest:
+    key: str
+    value: int | str | None
+
+
+def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
+    """A virtual thread to bind an axis to: ``thread_axis("cthread")``.
+
+    Raises
+    ------
+    ScheduleError
+        For a tag other than ``cthread`` (the machine has no other threads).
+    """
+    if isinstance(dom, str):
+        dom, tag = None, dom
+    if tag != "cthread":
+        raise ScheduleError(f"thread_axis: tag is {tag!r}; must be 'cthread'")
+    if dom is not None and not (isinstance(dom, int) and dom > 0):
+        raise ScheduleError(f"thread_axis: extent is {dom!r}; must be a positive integer or None")
+    return IterVar(name or tag, extent=dom or 0, kind="thread")
+
+
+class Stage:
+    """The schedule of one tensor. Made by :class:`~vta.compiler.schedule.Schedule`; use
+    ``s[tensor]``.
+    """
+
+    def __init__(self, schedule: Schedule, op: Operation, name: str) -> None:
+        self.schedule = schedule
+        self.op = op
+        """The computation as it is now; cache_read and cache_write change its body."""
+        self.origin = op
+        """The computation as it was written."""
+        self.name = name
+        self.scope = GLOBAL
+        self.attach = Attach()
+        self.leaves: list[IterVar] = [*op.axis, *op.reduce_axis]
+        """The loops, outermost first."""
+        self.relations: list[Split | Fuse] = []
+        self.pragmas: dict[IterVar, tuple[PragmaRequest, ...]] = {}
+        self.threads: dict[IterVar, IterVar] = {}
+        self.unrolled: set[IterVar] = set()
+        self.tensorized: tuple[IterVar, GemmIntrin] | None = None
+
+    def __repr__(self) -> str:
+        loops = ", ".join(f"{axis.name}({axis.extent})" for axis in self.leaves)
+        return f"stage {self.name} in {self.scope}: {loops}"
+
+    @property
+    def is_compute(self) -> bool:
+        return isinstance(self.op, ComputeOp)
+
+    @property
+    def is_output(self) -> bool:
+        return self in self.schedule.outputs
+
+    # ---- loops -----------------------------------------------------------------------------------
+
+    def split(
+        self, parent: IterVar, factor: int | None = None, nparts: int | None = None
+    ) -> tuple[IterVar, IterVar]:
+        """Replace the loop ``parent`` by two: ``factor`` rounds of the inner, or ``nparts`` of the
+        outer one.
+
+        Returns the outer and the inner axis. An extent that is no multiple leaves a guard in the
+        loops.
+        """
+        self._require_loop("split", parent)
+        if (factor is None) == (nparts is None):
+            self._fail(
+                "split", parent, f"give factor or nparts, one of both; got {factor=}, {nparts=}"
+            )
+        given = "factor" if nparts is None else "nparts"
+        size = factor if nparts is None else nparts
+        if isinstance(size, bool) or not hasattr(size, "__index__") or size.__index__() < 1:
+            self._fail("split", parent, f"{given} is {size!r}; must be a positive integer")
+        size = min(size.__index__(), parent.extent)
+        other = -(-parent.extent // size)
+        extents = (other, size) if nparts is None else (size, other)
+        outer, inner = (
+            IterVar(self._axis_name(f"{parent.name}_{part}"), extent=extent, kind=parent.kind)
+            for part, extent in zip(("outer", "inner"), extents)
+        )
+        self.relations.append(Split(parent, outer, inner, factor, nparts))
+        where = self.leaves.index(parent)
+        self.leaves[where : where + 1] = [outer, inner]
+        self._record("split", parent, factor, nparts)
+        return outer, inner
+
+    def tile(
+        self,
+        x_parent: IterVar,
+        y_parent: IterVar,
+        x_factor: int,
+        y_factor: int,
+    ) -> tuple[IterVar, IterVar, IterVar, IterVar]:
+        """Split two loops by their factors and order them x outer, y outer, x inner, y inner."""
+        x_outer, x_inner = self.split(x_parent, factor=x_factor)
+        y_outer, y_inner = self.split(y_parent, factor=y_factor)
+        self.reorder(x_outer, y_outer, x_inner, y_inner)
+        return x_outer, y_outer, x_inner, y_inner
+
+    def fuse(self, *axes: IterVar) -> IterVar:
+        """Replace neighbouring loops, named from the outermost to the innermost, by one loop over
+        all.
+        """
+        if not axes:
+            raise ScheduleError(f"stage {self.name}: fuse: at least one axis is required")
+        self._require_loop("fuse", axes[0])
+        fused = axes[0]
+        for inner in axes[1:]:
+            fused = self._fuse(fused, inner)
+        return fused
+
+    def _fuse(self, outer: IterVar, inner: IterVar) -> IterVar:
+        self._require_loop("fuse", outer)
+        self._require_loop("fuse", inner)
+        where = self.leaves.index(outer)
+        if self.leaves[where + 1 : where + 2] != [inner]:
+            self._fail("fuse", inner, f"must be the loop directly inside {outer.name}")
+        if outer.kind != inner.kind:
+            self._fail(
+                "fuse", inner, f"is a {inner.kind} axis and {outer.name} a {outer.kind} axis; "
+                "only axes of one kind can be fused"
+            )  # fmt: skip
+        name = self._axis_name(f"{outer.name}_{inner.name}_fused")
+        fused = IterVar(name, extent=outer.extent * inner.extent, kind=outer.kind)
+        self.relations.append(Fuse(outer, inner, fused))
+        self.leaves[where : where + 2] = [fused]
+        self._record("fuse", outer, inner)
+        return fused
+
+    def reorder(self, *axes: IterVar) -> None:
+        """Put the named loops in the named order; loops that are not named keep their places."""
+        for axis in axes:
+            self._require_leaf("reorder", axis)
+        if len(set(axes)) != len(axes):
+            names = ", ".join(axis.name for axis in axes)
+            raise ScheduleError(f"stage {self.name}: reorder: an axis is named twice in {names}")
+        places = sorted(self.leaves.index(axis) for axis in axes)
+        for place, axis in zip(places, axes):
+            self.leaves[place] = axis
+        self._record("reorder", *axes)
+
+    def unroll(self, axis: IterVar) -> None:
+        """Write the rounds of the loop one after the other in the program."""
+        self._require_leaf("unroll", axis)
+        self.unrolled.add(axis)
+        self._record("unroll", axis)
+
+    def bind(self, axis: IterVar, thread: IterVar) -> None:
+        """Make the rounds of the loop virtual threads: ``bind(axis, te.thread_axis("cthread"))``.
+
+        Each thread has its own copy of the on-chip buffers that are allocated inside the loop.
+        """
+        self._require_leaf("bind", axis)
+        if not isinstance(thread, IterVar) or thread.kind != "thread":
+            self._fail("bind", axis, f"to {thread!r}; must be bound to a te.thread_axis('cthread')")
+        if axis.kind != "data":
+            self._fail("bind", axis, "is a reduction axis; threads cannot share an accumulator")
+        if axis in self.threads:
+            self._fail("bind", axis, "is bound already")
+        if thread.extent not in (0, axis.extent):
+            self._fail(
+                "bind", axis, f"has {axis.extent} rounds, the thread axis {thread.extent} threads"
+            )
+        self.threads[axis] = thread
+        self._record("bind", axis, thread)
+
+    # ---- place and memory ------------------------------------------------------------------------
+
+    def compute_at(self, parent: Stage, axis: IterVar) -> None:
+        """Compute, in each round of loop ``axis`` of ``parent``, just what that round needs."""
+        self._require_movable("compute_at")
+        if not isinstance(parent, Stage) or parent.schedule is not self.schedule:
+            raise ScheduleError(
+                f"stage {self.name}: compute_at: {parent!r} is no stage of this schedule"
+            )
+        if not self.schedule.consumes(parent, self):
+            raise ScheduleError(
+                f"stage {self.name}: compute_at: stage {parent.name} does not use {self.name}, directly "
+                f"or through other stages; it is used by {self.schedule.consumer_names(self)}"
+            )
+        parent._require_leaf("compute_at", axis, who=f"stage {self.name}")
+        self.attach = Attach("at", parent, axis)
+        self._record("compute_at", parent, axis)
+
+    def compute_root(self) -> None:
+        """Compute the whole tensor before the stages that use it (the default)."""
+        self._require_movable("compute_root")
+        self.attach = Attach()
+        self._record("compute_root")
+
+    def compute_inline(self) -> None:
+        """Compute each element where it is used; the tensor itself is never stored."""
+        self._require_movable("compute_inline")
+        if self.op.reduce_axis:
+            raise ScheduleError(
+                f"stage {self.name}: compute_inline: it reduces over "
+                f"{', '.join(axis.name for axis in self.op.reduce_axis)}; only stages without a "
+                f"reduction can be inlined"
+            )
+        self.attach = Attach("inline")
+        self._record("compute_inline")
+
+    def set_scope(self, scope: str) -> None:
+        """Choose the memory that the tensor lives in (:data:`~vta.compiler.target.SCOPES`)."""
+        if scope not in SCOPES:
+            raise ScheduleError(
+                f"stage {self.name}: set_scope: {scope!r} is no memory; must be one of "
+                f"{', '.join(SCOPES)}"
+            )
+        if scope != GLOBAL and (self.is_output or not self.is_compute):
+            kind = "an output" if self.is_output else "an argument"
+            raise ScheduleError(
+                f"stage {self.name}: set_scope: it is {kind} of the program and lives in {GLOBAL} "
+                f"memory; got {scope} (s.cache_read and s.cache_write make on-chip copies)"
+            )
+        self.scope = scope
+        self._record("set_scope", scope)
+
+    # ---- requests to the passes ------------------------------------------------------------------
+
+    def pragma(self, axis: IterVar, key: str, value: int | str | None = None) -> None:
+        """Ask something of the loops from ``axis`` inwards: ``dma_copy``, ``alu``, ...
+        (:data:`PRAGMAS`).
+        """
+        self._require_leaf("pragma", axis)
+        if key not in PRAGMAS:
+            self._fail("pragma", axis, f"key is {key!r}; must be one of {', '.join(PRAGMAS)}")
+        self.pragmas[axis] = (*self.pragmas.get(axis, ()), PragmaRequest(key, value))
+        self._record("pragma", axis, key, value)
+
+    def tensorize(self, axis: IterVar, intrin: GemmIntrin) -> None:
+        """Replace the loops from ``axis`` inwards by the tensor instruction; they must match it
+        (when lowered).
+        """
+        self._require_leaf("tensorize", axis)
+        if not isinstance(intrin, GemmIntrin):
+            self._fail("tensorize", axis, f"with {intrin!r}; must be a tensor intrinsic (env.gemm)")
+        if self.tensorized is not None:
+            self._fail(
+                "tensorize", axis, f"is tensorized from {self.tensorized[0].name} on already"
+            )
+        self.tensorized = (axis, intrin)
+        self._record("tensorize", axis, intrin)
+
+    # ---- checks ----------------------------------------------------------------------------------
+
+    def _fail(self, primitive: str, axis: IterVar, why: str) -> None:
+        raise ScheduleError(f"stage {self.name}: {primitive}: axis {axis.name} {why}")
+
+    def _axis_name(self, name: str) -> str:
+        """``name``, with a number if the stage has an axis of that name."""
+        taken = {axis.name for axis in self.axes}
+        unique, number = name, 0
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        return unique
+
+    @property
+    def axes(self) -> tuple[IterVar, ...]:
+        """All axes that the stage ever had: its own, and those that split and fuse made."""
+        made: list[IterVar] = [*self.origin.axis, *self.op.axis, *self.op.reduce_axis]
+        for relation in self.relations:
+            made += (
+                [relation.fused] if isinstance(relation, Fuse) else [relation.outer, relation.inner]
+            )
+        return tuple(dict.fromkeys(made))
+
+    def _require_leaf(self, primitive: str, axis: object, who: str = "") -> None:
+        """``axis`` must be one of the loops as they are now."""
+        where = f"{who or f'stage {self.name}'}: {primitive}"
+        if not isinstance(axis, IterVar):
+            raise ScheduleError(
+                f"{where}: {axis!r} is no axis of stage {self.name}"
+                + (" (a tensor's op.axis holds its axes)" if isinstance(axis, Tensor) else "")
+            )
+        if axis in self.leaves:
+            return
+        for relation in self.relations:
+            if isinstance(relation, Split) and axis is relation.parent:
+                raise ScheduleError(
+                    f"{where}: axis {axis.name} of stage {self.name} was split into "
+                    f"{relation.outer.name} and {relation.inner.name}; name one of these"
+                )
+            if isinstance(relation, Fuse) and axis in (relation.outer, relation.inner):
+                raise ScheduleError(
+                    f"{where}: axis {axis.name} of stage {self.name} was fused into "
+                    f"{relation.fused.name}; name that one"
+                )
+        names = ", ".join(leaf.name for leaf in self.leaves) or "none"
+        raise ScheduleError(
+            f"{where}: axis {axis.name} is not in stage {self.name}; its loops are {names}"
+        )
+
+    def _require_loop(self, primitive: str, axis: IterVar) -> None:
+        """``axis`` must be a loop that nothing else refers to: it is about to be replaced."""
+        self._require_leaf(primitive, axis)
+        if axis in self.threads:
+            self._fail(primitive, axis, "is bound to a virtual thread; do it before bind")
+        if axis in self.pragmas:
+            keys = ", ".join(request.key for request in self.pragmas[axis])
+            self._fail(primitive, axis, f"has the pragma {keys}; do it before pragma")
+        if axis in self.unrolled:
+            self._fail(primitive, axis, "is unrolled; do it before unroll")
+        if self.tensorized is not None and axis is self.tensorized[0]:
+            self._fail(primitive, axis, "is tensorized; do it before tensorize")
+        for stage in self.schedule.stages:
+            if stage.attach.axis is axis:
+                self._fail(primitive, axis, f"has stage {stage.name} computed at it; do it before")
+
+    def _require_movable(self, primitive: str) -> None:
+        if not self.is_compute:
+            raise ScheduleError(
+                f"stage {self.name}: {primitive}: it is an argument of the program, not a computation"
+            )
+        if self.is_output:
+            raise ScheduleError(
+                f"stage {self.name}: {primitive}: it is an output of the program and cannot be "
+                f"computed inside another stage"
+            )
+
+    def _record(self, primitive: str, *args: object) -> None:
+        self.schedule.record(self, primitive, args)
