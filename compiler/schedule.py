@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vta.errors import ScheduleError
 
 from .expr import Expr, IterVar, TensorRead
-from .stage import Attach, Stage
+from .stage import Stage
 from .target import GLOBAL
 from .tensor import ComputeOp, Operation, Tensor
 from .visitor import rebuild, substitute
@@ -21,10 +21,11 @@ __all__ = ["Schedule", "Step", "create_schedule"]
 
 @dataclass(frozen=True)
 class AxisRef:
-    """An axis by the names of its stage and itself."""
+    """An axis by the names of its stage and itself; ``number`` counts axes of one name."""
 
     stage: str
     axis: str
+    number: int = 0
 
     def __str__(self) -> str:
         return self.axis
@@ -32,12 +33,22 @@ class AxisRef:
 
 @dataclass(frozen=True)
 class StageRef:
-    """A stage, or its tensor, by name."""
+    """A stage by name."""
 
     stage: str
 
     def __str__(self) -> str:
         return f"s[{self.stage}]"
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """The tensor of a stage by name."""
+
+    stage: str
+
+    def __str__(self) -> str:
+        return self.stage
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ def _text(arg: object) -> str:
         return f"[{', '.join(map(_text, arg))}]"
     if isinstance(arg, IterVar):
         return f"thread_axis({arg.name!r})"
-    return str(arg) if isinstance(arg, AxisRef | StageRef) else repr(arg)
+    return str(arg) if isinstance(arg, AxisRef | StageRef | TensorRef) else repr(arg)
 
 
 class Schedule:
@@ -153,8 +164,8 @@ class Schedule:
         for reader in stages:
             if source not in self.producers(reader):
                 raise ScheduleError(
-                    f"stage {source.name}: cache_read: stage {reader.name} does not read it; it is read "
-                    f"by {self.consumer_names(source)}"
+                    f"stage {source.name}: cache_read: stage {reader.name} does not read it; "
+                    f"it is read by {self.consumer_names(source)}"
                 )
         if not stages:
             raise ScheduleError(f"stage {source.name}: cache_read: at least one reader is required")
@@ -164,10 +175,9 @@ class Schedule:
         copy = ComputeOp(name, tensor.shape, tensor.dtype, "", axes, body=body)
         stage = self._insert(copy, after=source)
         for reader in stages:
-            assert isinstance(reader.op, ComputeOp)
-            self._replace(
-                reader, replace(reader.op, body=self._redirect(reader.op.body, source, copy))
-            )
+            op = reader.op
+            assert isinstance(op, ComputeOp)
+            self._replace(reader, replace(op, body=self._redirect(op.body, source, copy)))
         self.record(None, "cache_read", (tensor, scope, tuple(Tensor(s.op) for s in stages)))
         self._quietly(stage, scope)
         return Tensor(copy)
@@ -182,11 +192,13 @@ class Schedule:
         op = stage.op
         if not isinstance(op, ComputeOp):
             raise ScheduleError(
-                f"stage {stage.name}: cache_write: it is an argument of the program, not a computation"
+                f"stage {stage.name}: cache_write: it is an argument of the program, "
+                f"not a computation"
             )
         if stage.relations or stage.leaves != [*op.axis, *op.reduce_axis]:
             raise ScheduleError(
-                f"stage {stage.name}: cache_write: its loops were changed already; call cache_write first"
+                f"stage {stage.name}: cache_write: its loops were changed already; "
+                f"call cache_write first"
             )
         axes = tuple(IterVar(axis.name, extent=axis.extent) for axis in op.axis)
         body = substitute(op.body, dict(zip(op.axis, axes)))
@@ -210,7 +222,7 @@ class Schedule:
         return stage
 
     def _replace(self, stage: Stage, op: Operation) -> None:
-        """Give ``stage`` another computation with the same axes; the old one still names the stage."""
+        """Give ``stage`` another computation with its axes; the old one still names it."""
         stage.op = op
         self._by_op[op] = stage
 
@@ -260,10 +272,11 @@ class Schedule:
         if isinstance(arg, Stage):
             return StageRef(arg.name)
         if isinstance(arg, Tensor):
-            return StageRef(self[arg].name)
+            return TensorRef(self[arg].name)
         if isinstance(arg, IterVar) and arg.kind != "thread":
             owner = next(stage for stage in self.stages if arg in stage.axes)
-            return AxisRef(owner.name, arg.name)
+            alike = [axis for axis in owner.axes if axis.name == arg.name]
+            return AxisRef(owner.name, arg.name, alike.index(arg))
         return arg
 
     def _decode(self, arg: object) -> object:
@@ -271,11 +284,13 @@ class Schedule:
             return tuple(map(self._decode, arg))
         if isinstance(arg, StageRef):
             return self._stage_named(arg.stage)
+        if isinstance(arg, TensorRef):
+            return Tensor(self._stage_named(arg.stage).op)
         if isinstance(arg, AxisRef):
             stage = self._stage_named(arg.stage)
-            for axis in stage.axes:
-                if axis.name == arg.axis:
-                    return axis
+            alike = [axis for axis in stage.axes if axis.name == arg.axis]
+            if arg.number < len(alike):
+                return alike[arg.number]
             names = ", ".join(axis.name for axis in stage.axes)
             raise ScheduleError(f"stage {stage.name} has no axis {arg.axis}; it has {names}")
         return arg
@@ -311,6 +326,3 @@ def create_schedule(ops: Tensor | Operation | Sequence[Tensor | Operation]) -> S
             name = op.name if isinstance(op, Operation) else repr(op)
             raise ScheduleError(f"create_schedule: {name} is not computed; must be a te.compute")
     return Schedule(outputs)
-
-
-__all__ += ["Attach"]

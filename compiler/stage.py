@@ -238,8 +238,8 @@ class Stage:
             )
         if not self.schedule.consumes(parent, self):
             raise ScheduleError(
-                f"stage {self.name}: compute_at: stage {parent.name} does not use {self.name}, directly "
-                f"or through other stages; it is used by {self.schedule.consumer_names(self)}"
+                f"stage {self.name}: compute_at: stage {parent.name} does not use it, directly or "
+                f"through other stages; it is used by {self.schedule.consumer_names(self)}"
             )
         parent._require_leaf("compute_at", axis, who=f"stage {self.name}")
         self.attach = Attach("at", parent, axis)
@@ -374,7 +374,8 @@ class Stage:
     def _require_movable(self, primitive: str) -> None:
         if not self.is_compute:
             raise ScheduleError(
-                f"stage {self.name}: {primitive}: it is an argument of the program, not a computation"
+                f"stage {self.name}: {primitive}: it is an argument of the program, "
+                f"not a computation"
             )
         if self.is_output:
             raise ScheduleError(
