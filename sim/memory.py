@@ -67,7 +67,7 @@ class Memory:
     # ---- allowed ranges -----------------------------------------------------------------------
 
     def allow(self, addr: int, nbytes: int) -> None:
-        """Let a restricted memory be touched in ``[addr, addr + nbytes)``; ranges must not overlap."""
+        """Let ``[addr, addr + nbytes)`` be touched; allowed ranges must not overlap."""
         assert self.restricted and self.base <= addr and addr + nbytes <= self.end
         bisect.insort(self._starts, addr)
         self._sizes[addr] = nbytes
@@ -94,8 +94,8 @@ class Memory:
         Raises
         ------
         DramRangeError
-            If a byte of the range is outside the memory, or if the memory is restricted and the range is
-            not in one allowed range.
+            If a byte of the range is outside the memory; if the memory is restricted, also if the
+            range is not inside one allowed range.
         """
         if not (self.base <= addr and addr + nbytes <= self.end):
             raise DramRangeError(

@@ -163,7 +163,7 @@ class _Run:
         return insn
 
     def _execute(self, module: Module) -> bool:
-        """Do the instruction at the head of a queue; False if none is there or a token is missing."""
+        """Do the instruction at the head of a queue; False if there is none or it must wait."""
         queue = self.queues[module]
         if not queue:
             return False

@@ -5,6 +5,7 @@ The first element is in the lowest bits.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,10 +33,11 @@ def decode_tiles(
     raw = np.ascontiguousarray(raw)
     if width == 4:
         halves = np.stack([raw & 15, raw >> 4], axis=-1).astype(np.int8)
-        values = ((halves ^ 8) - 8).reshape(*raw.shape[:-1], -1)
+        values = ((halves ^ 8) - 8).reshape(*raw.shape[:-1], 2 * raw.shape[-1])
     else:
         values = raw.view(tile_dtype(width))
-    return values.reshape(*raw.shape[:-1], -1, *shape)
+    count = values.shape[-1] // math.prod(shape)
+    return values.reshape(*raw.shape[:-1], count, *shape)
 
 
 def encode_tiles(values: npt.NDArray[Any], width: int) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,388 @@
+"""Random legal programs: any instruction, any hazard, and yet one result whatever the timing.
+
+The operands are drawn here; :mod:`vta.sim.ordering` adds the tokens that the program needs, and
+some that it does not. The order of the stream is always a possible order of execution: nothing
+deadlocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vta.isa import (
+    Alu,
+    AluOpcode,
+    Finish,
+    Gemm,
+    Instruction,
+    Isa,
+    Load,
+    MemId,
+    Module,
+    Store,
+    Uop,
+    disassemble,
+)
+
+from .memory import Memory
+from .ordering import Accesses, OrderedStream
+
+if TYPE_CHECKING:
+    import random
+
+    import numpy.typing as npt
+
+    from vta.config import VTAConfig
+
+__all__ = ["RandomProgram", "random_program"]
+
+PAGE = 4096
+UOP_REGION = 1024
+"""Bytes at the end of the image that hold micro-ops; no STORE goes there."""
+IMMEDIATES = (0, 1, -1, 2, 7, -8, 31, 32, 33, -31, -32, -33, 127, -128, 32767, -32768)
+VALUES = (0x00, 0xFF, 0x80, 0x7F)
+"""Bytes that are at the edge of something; part of the image is made of them."""
+
+
+@dataclass(frozen=True, repr=False)
+class RandomProgram:
+    """A program and the memory that it starts from.
+
+    Attributes
+    ----------
+    cfg : VTAConfig
+    instructions : tuple of Instruction
+    image : ndarray of uint8
+        The DRAM image before the run; byte 0 is physical address ``base``.
+    base : int
+    """
+
+    cfg: VTAConfig
+    instructions: tuple[Instruction, ...]
+    image: npt.NDArray[np.uint8]
+    base: int
+
+    @property
+    def stream(self) -> bytes:
+        """The encoded instructions."""
+        return Isa.of(self.cfg).encode_all(self.instructions)
+
+    def memory(self) -> Memory:
+        """A fresh copy of the image, to run on."""
+        return Memory(self.base, self.image.copy())
+
+    def __repr__(self) -> str:
+        lines = [f"RandomProgram({self.cfg.fingerprint}, base=0x{self.base:x})"]
+        lines += [f"  {n:3} {disassemble(insn)}" for n, insn in enumerate(self.instructions)]
+        return "\n".join(lines)
+
+
+def random_program(
+    cfg: VTAConfig, rng: random.Random, *, steps: int = 24, max_operations: int = 48
+) -> RandomProgram:
+    """A legal program whose result does not depend on timing.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+    rng : random.Random
+        The only source of chance: the same state gives the same program.
+    steps : int
+        How many instructions that do something, at most; NOPs that carry tokens come on top.
+    max_operations : int
+        The most micro-operations of one GEMM or ALU instruction.
+    """
+    return _Writer(cfg, rng, max_operations).write(steps)
+
+
+class _Writer:
+    """Draws instructions one after the other."""
+
+    def __init__(self, cfg: VTAConfig, rng: random.Random, max_operations: int) -> None:
+        self.cfg = cfg
+        self.isa = Isa.of(cfg)
+        self.rng = rng
+        self.max_operations = max_operations
+        self.stream = OrderedStream(rng)
+        self.elem_bytes = {
+            MemId.UOP: cfg.uop_elem_bytes,
+            MemId.WGT: cfg.wgt_elem_bytes,
+            MemId.INP: cfg.inp_elem_bytes,
+            MemId.ACC: cfg.acc_elem_bytes,
+            MemId.ACC_8BIT: cfg.acc8_elem_bytes,
+            MemId.OUT: cfg.out_elem_bytes,
+        }
+        self.depth = {
+            MemId.UOP: cfg.uop_depth,
+            MemId.WGT: cfg.wgt_depth,
+            MemId.INP: cfg.inp_depth,
+            MemId.ACC: cfg.acc_depth,
+            MemId.ACC_8BIT: cfg.acc_depth,
+            MemId.OUT: cfg.acc_depth,
+        }
+        self.image, self.base = self._image()
+        acc = Accesses(cfg.acc_depth)
+        self.accesses = {
+            MemId.UOP: Accesses(cfg.uop_depth),
+            MemId.WGT: Accesses(cfg.wgt_depth),
+            MemId.INP: Accesses(cfg.inp_depth),
+            MemId.ACC: acc,
+            MemId.ACC_8BIT: acc,
+            MemId.OUT: acc,
+        }
+        self.dram = Accesses(self.image.size)
+        self.uops = np.zeros(cfg.uop_depth, np.uint32)  # what the micro-op SRAM holds
+        self.uops_from = 0  # where the last ones were loaded
+
+    def _image(self) -> tuple[npt.NDArray[np.uint8], int]:
+        """A memory image of some pages, and its base address; the micro-ops are at its end."""
+        data = np.random.default_rng(self.rng.getrandbits(32))
+        pages = 2 + 24 * max(self.elem_bytes.values()) // PAGE
+        image = data.integers(0, 256, pages * PAGE, np.uint8)
+        edges = data.random(image.size) < 0.2
+        image[edges] = data.choice(np.array(VALUES, np.uint8), int(edges.sum()))
+        words = [self.isa.encode_uop(self._uop()) for _ in range(UOP_REGION // 4)]
+        words[0] = 0
+        image[-UOP_REGION:] = np.array(words, "<u4").view(np.uint8)
+        return image, PAGE * self.rng.choice((1, 2, 3, 16, 4095, 0x7FFFE))
+
+    def _uop(self) -> Uop:
+        """A micro-op; indices are often small, so that loops around it fit and hazards are many."""
+        cfg = self.cfg
+        tops = (cfg.acc_depth, min(cfg.acc_depth, cfg.inp_depth), cfg.wgt_depth)
+        near = self.rng.random() < 0.8
+        return Uop(*(self.rng.randrange(min(top, 8) if near else top) for top in tops))
+
+    # ---- the program --------------------------------------------------------------------------
+
+    def write(self, steps: int) -> RandomProgram:
+        rng, stream = self.rng, self.stream
+        kinds = {
+            self._load_uop: 3, self._load_inp: 3, self._load_wgt: 2, self._load_acc: 3,
+            self._gemm: 6, self._reset: 2, self._alu: 6, self._store: 5, self._nop: 1,
+        }  # fmt: skip
+        self._load_uop()
+        for _ in range(rng.randint(1, steps)):
+            rng.choices(list(kinds), list(kinds.values()))[0]()
+            stream.scatter()
+        if rng.random() < 0.8:
+            self._reveal()
+        if rng.random() < 0.7:
+            for module in (Module.LOAD, Module.STORE):
+                stream.order(module, stream.count(module), Module.COMPUTE)
+        tail = rng.random() < 0.2  # FINISH ends the compute module, not the stream
+        if tail:
+            stream.emit(Finish(push_prev=rng.random() < 0.3, push_next=rng.random() < 0.3))
+        for module in (Module.LOAD, Module.STORE):
+            if stream.pops[module]:
+                stream.emit(stream.nop(module))
+        if not tail:
+            stream.emit(Finish())
+        return RandomProgram(self.cfg, tuple(stream.insns), self.image, self.base)
+
+    def _emit(
+        self,
+        insn: Instruction,
+        reads: list[tuple[Accesses, Any]],
+        writes: list[tuple[Accesses, Any]],
+    ) -> None:
+        """Order the instruction after all that it depends on, and emit it."""
+        module = insn.module
+        touched = [(*item, False) for item in reads] + [(*item, True) for item in writes]
+        for accesses, entries, write in touched:
+            for other, count in accesses.needed(module, entries, write=write).items():
+                self.stream.order(other, count, module)
+        self.stream.emit(insn)
+        for accesses, entries, write in touched:
+            accesses.note(module, self.stream.count(module), entries, write=write)
+
+    def _nop(self) -> None:
+        self.stream.emit(self.stream.nop(self.rng.choice(list(Module))))
+
+    def _reveal(self) -> None:
+        """Store all the bits of the first accumulators, which may have gone nowhere so far."""
+        cfg = self.cfg
+        first, available = self._region(MemId.OUT)
+        parts = cfg.acc_width // cfg.out_width
+        count = min(cfg.acc_depth, 32, available // parts)
+        acc = (self.accesses[MemId.ACC], slice(0, count))
+        zero_uop, _ = self._region(MemId.UOP)
+        load = Load(memory=MemId.UOP, dram_base=zero_uop, y_size=1, x_size=1, x_stride=1)
+        self._emit(load, reads=[], writes=[])
+        for part in range(parts):
+            store = Store(dram_base=first + part * count, y_size=1, x_size=count, x_stride=count)
+            self._emit(store, reads=[acc], writes=[(self.dram, self._dram_bytes(store))])
+            shift = Alu(
+                alu_opcode=AluOpcode.SHR, use_imm=True, imm=cfg.out_width,
+                uop_bgn=0, uop_end=1, iter_in=count, dst_factor_in=1, src_factor_in=1,
+            )  # fmt: skip
+            if part < parts - 1:
+                self._emit(shift, reads=[acc], writes=[acc])
+
+    # ---- transfers ----------------------------------------------------------------------------
+
+    def _load_uop(self) -> None:
+        insn = self._load(MemId.UOP)
+        rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1
+        columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
+        words = np.zeros((rows, columns), np.uint32)
+        inside = words[insn.y_pad_0 :, insn.x_pad_0 :][: insn.y_size, : insn.x_size]
+        inside[...] = self.image[self._dram_bytes(insn)].view("<u4").reshape(inside.shape)
+        self.uops[insn.sram_base :][: words.size] = words.reshape(-1)
+        self.uops_from = insn.sram_base + insn.y_pad_0 * columns + insn.x_pad_0
+
+    def _load_inp(self) -> None:
+        self._load(MemId.INP)
+
+    def _load_wgt(self) -> None:
+        self._load(MemId.WGT)
+
+    def _load_acc(self) -> None:
+        self._load(self.rng.choice((MemId.ACC, MemId.ACC, MemId.ACC_8BIT)))
+
+    def _load(self, memory: MemId) -> Load:
+        insn = Load(memory=memory, **self._extents(memory, padded=self.rng.random() < 0.5))
+        rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1
+        columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
+        entries = slice(insn.sram_base, insn.sram_base + rows * columns)
+        self._emit(
+            insn,
+            reads=[(self.dram, self._dram_bytes(insn))],
+            writes=[(self.accesses[memory], entries)],
+        )
+        return insn
+
+    def _store(self) -> None:
+        insn = Store(**self._extents(MemId.OUT, padded=False))
+        entries = slice(insn.sram_base, insn.sram_base + insn.y_size * insn.x_size)
+        self._emit(
+            insn,
+            reads=[(self.accesses[MemId.OUT], entries)],
+            writes=[(self.dram, self._dram_bytes(insn))],
+        )
+
+    def _extents(self, memory: MemId, *, padded: bool) -> dict[str, int]:
+        """Sizes, stride, bases and pads of a transfer that stays inside both memories."""
+        rng, depth = self.rng, self.depth[memory]
+        first, available = self._region(memory)
+        while True:
+            pads = dict.fromkeys(("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1"), 0)
+            if padded:
+                pads = {name: rng.choice((0, 0, 1, 2, rng.randrange(16))) for name in pads}
+            y_size = rng.choice((1, 1, 1, 2, 2, 3, 4, 0))
+            x_size = rng.choice((1, 2, 3, 4, 5, 8, 1 + rng.randrange(min(depth, available))))
+            x_stride = rng.choice(
+                (x_size, x_size, 0, x_size + rng.randrange(9), rng.randrange(x_size))
+            )
+            size = (y_size + pads["y_pad_0"] + pads["y_pad_1"]) * (
+                x_size + pads["x_pad_0"] + pads["x_pad_1"]
+            )
+            span = (y_size - 1) * x_stride + x_size if y_size else 0
+            if size <= depth and span <= available:
+                break
+        bases = depth - size + 1
+        dram_base = first + rng.randrange(available - span + 1)
+        if not y_size:  # nothing is read: any address will do
+            dram_base = rng.randrange(1 << 32)
+        return {
+            "sram_base": rng.randrange(min(8, bases) if rng.random() < 0.6 else bases),
+            "dram_base": dram_base,
+            "y_size": y_size, "x_size": x_size, "x_stride": x_stride, **pads,
+        }  # fmt: skip
+
+    def _region(self, memory: MemId) -> tuple[int, int]:
+        """Where elements of a memory lie in DRAM: the first one's address, and how many there are."""
+        border = self.base + self.image.size - UOP_REGION
+        low, high = (border, border + UOP_REGION) if memory is MemId.UOP else (self.base, border)
+        first = -(-low // self.elem_bytes[memory])
+        return first, high // self.elem_bytes[memory] - first
+
+    def _dram_bytes(self, insn: Load | Store) -> npt.NDArray[np.int64]:
+        """Offsets in the image of the bytes that a transfer touches, shape (rows, row bytes)."""
+        elem_bytes = self.elem_bytes[insn.memory]
+        rows = (insn.dram_base + np.arange(insn.y_size) * insn.x_stride) * elem_bytes - self.base
+        return rows[:, None] + np.arange(insn.x_size * elem_bytes)
+
+    # ---- compute ------------------------------------------------------------------------------
+
+    def _gemm(self) -> None:
+        nest = self._nest({"dst": MemId.ACC, "src": MemId.INP, "wgt": MemId.WGT})
+        if nest is not None:
+            fields, indices = nest
+            acc = (self.accesses[MemId.ACC], indices["dst"])
+            inp = (self.accesses[MemId.INP], indices["src"])
+            wgt = (self.accesses[MemId.WGT], indices["wgt"])
+            self._emit(Gemm(**fields), reads=[acc, inp, wgt], writes=[acc])
+
+    def _reset(self) -> None:
+        nest = self._nest({"dst": MemId.ACC})
+        if nest is not None:
+            fields, indices = nest
+            for name, depth in (("src", self.cfg.inp_depth), ("wgt", self.cfg.wgt_depth)):
+                for loop in ("out", "in"):  # not used: anything that fits the field
+                    fields[f"{name}_factor_{loop}"] = self.rng.randrange(depth)
+            acc = (self.accesses[MemId.ACC], indices["dst"])
+            self._emit(Gemm(reset=True, **fields), reads=[], writes=[acc])
+
+    def _alu(self) -> None:
+        rng = self.rng
+        opcode = rng.choice(list(AluOpcode))
+        reset = rng.random() < 0.1  # has no meaning
+        acc = self.accesses[MemId.ACC]
+        if rng.random() < 0.5:
+            nest = self._nest({"dst": MemId.ACC, "src": MemId.ACC})
+            if nest is not None:
+                fields, indices = nest
+                reads = [(acc, indices["dst"]), (acc, indices["src"])]
+                insn = Alu(alu_opcode=opcode, reset=reset, imm=rng.choice(IMMEDIATES), **fields)
+                self._emit(insn, reads=reads, writes=[(acc, indices["dst"])])
+            return
+        nest = self._nest({"dst": MemId.ACC})
+        if nest is not None:
+            fields, indices = nest
+            for loop in ("out", "in"):
+                fields[f"src_factor_{loop}"] = rng.randrange(self.cfg.acc_depth)
+            imm = rng.choice((*IMMEDIATES, rng.randrange(-(1 << 15), 1 << 15)))
+            insn = Alu(alu_opcode=opcode, reset=reset, use_imm=True, imm=imm, **fields)
+            self._emit(insn, reads=[(acc, indices["dst"])], writes=[(acc, indices["dst"])])
+
+    def _nest(
+        self, memories: dict[str, MemId]
+    ) -> tuple[dict[str, int], dict[str, npt.NDArray[np.int64]]] | None:
+        """Loops around some micro-ops, with all indices inside the memories that are given.
+
+        Returns the instruction's fields and, for each name of ``memories``, the indices that it
+        touches; None if no fitting micro-ops were found.
+        """
+        rng = self.rng
+        for _ in range(8):
+            size = rng.choice((1, 1, 2, 3, 4, 6, 8, 0))
+            first = self.uops_from if rng.random() < 0.8 else rng.randrange(self.cfg.uop_depth)
+            first = min(first, self.cfg.uop_depth - size)
+            uops = self.isa.uop_indices(self.uops[first : first + size])
+            tops = {name: int(uops[name].max(initial=0)) for name in memories}
+            if all(top < self.depth[memories[name]] for name, top in tops.items()):
+                break
+        else:
+            return None
+        extents = [rng.choice((1, 1, 2, 3, 4, self.max_operations, 0)) for _ in range(2)]
+        while extents[0] * extents[1] * size > self.max_operations:
+            extents[extents.index(max(extents))] //= 2
+        fields = {
+            "uop_bgn": first, "uop_end": first + size, "iter_out": extents[0], "iter_in": extents[1]
+        }  # fmt: skip
+        indices = {}
+        for name, memory in memories.items():
+            room = self.depth[memory] - 1 - tops[name]
+            steps = []
+            for extent in extents:
+                most = room // max(extent - 1, 1)
+                steps.append(min(most, rng.choice((1, 1, 0, 2, 3, rng.randrange(most + 1)))))
+                room -= steps[-1] * max(extent - 1, 0)
+            fields[f"{name}_factor_out"], fields[f"{name}_factor_in"] = steps
+            o, i = np.arange(extents[0])[:, None, None], np.arange(extents[1])[:, None]
+            indices[name] = (o * steps[0] + i * steps[1] + uops[name]).reshape(-1)
+        return fields, indices

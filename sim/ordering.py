@@ -1,0 +1,150 @@
+"""Writing a stream whose result does not depend on timing: tokens exactly where they are missing.
+
+The writer gives the instructions in the order of the stream, as if they ran one after the other.
+:class:`OrderedStream` keeps a vector clock for each module: how far it has certainly seen the
+others go; tokens carry clocks over. :class:`Accesses` remembers who touched what, so that an
+instruction that depends on one of another module can first be ordered after it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vta.isa import Instruction, Load, MemId, Module, Store
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["Accesses", "OrderedStream"]
+
+SIDE = {
+    (Module.LOAD, Module.COMPUTE): "next",
+    (Module.COMPUTE, Module.LOAD): "prev",
+    (Module.COMPUTE, Module.STORE): "next",
+    (Module.STORE, Module.COMPUTE): "prev",
+}
+"""(a module, its neighbour): where the neighbour is."""
+
+Clock = dict[Module, int]
+"""For each module, how many of its instructions are known to be done."""
+
+
+class OrderedStream:
+    """Instructions in order, and what each module has seen of the others."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.insns: list[Instruction] = []
+        self.clock: dict[Module, Clock] = {m: dict.fromkeys(Module, 0) for m in Module}
+        """What the next instruction of a module will have seen."""
+        self.last: dict[Module, tuple[int, Clock]] = {}
+        """A module's last instruction: its place in the stream, what was seen when it is done."""
+        self.tokens: dict[tuple[Module, Module], deque[Clock]] = {pair: deque() for pair in SIDE}
+        """Tokens on their way, with what they tell."""
+        self.pops: dict[Module, set[str]] = {m: set() for m in Module}
+        """Flags that the next instruction of a module carries."""
+
+    def count(self, module: Module) -> int:
+        """How many instructions the module has got."""
+        return self.clock[module][module]
+
+    def emit(self, insn: Instruction) -> None:
+        module = insn.module
+        self.clock[module][module] += 1
+        self.last[module] = len(self.insns), dict(self.clock[module])
+        self.insns.append(replace(insn, **dict.fromkeys(self.pops[module], True)))
+        self.pops[module].clear()
+
+    def push(self, source: Module, target: Module) -> None:
+        """A token from the last instruction of ``source``, or from a NOP after it."""
+        flag = f"push_{SIDE[source, target]}"
+        place, _ = self.last.get(source, (None, None))
+        if place is None or getattr(self.insns[place], flag) or self.rng.random() < 0.2:
+            self.emit(self.nop(source))
+        place, clock = self.last[source]
+        self.insns[place] = replace(self.insns[place], **{flag: True})
+        self.tokens[source, target].append(clock)
+
+    def pop(self, source: Module, target: Module) -> None:
+        """The next instruction of ``target`` takes a token that is on its way from ``source``."""
+        flag = f"pop_{SIDE[target, source]}"
+        if flag in self.pops[target]:
+            self.emit(self.nop(target))
+        clock = self.clock[target]
+        for module, done in self.tokens[source, target].popleft().items():
+            clock[module] = max(clock[module], done)
+        self.pops[target].add(flag)
+
+    def order(self, source: Module, count: int, target: Module) -> None:
+        """Make the next instruction of ``target`` see the first ``count`` of ``source`` done."""
+        if self.clock[target][source] >= count:
+            return
+        if (source, target) in SIDE:
+            while self.clock[target][source] < count:
+                if not self.tokens[source, target]:
+                    self.push(source, target)
+                self.pop(source, target)
+        else:  # load and store have no tokens for each other: through compute
+            self.order(source, count, Module.COMPUTE)
+            if self.pops[Module.COMPUTE]:
+                self.emit(self.nop(Module.COMPUTE))
+            self.order(Module.COMPUTE, self.count(Module.COMPUTE), target)
+
+    def nop(self, module: Module) -> Instruction:
+        """A transfer without columns; all of its other fields are junk."""
+        rng = self.rng
+        memories = {
+            Module.LOAD: (MemId.INP, MemId.WGT),
+            Module.COMPUTE: (MemId.UOP, MemId.ACC, MemId.ACC_8BIT),
+            Module.STORE: tuple(MemId),
+        }[module]
+        junk: dict[str, Any] = {}
+        if rng.random() < 0.3:
+            junk = {
+                name: rng.randrange(16) for name in ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
+            }
+            junk |= {name: rng.randrange(1 << 16) for name in ("sram_base", "y_size", "x_stride")}
+            junk["dram_base"] = rng.randrange(1 << 32)
+        kind = Store if module is Module.STORE else Load
+        return kind(memory=rng.choice(memories), x_size=0, **junk)
+
+    def scatter(self) -> None:
+        """Now and then a token that nothing asked for, or a pop of one that is on its way."""
+        for source, target in SIDE:
+            waiting = len(self.tokens[source, target])
+            if waiting < 5 and self.rng.random() < 0.08:
+                for _ in range(self.rng.randint(1, 3)):
+                    self.push(source, target)
+            elif waiting and self.rng.random() < 0.15:
+                self.pop(source, target)
+
+
+class Accesses:
+    """For each entry of one memory, the last read and write by each module.
+
+    Instructions are numbered from 1 in each module, as ``OrderedStream.count`` gives them.
+    ``entries`` are whatever indexes a NumPy array of ``size`` elements.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.reads = {module: np.zeros(size, np.int64) for module in Module}
+        self.writes = {module: np.zeros(size, np.int64) for module in Module}
+
+    def needed(self, module: Module, entries: Any, *, write: bool) -> dict[Module, int]:
+        """How many instructions of the others must be done before ``module`` may touch entries."""
+        needed = {}
+        for other in Module:
+            if other is not module:
+                times = [self.writes[other][entries]]
+                if write:
+                    times.append(self.reads[other][entries])
+                needed[other] = max(int(time.max(initial=0)) for time in times)
+        return needed
+
+    def note(self, module: Module, count: int, entries: Any, *, write: bool) -> None:
+        """Instruction ``count`` of ``module`` touches the entries."""
+        (self.writes if write else self.reads)[module][entries] = count
