@@ -8,8 +8,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.config import VTAConfig
+from vta.hw.acc import Accumulators
+from vta.hw.alu import Alu
+from vta.hw.gemm import Gemm
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
-from vta.isa import Isa
+from vta.hw.issue import Issue
+from vta.hw.load import LoadEngine
+from vta.hw.sram import Sram
+from vta.hw.walker import MemoryKind
+from vta.isa import Isa, MemId
+from vta.memmap import ErrorCode, Source
 
 __all__ = ["Compute"]
 
@@ -49,4 +57,67 @@ class Compute(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform):
-        return Module()
+        m = Module()
+        cfg, isa = self.cfg, self.isa
+        m.submodules.issue = issue = Issue(isa)
+        m.submodules.loader = loader = LoadEngine(
+            isa.memory,
+            [MemoryKind.of(cfg, memory) for memory in (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)],
+            addr_bits=cfg.addr_bits,
+            data_bits=cfg.bus_bits,
+            source=Source.COMPUTE,
+        )
+        m.submodules.gemm = gemm = Gemm(isa)
+        m.submodules.alu = alu = Alu(isa)
+        m.submodules.uops = uops = Sram(
+            log_depth=cfg.log_uop_depth, bits=isa.uop.bits, read_ports=2
+        )
+        m.submodules.accumulators = accumulators = Accumulators(
+            log_depth=cfg.log_acc_depth,
+            lanes=cfg.batch * cfg.block_out,
+            lane_bits=cfg.acc_width,
+            out_bits=cfg.out_width,
+            granule=min(cfg.bus_bits, cfg.acc_elem_bits),
+        )
+
+        # Instructions and completions.
+        wiring.connect(m, wiring.flipped(self.insn), issue.insn)
+        wiring.connect(m, wiring.flipped(self.tokens), issue.tokens)
+        wiring.connect(m, issue.load, loader.request)
+        wiring.connect(m, issue.gemm, gemm.start)
+        wiring.connect(m, issue.alu, alu.start)
+        m.d.comb += [
+            issue.load_done.eq(loader.done),
+            issue.gemm_done.eq(gemm.done),
+            issue.alu_done.eq(alu.done),
+            self.state.eq(issue.state),
+            self.retired.eq(issue.retired),
+            self.finished.eq(issue.finished),
+        ]
+
+        # Memories.
+        wiring.connect(m, loader.read, wiring.flipped(self.read))
+        wiring.connect(m, loader.write_uop, uops.write)
+        wiring.connect(m, loader.write_acc, accumulators.load_write)
+        wiring.connect(m, gemm.uop_read, uops.read[0])
+        wiring.connect(m, gemm.inp_read, wiring.flipped(self.inp_read))
+        wiring.connect(m, gemm.wgt_read, wiring.flipped(self.wgt_read))
+        wiring.connect(m, gemm.acc_read, accumulators.gemm_read)
+        wiring.connect(m, gemm.acc_write, accumulators.gemm_write)
+        wiring.connect(m, alu.uop_read, uops.read[1])
+        wiring.connect(m, alu.dst_read, accumulators.alu_dst_read)
+        wiring.connect(m, alu.src_read, accumulators.alu_src_read)
+        wiring.connect(m, alu.acc_write, accumulators.alu_write)
+        wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
+
+        # Events and errors.
+        m.d.comb += [
+            self.loaded_uop.eq(loader.loaded_uop),
+            self.loaded_acc.eq(loader.loaded_acc),
+            self.product.eq(gemm.product),
+            self.tile.eq(alu.tile),
+        ]
+        for block in (issue, loader, alu, gemm):
+            with m.If(block.error.code != ErrorCode.NONE):
+                m.d.comb += self.error.eq(block.error)
+        return m

@@ -1,0 +1,228 @@
+"""GEMM: ``acc[d][b][c] += sum_k inp[s][b][k] * wgt[w][c][k]``, wrap 32; with reset ``acc[d] = 0``.
+
+One product of a BATCH x BLOCK input tile and a BLOCK x BLOCK weight tile a cycle:
+
+=======  ===========================================================================================
+cycle    of a micro-op (D: the latency of the dot product)
+=======  ===========================================================================================
+0        the sequencer offers the indices; input and weight SRAM are read
+1        tiles come out of the SRAMs
+2        operand registers hold them
+D + 1    the accumulator is read
+D + 2    sums are there; accumulator, or a result on its way to it, plus sum
+D + 3    the result is written
+=======  ===========================================================================================
+"""
+
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.dot import DotProduct
+from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
+from vta.hw.uop import Index, Sequencer
+from vta.isa import Isa
+
+__all__ = ["Accumulate", "Gemm"]
+
+
+class Accumulate(wiring.Component):
+    """``acc[dst] = (reset ? 0 : acc[dst] + addend)``, one a cycle in any order of ``dst``.
+
+    A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given one or two
+    cycles before is not in the memory yet and is taken from the registers instead.
+
+    Parameters
+    ----------
+    log_depth : int
+        log2 of the number of tiles.
+    lanes, lane_bits, addend_bits : int
+        Values in a tile, their width, and the width of what is added.
+
+    Attributes
+    ----------
+    valid, dst, reset : In
+        A tile to add to.
+    addend : In
+        What to add, a cycle after ``valid``.
+    read, write : Out
+        The accumulator memory. ``write`` happens :attr:`LATENCY` cycles after ``valid``.
+    """
+
+    LATENCY = 2
+
+    def __init__(self, *, log_depth: int, lanes: int, lane_bits: int, addend_bits: int) -> None:
+        bits = lanes * lane_bits
+        self.tile = data.ArrayLayout(signed(lane_bits), lanes)
+        super().__init__({
+            "valid": In(1), "dst": In(log_depth), "reset": In(1),
+            "addend": In(data.ArrayLayout(signed(addend_bits), lanes)),
+            "read": Out(SramReadSignature(log_depth=log_depth, bits=bits)),
+            "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [
+            self.read.en.eq(self.valid & ~self.reset),
+            self.read.addr.eq(self.dst),
+        ]
+        # add: the tile is there; done: its result is written; kept: it was written a cycle ago
+        add, add_reset, done = Signal(), Signal(), Signal()
+        add_dst, done_dst = Signal.like(self.dst), Signal.like(self.dst)
+        result, kept = Signal(self.tile, reset_less=True), Signal(self.tile, reset_less=True)
+        from_result, from_kept = Signal(), Signal()
+        m.d.sync += [add.eq(self.valid), done.eq(add)]
+        with m.If(self.valid):
+            m.d.sync += [
+                add_dst.eq(self.dst),
+                add_reset.eq(self.reset),
+                from_result.eq(add & (add_dst == self.dst)),
+                from_kept.eq(done & (done_dst == self.dst)),
+            ]
+        memory = data.View(self.tile, self.read.data)
+        with m.If(add):
+            m.d.sync += done_dst.eq(add_dst)
+            for lane in range(self.tile.length):
+                old = Mux(from_result, result[lane], Mux(from_kept, kept[lane], memory[lane]))
+                m.d.sync += result[lane].eq(Mux(add_reset, 0, old + self.addend[lane]))
+        with m.If(done):
+            m.d.sync += kept.eq(result)
+        m.d.comb += [
+            self.write.mask.eq(done),
+            self.write.addr.eq(done_dst),
+            self.write.data.eq(result),
+        ]
+        return m
+
+
+class Gemm(wiring.Component):
+    """Executes GEMM instructions, one after the other without a gap.
+
+    Parameters
+    ----------
+    isa : Isa
+        Formats of the instruction and the micro-op; the shape is that of ``isa.cfg``.
+
+    Attributes
+    ----------
+    start : stream of the GEMM layout, in
+        Legal instructions; the next is taken while the one before is under way.
+    done : Out(1)
+        An instruction writes its last tile in this cycle: a read in the next cycle sees it.
+    product : Out(1)
+        A product (not of a reset) is issued in this cycle.
+    uop_read, inp_read, wgt_read, acc_read, acc_write
+        The memories.
+    error : ErrorLayout, out
+        SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa, self.cfg = isa, (cfg := isa.cfg)
+        self.read_after = DotProduct.latency(cfg.block_in) + 1
+        """Cycles from the indices to the read of the accumulator."""
+        self.latency = Sequencer.LATENCY + self.read_after + Accumulate.LATENCY
+        """Cycles from ``start`` to the write of the first tile."""
+        bits = cfg.acc_elem_bits
+        super().__init__({
+            "start": In(stream.Signature(layout_of(isa.gemm))),
+            "done": Out(1),
+            "product": Out(1),
+            "uop_read": Out(SramReadSignature(log_depth=cfg.log_uop_depth, bits=isa.uop.bits)),
+            "inp_read": Out(SramReadSignature(log_depth=cfg.log_inp_depth, bits=cfg.inp_elem_bits)),
+            "wgt_read": Out(SramReadSignature(log_depth=cfg.log_wgt_depth, bits=cfg.wgt_elem_bits)),
+            "acc_read": Out(SramReadSignature(log_depth=cfg.log_acc_depth, bits=bits)),
+            "acc_write": Out(
+                SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
+            ),
+            "error": Out(ErrorLayout()),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        m.submodules.sequencer = sequencer = Sequencer(
+            self.isa.gemm,
+            self.isa.uop,
+            (
+                Index("dst", cfg.log_acc_depth),
+                Index("src", cfg.log_inp_depth, unless="reset"),
+                Index("wgt", cfg.log_wgt_depth, unless="reset"),
+            ),
+            ("reset",),
+            log_depth=cfg.log_uop_depth,
+        )
+        wiring.connect(m, wiring.flipped(self.start), sequencer.start)
+        wiring.connect(m, sequencer.uop_read, wiring.flipped(self.uop_read))
+        op = sequencer.op.payload
+        m.d.comb += [
+            sequencer.op.ready.eq(1),
+            self.error.eq(sequencer.error),
+            self.product.eq(sequencer.op.valid & ~op.empty & ~op.insn.reset),
+            self.inp_read.en.eq(self.product),
+            self.inp_read.addr.eq(op.src),
+            self.wgt_read.en.eq(self.product),
+            self.wgt_read.addr.eq(op.wgt),
+        ]
+
+        # What goes with a product: a shift register from the indices to the write.
+        stage = data.StructLayout(
+            {"live": 1, "last": 1, "reset": 1, "dst": cfg.log_acc_depth}
+        )  # fmt: skip
+        stages = [Signal(stage, name=f"stage{n}") for n in range(self.read_after + 1)]
+        m.d.comb += [
+            stages[0].live.eq(sequencer.op.valid & ~op.empty),
+            stages[0].last.eq(sequencer.op.valid & op.last),
+            stages[0].reset.eq(op.insn.reset),
+            stages[0].dst.eq(op.dst),
+        ]
+        for before, after in pairwise(stages):
+            m.d.sync += after.eq(before)
+
+        sums = self._multiply(m)
+        m.submodules.accumulate = accumulate = Accumulate(
+            log_depth=cfg.log_acc_depth,
+            lanes=len(sums),
+            lane_bits=cfg.acc_width,
+            addend_bits=len(sums[0]),
+        )
+        m.d.comb += [
+            accumulate.valid.eq(stages[-1].live),
+            accumulate.reset.eq(stages[-1].reset),
+            accumulate.dst.eq(stages[-1].dst),
+            accumulate.addend.eq(Cat(sums)),
+        ]
+        wiring.connect(m, accumulate.read, wiring.flipped(self.acc_read))
+        wiring.connect(m, accumulate.write, wiring.flipped(self.acc_write))
+        done = stages[-1].last
+        for n in range(Accumulate.LATENCY):
+            before, done = done, Signal(name=f"done{n}")
+            m.d.sync += done.eq(before)
+        m.d.comb += self.done.eq(done)
+        return m
+
+    def _multiply(self, m: Module):
+        """Operand registers and dot products; gives the sums, lane ``b * BLOCK_OUT + c`` for each."""
+        cfg = self.cfg
+        rows = data.ArrayLayout(cfg.block_in * cfg.inp_width, cfg.batch)
+        columns = data.ArrayLayout(cfg.block_in * cfg.wgt_width, cfg.block_out)
+        inp, wgt = Signal(rows, reset_less=True), Signal(columns, reset_less=True)
+        arrived, valid = Signal(), Signal()
+        m.d.sync += [arrived.eq(self.product), valid.eq(arrived)]
+        with m.If(arrived):
+            m.d.sync += [inp.eq(self.inp_read.data), wgt.eq(self.wgt_read.data)]
+        sums = []
+        for b in range(cfg.batch):
+            for c in range(cfg.block_out):
+                m.submodules[f"dot{b}_{c}"] = dot = DotProduct(
+                    length=cfg.block_in,
+                    a_bits=cfg.inp_width,
+                    b_bits=cfg.wgt_width,
+                    max_bits=cfg.acc_width,
+                )
+                m.d.comb += [dot.valid.eq(valid), dot.a.eq(inp[b]), dot.b.eq(wgt[c])]
+                sums.append(dot.sum)
+        return sums
