@@ -1,0 +1,80 @@
+"""Which module an instruction goes to, and whether the machine has it (docs/machine.md)."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Module, Mux
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.interfaces import layout_of
+from vta.isa import INSN_BITS, AluOpcode, Format, Isa, MemId, Opcode
+from vta.isa import Module as Stage
+
+
+class InstructionCheck(wiring.Component):
+    """Looks at one instruction, without a register.
+
+    Attributes
+    ----------
+    word : in
+        The instruction's 128 bits.
+    stage : out
+        The module that executes it (``vta.isa.Module``).
+    illegal : out
+        What :meth:`vta.isa.Isa.decode` or :meth:`vta.isa.Isa.why_illegal` refuses.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        super().__init__({"word": In(INSN_BITS), "stage": Out(Stage), "illegal": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        memory = data.View(layout_of(self.isa.memory), self.word)
+        m.d.comb += self.stage.eq(Stage.COMPUTE)
+        with m.Switch(memory.opcode):
+            with m.Case(Opcode.LOAD):
+                to_load = (memory.memory == MemId.INP) | (memory.memory == MemId.WGT)
+                m.d.comb += [
+                    self.stage.eq(Mux(to_load, Stage.LOAD, Stage.COMPUTE)),
+                    self.illegal.eq(self._bad_load(memory, to_load)),
+                ]
+            with m.Case(Opcode.STORE):
+                m.d.comb += [self.stage.eq(Stage.STORE), self.illegal.eq(self._bad_store(memory))]
+            with m.Case(Opcode.GEMM):
+                gemm = data.View(layout_of(self.isa.gemm), self.word)
+                m.d.comb += self.illegal.eq(self._reserved(self.isa.gemm) | self._bad_range(gemm))
+            with m.Case(Opcode.ALU):
+                alu = data.View(layout_of(self.isa.alu), self.word)
+                unknown = alu.alu_opcode > max(AluOpcode)
+                m.d.comb += self.illegal.eq(
+                    self._reserved(self.isa.alu) | self._bad_range(alu) | unknown
+                )
+            with m.Case(Opcode.FINISH):
+                m.d.comb += self.illegal.eq(self._reserved(self.isa.finish))
+            with m.Default():
+                m.d.comb += self.illegal.eq(1)
+        return m
+
+    def _reserved(self, fmt: Format):
+        """A bit that belongs to no field."""
+        bits = [self.word[i] for i in range(INSN_BITS) if fmt.reserved_mask >> i & 1]
+        return reduce(or_, bits, 0)
+
+    def _bad_memory(self, insn):
+        return self._reserved(self.isa.memory) | (insn.memory > max(MemId))
+
+    def _bad_load(self, insn, to_load):
+        no_neighbour = to_load & (insn.pop_prev | insn.push_prev)
+        return self._bad_memory(insn) | no_neighbour | (insn.memory == MemId.OUT)
+
+    def _bad_store(self, insn):
+        no_neighbour = insn.pop_next | insn.push_next
+        pads = (insn.y_pad_0 | insn.y_pad_1 | insn.x_pad_0 | insn.x_pad_1) != 0
+        moves = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
+        return self._bad_memory(insn) | no_neighbour | moves
+
+    def _bad_range(self, insn):
+        """A micro-op range that ends before it begins, or beyond the micro-op SRAM."""
+        return (insn.uop_end < insn.uop_bgn) | (insn.uop_end > self.isa.cfg.uop_depth)
