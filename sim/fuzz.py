@@ -294,7 +294,7 @@ class _Writer:
         }  # fmt: skip
 
     def _region(self, memory: MemId) -> tuple[int, int]:
-        """Where elements of a memory lie in DRAM: the first one's address, and how many there are."""
+        """Where elements of a memory lie in DRAM: the first one's address, and their number."""
         border = self.base + self.image.size - UOP_REGION
         low, high = (border, border + UOP_REGION) if memory is MemId.UOP else (self.base, border)
         first = -(-low // self.elem_bytes[memory])

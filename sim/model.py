@@ -174,10 +174,8 @@ class _Run:
             self.datapath.execute(insn, self.memory, self.counters)
         except ExecutionError as error:
             raise self._error(type(error), error.message, index, disassemble(insn)) from None
-        for name in TokenCounts.popped_by(insn):
-            setattr(self.tokens, name, getattr(self.tokens, name) - 1)
-        for name in TokenCounts.pushed_by(insn):
-            setattr(self.tokens, name, getattr(self.tokens, name) + 1)
+        self.tokens.pop(insn)
+        self.tokens.push(insn)
         queue.popleft()
         return True
 

@@ -605,5 +605,15 @@ class TokenCounts:
         }[insn.module]
         return [queue for queue, flag in ((prev, insn.push_prev), (next_, insn.push_next)) if flag]
 
+    def pop(self, insn: Instruction) -> None:
+        """Take the tokens that the instruction pops; a count may become negative."""
+        for queue in self.popped_by(insn):
+            setattr(self, queue, getattr(self, queue) - 1)
+
+    def push(self, insn: Instruction) -> None:
+        """Add the tokens that the instruction pushes."""
+        for queue in self.pushed_by(insn):
+            setattr(self, queue, getattr(self, queue) + 1)
+
     def as_dict(self) -> dict[str, int]:
         return {"l2g": self.l2g, "g2l": self.g2l, "g2s": self.g2s, "s2g": self.s2g}
