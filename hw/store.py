@@ -69,7 +69,9 @@ class StoreModule(wiring.Component):
             self.isa.memory, (self.kind,), **bus, source=Source.STORE
         )
         m.submodules.reader = reader = RowReader(self.kind, **bus)
-        m.submodules.rows = rows = SyncFIFO(width=len(walker.row.payload), depth=ROWS_AHEAD)
+        m.submodules.rows = rows = SyncFIFO(
+            width=len(walker.row.payload.as_value()), depth=ROWS_AHEAD
+        )
 
         # A row goes to the bus and, through the queue, to the reader: to both or to none.
         row, request = walker.row.payload, self.write.request

@@ -1,0 +1,180 @@
+"""The accelerator: wiring, nothing else.
+
+control port -> registers, run control
+memory port  <- read master  <- fetch, load, compute
+memory port  <- write master <- store
+fetch -> { load, compute, store } <-> token queues;  load -> inp, wgt SRAM -> compute -> store
+"""
+
+from amaranth.hdl import Cat, Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from vta.config import VTAConfig
+from vta.hw.axi import channels
+from vta.hw.axiread import ReadMaster
+from vta.hw.axiwrite import WriteMaster
+from vta.hw.compute import Compute
+from vta.hw.control import MODULES, RunControl
+from vta.hw.counters import Counters
+from vta.hw.csr import ControlRegisters
+from vta.hw.depqueue import QUEUES, TokenQueues
+from vta.hw.fetch import Fetch
+from vta.hw.interfaces import AXI4LiteSignature, AXI4Signature
+from vta.hw.load import LoadModule
+from vta.hw.sram import Sram
+from vta.hw.store import StoreModule
+from vta.hw.walker import MemoryKind
+from vta.isa import Isa, MemId
+from vta.memmap import ADDR_BITS, COUNTERS, ErrorCode, Source, config_words
+
+
+class Core(wiring.Component):
+    """One VTA.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine.
+
+    Attributes
+    ----------
+    m_axi : AXI4Signature, out
+        The memory.
+    s_axi : AXI4LiteSignature, in
+        The control registers.
+    irq : out
+        High from the end of a run until the next launch, or until ``done`` is cleared.
+    """
+
+    def __init__(self, cfg: VTAConfig) -> None:
+        self.cfg = cfg
+        super().__init__({
+            "m_axi": Out(AXI4Signature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
+            "s_axi": In(AXI4LiteSignature(addr_bits=ADDR_BITS)),
+            "irq": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, isa = self.cfg, Isa.of(self.cfg)
+        bus = {"addr_bits": cfg.addr_bits, "data_bits": cfg.bus_bits}
+        kinds = {memory: MemoryKind.of(cfg, memory) for memory in MemId}
+
+        fetch = Fetch(isa, **bus)
+        load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
+        compute = Compute(cfg)
+        store = StoreModule(isa, kinds[MemId.OUT], **bus)
+        reads = ReadMaster(clients=3, **bus)
+        writes = WriteMaster(**bus)
+        m.submodules.registers = registers = ControlRegisters(config_words(cfg))
+        m.submodules.control = control = RunControl(errors=6)
+        m.submodules.tokens = tokens = TokenQueues()
+
+        # An error, and the end of a run, reset the modules, then the bus masters.
+        blocks = {"fetch": fetch, "load": load, "compute": compute, "store": store}
+        for name, block in blocks.items():
+            m.submodules[name] = ResetInserter(control.reset_modules)(block)
+        m.submodules.reads = ResetInserter(control.reset_bus)(reads)
+        m.submodules.writes = ResetInserter(control.reset_bus)(writes)
+
+        # The bus.
+        clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}
+        for source, block in clients.items():
+            connect(m, block.read, reads.client[source])
+        connect(m, store.write, writes.port)
+        for master, names in ((reads, ("ar", "r")), (writes, ("aw", "w", "b"))):
+            for name, member in channels(self.m_axi.signature, *names).items():
+                ends = (getattr(self.m_axi, name), getattr(master, name))
+                m.d.comb += ends[0].eq(ends[1]) if member.flow is Out else ends[1].eq(ends[0])
+
+        # Instructions, tokens, operands.
+        for name in MODULES:
+            connect(m, getattr(fetch, name), blocks[name].insn)
+            connect(m, blocks[name].tokens, getattr(tokens, name))
+        self._operands(m, load, compute)
+        connect(m, store.out_read, compute.out_read)
+
+        self._counters(m, registers, control, blocks)
+        self._run(m, registers, control, blocks, reads, writes)
+        for queue in QUEUES:
+            m.d.comb += registers.values[f"tokens_{queue}"].eq(getattr(tokens, queue))
+        m.d.comb += [tokens.clear.eq(control.clear), self.irq.eq(control.done)]
+        connect(m, flipped(self.s_axi), registers.bus)
+        return m
+
+    def _operands(self, m, load, compute):
+        """The input and weight SRAMs, between load and compute."""
+        for name in ("inp", "wgt"):
+            write = getattr(load, f"write_{name}")
+            sram = Sram(
+                log_depth=getattr(self.cfg, f"log_{name}_depth"),
+                bits=len(write.data),
+                granule=len(write.data) // len(write.mask),
+            )
+            m.submodules[f"{name}_sram"] = sram
+            connect(m, write, sram.write)
+            connect(m, getattr(compute, f"{name}_read"), sram.read[0])
+
+    def _counters(self, m, registers, control, blocks):
+        cfg = self.cfg
+        load, compute, store = (blocks[name] for name in MODULES)
+        events = {
+            "inp_load_nbytes": (load.loaded_inp, cfg.inp_elem_bytes),
+            "wgt_load_nbytes": (load.loaded_wgt, cfg.wgt_elem_bytes),
+            "acc_load_nbytes": (compute.loaded_acc, cfg.acc_elem_bytes),
+            "uop_load_nbytes": (compute.loaded_uop, cfg.uop_elem_bytes),
+            "out_store_nbytes": (store.stored, cfg.out_elem_bytes),
+            "gemm_counter": (compute.product, 1),
+            "alu_counter": (compute.tile, 1),
+            **{f"insns_{name}": (blocks[name].retired, 1) for name in MODULES},
+        }
+        assert set(COUNTERS) <= set(events)
+        m.submodules.counters = counters = Counters(
+            {name: weight for name, (_, weight) in events.items()}
+        )
+        m.d.comb += [
+            counters.clear.eq(control.start | control.clear),
+            counters.run.eq(control.running),
+            registers.values.cycles.eq(counters.cycles),
+        ]
+        for name, (event, _) in events.items():
+            m.d.comb += [
+                getattr(counters, f"event_{name}").eq(event),
+                registers.values[name].eq(getattr(counters, name)),
+            ]
+
+    def _run(self, m, registers, control, blocks, reads, writes):
+        """Run control between the registers and the blocks."""
+        fetch = blocks["fetch"]
+        reporters = (reads, writes, *blocks.values())
+        m.d.comb += [
+            control.launch.eq(registers.launch),
+            control.reset.eq(registers.reset),
+            control.clear_done.eq(registers.clear_done),
+            fetch.start.eq(control.start),
+            fetch.addr.eq(registers.insn_addr),
+            fetch.count.eq(registers.insn_count),
+            control.fetch_busy.eq(fetch.busy),
+            control.fetch_blocked.eq(fetch.blocked),
+            control.dealt.eq(fetch.dealt),
+            control.finished.eq(blocks["compute"].finished),
+            control.bus_idle.eq(reads.idle & writes.idle),
+            reads.abort.eq(control.abort),
+            writes.abort.eq(control.abort),
+            *(to.eq(by.error) for to, by in zip(control.reported, reporters, strict=True)),
+        ]
+        for name in MODULES:
+            m.d.comb += [
+                getattr(control, f"state_{name}").eq(blocks[name].state),
+                getattr(control, f"retired_{name}").eq(blocks[name].retired),
+            ]
+        error = control.error
+        m.d.comb += [
+            registers.busy.eq(control.running),
+            registers.done.eq(control.done),
+            registers.failed.eq(error.code != ErrorCode.NONE),
+            registers.values.error.eq(Cat(error.code, error.source)),
+            registers.values.error_addr.eq(error.addr),
+            registers.values.modules.eq(control.modules),
+        ]

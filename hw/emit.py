@@ -1,0 +1,113 @@
+"""Writes the core as Verilog, with a JSON sidecar that says what it is.
+
+    python -m vta.hw.emit [--preset NAME | --config FILE] -o DIR
+
+The same configuration gives the same bytes.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import verilog
+from amaranth.hdl import Value
+from amaranth.lib import wiring
+
+from vta import memmap
+from vta.config import PRESETS, VTAConfig
+from vta.errors import VTAError
+from vta.hw.core import Core
+
+TOP = "vta_core"
+"""Name of the Verilog module and of the files."""
+
+
+def _ports(core: Core) -> dict[str, tuple[Value, wiring.Flow]]:
+    """Plain names (``m_axi_araddr``) for the members of the core."""
+    return {
+        "_".join(path): (Value.cast(value), member.flow)
+        for path, member, value in core.signature.flatten(core)
+    }
+
+
+def emit_verilog(cfg: VTAConfig) -> tuple[str, dict[str, Any]]:
+    """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
+
+    The sidecar holds the format's version, the configuration and its fingerprint, the version of
+    the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
+    the text.
+    """
+    core = Core(cfg)
+    ports = _ports(core)
+    text = verilog.convert(
+        core,
+        name=TOP,
+        # The direction is seen from the design: what it drives is an output.
+        ports={name: (value, None) for name, (value, _) in ports.items()},
+        emit_src=False,
+        strip_internal_attrs=True,
+    )
+    described = {
+        "clk": ("input", 1),
+        "rst": ("input", 1),
+        **{
+            name: ("output" if flow is wiring.Out else "input", len(value))
+            for name, (value, flow) in ports.items()
+        },
+    }
+    words = memmap.config_words(cfg)
+    sidecar = {
+        "format": 1,
+        "top": TOP,
+        "fingerprint": cfg.fingerprint,
+        "config": cfg.to_dict(),
+        "identity": memmap.IDENTITY,
+        "version": memmap.VERSION,
+        "config_words": list(words),
+        "ports": {
+            name: {"direction": direction, "bits": bits}
+            for name, (direction, bits) in described.items()
+        },
+        "registers": [asdict(register) for register in memmap.REGISTERS],
+        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    return text, sidecar
+
+
+def write(cfg: VTAConfig, folder: Path) -> list[Path]:
+    """Write ``vta_core.v`` and ``vta_core.json`` into ``folder``, which is made if need be."""
+    text, sidecar = emit_verilog(cfg)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        folder / f"{TOP}.v": text,
+        folder / f"{TOP}.json": json.dumps(sidecar, indent=2) + "\n",
+    }
+    for path, content in files.items():
+        path.write_text(content, encoding="utf-8")
+    return list(files)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m vta.hw.emit", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--preset", choices=PRESETS, default="default", help="a configuration")
+    which.add_argument("--config", metavar="FILE", help="a vta_config.json")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
+    args = parser.parse_args(argv)
+    try:
+        cfg = VTAConfig.from_file(args.config) if args.config else VTAConfig.preset(args.preset)
+        for path in write(cfg, args.output):
+            print(path)
+    except (VTAError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
