@@ -99,7 +99,7 @@ class Schedule:
             top = pending[-1]
             missing = [t.op for t in top.inputs if t.op not in self._by_op]
             if missing:
-                pending += missing
+                pending += reversed(missing)
                 continue
             pending.pop()
             if top not in self._by_op:

@@ -1,0 +1,272 @@
+"""Bound inference: which part of each tensor a stage computes at a time, and the loops that cover
+it.
+
+A stage that is computed in a loop of another one computes, in each round, the part that the round
+reads: the *region*, in each dimension a lowest index (an expression of the loops around) and an
+extent. Its buffer holds just the region.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vta.errors import LoweringError
+
+from .affine import interval, linear, region, simplify
+from .expr import Const, Expr, IterVar, TensorRead, Var
+from .stage import Split, Stage
+from .visitor import substitute, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .schedule import Schedule
+
+__all__ = ["Guard", "Nest", "infer_bounds"]
+
+ZERO = Const(0)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition for the rounds of a loop nest; ``reduces`` if it concerns a reduction axis."""
+
+    cond: Expr
+    reduces: bool
+
+
+@dataclass
+class Nest:
+    """The loops of one stage."""
+
+    stage: Stage
+    body: Expr
+    """The computation with inlined stages filled in."""
+    enclosing: tuple[Var, ...] = ()
+    """Variables of the loops that the stage stands in, outermost first."""
+    low: tuple[Expr, ...] = ()
+    """First index of the region in each dimension."""
+    extents: dict[IterVar, int] = field(default_factory=dict)
+    """Rounds of every axis: the stage's own, and those that split and fuse made."""
+    loop_vars: dict[IterVar, Var] = field(default_factory=dict)
+    """The variables of the loops that have more than one round."""
+    offsets: dict[IterVar, Expr] = field(default_factory=dict)
+    """Every axis as an expression of the loop variables, counted from the start of the region."""
+    guards: list[Guard] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the region."""
+        return tuple(self.extents[axis] for axis in self.stage.op.axis)
+
+    @property
+    def indices(self) -> tuple[Expr, ...]:
+        """Where in the buffer the element of this round lies."""
+        return tuple(self.offsets[axis] for axis in self.stage.op.axis)
+
+    @property
+    def values(self) -> dict[Var, Expr]:
+        """The value of each axis of the stage in this round."""
+        op = self.stage.op
+        values: dict[Var, Expr] = {
+            axis: first + self.offsets[axis] for axis, first in zip(op.axis, self.low)
+        }
+        values.update({axis: self.offsets[axis] + axis.begin for axis in op.reduce_axis})
+        return values
+
+
+def infer_bounds(
+    schedule: Schedule, bodies: Mapping[Stage, Expr]
+) -> tuple[dict[Stage, Nest], dict[Var, tuple[int, int]]]:
+    """The nest of every stage that has one, consumers first, and the range of every loop variable.
+
+    Inlined stages have none, nor have those whose last read was folded away.
+
+    Raises
+    ------
+    LoweringError
+        If a stage is computed in a loop but read outside of it, or an index has no bound.
+    """
+    nests: dict[Stage, Nest] = {}
+    ranges: dict[Var, tuple[int, int]] = {}
+    for stage in reversed(schedule.stages):  # consumers before producers
+        if stage not in bodies or stage.attach.kind == "inline":
+            continue
+        nest = Nest(stage, bodies[stage])
+        if not stage.is_output and not any(_reads(schedule, stage, nests)):
+            continue
+        if stage.attach.kind == "at":
+            nest.enclosing = _enclosing(stage, nests)
+            parts = _needed(schedule, stage, nest, nests, ranges)
+        else:
+            parts = [(ZERO, extent) for extent in stage.op.shape]
+        _make_loops(nest, parts, ranges)
+        nests[stage] = nest
+    return nests, ranges
+
+
+def _enclosing(stage: Stage, nests: Mapping[Stage, Nest]) -> tuple[Var, ...]:
+    parent, axis = stage.attach.stage, stage.attach.axis
+    assert parent is not None and axis is not None
+    if parent not in nests:
+        raise LoweringError(
+            f"stage {stage.name} is computed at {axis.name} of stage {parent.name}, which is "
+            f"inlined and has no loops of its own"
+        )
+    around = nests[parent]
+    outer = parent.leaves[: parent.leaves.index(axis) + 1]
+    return (*around.enclosing, *(around.loop_vars[a] for a in outer if a in around.loop_vars))
+
+
+def _needed(
+    schedule: Schedule,
+    stage: Stage,
+    nest: Nest,
+    nests: Mapping[Stage, Nest],
+    ranges: dict[Var, tuple[int, int]],
+) -> list[tuple[Expr, int]]:
+    """The region that the readers of ``stage`` need in one round of the loops around it."""
+    outer = frozenset(nest.enclosing)
+    parts: list[tuple[Expr, int]] | None = None
+    for reader, read in _reads(schedule, stage, nests):
+        _check_inside(stage, reader)
+        around = nests[reader]
+        own = (*around.enclosing, *around.loop_vars.values())
+        inner = {var: ranges[var][1] + 1 for var in own if var not in outer}
+        indices = [simplify(substitute(index, around.values), ranges) for index in read.indices]
+        found = [region(index, inner, ranges) for index in indices]
+        if parts is None:
+            parts = found
+        else:
+            shape = stage.op.shape
+            parts = [_union(*both) for both in zip(parts, found, shape)]
+    assert parts is not None
+    return [_clip(low, width, whole) for (low, width), whole in zip(parts, stage.op.shape)]
+
+
+def _reads(
+    schedule: Schedule, stage: Stage, nests: Mapping[Stage, Nest]
+) -> Iterator[tuple[Stage, TensorRead]]:
+    for reader, nest in nests.items():
+        for node in walk(nest.body):
+            if isinstance(node, TensorRead) and schedule[node.tensor] is stage:
+                yield reader, node
+
+
+def _check_inside(stage: Stage, reader: Stage) -> None:
+    """``reader`` must stand in the loop that ``stage`` is computed in."""
+    parent, axis = stage.attach.stage, stage.attach.axis
+    assert parent is not None and axis is not None
+    place: Stage | None = reader
+    while place is not None and place is not parent:
+        at = place.attach
+        if at.stage is parent and at.axis is not None:
+            if parent.leaves.index(at.axis) >= parent.leaves.index(axis):
+                return
+            break
+        place = at.stage
+    if place is parent:
+        return
+    raise LoweringError(
+        f"stage {stage.name} is computed at {axis.name} of stage {parent.name}, but stage "
+        f"{reader.name}, which reads it, is not inside that loop; compute {reader.name} there too, "
+        f"or {stage.name} further out"
+    )
+
+
+def _union(first: tuple[Expr, int], second: tuple[Expr, int], whole: int) -> tuple[Expr, int]:
+    """The smallest region around both; all of the dimension if their distance is not constant."""
+    distance = linear(second[0]) - linear(first[0])
+    if distance.terms:
+        return ZERO, whole
+    low = first[0] if distance.const >= 0 else second[0]
+    begin = min(0, distance.const)
+    end = max(first[1], distance.const + second[1])
+    return low, end - begin
+
+
+def _clip(low: Expr, extent: int, whole: int) -> tuple[Expr, int]:
+    """Nothing outside the tensor is needed, even if an index under a condition points there."""
+    if extent >= whole:
+        return ZERO, whole
+    if isinstance(low, Const):
+        begin = min(max(low.value, 0), whole - 1)
+        end = max(min(low.value + extent, whole), begin + 1)
+        return Const(begin), end - begin
+    return low, extent
+
+
+def _make_loops(
+    nest: Nest, parts: list[tuple[Expr, int]], ranges: dict[Var, tuple[int, int]]
+) -> None:
+    """Extents from the region downwards, loop variables, and the axes' offsets from the loops
+    upwards.
+    """
+    stage = nest.stage
+    op = stage.op
+    nest.low = tuple(low for low, _ in parts)
+    nest.extents = {axis: extent for axis, (_, extent) in zip(op.axis, parts)}
+    nest.extents.update({axis: axis.extent for axis in op.reduce_axis})
+    for relation in stage.relations:
+        if isinstance(relation, Split):
+            outer, inner = _split_extents(relation, nest.extents[relation.parent])
+            nest.extents[relation.outer], nest.extents[relation.inner] = outer, inner
+        else:
+            product = nest.extents[relation.outer] * nest.extents[relation.inner]
+            nest.extents[relation.fused] = product
+    for leaf in stage.leaves:
+        if nest.extents[leaf] > 1:
+            var = nest.loop_vars[leaf] = Var(leaf.name)
+            ranges[var] = (0, nest.extents[leaf] - 1)
+    _fill_offsets(nest, ranges)
+    _find_guards(nest, ranges)
+
+
+def _split_extents(relation: Split, extent: int) -> tuple[int, int]:
+    """Rounds of the outer and inner loop of a split of ``extent`` rounds."""
+    if relation.factor is not None:
+        inner = min(relation.factor, extent)
+        return -(-extent // inner), inner
+    assert relation.nparts is not None
+    outer = min(relation.nparts, extent)
+    return outer, -(-extent // outer)
+
+
+def _fill_offsets(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
+    offsets: dict[IterVar, Expr] = {
+        leaf: nest.loop_vars.get(leaf, ZERO) for leaf in nest.stage.leaves
+    }
+    for relation in reversed(nest.stage.relations):
+        if isinstance(relation, Split):
+            inner_extent = nest.extents[relation.inner]
+            offsets[relation.parent] = (
+                offsets[relation.outer] * inner_extent + offsets[relation.inner]
+            )
+        else:
+            inner_extent = nest.extents[relation.inner]
+            offsets[relation.outer] = offsets[relation.fused] // inner_extent
+            offsets[relation.inner] = offsets[relation.fused] % inner_extent
+    nest.offsets = {axis: simplify(offset, ranges) for axis, offset in offsets.items()}
+
+
+def _find_guards(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
+    """What keeps the loops inside the region and the region inside the tensor."""
+    conditions: list[tuple[Expr, bool]] = []
+    for relation in nest.stage.relations:
+        if isinstance(relation, Split):
+            parent = relation.parent
+            inside = nest.offsets[parent] < nest.extents[parent]
+            conditions.append((inside, parent.kind == "reduce"))
+    values = nest.values
+    for axis, whole in zip(nest.stage.op.axis, nest.stage.op.shape):
+        value = simplify(values[axis], ranges)
+        low, high = interval(value, ranges)
+        if low < 0:
+            conditions.append((value >= 0, False))
+        if high >= whole and nest.extents[axis] < whole:
+            conditions.append((value < whole, False))
+    for cond, reduces in conditions:
+        guard = Guard(simplify(cond, ranges), reduces)
+        if not isinstance(guard.cond, Const) and guard not in nest.guards:
+            nest.guards.append(guard)

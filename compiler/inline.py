@@ -1,0 +1,56 @@
+"""compute_inline: the computations of a schedule with inlined stages written into their readers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vta.errors import LoweringError
+
+from .expr import Expr, TensorRead
+from .target import GLOBAL
+from .tensor import ComputeOp
+from .visitor import rebuild, substitute
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
+    from .stage import Stage
+
+__all__ = ["inline_bodies"]
+
+
+def inline_bodies(schedule: Schedule) -> dict[Stage, Expr]:
+    """The body of each computed stage, without reads of inlined stages.
+
+    Raises
+    ------
+    LoweringError
+        If something is asked of the loops or the memory of an inlined stage, which has none.
+    """
+    bodies: dict[Stage, Expr] = {}
+
+    def change(expr: Expr) -> Expr:
+        expr = rebuild(expr, change)
+        if isinstance(expr, TensorRead):
+            stage = schedule[expr.tensor]
+            if stage.attach.kind == "inline":
+                return substitute(bodies[stage], dict(zip(stage.op.axis, expr.indices)))
+        return expr
+
+    for stage in schedule.stages:
+        if isinstance(stage.op, ComputeOp):
+            _check(stage)
+            bodies[stage] = change(stage.op.body)
+    return bodies
+
+
+def _check(stage: Stage) -> None:
+    if stage.attach.kind != "inline":
+        return
+    asked = [request.key for requests in stage.pragmas.values() for request in requests]
+    if stage.scope != GLOBAL:
+        asked.append(f"scope {stage.scope}")
+    if asked or stage.threads or stage.tensorized:
+        raise LoweringError(
+            f"stage {stage.name} is inlined and has neither loops nor memory of its own, but the "
+            f"schedule asks for {', '.join(asked) or 'bind or tensorize'} on it"
+        )

@@ -1,0 +1,250 @@
+"""From a schedule to a loop nest.
+
+Each stage becomes a nest of loops around one store; a reduction becomes two, one that sets the
+start value and one that accumulates, split apart where the outermost reduction loop stands. A stage
+that is computed in a loop of another one stands, with its buffer, inside that loop, before what
+reads it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast
+
+from vta.errors import LoweringError
+
+from .affine import simplify
+from .bounds import Guard, Nest, infer_bounds
+from .expr import Expr, IterVar, Reduce, TensorRead, Var
+from .inline import inline_bodies
+from .ir import (
+    Allocate,
+    Buffer,
+    BufferLoad,
+    BufferStore,
+    For,
+    GemmTile,
+    Pragma,
+    PrimFunc,
+    Seq,
+    Stmt,
+    seq,
+)
+from .stage import Stage
+from .tensor import PlaceholderOp, Tensor
+from .tensorize import match_gemm
+from .visitor import guarded, rebuild, substitute, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .schedule import Schedule
+
+__all__ = ["lower"]
+
+LoopKind = Literal["serial", "unroll", "cthread"]
+
+
+def lower(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> PrimFunc:
+    """The program of ``schedule``; ``args`` are its parameters in the order of the call.
+
+    Raises
+    ------
+    LoweringError
+        If an argument of the computation is missing in ``args`` or too much, or the schedule cannot
+        be made into loops: a stage read outside the loop that it is computed in, loops that do not
+        match their tensor instruction.
+    """
+    params = _bind_params(schedule, args)
+    return _Lowering(schedule, params).run(args, name)
+
+
+def _bind_params(schedule: Schedule, args: Sequence[Tensor]) -> dict[Stage, Buffer]:
+    """The DRAM buffers of the arguments and results."""
+    buffers: dict[Stage, Buffer] = {}
+    names = ", ".join(str(getattr(arg, "name", arg)) for arg in args)
+    for arg in args:
+        if not isinstance(arg, Tensor):
+            raise LoweringError(f"lower: args are {names}; `{arg}` is no tensor")
+        stage = schedule[arg]
+        if stage in buffers:
+            raise LoweringError(f"lower: args are {names}; {arg.name} is named twice")
+        if stage.is_compute and not stage.is_output:
+            raise LoweringError(
+                f"lower: args are {names}; {arg.name} is computed on the way, it is neither an "
+                f"argument nor an output of the schedule"
+            )
+        buffers[stage] = Buffer(stage.name, stage.op.shape, stage.op.dtype)
+    for stage in schedule.stages:
+        if stage not in buffers and (stage.is_output or isinstance(stage.op, PlaceholderOp)):
+            kind = "output" if stage.is_output else "argument"
+            raise LoweringError(f"lower: args are {names}; the {kind} {stage.name} is missing")
+    return buffers
+
+
+class _Lowering:
+    """One run of :func:`lower`."""
+
+    def __init__(self, schedule: Schedule, params: dict[Stage, Buffer]) -> None:
+        self.schedule = schedule
+        self.nests, self.ranges = infer_bounds(schedule, inline_bodies(schedule))
+        self.buffers = dict(params)
+        for stage, nest in self.nests.items():
+            if stage not in self.buffers:
+                self.buffers[stage] = Buffer(stage.name, nest.shape, stage.op.dtype, stage.scope)
+
+    def run(self, args: Sequence[Tensor], name: str) -> PrimFunc:
+        stages = [self.schedule[arg] for arg in args]
+        outputs = tuple(self.buffers[stage] for stage in stages if stage.is_output)
+        roots = [stage for stage in self.nests if stage.attach.kind == "root"]
+        body = self.with_stages(roots, Seq())
+        return PrimFunc(name, tuple(self.buffers[stage] for stage in stages), outputs, body)
+
+    def with_stages(self, stages: Sequence[Stage], body: Stmt) -> Stmt:
+        """``stages`` (consumers first) computed before ``body``, where their buffers live."""
+        for stage in stages:
+            body = seq(self.produce(self.nests[stage]), body)
+            if not stage.is_output:
+                body = Allocate(self.buffers[stage], body)
+        return body
+
+    # ---- the loops of one stage ------------------------------------------------------------------
+
+    def produce(self, nest: Nest) -> Stmt:
+        """The loops that compute the stage."""
+        stage = nest.stage
+        if stage.tensorized is not None:
+            return self.tensorized(nest)
+        target = BufferLoad(self.buffers[stage], nest.indices)
+        if not isinstance(nest.body, Reduce):
+            value = self.value(nest.body, nest)
+            store = BufferStore(target.buffer, target.indices, value)
+            return self.loops(nest, stage.leaves, store, outermost=True)
+        init = BufferStore(target.buffer, target.indices, nest.body.identity)
+        value = nest.body.combine(target, self.value(nest.body.body, nest))
+        update = BufferStore(target.buffer, target.indices, value)
+        return self.reduction(nest, stage.leaves, init, update)
+
+    def reduction(self, nest: Nest, leaves: Sequence[IterVar], init: Stmt, update: Stmt) -> Stmt:
+        """``init`` in the loops over the result, then ``update`` in all of them.
+
+        Both share the loops outside the first reduction loop.
+        """
+        first = next((n for n, axis in enumerate(leaves) if axis.kind == "reduce"), len(leaves))
+        shared, rest = leaves[:first], leaves[first:]
+        result = [axis for axis in rest if axis.kind == "data"]
+        fresh: dict[Var, Expr] = {}
+        for axis in result:
+            if (var := nest.loop_vars.get(axis)) is not None:
+                again = fresh[var] = Var(f"{var.name}_init")
+                self.ranges[again] = self.ranges[var]
+        begin = self.loops(nest, result, substitute(init, fresh), fresh=fresh)
+        body = seq(begin, self.loops(nest, rest, update))
+        return self.loops(nest, shared, body, outermost=True)
+
+    def tensorized(self, nest: Nest) -> Stmt:
+        """The loops outside the tile, around the instruction."""
+        stage = nest.stage
+        assert stage.tensorized is not None
+        axis, intrin = stage.tensorized
+        where = stage.leaves.index(axis)
+        outer, tile_axes = stage.leaves[:where], stage.leaves[where:]
+        self.check_tile_axes(stage, axis, tile_axes)
+        inner = [nest.loop_vars[leaf] for leaf in tile_axes if leaf in nest.loop_vars]
+        store = BufferLoad(self.buffers[stage], nest.indices)
+        update = match_gemm(nest, inner, self.ranges, store, lambda read: self.read(read, nest))
+        if not intrin.emit:
+            return self.loops(nest, outer, Seq(), outermost=True)
+        init = GemmTile(stage.name, True, update.acc, None, None)
+        return self.reduction(nest, outer, init, update)
+
+    def check_tile_axes(self, stage: Stage, axis: IterVar, tile: Sequence[IterVar]) -> None:
+        """Nothing may be asked of the loops that the instruction replaces."""
+        for leaf in tile:
+            asked = [request.key for request in stage.pragmas.get(leaf, ())]
+            asked += ["bind"] if leaf in stage.threads else []
+            asked += [f"compute_at of {s.name}" for s in self.nests if s.attach.axis is leaf]
+            if asked:
+                raise LoweringError(
+                    f"stage {stage.name}: tensorize at axis {axis.name} replaces the loop "
+                    f"{leaf.name}, but the schedule asks for {', '.join(asked)} on it"
+                )
+
+    def loops(
+        self,
+        nest: Nest,
+        leaves: Sequence[IterVar],
+        body: Stmt,
+        *,
+        outermost: bool = False,
+        fresh: Mapping[Var, Expr] | None = None,
+    ) -> Stmt:
+        """The loops ``leaves`` around ``body``, each with its guards and the stages computed in it.
+
+        ``outermost`` adds the guards that depend on no loop of the stage. With ``fresh`` these are
+        the loops that set the start values of a reduction, under other names and without other
+        stages.
+        """
+        guards = self.guards_by_loop(nest)
+        for axis in reversed(leaves):
+            if fresh is None:
+                attached = [stage for stage in self.nests if stage.attach.axis is axis]
+                body = self.with_stages(attached, body)
+            for guard in reversed(guards.get(axis, [])):
+                if fresh is None:
+                    body = guarded(guard.cond, body)
+                elif not guard.reduces:
+                    body = guarded(substitute(guard.cond, fresh), body)
+            body = self.loop(nest, axis, body, fresh or {})
+        if outermost:
+            for guard in reversed(guards.get(None, [])):
+                body = guarded(guard.cond, body)
+        return body
+
+    def loop(self, nest: Nest, axis: IterVar, body: Stmt, fresh: Mapping[Var, Expr]) -> Stmt:
+        """One loop around ``body``, inside the pragmas of its axis."""
+        stage = nest.stage
+        if axis in nest.loop_vars and body != Seq():
+            var = nest.loop_vars[axis]
+            var = cast("Var", fresh.get(var, var))
+            kind: LoopKind = "cthread" if axis in stage.threads else "serial"
+            kind = "unroll" if axis in stage.unrolled else kind
+            body = For(var, nest.extents[axis], kind, body)
+        for request in reversed(stage.pragmas.get(axis, ())):
+            body = Pragma(request.key, request.value, stage.name, axis.name, body)
+        return body
+
+    @staticmethod
+    def guards_by_loop(nest: Nest) -> dict[IterVar | None, list[Guard]]:
+        """Each guard at the innermost loop that it depends on; None: at no loop of the stage."""
+        placed: dict[IterVar | None, list[Guard]] = {}
+        for guard in nest.guards:
+            used = {node for node in walk(guard.cond) if isinstance(node, Var)}
+            loops = [axis for axis in nest.stage.leaves if nest.loop_vars.get(axis) in used]
+            placed.setdefault(loops[-1] if loops else None, []).append(guard)
+        return placed
+
+    # ---- values ----------------------------------------------------------------------------------
+
+    def value(self, expr: Expr, nest: Nest) -> Expr:
+        """``expr`` of tensors and axes as an expression of buffers and loop variables."""
+        placed = substitute(expr, nest.values)
+
+        def change(node: Expr) -> Expr:
+            if isinstance(node, TensorRead):
+                return self.element(node)
+            return rebuild(node, change)
+
+        return simplify(change(placed), self.ranges)
+
+    def read(self, read: TensorRead, nest: Nest) -> BufferLoad:
+        """The buffer element of a read in the body of a stage."""
+        return self.element(substitute(read, nest.values))
+
+    def element(self, read: TensorRead) -> BufferLoad:
+        """The buffer element of a read whose indices are already expressions of loop variables."""
+        stage = self.schedule[read.tensor]
+        indices = read.indices
+        if stage in self.nests:
+            indices = tuple(i - low for i, low in zip(indices, self.nests[stage].low))
+        simple = tuple(simplify(index, self.ranges) for index in indices)
+        return BufferLoad(self.buffers[stage], simple)

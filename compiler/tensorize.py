@@ -1,0 +1,208 @@
+"""Matching a loop nest against the tensor instruction, ``acc[b, c] += sum_k inp[b, k] * wgt[c,
+k]``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from vta.errors import LoweringError
+
+from .affine import Affine, linear, simplify
+from .expr import Cast, Const, Expr, Mul, Reduce, TensorRead, Var
+from .ir import BufferLoad, GemmTile
+from .target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin
+from .visitor import substitute, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .bounds import Nest
+
+__all__ = ["match_gemm"]
+
+PATTERN = "acc[b, c] += sum over k of inp[b, k] * wgt[c, k]"
+
+
+@dataclass(frozen=True)
+class _Operand:
+    """One tensor of the product: where its tile lies, as linear forms of the loop variables."""
+
+    name: str
+    load: BufferLoad
+    forms: tuple[Affine, ...]
+
+
+class _Mismatch(Exception):  # noqa: N818 - never leaves this module
+    """What differs from the instruction; becomes a LoweringError with the stage and the axis."""
+
+
+def match_gemm(
+    nest: Nest,
+    inner: Sequence[Var],
+    ranges: Mapping[Var, tuple[int, int]],
+    store: BufferLoad,
+    read: Callable[[TensorRead], BufferLoad],
+) -> GemmTile:
+    """The product tile that the loops over ``inner`` compute.
+
+    Parameters
+    ----------
+    nest
+        The stage, with ``tensorized`` set.
+    inner
+        Variables of the loops that the instruction replaces.
+    store
+        The element of the accumulator that the nest updates.
+    read
+        Gives the buffer element of a tensor read.
+
+    Raises
+    ------
+    LoweringError
+        If the loops do not compute what the instruction does; the message says what differs.
+    """
+    assert nest.stage.tensorized is not None
+    axis, intrin = nest.stage.tensorized
+    try:
+        inp, wgt = _factors(nest.body, read)
+        acc = _Operand("acc", store, tuple(map(linear, store.indices)))
+        _check_types(acc, inp, wgt, intrin)
+        for guard in nest.guards:
+            if any(node in inner for node in walk(guard.cond)):
+                raise _Mismatch(
+                    f"the loops inside stop at `{guard.cond}`, so the last tile is not whole; "
+                    f"make the extents multiples of the tile"
+                )
+        _check_tiles(acc, inp, wgt, intrin, inner, ranges)
+    except _Mismatch as error:
+        raise LoweringError(
+            f"stage {nest.stage.name}: tensorize at axis {axis.name}: the loops do not match the "
+            f"instruction {PATTERN} (inp {intrin.batch}x{intrin.block_in}, wgt "
+            f"{intrin.block_out}x{intrin.block_in}): {error}"
+        ) from None
+    start: dict[Var, Expr] = {var: Const(0) for var in inner}
+    tiles = [
+        BufferLoad(
+            item.load.buffer,
+            tuple(simplify(substitute(index, start), ranges) for index in item.load.indices),
+        )
+        for item in (acc, inp, wgt)
+    ]
+    return GemmTile(nest.stage.name, False, *tiles)
+
+
+def _factors(body: Expr, read: Callable[[TensorRead], BufferLoad]) -> tuple[_Operand, _Operand]:
+    """The two factors of a sum of products, told apart by the memory that they are in."""
+    if not isinstance(body, Reduce) or body.kind != "sum" or not isinstance(body.body, Mul):
+        raise _Mismatch(f"the stage computes `{body}`; must be a sum of products of two tensors")
+    found: dict[str, _Operand] = {}
+    for factor in (body.body.a, body.body.b):
+        value = factor.value if isinstance(factor, Cast) else factor
+        if not isinstance(value, TensorRead):
+            raise _Mismatch(f"the factor `{factor}` must be an element of a tensor")
+        load = read(value)
+        names = {INP_SCOPE: "inp", WGT_SCOPE: "wgt"}
+        if load.buffer.scope not in names:
+            raise _Mismatch(
+                f"{load.buffer.name} is in {load.buffer.scope}; "
+                f"must be in {INP_SCOPE} or {WGT_SCOPE}"
+            )
+        name = names[load.buffer.scope]
+        found[name] = _Operand(name, load, tuple(map(linear, load.indices)))
+    if len(found) != 2:
+        scope = next(iter(found.values())).load.buffer.scope
+        raise _Mismatch(f"both factors are in {scope}; must be {INP_SCOPE} and {WGT_SCOPE}")
+    return found["inp"], found["wgt"]
+
+
+def _check_types(acc: _Operand, inp: _Operand, wgt: _Operand, intrin: GemmIntrin) -> None:
+    if acc.load.buffer.scope != ACC_SCOPE:
+        raise _Mismatch(
+            f"{acc.load.buffer.name} is in {acc.load.buffer.scope}; must be in {ACC_SCOPE}"
+        )
+    wanted = ((acc, intrin.acc_dtype), (inp, intrin.inp_dtype), (wgt, intrin.wgt_dtype))
+    for item, dtype in wanted:
+        if item.load.dtype != dtype:
+            raise _Mismatch(
+                f"{item.load.buffer.name} is {item.load.dtype}; {item.name} must be {dtype}"
+            )
+
+
+def _check_tiles(
+    acc: _Operand,
+    inp: _Operand,
+    wgt: _Operand,
+    intrin: GemmIntrin,
+    inner: Sequence[Var],
+    ranges: Mapping[Var, tuple[int, int]],
+) -> None:
+    """Each operand moves over one whole tile, and the three move together as the instruction does."""
+    b, c, k = (
+        ("b", intrin.batch, (acc, -2), (inp, -2)),
+        ("c", intrin.block_out, (acc, -1), (wgt, -2)),
+        ("k", intrin.block_in, (inp, -1), (wgt, -1)),
+    )
+    for item in (acc, inp, wgt):
+        if len(item.forms) < 2:
+            raise _Mismatch(
+                f"{item.load.buffer.name} has one dimension; the last two must be a tile"
+            )
+        for dim, form in enumerate(item.forms[:-2]):
+            moving, _ = form.split(inner)
+            if moving.terms:
+                raise _Mismatch(
+                    f"dimension {dim} of {item.load.buffer.name} moves with `{moving.expr()}` "
+                    f"inside the tile; only its last two dimensions may"
+                )
+    used: dict[Var, str] = {}
+    for letter, extent, first, second in (b, c, k):
+        moving = _tile_form(letter, extent, first, inner, ranges)
+        other = _tile_form(letter, extent, second, inner, ranges)
+        if moving != other:
+            raise _Mismatch(
+                f"{_place(*first)} runs with `{moving.expr()}` and {_place(*second)} with "
+                f"`{other.expr()}`; both are {letter} and must be alike"
+            )
+        for var in moving.variables:
+            if var in used:
+                raise _Mismatch(f"loop {var.name} moves both {used[var]} and {letter}")
+            used[var] = letter
+    for var in inner:
+        if var not in used:
+            raise _Mismatch(f"loop {var.name} of {ranges[var][1] + 1} rounds moves none of b, c, k")
+
+
+def _place(item: _Operand, dim: int) -> str:
+    return f"dimension {len(item.forms) + dim} of {item.load.buffer.name}"
+
+
+def _tile_form(
+    letter: str,
+    extent: int,
+    where: tuple[_Operand, int],
+    inner: Sequence[Var],
+    ranges: Mapping[Var, tuple[int, int]],
+) -> Affine:
+    """How the index of one tile dimension moves; it must take each of 0 .. extent - 1 once."""
+    item, dim = where
+    size = item.load.buffer.shape[dim]
+    if size != extent:
+        raise _Mismatch(f"{_place(item, dim)} has extent {size}; {letter} has {extent}")
+    moving, still = item.forms[dim].split(inner)
+    if still != Affine():
+        raise _Mismatch(f"{_place(item, dim)} starts at `{still.expr()}`; a tile must start at 0")
+    if len(moving.variables) != len(moving.terms):
+        raise _Mismatch(f"the index `{moving.expr()}` of {_place(item, dim)} is not a sum of loops")
+    rounds = [range(ranges[var][1] + 1) for var in moving.variables]
+    factors = [moving.coefficient(var) for var in moving.variables]
+    taken = [sum(f * n for f, n in zip(factors, point)) for point in product(*rounds)]
+    if sorted(taken) != list(range(extent)):
+        loops = ", ".join(f"{var.name} of {len(r)}" for var, r in zip(moving.variables, rounds))
+        raise _Mismatch(
+            f"{_place(item, dim)} runs over {len(set(taken))} values (loops: {loops or 'none'}); "
+            f"{letter} runs over {extent}"
+        )
+    return moving
