@@ -1,0 +1,29 @@
+"""Operators on whole tensors: ``from vta import topi``, then ``topi.add``, ``topi.nn.pad``, ..."""
+
+from vta.compiler import topi_nn as nn
+from vta.compiler.topi import (
+    add,
+    cast,
+    clip,
+    identity,
+    left_shift,
+    maximum,
+    minimum,
+    multiply,
+    right_shift,
+    subtract,
+)
+
+__all__ = [
+    "add",
+    "cast",
+    "clip",
+    "identity",
+    "left_shift",
+    "maximum",
+    "minimum",
+    "multiply",
+    "nn",
+    "right_shift",
+    "subtract",
+]
