@@ -148,7 +148,7 @@ class Datapath:
         nest = self._nest(insn)
         if not nest.size:
             return
-        dst, src, wgt = nest.highest()
+        dst, src, wgt = nest.highest
         _check_sram("ACC", dst, len(self.acc))
         if insn.reset:
             reset(self.acc, nest)
@@ -163,7 +163,7 @@ class Datapath:
         nest = self._nest(insn)
         if not nest.size:
             return
-        dst, src, _ = nest.highest()
+        dst, src, _ = nest.highest
         _check_sram("ACC", dst, len(self.acc))
         if not insn.use_imm:
             _check_sram("ACC", src, len(self.acc))
@@ -172,7 +172,7 @@ class Datapath:
 
     def _nest(self, insn: Gemm | Alu) -> Nest:
         words = self.uop[insn.uop_bgn : insn.uop_end]
-        return Nest.of(insn, self.isa.uop_indices(words))
+        return Nest.of(self.isa, insn, words)
 
 
 def _check_sram(name: str, highest: int, depth: int) -> None:

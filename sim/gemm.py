@@ -17,36 +17,38 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from .loops import Axis, Nest, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
 __all__ = ["gemm", "reset"]
 
+Sram: TypeAlias = "npt.NDArray[Any]"
+Shape: TypeAlias = tuple[int, ...]
+Layout: TypeAlias = tuple[Shape, Shape]
+"""An SRAM's shape (depth, rows, columns of a tile), and its strides in bytes."""
+_Step: TypeAlias = tuple[int, int]
+"""(extent, step) of an axis in one SRAM."""
+
 MAX_OPERAND = 1 << 22
 """Most values of a matrix operand of one product; a larger nest is done in several products."""
 
 
-def reset(acc: npt.NDArray[np.int32], nest: Nest) -> None:
+def reset(acc: Sram, nest: Nest) -> None:
     """``acc[d] = 0`` for every operation of a nest that is not empty."""
-    acc[nest.destinations()] = 0
+    acc[nest.destinations] = 0
 
 
-def gemm(
-    acc: npt.NDArray[np.int32],
-    inp: npt.NDArray[Any],
-    wgt: npt.NDArray[Any],
-    nest: Nest,
-    *,
-    product_bits: int,
-) -> None:
+def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: Nest, *, product_bits: int) -> None:
     """Do all operations of a nest, whose indices must lie inside the memories.
 
     Parameters
@@ -60,13 +62,111 @@ def gemm(
     product_bits : int
         The product of an input and a weight is at most ``2 ** product_bits`` in magnitude.
     """
-    starts, axes = fold(nest)
-    axes, repeated = _split(axes, len(acc), max(inp[0].size, wgt[0].size))
-    rounds = [[(n * a.dst, n * a.src, n * a.wgt) for n in range(a.extent)] for a in repeated]
-    for start in starts.tolist():
-        for moves in itertools.product(*rounds):
-            d, s, w = (sum(column) for column in zip(start, *moves))
-            _product(acc, inp, wgt, (d, s, w), axes, product_bits)
+    plan = _plan(nest, *((sram.shape, sram.strides) for sram in (acc, inp, wgt)), product_bits)
+    for d, s, w in plan.starts():
+        left = plan.inp.at(inp, s).astype(plan.exact, order="C").reshape(plan.left)
+        right = plan.wgt.at(wgt, w).astype(plan.exact, order="C").reshape(plan.right)
+        sums = np.matmul(left, right.swapaxes(1, 2)).astype(plan.integer)
+        out = plan.acc.at(acc, d)
+        out += sums.astype(acc.dtype, copy=False).reshape(out.shape)
+
+
+# ---- how a nest becomes products ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _View:
+    """A strided view of an SRAM: ``shape`` and, in bytes, ``strides``."""
+
+    shape: Shape
+    strides: Shape
+
+    @classmethod
+    def of(cls, sram: Layout, outer: Iterable[_Step], inner: Iterable[_Step]) -> _View:
+        """[outer axes][row of the tile][inner axes][column of the tile]; axes as (extent, step)."""
+        (_, rows, columns), (pitch, row_pitch, column_pitch) = sram
+        dims = [
+            *((extent, step * pitch) for extent, step in outer),
+            (rows, row_pitch),
+            *((extent, step * pitch) for extent, step in inner),
+            (columns, column_pitch),
+        ]
+        return cls(*zip(*dims))
+
+    def at(self, sram: Sram, first: int) -> Sram:
+        """The view that begins at entry ``first``."""
+        return np.ndarray(self.shape, sram.dtype, sram, first * sram.strides[0], self.strides)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Matrix products of one kind, each from its own starting point.
+
+    Attributes
+    ----------
+    points : list of [dst, src, wgt]
+    repeated : list of Axis
+        A product is done from every point, moved along every round of these axes.
+    inp, wgt, acc : _View
+        The operands: [batch][rows][b][sums][k], [batch][columns][c][sums][k] and
+        [batch][rows][b][columns][c].
+    left, right : tuple of 3 int
+        The shapes of the matrices that ``inp`` and ``wgt`` become: batch, rows or columns, sums.
+    exact, integer : dtype
+        A float in which no sum is rounded, and an integer that holds it.
+    """
+
+    points: list[list[int]]
+    repeated: list[Axis]
+    inp: _View
+    wgt: _View
+    acc: _View
+    left: Shape
+    right: Shape
+    exact: npt.DTypeLike
+    integer: npt.DTypeLike
+
+    def starts(self) -> Iterator[Iterable[int]]:
+        """The (dst, src, wgt) from which a product is to be done."""
+        rounds = [
+            [(n * axis.dst, n * axis.src, n * axis.wgt) for n in range(axis.extent)]
+            for axis in self.repeated
+        ]
+        for point in self.points:
+            for moves in itertools.product(*rounds):
+                yield map(sum, zip(point, *moves))
+
+
+@lru_cache(maxsize=256)
+def _plan(nest: Nest, acc: Layout, inp: Layout, wgt: Layout, product_bits: int) -> _Plan:
+    """The plan for a nest and memories of these layouts."""
+    (depth, b, c), (_, _, k) = acc[0], inp[0]
+    points, axes = fold(nest)
+    axes, repeated = _split(axes, depth, max(b, c) * k)
+    sums = [axis for axis in axes if not axis.dst]
+    rows = [axis for axis in axes if axis.dst and not axis.wgt]
+    columns = [axis for axis in axes if axis.dst and axis.wgt and not axis.src]
+    batch = [axis for axis in axes if axis.dst and axis.wgt and axis.src]
+
+    inner = _rounds(sums) * k
+    bits = product_bits + math.log2(inner)
+    assert bits <= 53, "MAX_OPERAND bounds the sums"
+    exact, integer = (np.float32, np.int32) if bits <= 24 else (np.float64, np.int64)
+    return _Plan(
+        points.tolist(),
+        repeated,
+        _View.of(inp, [(a.extent, a.src) for a in batch + rows], [(a.extent, a.src) for a in sums]),
+        _View.of(
+            wgt, [(a.extent, a.wgt) for a in batch + columns], [(a.extent, a.wgt) for a in sums]
+        ),
+        _View.of(
+            acc, [(a.extent, a.dst) for a in batch + rows], [(a.extent, a.dst) for a in columns]
+        ),
+        (_rounds(batch), _rounds(rows) * b, inner),
+        (_rounds(batch), _rounds(columns) * c, inner),
+        exact,
+        integer,
+    )
 
 
 def _split(axes: list[Axis], depth: int, tile_size: int) -> tuple[list[Axis], list[Axis]]:
@@ -77,17 +177,16 @@ def _split(axes: list[Axis], depth: int, tile_size: int) -> tuple[list[Axis], li
     axes = sorted(axes, key=lambda axis: axis.extent)
     repeated = []
     while not _each_dst_once(moving := [axis for axis in axes if axis.dst], depth):
-        shortest = moving[0]
-        axes.remove(shortest)
-        repeated.append(shortest)
-    while axes and _extent(axes) * tile_size > MAX_OPERAND:
+        axes.remove(moving[0])
+        repeated.append(moving[0])
+    while axes and _rounds(axes) * tile_size > MAX_OPERAND:
         repeated.append(axes.pop(0))
     return axes, repeated
 
 
 def _each_dst_once(axes: Sequence[Axis], depth: int) -> bool:
     """Whether no two rounds of the axes end at the same of the ``depth`` dst indices."""
-    if _extent(axes) > depth:
+    if _rounds(axes) > depth:
         return False
     offsets = np.zeros(1, np.int64)
     for axis in axes:
@@ -95,57 +194,5 @@ def _each_dst_once(axes: Sequence[Axis], depth: int) -> bool:
     return int(np.bincount(offsets - offsets.min()).max()) == 1
 
 
-def _product(
-    acc: npt.NDArray[np.int32],
-    inp: npt.NDArray[Any],
-    wgt: npt.NDArray[Any],
-    start: tuple[int, int, int],
-    axes: Sequence[Axis],
-    product_bits: int,
-) -> None:
-    """Do the operations from ``start`` along all axes in one (batched) matrix product."""
-    sums = [axis for axis in axes if not axis.dst]
-    rows = [axis for axis in axes if axis.dst and not axis.wgt]
-    columns = [axis for axis in axes if axis.dst and axis.wgt and not axis.src]
-    batch = [axis for axis in axes if axis.dst and axis.wgt and axis.src]
-    d, s, w = start
-
-    size, n_rows, n_columns = (_extent(group) for group in (sums, rows, columns))
-    bits = product_bits + math.log2(size * inp.shape[2])
-    assert bits <= 53, "MAX_OPERAND bounds the sum"
-    exact = np.float32 if bits <= 24 else np.float64
-
-    left = _strided(inp, s, [(a.extent, a.src) for a in (*batch, *rows, *sums)])
-    left = np.moveaxis(left, -2, len(batch) + len(rows))  # [batch][rows][b][sums][k]
-    right = _strided(wgt, w, [(a.extent, a.wgt) for a in (*batch, *columns, *sums)])
-    right = np.moveaxis(right, -2, len(batch) + len(columns))  # [batch][columns][c][sums][k]
-    n_batch, b, c = _extent(batch), inp.shape[1], wgt.shape[1]
-    product = np.matmul(
-        left.astype(exact, order="C").reshape(n_batch, n_rows * b, -1),
-        right.astype(exact, order="C").reshape(n_batch, n_columns * c, -1).swapaxes(1, 2),
-    )
-    # int64 first: a float64 beyond 32 bits has no defined int32
-    values = product.astype(np.int32 if exact is np.float32 else np.int64).astype(np.int32)
-    values = values.reshape(
-        *(a.extent for a in (*batch, *rows)), b, *(a.extent for a in columns), c
-    )
-    out = _strided(acc, d, [(a.extent, a.dst) for a in (*batch, *rows, *columns)])
-    out += np.moveaxis(values, len(batch) + len(rows), -2)
-
-
-def _extent(axes: Sequence[Axis]) -> int:
+def _rounds(axes: Iterable[Axis]) -> int:
     return math.prod(axis.extent for axis in axes)
-
-
-def _strided(
-    sram: npt.NDArray[Any], first: int, axes: Sequence[tuple[int, int]]
-) -> npt.NDArray[Any]:
-    """A view of an SRAM from entry ``first`` along axes given as (extent, step), tile inside."""
-    pitch = sram.strides[0]
-    return np.ndarray(
-        (*(extent for extent, _ in axes), *sram.shape[1:]),
-        sram.dtype,
-        sram.data,
-        first * pitch,
-        (*(step * pitch for _, step in axes), *sram.strides[1:]),
-    )

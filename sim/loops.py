@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from vta.isa import Gemm
+
 if TYPE_CHECKING:
-    from vta.isa import Alu, Gemm
+    from vta.isa import Alu, Isa
 
 __all__ = ["Axis", "Indices", "Nest", "flat_indices", "fold"]
 
@@ -36,7 +39,7 @@ class Axis:
     wgt: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nest:
     """The operations ``point + o * outer + i * inner`` for each o, each i, each point, in order.
 
@@ -52,26 +55,27 @@ class Nest:
     outer: Axis
     inner: Axis
 
-    @classmethod
-    def of(cls, insn: Gemm | Alu, uops: dict[str, Indices]) -> Nest:
-        """The nest of an instruction with these micro-ops (as ``Isa.uop_indices`` gives them)."""
-        points = np.stack([uops["dst"], uops["src"], uops["wgt"]], axis=1)
-        outer, inner = (
-            Axis(
-                getattr(insn, f"iter_{name}"),
-                getattr(insn, f"dst_factor_{name}"),
-                getattr(insn, f"src_factor_{name}"),
-                getattr(insn, f"wgt_factor_{name}", 0),
-            )
-            for name in ("out", "in")
+    @staticmethod
+    def of(isa: Isa, insn: Gemm | Alu, words: npt.NDArray[np.uint32]) -> Nest:
+        """The nest of an instruction whose micro-ops are ``words``."""
+        gemm = isinstance(insn, Gemm)
+        outer = Axis(
+            insn.iter_out,
+            insn.dst_factor_out,
+            insn.src_factor_out,
+            insn.wgt_factor_out if gemm else 0,
         )
-        return cls(points, outer, inner)
+        inner = Axis(
+            insn.iter_in, insn.dst_factor_in, insn.src_factor_in, insn.wgt_factor_in if gemm else 0
+        )
+        return _nest(isa, words.tobytes(), outer, inner)
 
     @property
     def size(self) -> int:
         """The number of operations."""
         return self.outer.extent * self.inner.extent * len(self.points)
 
+    @cached_property
     def highest(self) -> tuple[int, int, int]:
         """The largest dst, src and wgt index of a nest that is not empty; no step is negative."""
         dst, src, wgt = self.points.max(axis=0).tolist()
@@ -81,6 +85,7 @@ class Nest:
             wgt += (axis.extent - 1) * axis.wgt
         return dst, src, wgt
 
+    @cached_property
     def destinations(self) -> Indices:
         """Every dst index of a nest that is not empty, once, ascending."""
         found = np.unique(self.points[:, 0])
@@ -88,6 +93,13 @@ class Nest:
             rounds = np.arange(axis.extent if axis.dst else 1)
             found = np.unique(found + rounds[:, None] * axis.dst)
         return found
+
+
+@lru_cache(maxsize=1024)
+def _nest(isa: Isa, words: bytes, outer: Axis, inner: Axis) -> Nest:
+    """A compiled program runs the same few nests again and again: each is made once."""
+    uops = isa.uop_indices(np.frombuffer(words, "<u4"))
+    return Nest(np.stack([uops["dst"], uops["src"], uops["wgt"]], axis=1), outer, inner)
 
 
 def flat_indices(nest: Nest) -> Iterator[tuple[Indices, Indices]]:
