@@ -86,6 +86,12 @@ class Memory:
         start = self._starts[index]
         return addr + nbytes <= start + self._sizes[start]
 
+    def ranges(self) -> list[tuple[int, int]]:
+        """What may be touched: first address and bytes of each range, by address."""
+        if not self.restricted:
+            return [(self.base, self.data.size)]
+        return [(start, self._sizes[start]) for start in self._starts]
+
     # ---- access -------------------------------------------------------------------------------
 
     def require(self, addr: int, nbytes: int) -> None:

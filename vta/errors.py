@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BusProtocolError",
     "CompileError",
     "ConfigError",
     "DeadlockError",
@@ -76,6 +77,10 @@ class LoweringError(CompileError):
 class DeviceError(VTAError):
     """A device refused a request: no memory, a wrong address, a wrong configuration, a bus
     error."""
+
+
+class BusProtocolError(DeviceError):
+    """The simulated hardware broke a rule of its bus: a fault of the RTL, not of the program."""
 
 
 class ExecutionError(DeviceError):

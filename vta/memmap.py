@@ -26,6 +26,7 @@ __all__ = [
     "ModuleState",
     "Register",
     "Source",
+    "c_header",
     "config_words",
     "register",
 ]
@@ -207,3 +208,26 @@ def config_words(cfg: VTAConfig) -> tuple[int, int]:
         cfg.log_acc_buff_size,
     )
     return word0, sum(value << (8 * index) for index, value in enumerate(sizes))
+
+
+def c_header() -> str:
+    """The table as a C header: offsets ``VTA_REG_<NAME>``, bits, error codes, sources and module states."""
+    lines = ["// Printed from vta/memmap.py.", "#pragma once", ""]
+
+    def define(name: str, value: int, meaning: str = "") -> None:
+        lines.append(f"#define VTA_{name} 0x{value:x}" + (f"  // {meaning}" if meaning else ""))
+
+    define("IDENTITY", IDENTITY)
+    define("VERSION", VERSION)
+    define("ADDR_BITS", ADDR_BITS)
+    for item in REGISTERS:
+        define(f"REG_{item.name}", item.offset, f"{item.access}: {item.meaning}")
+    define("CONTROL_LAUNCH", CONTROL_LAUNCH)
+    define("CONTROL_RESET", CONTROL_RESET)
+    define("STATUS_BUSY", STATUS_BUSY)
+    define("STATUS_DONE", STATUS_DONE)
+    define("STATUS_ERROR", STATUS_ERROR)
+    for prefix, values in (("ERROR", ErrorCode), ("SOURCE", Source), ("STATE", ModuleState)):
+        for value in values:
+            define(f"{prefix}_{value.name}", value)
+    return "\n".join(lines) + "\n"

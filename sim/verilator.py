@@ -1,0 +1,263 @@
+"""The simulated RTL, ``tsim``: the Verilated core with a DRAM and a host, run like the reference
+model."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.config import INSN_BYTES
+from vta.errors import DeviceError, TimeoutError
+from vta.isa import Instruction, Isa
+from vta.memmap import COUNTERS, IDENTITY, STATUS_DONE, STATUS_ERROR, Source, config_words
+
+from .diagnosis import Diagnosis, decode_what_can_be, wide
+from .harness import BusReport, Harness, Injection, Region
+from .stats import Counters, RunResult
+from .timing import MemoryTiming
+from .verilator_build import Build
+from .workload import cycle_bound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from vta.config import VTAConfig
+
+    from .memory import Memory
+
+__all__ = ["VerilatedMachine"]
+
+_PAGE = 4096
+_SLICE = 1_000_000
+"""Cycles between two looks at the keyboard."""
+
+_EVERYONE_BUT_FETCH = (1 << Source.LOAD) | (1 << Source.COMPUTE)
+
+
+class VerilatedMachine:
+    """One machine: the RTL of a configuration, simulated clock by clock.
+
+    The on-chip memories keep their contents between runs, and are zero at first. The first machine
+    of a configuration is built with Verilator and the C++ compiler (minutes); the build is kept in
+    the user's cache folder.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine.
+    memory_preset : str or MemoryTiming
+        The timing of the DRAM: a name of :data:`vta.sim.timing.PRESETS`, or the timing itself.
+    seed : int
+        Of the memory's random stalls: the same seed gives the same run, cycle by cycle. It also
+        moves the instruction stream within its page.
+    trace : str or Path or None
+        A file for the waves of all runs (FST). A traced machine is another build, and several times
+        slower.
+    cycle_limit : int or None
+        Cycles that a run may take; None derives a generous limit from the work in the stream.
+    progress : callable or None
+        Told in a few words what is being built. None: a status line, if stderr is a terminal.
+    verilator : str or Path or None
+        An installed Verilator to build with, instead of the one of the Python package.
+
+    Attributes
+    ----------
+    bus : BusReport or None
+        The last run as seen from outside the core.
+
+    Raises
+    ------
+    ToolError
+        If a tool that the build needs is missing, or fails.
+    DeviceError
+        If there is no such preset, or the waves cannot be written.
+    """
+
+    def __init__(
+        self,
+        cfg: VTAConfig,
+        memory_preset: str | MemoryTiming = "ideal",
+        seed: int = 0,
+        trace: str | Path | None = None,
+        cycle_limit: int | None = None,
+        *,
+        progress: Callable[[str], None] | None = None,
+        verilator: str | Path | None = None,
+    ) -> None:
+        self.cfg = cfg
+        self.isa = Isa.of(cfg)
+        self.timing = (
+            MemoryTiming.of(memory_preset) if isinstance(memory_preset, str) else memory_preset
+        )
+        self.seed = seed
+        self.trace = None if trace is None else Path(trace)
+        self.cycle_limit = cycle_limit
+        self.bus: BusReport | None = None
+        self._library = _build(cfg, self.trace is not None, progress, verilator)
+        self._harness: Harness | None = None
+        self._stopped: str | None = None  # why the next run cannot begin
+        self.reset()
+
+    def reset(self) -> None:
+        """The state after power-up: all on-chip memories are zero. A wave file begins anew."""
+        self.close()
+        self._harness = Harness(self._library, self.timing, self.trace)
+        self._stopped = None
+
+    def close(self) -> None:
+        """End the simulation and complete the wave file; :meth:`reset` starts another."""
+        if self._harness is not None:
+            self._harness.close()
+            self._harness = None
+        self._stopped = "it is closed"
+
+    def run(
+        self,
+        stream: bytes | Sequence[Instruction],
+        memory: Memory,
+        *,
+        injection: Injection | None = None,
+    ) -> RunResult:
+        """Execute a stream from launch to done, as a driver would: through the control registers.
+
+        Parameters
+        ----------
+        stream : bytes or sequence of Instruction
+            Encoded, or typed. It is put outside the memory, where only fetch can read it.
+        memory : Memory
+            Read and written in place; what is outside answers with an error. After an error its
+            contents are not defined.
+        injection : Injection or None
+            Faults of the memory, for tests.
+
+        Raises
+        ------
+        ExecutionError
+            A child that says what is wrong: IllegalInstructionError, SramRangeError,
+            DramRangeError, DeadlockError, MissingFinishError, or TimeoutError beyond the cycle
+            limit.
+        BusProtocolError
+            If the RTL breaks a rule of its bus.
+        EncodingError
+            If a field of a typed instruction does not fit.
+        DeviceError
+            If the stream is cut in the middle of an instruction, the memory is beyond the reach of
+            the address bus, or an earlier run did not end (:meth:`reset` helps).
+        """
+        if not isinstance(stream, bytes):
+            stream = self.isa.encode_all(stream)
+        if len(stream) % INSN_BYTES:
+            raise DeviceError(
+                f"an instruction stream is a multiple of {INSN_BYTES} bytes; got {len(stream)}"
+            )
+        if self._harness is None or self._stopped:
+            raise DeviceError(f"the machine cannot run, {self._stopped}; reset() it")
+        insn_addr = self._place(stream, memory)
+        insns = decode_what_can_be(self.isa, stream)
+        limit = self.cycle_limit or cycle_bound(self.cfg, insns, self.timing)
+
+        self._stopped = "its last run did not end"
+        self._harness.start(
+            _regions(stream, insn_addr, memory),
+            insn_addr,
+            len(stream) // INSN_BYTES,
+            seed=self.seed,
+            injection=injection,
+        )
+        done = False
+        for begin in range(0, limit, _SLICE):
+            done = self._harness.advance(min(_SLICE, limit - begin))
+            if done:
+                break
+        self.bus = self._harness.finish()
+        diagnosis = Diagnosis(self.isa, insns, insn_addr, self.bus.registers)
+        if not done:
+            raise diagnosis.error(TimeoutError, f"the run passed its limit of {limit} cycles")
+        self._stopped = None
+        return self._result(diagnosis)
+
+    def _place(self, stream: bytes, memory: Memory) -> int:
+        """An address for the stream, at least a page away from the memory."""
+        top = 1 << self.cfg.addr_bits
+        if memory.end > top:
+            raise DeviceError(
+                f"the memory ends at 0x{memory.end:x}; "
+                f"the machine's addresses have {self.cfg.addr_bits} bits"
+            )
+        offset = self.seed * INSN_BYTES % _PAGE
+        size = offset + len(stream)
+        above = (memory.end + 2 * _PAGE - 1) // _PAGE * _PAGE
+        below = (memory.base - _PAGE - size) // _PAGE * _PAGE
+        for page in (above, below):
+            if page > 0 and page + size <= top:
+                return page + offset
+        raise DeviceError(
+            f"no room for {len(stream)} bytes of instructions beside the memory "
+            f"0x{memory.base:x}..0x{memory.end:x} in {self.cfg.addr_bits} bits of address"
+        )
+
+    def _result(self, diagnosis: Diagnosis) -> RunResult:
+        registers = diagnosis.registers
+        found = (registers["ID"], registers["CONFIG0"], registers["CONFIG1"])
+        if found != (IDENTITY, *config_words(self.cfg)):
+            raise DeviceError(
+                "the machine is another one: ID, CONFIG0 and CONFIG1 must read "
+                f"{_hex(IDENTITY, *config_words(self.cfg))}; got {_hex(*found)}"
+            )
+        if not registers["STATUS"] & STATUS_DONE:
+            raise DeviceError(f"the interrupt came, but STATUS reads 0x{registers['STATUS']:x}")
+        if registers["STATUS"] & STATUS_ERROR or registers["ERROR"]:
+            raise diagnosis.reported_error()
+        counters = Counters(**{name: wide(registers, name.upper()) for name in COUNTERS})
+        return RunResult(counters, wide(registers, "CYCLES"), diagnosis.tokens.as_dict())
+
+
+def _regions(stream: bytes, insn_addr: int, memory: Memory) -> list[Region]:
+    """What answers on the bus: the stream, for fetch alone, and the memory, for everyone else; by
+    address."""
+    code = Region(insn_addr, np.frombuffer(stream, np.uint8), 1 << Source.FETCH, False)
+    data = [
+        Region(addr, memory.data[addr - memory.base :][:size], _EVERYONE_BUT_FETCH, True)
+        for addr, size in memory.ranges()
+    ]
+    return sorted([code, *data], key=lambda region: region.base)
+
+
+def _hex(*words: int) -> str:
+    return ", ".join(f"0x{word:08x}" for word in words)
+
+
+def _build(
+    cfg: VTAConfig,
+    traced: bool,
+    progress: Callable[[str], None] | None,
+    verilator: str | Path | None,
+) -> Path:
+    """The simulator library of a configuration."""
+    with _status(progress) as report:
+        report("Amaranth: writing the RTL")
+        from vta.hw.emit import emit_verilog
+
+        verilog, _ = emit_verilog(cfg)
+        build = Build(verilog, cfg.bus_bytes, traced, verilator)
+        return build.library(report)
+
+
+@contextlib.contextmanager
+def _status(progress: Callable[[str], None] | None) -> Iterator[Callable[[str], None]]:
+    """Where progress is told: the given callable, else a status line on stderr if that is a
+    terminal."""
+    if progress is not None:
+        yield progress
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("tsim") as status:
+        yield lambda text: status.update(f"tsim: {text}")
