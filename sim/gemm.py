@@ -66,9 +66,9 @@ def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: Nest, *, product_bits: int) -> N
     for d, s, w in plan.starts():
         left = plan.inp.at(inp, s).astype(plan.exact, order="C").reshape(plan.left)
         right = plan.wgt.at(wgt, w).astype(plan.exact, order="C").reshape(plan.right)
-        sums = np.matmul(left, right.swapaxes(1, 2)).astype(plan.integer)
+        sums = np.matmul(left, right.swapaxes(1, 2)).reshape(plan.sums).transpose(plan.order)
         out = plan.acc.at(acc, d)
-        out += sums.astype(acc.dtype, copy=False).reshape(out.shape)
+        out += sums.astype(plan.integer).astype(acc.dtype, copy=False)
 
 
 # ---- how a nest becomes products ----------------------------------------------------------------
@@ -109,9 +109,11 @@ class _Plan:
         A product is done from every point, moved along every round of these axes.
     inp, wgt, acc : _View
         The operands: [batch][rows][b][sums][k], [batch][columns][c][sums][k] and
-        [batch][rows][b][columns][c].
+        [batch][columns][rows][b][c] (as it mostly lies in memory: adding to it is faster).
     left, right : tuple of 3 int
         The shapes of the matrices that ``inp`` and ``wgt`` become: batch, rows or columns, sums.
+    sums, order : tuple of int
+        The product's shape [batch][rows][b][columns][c], and the order that makes it as ``acc``.
     exact, integer : dtype
         A float in which no sum is rounded, and an integer that holds it.
     """
@@ -123,6 +125,8 @@ class _Plan:
     acc: _View
     left: Shape
     right: Shape
+    sums: Shape
+    order: Shape
     exact: npt.DTypeLike
     integer: npt.DTypeLike
 
@@ -148,6 +152,14 @@ def _plan(nest: Nest, acc: Layout, inp: Layout, wgt: Layout, product_bits: int) 
     columns = [axis for axis in axes if axis.dst and axis.wgt and not axis.src]
     batch = [axis for axis in axes if axis.dst and axis.wgt and axis.src]
 
+    shape = [*(axis.extent for axis in batch + rows), b, *(axis.extent for axis in columns), c]
+    at_rows, at_columns = len(batch), len(batch) + len(rows) + 1
+    order = (
+        *range(at_rows),
+        *range(at_columns, at_columns + len(columns)),
+        *range(at_rows, at_columns),
+        len(shape) - 1,
+    )
     inner = _rounds(sums) * k
     bits = product_bits + math.log2(inner)
     assert bits <= 53, "MAX_OPERAND bounds the sums"
@@ -159,11 +171,11 @@ def _plan(nest: Nest, acc: Layout, inp: Layout, wgt: Layout, product_bits: int) 
         _View.of(
             wgt, [(a.extent, a.wgt) for a in batch + columns], [(a.extent, a.wgt) for a in sums]
         ),
-        _View.of(
-            acc, [(a.extent, a.dst) for a in batch + rows], [(a.extent, a.dst) for a in columns]
-        ),
+        _View.of(acc, [(a.extent, a.dst) for a in batch + columns + rows], []),
         (_rounds(batch), _rounds(rows) * b, inner),
         (_rounds(batch), _rounds(columns) * c, inner),
+        tuple(shape),
+        order,
         exact,
         integer,
     )
