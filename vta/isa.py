@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -133,7 +133,7 @@ class Format:
             assert not used & mask, f"{self.name}: {field} overlaps another field"
             used |= mask
 
-    @property
+    @cached_property
     def reserved_mask(self) -> int:
         """The bits that no field covers."""
         used = 0
