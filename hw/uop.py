@@ -3,9 +3,10 @@
 ``for o < iter_out: for i < iter_in: for u in [uop_bgn, uop_end):``
 ``    index = uop[u].index + o * factor_out + i * factor_in``, for each index (dst, src, wgt)
 
-Sums are exact: with a factor of ``f`` bits an offset is below ``2**(f + 15)``, and the sum with the
-micro-op's index takes a bit more. There is no multiplier: an offset moves by a factor when its loop
-moves by one.
+There is no multiplier: an offset moves by a factor when its loop moves by one. Sums are exact as far
+as anyone looks: the first index beyond its memory of ``depth`` elements stops the sequencer, so every
+offset before it is below ``depth``, and as a factor is below ``depth`` too, the offset that goes too far
+is below ``2 * depth``. One bit more than an index holds it.
 """
 
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ class MicroOpLayout(data.StructLayout):
 
 
 class Offset(wiring.Component):
-    """``value = o * factor_out + i * factor_in``, by addition.
+    """``value = o * factor_out + i * factor_in``, exact up to the first value beyond the factors' range.
 
     ``clear`` goes to o = i = 0, ``step_in`` to the next i, ``step_out`` to i = 0 of the next o.
     """
@@ -67,7 +68,7 @@ class Offset(wiring.Component):
         super().__init__({
             "clear": In(1), "step_in": In(1), "step_out": In(1),
             "factor_out": In(factor_bits), "factor_in": In(factor_bits),
-            "value": Out(factor_bits + ITER_BITS + 1),
+            "value": Out(factor_bits + 1),
         })  # fmt: skip
 
     def elaborate(self, platform):

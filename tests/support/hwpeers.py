@@ -31,7 +31,9 @@ async def send(ctx, stream, items, pace: Pace) -> None:
             await ctx.tick()
         ctx.set(stream.payload, item)
         ctx.set(stream.valid, 1)
-        await ctx.tick().until(stream.ready)
+        # not tick().until(): a simulation that ends inside of it complains when it is collected
+        while not (await ctx.tick().sample(stream.ready))[-1]:
+            pass
         ctx.set(stream.valid, 0)
 
 

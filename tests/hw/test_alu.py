@@ -1,0 +1,213 @@
+"""The ALU against integer arithmetic: every operation at its edges, hazards at every distance."""
+
+import random
+from functools import partial
+from itertools import product
+
+import pytest
+from amaranth.sim import Simulator
+
+from tests.support.hwmemories import machine, pack, serve_sram, set_uops, unpack
+from tests.support.hwpeers import Pace, send
+from vta.config import VTAConfig
+from vta.hw.alu import Alu, AluLane, AluPipeline
+from vta.isa import Alu as AluInsn
+from vta.isa import AluOpcode, Uop
+from vta.memmap import ErrorCode, Source
+
+TINY = VTAConfig.preset("tiny")
+TOP, BOTTOM = 2**31 - 1, -(2**31)
+EDGES = [0, 1, -1, 2, -2, 31, 32, 33, -31, -32, -33, 63, 64, -64, 65536, -65537, TOP, BOTTOM, BOTTOM + 1,
+         0x12345678, -0x12345678]  # fmt: skip
+LONG = (AluOpcode.SHR, AluOpcode.MUL)
+
+
+def wrap(value):
+    return (value + 2**31) % 2**32 - 2**31
+
+
+def expect(opcode, x, y):
+    """One lane, by the page."""
+    return {
+        AluOpcode.MIN: lambda: min(x, y),
+        AluOpcode.MAX: lambda: max(x, y),
+        AluOpcode.ADD: lambda: wrap(x + y),
+        AluOpcode.MUL: lambda: wrap(x * y),
+        AluOpcode.SHR: lambda: x >> y if y >= 0 else wrap(x << min(-y, 32)),
+    }[opcode]()
+
+
+@pytest.mark.parametrize("opcode", list(AluOpcode))
+def test_lane(opcode):
+    dut = AluLane()
+    rng = random.Random(1)
+    cases = list(product(EDGES, EDGES))
+    cases += [(rng.randint(BOTTOM, TOP), rng.randint(-40, 40)) for _ in range(200)]
+    cases += [(rng.randint(BOTTOM, TOP), rng.randint(BOTTOM, TOP)) for _ in range(200)]
+
+    async def testbench(ctx):
+        assert AluLane.LATENCY == 1
+        ctx.set(dut.valid, 1)
+        ctx.set(dut.opcode, opcode)
+        for x, y in cases:
+            ctx.set(dut.x, x)
+            ctx.set(dut.y, y)
+            if opcode not in LONG:
+                assert ctx.get(dut.short) == expect(opcode, x, y), (x, y)
+            await ctx.tick()
+            assert ctx.get(dut.result) == expect(opcode, x, y), (x, y)
+        ctx.set(dut.valid, 0)
+        ctx.set(dut.x, 5)
+        await ctx.tick()
+        assert ctx.get(dut.result) == expect(opcode, *cases[-1])
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+
+
+def run(model, insns, *, pace=1.0):
+    """Runs ALU instructions; gives the accumulators, the cycles of events, and the error."""
+    cfg, isa = model.cfg, model.isa
+    dut = Alu(isa)
+    layout = dut.start.payload.shape()
+    words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
+    acc = [pack(row, 32) for row in model.acc]
+    cycles = 2 * sum(insn.operations for insn in insns) + int(4 * len(insns) / pace) + 40
+    seen = {"start": [], "tile": [], "write": [], "done": [], "error": ()}
+
+    async def watch(ctx):
+        signals = {
+            "start": dut.start.valid & dut.start.ready, "tile": dut.tile,
+            "write": dut.acc_write.mask, "done": dut.done,
+        }  # fmt: skip
+        for cycle in range(cycles):
+            _, _, *values, code, source, addr = await ctx.tick().sample(
+                *signals.values(), dut.error.code, dut.error.source, dut.error.addr
+            )
+            for name, value in zip(signals, values):
+                if value:
+                    seen[name].append(cycle)
+        seen["error"] = (code, source, addr)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    for memory, reads, writes in (
+        ([word % 2**32 for word in model.uop], [dut.uop_read], []),
+        (acc, [dut.dst_read, dut.src_read], [dut.acc_write]),
+    ):
+        peer = partial(serve_sram, memory=memory, reads=reads, writes=writes)
+        sim.add_testbench(peer, background=True)
+    sim.add_testbench(
+        partial(send, stream=dut.start, items=words, pace=Pace(pace, 5)), background=True
+    )
+    sim.add_testbench(watch)
+    sim.run()
+    return [unpack(word, 32, cfg.batch * cfg.block_out) for word in acc], seen
+
+
+def check(model, insns, **options):
+    got, seen = run(model, insns, **options)
+    for insn in insns:
+        model.alu(insn)
+    assert got == model.acc
+    assert len(seen["tile"]) == sum(insn.operations for insn in insns)
+    assert len(seen["done"]) == len(insns)
+    return seen
+
+
+def test_latencies():
+    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 7)
+    model = machine(TINY)
+    seen = check(model, [AluInsn(uop_bgn=0, uop_end=1, use_imm=True, imm=3)])
+    assert seen["write"] == seen["done"] == [seen["start"][0] + Alu.LATENCY]
+
+
+@pytest.mark.parametrize("use_imm", [True, False])
+@pytest.mark.parametrize("opcode", list(AluOpcode))
+def test_independent_tiles_run_at_one_a_cycle(opcode, use_imm):
+    model = machine(TINY)
+    half = TINY.acc_depth // 2
+    set_uops(model, [Uop(0, half, 0)])
+    insn = AluInsn(
+        alu_opcode=opcode, use_imm=use_imm, imm=-3, uop_bgn=0, uop_end=1, iter_in=half,
+        dst_factor_in=1, src_factor_in=1,
+    )  # fmt: skip
+    seen = check(model, [insn, insn])
+    assert seen["tile"] == list(range(seen["tile"][0], seen["tile"][0] + 2 * half))
+
+
+@pytest.mark.parametrize("distance", range(1, 8))
+@pytest.mark.parametrize("opcode", list(AluOpcode))
+@pytest.mark.parametrize("operand", ["dst", "src"])
+def test_a_tile_written_right_before(operand, opcode, distance):
+    """Each micro-op reads, as dst or as src, what the micro-op ``distance`` before it wrote."""
+    model = machine(TINY, seed=3)
+    if operand == "dst":
+        uops = [Uop(n, 20 + n, 0) for n in range(distance)]
+        insn = AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=distance, iter_in=6, src_factor_in=1)
+    else:
+        uops = [Uop(distance, 0, 0)]
+        insn = AluInsn(
+            alu_opcode=opcode, uop_bgn=0, uop_end=1, iter_in=20, dst_factor_in=1, src_factor_in=1
+        )
+    set_uops(model, uops)
+    seen = check(model, [insn])
+    stalls = seen["tile"][-1] - seen["tile"][0] + 1 - len(seen["tile"])
+    waits = distance == 1 and opcode in LONG
+    assert stalls == (len(seen["tile"]) - 1 if waits else 0)
+
+
+def test_dst_and_src_are_the_same_new_tile():
+    model = machine(TINY)
+    set_uops(model, [Uop(1, 1, 0)])
+    for opcode in AluOpcode:
+        check(model, [AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=1, iter_in=7)])
+
+
+@pytest.mark.parametrize("pace", [1.0, 0.3])
+def test_random_instructions(pace):
+    rng = random.Random(5)
+    model = machine(TINY, seed=4)
+    tiles = 5
+    for row in model.acc[:tiles:2]:  # amounts that shift by less than everything
+        row[:] = [rng.randint(-35, 35) for _ in row]
+    set_uops(model, [Uop(rng.randrange(tiles), rng.randrange(tiles), 0) for _ in range(10)])
+    insns = []
+    for _ in range(80):
+        bgn = rng.randrange(11)
+        insns.append(
+            AluInsn(
+                alu_opcode=rng.choice(list(AluOpcode)), use_imm=rng.random() < 0.5,
+                imm=rng.choice([0, 1, -1, 7, -8, 31, -31, 32, -32, 2**15 - 1, -(2**15)]),
+                reset=rng.random() < 0.2, uop_bgn=bgn, uop_end=rng.randint(bgn, min(bgn + 3, 10)),
+                iter_out=rng.choice([0, 1, 1, 2]), iter_in=rng.choice([0, 1, 2, 3]),
+                dst_factor_out=rng.randrange(2), dst_factor_in=rng.randrange(2),
+                src_factor_out=rng.randrange(2), src_factor_in=rng.randrange(2),
+            )
+        )  # fmt: skip
+    check(model, insns, pace=pace)
+
+
+def test_an_immediate_does_not_check_src():
+    model = machine(TINY)
+    top = TINY.acc_depth - 1
+    set_uops(model, [Uop(0, top, 0)])
+    insn = AluInsn(
+        alu_opcode=AluOpcode.ADD, use_imm=True, imm=-5, uop_bgn=0, uop_end=1, iter_in=3,
+        src_factor_in=top,
+    )  # fmt: skip
+    check(model, [insn])
+
+
+@pytest.mark.parametrize("operand", ["dst", "src"])
+def test_an_index_beyond_the_end_is_an_error_and_is_not_written(operand):
+    model = machine(TINY)
+    set_uops(model, [Uop(**{operand: TINY.acc_depth - 2})])
+    factor = {f"{operand}_factor_in": 1}
+    got, seen = run(model, [AluInsn(uop_bgn=0, uop_end=1, iter_in=4, **factor)])
+    model.alu(AluInsn(uop_bgn=0, uop_end=1, iter_in=2, **factor))
+    assert got == model.acc
+    assert seen["error"] == (ErrorCode.SRAM_RANGE, Source.COMPUTE, TINY.acc_depth)
+    assert not seen["done"]

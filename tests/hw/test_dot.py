@@ -1,0 +1,63 @@
+"""The dot product: exact sums at the edges of the widths, latency, and back-to-back vectors."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from vta.hw.dot import DotProduct
+
+LATENCIES = {2: 2, 4: 2, 8: 3, 16: 3, 32: 4, 64: 4}
+
+
+@pytest.mark.parametrize(("length", "latency"), LATENCIES.items())
+def test_latency(length, latency):
+    assert DotProduct.latency(length) == latency
+
+
+@pytest.mark.parametrize("length", [2, 4, 8, 16, 64])
+@pytest.mark.parametrize(("a_bits", "b_bits"), [(8, 8), (4, 16), (16, 16)])
+def test_sums(length, a_bits, b_bits):
+    dut = DotProduct(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=32)
+    rng = random.Random(length)
+
+    def vector(bits):
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        return [
+            [low] * length, [high] * length, [0] * length,
+            [rng.choice([low, high]) for _ in range(length)],
+            [rng.randint(low, high) for _ in range(length)],
+        ]  # fmt: skip
+
+    pairs = [(a, b) for a in vector(a_bits) for b in vector(b_bits)]
+    expected = []
+    for a, b in pairs:
+        total = sum(x * y for x, y in zip(a, b)) % 2**32
+        expected.append(total - 2**32 if total >= 2**31 else total)
+
+    async def testbench(ctx):
+        # Back to back with gaps: the sum of a pair is there LATENCY cycles later, until the next.
+        due, now, last = {}, 0, None
+        for (a, b), total in zip(pairs, expected):
+            for offered in (True, rng.random() < 0.5) if rng.random() < 0.3 else (True,):
+                ctx.set(dut.valid, offered)
+                ctx.set(dut.a, a)
+                ctx.set(dut.b, b)
+                if offered:
+                    due[now + DotProduct.latency(length)] = total
+                await ctx.tick()
+                now += 1
+                last = due.get(now, last)
+                if last is not None:
+                    assert ctx.get(dut.sum) == last
+        ctx.set(dut.valid, 0)
+        for _ in range(DotProduct.latency(length) + 1):
+            await ctx.tick()
+            now += 1
+            last = due.get(now, last)
+            assert ctx.get(dut.sum) == last
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()

@@ -1,0 +1,60 @@
+"""SRAMs behind the ports of a block under Amaranth's simulator, and tiles as integers."""
+
+import random
+from collections import Counter
+
+from tests.support.slow_model import SlowModel
+
+
+def pack(values, bits):
+    """The word that holds ``values`` (signed or not), ``bits`` bits each, the first one lowest."""
+    return sum((value % 2**bits) << (number * bits) for number, value in enumerate(values))
+
+
+def unpack(word, bits, count):
+    """The ``count`` signed values of ``bits`` bits in a word."""
+    values = [word >> (number * bits) & (2**bits - 1) for number in range(count)]
+    return [value - 2**bits if value >= 2 ** (bits - 1) else value for value in values]
+
+
+async def serve_sram(ctx, memory, reads, writes=()):
+    """A memory (a list of words) behind SramReadSignature and whole-word SramWriteSignature ports.
+
+    A read in the cycle of a write gives the old word.
+    """
+    while True:
+        sampled = [value for port in reads for value in (port.en, port.addr)]
+        sampled += [value for port in writes for value in (port.mask, port.addr, port.data)]
+        _, _, *values = await ctx.tick().sample(*sampled)
+        values = iter(values)
+        for port in reads:
+            en, addr = next(values), next(values)
+            if en:
+                ctx.set(port.data, memory[addr])
+        for _ in writes:
+            mask, addr, data = next(values), next(values), next(values)
+            if mask:
+                memory[addr] = data
+
+
+def machine(cfg, seed=0):
+    """A slow model with random memories; the extremes of every width are frequent."""
+    rng = random.Random(seed)
+    model = SlowModel(cfg)
+    model.counters = Counter()
+
+    def fill(rows, bits):
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        for row in rows:
+            row[:] = [rng.choice([low, high, rng.randint(low, high)]) for _ in row]
+
+    fill(model.inp, cfg.inp_width)
+    fill(model.wgt, cfg.wgt_width)
+    fill(model.acc, 32)
+    return model
+
+
+def set_uops(model, uops):
+    """Puts micro-ops into the machine's micro-op SRAM, from 0 on."""
+    for number, uop in enumerate(uops):
+        model.uop[number] = model.isa.encode_uop(uop)
