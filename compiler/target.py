@@ -70,6 +70,8 @@ class Target:
     wgt: Memory
     acc: Memory
     gemm: GemmIntrin
+    uop_depth: int
+    """Micro-ops that the on-chip memory for them holds."""
 
     @classmethod
     def from_config(cls, cfg: VTAConfig) -> Target:
@@ -82,6 +84,7 @@ class Target:
             gemm=GemmIntrin(
                 batch, block_in, block_out, cfg.inp_dtype, cfg.wgt_dtype, cfg.acc_dtype
             ),
+            uop_depth=cfg.uop_depth,
         )
 
     def memory(self, scope: str) -> Memory | None:

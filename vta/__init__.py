@@ -1,1 +1,57 @@
 """VTA: the Versatile Tensor Accelerator, from a scheduled tensor program to simulated hardware."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vta import rpc, te, topi
+    from vta.build_module import build, build_config, lower
+    from vta.config import VTAConfig
+    from vta.environment import Environment, get_env
+    from vta.rpc import program_fpga, reconfig_runtime
+
+__all__ = [
+    "Environment",
+    "VTAConfig",
+    "__version__",
+    "build",
+    "build_config",
+    "get_env",
+    "lower",
+    "program_fpga",
+    "reconfig_runtime",
+    "rpc",
+    "te",
+    "topi",
+]
+__version__ = "0.1.0"
+
+# Imported on first use, so that `import vta` costs nothing and vta.isa needs no compiler.
+_HOME = {
+    "Environment": "vta.environment",
+    "VTAConfig": "vta.config",
+    "build": "vta.build_module",
+    "build_config": "vta.build_module",
+    "get_env": "vta.environment",
+    "lower": "vta.build_module",
+    "program_fpga": "vta.rpc",
+    "reconfig_runtime": "vta.rpc",
+}
+_MODULES = ("rpc", "te", "topi")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value: Any = import_module(f"vta.{name}")
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'vta' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,311 @@
+"""The last step: a program of coprocessor statements runs here, and emits what it would do.
+
+Everything that a loop of the host would decide is decided now: the loops are walked, each statement
+emits typed instructions, and :mod:`vta.isa` makes the bits. Nothing is left for the host but to
+place the buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vta.config import VTAConfig
+from vta.errors import EncodingError, LoweringError
+from vta.isa import Alu, AluOpcode, Gemm, Isa, Load, MemId, Store
+from vta.program import UOP_BUFFER, Program, TensorSpec
+
+from .evaluate import Values, evaluator
+from .expr import Expr, Var
+from .ir import (
+    Buffer,
+    CoprocScope,
+    DepPop,
+    DepPush,
+    For,
+    IfThenElse,
+    LoadBuffer2D,
+    PrimFunc,
+    Seq,
+    Stmt,
+    StoreBuffer2D,
+    Sync,
+    UopLoop,
+    UopPush,
+    UopScope,
+)
+from .kernels import Recorder, UopCache
+from .stream import Stream
+from .visitor import walk
+
+__all__ = ["generate"]
+
+MAX_PAD = 15
+"""What a pad field of a LOAD holds."""
+MAX_STRIDE = 0xFFFF
+
+_Action = Callable[[dict[Var, int]], None]
+
+
+def generate(func: PrimFunc, cfg: VTAConfig) -> Program:
+    """The program of a fully lowered function.
+
+    Raises
+    ------
+    LoweringError
+        If something does not fit an instruction; it names the statement.
+    """
+    return _Generator(func, cfg).run()
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """The numbers of one transfer: rows, columns, pads and where they lie."""
+
+    sram: int
+    dram: int
+    x: int
+    y: int
+    stride: int
+    x_before: int = 0
+    x_after: int = 0
+    y_before: int = 0
+    y_after: int = 0
+
+
+class _Generator:
+    def __init__(self, func: PrimFunc, cfg: VTAConfig) -> None:
+        self.func, self.cfg = func, cfg
+        self.isa = Isa.of(cfg)
+        self.stream = Stream()
+        self.recorder = Recorder(self.isa)
+        self.cache = UopCache(cfg.uop_depth)
+        self.arguments = {buffer: index for index, buffer in enumerate(func.params)}
+        self.read: set[Buffer] = set()
+        self.written: set[Buffer] = set()
+
+    def run(self) -> Program:
+        self.action(self.func.body)({})
+        self.stream.finish()
+        try:
+            code = self.isa.encode_all(self.stream.instructions())
+        except EncodingError as error:
+            raise LoweringError(f"{self.func.name}: {error}") from None
+        tensors = tuple(
+            TensorSpec(b.name, b.shape, b.dtype, b in self.read, b in self.written)
+            for b in self.func.params
+        )
+        words = bytes(self.recorder.words)
+        relocations = tuple(self.stream.relocations())
+        return Program(self.func.name, self.cfg, code, words, tensors, relocations)
+
+    # ---- host statements -------------------------------------------------------------------------
+
+    def action(self, stmt: Stmt) -> _Action:
+        """A function that executes ``stmt`` for given values of the loop variables."""
+        match stmt:
+            case Seq(stmts=stmts):
+                return self.sequence([self.action(item) for item in stmts])
+            case For(var=var, extent=extent, body=body):
+                return self.loop(var, extent, self.action(body))
+            case IfThenElse(cond=cond, then=then):
+                test, act = evaluator(cond), self.action(then)
+                return lambda values: act(values) if test(values) else None
+            case CoprocScope(body=body):
+                return self.action(body)
+            case DepPush(source=source, target=target):
+                return lambda values: self.stream.push(source, target)
+            case DepPop(source=source, target=target):
+                return lambda values: self.stream.pop(source, target)
+            case LoadBuffer2D():
+                return self.load(stmt)
+            case StoreBuffer2D():
+                return self.store(stmt)
+            case UopScope():
+                return self.kernel(stmt)
+            case Sync():
+                return lambda values: None
+        raise LoweringError(
+            f"{type(stmt).__name__} is left in the program, which no module executes:\n{stmt}"
+        )
+
+    @staticmethod
+    def sequence(actions: list[_Action]) -> _Action:
+        def run(values: dict[Var, int]) -> None:
+            for act in actions:
+                act(values)
+
+        return run
+
+    @staticmethod
+    def loop(var: Var, extent: int, act: _Action) -> _Action:
+        def run(values: dict[Var, int]) -> None:
+            for value in range(extent):
+                values[var] = value
+                act(values)
+            del values[var]
+
+        return run
+
+    # ---- transfers -------------------------------------------------------------------------------
+
+    def argument(self, buffer: Buffer, stmt: Stmt) -> int:
+        if buffer not in self.arguments:
+            raise LoweringError(f"{buffer.name} in `{stmt}` is no argument of the program")
+        return self.arguments[buffer]
+
+    def load(self, stmt: LoadBuffer2D) -> _Action:
+        argument, memory = self.argument(stmt.src, stmt), stmt.mem_id
+        self.read.add(stmt.src)
+        names = (
+            "sram_index", "src_offset", "x_size", "y_size", "x_stride",
+            "x_pad_before", "x_pad_after", "y_pad_before", "y_pad_after",
+        )  # fmt: skip
+        sizes = _numbers([getattr(stmt, name) for name in names])
+
+        def run(values: dict[Var, int]) -> None:
+            for part in _load_parts(_Sizes(*sizes(values)), stmt):
+                insn = Load(
+                    memory=memory, sram_base=part.sram, dram_base=part.dram,
+                    y_size=part.y, x_size=part.x, x_stride=part.stride,
+                    y_pad_0=part.y_before, y_pad_1=part.y_after,
+                    x_pad_0=part.x_before, x_pad_1=part.x_after,
+                )  # fmt: skip
+                self.stream.emit(insn, argument)
+
+        return run
+
+    def store(self, stmt: StoreBuffer2D) -> _Action:
+        argument = self.argument(stmt.dst, stmt)
+        self.written.add(stmt.dst)
+        names = ("sram_index", "dst_offset", "x_size", "y_size", "x_stride")
+        sizes = _numbers([getattr(stmt, name) for name in names])
+
+        def run(values: dict[Var, int]) -> None:
+            for part in _row_parts(_Sizes(*sizes(values))):
+                if part.x and part.y:
+                    insn = Store(
+                        sram_base=part.sram, dram_base=part.dram,
+                        y_size=part.y, x_size=part.x, x_stride=part.stride,
+                    )  # fmt: skip
+                    self.stream.emit(insn, argument)
+
+        return run
+
+    # ---- kernels ---------------------------------------------------------------------------------
+
+    def kernel(self, scope: UopScope) -> _Action:
+        push = next(node for node in walk(scope) if isinstance(node, UopPush))
+        fields = _loop_fields(scope)
+        if scope.kind == "alu":
+            assert push.opcode is not None
+            fields |= {
+                "alu_opcode": AluOpcode(push.opcode), "use_imm": push.use_imm, "imm": push.imm
+            }  # fmt: skip
+            if push.use_imm:  # the source is not used; the same steps, to be plain
+                for name in ("out", "in"):
+                    fields[f"src_factor_{name}"] = fields[f"dst_factor_{name}"]
+        else:
+            fields["reset"] = push.reset
+        kind = Gemm if scope.kind == "gemm" else Alu
+
+        def run(values: dict[Var, int]) -> None:
+            kernel = self.recorder.record(scope, values)
+            if not kernel.size:
+                return  # its conditions never hold here
+            begin, missing = self.cache.place(kernel)
+            if missing:
+                load = Load(
+                    memory=MemId.UOP, sram_base=begin, dram_base=kernel.offset,
+                    y_size=1, x_size=kernel.size, x_stride=kernel.size,
+                )  # fmt: skip
+                self.stream.emit(load, UOP_BUFFER)
+            self.stream.emit(kind(uop_bgn=begin, uop_end=begin + kernel.size, **fields))
+
+        return run
+
+
+def _loop_fields(scope: UopScope) -> dict[str, Any]:
+    """The loops of a kernel as fields of its instruction."""
+    loops: list[UopLoop] = []
+    body = scope.body
+    while isinstance(body, UopLoop):
+        loops.append(body)
+        body = body.body
+    names = ("in",) if scope.kind == "alu" and len(loops) == 1 else ("out", "in")
+    fields: dict[str, Any] = {}
+    for name in ("out", "in"):
+        loop = loops[names.index(name)] if name in names[: len(loops)] else None
+        fields[f"iter_{name}"] = loop.extent if loop else 1
+        fields[f"dst_factor_{name}"] = loop.dst_factor if loop else 0
+        fields[f"src_factor_{name}"] = loop.src_factor if loop else 0
+        if scope.kind == "gemm":
+            fields[f"wgt_factor_{name}"] = loop.wgt_factor if loop else 0
+    return fields
+
+
+def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:
+    functions = [evaluator(expr) for expr in exprs]
+    return lambda values: [function(values) for function in functions]
+
+
+# ---- transfers that one instruction does not hold ------------------------------------------------
+
+
+def _load_parts(sizes: _Sizes, stmt: LoadBuffer2D) -> list[_Sizes]:
+    """The instructions of a padded load."""
+    width = sizes.x_before + sizes.x + sizes.x_after
+    rows = sizes.y_before + sizes.y + sizes.y_after
+    if not width or not rows:
+        return []
+    if not sizes.x or not sizes.y:
+        return _zero_rows(sizes.sram, sizes.dram, width, rows)
+    if max(sizes.x_before, sizes.x_after) > MAX_PAD:
+        raise LoweringError(
+            f"`{stmt}` pads rows with {sizes.x_before} and {sizes.x_after} elements; "
+            f"at most {MAX_PAD} on each side"
+        )
+    above, below = max(sizes.y_before - MAX_PAD, 0), max(sizes.y_after - MAX_PAD, 0)
+    middle = _Sizes(
+        sizes.sram + above * width, sizes.dram, sizes.x, sizes.y, sizes.stride,
+        sizes.x_before, sizes.x_after, sizes.y_before - above, sizes.y_after - below,
+    )  # fmt: skip
+    after = sizes.sram + (rows - below) * width
+    return [
+        *_zero_rows(sizes.sram, sizes.dram, width, above),
+        *_row_parts(middle),
+        *_zero_rows(after, sizes.dram, width, below),
+    ]
+
+
+def _zero_rows(sram: int, dram: int, width: int, rows: int) -> list[_Sizes]:
+    """Loads of no rows from DRAM, all padding."""
+    parts = []
+    while rows > 0:
+        before = min(rows, MAX_PAD)
+        after = min(rows - before, MAX_PAD)
+        parts.append(_Sizes(sram, 0, width, 0, width, y_before=before, y_after=after))
+        sram += (before + after) * width
+        rows -= before + after
+    return parts
+
+
+def _row_parts(sizes: _Sizes) -> list[_Sizes]:
+    """One transfer; one for each row if the rows are farther apart than the stride field holds."""
+    if sizes.y <= 1 or sizes.stride <= MAX_STRIDE:
+        return [replace(sizes, stride=sizes.stride if sizes.y > 1 else sizes.x)]
+    width = sizes.x_before + sizes.x + sizes.x_after
+    parts = []
+    sram = sizes.sram
+    for row in range(sizes.y):
+        before = sizes.y_before if row == 0 else 0
+        after = sizes.y_after if row == sizes.y - 1 else 0
+        dram = sizes.dram + row * sizes.stride
+        parts.append(
+            replace(
+                sizes, sram=sram, dram=dram, y=1, stride=sizes.x, y_before=before, y_after=after
+            )
+        )
+        sram += width * (before + 1 + after)
+    return parts

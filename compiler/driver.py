@@ -1,0 +1,74 @@
+"""The passes in order, and the way from a loop nest to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vta.errors import LoweringError
+
+from .codegen import generate
+from .ir import PrimFunc
+from .passes.alu import inject_alu
+from .passes.coproc import lift_scopes
+from .passes.dma import inject_dma
+from .passes.gemm import inject_gemm
+from .passes.inplace import share_in_place
+from .passes.storage import allocate_storage
+from .passes.sync import insert_tokens
+from .passes.uop import fold_uop_loops
+from .passes.vthread import expand_threads
+from .target import Target
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.program import Program
+
+__all__ = ["LOOP_NEST", "PASSES", "compile_func", "run_passes"]
+
+Pass = Callable[[PrimFunc, Target], PrimFunc]
+
+LOOP_NEST = "nest"
+"""The stage before the first pass."""
+PASSES: dict[str, Pass] = {
+    "dma": inject_dma,
+    "inplace": share_in_place,
+    "alu": inject_alu,
+    "gemm": inject_gemm,
+    "storage": allocate_storage,
+    "coproc": lift_scopes,
+    "sync": insert_tokens,
+    "vthread": expand_threads,
+    "uop": fold_uop_loops,
+}
+"""Every pass by name, in the order in which they run."""
+
+
+def run_passes(func: PrimFunc, target: Target, stage: str | None = None) -> PrimFunc:
+    """``func`` after the pass ``stage``; after all of them if it is None.
+
+    Raises
+    ------
+    LoweringError
+        If there is no such pass, or the program has no counterpart on the machine.
+    """
+    if stage is not None and stage != LOOP_NEST and stage not in PASSES:
+        raise LoweringError(f"no stage {stage!r}; must be one of {', '.join((LOOP_NEST, *PASSES))}")
+    if stage == LOOP_NEST:
+        return func
+    for name, run in PASSES.items():
+        func = run(func, target)
+        if name == stage:
+            break
+    return func
+
+
+def compile_func(func: PrimFunc, cfg: VTAConfig) -> Program:
+    """The program of a loop nest.
+
+    Raises
+    ------
+    LoweringError
+        If it has no counterpart on the machine.
+    """
+    return generate(run_passes(func, Target.from_config(cfg)), cfg)

@@ -1,0 +1,129 @@
+"""Micro-kernels: recording them, and which of them are in the micro-op memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vta.errors import LoweringError
+from vta.isa import Isa, Uop
+
+from .evaluate import Values, evaluator
+from .expr import Var
+from .ir import For, IfThenElse, Stmt, UopLoop, UopPush, UopScope
+from .visitor import walk
+
+__all__ = ["Kernel", "Recorder", "UopCache"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A recorded kernel: where its micro-ops lie in the program's table, and how many there are."""
+
+    offset: int
+    size: int
+
+
+class Recorder:
+    """Turns kernels into micro-op words; the table grows by each kernel that was not there yet.
+
+    A kernel is a scope of the program with the values of the loop variables that it depends on. Two
+    scopes have two kernels even if their micro-ops are equal.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        self._isa = isa
+        self._scopes: dict[int, _Scope] = {}
+        self._kernels: dict[tuple[int, bytes], Kernel] = {}
+        self.words = bytearray()
+
+    def record(self, scope: UopScope, values: Values) -> Kernel:
+        """The kernel of ``scope`` where the variables around it have these values."""
+        known = self._scopes.get(id(scope))
+        if known is None:
+            known = self._scopes[id(scope)] = _Scope(scope)
+        data = known.record(values, self._isa)
+        key = (id(scope), data)
+        if key not in self._kernels:
+            self._kernels[key] = Kernel(len(self.words) // 4, len(data) // 4)
+            self.words += data
+        return self._kernels[key]
+
+
+class _Scope:
+    """A kernel's program, prepared for recording; equal surroundings are recorded once."""
+
+    def __init__(self, scope: UopScope) -> None:
+        self.scope = scope  # keeps its identity taken
+        inner = {node.var for node in walk(scope) if isinstance(node, For)}
+        self._free = tuple({v: None for v in walk(scope) if isinstance(v, Var) and v not in inner})
+        body = scope.body
+        self.loops: list[UopLoop] = []
+        while isinstance(body, UopLoop):
+            self.loops.append(body)
+            body = body.body
+        self._run = _recorder(body)
+        self._done: dict[tuple[int, ...], bytes] = {}
+
+    def record(self, values: Values, isa: Isa) -> bytes:
+        key = tuple(values[var] for var in self._free)
+        if key not in self._done:
+            uops: list[Uop] = []
+            self._run(dict(zip(self._free, key)), uops)
+            self._done[key] = isa.encode_uops(uops).tobytes()
+        return self._done[key]
+
+
+def _recorder(stmt: Stmt):  # type: ignore[no-untyped-def]
+    """A function of (values, list) that appends the micro-ops of ``stmt``."""
+    match stmt:
+        case For(var=var, extent=extent, body=body):
+            inner = _recorder(body)
+
+            def loop(values: dict[Var, int], out: list[Uop]) -> None:
+                for value in range(extent):
+                    values[var] = value
+                    inner(values, out)
+
+            return loop
+        case IfThenElse(cond=cond, then=then):
+            test, inner = evaluator(cond), _recorder(then)
+
+            def branch(values: dict[Var, int], out: list[Uop]) -> None:
+                if test(values):
+                    inner(values, out)
+
+            return branch
+        case UopPush():
+            dst, src, wgt = (evaluator(index) for index in (stmt.dst, stmt.src, stmt.wgt))
+            if stmt.mode == 1 and stmt.use_imm:
+                src = dst  # not used by the machine; the same, to be plain
+            return lambda values, out: out.append(Uop(dst(values), src(values), wgt(values)))
+    raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")
+
+
+class UopCache:
+    """What is in the micro-op memory during a run: kernels one after the other, from the start
+    again when the end is reached, over the ones that lie there.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._resident: dict[Kernel, int] = {}
+        self._end = 0
+
+    def place(self, kernel: Kernel) -> tuple[int, bool]:
+        """Where the kernel lies, and whether it must be loaded there first."""
+        if kernel in self._resident:
+            return self._resident[kernel], False
+        if kernel.size > self._depth:
+            raise LoweringError(
+                f"a kernel of {kernel.size} micro-ops; the micro-op memory holds {self._depth}"
+            )
+        start = self._end if self._end + kernel.size <= self._depth else 0
+        end = start + kernel.size
+        for other, place in list(self._resident.items()):
+            if place < end and start < place + other.size:
+                del self._resident[other]
+        self._resident[kernel] = start
+        self._end = end
+        return start, True

@@ -1,0 +1,129 @@
+"""Conditions on loops as ranges: ``1 <= y + 7 * o and y + 7 * o < 15`` is where ``y`` may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vta.errors import LoweringError
+
+from ..affine import Affine, linear, simplify
+from ..expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
+from .nest import Loop
+
+__all__ = ["Clip", "clip_loops", "constraints"]
+
+Ranges = Mapping[Var, tuple[int, int]]
+
+
+def constraints(conditions: Sequence[Expr], where: str) -> list[Affine]:
+    """Linear forms that are all >= 0 exactly where all conditions hold.
+
+    Raises
+    ------
+    LoweringError
+        For a condition that is no conjunction of comparisons.
+    """
+    forms: list[Affine] = []
+    for cond in conditions:
+        match cond:
+            case And(a=a, b=b):
+                forms += constraints([a, b], where)
+            case Compare(op="<" | "<=" as op, a=a, b=b):
+                forms.append(linear(b) - linear(a) + Affine((), -(op == "<")))
+            case Compare(op=">" | ">=" as op, a=a, b=b):
+                forms.append(linear(a) - linear(b) + Affine((), -(op == ">")))
+            case Compare(op="==", a=a, b=b):
+                forms += [linear(a) - linear(b), linear(b) - linear(a)]
+            case _:
+                raise LoweringError(
+                    f"{where}: `{cond}` must be a conjunction of comparisons of indices"
+                )
+    return forms
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where a loop of ``extent`` rounds runs: ``before`` rounds are left out first, ``after``
+    last, ``size`` in between are not; all are expressions of outer variables, never negative.
+    """
+
+    before: Expr
+    size: Expr
+    after: Expr
+
+
+def clip_loops(
+    loops: Sequence[Loop], forms: Sequence[Affine], ranges: Ranges, where: str
+) -> tuple[dict[Var, Clip], list[Expr]]:
+    """The range of each loop that a constraint clips, and the conditions on no loop at all.
+
+    Parameters
+    ----------
+    loops : sequence of Loop
+        Of the nest.
+    forms : sequence of Affine
+        Constraints, see :func:`constraints`.
+    ranges : mapping of Var to (lowest, highest)
+        Of the variables outside the nest.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    LoweringError
+        If a constraint ties two loops together.
+    """
+    low: dict[Var, Expr] = {}
+    high: dict[Var, Expr] = {}
+    free: list[Expr] = []
+    extents = {loop.var: loop.extent for loop in loops}
+    for form in forms:
+        inside, outside = form.split(extents)
+        if not inside.terms:
+            free.append(simplify(outside.expr() >= 0, ranges))
+            continue
+        if len(inside.terms) > 1 or not isinstance(inside.terms[0][0], Var):
+            raise LoweringError(
+                f"{where}: the condition `{form.expr()} >= 0` involves several loops of the copy; "
+                f"padding and bounds must concern one axis at a time"
+            )
+        var, factor = inside.terms[0]
+        assert isinstance(var, Var)
+        if factor > 0:  # var >= ceil(-outside / factor)
+            bound = _quotient(outside.scale(-1) + Affine((), factor - 1), factor)
+            low[var] = bound if var not in low else maximum(low[var], bound)
+        else:  # var < floor(outside / -factor) + 1
+            bound = _quotient(outside, -factor) + 1
+            high[var] = bound if var not in high else minimum(high[var], bound)
+    clips = {}
+    for loop in loops:
+        if loop.var in low or loop.var in high:
+            clips[loop.var] = _clip(
+                loop.extent, low.get(loop.var, Const(0)), high.get(loop.var), ranges
+            )
+    return clips, [cond for cond in free if not (isinstance(cond, Const) and cond.value)]
+
+
+def _quotient(form: Affine, by: int) -> Expr:
+    return form.expr() if by == 1 else form.expr() // by
+
+
+def _clip(extent: int, low: Expr, high: Expr | None, ranges: Ranges) -> Clip:
+    before = simplify(minimum(maximum(low, 0), extent), ranges)
+    if high is None:
+        after: Expr = Const(0)
+    else:
+        after = simplify(minimum(maximum(extent - high, 0), extent - before), ranges)
+    return Clip(before, simplify(extent - before - after, ranges), after)
+
+
+def only_if(conditions: Sequence[Expr], clip: Clip, extent: int) -> Clip:
+    """``clip`` where all conditions hold; nothing left in between where one does not."""
+    for cond in conditions:
+        clip = Clip(
+            Select(cond, clip.before, Const(extent)),
+            Select(cond, clip.size, Const(0)),
+            Select(cond, clip.after, Const(0)),
+        )
+    return clip

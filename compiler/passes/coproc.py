@@ -1,0 +1,46 @@
+"""Scopes as large as they can be: what one module does in a row is one CoprocScope.
+
+Tokens are exchanged between scopes, so fewer of them means fewer tokens.
+
+Input: a CoprocScope around each transfer and kernel. Output: no loop, condition or sequence holds
+only scopes of one module; it is inside such a scope.
+"""
+
+from __future__ import annotations
+
+from ..ir import CoprocScope, For, IfThenElse, PrimFunc, Seq, Stmt, seq
+from ..target import Target
+from ..visitor import rebuild, with_body
+
+__all__ = ["lift_scopes"]
+
+
+def lift_scopes(func: PrimFunc, target: Target) -> PrimFunc:
+    """Hoist scopes out of loops and join neighbours of the same module."""
+    return with_body(func, _lift(func.body))
+
+
+def _lift(stmt: Stmt) -> Stmt:
+    if not isinstance(stmt, Stmt) or isinstance(stmt, CoprocScope):
+        return stmt
+    stmt = rebuild(stmt, _lift)
+    match stmt:
+        case For(kind="serial" | "unroll", body=CoprocScope(stage=stage, body=body)):
+            return CoprocScope(stage, For(stmt.var, stmt.extent, stmt.kind, body))
+        case IfThenElse(cond=cond, then=CoprocScope(stage=stage, body=body)):
+            return CoprocScope(stage, IfThenElse(cond, body))
+        case Seq(stmts=stmts):
+            joined: list[Stmt] = []
+            for item in stmts:
+                before = joined[-1] if joined else None
+                if (
+                    isinstance(item, CoprocScope)
+                    and isinstance(before, CoprocScope)
+                    and before.stage is item.stage
+                ):
+                    joined[-1] = CoprocScope(item.stage, seq(before.body, item.body))
+                else:
+                    joined.append(item)
+            return seq(*joined)
+        case _:
+            return stmt

@@ -1,0 +1,341 @@
+"""Copies become transfers: ``pragma(dma_copy)`` nests to LoadBuffer2D and StoreBuffer2D.
+
+A nest that copies whole elements between DRAM and an SRAM is at most a row of elements (x), rows of
+such rows (y), and loops around that issue one instruction each. Zeros that the copy fills in become
+the padding of the transfer; loops outside the pragma that only repeat the transfer become part of
+it where the rows are regular.
+
+Input: the schedule's nest. Output: no ``dma_copy`` or ``skip_dma_copy`` pragma is left; each
+transfer is inside a CoprocScope of its module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vta.errors import LoweringError
+from vta.isa import MemId, Module
+
+from ..affine import Affine, linear, simplify
+from ..expr import Cast, Const, Expr, Select, Var, all_of
+from ..ir import (
+    BufferLoad,
+    BufferStore,
+    CoprocScope,
+    For,
+    LoadBuffer2D,
+    Pragma,
+    PrimFunc,
+    Seq,
+    Stmt,
+    StoreBuffer2D,
+)
+from ..target import GLOBAL, Memory, Target
+from ..visitor import rebuild, with_body
+from .clip import Clip, Ranges, clip_loops, constraints, only_if
+from .nest import Loop, Nest, flat_index, join_loops, peel, rewrap, strip_tile, uses
+
+__all__ = ["inject_dma"]
+
+MAX_SIZE = 0xFFFF
+"""What x_size, y_size and x_stride hold."""
+
+
+def inject_dma(func: PrimFunc, target: Target) -> PrimFunc:
+    """Replace every ``dma_copy`` nest.
+
+    Raises
+    ------
+    LoweringError
+        For a nest that is no copy between DRAM and an SRAM, or one that no transfers can do.
+    """
+    return with_body(func, _rewrite(func.body, target, {}))
+
+
+def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
+    match stmt:
+        case Pragma(key="skip_dma_copy"):
+            return Seq()
+        case Pragma(key="dma_copy"):
+            return _Copy(stmt, target, ranges).transfer()
+        case For(var=var, extent=extent, body=body, kind=kind):
+            body = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
+            if kind != "cthread" and isinstance(body, CoprocScope):
+                folded = _fold(body.body, Loop(var, extent))
+                if folded is not None:
+                    return CoprocScope(body.stage, folded)
+            return For(var, extent, kind, body) if body != Seq() else body
+        case _:
+            return rebuild(stmt, lambda inner: _child(inner, target, ranges))
+
+
+def _child(node: Expr | Stmt, target: Target, ranges: Ranges) -> Expr | Stmt:
+    return _rewrite(node, target, ranges) if isinstance(node, Stmt) else node
+
+
+@dataclass(frozen=True)
+class _Dim:
+    """One dimension of a transfer: a loop, its steps in elements, and where padding or bounds cut
+    it.
+    """
+
+    loop: Loop
+    sram_step: int
+    dram_step: int
+    clip: Clip | None
+
+
+class _Copy:
+    """One ``dma_copy`` nest on its way to a transfer."""
+
+    def __init__(self, pragma: Pragma, target: Target, ranges: Ranges) -> None:
+        self.where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
+        self.target, self.ranges = target, ranges
+        nest = peel(pragma.body)
+        store = nest.leaf
+        if not isinstance(store, BufferStore):
+            raise LoweringError(
+                f"{self.where}: must contain one copy and nothing else; a stage attached inside "
+                f"it, or a reduction, is none"
+            )
+        pads, value = self._unpad(store.value)
+        if isinstance(value, Cast):
+            value = value.value
+        if not isinstance(value, BufferLoad):
+            raise LoweringError(
+                f"{self.where}: copies a tensor element by element; `{store.value}` computes"
+            )
+        self.is_load = store.buffer.scope != GLOBAL
+        sram, dram = (store, value) if self.is_load else (value, store)
+        self.sram, self.dram = sram.buffer, dram.buffer
+        self.memory = self._memory()
+        self.guarded = bool(nest.guards)
+        if self.guarded and pads:
+            raise LoweringError(f"{self.where}: both padded and cut off at the end of the tensor")
+        if pads and not self.is_load:
+            raise LoweringError(f"{self.where}: a store to DRAM cannot pad")
+        self._analyse(nest, pads or list(nest.guards), sram, dram)
+
+    def _unpad(self, value: Expr) -> tuple[list[Expr], Expr]:
+        """The conditions under which a value is not zero, and the value."""
+        if isinstance(value, Cast) and isinstance(value.value, Select):
+            value = value.value
+        if not isinstance(value, Select):
+            return [], value
+        other = value.other
+        if not isinstance(other, Const) or other.value != 0:
+            raise LoweringError(f"{self.where}: pads with `{other}`; a transfer pads with 0")
+        return [value.cond], value.then
+
+    def _memory(self) -> Memory:
+        """The on-chip side; checks scopes and types."""
+        memory = self.target.memory(self.sram.scope)
+        if self.dram.scope != GLOBAL or memory is None:
+            raise LoweringError(
+                f"{self.where}: must copy between DRAM and an on-chip memory; "
+                f"{self.dram.name} is in {self.dram.scope}, {self.sram.name} in {self.sram.scope}"
+            )
+        acc = self.target.acc
+        if not self.is_load:
+            out = self.target.inp.dtype
+            if memory is not acc:
+                raise LoweringError(
+                    f"{self.where}: only {acc.scope} can be stored; {self.sram.name} is in "
+                    f"{memory.scope}"
+                )
+            allowed = (out,)
+        else:
+            allowed = (memory.dtype, "int8") if memory is acc else (memory.dtype,)
+        if self.sram.dtype != memory.dtype or self.dram.dtype not in allowed:
+            raise LoweringError(
+                f"{self.where}: {memory.scope} holds {memory.dtype} and is "
+                f"{'loaded from' if self.is_load else 'stored to'} {' or '.join(allowed)} in DRAM; "
+                f"{self.sram.name} is {self.sram.dtype}, {self.dram.name} is {self.dram.dtype}"
+            )
+        return memory
+
+    def _analyse(
+        self,
+        nest: Nest,
+        conditions: list[Expr],
+        sram: BufferStore | BufferLoad,
+        dram: BufferStore | BufferLoad,
+    ) -> None:
+        """Loops over elements, steps, and what cuts them."""
+        tile = self.memory.shape[0] * self.memory.shape[1]
+        forms = [flat_index(access.buffer, access.indices) for access in (sram, dram)]
+        cuts = constraints(conditions, self.where)
+        loops, forms, cuts = strip_tile(nest.loops, forms, tile, cuts, self.where)
+        loops, joined = join_loops(loops, [*forms, *cuts])
+        (self.sram_at, self.dram_at), cuts = joined[:2], joined[2:]
+        for form in (self.sram_at, self.dram_at):
+            for atom, _ in form.terms:
+                if not isinstance(atom, Var) and uses(atom, [loop.var for loop in loops]):
+                    raise LoweringError(
+                        f"{self.where}: `{atom}` must be affine in the loops of the copy"
+                    )
+        clips, self.free = clip_loops(loops, cuts, self.ranges, self.where)
+        self.dims = [
+            _Dim(
+                loop,
+                self.sram_at.coefficient(loop.var),
+                self.dram_at.coefficient(loop.var),
+                clips.get(loop.var),
+            )
+            for loop in loops
+        ]
+
+    # ---- choosing rows and columns ---------------------------------------------------------------
+
+    def transfer(self) -> Stmt:
+        """The transfer with the loops that it does not cover, in the scope of its module."""
+        x, y, host = self._choose()
+        mem_id = self.memory.mem_id
+        if self.is_load:
+            acc8 = self.memory is self.target.acc and self.dram.dtype == "int8"
+            if acc8 and self.memory.dtype != "int8":
+                mem_id = MemId.ACC_8BIT
+            stage = Module.COMPUTE if self.memory is self.target.acc else Module.LOAD
+            stmt = self._load(x, y, mem_id)
+        else:
+            stage = Module.STORE
+            stmt = self._store(x, y)
+        for dim in host:
+            folded = None if dim.clip else _fold(stmt, dim.loop)
+            stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
+        if self.guarded:
+            stmt = rewrap([], [self._inside(dim) for dim in host if dim.clip], stmt)
+            stmt = rewrap([], self.free, stmt)
+        return CoprocScope(stage, stmt)
+
+    def _choose(self) -> tuple[_Dim | None, _Dim | None, list[_Dim]]:
+        """The dimension along a row, the one over rows, and the others, innermost first."""
+        host = sorted(self.dims, key=lambda dim: dim.sram_step)
+        x = y = None
+        if host and host[0].sram_step == 1 and host[0].dram_step == 1:
+            x = host.pop(0)
+        width = x.loop.extent if x else 1
+        if host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_SIZE:
+            y = host.pop(0)
+        if self.guarded:  # what is cut must be last: it shifts everything behind it
+            if x and x.clip and y:
+                host.insert(0, y)
+                y = None
+        elif self.is_load and any(dim.clip for dim in host):
+            host = self._pad_outside(host)
+        for dim in (x, y):
+            if dim and dim.loop.extent > MAX_SIZE:
+                raise LoweringError(
+                    f"{self.where}: a dimension of {dim.loop.extent} elements; a transfer has at "
+                    f"most {MAX_SIZE}; split the axis"
+                )
+        return x, y, host
+
+    def _pad_outside(self, host: list[_Dim]) -> list[_Dim]:
+        """Padding of a loop around the transfer: there the whole transfer is padding."""
+        for dim in host:
+            if dim.clip:
+                self.free.append(self._inside(dim))
+        return [replace(dim, clip=None) for dim in host]
+
+    def _inside(self, dim: _Dim) -> Expr:
+        """Whether a round of a loop around the transfer is not cut off."""
+        assert dim.clip is not None
+        low = dim.loop.var >= dim.clip.before
+        return all_of(low, dim.loop.var < dim.clip.before + dim.clip.size)
+
+    # ---- the statements --------------------------------------------------------------------------
+
+    def _origin(self, *dims: _Dim | None) -> tuple[Affine, Affine]:
+        """The first element on both sides, without the loops that the transfer covers."""
+        covered = [dim.loop.var for dim in dims if dim]
+        return self.sram_at.without(*covered), self.dram_at.without(*covered)
+
+    @staticmethod
+    def _extent(dim: _Dim | None) -> Clip:
+        if dim is None:
+            return Clip(Const(0), Const(1), Const(0))
+        return dim.clip or Clip(Const(0), Const(dim.loop.extent), Const(0))
+
+    def _load(self, x: _Dim | None, y: _Dim | None, mem_id: MemId) -> Stmt:
+        sram, dram = self._origin(x, y)
+        columns, rows = self._extent(x), self._extent(y)
+        if not self.guarded and self.free:
+            rows = only_if(self.free, rows, y.loop.extent if y else 1)
+        offset = dram.expr()
+        for dim, clip in ((x, columns), (y, rows)):
+            if dim:
+                offset = offset + clip.before * dim.dram_step
+        index = sram.expr()
+        if self.guarded:
+            for dim, clip in ((x, columns), (y, rows)):
+                if dim:
+                    index = index + clip.before * dim.sram_step
+            columns, rows = (Clip(Const(0), c.size, Const(0)) for c in (columns, rows))
+        return LoadBuffer2D(
+            self.dram, self._short(offset), columns.size, rows.size,
+            Const(y.dram_step) if y else columns.size,
+            columns.before, rows.before, columns.after, rows.after,
+            self.sram, self._short(index), mem_id,
+        )  # fmt: skip
+
+    def _store(self, x: _Dim | None, y: _Dim | None) -> Stmt:
+        sram, dram = self._origin(x, y)
+        columns, rows = self._extent(x), self._extent(y)
+        offset, index = dram.expr(), sram.expr()
+        for dim, clip in ((x, columns), (y, rows)):
+            if dim:
+                offset = offset + clip.before * dim.dram_step
+                index = index + clip.before * dim.sram_step
+        stride = Const(y.dram_step) if y else columns.size
+        return StoreBuffer2D(
+            self.sram, self._short(index), self.dram, self._short(offset),
+            columns.size, rows.size, stride,
+        )  # fmt: skip
+
+    def _short(self, expr: Expr) -> Expr:
+        ranges = {**self.ranges, **{d.loop.var: (0, d.loop.extent - 1) for d in self.dims}}
+        return simplify(expr, ranges)
+
+
+# ---- transfers that a loop only repeats ----------------------------------------------------------
+
+
+def _fold(stmt: Stmt, loop: Loop) -> Stmt | None:
+    """``for loop: stmt`` as one transfer, if it is a regular one; else None."""
+    if not isinstance(stmt, LoadBuffer2D | StoreBuffer2D):
+        return None
+    offset_name = "src_offset" if isinstance(stmt, LoadBuffer2D) else "dst_offset"
+    sram, dram = linear(stmt.sram_index), linear(getattr(stmt, offset_name))
+    sram_step, dram_step = sram.coefficient(loop.var), dram.coefficient(loop.var)
+    sizes = (stmt.x_size, stmt.y_size, stmt.x_stride)
+    rest = (sram.without(loop.var).expr(), dram.without(loop.var).expr(), *sizes)
+    if any(uses(expr, [loop.var]) for expr in rest) or dram_step < 0:
+        return None
+    if isinstance(stmt, LoadBuffer2D):
+        pads = (stmt.x_pad_before, stmt.x_pad_after, stmt.y_pad_before, stmt.y_pad_after)
+        if any(pad != Const(0) for pad in pads):
+            return None
+    elif dram_step == 0:
+        return None
+    if not all(isinstance(size, Const) for size in sizes):
+        return None
+    x, y, stride = (size.value for size in sizes if isinstance(size, Const))
+    if y == 1 and sram_step == dram_step == x and x * loop.extent <= MAX_SIZE:
+        x = stride = x * loop.extent
+    elif y == 1 and sram_step == x and dram_step <= MAX_SIZE:
+        y, stride = loop.extent, dram_step
+    elif sram_step == x * y and dram_step == y * stride and y * loop.extent <= MAX_SIZE:
+        y *= loop.extent
+    else:
+        return None
+    if y > MAX_SIZE:
+        return None
+    return replace(
+        stmt,
+        sram_index=rest[0],
+        x_size=Const(x),
+        y_size=Const(y),
+        x_stride=Const(stride),
+        **{offset_name: rest[1]},
+    )

@@ -1,0 +1,105 @@
+"""Tile products: matched GEMM tiles and the loops around them become kernels of GEMM micro-ops.
+
+Input: GemmTile statements. Output: each is a UopScope in a CoprocScope of the compute module that
+holds all loops in which nothing else happens.
+"""
+
+from __future__ import annotations
+
+from vta.errors import LoweringError
+from vta.isa import Module
+
+from ..affine import Affine
+from ..expr import Const, Expr
+from ..ir import (
+    BufferLoad,
+    CoprocScope,
+    For,
+    GemmTile,
+    IfThenElse,
+    PrimFunc,
+    Stmt,
+    UopPush,
+    UopScope,
+)
+from ..target import Memory, Target
+from ..visitor import rebuild, with_body
+from .nest import flat_index
+
+__all__ = ["inject_gemm"]
+
+
+def inject_gemm(func: PrimFunc, target: Target) -> PrimFunc:
+    """Replace every GemmTile.
+
+    Raises
+    ------
+    LoweringError
+        If an operand is not in its memory or does not begin at a tile.
+    """
+
+    def change(node: Stmt) -> Stmt:
+        match node:
+            case GemmTile():
+                return CoprocScope(Module.COMPUTE, UopScope("gemm", _push(node, target)))
+            case For(kind="serial" | "unroll", body=body):
+                inner = change(body)
+                kernel = _kernel(inner)
+                if kernel is not None:
+                    loop = For(node.var, node.extent, "serial", kernel)
+                    return CoprocScope(Module.COMPUTE, UopScope("gemm", loop))
+                return node if inner is body else For(node.var, node.extent, node.kind, inner)
+            case IfThenElse(cond=cond, then=then):
+                inner = change(then)
+                kernel = _kernel(inner)
+                if kernel is not None:
+                    guarded = IfThenElse(cond, kernel)
+                    return CoprocScope(Module.COMPUTE, UopScope("gemm", guarded))
+                return node if inner is then else IfThenElse(cond, inner)
+            case Stmt():
+                return rebuild(node, change)
+            case _:
+                return node
+
+    return with_body(func, change(func.body))
+
+
+def _kernel(stmt: Stmt) -> Stmt | None:
+    """The body of a GEMM kernel that is all there is in ``stmt``."""
+    match stmt:
+        case CoprocScope(body=UopScope(kind="gemm", body=body)):
+            return body
+        case _:
+            return None
+
+
+def _push(tile: GemmTile, target: Target) -> UopPush:
+    where = f"stage {tile.stage}, tensorize"
+    zero = Const(0)
+    dst = _index(tile.acc, target.acc, where)
+    if tile.reset:
+        return UopPush(0, True, dst, zero, zero, dst_buffer=tile.acc.buffer)
+    assert tile.inp is not None and tile.wgt is not None
+    src = _index(tile.inp, target.inp, where)
+    wgt = _index(tile.wgt, target.wgt, where)
+    return UopPush(
+        0, False, dst, src, wgt,
+        dst_buffer=tile.acc.buffer, src_buffer=tile.inp.buffer, wgt_buffer=tile.wgt.buffer,
+    )  # fmt: skip
+
+
+def _index(access: BufferLoad, memory: Memory, where: str) -> Expr:
+    """The element that an operand is, counted from the start of its buffer."""
+    buffer = access.buffer
+    if buffer.scope != memory.scope:
+        raise LoweringError(
+            f"{where}: {buffer.name} must be in {memory.scope}; it is in {buffer.scope}"
+        )
+    size = memory.shape[0] * memory.shape[1]
+    form = flat_index(buffer, access.indices)
+    if any(value % size for value in (form.const, *(factor for _, factor in form.terms))):
+        raise LoweringError(
+            f"{where}: {buffer.name}[{form.expr()}] must begin at a whole tile of "
+            f"{memory.shape[0]} x {memory.shape[1]}"
+        )
+    return Affine(tuple((a, f // size) for a, f in form.terms), form.const // size).expr()

@@ -1,0 +1,112 @@
+"""Accumulator buffers that take over the memory of what they are computed from.
+
+The vector ALU writes over its first operand. So where a stage reads a tensor for the last time, at
+exactly the positions that it writes, its result gets the same buffer: a chain of shift, max and min
+works in the memory of the product that it finishes.
+
+Input: the schedule's nest with its ``alu`` pragmas. Output: the same with fewer buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..ir import (
+    Allocate,
+    Buffer,
+    BufferLoad,
+    BufferStore,
+    For,
+    GemmTile,
+    LoadBuffer2D,
+    Pragma,
+    PrimFunc,
+    Stmt,
+    StoreBuffer2D,
+)
+from ..target import Target
+from ..visitor import children, rebuild, replace_buffers, walk, with_body
+from .nest import flat_index, peel
+
+__all__ = ["share_in_place"]
+
+
+def share_in_place(func: PrimFunc, target: Target) -> PrimFunc:
+    """Merge buffers along chains of ALU stages. Nothing that a program computes changes."""
+    body = func.body
+    while (pair := next(_candidates(body, target), None)) is not None:
+        result, operand = pair
+        body = replace_buffers(_drop(body, result), {result: operand})
+    return with_body(func, body)
+
+
+def _drop(stmt: Stmt, buffer: Buffer) -> Stmt:
+    """``stmt`` without the allocation of ``buffer``."""
+
+    def change(node: Stmt) -> Stmt:
+        if isinstance(node, Allocate) and node.buffer is buffer:
+            return change(node.body)
+        return rebuild(node, change) if isinstance(node, Stmt) else node
+
+    return change(stmt)
+
+
+def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
+    """(result, operand) of the stages whose result may lie where the operand lies."""
+    places = dict(_allocations(body, ()))
+    nodes = list(walk(body))
+    last_use: dict[Buffer, int] = {}
+    first_use: dict[Buffer, int] = {}
+    for position, node in enumerate(nodes):
+        for buffer in _mentioned(node):
+            last_use[buffer] = position
+            first_use.setdefault(buffer, position)
+    for position, node in enumerate(nodes):
+        if not (isinstance(node, Pragma) and node.key == "alu"):
+            continue
+        store = peel(node.body).leaf
+        if not isinstance(store, BufferStore) or store.buffer not in places:
+            continue
+        result, end = store.buffer, position + sum(1 for _ in walk(node))
+        loads = [item for item in walk(store.value) if isinstance(item, BufferLoad)]
+        for load in loads:
+            operand = load.buffer
+            if (
+                operand is not result
+                and operand.scope == result.scope == target.acc.scope
+                and (operand.shape, operand.dtype) == (result.shape, result.dtype)
+                and places.get(operand) == places[result]
+                and first_use[result] >= position
+                and last_use[operand] < end
+                and all(_same_place(item, store) for item in loads if item.buffer is operand)
+            ):
+                yield result, operand
+
+
+def _mentioned(node: object) -> tuple[Buffer, ...]:
+    match node:
+        case BufferLoad(buffer=buffer) | BufferStore(buffer=buffer):
+            return (buffer,)
+        case LoadBuffer2D(src=src, dst=dst) | StoreBuffer2D(src=src, dst=dst):
+            return src, dst
+        case GemmTile(acc=acc):
+            return (acc.buffer,)  # the loads inside are visited too
+        case _:
+            return ()
+
+
+def _same_place(load: BufferLoad, store: BufferStore) -> bool:
+    a = flat_index(load.buffer, load.indices)
+    b = flat_index(store.buffer, store.indices)
+    return (a - b).terms == () and a.const == b.const
+
+
+def _allocations(stmt: Stmt, loops: tuple[For, ...]) -> Iterator[tuple[Buffer, tuple[int, ...]]]:
+    """Every allocated buffer, and which loops are around its allocation."""
+    if isinstance(stmt, Allocate):
+        yield stmt.buffer, tuple(id(loop) for loop in loops)
+    if isinstance(stmt, For):
+        loops = (*loops, stmt)
+    for child in children(stmt):
+        if isinstance(child, Stmt):
+            yield from _allocations(child, loops)

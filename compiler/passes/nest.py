@@ -1,0 +1,183 @@
+"""Perfect loop nests around one statement, and their accesses as linear forms over the loops.
+
+The passes that replace nests by transfers and micro-ops all ask the same questions: which loops run
+over the scalars of a tile, which are left to run over tiles, and which of those are one long loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+from vta.errors import LoweringError
+
+from ..affine import Affine, linear
+from ..expr import Expr, Var
+from ..ir import Buffer, For, IfThenElse, Seq, Stmt
+from ..visitor import walk
+
+__all__ = ["Loop", "Nest", "flat_index", "join_loops", "peel", "rewrap", "strip_tile", "uses"]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop that is being taken apart: ``var`` = 0 .. ``extent`` - 1."""
+
+    var: Var
+    extent: int
+
+
+@dataclass(frozen=True)
+class Nest:
+    """``leaf`` inside ``loops``, outermost first, executed where all ``guards`` hold."""
+
+    loops: tuple[Loop, ...]
+    guards: tuple[Expr, ...]
+    leaf: Stmt
+
+
+def peel(stmt: Stmt) -> Nest:
+    """Take the loops and conditions off a statement."""
+    loops: list[Loop] = []
+    guards: list[Expr] = []
+    while True:
+        match stmt:
+            case For(var=var, extent=extent, kind="serial" | "unroll", body=body):
+                loops.append(Loop(var, extent))
+                stmt = body
+            case IfThenElse(cond=cond, then=then):
+                guards.append(cond)
+                stmt = then
+            case Seq(stmts=(single,)):
+                stmt = single
+            case _:
+                return Nest(tuple(loops), tuple(guards), stmt)
+
+
+def rewrap(loops: Iterable[Loop], guards: Iterable[Expr], stmt: Stmt) -> Stmt:
+    """``stmt`` inside the loops, outermost first, and directly under the conditions."""
+    for guard in guards:
+        stmt = IfThenElse(guard, stmt)
+    for loop in reversed(tuple(loops)):
+        stmt = For(loop.var, loop.extent, "serial", stmt)
+    return stmt
+
+
+def uses(node: Expr | Stmt, variables: Iterable[Var]) -> bool:
+    """Whether one of the variables appears in ``node``."""
+    wanted = frozenset(variables)
+    return any(item in wanted for item in walk(node) if isinstance(item, Var))
+
+
+def flat_index(buffer: Buffer, indices: Sequence[Expr]) -> Affine:
+    """The position of an access in scalars from the start of its buffer."""
+    total = Affine()
+    for index, stride in zip(indices, buffer.strides):
+        total += linear(index).scale(stride)
+    return total
+
+
+def _split_form(form: Affine, loop: Loop, inner: int, outer: Var) -> Affine:
+    """``form`` where ``loop.var`` is ``outer * inner``: the rest of it ran over a tile."""
+    factor = form.coefficient(loop.var)
+    return form.without(loop.var) + Affine.of([(outer, factor * inner)])
+
+
+def strip_tile(
+    loops: Sequence[Loop], forms: Sequence[Affine], tile: int, other: Sequence[Affine], where: str
+) -> tuple[list[Loop], list[Affine], list[Affine]]:
+    """Take away the loops that run over the ``tile`` scalars of one element.
+
+    Parameters
+    ----------
+    loops : sequence of Loop
+        Of the nest.
+    forms : sequence of Affine
+        Positions in scalars; all must run through a tile in the same order, without gaps.
+    tile : int
+        Scalars of one element.
+    other : sequence of Affine
+        Forms that must not change inside an element (conditions).
+    where : str
+        For messages.
+
+    Returns
+    -------
+    loops, forms, other
+        What is left; the forms now count elements.
+
+    Raises
+    ------
+    LoweringError
+        If no loops run through whole tiles.
+    """
+    loops, forms, other = list(loops), list(forms), list(other)
+    done = 1
+    while done < tile:
+        found = next((p for p in loops if all(f.coefficient(p.var) == done for f in forms)), None)
+        if found is None or gcd(found.extent, tile // done) != min(found.extent, tile // done):
+            have = f"only {done} of the {tile} values" if done > 1 else "no values"
+            raise LoweringError(
+                f"{where}: moves and computes whole elements of {tile} values, which must be the "
+                f"innermost dimensions of every tensor; {have} of an element are contiguous here"
+            )
+        if any(form.coefficient(found.var) for form in other):
+            raise LoweringError(f"{where}: the condition must hold for whole elements")
+        at = loops.index(found)
+        take = min(found.extent, tile // done)
+        if take == found.extent:
+            del loops[at]
+            forms = [form.without(found.var) for form in forms]
+        else:
+            rest = Loop(Var(found.var.name), found.extent // take)
+            loops[at] = rest
+            forms = [_split_form(form, found, take, rest.var) for form in forms]
+        done *= take
+    return loops, [_elements(form, tile, where) for form in forms], other
+
+
+def _elements(form: Affine, tile: int, where: str) -> Affine:
+    for value in (form.const, *(factor for _, factor in form.terms)):
+        if value % tile:
+            raise LoweringError(
+                f"{where}: starts {value} values into a tensor, which is not at the start of an "
+                f"element; must be a multiple of {tile}"
+            )
+    return Affine(tuple((atom, f // tile) for atom, f in form.terms), form.const // tile)
+
+
+def join_loops(loops: Sequence[Loop], forms: Sequence[Affine]) -> tuple[list[Loop], list[Affine]]:
+    """Make one loop of two wherever every form advances as if they were one.
+
+    An outer loop joins an inner one of extent n if each form's step for the outer is n times its
+    step for the inner. A variable that appears inside a division or a minimum joins nothing.
+    """
+    loops, forms = list(loops), list(forms)
+    atoms = [atom for form in forms for atom, _ in form.terms if not isinstance(atom, Var)]
+    fixed = {loop.var for loop in loops if any(uses(atom, [loop.var]) for atom in atoms)}
+    while True:
+        pair = next(
+            (
+                (outer, inner)
+                for outer in loops
+                for inner in loops
+                if outer is not inner and not {outer.var, inner.var} & fixed
+                and all(
+                    f.coefficient(outer.var) == inner.extent * f.coefficient(inner.var)
+                    for f in forms
+                )
+            ),
+            None,
+        )  # fmt: skip
+        if pair is None:
+            return loops, forms
+        outer, inner = pair
+        joined = Loop(Var(inner.var.name), outer.extent * inner.extent)
+        forms = [
+            form.without(outer.var, inner.var)
+            + Affine.of([(joined.var, form.coefficient(inner.var))])
+            for form in forms
+        ]
+        loops[loops.index(outer)] = joined
+        loops.remove(inner)

@@ -1,0 +1,270 @@
+"""Where buffers lie on chip: an address in its memory for each allocation.
+
+A buffer is alive from its first to its last access; a loop in which it is used, but which it was
+not allocated in, counts whole. Buffers that are never alive at the same time share elements. A
+loop of virtual threads has a frame in each memory, once for each thread: buffers that are allocated
+inside it lie in the frame, so threads never share one.
+
+Input: Allocate statements; indices counted from the start of each buffer. Output: no Allocate is
+left; indices count elements of the memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from vta.errors import LoweringError
+
+from ..affine import linear
+from ..expr import Const, Expr
+from ..ir import (
+    Allocate,
+    Buffer,
+    BufferStore,
+    For,
+    LoadBuffer2D,
+    PrimFunc,
+    Stmt,
+    StoreBuffer2D,
+    UopPush,
+)
+from ..target import GLOBAL, Memory, Target
+from ..visitor import children, rebuild, with_body
+
+__all__ = ["allocate_storage"]
+
+
+def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
+    """Give every buffer its place.
+
+    Raises
+    ------
+    LoweringError
+        If a memory does not suffice (naming the buffers that are alive together, and where), a
+        buffer is no whole number of elements, or one is left in DRAM between two stages.
+    """
+    survey = _Survey(target)
+    survey.visit(func.body)
+    for memory in (target.inp, target.wgt, target.acc):
+        survey.root.place(memory)
+    bases = survey.root.bases([])
+
+    def change(node: Stmt) -> Stmt:
+        match node:
+            case Allocate(body=body):
+                return change(body)
+            case LoadBuffer2D(dst=dst):
+                return replace(node, sram_index=_moved(node.sram_index, bases[dst]))
+            case StoreBuffer2D(src=src):
+                return replace(node, sram_index=_moved(node.sram_index, bases[src]))
+            case UopPush():
+                return _moved_push(node, bases)
+            case Stmt():
+                return rebuild(node, change)
+            case _:
+                return node
+
+    return with_body(func, change(func.body))
+
+
+def _moved(index: Expr, base: Expr) -> Expr:
+    return (linear(base) + linear(index)).expr()
+
+
+def _moved_push(push: UopPush, bases: dict[Buffer, Expr]) -> UopPush:
+    moved = {
+        name: _moved(getattr(push, name), bases[buffer])
+        for name in ("dst", "src", "wgt")
+        if (buffer := getattr(push, f"{name}_buffer")) is not None
+    }
+    return replace(push, **moved)
+
+
+# ---- lifetimes -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Block:
+    """Elements of a memory that are needed from time ``start`` to ``end``: a buffer's or a frame's.
+
+    ``where`` names the loops around the allocation.
+    """
+
+    what: Buffer | _Frame
+    size: int
+    where: str
+    start: int = -1
+    end: int = -1
+    base: int = -1
+
+    def use(self, start: int, end: int) -> None:
+        self.start = start if self.start < 0 else min(self.start, start)
+        self.end = max(self.end, end)
+
+    def meets(self, other: _Block) -> bool:
+        """Whether the two are alive at a time."""
+        return self.start <= other.end and other.start <= self.end
+
+
+@dataclass
+class _Frame:
+    """What is allocated in one round of a loop of threads, or in the whole program."""
+
+    loop: For | None
+    start: int
+    end: int = -1
+    blocks: dict[str, list[_Block]] = field(default_factory=dict)
+    frames: list[_Frame] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def place(self, memory: Memory) -> None:
+        """First fit, in the order of allocation; inner frames first."""
+        blocks = self.blocks.get(memory.scope, [])
+        for frame in self.frames:
+            frame.place(memory)
+            size = frame.sizes[memory.scope]
+            if size:
+                assert frame.loop is not None
+                where = f"loop {frame.loop.var.name}"
+                block = _Block(frame, size * frame.loop.extent, where)
+                block.use(frame.start, frame.end)
+                blocks.append(block)
+        blocks.sort(key=lambda block: block.start)
+        placed: list[_Block] = []
+        for block in blocks:
+            rivals = sorted((b for b in placed if b.meets(block)), key=lambda b: b.base)
+            block.base = 0
+            for rival in rivals:
+                if block.base + block.size <= rival.base:
+                    break
+                block.base = max(block.base, rival.base + rival.size)
+            if block.base + block.size > memory.depth:
+                raise _overflow(memory, block, rivals)
+            placed.append(block)
+        self.blocks[memory.scope] = blocks
+        self.sizes[memory.scope] = max((b.base + b.size for b in blocks), default=0)
+
+    def bases(self, offsets: list[tuple[str, Expr]]) -> dict[Buffer, Expr]:
+        """The first element of every buffer; ``offsets`` are those of the frames around."""
+        found: dict[Buffer, Expr] = {}
+        for scope, blocks in self.blocks.items():
+            around = linear(Const(0))
+            for name, offset in offsets:
+                if name == scope:
+                    around += linear(offset)
+            for block in blocks:
+                base = (around + linear(Const(block.base))).expr()
+                if isinstance(block.what, Buffer):
+                    found[block.what] = base
+                else:
+                    loop = block.what.loop
+                    assert loop is not None
+                    step = block.what.sizes[scope]
+                    inner = (linear(loop.var).scale(step) + linear(Const(block.base))).expr()
+                    found |= _only(block.what.bases([*offsets, (scope, inner)]), scope)
+        return found
+
+
+def _only(bases: dict[Buffer, Expr], scope: str) -> dict[Buffer, Expr]:
+    return {buffer: base for buffer, base in bases.items() if buffer.scope == scope}
+
+
+def _overflow(memory: Memory, block: _Block, rivals: list[_Block]) -> LoweringError:
+    def name(item: _Block) -> str:
+        if isinstance(item.what, Buffer):
+            return f"{item.what.name} {item.size} elements at {item.where}"
+        inside = ", ".join(
+            b.what.name
+            for b in item.what.blocks.get(memory.scope, [])
+            if isinstance(b.what, Buffer)
+        )
+        return f"{inside} {item.size} elements for all virtual threads of {item.where}"
+
+    items = [*rivals, block]
+    total = sum(item.size for item in items)
+    return LoweringError(
+        f"{memory.scope} has {memory.depth} elements, but {total} are needed at a time: "
+        f"{'; '.join(name(item) for item in items)}. Split loops into smaller blocks, or attach "
+        f"the stages further inside"
+    )
+
+
+class _Survey:
+    """Collects the allocations and when they are used; time counts statements in program order."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.root = _Frame(None, 0)
+        self.frame = self.root
+        self.time = 0
+        self.blocks: dict[Buffer, tuple[_Block, int]] = {}  # and the loops around its allocation
+        self.loops: list[tuple[For, list[tuple[Buffer, int]]]] = []
+
+    def visit(self, stmt: Stmt) -> None:
+        self.time += 1
+        match stmt:
+            case Allocate(buffer=buffer, body=body):
+                self.allocate(buffer)
+                self.visit(body)
+            case For(body=body):
+                self.loop(stmt, body)
+            case LoadBuffer2D(dst=buffer) | StoreBuffer2D(src=buffer):
+                self.access(buffer)
+            case UopPush():
+                for buffer in (stmt.dst_buffer, stmt.src_buffer, stmt.wgt_buffer):
+                    if buffer is not None:
+                        self.access(buffer)
+            case BufferStore(buffer=buffer):
+                raise LoweringError(
+                    f"{buffer.name} is computed value by value, which no module of the machine "
+                    f"does; mark its stage with the dma_copy or alu pragma or tensorize it"
+                )
+            case _:
+                for child in children(stmt):
+                    if isinstance(child, Stmt):
+                        self.visit(child)
+
+    def allocate(self, buffer: Buffer) -> None:
+        memory = self.target.memory(buffer.scope)
+        if memory is None:
+            raise LoweringError(
+                f"{buffer.name} lies in DRAM between two stages ({GLOBAL} scope) and is no "
+                f"argument; set its scope to an on-chip memory"
+            )
+        tile = memory.shape[0] * memory.shape[1]
+        if buffer.size % tile:
+            raise LoweringError(
+                f"{buffer.name} of shape {buffer.shape} is no whole number of elements of "
+                f"{memory.shape[0]} x {memory.shape[1]}"
+            )
+        names = ", ".join(loop.var.name for loop, _ in self.loops)
+        where = f"loop {names}" if names else "the outermost level"
+        block = _Block(buffer, buffer.size // tile, where)
+        self.frame.blocks.setdefault(memory.scope, []).append(block)
+        self.blocks[buffer] = block, len(self.loops)
+
+    def loop(self, loop: For, body: Stmt) -> None:
+        start, outer = self.time, self.frame
+        if loop.kind == "cthread":
+            self.frame = _Frame(loop, start)
+            outer.frames.append(self.frame)
+        used: list[tuple[Buffer, int]] = []
+        self.loops.append((loop, used))
+        self.visit(body)
+        self.loops.pop()
+        for buffer, depth in used:  # allocated outside: alive for the whole loop
+            if depth <= len(self.loops):
+                self.blocks[buffer][0].use(start, self.time)
+                if self.loops:
+                    self.loops[-1][1].append((buffer, depth))
+        if loop.kind == "cthread":
+            self.frame.end = self.time
+            self.frame = outer
+
+    def access(self, buffer: Buffer) -> None:
+        if buffer not in self.blocks:
+            return  # an argument, in DRAM
+        block, depth = self.blocks[buffer]
+        block.use(self.time, self.time)
+        if self.loops:
+            self.loops[-1][1].append((buffer, depth))

@@ -1,0 +1,166 @@
+"""Tokens: what one module did before another may go on.
+
+The statements of the program are put in one order for each virtual thread: wherever the module
+changes from one statement to the next, the one before pushes a token and the one after pops it. So
+does the end of a loop's round for the beginning of the next one: the first round finds a token that
+was pushed before the loop, and the last one's is popped after it. At the end none is left over.
+
+Load and store are not neighbours in the machine: an order between them goes through compute.
+
+Input: CoprocScopes, in loops and sequences. Output: the same with DepPush and DepPop, inside the
+scopes where they belong to one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vta.isa import Module
+
+from ..ir import (
+    Allocate,
+    CoprocScope,
+    DepPop,
+    DepPush,
+    For,
+    IfThenElse,
+    PrimFunc,
+    Seq,
+    Stmt,
+    seq,
+)
+from ..target import Target
+from ..visitor import with_body
+
+__all__ = ["insert_tokens"]
+
+
+def insert_tokens(func: PrimFunc, target: Target) -> PrimFunc:
+    """Order the modules with tokens."""
+    return with_body(func, _wrapped(_order(func.body)))
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An ordered statement: the modules of its first and last scope (None if it has none).
+
+    A loop whose rounds hand over a token needs one before it and leaves one behind:
+    ``carried`` = (last, first).
+    """
+
+    stmt: Stmt
+    first: Module | None = None
+    last: Module | None = None
+    carried: tuple[Module, Module] | None = None
+
+
+def _route(source: Module, target: Module) -> list[tuple[Module, Module]]:
+    """The token queues on the way from one module to another."""
+    if {source, target} == {Module.LOAD, Module.STORE}:
+        return [(source, Module.COMPUTE), (Module.COMPUTE, target)]
+    return [(source, target)]
+
+
+def _handover(source: Module, target: Module) -> tuple[list[Stmt], list[Stmt]]:
+    """What ``source`` does last and what ``target`` does first so that it comes after."""
+    route = _route(source, target)
+    middle: list[Stmt] = []
+    for a, b in pairwise(route):
+        middle += [DepPop(*a), DepPush(*b)]
+    return [DepPush(*route[0])], [*middle, DepPop(*route[-1])]
+
+
+def _order(stmt: Stmt) -> _Node:
+    match stmt:
+        case CoprocScope(stage=stage):
+            return _Node(stmt, stage, stage)
+        case Seq(stmts=stmts):
+            return _order_sequence(stmts)
+        case For(var=var, extent=extent, kind="cthread", body=body):
+            node = _order(body)
+            return _Node(For(var, extent, "cthread", _wrapped(node)), node.first, node.last)
+        case For(var=var, extent=extent, kind=kind, body=body):
+            node = _order(body)
+            inner = _wrapped(node)
+            if node.first is node.last:
+                return _Node(For(var, extent, kind, inner), node.first, node.last)
+            assert node.first is not None and node.last is not None
+            pushes, pops = _handover(node.last, node.first)
+            inner = _append(_prepend(inner, pops), pushes)
+            carried = (node.last, node.first)
+            return _Node(For(var, extent, kind, inner), node.first, node.last, carried)
+        case Allocate(buffer=buffer, body=body):
+            node = _order(body)
+            return _Node(Allocate(buffer, _wrapped(node)), node.first, node.last)
+        case IfThenElse(cond=cond, then=then):
+            node = _order(then)
+            return _Node(IfThenElse(cond, _wrapped(node)), node.first, node.last)
+        case _:
+            return _Node(stmt)
+
+
+def _order_sequence(stmts: tuple[Stmt, ...]) -> _Node:
+    done: list[Stmt] = []
+    first = current = None
+    for item in stmts:
+        node = _order(item)
+        if node.first is None:
+            done.append(node.stmt)
+            continue
+        ordered = current is None or current is node.first or node.carried == (current, node.first)
+        before: list[Stmt] = []
+        if not ordered:
+            assert current is not None
+            pushes, pops = _handover(current, node.first)
+            _push_after(done, pushes)
+            before += pops
+        after: list[Stmt] = []
+        if node.carried:
+            pushes, pops = _handover(*node.carried)
+            _push_after(done, pushes) if ordered else before.extend(pushes)
+            after += pops
+        done.append(_prepend(node.stmt, before))
+        done += after
+        first, current = first or node.first, node.last
+    return _Node(seq(*done), first, current)
+
+
+def _wrapped(node: _Node) -> Stmt:
+    """A statement that hands over tokens, with the first one pushed and the last one popped."""
+    if not node.carried:
+        return node.stmt
+    pushes, pops = _handover(*node.carried)
+    return seq(*pushes, node.stmt, *pops)
+
+
+def _push_after(done: list[Stmt], pushes: list[Stmt]) -> None:
+    """Append pushes, inside the last statement if that is a scope of the module that pushes."""
+    if done:
+        done[-1] = _append(done[-1], pushes)
+    else:
+        done += pushes
+
+
+def _append(stmt: Stmt, pushes: list[Stmt]) -> Stmt:
+    match stmt:
+        case CoprocScope(stage=stage, body=body) if all(
+            isinstance(push, DepPush) and push.source is stage for push in pushes
+        ):
+            return CoprocScope(stage, seq(body, *pushes))
+        case Seq(stmts=(*others, last)):
+            return seq(*others, _append(last, pushes))
+        case _:
+            return seq(stmt, *pushes)
+
+
+def _prepend(stmt: Stmt, pops: list[Stmt]) -> Stmt:
+    match stmt:
+        case CoprocScope(stage=stage, body=body) if all(
+            isinstance(pop, DepPop) and pop.target is stage for pop in pops
+        ):
+            return CoprocScope(stage, seq(*pops, body))
+        case Seq(stmts=(first, *others)):
+            return seq(_prepend(first, pops), *others)
+        case _:
+            return seq(*pops, stmt)

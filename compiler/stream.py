@@ -1,0 +1,91 @@
+"""Instructions in the order of the stream, with their tokens and relocations.
+
+Tokens are flags of instructions: a pop belongs to the next instruction of its module, a push to the
+last one that its module was given, wherever that stands in the stream, since a module executes in
+order. A NOP is emitted only where no instruction can carry the flag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from vta.isa import Finish, Instruction, Load, MemId, Module, Store
+from vta.program import Relocation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Stream"]
+
+
+@dataclass
+class _Slot:
+    """An instruction whose flags may still grow, and the argument that its address lies in."""
+
+    insn: Instruction
+    argument: int | None
+    flags: set[str] = field(default_factory=set)
+
+
+_NOPS: dict[Module, Instruction] = {
+    Module.LOAD: Load(memory=MemId.INP),
+    Module.COMPUTE: Load(memory=MemId.UOP),
+    Module.STORE: Store(),
+}
+
+
+class Stream:
+    """A growing instruction stream."""
+
+    def __init__(self) -> None:
+        self._slots: list[_Slot] = []
+        self._last: dict[Module, _Slot] = {}
+        self._pops: dict[Module, set[str]] = {module: set() for module in Module}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def emit(self, insn: Instruction, argument: int | None = None) -> None:
+        """Append an instruction; it takes the pops that its module waits for."""
+        slot = _Slot(insn, argument, self._pops[insn.module])
+        self._pops[insn.module] = set()
+        self._slots.append(slot)
+        self._last[insn.module] = slot
+
+    def pop(self, source: Module, target: Module) -> None:
+        """``target`` takes a token of ``source`` before its next instruction."""
+        flag = "pop_prev" if source < target else "pop_next"
+        if flag in self._pops[target]:
+            self.emit(_NOPS[target])
+        self._pops[target].add(flag)
+
+    def push(self, source: Module, target: Module) -> None:
+        """``source`` gives ``target`` a token after all that it was given so far."""
+        flag = "push_prev" if target < source else "push_next"
+        last = self._last.get(source)
+        if self._pops[source] or last is None or flag in last.flags:
+            self.emit(_NOPS[source])
+        self._last[source].flags.add(flag)
+
+    def finish(self) -> None:
+        """Append FINISH, after NOPs for the pops that no instruction took."""
+        for module in (Module.LOAD, Module.STORE):
+            if self._pops[module]:
+                self.emit(_NOPS[module])
+        self.emit(Finish())
+
+    def instructions(self) -> list[Instruction]:
+        """The typed instructions with their flags."""
+        return [
+            replace(slot.insn, **dict.fromkeys(slot.flags, True)) if slot.flags else slot.insn
+            for slot in self._slots
+        ]
+
+    def relocations(self) -> Sequence[Relocation]:
+        """Which argument each transfer's address lies in."""
+        return tuple(
+            Relocation(index, slot.argument)
+            for index, slot in enumerate(self._slots)
+            if slot.argument is not None
+        )
