@@ -139,7 +139,7 @@ def _check_tiles(
     inner: Sequence[Var],
     ranges: Mapping[Var, tuple[int, int]],
 ) -> None:
-    """Each operand moves over one whole tile, and the three move together as the instruction does."""
+    """Each operand moves over one whole tile, and all three together as the instruction does."""
     b, c, k = (
         ("b", intrin.batch, (acc, -2), (inp, -2)),
         ("c", intrin.block_out, (acc, -1), (wgt, -2)),

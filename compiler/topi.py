@@ -105,7 +105,5 @@ def clip(x: Tensor, a_min: int, a_max: int, name: str = "clip") -> Tensor:
         If ``a_min`` is above ``a_max``.
     """
     if a_min > a_max:
-        raise TensorError(
-            f"clip {x.name}: a_min is {a_min}, a_max {a_max}; a_min must not be above"
-        )
+        raise TensorError(f"clip {x.name}: a_min is {a_min}; must not be above a_max, {a_max}")
     return maximum(minimum(x, a_max, name=f"{name}_min"), a_min, name=f"{name}_max")
