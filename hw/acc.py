@@ -1,4 +1,4 @@
-"""The accumulators: the register file that GEMM, ALU and loads write, and its narrow mirror for stores.
+"""The accumulators: the register file of GEMM, ALU and loads, and its narrow mirror for stores.
 
 ``out[i][lane] = low bits of acc[i][lane]``, always.
 """
@@ -16,9 +16,9 @@ __all__ = ["Accumulators"]
 class Accumulators(wiring.Component):
     """Accumulator tiles with the ports of their users.
 
-    Behind the ports is one memory with two read ports (``gemm_read`` and ``alu_dst_read`` share the first)
-    and one write port. So in any cycle at most one of GEMM, ALU and load may be active; who issues
-    instructions sees to it.
+    Behind the ports is one memory with two read ports (``gemm_read`` and ``alu_dst_read`` share the
+    first) and one write port. So in any cycle at most one of GEMM, ALU and load may be active; who
+    issues instructions sees to it.
 
     Parameters
     ----------

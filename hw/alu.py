@@ -1,19 +1,19 @@
-"""ALU: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, op MIN, MAX, ADD, SHR or MUL.
+"""ALU: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, op MIN, MAX, ADD, SHR, MUL.
 
 One tile a cycle:
 
-=======  ===========================================================================================
+=======  ================================================================================
 cycle    of a micro-op
-=======  ===========================================================================================
+=======  ================================================================================
 0        the sequencer offers the indices; both tiles are read
 1        the tiles, or results on their way to them, become the operands
 2, 3     the two stages of a lane
 4        the result is written
-=======  ===========================================================================================
+=======  ================================================================================
 
-A micro-op may read what the ones before it wrote, however close. MIN, MAX and ADD are there after the
-first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the result of a
-SHR or MUL right before it waits for one cycle.
+A micro-op may read what the ones before it wrote, however close. MIN, MAX and ADD are there after
+the first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the result
+of a SHR or MUL right before it waits for one cycle.
 """
 
 from itertools import pairwise
@@ -53,8 +53,8 @@ def is_long(opcode):
 class AluLane(wiring.Component):
     """``op(x, y)`` on 32-bit values, wrapping. Two stages.
 
-    SHR by y >= 0 is ``x >> min(y, 32)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift of a
-    64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y.
+    SHR by y >= 0 is ``x >> min(y, 32)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift of
+    a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y.
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """The compute module: takes its instructions in order and runs each on its unit.
 
-LOAD of UOP, ACC, ACC_8BIT -> load engine;  GEMM, ALU -> their pipelines;  FINISH, NOP -> nothing to do
+``LOAD`` of UOP, ACC, ACC_8BIT: the load engine; ``GEMM`` and ``ALU``: a pipeline each; ``FINISH`` and
+NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.issue`.
 """
 
 from amaranth.hdl import Module
@@ -28,15 +29,17 @@ class Compute(wiring.Component):
     Attributes
     ----------
     insn, tokens, state, retired, error
-        As every module has them (:func:`~vta.hw.interfaces.module_status`). ``insn`` holds only legal instructions.
+        As every module has them (:func:`~vta.hw.interfaces.module_status`). ``insn`` holds only legal
+        instructions.
     read : Out(ReadPortSignature)
         Memory reads of UOP, ACC and ACC_8BIT loads.
     inp_read, wgt_read : Out(SramReadSignature)
         Operands of GEMM.
     out_read : In(SramReadSignature)
-        The low ``out_width`` bits of every accumulator, for the store module; data a cycle after ``en``.
+        The low ``out_width`` bits of every accumulator, for the store module.
     loaded_uop, loaded_acc : Out(1)
-        An element (an accumulator tile also from ACC_8BIT) came from DRAM in this cycle, for the byte counters.
+        An element (an accumulator tile also from ACC_8BIT) came from DRAM in this cycle, for the
+        byte counters.
     product, tile : Out(1)
         A GEMM product (reset = 0) or an ALU tile was issued in this cycle, for the counters.
     finished : Out(1)

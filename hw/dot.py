@@ -1,7 +1,7 @@
 """``sum = sum_k a[k] * b[k]``, signed, one dot product a cycle.
 
-A product is a register after each multiplier, and the adder tree has a register after every two levels,
-so that a multiplier with its register is a DSP slice and no path is longer than two adders.
+There is a register after each multiplier, and after every two levels of the adder tree, so that a
+multiplier with its register is a DSP slice and no path is longer than two adders.
 """
 
 from amaranth.hdl import Module, Signal, signed

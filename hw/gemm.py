@@ -2,16 +2,16 @@
 
 One product of a BATCH x BLOCK input tile and a BLOCK x BLOCK weight tile a cycle:
 
-=======  ===========================================================================================
+=======  ================================================================================
 cycle    of a micro-op (D: the latency of the dot product)
-=======  ===========================================================================================
+=======  ================================================================================
 0        the sequencer offers the indices; input and weight SRAM are read
 1        tiles come out of the SRAMs
 2        operand registers hold them
 D + 1    the accumulator is read
 D + 2    sums are there; accumulator, or a result on its way to it, plus sum
 D + 3    the result is written
-=======  ===========================================================================================
+=======  ================================================================================
 """
 
 from itertools import pairwise
@@ -31,8 +31,8 @@ __all__ = ["Accumulate", "Gemm"]
 class Accumulate(wiring.Component):
     """``acc[dst] = (reset ? 0 : acc[dst] + addend)``, one a cycle in any order of ``dst``.
 
-    A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given one or two
-    cycles before is not in the memory yet and is taken from the registers instead.
+    A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given one or
+    two cycles before is not in the memory yet and is taken from the registers instead.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ class Gemm(wiring.Component):
         return m
 
     def _multiply(self, m: Module):
-        """Operand registers and dot products; gives the sums, lane ``b * BLOCK_OUT + c`` for each."""
+        """Operand registers and dot products; gives the sums, in lanes ``b * BLOCK_OUT + c``."""
         cfg = self.cfg
         rows = data.ArrayLayout(cfg.block_in * cfg.inp_width, cfg.batch)
         columns = data.ArrayLayout(cfg.block_in * cfg.wgt_width, cfg.block_out)

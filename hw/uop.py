@@ -45,7 +45,7 @@ class Index:
 
 
 class MicroOpLayout(data.StructLayout):
-    """A micro-op with its final indices, and ``insn``: the fields of its instruction that go with it,
+    """A micro-op with its final indices, and ``insn``: fields of its instruction that go with it,
     ``last``: it ends the instruction, ``empty``: it only carries ``last`` and is not executed."""
 
     def __init__(self, insn: Format, indices: Sequence[Index], carried: Sequence[str]) -> None:

@@ -1,0 +1,250 @@
+"""The compute module as a whole: streams of loads, GEMMs and ALU instructions against the slow model."""
+
+import random
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from tests.support.hwmemories import machine, pack, serve_sram, unpack
+from tests.support.hwpeers import PACES, Pace, send, serve_reads
+from vta.config import VTAConfig
+from vta.hw.compute import Compute
+from vta.isa import Alu, AluOpcode, Finish, Gemm, Load, MemId, Uop
+from vta.memmap import ErrorCode, ModuleState, Source
+
+TINY = VTAConfig.preset("tiny")
+BATCHED = VTAConfig(
+    log_batch=1, log_block=1, log_inp_width=4, log_wgt_width=2, log_uop_buff_size=6,
+    log_inp_buff_size=6, log_wgt_buff_size=4, log_acc_buff_size=10, log_bus_width=7,
+)  # fmt: skip
+DRAM_BYTES = 1 << 13
+
+
+def run(model, insns, dram, *, pace=1.0, cycles=20000):
+    """Runs a stream with all tokens there, to the end or an error.
+
+    Gives a dict: ``out`` (the mirror tiles, lists of lists), counts of events, ``error``, ``cycles``, tokens
+    pushed.
+    """
+    cfg, isa = model.cfg, model.isa
+    dut = Compute(cfg)
+    words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
+    seen = dict.fromkeys(
+        ("loaded_uop", "loaded_acc", "product", "tile", "retired", "prev", "next"), 0
+    )
+
+    async def watch(ctx):
+        ctx.set(dut.tokens.prev_avail, 1)
+        ctx.set(dut.tokens.next_avail, 1)
+        signals = {
+            "loaded_uop": dut.loaded_uop, "loaded_acc": dut.loaded_acc, "product": dut.product,
+            "tile": dut.tile, "retired": dut.retired, "prev": dut.tokens.push_prev,
+            "next": dut.tokens.push_next,
+        }  # fmt: skip
+        for cycle in range(cycles):
+            _, _, *values, finished, code, source, addr = await ctx.tick().sample(
+                *signals.values(), dut.finished, dut.error.code, dut.error.source, dut.error.addr
+            )
+            for name, value in zip(signals, values):
+                seen[name] += value
+            if code or (finished and not ctx.get(dut.insn.valid)):
+                seen["cycles"], seen["error"] = cycle, (code, source, addr)
+                break
+        else:
+            raise AssertionError(f"{seen['retired']} of {len(insns)} retired in {cycles} cycles")
+        if not code:
+            assert ctx.get(dut.state) == ModuleState.IDLE
+        tiles = []
+        for addr in range(cfg.acc_depth):
+            ctx.set(dut.out_read.en, 1)
+            ctx.set(dut.out_read.addr, addr)
+            await ctx.tick()
+            tiles.append(
+                unpack(ctx.get(dut.out_read.data), cfg.out_width, cfg.batch * cfg.block_out)
+            )
+        seen["out"] = tiles
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    peers = [
+        partial(send, stream=dut.insn, items=words, pace=Pace(pace, 1)),
+        partial(serve_reads, port=dut.read, memory=dram, pace=Pace(pace, 2)),
+        partial(
+            serve_sram,
+            memory=[pack(row, cfg.inp_width) for row in model.inp], reads=[dut.inp_read],
+        ),
+        partial(
+            serve_sram,
+            memory=[pack(row, cfg.wgt_width) for row in model.wgt], reads=[dut.wgt_read],
+        ),
+    ]  # fmt: skip
+    for peer in peers:
+        sim.add_testbench(peer, background=True)
+    sim.add_testbench(watch)
+    sim.run()
+    return seen
+
+
+def blank(cfg, seed=0):
+    """Random inp and wgt; uop and acc as after power-up."""
+    model = machine(cfg, seed)
+    for row in model.acc:
+        row[:] = [0] * len(row)
+    return model
+
+
+def reference(model, insns, dram):
+    """Executes the stream on the slow model; gives the mirror that is to be there."""
+    model.dram, model.base = bytearray(dram.tobytes()), 0
+    for insn in insns:
+        model.execute(insn)
+    bits = model.cfg.out_width
+    return [
+        [(value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1) for value in row]
+        for row in model.acc
+    ]
+
+
+def check(model, insns, dram, **options):
+    seen = run(model, insns, dram, **options)
+    want = reference(model, insns, dram)
+    assert seen["error"] == (ErrorCode.NONE, 0, 0)
+    assert seen["out"] == want
+    assert seen["retired"] == len(insns)
+    counters, cfg = model.counters, model.cfg
+    assert seen["product"] == counters["gemm_counter"]
+    assert seen["tile"] == counters["alu_counter"]
+    assert seen["loaded_uop"] * 4 == counters["uop_load_nbytes"]
+    assert seen["loaded_acc"] * cfg.acc_elem_bytes == counters["acc_load_nbytes"]
+    for side in ("prev", "next"):
+        assert seen[side] == sum(getattr(insn, f"push_{side}") for insn in insns)
+    return seen
+
+
+def dram_with(model, uops, seed=0):
+    """DRAM of random bytes with micro-ops at element 0."""
+    dram = np.random.default_rng(seed).integers(0, 256, DRAM_BYTES, dtype=np.uint8)
+    words = model.isa.encode_uops(uops)
+    dram[: words.nbytes] = words.view(np.uint8)
+    return dram
+
+
+def random_stream(cfg, rng, uops, length):
+    """Instructions on few accumulators, so that neighbours depend on each other."""
+    flags = ("pop_prev", "pop_next", "push_prev", "push_next")
+    half = cfg.acc_depth // 2
+    insns = [Load(memory=MemId.UOP, x_size=uops, y_size=1, x_stride=uops)]
+    for _ in range(length):
+        given = {flag: rng.random() < 0.2 for flag in flags}
+        bgn = rng.randrange(uops)
+        loop = {
+            "uop_bgn": bgn, "uop_end": rng.randint(bgn, min(bgn + 3, uops)), "reset": rng.random() < 0.2,
+            "iter_out": rng.choice([0, 1, 1, 2]), "iter_in": rng.choice([1, 2, 3]),
+            "dst_factor_in": rng.randrange(2), "src_factor_in": rng.randrange(2),
+        }  # fmt: skip
+        kind = rng.choice(["gemm", "gemm", "alu", "alu", "acc", "acc8", "uop", "nop"])
+        if kind == "gemm":
+            insns.append(Gemm(**loop, **given))
+        elif kind == "alu":
+            insns.append(Alu(alu_opcode=rng.choice(list(AluOpcode)), use_imm=rng.random() < 0.5,
+                             imm=rng.randint(-9, 9), **loop, **given))  # fmt: skip
+        elif kind == "uop":
+            insns.append(Load(memory=MemId.UOP, sram_base=bgn, dram_base=bgn, y_size=1,
+                              x_size=uops - bgn, x_stride=1, **given))  # fmt: skip
+        elif kind == "nop":
+            insns.append(Load(memory=MemId.ACC, y_size=3, **given))
+        else:
+            insns.append(
+                Load(
+                    memory=MemId.ACC if kind == "acc" else MemId.ACC_8BIT,
+                    sram_base=rng.randrange(half), dram_base=rng.randrange(16),
+                    y_size=rng.randrange(3), x_size=rng.randint(1, 2), x_stride=rng.randint(1, 3),
+                    x_pad_0=rng.randrange(2), x_pad_1=rng.randrange(2), y_pad_0=rng.randrange(2),
+                    **given,
+                )
+            )  # fmt: skip
+    return [*insns, Finish(push_next=True)]
+
+
+@pytest.mark.parametrize("cfg", [TINY, BATCHED], ids=["tiny", "2x2x2, 16 by 4 bits, 128-bit bus"])
+@pytest.mark.parametrize("pace", PACES.values(), ids=PACES.keys())
+def test_random_streams(cfg, pace):
+    rng = random.Random(21)
+    model = blank(cfg)
+    uops = [
+        Uop(rng.randrange(4), rng.randrange(4), rng.randrange(cfg.wgt_depth - 1)) for _ in range(8)
+    ]
+    insns = random_stream(cfg, rng, len(uops), 60 if pace > 0.1 else 15)
+    check(model, insns, dram_with(model, uops), pace=pace)
+
+
+def test_what_was_only_loaded_is_in_the_mirror():
+    model = blank(TINY)
+    insns = [
+        Load(memory=MemId.ACC, sram_base=3, dram_base=1, y_size=1, x_size=5, x_stride=5),
+        Finish(),
+    ]
+    check(model, insns, dram_with(model, []))
+
+
+def test_a_chain_over_all_units():
+    """load -> GEMM -> ALU -> GEMM -> load over it -> ALU, each needing what the one before wrote."""
+    model = blank(TINY)
+    uops = [Uop(0, 1, 2), Uop(1, 0, 3)]
+    insns = [
+        Load(memory=MemId.UOP, x_size=2, y_size=1, x_stride=2),
+        Load(memory=MemId.ACC, sram_base=0, dram_base=7, x_size=2, y_size=1, x_stride=2),
+        Gemm(uop_bgn=0, uop_end=2, iter_in=2),
+        Alu(alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=2),
+        Gemm(uop_bgn=0, uop_end=1),
+        Load(memory=MemId.ACC_8BIT, sram_base=1, dram_base=9, x_size=1, y_size=1),
+        Alu(alu_opcode=AluOpcode.MUL, uop_bgn=0, uop_end=1),
+        Load(memory=MemId.UOP, sram_base=0, dram_base=1, x_size=1, y_size=1),
+        Gemm(uop_bgn=0, uop_end=1),
+        Finish(),
+    ]
+    check(model, insns, dram_with(model, uops))
+
+
+def test_little_time_between_instructions():
+    """A run of GEMMs has no gap, and a change of unit costs the two pipelines' length."""
+    model = blank(TINY)
+    uops = [Uop(n, n, n) for n in range(8)]
+    load = Load(memory=MemId.UOP, x_size=8, y_size=1, x_stride=8)
+    gemm = Gemm(uop_bgn=0, uop_end=8)
+    alu = Alu(alu_opcode=AluOpcode.ADD, use_imm=True, imm=1, uop_bgn=0, uop_end=8)
+
+    def cycles(*insns):
+        return run(model, [load, *insns, Finish()], dram_with(model, uops))["cycles"]
+
+    empty = cycles()
+    assert cycles(gemm) - empty == 8 + 7
+    assert cycles(*[gemm] * 10) - empty == 80 + 7
+    assert cycles(*[alu] * 10) - empty == 80 + 6
+    assert cycles(gemm, alu) - empty == 8 + 7 + 8 + 6
+
+
+@pytest.mark.parametrize(
+    ("insn", "addr"),
+    [
+        (Gemm(uop_bgn=0, uop_end=1, iter_in=2, dst_factor_in=TINY.acc_depth - 1), TINY.acc_depth),
+        (Alu(uop_bgn=0, uop_end=1, iter_in=2, src_factor_in=TINY.acc_depth - 1), TINY.acc_depth),
+        (Load(memory=MemId.ACC, sram_base=TINY.acc_depth - 1, x_size=2, y_size=1), TINY.acc_depth),
+    ],
+    ids=["gemm", "alu", "load"],
+)
+def test_errors_of_the_units_are_reported(insn, addr):
+    model = blank(TINY)
+    insns = [Load(memory=MemId.UOP, x_size=1, y_size=1), insn, Finish()]
+    seen = run(model, insns, dram_with(model, [Uop(1, 1, 0)]))
+    assert seen["error"] == (ErrorCode.SRAM_RANGE, Source.COMPUTE, addr)
+
+
+def test_an_instruction_after_finish_is_reported():
+    model = blank(TINY)
+    seen = run(model, [Finish(), replace(Finish(), push_next=True)], dram_with(model, []))
+    assert seen["retired"] == 1
+    assert seen["error"][:2] == (ErrorCode.AFTER_FINISH, Source.COMPUTE)
