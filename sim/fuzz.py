@@ -144,17 +144,20 @@ class _Writer:
         image = data.integers(0, 256, pages * PAGE, np.uint8)
         edges = data.random(image.size) < 0.2
         image[edges] = data.choice(np.array(VALUES, np.uint8), int(edges.sum()))
-        words = [self.isa.encode_uop(self._uop()) for _ in range(UOP_REGION // 4)]
+        words = self._uops(data, UOP_REGION // self.cfg.uop_elem_bytes)
         words[0] = 0
-        image[-UOP_REGION:] = np.array(words, "<u4").view(np.uint8)
+        image[-UOP_REGION:] = words.view(np.uint8)
         return image, PAGE * self.rng.choice((1, 2, 3, 16, 4095, 0x7FFFE))
 
-    def _uop(self) -> Uop:
-        """A micro-op; indices are often small, so that loops around it fit and hazards are many."""
+    def _uops(self, data: np.random.Generator, count: int) -> npt.NDArray[np.uint32]:
+        """Micro-ops, mostly with small indices: loops fit around them, and hazards are many."""
         cfg = self.cfg
-        tops = (cfg.acc_depth, min(cfg.acc_depth, cfg.inp_depth), cfg.wgt_depth)
-        near = self.rng.random() < 0.8
-        return Uop(*(self.rng.randrange(min(top, 8) if near else top) for top in tops))
+        near = data.random(count) < 0.8
+        columns = [
+            np.where(near, data.integers(0, min(top, 8), count), data.integers(0, top, count))
+            for top in (cfg.acc_depth, min(cfg.acc_depth, cfg.inp_depth), cfg.wgt_depth)
+        ]
+        return self.isa.encode_uops([Uop(*row) for row in np.stack(columns, axis=1).tolist()])
 
     # ---- the program --------------------------------------------------------------------------
 
@@ -359,9 +362,9 @@ class _Writer:
         """
         rng = self.rng
         for _ in range(8):
-            size = rng.choice((1, 1, 2, 3, 4, 6, 8, 0))
+            size = min(rng.choice((1, 1, 2, 3, 4, 6, 8, 0)), self.cfg.uop_depth)
             first = self.uops_from if rng.random() < 0.8 else rng.randrange(self.cfg.uop_depth)
-            first = min(first, self.cfg.uop_depth - size)
+            first = min(first, self.cfg.uop_depth - max(size, 1))
             uops = self.isa.uop_indices(self.uops[first : first + size])
             tops = {name: int(uops[name].max(initial=0)) for name in memories}
             if all(top < self.depth[memories[name]] for name, top in tops.items()):

@@ -20,14 +20,12 @@ def programs(
 
 
 def seeded_programs(
-    cfg: VTAConfig, count: int, *, seed: int = 0, **limits: int
+    cfg: VTAConfig, count: int, *, seed: int = 0, steps: int = 24, max_operations: int = 48
 ) -> list[RandomProgram]:
-    """``count`` programs from numbered seeds: for runs where each program is costly."""
-    return [random_program(cfg, random.Random(f"{seed}.{n}"), **limits) for n in range(count)]
-
-
-CONFIGURATIONS = {
-    "tiny": VTAConfig.preset("tiny"),
-    "default": VTAConfig.preset("default"),
-}
-"""Machines of many shapes by name: the presets, and odd ones at the edges of what is allowed."""
+    """``count`` programs from numbered seeds: quicker to make than those of the strategy."""
+    return [
+        random_program(
+            cfg, random.Random(f"{seed}.{n}"), steps=steps, max_operations=max_operations
+        )
+        for n in range(count)
+    ]
