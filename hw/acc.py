@@ -16,9 +16,9 @@ __all__ = ["Accumulators"]
 class Accumulators(wiring.Component):
     """Accumulator tiles with the ports of their users.
 
-    Behind the ports is one memory with two read ports (``gemm_read`` and ``alu_dst_read`` share the
-    first) and one write port. So in any cycle at most one of GEMM, ALU and load may be active; who
-    issues instructions sees to it.
+    Behind the ports is one memory with two read ports (``gemm_read`` and ``alu_dst_read`` share
+    the first) and one write port. So in any cycle at most one of GEMM, ALU and load may be
+    active; who issues instructions sees to it.
 
     Parameters
     ----------

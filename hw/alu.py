@@ -1,4 +1,4 @@
-"""ALU: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, op MIN, MAX, ADD, SHR, MUL.
+"""ALU: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, wrap 32.
 
 One tile a cycle:
 
@@ -12,8 +12,8 @@ cycle    of a micro-op
 =======  ================================================================================
 
 A micro-op may read what the ones before it wrote, however close. MIN, MAX and ADD are there after
-the first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the result
-of a SHR or MUL right before it waits for one cycle.
+the first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the
+result of a SHR or MUL right before it waits for one cycle.
 """
 
 from itertools import pairwise
@@ -53,8 +53,8 @@ def is_long(opcode):
 class AluLane(wiring.Component):
     """``op(x, y)`` on 32-bit values, wrapping. Two stages.
 
-    SHR by y >= 0 is ``x >> min(y, 32)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift of
-    a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y.
+    SHR by y >= 0 is ``x >> min(y, 32)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
+    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y.
 
     Attributes
     ----------

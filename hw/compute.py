@@ -1,7 +1,7 @@
 """The compute module: takes its instructions in order and runs each on its unit.
 
-``LOAD`` of UOP, ACC, ACC_8BIT: the load engine; ``GEMM`` and ``ALU``: a pipeline each; ``FINISH`` and
-NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.issue`.
+``LOAD`` of UOP, ACC, ACC_8BIT: the load engine; ``GEMM`` and ``ALU``: a pipeline each; ``FINISH``
+and NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.issue`.
 """
 
 from amaranth.hdl import Module
@@ -29,8 +29,8 @@ class Compute(wiring.Component):
     Attributes
     ----------
     insn, tokens, state, retired, error
-        As every module has them (:func:`~vta.hw.interfaces.module_status`). ``insn`` holds only legal
-        instructions.
+        As every module has them (:func:`~vta.hw.interfaces.module_status`). ``insn`` holds only
+        legal instructions.
     read : Out(ReadPortSignature)
         Memory reads of UOP, ACC and ACC_8BIT loads.
     inp_read, wgt_read : Out(SramReadSignature)

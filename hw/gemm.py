@@ -31,8 +31,8 @@ __all__ = ["Accumulate", "Gemm"]
 class Accumulate(wiring.Component):
     """``acc[dst] = (reset ? 0 : acc[dst] + addend)``, one a cycle in any order of ``dst``.
 
-    A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given one or
-    two cycles before is not in the memory yet and is taken from the registers instead.
+    A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given
+    one or two cycles before is not in the memory yet and is taken from the registers instead.
 
     Parameters
     ----------

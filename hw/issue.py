@@ -1,8 +1,8 @@
 """Issues the instructions of the compute module in order, and retires them in order.
 
 An instruction starts when its tokens are there and no other unit is at work: a unit runs its own
-instructions in order and without a gap, but does not see what another has not written yet. It retires,
-and pushes its tokens, when it and all before it are done.
+instructions in order and without a gap, but does not see what another has not written yet. It
+retires, and pushes its tokens, when it and all before it are done.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -142,8 +142,8 @@ class Issue(wiring.Component):
     def _account(self, m: Module, unit, starts, oldest, any_under_way):
         """Counts each unit's instructions at work, and done but not retired.
 
-        Gives whether all units but ``unit`` are at rest from the next cycle on, and whether the oldest
-        instruction under way, of unit ``oldest``, retires.
+        Gives whether all units but ``unit`` are at rest from the next cycle on, and whether the
+        oldest instruction under way, of unit ``oldest``, retires.
         """
         others_rest, retires = Signal(), Signal()
         dones = {Unit.LOAD: self.load_done, Unit.GEMM: self.gemm_done, Unit.ALU: self.alu_done}

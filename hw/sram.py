@@ -1,9 +1,9 @@
-"""On-chip memory: ``data = mem[addr]`` a cycle after a read, ``mem[addr][lane] = data[lane]`` for every
-lane in the mask of a write.
+"""On-chip memory: ``data = mem[addr]`` a cycle after a read, ``mem[addr][lane] = data[lane]`` for
+every lane in the mask of a write.
 
 The memory is a row of lanes of ``granule`` bits that share the address, each a memory of its own:
-synthesis makes block RAM of them without byte enables, and the simulator moves words instead of masked
-bits. Contents are zero after power-up and are kept by a reset.
+synthesis makes block RAM of them without byte enables, and the simulator moves words instead of
+masked bits. Contents are zero after power-up and are kept by a reset.
 """
 
 from amaranth.hdl import Module
@@ -19,8 +19,8 @@ __all__ = ["Sram"]
 class Sram(wiring.Component):
     """``2**log_depth`` words of ``bits`` bits with one write port and ``read_ports`` read ports.
 
-    Every read port beyond the first costs another copy in block RAM. A read in the cycle of a write to
-    the same word gives the word as it was before that write.
+    Every read port beyond the first costs another copy in block RAM. A read in the cycle of a
+    write to the same word gives the word as it was before that write.
 
     Parameters
     ----------

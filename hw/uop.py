@@ -3,10 +3,10 @@
 ``for o < iter_out: for i < iter_in: for u in [uop_bgn, uop_end):``
 ``    index = uop[u].index + o * factor_out + i * factor_in``, for each index (dst, src, wgt)
 
-There is no multiplier: an offset moves by a factor when its loop moves by one. Sums are exact as far
-as anyone looks: the first index beyond its memory of ``depth`` elements stops the sequencer, so every
-offset before it is below ``depth``, and as a factor is below ``depth`` too, the offset that goes too far
-is below ``2 * depth``. One bit more than an index holds it.
+There is no multiplier: an offset moves by a factor when its loop moves by one. Sums are exact as
+far as anyone looks: the first index beyond its memory of ``depth`` elements stops the sequencer,
+so every offset before it is below ``depth``, and as a factor is below ``depth`` too, the offset
+that goes too far is below ``2 * depth``. One bit more than an index holds it.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,8 @@ class MicroOpLayout(data.StructLayout):
 
 
 class Offset(wiring.Component):
-    """``value = o * factor_out + i * factor_in``, exact up to the first value beyond the factors' range.
+    """``value = o * factor_out + i * factor_in``, exact up to the first value beyond the factors'
+    range.
 
     ``clear`` goes to o = i = 0, ``step_in`` to the next i, ``step_out`` to i = 0 of the next o.
     """
@@ -103,7 +104,8 @@ class Nest(wiring.Component):
     insn : out
         The instruction of this micro-op.
     valid, empty, last : Out(1)
-        There is a micro-op; it stands for an instruction without any; it is its instruction's last.
+        There is a micro-op; it stands for an instruction without any; it is its instruction's
+        last.
     u : out
         Its number in the micro-op SRAM.
     clear, step_in, step_out : Out(1)

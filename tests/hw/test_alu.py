@@ -17,8 +17,8 @@ from vta.memmap import ErrorCode, Source
 
 TINY = VTAConfig.preset("tiny")
 TOP, BOTTOM = 2**31 - 1, -(2**31)
-EDGES = [0, 1, -1, 2, -2, 31, 32, 33, -31, -32, -33, 63, 64, -64, 65536, -65537, TOP, BOTTOM, BOTTOM + 1,
-         0x12345678, -0x12345678]  # fmt: skip
+EDGES = [0, 1, -1, 2, -2, 31, 32, 33, -31, -32, -33, 63, 64, -64, 65536, -65537, TOP, BOTTOM,
+         BOTTOM + 1, 0x12345678, -0x12345678]  # fmt: skip
 LONG = (AluOpcode.SHR, AluOpcode.MUL)
 
 

@@ -1,4 +1,4 @@
-"""The compute module as a whole: streams of loads, GEMMs and ALU instructions against the slow model."""
+"""The compute module as a whole: streams of loads, GEMM and ALU against the slow model."""
 
 import random
 from dataclasses import replace
@@ -26,8 +26,8 @@ DRAM_BYTES = 1 << 13
 def run(model, insns, dram, *, pace=1.0, cycles=20000):
     """Runs a stream with all tokens there, to the end or an error.
 
-    Gives a dict: ``out`` (the mirror tiles, lists of lists), counts of events, ``error``, ``cycles``, tokens
-    pushed.
+    Gives a dict: ``out`` (the mirror tiles, lists of lists), counts of events and tokens pushed,
+    ``error``, ``cycles``.
     """
     cfg, isa = model.cfg, model.isa
     dut = Compute(cfg)
@@ -141,8 +141,9 @@ def random_stream(cfg, rng, uops, length):
         given = {flag: rng.random() < 0.2 for flag in flags}
         bgn = rng.randrange(uops)
         loop = {
-            "uop_bgn": bgn, "uop_end": rng.randint(bgn, min(bgn + 3, uops)), "reset": rng.random() < 0.2,
-            "iter_out": rng.choice([0, 1, 1, 2]), "iter_in": rng.choice([1, 2, 3]),
+            "uop_bgn": bgn, "uop_end": rng.randint(bgn, min(bgn + 3, uops)),
+            "reset": rng.random() < 0.2, "iter_out": rng.choice([0, 1, 1, 2]),
+            "iter_in": rng.choice([1, 2, 3]),
             "dst_factor_in": rng.randrange(2), "src_factor_in": rng.randrange(2),
         }  # fmt: skip
         kind = rng.choice(["gemm", "gemm", "alu", "alu", "acc", "acc8", "uop", "nop"])
@@ -191,7 +192,7 @@ def test_what_was_only_loaded_is_in_the_mirror():
 
 
 def test_a_chain_over_all_units():
-    """load -> GEMM -> ALU -> GEMM -> load over it -> ALU, each needing what the one before wrote."""
+    """load, GEMM, ALU, GEMM, load over it, ALU: each needs what the one before wrote."""
     model = blank(TINY)
     uops = [Uop(0, 1, 2), Uop(1, 0, 3)]
     insns = [

@@ -1,4 +1,4 @@
-"""GEMM against integer arithmetic: hazards at every distance, throughput, latency, degenerate loops."""
+"""GEMM against integer arithmetic: hazards at every distance, throughput, degenerate loops."""
 
 import random
 from functools import partial
@@ -25,7 +25,7 @@ SQUARE = VTAConfig(
 def run(model, insns, *, pace=1.0, cycles=None):
     """Runs GEMMs on the machine's memories as they are.
 
-    Gives the accumulators (lists of lists), and the cycles of starts, products, writes and dones, and
+    Gives the accumulators (lists of lists), the cycles of starts, products, writes and dones, and
     the error.
     """
     cfg, isa = model.cfg, model.isa
@@ -120,7 +120,7 @@ def test_random_instructions(cfg, pace):
     set_uops(
         model,
         [
-            Uop(rng.randrange(tiles), rng.randrange(cfg.inp_depth // 2), rng.randrange(cfg.wgt_depth // 2))
+            Uop(*(rng.randrange(n) for n in (tiles, cfg.inp_depth // 2, cfg.wgt_depth // 2)))
             for _ in range(10)
         ],
     )  # fmt: skip

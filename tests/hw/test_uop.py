@@ -34,7 +34,7 @@ def expand(insn, uops):
 
 
 def run(insns, uops, *, pace=1.0, cycles):
-    """Items that came out with the cycle of each, cycles in which starts were taken, and the error."""
+    """Items that came out, with the cycle of each; the cycles of starts; and the error."""
     dut = Sequencer(
         ISA.gemm,
         ISA.uop,
@@ -146,8 +146,8 @@ def test_the_largest_step_beyond_the_end(name, loop):
     top = DEPTHS[name] - 1
     uops = [Uop(0, 0, 0), Uop(**{name: top})]
     insn = Gemm(
-        uop_bgn=0, uop_end=1, iter_out=2, iter_in=2, **{f"{name}_factor_out": top, f"{name}_factor_in": 0}
-        | {f"{name}_factor_{loop}": top},
+        uop_bgn=0, uop_end=1, iter_out=2, iter_in=2,
+        **{f"{name}_factor_out": top, f"{name}_factor_in": 0} | {f"{name}_factor_{loop}": top},
     )  # fmt: skip
     second = Gemm(uop_bgn=1, uop_end=2, **{f"iter_{loop}": 2, f"{name}_factor_{loop}": top})
     came, _, error = run([second], uops, cycles=30)
@@ -172,9 +172,9 @@ def test_an_index_beyond_the_memory_stops_the_sequencer(name, pace):
     base[number] = depth - 2
     uops = [Uop(0, 0, 0), Uop(*base)]
     insn = Gemm(
-        uop_bgn=0, uop_end=2, iter_out=1, iter_in=4, **{f"{name}_factor_in": depth - 1 if depth < 4 else 1}
+        uop_bgn=0, uop_end=2, iter_out=1, iter_in=4, **{f"{name}_factor_in": 1}
     )  # fmt: skip
-    good = [item for item in expand(insn, uops)]
+    good = expand(insn, uops)
     stop = next(at for at, item in enumerate(good) if item[number] >= depth)
     came, _, error = run([insn, insn], uops, pace=pace, cycles=80)
     check(came, good[:stop])
