@@ -125,11 +125,10 @@ class Issue(wiring.Component):
         ]
         with m.If(retires & oldest.finish):
             m.d.sync += self.finished.eq(1)
-        with m.If(self.finished & self.insn.valid):
-            m.d.comb += [
-                self.error.code.eq(ErrorCode.AFTER_FINISH),
-                self.error.source.eq(Source.COMPUTE),
-            ]
+        after_finish = {"code": ErrorCode.AFTER_FINISH, "source": Source.COMPUTE, "addr": 0}
+        m.d.comb += self.error.eq(
+            Mux(self.finished & self.insn.valid, ErrorLayout().const(after_finish), 0)
+        )
 
         with m.If(under_way.r_rdy | (self.insn.valid & has_tokens)):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
