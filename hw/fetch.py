@@ -209,7 +209,7 @@ class _StreamReader(wiring.Component):
     def _cut(self, m, buffer):
         """A beat is one instruction or several; the stream may begin inside a beat."""
         lanes = self.data_bits // INSN_BITS
-        lane = Signal(range(lanes))
+        lane = Signal(range(max(lanes, 2)))
         m.d.comb += [
             self.insn.payload.eq(buffer.r_data.word_select(lane, INSN_BITS)),
             self.insn.valid.eq(buffer.r_rdy),
@@ -217,6 +217,6 @@ class _StreamReader(wiring.Component):
         ]
         if lanes > 1:
             with m.If(self.start):
-                m.d.sync += lane.eq(self.addr[4:])
+                m.d.sync += lane.eq(self.addr // INSN_BYTES)
             with m.Elif(self.insn.valid & self.insn.ready):
                 m.d.sync += lane.eq(lane + 1)

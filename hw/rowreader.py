@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, WritePortSignature
-from vta.hw.walker import MemoryKind, Row
+from vta.hw.walker import MemoryKind, Row, choice
 from vta.memmap import ErrorCode, Source
 
 
@@ -48,7 +48,7 @@ class RowReader(wiring.Component):
         elem_bits = self.kind.elem_bytes * 8
         self.parts = max(1, elem_bits // self.data_bits)
         self.lanes = max(1, self.data_bits // elem_bits)
-        held = data.StructLayout({"valid": 1, "lane": range(self.lanes), "ends": 1})
+        held = data.StructLayout({"valid": 1, "lane": choice(self.lanes), "ends": 1})
         element = Signal(held)
         free = Signal()
         self._read(m, element, free)
@@ -64,7 +64,7 @@ class RowReader(wiring.Component):
         following = data.View(self.row_layout, self.row.payload)
         active = Signal()
         index = Signal(17)
-        lane = Signal(range(self.lanes))
+        lane = Signal(choice(self.lanes))
         reads, ends = Signal(), Signal()
         in_range = index < 2**self.kind.log_depth
         well = self.error.code == ErrorCode.NONE
@@ -99,7 +99,7 @@ class RowReader(wiring.Component):
 
     def _send(self, m, element, free):
         """An element is ``parts`` beats."""
-        part = Signal(range(self.parts))
+        part = Signal(choice(self.parts))
         beat = self.beat.payload
         m.d.comb += [
             beat.data.eq(self.sram.data.word_select(part, self.data_bits)),

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
-from vta.hw.walker import MemoryKind, Row
+from vta.hw.walker import MemoryKind, Row, choice
 from vta.memmap import ErrorCode, Source
 
 
@@ -45,9 +45,9 @@ class RowWriter(wiring.Component):
         m = Module()
         chosen = Signal(
             data.StructLayout({
-                "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": range(len(self.kinds)),
+                "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": choice(len(self.kinds)),
                 "index": max(kind.log_depth for kind in self.kinds),
-                "part": range(max(self._parts(kind) for kind in self.kinds)),
+                "part": choice(max(self._parts(kind) for kind in self.kinds)),
                 "value": self.data_bits,
             })
         )  # fmt: skip
@@ -69,7 +69,7 @@ class RowWriter(wiring.Component):
         following = data.View(self.row_layout, self.row.payload)
         active = Signal()
         index = Signal(17)
-        place = Signal(range(max(max(self._parts(k), self._lanes(k)) for k in self.kinds)))
+        place = Signal(choice(max(max(self._parts(k), self._lanes(k)) for k in self.kinds)))
         """Which part of the element, or which element of the beat, comes next."""
 
         parts_end = Array(self._parts(kind) - 1 for kind in self.kinds)[row.kind]

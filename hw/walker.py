@@ -27,6 +27,11 @@ ZEROS_BITS = 21
 """Width of the zeros before a row: ``30 * (15 + x_size + 15) < 2^21``."""
 
 
+def choice(count: int) -> range:
+    """The shape of a number below ``count``, a bit at least: Verilog has no wires of no bits."""
+    return range(max(count, 2))
+
+
 @dataclass(frozen=True)
 class MemoryKind:
     """A memory that a LOAD or STORE can name.
@@ -90,7 +95,7 @@ class Row(data.StructLayout):
 
     def __init__(self, *, kinds: int, addr_bits: int, data_bits: int) -> None:
         super().__init__({
-            "kind": range(kinds), "sram": 16, "first": 1, "last": 1,
+            "kind": choice(kinds), "sram": 16, "first": 1, "last": 1,
             "zeros": ZEROS_BITS, "count": COUNT_BITS,
             "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
         })  # fmt: skip
@@ -171,7 +176,7 @@ class RowWalker(wiring.Component):
     def _plan_layout(self) -> data.StructLayout:
         """A transfer as the walk needs it: ``rows`` rows of ``count`` elements, zeros counted."""
         return data.StructLayout({
-            "kind": range(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
+            "kind": choice(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
             "rows": 16, "count": COUNT_BITS,
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
@@ -206,7 +211,7 @@ class RowWalker(wiring.Component):
     def _walk(self, m, plan, prepared, walk_ready):
         """The rows of a plan, as (valid, registers): element indices, not yet addresses."""
         layout = data.StructLayout({
-            "kind": range(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
+            "kind": choice(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
             "zeros": ZEROS_BITS, "count": COUNT_BITS,
             "element": ELEMENT_BITS, "end": ELEMENT_BITS,
         })  # fmt: skip
