@@ -220,7 +220,7 @@ class _Generator:
                     memory=MemId.UOP, sram_base=begin, dram_base=kernel.offset,
                     y_size=1, x_size=kernel.size, x_stride=kernel.size,
                 )  # fmt: skip
-                self.stream.emit(load, UOP_BUFFER)
+                self.stream.emit(load, UOP_BUFFER, waits=False)  # it needs no other module
             self.stream.emit(kind(uop_bgn=begin, uop_end=begin + kernel.size, **fields))
 
         return run

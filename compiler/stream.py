@@ -46,10 +46,11 @@ class Stream:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def emit(self, insn: Instruction, argument: int | None = None) -> None:
-        """Append an instruction; it takes the pops that its module waits for."""
-        slot = _Slot(insn, argument, self._pops[insn.module])
-        self._pops[insn.module] = set()
+    def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
+        """Append an instruction; it takes the pops that its module waits for, if it ``waits``."""
+        slot = _Slot(insn, argument)
+        if waits:
+            slot.flags, self._pops[insn.module] = self._pops[insn.module], set()
         self._slots.append(slot)
         self._last[insn.module] = slot
 
