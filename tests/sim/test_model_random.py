@@ -33,7 +33,7 @@ def check(program: RandomProgram) -> None:
 
 
 @given(programs(TINY))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_tiny(program):
     check(program)
 
