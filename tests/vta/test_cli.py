@@ -1,0 +1,168 @@
+"""The `vta` command: what it prints and writes, and how it fails."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.support.configurations import CONFIGURATIONS
+from vta.cli import main
+from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
+
+TINY = CONFIGURATIONS["tiny"]
+LOAD = Load(memory=MemId.ACC, dram_base=0x100, y_size=1, x_size=2, x_stride=2, push_next=True)
+STORE = Store(dram_base=0x408, y_size=1, x_size=2, x_stride=2, pop_prev=True)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder with a tiny machine, a program that copies 8 values, and an image at 0x1000."""
+    monkeypatch.chdir(tmp_path)
+    write("insns.bin", LOAD, STORE, Finish())
+    image = np.zeros(64, "<i4")
+    image[:8] = range(10, 18)
+    image.tofile("dram.bin")
+    (tmp_path / "tiny.json").write_text(json.dumps(TINY.to_dict()))
+    return tmp_path
+
+
+def write(name: str, *insns: Instruction) -> None:
+    with open(name, "wb") as file:
+        file.write(Isa.of(TINY).encode_all(insns))
+
+
+def vta(*args: str):
+    return CliRunner().invoke(main, args)
+
+
+EXEC = ("exec", "insns.bin", "--dram", "dram.bin", "--config", "tiny.json")
+
+
+def test_exec(files):
+    result = vta(*EXEC, "--out", "out.bin", "--stats", "stats.json")
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    out = np.fromfile("out.bin", np.uint8)
+    expected = np.fromfile("dram.bin", np.uint8)
+    expected[32:40] = range(10, 18)
+    assert np.array_equal(out, expected)
+    assert json.loads((files / "stats.json").read_text()) == {
+        "inp_load_nbytes": 0, "wgt_load_nbytes": 0, "acc_load_nbytes": 32, "uop_load_nbytes": 0,
+        "out_store_nbytes": 8, "gemm_counter": 0, "alu_counter": 0,
+    }  # fmt: skip
+    assert sorted(os.listdir()) == ["dram.bin", "insns.bin", "out.bin", "stats.json", "tiny.json"]
+
+
+def test_exec_prints_the_counters(files):
+    result = vta(*EXEC)
+    assert json.loads(result.output)["acc_load_nbytes"] == 32
+
+
+def test_base(files):
+    write("insns.bin", Finish())
+    for base in ("0x1000", "4096", "0"):
+        assert vta(*EXEC, "--base", base).exit_code == 0
+    for base in ("-1", "abc", "10h"):
+        assert vta(*EXEC, "--base", base).exit_code == 2
+    write("insns.bin", LOAD, STORE, Finish())
+    result = vta(*EXEC, "--base", "0x2000")
+    assert result.exit_code == 1
+    assert "0x1000..0x1020" in result.output and "0x2000..0x2100" in result.output
+
+
+@pytest.mark.parametrize(
+    ("insns", "message"),
+    [
+        ((STORE, Finish()), "deadlock"),
+        ((LOAD,), "without FINISH"),
+        (
+            (Load(memory=MemId.ACC, dram_base=0x10F, y_size=2, x_size=1, x_stride=1), Finish()),
+            "DRAM",
+        ),
+        (
+            (Load(memory=MemId.ACC, dram_base=0x100, sram_base=64, y_size=1, x_size=1), Finish()),
+            "ACC",
+        ),
+        ((Load(memory=MemId.OUT), Finish()), "cannot write OUT"),
+    ],
+)
+def test_after_an_error_nothing_is_written(files, insns, message):
+    write("insns.bin", *insns)
+    result = vta(*EXEC, "--out", "out.bin", "--stats", "stats.json")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (files / "out.bin").exists() and not (files / "stats.json").exists()
+
+
+def test_both_files_or_none(files):
+    result = vta(*EXEC, "--out", "out.bin", "--stats", "no/such/folder/stats.json")
+    assert result.exit_code == 1
+    assert "cannot write" in result.output
+    assert sorted(os.listdir()) == ["dram.bin", "insns.bin", "tiny.json"]
+
+
+def test_refusals(files):
+    for option in (("--memory", "ideal"), ("--trace", "waves.fst")):
+        result = vta(*EXEC, "--target", "sim", *option)
+        assert result.exit_code == 2 and "no bus" in result.output
+    assert vta(*EXEC, "--preset", "tiny").exit_code == 2
+    assert vta("exec", "none.bin", "--dram", "dram.bin").exit_code == 2
+    (files / "insns.bin").write_bytes(bytes(17))
+    result = vta(*EXEC)
+    assert result.exit_code == 1 and "multiple of 16 bytes; got 17" in result.output
+
+
+def test_message_on_stderr_without_traceback(files):
+    write("insns.bin", LOAD)
+    run = subprocess.run(
+        [sys.executable, "-c", "from vta.cli import main; main()", *EXEC],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.startswith("Error: the stream of 1 instructions ended without FINISH\n")
+    assert "Traceback" not in run.stderr
+
+
+def test_disasm(files):
+    result = vta("disasm", "insns.bin", "--config", "tiny.json")
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "    #  l2g g2l g2s s2g",
+        "    0    0   0   1   0  LOAD ACC sram=0 dram=0x100 rows=1 cols=2 stride=2  push(next)",
+        "    1    0   0   0   0  STORE OUT sram=0 dram=0x408 rows=1 cols=2 stride=2  pop(prev)",
+        "    2    0   0   0   0  FINISH",
+    ]
+
+
+def test_disasm_goes_on_after_what_is_illegal(files):
+    write("insns.bin", Load(memory=MemId.OUT, pop_prev=True), Store(pop_prev=True), Finish())
+    with open("insns.bin", "ab") as file:
+        file.write(b"\x07" + bytes(15))
+    result = vta("disasm", "insns.bin", "--preset", "tiny")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert "[illegal: a LOAD cannot write OUT]" in lines[1]
+    assert lines[2] == "    1    0   0  -1   0  NOP (store)  pop(prev)"
+    assert "[illegal: opcode 7 does not exist" in lines[4]
+    assert lines[5] == "Error: insns.bin: 2 of the words are no legal instructions"
+
+
+def test_config(files):
+    result = vta("config", "tiny.json")
+    assert result.exit_code == 0
+    values = dict(line.split()[:2] for line in result.output.splitlines() if len(line.split()) == 2)
+    assert values["LOG_BLOCK"] == "2"
+    assert values["wgt_elem_bytes"] == "16"
+    assert values["acc_depth"] == "64"
+    assert values["fingerprint"] == TINY.fingerprint == "1x4_i8w8a32_8_8_10_10"
+    assert vta("config", "--preset", "tiny").output == result.output
+    assert "1x16_i8w8a32_15_15_18_17" in vta("config").output
+    (files / "wrong.json").write_text('{"LOG_BLOCK": 9}')
+    result = vta("config", "wrong.json")
+    assert result.exit_code == 1 and "LOG_BLOCK is 9; must be in 1..6" in result.output
