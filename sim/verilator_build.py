@@ -49,7 +49,7 @@ _MAKE_VARIABLES = {
     "PYTHON3": "python3",
     "CFG_CXXFLAGS_PCH_I": "-include",
     "OPT_FAST": "-O3 -march=native",
-    "OPT_GLOBAL": "-O2 -march=native",
+    "OPT_GLOBAL": "-O1 -march=native",
     "OPT_SLOW": "-O1 -march=native",
     "LDLIBS": "-shared -pthread",  # csrc/fst stands in for the libraries that it would name
 }
