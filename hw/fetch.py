@@ -76,7 +76,7 @@ class Fetch(wiring.Component):
             reader.addr.eq(self.addr),
             end.eq(self.addr + (self.count << (INSN_BYTES.bit_length() - 1))),
             bad_addr.eq((self.addr % INSN_BYTES != 0) | (end > 1 << self.addr_bits)),
-            reader.start.eq(self.start & ~bad_addr),
+            reader.start.eq(self.start & ~bad_addr & (self.count != 0)),
         ]
         with m.If(self.start & bad_addr):
             self._fail(m, ErrorCode.ADDRESS, self.addr)

@@ -1,0 +1,273 @@
+"""The memory masters: what was asked comes back, in legal bursts, fairly, and an abort drains."""
+
+import random
+from functools import partial
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
+from tests.support.hwpeers import Pace, receive, send
+from vta.hw.axi import BURST_BEATS
+from vta.hw.axiread import BEATS_IN_FLIGHT, ReadMaster
+from vta.hw.axiwrite import WriteMaster
+from vta.memmap import ErrorCode, Source
+
+BASE = 0x8000
+SIZE = 0x10000
+CLIENTS = 3
+
+
+def memory(**kwargs):
+    data = np.random.default_rng(3).integers(0, 256, SIZE, dtype=np.uint8)
+    return AxiMemory(data, BASE, **kwargs)
+
+
+def random_requests(rng, bits, count):
+    """(address, beats), degenerate sizes first, then some that cross pages."""
+    size = bits // 8
+    sizes = [1, 2, BURST_BEATS, BURST_BEATS + 1, 3 * BURST_BEATS]
+    sizes = sizes[:count] + [rng.randint(1, 80) for _ in range(count - len(sizes))]
+    top = BASE + SIZE
+    return [(rng.randrange(BASE, top - beats * size, size), beats) for beats in sizes]
+
+
+def beats_of(mem, addr, beats, bits):
+    size = bits // 8
+    raw = mem.data[addr - BASE : addr - BASE + beats * size]
+    return [int.from_bytes(raw[at : at + size], "little") for at in range(0, raw.size, size)]
+
+
+def simulate(dut, peers, body):
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    for peer in peers:
+        sim.add_testbench(peer, background=True)
+    sim.add_testbench(body)
+    sim.run()
+
+
+@pytest.mark.parametrize("bits", [64, 512])
+@pytest.mark.parametrize(
+    ("bus", "client"), [(1.0, 1.0), (0.5, 0.5), (1.0, 0.25), (0.25, 1.0)],
+    ids=["no stalls", "random stalls", "slow readers", "slow memory"],
+)  # fmt: skip
+def test_reads_come_back_in_order(bits, bus, client):
+    mem = memory(pace=bus, latency=7, reorder=True)
+    dut = ReadMaster(clients=CLIENTS, addr_bits=32, data_bits=bits)
+    rng = random.Random(f"{bits} {bus} {client}")
+    requests = [random_requests(rng, bits, 5) for _ in range(CLIENTS)]
+    got = [[] for _ in range(CLIENTS)]
+    want = [[w for r in each for w in beats_of(mem, *r, bits)] for each in requests]
+    peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
+    for index, each in enumerate(requests):
+        items = [{"addr": addr, "beats": beats} for addr, beats in each]
+        port = dut.client[index]
+        peers.append(partial(send, stream=port.request, items=items, pace=Pace(client, index)))
+        peers.append(partial(receive, stream=port.beat, into=got[index], pace=Pace(client, index)))
+
+    async def body(ctx):
+        for _ in range(20000):
+            await ctx.tick()
+            if [len(each) for each in got] == [len(each) for each in want]:
+                break
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.idle) and not ctx.get(dut.error.code)
+
+    simulate(dut, peers, body)
+    assert got == want
+    assert {ident for ident, _, _ in mem.reads} == {0, 1, 2}
+    assert all(beats <= BURST_BEATS for _, _, beats in mem.reads)
+
+
+def test_full_rate_at_a_latency_of_sixty_cycles():
+    mem = memory(latency=60)
+    dut = ReadMaster(clients=1, addr_bits=32, data_bits=64)
+    got = []
+    items = [{"addr": BASE + 4096 * i, "beats": 512} for i in range(4)]
+    peers = [
+        partial(serve_axi_reads, axi=dut, memory=mem),
+        partial(send, stream=dut.client[0].request, items=items, pace=Pace()),
+        partial(receive, stream=dut.client[0].beat, into=got, pace=Pace()),
+    ]
+
+    async def body(ctx):
+        await ctx.tick().repeat(4 * 512 + 80)
+        assert len(got) == 4 * 512
+
+    simulate(dut, peers, body)
+
+
+def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
+    """Reader 0 takes nothing; as long as its beats fit in its queue, the others go on."""
+    mem = memory()
+    dut = ReadMaster(clients=2, addr_bits=32, data_bits=64)
+    got = []
+    peers = [
+        partial(serve_axi_reads, axi=dut, memory=mem),
+        partial(receive, stream=dut.client[1].beat, into=got, pace=Pace()),
+    ]
+    for index, beats in enumerate((30, 300)):
+        items = [{"addr": BASE, "beats": beats}]
+        peers.append(partial(send, stream=dut.client[index].request, items=items, pace=Pace()))
+
+    async def body(ctx):
+        await ctx.tick().repeat(400)
+        assert len(got) == 300
+
+    simulate(dut, peers, body)
+
+
+def test_turns_are_taken_burst_by_burst():
+    mem = memory(latency=1)
+    dut = ReadMaster(clients=3, addr_bits=32, data_bits=64)
+    peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
+    for index in range(3):
+        items = [{"addr": BASE + 4096 * index, "beats": 4 * BURST_BEATS}]
+        peers.append(partial(send, stream=dut.client[index].request, items=items, pace=Pace()))
+        peers.append(partial(receive, stream=dut.client[index].beat, into=[], pace=Pace()))
+
+    async def body(ctx):
+        await ctx.tick().repeat(14 * BURST_BEATS)
+
+    simulate(dut, peers, body)
+    order = [ident for ident, _, _ in mem.reads]
+    assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:9]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("when", [0, 1, 5, 40, 100])
+def test_an_aborted_read_drains(when):
+    mem = memory(latency=20, pace=0.7)
+    dut = ReadMaster(clients=2, addr_bits=32, data_bits=64)
+    peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
+    for index in range(2):
+        items = [{"addr": BASE + 4096 * index, "beats": 500}]
+        peers.append(partial(send, stream=dut.client[index].request, items=items, pace=Pace()))
+
+    async def body(ctx):
+        await ctx.tick().repeat(when + 1)
+        ctx.set(dut.abort, 1)
+        await ctx.tick()
+        issued = None
+        for _ in range(4 * BEATS_IN_FLIGHT):
+            await ctx.tick()
+            if ctx.get(dut.idle):
+                assert mem.unanswered == 0
+                assert issued in (None, len(mem.reads)), "a new burst after the drain"
+                issued = len(mem.reads)
+        assert issued is not None
+
+    simulate(dut, peers, body)
+
+
+def test_read_errors_name_reader_and_beat():
+    bad = BASE + 4096 + 8 * 70
+    mem = memory(read_errors={bad: 2, bad + 8: 3})
+    dut = ReadMaster(clients=3, addr_bits=32, data_bits=64)
+    items = [{"addr": BASE + 4096, "beats": 100}]
+    peers = [
+        partial(serve_axi_reads, axi=dut, memory=mem),
+        partial(send, stream=dut.client[1].request, items=items, pace=Pace()),
+        partial(receive, stream=dut.client[1].beat, into=[], pace=Pace()),
+    ]
+
+    async def body(ctx):
+        await ctx.tick().repeat(150)
+        error = [ctx.get(dut.error[key]) for key in ("code", "source", "addr")]
+        assert error == [ErrorCode.AXI_SLVERR, Source.LOAD, bad]
+
+    simulate(dut, peers, body)
+
+
+@pytest.mark.parametrize("bits", [64, 512])
+@pytest.mark.parametrize(
+    ("bus", "client"), [(1.0, 1.0), (0.5, 0.5), (1.0, 0.25), (0.25, 1.0)],
+    ids=["no stalls", "random stalls", "slow writer", "slow memory"],
+)  # fmt: skip
+def test_writes_arrive_and_are_answered(bits, bus, client):
+    mem = memory(pace=bus, latency=5)
+    dut = WriteMaster(addr_bits=32, data_bits=bits)
+    rng = random.Random(f"{bits} {bus} {client}")
+    requests = random_requests(rng, bits, 8)
+    lasts = [1, 1, 0, 1, 0, 0, 1, 1]
+    want = mem.data.copy()
+    beats = []
+    for addr, count in requests:
+        for number in range(count):
+            data, strb = rng.getrandbits(bits), rng.getrandbits(bits // 8)
+            beats.append({"data": data, "strb": strb})
+            for lane in range(bits // 8):
+                if strb >> lane & 1:
+                    want[addr - BASE + number * bits // 8 + lane] = data >> 8 * lane & 0xFF
+    items = [
+        {"addr": addr, "beats": count, "last": last} for (addr, count), last in zip(requests, lasts)
+    ]
+    peers = [
+        partial(serve_axi_writes, axi=dut, memory=mem),
+        partial(send, stream=dut.port.request, items=items, pace=Pace(client, 1)),
+        partial(send, stream=dut.port.beat, items=beats, pace=Pace(client, 2)),
+    ]
+
+    async def body(ctx):
+        done = 0
+        for _ in range(20000):
+            _, _, pulse = await ctx.tick().sample(dut.port.done)
+            done += pulse
+            if done == sum(lasts):
+                break
+        assert done == sum(lasts) and ctx.get(dut.idle) and mem.unanswered == 0
+
+    simulate(dut, peers, body)
+    np.testing.assert_array_equal(mem.data, want)
+
+
+@pytest.mark.parametrize("when", [0, 2, 3, 7, 30])
+@pytest.mark.parametrize("pace", [1.0, 0.4])
+def test_an_aborted_write_finishes_its_bursts_without_writing(when, pace):
+    mem = memory(pace=pace, latency=3)
+    before = mem.data.copy()
+    dut = WriteMaster(addr_bits=32, data_bits=64)
+    beats = [{"data": 2**64 - 1, "strb": 0xFF}] * 10
+    items = [{"addr": BASE, "beats": 200, "last": 1}, {"addr": BASE, "beats": 200, "last": 1}]
+    peers = [
+        partial(serve_axi_writes, axi=dut, memory=mem),
+        partial(send, stream=dut.port.request, items=items, pace=Pace()),
+        partial(send, stream=dut.port.beat, items=beats, pace=Pace()),
+    ]
+
+    async def body(ctx):
+        await ctx.tick().repeat(when + 1)
+        ctx.set(dut.abort, 1)
+        await ctx.tick()
+        for _ in range(2000):
+            await ctx.tick()
+            if ctx.get(dut.idle):
+                break
+        assert ctx.get(dut.idle) and mem.unanswered == 0
+        assert not ctx.get(dut.awvalid) and not ctx.get(dut.wvalid)
+
+    simulate(dut, peers, body)
+    np.testing.assert_array_equal(mem.data[80:], before[80:])
+
+
+def test_a_write_error_names_the_burst_and_gives_no_done():
+    bad = BASE + BURST_BEATS * 8
+    mem = memory(write_errors={bad: 3})
+    dut = WriteMaster(addr_bits=32, data_bits=64)
+    items = [{"addr": BASE, "beats": 200, "last": 1}]
+    peers = [
+        partial(serve_axi_writes, axi=dut, memory=mem),
+        partial(send, stream=dut.port.request, items=items, pace=Pace()),
+        partial(send, stream=dut.port.beat, items=[{"data": 1, "strb": 1}] * 200, pace=Pace()),
+    ]
+
+    async def body(ctx):
+        for _ in range(300):
+            _, _, done = await ctx.tick().sample(dut.port.done)
+            assert not done
+        error = [ctx.get(dut.error[key]) for key in ("code", "source", "addr")]
+        assert error == [ErrorCode.AXI_DECERR, Source.STORE, bad]
+        assert ctx.get(dut.idle)
+
+    simulate(dut, peers, body)
