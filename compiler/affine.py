@@ -292,8 +292,12 @@ def _join_division(form: Affine, ranges: Mapping[Var, tuple[int, int]]) -> Affin
         inner = linear(atom.a)
         (quotient,) = _quotient(inner, by).terms
         if form.coefficient(quotient[0]) == factor * by:
-            rest = form.without(atom, quotient[0])
-            return _join_division(rest + inner.scale(factor), ranges)
+            pair = (atom, quotient[0])
+            at = next(n for n, (item, _) in enumerate(form.terms) if item in pair)
+            rest = form.without(*pair).terms
+            whole = inner.scale(factor)
+            terms = (*rest[:at], *whole.terms, *rest[at:])
+            return _join_division(Affine.of(terms, form.const + whole.const), ranges)
     return form
 
 

@@ -201,6 +201,54 @@ def test_random_schedules_of_convolution(case: tuple, seed: int) -> None:
     check(s, args, conv_numpy(data, kernel, s.pad, s.stride), data, kernel)
 
 
+@st.composite
+def stencil(draw: st.DrawFn) -> tuple[te.Schedule, list[te.Tensor], list[tuple[int, ...]]]:
+    """``out[i, j] = sum of mid[step_i * i + a, step_j * j + b]`` over random offsets."""
+    rows, columns = draw(st.integers(1, 9)), draw(st.integers(1, 6))
+    step = (draw(st.integers(1, 3)), draw(st.integers(1, 2)))
+    offset = st.tuples(st.integers(0, 4), st.integers(0, 3))
+    offsets = draw(st.lists(offset, min_size=1, max_size=3))
+    shape = (step[0] * (rows - 1) + 5, step[1] * (columns - 1) + 4)
+    a = te.placeholder(shape, "int32", "A")
+    mid = te.compute(shape, lambda i, j: a[i, j] * 3, "mid")
+
+    def total(i: te.IterVar, j: te.IterVar) -> te.Var:
+        reads = [mid[i * step[0] + di, j * step[1] + dj] for di, dj in offsets]
+        return sum(reads[1:], reads[0])
+
+    out = te.compute((rows, columns), total, "out")
+    s = te.create_schedule(out.op)
+    shuffle_loops(draw, s[mid], draw(st.integers(0, 3)))
+    shuffle_loops(draw, s[out], draw(st.integers(0, 5)))
+    s[mid].compute_at(s[out], draw(st.sampled_from(s[out].leaves)))
+    return s, [a, out], [(*step, di, dj) for di, dj in offsets]
+
+
+@settings(max_examples=150)
+@given(case=stencil())
+def test_random_regions(case: tuple) -> None:
+    s, args, reads = case
+    array = np.random.default_rng(4).integers(-100, 100, args[0].shape).astype(np.int32)
+    rows, columns = args[1].shape
+    expected = sum(
+        3 * array[di : di + step_i * rows : step_i, dj : dj + step_j * columns : step_j]
+        [:rows, :columns] for step_i, step_j, di, dj in reads
+    )  # fmt: skip
+    check(s, args, expected, array)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_reduction_split_unevenly(factor: int) -> None:
+    a = te.placeholder((3, 7), "int32", "A")
+    k = te.reduce_axis((0, 7), "k")
+    b = te.compute((3,), lambda i: te.sum(a[i, k], axis=k), "B")
+    s = te.create_schedule(b.op)
+    outer, inner = s[b].split(k, factor=factor)
+    s[b].reorder(outer, b.op.axis[0], inner)
+    array = np.arange(21, dtype=np.int32).reshape(3, 7)
+    check(s, [a, b], array.sum(axis=1), array)
+
+
 # ---- copies, several outputs, inlining -----------------------------------------------------------
 
 
