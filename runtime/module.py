@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vta.errors import DeviceError
 from vta.program import Program
 
-from .array import DeviceArray, _release
+from .buffer import DeviceArray, _release
 
 if TYPE_CHECKING:
     from collections.abc import Callable

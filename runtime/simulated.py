@@ -112,25 +112,38 @@ class SimDevice(_SimulatedDevice):
 
 
 class TsimDevice(_SimulatedDevice):
-    """The simulated RTL as a device.
+    """The simulated RTL as a device. Its first use builds it, which takes minutes.
 
     Parameters
     ----------
     memory_preset : str
-        The timing of the DRAM, see :mod:`vta.sim.verilator`.
+        The timing of the DRAM, a name of :data:`vta.sim.timing.PRESETS`.
     seed : int
-        Of its random stalls.
+        Of the memory's random stalls.
+    progress : callable or None
+        Told in a few words what is being built.
     """
 
     name = "tsim"
 
     def __init__(
-        self, cfg: VTAConfig, *, memory_preset: str = "ddr", seed: int = 0, **options: Any
+        self,
+        cfg: VTAConfig,
+        *,
+        memory_preset: str = "ideal",
+        seed: int = 0,
+        progress: Callable[[str], None] | None = None,
+        **options: Any,
     ) -> None:
         from vta.sim.verilator import VerilatedMachine
 
-        machine = VerilatedMachine(cfg, memory_preset=memory_preset, seed=seed)
+        machine = VerilatedMachine(cfg, memory_preset, seed, progress=progress)
         super().__init__(cfg, machine, **options)
+        self._close_machine = machine.close
+
+    def close(self) -> None:
+        super().close()
+        self._close_machine()
 
 
 SIMULATED: dict[str, type[SimDevice | TsimDevice]] = {"sim": SimDevice, "tsim": TsimDevice}

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from vta import rpc, te, topi
 from vta.build_module import LOOP_NEST, build
 from vta.build_module import lower as _vta_lower
-from vta.runtime.array import array, empty
+from vta.runtime.buffer import array, empty
 from vta.testing import simulator
 
 if TYPE_CHECKING:
