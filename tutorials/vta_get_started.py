@@ -40,7 +40,7 @@ C = te.compute(shape, lambda *i: C_buf(*i).astype(env.inp_dtype), "C")
 # ---- Where, and by which unit --------------------------------------------------------------------
 #
 # Without a schedule every stage is a loop nest over values in DRAM, which no unit of the machine
-# can run. `set_scope` puts the buffers on chip; a pragma says which unit runs the loops inside an axis:
+# can run. `set_scope` puts the buffers on chip; a pragma says which unit runs the loops in an axis:
 # the DMA engines copy, the ALU adds.
 
 s = te.create_schedule(C.op)
