@@ -91,7 +91,7 @@ def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=T
             await ctx.tick()
             idle = not ctx.get(dut.busy) or ctx.get(dut.blocked) or ctx.get(dut.error.code)
             still = still + 1 if idle else 0
-            if still > 60:
+            if still > 30 + 40 / pace:
                 break
         result.update(
             error=tuple(ctx.get(dut.error[key]) for key in ("code", "source", "addr")),
