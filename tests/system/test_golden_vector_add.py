@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from vta.cli import main
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "vector_add.npz"
-TARGETS = ["sim"]
+TARGETS = ["sim", "tsim"]
 
 
 @pytest.fixture
