@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vta.errors import ScheduleError
 
 from .expr import Expr, IterVar, TensorRead
-from .stage import Stage
+from .stage import Stage, require_scope
 from .target import GLOBAL
 from .tensor import ComputeOp, Operation, Tensor
 from .visitor import rebuild, substitute
@@ -167,6 +167,7 @@ class Schedule:
                     f"stage {source.name}: cache_read: stage {reader.name} does not read it; "
                     f"it is read by {self.consumer_names(source)}"
                 )
+        require_scope(f"stage {source.name}: cache_read", scope)
         if not stages:
             raise ScheduleError(f"stage {source.name}: cache_read: at least one reader is required")
         axes = tuple(IterVar(f"i{dim}", extent=extent) for dim, extent in enumerate(tensor.shape))
@@ -179,7 +180,7 @@ class Schedule:
             assert isinstance(op, ComputeOp)
             self._replace(reader, replace(op, body=self._redirect(op.body, source, copy)))
         self.record(None, "cache_read", (tensor, scope, tuple(Tensor(s.op) for s in stages)))
-        self._quietly(stage, scope)
+        stage.scope = scope
         return Tensor(copy)
 
     def cache_write(self, tensor: Tensor, scope: str) -> Tensor:
@@ -195,6 +196,7 @@ class Schedule:
                 f"stage {stage.name}: cache_write: it is an argument of the program, "
                 f"not a computation"
             )
+        require_scope(f"stage {stage.name}: cache_write", scope)
         if stage.relations or stage.leaves != [*op.axis, *op.reduce_axis]:
             raise ScheduleError(
                 f"stage {stage.name}: cache_write: its loops were changed already; "
@@ -209,7 +211,7 @@ class Schedule:
         self._replace(stage, replace(op, reduce_axis=(), body=copied_out))
         stage.leaves = list(op.axis)
         self.record(None, "cache_write", (tensor, scope))
-        self._quietly(made, scope)
+        made.scope = scope
         return Tensor(copy)
 
     def _insert(
@@ -234,11 +236,6 @@ class Schedule:
             return expr
 
         return change(body)
-
-    def _quietly(self, stage: Stage, scope: str) -> None:
-        """set_scope as part of another primitive: checked, not logged."""
-        stage.set_scope(scope)
-        self._log.pop()
 
     # ---- the log ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ axis, what was required and what was got. None of them changes what is computed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from vta.errors import ScheduleError
@@ -18,7 +19,7 @@ from .tensor import ComputeOp, Operation, Tensor
 if TYPE_CHECKING:
     from .schedule import Schedule
 
-__all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "thread_axis"]
+__all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "require_scope", "thread_axis"]
 
 PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", "coproc_sync", "trim_loop")
 """What :meth:`Stage.pragma` accepts; the passes give them their meaning."""
@@ -61,6 +62,12 @@ class Attach:
 class PragmaRequest:
     key: str
     value: int | str | None
+
+
+def require_scope(where: str, scope: object) -> None:
+    """``scope`` must be the name of a memory; the message starts with ``where``."""
+    if scope not in SCOPES:
+        raise ScheduleError(f"{where}: {scope!r} is no memory; must be one of {', '.join(SCOPES)}")
 
 
 def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
@@ -125,16 +132,7 @@ class Stage:
         Returns the outer and the inner axis. An extent that is no multiple leaves a guard in the
         loops.
         """
-        self._require_loop("split", parent)
-        if (factor is None) == (nparts is None):
-            self._fail(
-                "split", parent, f"give factor or nparts, one of both; got {factor=}, {nparts=}"
-            )
-        given = "factor" if nparts is None else "nparts"
-        size = factor if nparts is None else nparts
-        if isinstance(size, bool) or not hasattr(size, "__index__") or size.__index__() < 1:
-            self._fail("split", parent, f"{given} is {size!r}; must be a positive integer")
-        size = min(size.__index__(), parent.extent)
+        size = min(self._split_size(parent, factor, nparts), parent.extent)
         other = -(-parent.extent // size)
         extents = (other, size) if nparts is None else (size, other)
         outer, inner = (
@@ -147,6 +145,17 @@ class Stage:
         self._record("split", parent, factor, nparts)
         return outer, inner
 
+    def _split_size(self, parent: IterVar, factor: int | None, nparts: int | None) -> int:
+        """The one of both that is given, checked."""
+        self._require_loop("split", parent)
+        if (factor is None) == (nparts is None):
+            self._fail("split", parent, f"needs factor or nparts; got {factor=}, {nparts=}")
+        given = "factor" if nparts is None else "nparts"
+        size = factor if nparts is None else nparts
+        if isinstance(size, bool) or not hasattr(size, "__index__") or size.__index__() < 1:
+            self._fail("split", parent, f"{given} is {size!r}; must be a positive integer")
+        return size.__index__()
+
     def tile(
         self,
         x_parent: IterVar,
@@ -155,6 +164,10 @@ class Stage:
         y_factor: int,
     ) -> tuple[IterVar, IterVar, IterVar, IterVar]:
         """Split two loops by their factors and order them x outer, y outer, x inner, y inner."""
+        self._split_size(x_parent, x_factor, None)
+        self._split_size(y_parent, y_factor, None)
+        if x_parent is y_parent:
+            self._fail("tile", x_parent, "is named twice")
         x_outer, x_inner = self.split(x_parent, factor=x_factor)
         y_outer, y_inner = self.split(y_parent, factor=y_factor)
         self.reorder(x_outer, y_outer, x_inner, y_inner)
@@ -166,23 +179,26 @@ class Stage:
         """
         if not axes:
             raise ScheduleError(f"stage {self.name}: fuse: at least one axis is required")
-        self._require_loop("fuse", axes[0])
+        for axis in axes:
+            self._require_loop("fuse", axis)
+        for outer, inner in pairwise(axes):
+            where = self.leaves.index(outer)
+            if self.leaves[where + 1 : where + 2] != [inner]:
+                self._fail("fuse", inner, f"must be the loop directly inside {outer.name}")
+            if outer.kind != inner.kind:
+                self._fail(
+                    "fuse",
+                    inner,
+                    f"is a {inner.kind} axis and {outer.name} a {outer.kind} axis; "
+                    f"only axes of one kind can be fused",
+                )
         fused = axes[0]
         for inner in axes[1:]:
             fused = self._fuse(fused, inner)
         return fused
 
     def _fuse(self, outer: IterVar, inner: IterVar) -> IterVar:
-        self._require_loop("fuse", outer)
-        self._require_loop("fuse", inner)
         where = self.leaves.index(outer)
-        if self.leaves[where + 1 : where + 2] != [inner]:
-            self._fail("fuse", inner, f"must be the loop directly inside {outer.name}")
-        if outer.kind != inner.kind:
-            self._fail(
-                "fuse", inner, f"is a {inner.kind} axis and {outer.name} a {outer.kind} axis; "
-                "only axes of one kind can be fused"
-            )  # fmt: skip
         name = self._axis_name(f"{outer.name}_{inner.name}_fused")
         fused = IterVar(name, extent=outer.extent * inner.extent, kind=outer.kind)
         self.relations.append(Fuse(outer, inner, fused))
@@ -265,11 +281,7 @@ class Stage:
 
     def set_scope(self, scope: str) -> None:
         """Choose the memory that the tensor lives in (:data:`~vta.compiler.target.SCOPES`)."""
-        if scope not in SCOPES:
-            raise ScheduleError(
-                f"stage {self.name}: set_scope: {scope!r} is no memory; must be one of "
-                f"{', '.join(SCOPES)}"
-            )
+        require_scope(f"stage {self.name}: set_scope", scope)
         if scope != GLOBAL and (self.is_output or not self.is_compute):
             kind = "an output" if self.is_output else "an argument"
             raise ScheduleError(
@@ -299,9 +311,8 @@ class Stage:
         if not isinstance(intrin, GemmIntrin):
             self._fail("tensorize", axis, f"with {intrin!r}; must be a tensor intrinsic (env.gemm)")
         if self.tensorized is not None:
-            self._fail(
-                "tensorize", axis, f"is tensorized from {self.tensorized[0].name} on already"
-            )
+            first = self.tensorized[0].name
+            self._fail("tensorize", axis, f"is in a stage tensorized from {first} on")
         self.tensorized = (axis, intrin)
         self._record("tensorize", axis, intrin)
 

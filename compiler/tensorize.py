@@ -98,12 +98,14 @@ def _factors(body: Expr, read: Callable[[TensorRead], BufferLoad]) -> tuple[_Ope
     """The two factors of a sum of products, told apart by the memory that they are in."""
     if not isinstance(body, Reduce) or body.kind != "sum" or not isinstance(body.body, Mul):
         raise _Mismatch(f"the stage computes `{body}`; must be a sum of products of two tensors")
-    found: dict[str, _Operand] = {}
+    reads = []
     for factor in (body.body.a, body.body.b):
         value = factor.value if isinstance(factor, Cast) else factor
         if not isinstance(value, TensorRead):
             raise _Mismatch(f"the factor `{factor}` must be an element of a tensor")
-        load = read(value)
+        reads.append(value)
+    found: dict[str, _Operand] = {}
+    for load in map(read, reads):
         names = {INP_SCOPE: "inp", WGT_SCOPE: "wgt"}
         if load.buffer.scope not in names:
             raise _Mismatch(
