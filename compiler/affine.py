@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from vta.errors import LoweringError
 
 from . import dtypes
+from .conditions import all_of, any_of, select
 from .expr import (
     Add,
     And,
@@ -33,9 +34,6 @@ from .expr import (
     Sub,
     TensorRead,
     Var,
-    all_of,
-    any_of,
-    select,
 )
 from .ir import BufferLoad
 from .visitor import rebuild, walk

@@ -1,23 +1,20 @@
 """Scalar expressions: what one element of a tensor is, and where in a buffer it lies.
-
-Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
-the comparison *node* is :func:`equal`. ``<``, ``<=``, ``>``, ``>=`` make nodes. Both operands of an
-operator have one dtype; a Python integer takes the dtype of the other side. Integer arithmetic
-wraps at the width of the type.
+ Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
+the comparison *node* is :func:`vta.compiler.conditions.equal`. ``<``, ``<=``, ``>``, ``>=`` make
+nodes. Both operands of an operator have one dtype; a Python integer takes the dtype of the other
+side. Integer arithmetic wraps at the width of the type.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vta.errors import TensorError
 
 from . import dtypes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .tensor import Tensor
 
 __all__ = [
@@ -43,15 +40,10 @@ __all__ = [
     "Sub",
     "TensorRead",
     "Var",
-    "all_of",
-    "any_of",
     "as_expr",
-    "equal",
     "maximum",
     "minimum",
-    "not_equal",
-    "reduce_over",
-    "select",
+    "operands",
 ]
 
 
@@ -127,7 +119,7 @@ class Expr:
         return Cast.of(self, dtypes.check(dtype, "astype"))
 
     def equal(self, other: ExprLike) -> Expr:
-        """The node ``self == other``; see :func:`equal`."""
+        """The node ``self == other``; see :func:`vta.compiler.conditions.equal`."""
         return Compare.of("==", self, other)
 
     def __bool__(self) -> bool:
@@ -176,7 +168,7 @@ def as_expr(value: object, dtype: str = dtypes.INDEX) -> Expr:
     return Const(value, dtype)
 
 
-def _pair(symbol: str, a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
+def operands(symbol: str, a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
     """Both operands as expressions of one dtype."""
     if not isinstance(a, Expr):
         b = as_expr(b)
@@ -245,7 +237,7 @@ class Binary(Expr):
     @classmethod
     def of(cls, a: ExprLike, b: ExprLike) -> Expr:
         """The node, with constants folded; TensorError for operands that do not go together."""
-        a, b = _pair(cls.symbol, a, b)
+        a, b = operands(cls.symbol, a, b)
         if a.dtype == dtypes.BOOL:
             raise TensorError(f"`{a} {cls.symbol} {b}`: the operands are bool; must be integers")
         cls._check(a, b)
@@ -426,7 +418,7 @@ class Compare(_Bool):
 
     @classmethod
     def of(cls, op: str, a: ExprLike, b: ExprLike) -> Expr:
-        a, b = _pair(op, a, b)
+        a, b = operands(op, a, b)
         if isinstance(a, Const) and isinstance(b, Const):
             return Const(int(cls.compute(op, a.value, b.value)), dtypes.BOOL)
         return cls(op, a, b)
@@ -509,92 +501,3 @@ def minimum(a: ExprLike, b: ExprLike) -> Expr:
 def maximum(a: ExprLike, b: ExprLike) -> Expr:
     """The larger of two values."""
     return Max.of(a, b)
-
-
-def equal(a: ExprLike, b: ExprLike) -> Expr:
-    """The node ``a == b``."""
-    return Compare.of("==", a, b)
-
-
-def not_equal(a: ExprLike, b: ExprLike) -> Expr:
-    """The node ``a != b``."""
-    return Compare.of("!=", a, b)
-
-
-def _condition(value: object, where: str) -> Expr:
-    if isinstance(value, Expr) and value.dtype == dtypes.BOOL:
-        return value
-    got = f"{value} of type {value.dtype}" if isinstance(value, Expr) else repr(value)
-    raise TensorError(
-        f"{where}: a condition must be a comparison of expressions, got {got} "
-        f"(== between expressions is a Python bool; te.equal(a, b) makes the comparison)"
-    )
-
-
-def all_of(*conditions: object) -> Expr:
-    """Whether all conditions hold; constants are folded.
-
-    Raises
-    ------
-    TensorError
-        Without a condition, or if one is no boolean expression.
-    """
-    return _join(And, 0, conditions, "all")
-
-
-def any_of(*conditions: object) -> Expr:
-    """Whether at least one condition holds; see :func:`all_of`."""
-    return _join(Or, 1, conditions, "any")
-
-
-def _join(node: type[And] | type[Or], absorbing: int, values: Sequence[object], name: str) -> Expr:
-    if not values:
-        raise TensorError(f"te.{name}: at least one condition is required")
-    result: Expr | None = None
-    for value in values:
-        cond = _condition(value, f"te.{name}")
-        if isinstance(cond, Const):
-            if cond.value == absorbing:
-                return cond
-            continue
-        result = cond if result is None else node(result, cond)
-    return result if result is not None else Const(1 - absorbing, dtypes.BOOL)
-
-
-def select(cond: object, then: ExprLike, other: ExprLike) -> Expr:
-    """``then`` where ``cond`` holds, else ``other``.
-
-    Raises
-    ------
-    TensorError
-        If ``cond`` is no boolean expression or the sides differ in dtype.
-    """
-    test = _condition(cond, "te.if_then_else")
-    then, other = _pair("if_then_else", then, other)
-    if isinstance(test, Const):
-        return then if test.value else other
-    return Select(test, then, other)
-
-
-def reduce_over(kind: str, body: Expr, axes: Sequence[IterVar]) -> Reduce:
-    """``body`` reduced over ``axes`` (each of kind ``reduce``).
-
-    Raises
-    ------
-    TensorError
-        If an axis is no reduction axis, is named twice, or the body is itself a reduction.
-    """
-    if not axes:
-        raise TensorError(f"te.{kind}: at least one reduction axis is required")
-    for axis in axes:
-        if not isinstance(axis, IterVar) or axis.kind != "reduce":
-            raise TensorError(
-                f"te.{kind}: {axis} is no reduction axis; make one with te.reduce_axis"
-            )
-    if len(set(axes)) != len(axes):
-        raise TensorError(f"te.{kind}: an axis is named twice in {', '.join(a.name for a in axes)}")
-    if isinstance(body, Reduce):
-        raise TensorError(
-            f"te.{kind}: the body is a reduction itself; give the inner one its own te.compute"
-        )
-    return Reduce(cast("Literal['sum', 'max', 'min']", kind), as_expr(body), tuple(axes))

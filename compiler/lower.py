@@ -23,6 +23,7 @@ from .ir import (
     BufferStore,
     For,
     GemmTile,
+    IfThenElse,
     Pragma,
     PrimFunc,
     Seq,
@@ -96,7 +97,7 @@ class _Lowering:
         stages = [self.schedule[arg] for arg in args]
         outputs = tuple(self.buffers[stage] for stage in stages if stage.is_output)
         roots = [stage for stage in self.nests if stage.attach.kind == "root"]
-        body = self.with_stages(roots, Seq())
+        body = without_repeats(self.with_stages(roots, Seq()))
         return PrimFunc(name, tuple(self.buffers[stage] for stage in stages), outputs, body)
 
     def with_stages(self, stages: Sequence[Stage], body: Stmt) -> Stmt:
@@ -248,3 +249,15 @@ class _Lowering:
             indices = tuple(i - low for i, low in zip(indices, self.nests[stage].low))
         simple = tuple(simplify(index, self.ranges) for index in indices)
         return BufferLoad(self.buffers[stage], simple)
+
+
+def without_repeats(stmt: Stmt, known: frozenset[Expr] = frozenset()) -> Stmt:
+    """``stmt`` without conditions that a statement around them already tests."""
+    if isinstance(stmt, IfThenElse):
+        inner = without_repeats(stmt.then, known | {stmt.cond})
+        return inner if stmt.cond in known else guarded(stmt.cond, inner)
+
+    def change(node: Expr | Stmt) -> Expr | Stmt:
+        return without_repeats(node, known) if isinstance(node, Stmt) else node
+
+    return rebuild(stmt, change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vta.errors import LoweringError, TensorError
 
@@ -25,7 +25,6 @@ from .expr import (
     as_expr,
     maximum,
     minimum,
-    reduce_over,
 )
 from .visitor import walk
 
@@ -46,6 +45,8 @@ __all__ = [
     "reduce_min",
     "reduce_sum",
 ]
+
+ReduceKind = Literal["sum", "max", "min"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,6 +310,30 @@ def _check_affine(index: Expr) -> None:
 # ---- reductions and their two-operand forms ------------------------------------------------------
 
 
+def _reduce(kind: ReduceKind, body: Expr, axes: Sequence[IterVar]) -> Reduce:
+    """``body`` reduced over ``axes`` (each of kind ``reduce``).
+
+    Raises
+    ------
+    TensorError
+        If an axis is no reduction axis, is named twice, or the body is itself a reduction.
+    """
+    if not axes:
+        raise TensorError(f"te.{kind}: at least one reduction axis is required")
+    for axis in axes:
+        if not isinstance(axis, IterVar) or axis.kind != "reduce":
+            raise TensorError(
+                f"te.{kind}: {axis} is no reduction axis; make one with te.reduce_axis"
+            )
+    if len(set(axes)) != len(axes):
+        raise TensorError(f"te.{kind}: an axis is named twice in {', '.join(a.name for a in axes)}")
+    if isinstance(body, Reduce):
+        raise TensorError(
+            f"te.{kind}: the body is a reduction itself; give the inner one its own te.compute"
+        )
+    return Reduce(kind, as_expr(body), tuple(axes))
+
+
 def _axes(kind: str, axis: object) -> tuple[IterVar, ...]:
     axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
     for item in axes:
@@ -319,18 +344,18 @@ def _axes(kind: str, axis: object) -> tuple[IterVar, ...]:
 
 def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
     """The sum of ``expr`` over ``axis``, wrapping at the width of its type."""
-    return reduce_over("sum", expr, _axes("sum", axis))
+    return _reduce("sum", expr, _axes("sum", axis))
 
 
 def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The largest ``expr`` over reduction axes; with a second value instead, the larger one."""
     if isinstance(axis, IterVar | tuple | list):
-        return reduce_over("max", as_expr(expr), _axes("max", axis))
+        return _reduce("max", as_expr(expr), _axes("max", axis))
     return maximum(expr, axis)
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The smallest ``expr`` over reduction axes; with a second value instead, the smaller one."""
     if isinstance(axis, IterVar | tuple | list):
-        return reduce_over("min", as_expr(expr), _axes("min", axis))
+        return _reduce("min", as_expr(expr), _axes("min", axis))
     return minimum(expr, axis)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from vta.errors import TensorError
 
-from .expr import Const, Expr, all_of, equal, select
+from .conditions import all_of, equal, select
+from .expr import Const, Expr
 from .tensor import Tensor, compute
 from .topi import maximum
 

@@ -17,7 +17,8 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var, all_of, any_of, select
+from .conditions import all_of, any_of, select
+from .expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var
 from .ir import Buffer, For, IfThenElse, PrimFunc, Seq, Stmt, seq
 
 if TYPE_CHECKING:

@@ -1,14 +1,7 @@
 """Tensor expressions and schedules: ``from vta import te``."""
 
-from vta.compiler.expr import (
-    IterVar,
-    Var,
-    all_of,
-    any_of,
-    equal,
-    not_equal,
-    select,
-)
+from vta.compiler.conditions import all_of, any_of, equal, not_equal, select
+from vta.compiler.expr import IterVar, Var
 from vta.compiler.schedule import Schedule, create_schedule
 from vta.compiler.stage import Stage, thread_axis
 from vta.compiler.tensor import Tensor, compute, placeholder, reduce_axis

@@ -17,7 +17,8 @@ from vta.errors import LoweringError
 from vta.isa import MemId, Module
 
 from ..affine import Affine, linear, simplify
-from ..expr import Cast, Const, Expr, Select, Var, all_of
+from ..conditions import all_of
+from ..expr import Cast, Const, Expr, Select, Var
 from ..ir import (
     BufferLoad,
     BufferStore,

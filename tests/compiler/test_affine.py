@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vta.compiler.affine import Affine, affine, interval, linear, region, simplify
+from vta.compiler.conditions import all_of, any_of, select
 from vta.compiler.expr import (
     And,
     Binary,
@@ -18,11 +19,8 @@ from vta.compiler.expr import (
     Or,
     Select,
     Var,
-    all_of,
-    any_of,
     maximum,
     minimum,
-    select,
 )
 from vta.errors import LoweringError
 
