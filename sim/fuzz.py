@@ -267,7 +267,7 @@ class _Writer:
             writes=[(self.dram, self._dram_bytes(insn))],
         )
 
-    def _extents(self, memory: MemId, *, padded: bool) -> dict[str, int]:
+    def _extents(self, memory: MemId, *, padded: bool) -> dict[str, Any]:
         """Sizes, stride, bases and pads of a transfer that stays inside both memories."""
         rng, depth = self.rng, self.depth[memory]
         first, available = self._region(memory)
@@ -354,7 +354,7 @@ class _Writer:
 
     def _nest(
         self, memories: dict[str, MemId]
-    ) -> tuple[dict[str, int], dict[str, npt.NDArray[np.int64]]] | None:
+    ) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.int64]]] | None:
         """Loops around some micro-ops, with all indices inside the memories that are given.
 
         Returns the instruction's fields and, for each name of ``memories``, the indices that it
@@ -374,7 +374,7 @@ class _Writer:
         extents = [rng.choice((1, 1, 2, 3, 4, self.max_operations, 0)) for _ in range(2)]
         while extents[0] * extents[1] * size > self.max_operations:
             extents[extents.index(max(extents))] //= 2
-        fields = {
+        fields: dict[str, Any] = {
             "uop_bgn": first, "uop_end": first + size, "iter_out": extents[0], "iter_in": extents[1]
         }  # fmt: skip
         indices = {}

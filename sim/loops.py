@@ -58,16 +58,11 @@ class Nest:
     @staticmethod
     def of(isa: Isa, insn: Gemm | Alu, words: npt.NDArray[np.uint32]) -> Nest:
         """The nest of an instruction whose micro-ops are ``words``."""
-        gemm = isinstance(insn, Gemm)
-        outer = Axis(
-            insn.iter_out,
-            insn.dst_factor_out,
-            insn.src_factor_out,
-            insn.wgt_factor_out if gemm else 0,
-        )
-        inner = Axis(
-            insn.iter_in, insn.dst_factor_in, insn.src_factor_in, insn.wgt_factor_in if gemm else 0
-        )
+        wgt_out, wgt_in = 0, 0
+        if isinstance(insn, Gemm):
+            wgt_out, wgt_in = insn.wgt_factor_out, insn.wgt_factor_in
+        outer = Axis(insn.iter_out, insn.dst_factor_out, insn.src_factor_out, wgt_out)
+        inner = Axis(insn.iter_in, insn.dst_factor_in, insn.src_factor_in, wgt_in)
         return _nest(isa, words.tobytes(), outer, inner)
 
     @property

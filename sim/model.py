@@ -35,7 +35,7 @@ from .datapath import Datapath
 from .stats import Counters, RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vta.config import VTAConfig
 
@@ -122,7 +122,8 @@ class _Run:
 
     def to_the_end(self) -> RunResult:
         """Let fetch and the modules take steps until none can."""
-        steps = [self._fetch, *(partial(self._execute, module) for module in Module)]
+        steps: list[Callable[[], bool]] = [self._fetch]
+        steps += [partial(self._execute, module) for module in Module]
         while any(step() for step in steps):
             if self.order is not None:
                 self.order.shuffle(steps)

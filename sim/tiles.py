@@ -46,4 +46,4 @@ def encode_tiles(values: npt.NDArray[Any], width: int) -> npt.NDArray[np.uint8]:
     if width == 4:
         halves = (flat & 15).astype(np.uint8).reshape(-1, 2)
         return halves[:, 0] | halves[:, 1] << 4
-    return flat.astype(tile_dtype(width)).view(np.uint8)
+    return np.frombuffer(flat.astype(tile_dtype(width)).tobytes(), np.uint8)

@@ -213,14 +213,14 @@ def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
         try:
             insn = isa.decode(content[offset : offset + INSN_BYTES])
         except IllegalEncodingError as error:
-            insn, text, reason = None, "", str(error)
+            text, illegal = f"[illegal: {error}]", illegal + 1
         else:
-            text, reason = disassemble(insn), isa.why_illegal(insn)
-        if insn is not None and reason is None:
-            counts.pop(insn)
-            counts.push(insn)
-        else:
-            text, illegal = f"{text}  [illegal: {reason}]".lstrip(), illegal + 1
+            text = disassemble(insn)
+            if reason := isa.why_illegal(insn):
+                text, illegal = f"{text}  [illegal: {reason}]", illegal + 1
+            else:
+                counts.pop(insn)
+                counts.push(insn)
         columns = " ".join(f"{count:3}" for count in counts.as_dict().values())
         click.echo(f"{offset // INSN_BYTES:5}  {columns}  {text}")
     if illegal:
