@@ -4,6 +4,11 @@ model."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
+import sys
+from functools import lru_cache
+from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +23,7 @@ from .diagnosis import Diagnosis, decode_what_can_be, wide
 from .harness import BusReport, Harness, Injection, Region
 from .stats import Counters, RunResult
 from .timing import MemoryTiming
-from .verilator_build import Build
+from .verilator_build import Build, cache_folder
 from .workload import cycle_bound
 
 if TYPE_CHECKING:
@@ -239,11 +244,42 @@ def _build(
     """The simulator library of a configuration."""
     with _status(progress) as report:
         report("Amaranth: writing the RTL")
-        from vta.hw.emit import emit_verilog
-
-        verilog, _ = emit_verilog(cfg)
-        build = Build(verilog, cfg.bus_bytes, traced, verilator)
+        build = Build(_verilog(cfg), cfg.bus_bytes, traced, verilator)
         return build.library(report)
+
+
+@lru_cache
+def _verilog(cfg: VTAConfig) -> str:
+    """The RTL of a configuration; kept in the cache folder, by a hash of the sources that write it,
+    because elaboration takes seconds."""
+    digest = hashlib.sha256(repr((cfg, sys.version, metadata.version("amaranth"))).encode())
+    edited = 0.0
+    for package in ("vta", "vta.hw"):
+        folder = Path(str(resources.files(package)))
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.read_bytes())
+            edited = max(edited, source.stat().st_mtime)
+    kept = cache_folder() / f"{digest.hexdigest()[:24]}.v"
+    if kept.exists():
+        return kept.read_text()
+    from vta.hw.emit import emit_verilog
+
+    verilog, _ = emit_verilog(cfg)
+    if edited > _process_start():  # this process may have read the sources before they changed
+        return verilog
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    fresh = kept.with_suffix(f".{os.getpid()}")
+    fresh.write_text(verilog)
+    fresh.replace(kept)
+    return verilog
+
+
+def _process_start() -> float:
+    """When this process began, in seconds since the epoch; 0 where that is not known."""
+    try:
+        return os.stat("/proc/self").st_ctime
+    except OSError:
+        return 0.0
 
 
 @contextlib.contextmanager
