@@ -45,5 +45,5 @@ def encode_tiles(values: npt.NDArray[Any], width: int) -> npt.NDArray[np.uint8]:
     flat = values.reshape(-1)
     if width == 4:
         halves = (flat & 15).astype(np.uint8).reshape(-1, 2)
-        return halves[:, 0] | halves[:, 1] << 4
+        return halves[:, 0] + halves[:, 1] * np.uint8(16)
     return np.frombuffer(flat.astype(tile_dtype(width)).tobytes(), np.uint8)
