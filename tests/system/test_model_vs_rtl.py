@@ -5,8 +5,8 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.verilated import verilated
 
+from tests.support.verilated import verilated
 from vta.sim.fuzz import random_program
 from vta.sim.model import ReferenceModel
 
