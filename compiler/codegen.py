@@ -165,7 +165,7 @@ class _Generator:
         sizes = _numbers([getattr(stmt, name) for name in names])
 
         def run(values: dict[Var, int]) -> None:
-            for part in _load_parts(_Sizes(*sizes(values)), stmt):
+            for part in _load_parts(_Sizes(*sizes(values))):
                 insn = Load(
                     memory=memory, sram_base=part.sram, dram_base=part.dram,
                     y_size=part.y, x_size=part.x, x_stride=part.stride,
@@ -253,19 +253,16 @@ def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:
 # ---- transfers that one instruction does not hold ------------------------------------------------
 
 
-def _load_parts(sizes: _Sizes, stmt: LoadBuffer2D) -> list[_Sizes]:
+def _load_parts(sizes: _Sizes) -> list[_Sizes]:
     """The instructions of a padded load."""
     width = sizes.x_before + sizes.x + sizes.x_after
     rows = sizes.y_before + sizes.y + sizes.y_after
     if not width or not rows:
         return []
     if not sizes.x or not sizes.y:
-        return _zero_rows(sizes.sram, sizes.dram, width, rows)
+        return _zero_rows(sizes.sram, width, rows)
     if max(sizes.x_before, sizes.x_after) > MAX_PAD:
-        raise LoweringError(
-            f"`{stmt}` pads rows with {sizes.x_before} and {sizes.x_after} elements; "
-            f"at most {MAX_PAD} on each side"
-        )
+        return _wide_rows(sizes, width)
     above, below = max(sizes.y_before - MAX_PAD, 0), max(sizes.y_after - MAX_PAD, 0)
     middle = _Sizes(
         sizes.sram + above * width, sizes.dram, sizes.x, sizes.y, sizes.stride,
@@ -273,16 +270,29 @@ def _load_parts(sizes: _Sizes, stmt: LoadBuffer2D) -> list[_Sizes]:
     )  # fmt: skip
     after = sizes.sram + (rows - below) * width
     return [
-        *_zero_rows(sizes.sram, sizes.dram, width, above),
+        *_zero_rows(sizes.sram, width, above),
         *_row_parts(middle),
-        *_zero_rows(after, sizes.dram, width, below),
+        *_zero_rows(after, width, below),
     ]
 
 
-def _zero_rows(sram: int, dram: int, width: int, rows: int) -> list[_Sizes]:
+def _wide_rows(sizes: _Sizes, width: int) -> list[_Sizes]:
+    """A load whose rows have more padding than its fields hold: part by part."""
+    parts = _zero_rows(sizes.sram, width, sizes.y_before)
+    sram = sizes.sram + sizes.y_before * width
+    for row in range(sizes.y):
+        data = _Sizes(sram + sizes.x_before, sizes.dram + row * sizes.stride, sizes.x, 1, sizes.x)
+        parts += _zero_rows(sram, sizes.x_before, 1)
+        parts.append(data)
+        parts += _zero_rows(data.sram + sizes.x, sizes.x_after, 1)
+        sram += width
+    return parts + _zero_rows(sram, width, sizes.y_after)
+
+
+def _zero_rows(sram: int, width: int, rows: int) -> list[_Sizes]:
     """Loads of no rows from DRAM, all padding."""
-    parts = []
-    while rows > 0:
+    parts: list[_Sizes] = []
+    while rows > 0 and width > 0:
         before = min(rows, MAX_PAD)
         after = min(rows - before, MAX_PAD)
         parts.append(_Sizes(sram, 0, width, 0, width, y_before=before, y_after=after))

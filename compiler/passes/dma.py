@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from vta.errors import LoweringError
 from vta.isa import MemId, Module
 
-from ..affine import Affine, linear, simplify
+from ..affine import Affine, interval, linear, simplify
 from ..conditions import all_of
 from ..expr import Cast, Const, Expr, Select, Var
 from ..ir import (
@@ -24,6 +24,7 @@ from ..ir import (
     BufferStore,
     CoprocScope,
     For,
+    IfThenElse,
     LoadBuffer2D,
     Pragma,
     PrimFunc,
@@ -110,12 +111,11 @@ class _Copy:
         sram, dram = (store, value) if self.is_load else (value, store)
         self.sram, self.dram = sram.buffer, dram.buffer
         self.memory = self._memory()
-        self.guarded = bool(nest.guards)
-        if self.guarded and pads:
-            raise LoweringError(f"{self.where}: both padded and cut off at the end of the tensor")
         if pads and not self.is_load:
             raise LoweringError(f"{self.where}: a store to DRAM cannot pad")
-        self._analyse(nest, pads or list(nest.guards), sram, dram)
+        self.padded = bool(pads)
+        """Whether zeros must be written where a condition does not hold; else nothing need be."""
+        self._analyse(nest, [*pads, *nest.guards], sram, dram)
 
     def _unpad(self, value: Expr) -> tuple[list[Expr], Expr]:
         """The conditions under which a value is not zero, and the value."""
@@ -176,6 +176,8 @@ class _Copy:
                         f"{self.where}: `{atom}` must be affine in the loops of the copy"
                     )
         clips, self.free = clip_loops(loops, cuts, self.ranges, self.where)
+        if self.is_load and clips:
+            self._require_inside(loops, tile)
         self.dims = [
             _Dim(
                 loop,
@@ -185,6 +187,16 @@ class _Copy:
             )
             for loop in loops
         ]
+
+    def _require_inside(self, loops: list[Loop], tile: int) -> None:
+        """Padding is written wherever a loop runs, so all of it must be in the buffer."""
+        ranges = {loop.var: (0, loop.extent - 1) for loop in loops}
+        low, high = interval(self.sram_at.expr(), {**self.ranges, **ranges})
+        if low < 0 or (high + 1) * tile > self.sram.size:
+            raise LoweringError(
+                f"{self.where}: the loops reach elements {low} to {high} of {self.sram.name}, "
+                f"which has {self.sram.size // tile}; split its axes without a remainder"
+            )
 
     # ---- choosing rows and columns ---------------------------------------------------------------
 
@@ -203,9 +215,10 @@ class _Copy:
             stmt = self._store(x, y)
         for dim in host:
             folded = None if dim.clip else _fold(stmt, dim.loop)
+            if dim.clip:
+                stmt = IfThenElse(self._inside(dim), stmt)
             stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
-        if self.guarded:
-            stmt = rewrap([], [self._inside(dim) for dim in host if dim.clip], stmt)
+        if not self.padded:
             stmt = rewrap([], self.free, stmt)
         return CoprocScope(stage, stmt)
 
@@ -218,11 +231,10 @@ class _Copy:
         width = x.loop.extent if x else 1
         if host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_SIZE:
             y = host.pop(0)
-        if self.guarded:  # what is cut must be last: it shifts everything behind it
-            if x and x.clip and y:
-                host.insert(0, y)
-                y = None
-        elif self.is_load and any(dim.clip for dim in host):
+        if y and x and x.clip and not self.is_load:  # a row of a store has no gap behind it
+            host.insert(0, y)
+            y = None
+        if self.padded:
             host = self._pad_outside(host)
         for dim in (x, y):
             if dim and dim.loop.extent > MAX_SIZE:
@@ -258,41 +270,45 @@ class _Copy:
             return Clip(Const(0), Const(1), Const(0))
         return dim.clip or Clip(Const(0), Const(dim.loop.extent), Const(0))
 
-    def _load(self, x: _Dim | None, y: _Dim | None, mem_id: MemId) -> Stmt:
-        sram, dram = self._origin(x, y)
-        columns, rows = self._extent(x), self._extent(y)
-        if not self.guarded and self.free:
-            rows = only_if(self.free, rows, y.loop.extent if y else 1)
-        offset = dram.expr()
-        for dim, clip in ((x, columns), (y, rows)):
+    def _begin(self, *dims: tuple[_Dim | None, Clip]) -> Expr:
+        """The first element in DRAM that is moved."""
+        offset = self._origin(*(dim for dim, _ in dims))[1].expr()
+        for dim, clip in dims:
             if dim:
                 offset = offset + clip.before * dim.dram_step
-        index = sram.expr()
-        if self.guarded:
-            for dim, clip in ((x, columns), (y, rows)):
-                if dim:
-                    index = index + clip.before * dim.sram_step
-            columns, rows = (Clip(Const(0), c.size, Const(0)) for c in (columns, rows))
+        return self._short(offset)
+
+    def _load(self, x: _Dim | None, y: _Dim | None, mem_id: MemId) -> Stmt:
+        columns, rows = self._extent(x), self._extent(y)
+        if self.padded and self.free:
+            rows = only_if(self.free, rows, y.loop.extent if y else 1)
+        offset = self._begin((x, columns), (y, rows))
+        index = self._origin(x, y)[0].expr()
+        if not self.padded:  # what is cut off is not read: leave it out, where rows stay whole
+            if y:
+                index = index + rows.before * y.sram_step
+                rows = Clip(Const(0), rows.size, Const(0))
+            elif x:
+                index = index + columns.before
+                columns = Clip(Const(0), columns.size, Const(0))
         return LoadBuffer2D(
-            self.dram, self._short(offset), columns.size, rows.size,
+            self.dram, offset, columns.size, rows.size,
             Const(y.dram_step) if y else columns.size,
             columns.before, rows.before, columns.after, rows.after,
             self.sram, self._short(index), mem_id,
         )  # fmt: skip
 
     def _store(self, x: _Dim | None, y: _Dim | None) -> Stmt:
-        sram, dram = self._origin(x, y)
         columns, rows = self._extent(x), self._extent(y)
-        offset, index = dram.expr(), sram.expr()
+        offset = self._begin((x, columns), (y, rows))
+        index = self._origin(x, y)[0].expr()
         for dim, clip in ((x, columns), (y, rows)):
             if dim:
-                offset = offset + clip.before * dim.dram_step
                 index = index + clip.before * dim.sram_step
         stride = Const(y.dram_step) if y else columns.size
         return StoreBuffer2D(
-            self.sram, self._short(index), self.dram, self._short(offset),
-            columns.size, rows.size, stride,
-        )  # fmt: skip
+            self.sram, self._short(index), self.dram, offset, columns.size, rows.size, stride
+        )
 
     def _short(self, expr: Expr) -> Expr:
         ranges = {**self.ranges, **{d.loop.var: (0, d.loop.extent - 1) for d in self.dims}}

@@ -1,0 +1,73 @@
+"""Run compiled programs on the reference model, with its modules taking turns in several orders."""
+
+import numpy as np
+
+from vta.program import Program
+from vta.sim.memory import Memory
+from vta.sim.model import ReferenceModel
+
+__all__ = ["check_orders", "run_program"]
+
+BASE = 0x1000
+PAGE = 4096
+RUBBISH = 0xA5
+
+
+def _pages(nbytes: int) -> int:
+    return -(-nbytes // PAGE) * PAGE
+
+
+def run_program(program: Program, inputs, *, seed=None):
+    """The outputs of a program and the result of its run.
+
+    Parameters
+    ----------
+    program : Program
+        Its own check is applied first.
+    inputs : sequence of ndarray
+        One for each tensor that is only read, in order. Results start as rubbish.
+    seed : int or None
+        Of the order in which the model's modules take turns.
+    """
+    program.check()
+    given = iter(inputs)
+    addresses, parts, at = [], [], BASE
+    for spec in program.tensors:
+        if spec.written:
+            data = np.full(spec.nbytes, RUBBISH, np.uint8)
+        else:
+            array = next(given)
+            assert array.shape == spec.shape and array.dtype == spec.dtype, spec
+            data = np.frombuffer(array.tobytes(), np.uint8)
+        addresses.append(at)
+        parts.append((at, data))
+        at += _pages(data.size)
+    uop_address = at
+    parts.append((at, np.frombuffer(program.uops, np.uint8)))
+    memory = Memory.zeros(BASE, at - BASE + _pages(len(program.uops) + 1), restricted=True)
+    for address, data in parts:
+        if data.size:
+            memory.allow(address, data.size)
+            memory.write(address, data.tobytes())
+    stream = program.relocate(addresses, uop_address)
+    result = ReferenceModel(program.cfg, seed=seed).run(stream, memory)
+    assert not any(result.tokens.values()), result.tokens
+    outputs = [
+        np.frombuffer(memory.read(address, spec.nbytes), spec.dtype).reshape(spec.shape)
+        for address, spec in zip(addresses, program.tensors)
+        if spec.written
+    ]
+    return outputs, result
+
+
+def check_orders(program: Program, inputs, expected, *, seeds=(None, 1, 2)):
+    """Run a program several times, its modules in another order each; all must give ``expected``.
+
+    Returns the counters.
+    """
+    for seed in seeds:
+        outputs, result = run_program(program, inputs, seed=seed)
+        assert len(outputs) == len(expected)
+        for got, want in zip(outputs, expected):
+            np.testing.assert_array_equal(got, want, err_msg=f"order {seed}")
+    return result.counters
