@@ -239,7 +239,10 @@ class _Lowering:
 
     def read(self, read: TensorRead, nest: Nest) -> BufferLoad:
         """The buffer element of a read in the body of a stage."""
-        return self.element(substitute(read, nest.values))
+        values = nest.values
+        return self.element(
+            TensorRead(read.tensor, tuple(substitute(index, values) for index in read.indices))
+        )
 
     def element(self, read: TensorRead) -> BufferLoad:
         """The buffer element of a read whose indices are already expressions of loop variables."""

@@ -159,8 +159,7 @@ class Schedule:
         copy.
         """
         source = self[tensor]
-        items = readers if isinstance(readers, list | tuple) else [readers]
-        stages = [self[item] for item in items]
+        stages = [self[item] for item in _operations(readers)]
         for reader in stages:
             if source not in self.producers(reader):
                 raise ScheduleError(
@@ -314,12 +313,17 @@ def create_schedule(ops: Tensor | Operation | Sequence[Tensor | Operation]) -> S
     ScheduleError
         If an output is no computed tensor.
     """
-    items = ops if isinstance(ops, list | tuple) else [ops]
-    if not items:
+    outputs = _operations(ops)
+    if not outputs:
         raise ScheduleError("create_schedule: at least one output is required")
-    outputs = [item.op if isinstance(item, Tensor) else item for item in items]
     for op in outputs:
         if not isinstance(op, ComputeOp):
             name = op.name if isinstance(op, Operation) else repr(op)
             raise ScheduleError(f"create_schedule: {name} is not computed; must be a te.compute")
     return Schedule(outputs)
+
+
+def _operations(items: Tensor | Operation | Sequence[Tensor | Operation]) -> list[Operation]:
+    """One or several tensors or operations as a list of operations."""
+    several = [items] if isinstance(items, Tensor | Operation) else items
+    return [item.op if isinstance(item, Tensor) else item for item in several]

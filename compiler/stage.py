@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from operator import index
+from typing import TYPE_CHECKING, Literal, NoReturn, SupportsIndex
 
 from vta.errors import ScheduleError
 
@@ -78,13 +79,14 @@ def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
     ScheduleError
         For a tag other than ``cthread`` (the machine has no other threads).
     """
-    if isinstance(dom, str):
-        dom, tag = None, dom
+    extent, tag = (None, dom) if isinstance(dom, str) else (dom, tag)
     if tag != "cthread":
         raise ScheduleError(f"thread_axis: tag is {tag!r}; must be 'cthread'")
-    if dom is not None and not (isinstance(dom, int) and dom > 0):
-        raise ScheduleError(f"thread_axis: extent is {dom!r}; must be a positive integer or None")
-    return IterVar(name or tag, extent=dom or 0, kind="thread")
+    if extent is None:
+        return IterVar(name or tag, extent=0, kind="thread")
+    if not isinstance(extent, int) or extent < 1:
+        raise ScheduleError(f"thread_axis: extent is {extent!r}; must be a positive integer")
+    return IterVar(name or tag, extent=extent, kind="thread")
 
 
 class Stage:
@@ -152,9 +154,9 @@ class Stage:
             self._fail("split", parent, f"needs factor or nparts; got {factor=}, {nparts=}")
         given = "factor" if nparts is None else "nparts"
         size = factor if nparts is None else nparts
-        if isinstance(size, bool) or not hasattr(size, "__index__") or size.__index__() < 1:
-            self._fail("split", parent, f"{given} is {size!r}; must be a positive integer")
-        return size.__index__()
+        if isinstance(size, SupportsIndex) and not isinstance(size, bool) and index(size) > 0:
+            return index(size)
+        self._fail("split", parent, f"{given} is {size!r}; must be a positive integer")
 
     def tile(
         self,
@@ -318,7 +320,7 @@ class Stage:
 
     # ---- checks ----------------------------------------------------------------------------------
 
-    def _fail(self, primitive: str, axis: IterVar, why: str) -> None:
+    def _fail(self, primitive: str, axis: IterVar, why: str) -> NoReturn:
         raise ScheduleError(f"stage {self.name}: {primitive}: axis {axis.name} {why}")
 
     def _axis_name(self, name: str) -> str:

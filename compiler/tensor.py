@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from vta.errors import LoweringError, TensorError
 
@@ -349,13 +349,13 @@ def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
 
 def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The largest ``expr`` over reduction axes; with a second value instead, the larger one."""
-    if isinstance(axis, IterVar | tuple | list):
-        return _reduce("max", as_expr(expr), _axes("max", axis))
-    return maximum(expr, axis)
+    if isinstance(axis, Expr | SupportsIndex) and not isinstance(axis, IterVar):
+        return maximum(expr, axis)
+    return _reduce("max", as_expr(expr), _axes("max", axis))
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The smallest ``expr`` over reduction axes; with a second value instead, the smaller one."""
-    if isinstance(axis, IterVar | tuple | list):
-        return _reduce("min", as_expr(expr), _axes("min", axis))
-    return minimum(expr, axis)
+    if isinstance(axis, Expr | SupportsIndex) and not isinstance(axis, IterVar):
+        return minimum(expr, axis)
+    return _reduce("min", as_expr(expr), _axes("min", axis))

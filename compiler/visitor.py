@@ -14,7 +14,6 @@ A rewriting function handles the nodes that it cares about and hands every other
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .conditions import all_of, any_of, select
@@ -37,9 +36,14 @@ __all__ = [
 Node = TypeVar("Node", Expr, Stmt, Expr | Stmt)
 
 
-@cache
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
 def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))
+    names = _FIELDS.get(cls)
+    if names is None:
+        names = _FIELDS[cls] = tuple(field.name for field in fields(cls))
+    return names
 
 
 def children(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
