@@ -1,16 +1,17 @@
 """How fast the reference model multiplies: `python -m tests.bench.bench_model`.
 
-The GEMM instructions of a 3x3 convolution, 256 to 256 channels on 14x14, as the convolution tutorial
-issues them (64 instructions, 451,584 products of 1x16x16), against `numpy.matmul` of two
+The GEMM instructions of a 3x3 convolution, 256 to 256 channels on 14x14, as the convolution
+tutorial issues them (64 instructions, 451,584 products of 1x16x16), against `numpy.matmul` of two
 1024x1024 float32 matrices. Both on one BLAS thread, in turns in one process; the best of each.
 """
+# ruff: noqa: E402 - the number of threads must be set before NumPy is imported
 
 from __future__ import annotations
 
 import os
 
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[_name] = "1"  # before NumPy is imported: the library reads it once
+    os.environ[_name] = "1"
 
 import time
 from collections.abc import Callable
@@ -63,10 +64,15 @@ def convolution() -> tuple[bytes, Memory]:
         t = number % 2
         insns.append(
             Gemm(
-                uop_bgn=t * per_thread, uop_end=(t + 1) * per_thread,
-                iter_out=8, dst_factor_out=98, wgt_factor_out=9,
-                iter_in=7, dst_factor_in=14, src_factor_in=16,
-            )  # fmt: skip
+                uop_bgn=t * per_thread,
+                uop_end=(t + 1) * per_thread,
+                iter_out=8,
+                dst_factor_out=98,
+                wgt_factor_out=9,
+                iter_in=7,
+                dst_factor_in=14,
+                src_factor_in=16,
+            )
         )
     return isa.encode_all([*insns, Finish()]), memory
 
