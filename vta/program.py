@@ -13,6 +13,7 @@ import dataclasses
 import io
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ _MANIFEST, _CODE, _UOPS, _RELOCATIONS = (
     "relocations.bin",
 )
 _MEMBERS = (_MANIFEST, _CODE, _UOPS, _RELOCATIONS)
+_DAMAGED = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OverflowError, struct.error)
+"""What zipfile and json raise for bytes that are not theirs."""
 _DTYPE = re.compile(r"u?int(4|8|16|32)")
 _RELOCATION_DTYPE = np.dtype([("instruction", "<u4"), ("argument", "<i4")])
 
@@ -370,7 +373,7 @@ class Program:
             program = cls._from_parts(manifest, parts)
         except (ProgramError, ConfigError) as error:
             raise ProgramError(f"{where}: {error}") from None
-        except (zipfile.BadZipFile, EOFError, ValueError, RecursionError) as error:
+        except _DAMAGED as error:
             raise ProgramError(f"{where}: not a VTA program, or damaged: {error}") from None
         program.check()
         return program

@@ -1,0 +1,90 @@
+"""The tutorials' view of the configuration."""
+
+import subprocess
+import sys
+
+import pytest
+
+import vta
+from vta.config import VTAConfig
+from vta.environment import Environment
+from vta.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    monkeypatch.delenv("VTA_CONFIG", raising=False)
+    monkeypatch.delenv("VTA_TARGET", raising=False)
+    monkeypatch.setattr(Environment, "current", None)
+
+
+def test_default_values():
+    env = vta.get_env()
+    expected = {
+        "TARGET": "sim", "LOG_BLOCK": 4, "LOG_OUT_BUFF_SIZE": 15, "LOG_OUT_WIDTH": 3,
+        "BATCH": 1, "BLOCK_IN": 16, "BLOCK_OUT": 16, "LOG_BLOCK_IN": 4, "LOG_BLOCK_OUT": 4,
+        "INP_WIDTH": 8, "WGT_WIDTH": 8, "ACC_WIDTH": 32, "OUT_WIDTH": 8,
+        "UOP_BUFF_SIZE": 32768, "INP_BUFF_SIZE": 32768, "WGT_BUFF_SIZE": 262144,
+        "ACC_BUFF_SIZE": 131072, "OUT_BUFF_SIZE": 32768,
+        "INP_ELEM_BITS": 128, "WGT_ELEM_BITS": 2048, "ACC_ELEM_BITS": 512, "OUT_ELEM_BITS": 128,
+        "INP_ELEM_BYTES": 16, "WGT_ELEM_BYTES": 256, "ACC_ELEM_BYTES": 64, "OUT_ELEM_BYTES": 16,
+        "inp_dtype": "int8", "wgt_dtype": "int8", "acc_dtype": "int32", "out_dtype": "int8",
+        "inp_scope": "local.inp_buffer", "wgt_scope": "local.wgt_buffer",
+        "acc_scope": "local.acc_buffer", "dma_copy": "dma_copy", "alu": "alu",
+        "BITSTREAM": "1x16_i8w8a32_15_15_18_17", "MODEL": "sim_1x16_i8w8a32_15_15_18_17",
+        "mock_mode": False,
+    }  # fmt: skip
+    assert {key: getattr(env, key) for key in expected} == expected
+    assert env.target == "ext_dev -device=vta -keys=vta,cpu -model=sim_1x16_i8w8a32_15_15_18_17"
+    assert env.gemm.emit and (env.gemm.batch, env.gemm.block_in) == (1, 16)
+
+
+def test_variables(monkeypatch, tmp_path):
+    path = tmp_path / "vta_config.json"
+    path.write_text('{"LOG_BLOCK": 3, "LOG_ACC_BUFF_SIZE": 16, "LOG_WGT_BUFF_SIZE": 15}')
+    monkeypatch.setenv("VTA_CONFIG", str(path))
+    monkeypatch.setenv("VTA_TARGET", "tsim")
+    assert (vta.get_env().BLOCK_IN, vta.get_env().TARGET) == (8, "tsim")
+    monkeypatch.setenv("VTA_TARGET", "abacus")
+    with pytest.raises(ConfigError, match="VTA_TARGET is 'abacus'; must be one of sim, tsim"):
+        vta.get_env()
+    monkeypatch.setenv("VTA_CONFIG", str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match="cannot read the configuration"):
+        vta.get_env()
+
+
+def test_environments_nest():
+    tiny = Environment(VTAConfig.preset("tiny"))
+    default = Environment(VTAConfig.preset("default"))
+    with tiny as inside:
+        assert vta.get_env() is inside is tiny
+        with default, tiny:
+            assert vta.get_env() is tiny
+        assert vta.get_env() is tiny
+    assert vta.get_env().BLOCK_IN == 16
+
+
+def test_mock_leaves_nothing_in_the_program():
+    env = vta.get_env()
+    mock = env.mock
+    assert mock.mock is mock and mock.mock_mode and not env.mock_mode
+    assert (mock.dma_copy, mock.alu, mock.gemm.emit) == ("skip_dma_copy", "skip_alu", False)
+    assert env.dma_copy == "dma_copy"
+
+
+def test_the_dictionary_is_a_copy():
+    env = vta.get_env()
+    env.cfg_dict["TARGET"] = "xyz"
+    assert env.cfg_dict["TARGET"] == "sim"
+
+
+def test_importing_vta_imports_nothing_heavy():
+    code = (
+        "import sys, vta, vta.isa, vta.program; "
+        "sys.exit(any(m.startswith(('amaranth', 'vta.compiler', 'vta.runtime')) "
+        "for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    with pytest.raises(AttributeError, match="module 'vta' has no attribute 'frobnicate'"):
+        vta.frobnicate  # noqa: B018
+    assert {"build", "lower", "te"} <= set(dir(vta))
