@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TextIO
 
-__all__ = ["TOP", "Build", "cache_folder", "readable_registers", "verilator_command"]
+__all__ = ["TOP", "Build", "cache_folder", "make_variables", "readable_registers", "verilator_command"]
 
 TOP = "vta_core"
 """Name of the module that is simulated, and of its ports the prefixes ``m_axi_`` and ``s_axi_``."""
@@ -66,6 +66,11 @@ def readable_registers() -> list[memmap.Register]:
     """The control registers that are read after a run, in the order in which the harness reports
     them."""
     return [item for item in memmap.REGISTERS if item.access != "wo"]
+
+
+def make_variables() -> dict[str, str]:
+    """What the makefile that Verilator writes must be told, here and now."""
+    return dict(_MAKE_VARIABLES)
 
 
 def verilator_command(path: str | Path | None = None) -> tuple[str, dict[str, str]]:
