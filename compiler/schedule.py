@@ -60,11 +60,10 @@ class Step:
     stage: str | None
     primitive: str
     args: tuple[object, ...]
+    keywords: tuple[tuple[str, object], ...] = ()
 
     def __str__(self) -> str:
-        args = [_text(arg) for arg in self.args]
-        while args and args[-1] == "None":
-            args.pop()
+        args = [*map(_text, self.args), *(f"{key}={_text(arg)}" for key, arg in self.keywords)]
         owner = "s" if self.stage is None else f"s[{self.stage}]"
         return f"{owner}.{self.primitive}({', '.join(args)})"
 
@@ -243,11 +242,14 @@ class Schedule:
         """What was asked so far, in order."""
         return tuple(self._log)
 
-    def record(self, stage: Stage | None, primitive: str, args: Iterable[object]) -> None:
-        """Add a step; called by the primitives."""
-        self._log.append(
-            Step(stage.name if stage else None, primitive, tuple(map(self._encode, args)))
-        )
+    def record(
+        self, stage: Stage | None, primitive: str, args: Iterable[object], **keywords: object
+    ) -> None:
+        """Add a step; called by the primitives. Keywords that are None are left out."""
+        given = {key: self._encode(arg) for key, arg in keywords.items() if arg is not None}
+        encoded = tuple(map(self._encode, args))
+        name = stage.name if stage else None
+        self._log.append(Step(name, primitive, encoded, tuple(given.items())))
 
     def replay(self, steps: Iterable[Step]) -> Schedule:
         """Apply the steps of another schedule of the same computation; returns this schedule.
@@ -259,7 +261,8 @@ class Schedule:
         """
         for step in steps:
             owner = self if step.stage is None else self._stage_named(step.stage)
-            getattr(owner, step.primitive)(*map(self._decode, step.args))
+            keywords = {key: self._decode(arg) for key, arg in step.keywords}
+            getattr(owner, step.primitive)(*map(self._decode, step.args), **keywords)
         return self
 
     def _encode(self, arg: object) -> object:

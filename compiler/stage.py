@@ -144,7 +144,7 @@ class Stage:
         self.relations.append(Split(parent, outer, inner, factor, nparts))
         where = self.leaves.index(parent)
         self.leaves[where : where + 1] = [outer, inner]
-        self._record("split", parent, factor, nparts)
+        self._record("split", parent, factor=factor, nparts=nparts)
         return outer, inner
 
     def _split_size(self, parent: IterVar, factor: int | None, nparts: int | None) -> int:
@@ -303,7 +303,7 @@ class Stage:
         if key not in PRAGMAS:
             self._fail("pragma", axis, f"key is {key!r}; must be one of {', '.join(PRAGMAS)}")
         self.pragmas[axis] = (*self.pragmas.get(axis, ()), PragmaRequest(key, value))
-        self._record("pragma", axis, key, value)
+        self._record("pragma", axis, key, value=value)
 
     def tensorize(self, axis: IterVar, intrin: GemmIntrin) -> None:
         """Replace the loops from ``axis`` inwards by the tensor instruction; they must match it
@@ -396,5 +396,5 @@ class Stage:
                 f"computed inside another stage"
             )
 
-    def _record(self, primitive: str, *args: object) -> None:
-        self.schedule.record(self, primitive, args)
+    def _record(self, primitive: str, *args: object, **keywords: object) -> None:
+        self.schedule.record(self, primitive, args, **keywords)

@@ -78,7 +78,7 @@ def test_log_reads_like_the_calls(ops: SimpleNamespace) -> None:
     s[ops.out].unroll(ops.x)
     assert [str(step) for step in s.log] == [
         "s.cache_read(A, 'local.inp_buffer', [total])",
-        "s[out].split(i, None, 2)",
+        "s[out].split(i, nparts=2)",
         "s[total].compute_at(s[out], i_outer)",
         "s[out].bind(i_outer, thread_axis('cthread'))",
         "s[A_inp].pragma(i0, 'dma_copy')",
