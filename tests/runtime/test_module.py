@@ -103,14 +103,11 @@ def test_arguments_are_checked(module):
 
 
 def test_a_result_must_not_share_memory():
-    tensors = (
-        TensorSpec("x", (4,), "int8", read=True),
-        TensorSpec("y", (4,), "int8", written=True),
-    )
+    x, y = TensorSpec("x", (4,), "int8", read=True), TensorSpec("y", (4,), "int8", written=True)
     program = Program("copy", CFG, Isa.of(CFG).encode(Finish()), b"", (x, y), ())
-    x = empty((4,), "int8", SimDevice(CFG))
+    both = empty((4,), "int8", SimDevice(CFG))
     with pytest.raises(DeviceError, match="the result y shares memory with x"):
-        CompiledModule(program)(x, x)
+        CompiledModule(program)(both, both)
 
 
 def test_left_over_tokens_are_an_error():
