@@ -35,7 +35,7 @@ from ..visitor import rebuild, with_body
 from .clip import constraints
 from .nest import Nest, flat_index, join_loops, peel, rewrap, strip_tile
 
-__all__ = ["inject_alu"]
+__all__ = ["inject_alu", "steps_in_place"]
 
 _OPCODES: dict[type[Expr], AluOpcode] = {
     Add: AluOpcode.ADD,
@@ -108,6 +108,15 @@ def _require_acc(access: BufferStore | BufferLoad, target: Target, where: str) -
         )
 
 
+def steps_in_place(store: BufferStore, load: BufferLoad, target: Target) -> int | None:
+    """How many steps ``store`` takes if its result lies where ``load`` does; None if it cannot."""
+    taker = _Taker(BufferStore(load.buffer, load.indices, store.value), target, "")
+    try:
+        return len(taker.steps(store.value))
+    except LoweringError:
+        return None
+
+
 class _Taker:
     """Takes a stage's value apart into steps on the result's own place."""
 
@@ -137,14 +146,13 @@ class _Taker:
             first = []
         else:
             first = [_Step(AluOpcode.MUL, 0), _Step(AluOpcode.ADD, start)]
-        if first:
-            for step in steps:
-                operand = step.operand
-                if isinstance(operand, BufferLoad) and operand.buffer is self.store.buffer:
-                    raise LoweringError(
-                        f"{self.where}: `{value}` needs the old value of {operand.buffer.name} "
-                        f"after it is overwritten; compute it in two stages"
-                    )
+        for step in [*first, *steps][1:]:
+            operand = step.operand
+            if isinstance(operand, BufferLoad) and operand.buffer is self.store.buffer:
+                raise LoweringError(
+                    f"{self.where}: `{value}` needs the old value of {operand.buffer.name} "
+                    f"after it is overwritten; compute it in two stages"
+                )
         return first + steps
 
     def _chain(self, value: Expr) -> tuple[BufferLoad | int, list[_Step]]:
@@ -161,6 +169,15 @@ class _Taker:
             case Sub(a=a, b=Const(value=by)):
                 start, steps = self._chain(a)
                 return start, [*steps, *self._immediate(AluOpcode.ADD, -by, value)]
+            case Sub(a=a, b=BufferLoad() as b) if not self._is_result(b) and not isinstance(
+                a, Const
+            ):
+                if self._is_result(a) or not isinstance(a, BufferLoad):
+                    start, steps = self._chain(a)  # a - b is -(-a + b)
+                    negate = _Step(AluOpcode.MUL, -1)
+                    return start, [*steps, negate, _Step(AluOpcode.ADD, b), negate]
+                start, steps = self._chain(b)
+                return start, [*steps, _Step(AluOpcode.MUL, -1), _Step(AluOpcode.ADD, a)]
             case Sub(a=a, b=b):
                 start, steps = self._chain(b)
                 negated = [*steps, _Step(AluOpcode.MUL, -1)]

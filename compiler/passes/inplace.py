@@ -26,6 +26,7 @@ from ..ir import (
 )
 from ..target import Target
 from ..visitor import children, rebuild, replace_buffers, walk, with_body
+from .alu import steps_in_place
 from .nest import flat_index, peel
 
 __all__ = ["share_in_place"]
@@ -69,10 +70,13 @@ def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
             continue
         result, end = store.buffer, position + sum(1 for _ in walk(node))
         loads = [item for item in walk(store.value) if isinstance(item, BufferLoad)]
+        found: dict[Buffer, int] = {}
         for load in loads:
             operand = load.buffer
+            steps = steps_in_place(store, load, target)
             if (
-                operand is not result
+                steps is not None
+                and operand is not result
                 and operand.scope == result.scope == target.acc.scope
                 and (operand.shape, operand.dtype) == (result.shape, result.dtype)
                 and places.get(operand) == places[result]
@@ -80,7 +84,9 @@ def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
                 and last_use[operand] < end
                 and all(_same_place(item, store) for item in loads if item.buffer is operand)
             ):
-                yield result, operand
+                found.setdefault(operand, steps)
+        if found:
+            yield result, min(found, key=lambda operand: found[operand])
 
 
 def _mentioned(node: object) -> tuple[Buffer, ...]:
