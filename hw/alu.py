@@ -53,8 +53,8 @@ def is_long(opcode):
 class AluLane(wiring.Component):
     """``op(x, y)`` on 32-bit values, wrapping. Two stages.
 
-    SHR by y >= 0 is ``x >> min(y, 32)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
-    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y.
+    SHR by y >= 0 is ``x >> min(y, 31)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
+    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class AluLane(wiring.Component):
 
         opcode = Signal.like(self.opcode)
         simple = Signal.like(self.short, reset_less=True)
-        wide, amount = Signal(2 * LANE_BITS, reset_less=True), Signal(6, reset_less=True)
+        wide, amount = Signal(2 * LANE_BITS, reset_less=True), Signal(5, reset_less=True)
         low = Signal(LANE_BITS, reset_less=True)
         cross0, cross1 = Signal(half, reset_less=True), Signal(half, reset_less=True)
         with m.If(self.valid):
@@ -101,7 +101,7 @@ class AluLane(wiring.Component):
                     far = Mux(left, ~y[5:-1].all(), y[5:-1].any())
                     m.d.sync += [
                         wide.eq(Mux(left, x << LANE_BITS, x)),
-                        amount.eq(Mux(far, Mux(left, 0, LANE_BITS), y[:5])),
+                        amount.eq(Mux(far, Mux(left, 0, LANE_BITS - 1), y[:5])),
                     ]
                 with m.Case(AluOpcode.MUL):
                     m.d.sync += [

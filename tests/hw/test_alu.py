@@ -190,6 +190,17 @@ def test_random_instructions(pace):
     check(model, insns, pace=pace)
 
 
+def test_an_immediate_does_not_wait_for_src():
+    model = machine(TINY)
+    set_uops(model, [Uop(1, 0, 0)])
+    insn = AluInsn(
+        alu_opcode=AluOpcode.SHR, use_imm=True, imm=1, uop_bgn=0, uop_end=1, iter_in=9,
+        dst_factor_in=1, src_factor_in=1,
+    )  # fmt: skip
+    seen = check(model, [insn])
+    assert seen["tile"] == list(range(seen["tile"][0], seen["tile"][0] + 9))
+
+
 def test_an_immediate_does_not_check_src():
     model = machine(TINY)
     top = TINY.acc_depth - 1

@@ -163,6 +163,20 @@ def test_empty_loops_are_done_and_write_nothing(nothing):
     assert len(seen["done"]) == 2 and not seen["write"] and not seen["product"]
 
 
+def test_a_reset_does_not_check_src_and_wgt():
+    model = machine(TINY)
+    src, wgt = TINY.inp_depth - 1, TINY.wgt_depth - 1
+    set_uops(model, [Uop(2, src, wgt)])
+    insn = GemmInsn(
+        reset=True, uop_bgn=0, uop_end=1, iter_in=3, dst_factor_in=1, src_factor_in=src,
+        wgt_factor_in=wgt,
+    )  # fmt: skip
+    got, seen = run(model, [insn])
+    model.gemm(insn)
+    assert got == model.acc
+    assert seen["error"][0] == ErrorCode.NONE and not seen["product"]
+
+
 def test_accumulation_wraps_at_32_bits():
     model = machine(TINY)
     model.acc[0] = [2**31 - 1, -(2**31), 2**31 - 1, -1]
