@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.interpret import run_nest
+from tests.support.judges import convolution, matrix_product
 from tests.support.workloads import (
     conv2d,
     matmul,
@@ -31,36 +32,6 @@ def random_int8(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.integers(-128, 128, shape).astype(np.int8)
 
 
-def requantise(total: np.ndarray) -> np.ndarray:
-    return np.clip(total >> 8, 0, 127).astype(np.int8)
-
-
-def matmul_numpy(data: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    total = np.einsum("onbk,mnck->ombc", data.astype(np.int32), weight.astype(np.int32))
-    return requantise(total)
-
-
-def conv_numpy(
-    data: np.ndarray, kernel: np.ndarray, pad: tuple[int, int], stride: tuple[int, int]
-) -> np.ndarray:
-    """Packed convolution, one kernel position at a time."""
-    (pad_h, pad_w), (step_h, step_w) = pad, stride
-    padded = np.pad(data, [(0, 0), (0, 0), (pad_h,) * 2, (pad_w,) * 2, (0, 0), (0, 0)])
-    padded = padded.astype(np.int32)
-    kernel_h, kernel_w = kernel.shape[2:4]
-    out_h = (padded.shape[2] - kernel_h) // step_h + 1
-    out_w = (padded.shape[3] - kernel_w) // step_w + 1
-    total = 0
-    for dy in range(kernel_h):
-        for dx in range(kernel_w):
-            rows = slice(dy, dy + step_h * (out_h - 1) + 1, step_h)
-            columns = slice(dx, dx + step_w * (out_w - 1) + 1, step_w)
-            part = padded[:, :, rows, columns]
-            weights = kernel[:, :, dy, dx].astype(np.int32)
-            total = total + np.einsum("nihwbk,oick->nohwbc", part, weights)
-    return requantise(total)
-
-
 # ---- the tutorials, small ------------------------------------------------------------------------
 
 
@@ -79,7 +50,7 @@ def test_blocked_matmul(upto: str) -> None:
     rng = np.random.default_rng(1)
     data, weight = random_int8(rng, 2, 4, 1, 4), random_int8(rng, 4, 4, 4, 4)
     (res,) = run_nest(lower(s, ops.args), [data, weight])
-    np.testing.assert_array_equal(res, matmul_numpy(data, weight))
+    np.testing.assert_array_equal(res, matrix_product(data, weight))
 
 
 @pytest.mark.parametrize("upto", ["default", "blocked", "all"])
@@ -90,7 +61,7 @@ def test_convolution(upto: str, stride: tuple[int, int]) -> None:
     rng = np.random.default_rng(2)
     data, kernel = random_int8(rng, 1, 2, 6, 4, 1, 4), random_int8(rng, 4, 2, 3, 3, 4, 4)
     (res,) = run_nest(lower(s, ops.args), [data, kernel])
-    np.testing.assert_array_equal(res, conv_numpy(data, kernel, (1, 1), stride))
+    np.testing.assert_array_equal(res, convolution(data, kernel, (1, 1), stride))
 
 
 def test_reduction_inside_the_tile_is_reset_first() -> None:
@@ -106,7 +77,7 @@ def test_reduction_inside_the_tile_is_reset_first() -> None:
     rng = np.random.default_rng(3)
     data, weight = random_int8(rng, 1, 1, 2, 4), random_int8(rng, 3, 1, 4, 4)
     (res,) = run_nest(lower(s, ops.args), [data, weight])
-    np.testing.assert_array_equal(res, matmul_numpy(data, weight))
+    np.testing.assert_array_equal(res, matrix_product(data, weight))
 
 
 # ---- random schedules ----------------------------------------------------------------------------
@@ -189,7 +160,7 @@ def test_random_schedules_of_matmul(case: tuple, seed: int) -> None:
     s, args = case
     rng = np.random.default_rng(seed)
     data, weight = (random_int8(rng, *tensor.shape) for tensor in args[:2])
-    check(s, args, matmul_numpy(data, weight), data, weight)
+    check(s, args, matrix_product(data, weight), data, weight)
 
 
 @settings(max_examples=60)
@@ -198,7 +169,7 @@ def test_random_schedules_of_convolution(case: tuple, seed: int) -> None:
     s, args = case
     rng = np.random.default_rng(seed)
     data, kernel = (random_int8(rng, *tensor.shape) for tensor in args[:2])
-    check(s, args, conv_numpy(data, kernel, s.pad, s.stride), data, kernel)
+    check(s, args, convolution(data, kernel, s.pad, s.stride), data, kernel)
 
 
 @st.composite
