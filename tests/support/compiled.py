@@ -17,7 +17,7 @@ def _pages(nbytes: int) -> int:
     return -(-nbytes // PAGE) * PAGE
 
 
-def run_program(program: Program, inputs, *, seed=None):
+def run_program(program: Program, inputs, *, seed=None, machine=None):
     """The outputs of a program and the result of its run.
 
     Parameters
@@ -28,6 +28,8 @@ def run_program(program: Program, inputs, *, seed=None):
         One for each tensor that is only read, in order. Results start as rubbish.
     seed : int or None
         Of the order in which the model's modules take turns.
+    machine : object or None
+        What runs it instead of a new reference model.
     """
     program.check()
     given = iter(inputs)
@@ -50,7 +52,8 @@ def run_program(program: Program, inputs, *, seed=None):
             memory.allow(address, data.size)
             memory.write(address, data.tobytes())
     stream = program.relocate(addresses, uop_address)
-    result = ReferenceModel(program.cfg, seed=seed).run(stream, memory)
+    machine = machine or ReferenceModel(program.cfg, seed=seed)
+    result = machine.run(stream, memory)
     assert not any(result.tokens.values()), result.tokens
     outputs = [
         np.frombuffer(memory.read(address, spec.nbytes), spec.dtype).reshape(spec.shape)

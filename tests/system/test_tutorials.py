@@ -1,0 +1,72 @@
+"""The tutorials run as a newcomer runs them, on both simulators; the counters are the original's."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vta.memmap import COUNTERS
+
+TUTORIALS = Path(__file__).parents[2] / "tutorials"
+EXPECTED = {
+    "vta_get_started": (0, 0, 8192, 4, 1024, 0, 64),
+    "matrix_multiply_opt": (4096, 1048576, 0, 20, 1024, 4096, 192),
+    "convolution_opt": (114688, 1179648, 0, 1144, 50176, 451584, 9408),
+}
+
+
+def run(script, *options):
+    result = subprocess.run(
+        [sys.executable, str(TUTORIALS / script), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def statistics(text):
+    """The counters in a report, in its order."""
+    return {
+        key: int(n.replace(",", "")) for key, n in re.findall(r"^ +(\w+) *: +([\d,]+)$", text, re.M)
+    }
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_on_the_reference_model(name):
+    text = run(f"{name}.py", "--target", "sim")
+    assert statistics(text) == dict(zip(COUNTERS, EXPECTED[name]))
+    assert text.rstrip().endswith("on sim: the result equals NumPy's.")
+
+
+def test_all_on_the_simulated_rtl():
+    text = run("run_all.py", "--target", "tsim")
+    reports = text.split("Execution statistics:")[1:]
+    assert len(reports) == len(EXPECTED)
+    for report, (name, counters) in zip(reports, EXPECTED.items()):
+        stats = statistics(report)
+        cycles = stats.pop("cycle_count")
+        assert stats == dict(zip(COUNTERS, counters)), name
+        assert cycles >= stats["gemm_counter"] + stats["alu_counter"]
+        assert "on tsim: the result equals NumPy's." in report
+    assert "All 3 tutorials: the results equal NumPy's." in text
+
+
+def test_every_tutorial_is_in_the_runner():
+    scripts = {path.stem for path in TUTORIALS.glob("*.py")}
+    assert scripts == {*EXPECTED, "run_all", "tutorial_session"}
+
+
+def test_a_mistake_on_the_command_line_is_told():
+    result = subprocess.run(
+        [sys.executable, str(TUTORIALS / "run_all.py"), "--config", "nothing.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "cannot read the configuration nothing.json" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
