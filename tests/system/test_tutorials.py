@@ -1,4 +1,4 @@
-"""The tutorials run as a newcomer runs them, on both simulators; the counters are the original's."""
+"""The tutorials run as a newcomer runs them, on both simulators; the counters are known."""
 
 import re
 import subprocess
