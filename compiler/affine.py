@@ -10,7 +10,7 @@ on indices never wraps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, isnan
 from typing import TYPE_CHECKING
 
 from vta.errors import LoweringError
@@ -177,6 +177,9 @@ def _atom_interval(atom: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:
             if low >= 0 and high < by:
                 return low, high
             return 0, by - 1
+        case Mul(a=a, b=b):
+            ends = [x * y for x in interval(a, ranges) for y in interval(b, ranges)]
+            return _EVERYTHING if any(map(isnan, ends)) else (min(ends), max(ends))
         case Min(a=a, b=b):
             (low_a, high_a), (low_b, high_b) = interval(a, ranges), interval(b, ranges)
             return min(low_a, low_b), min(high_a, high_b)

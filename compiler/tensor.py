@@ -11,6 +11,8 @@ from vta.errors import LoweringError, TensorError
 from . import dtypes
 from .affine import interval, linear
 from .expr import (
+    Binary,
+    Cast,
     Const,
     Expr,
     FloorDiv,
@@ -26,7 +28,7 @@ from .expr import (
     maximum,
     minimum,
 )
-from .visitor import walk
+from .visitor import children, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -233,6 +235,7 @@ def compute(
     for read in walk(body):
         if isinstance(read, TensorRead):
             _check_read(what, read, body, (*axes, *reduced))
+    _check_range(what, body, (*axes, *reduced))
     return Tensor(ComputeOp(name, extents, body.dtype, tag, axes, reduced, body=body))
 
 
@@ -270,11 +273,29 @@ def _check_body(what: str, body: Expr, axes: set[IterVar]) -> None:
             raise TensorError(f"{what}: the variable {node.name} has no value; shapes are static")
 
 
+def _ranges(axes: tuple[IterVar, ...]) -> dict[Var, tuple[int, int]]:
+    return {axis: (axis.begin, axis.begin + axis.extent - 1) for axis in axes}
+
+
+def _check_range(what: str, body: Expr, axes: tuple[IterVar, ...]) -> None:
+    """Arithmetic on the axes alone must not wrap: the compiler computes with it exactly."""
+    lowest, highest = dtypes.limits(dtypes.INDEX)
+    pending = [body]
+    while pending:
+        node = pending.pop()
+        pending += [inner for inner in children(node) if isinstance(inner, Expr)]
+        if not isinstance(node, Binary) or node.dtype != dtypes.INDEX:
+            continue
+        if any(isinstance(inner, TensorRead | Cast) for inner in walk(node)):
+            continue
+        low, high = interval(node, _ranges(axes))
+        if isfinite(low) and isfinite(high) and (low < lowest or high > highest):
+            raise TensorError(f"{what}: `{node}` runs over {low}..{high}; must fit {dtypes.INDEX}")
+
+
 def _check_read(what: str, read: TensorRead, body: Expr, axes: tuple[IterVar, ...]) -> None:
     """Indices must be affine (with divisions by constants) and, unless guarded, in range."""
-    ranges: dict[Var, tuple[int, int]] = {
-        axis: (axis.begin, axis.begin + axis.extent - 1) for axis in axes
-    }
+    ranges = _ranges(axes)
     guarded = any(
         isinstance(node, Select) and any(inner is read for inner in walk(node))
         for node in walk(body)

@@ -78,6 +78,10 @@ def test_max_of_two_and_over_an_axis() -> None:
         ),
         (lambda: te.compute((4,), lambda i: A[A[i, 0], 0]), "must be affine"),
         (lambda: te.compute((4,), lambda i: A[te.var("n"), i]), "variable n has no value"),
+        (
+            lambda: te.compute((4,), lambda i: i * 65536 * 65536 // 7, "X"),
+            r"compute X: `i \* 65536 \* 65536` runs over 0..12884901888; must fit int32",
+        ),
     ],
 )
 def test_what_is_refused(make: object, message: str) -> None:
