@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vta.config import INSN_BYTES
@@ -17,9 +18,9 @@ from vta.isa import IllegalEncodingError, Instruction, Isa, Module, TokenCounts,
 from vta.memmap import ErrorCode, ModuleState, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-__all__ = ["Diagnosis", "decode_what_can_be", "wide"]
+__all__ = ["Diagnosis", "wide"]
 
 _KINDS: dict[ErrorCode, tuple[type[ExecutionError], str]] = {
     ErrorCode.AXI_SLVERR: (ExecutionError, "the memory answered SLVERR"),
@@ -38,17 +39,6 @@ _MODULES = {
 }
 
 
-def decode_what_can_be(isa: Isa, stream: bytes) -> list[Instruction | None]:
-    """The instructions of a stream; None where 16 bytes are none."""
-    out: list[Instruction | None] = []
-    for offset in range(0, len(stream), INSN_BYTES):
-        try:
-            out.append(isa.decode(stream[offset : offset + INSN_BYTES]))
-        except IllegalEncodingError:
-            out.append(None)
-    return out
-
-
 def wide(registers: Mapping[str, int], low: str, high: str | None = None) -> int:
     """The 64-bit value in two registers; the second one is named like the first, with ``_HI``."""
     return registers[low] | registers[high or f"{low}_HI"] << 32
@@ -61,8 +51,8 @@ class Diagnosis:
     ----------
     isa : Isa
         The machine's instruction set.
-    insns : sequence of Instruction or None
-        The stream, see :func:`decode_what_can_be`.
+    stream : bytes
+        The encoded instructions.
     insn_addr : int
         Physical byte address of the stream.
     registers : mapping of str to int
@@ -72,17 +62,28 @@ class Diagnosis:
     def __init__(
         self,
         isa: Isa,
-        insns: Sequence[Instruction | None],
+        stream: bytes,
         insn_addr: int,
         registers: Mapping[str, int],
     ) -> None:
         self.isa = isa
-        self.insns = insns
+        self.stream = stream
         self.insn_addr = insn_addr
         self.registers = registers
         self.tokens = TokenCounts(
             **{name: registers[f"TOKENS_{name.upper()}"] for name in TokenCounts().as_dict()}
         )
+
+    @cached_property
+    def insns(self) -> list[Instruction | None]:
+        """The instructions of the stream; None where 16 bytes are none."""
+        out: list[Instruction | None] = []
+        for offset in range(0, len(self.stream), INSN_BYTES):
+            try:
+                out.append(self.isa.decode(self.stream[offset : offset + INSN_BYTES]))
+            except IllegalEncodingError:
+                out.append(None)
+        return out
 
     def head(self, module: Module) -> int | None:
         """Number of the first instruction that the module has not finished, or None if there is

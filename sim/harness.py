@@ -144,10 +144,13 @@ class Harness:
     def __init__(self, library: Path, timing: MemoryTiming, trace: Path | None = None) -> None:
         self._library = _load(library)
         values = {name: getattr(timing, name) for name, _ in _Timing._fields_}
+        if trace is not None:
+            try:
+                trace.write_bytes(b"")
+            except OSError as error:
+                raise DeviceError(f"cannot write the waves to {trace}: {error.strerror}") from None
         path = None if trace is None else str(trace).encode()
         self._machine = self._library.tsim_new(ctypes.byref(_Timing(**values)), path)
-        if not self._machine:
-            raise DeviceError(f"cannot write the waves to {trace}")
 
     def close(self) -> None:
         """End the simulation and complete the wave file."""
@@ -223,8 +226,8 @@ class Harness:
         self._library.tsim_record(self._machine, on)
 
     def replay(self, recorded: Harness) -> tuple[float, int]:
-        """Evaluate the core alone with recorded inputs; returns the seconds that took and the
-        cycles."""
+        """Evaluate the core alone with recorded inputs; returns the seconds of CPU time and
+        the cycles."""
         cycles = c_uint64()
         seconds = self._library.tsim_replay(self._machine, recorded._machine, ctypes.byref(cycles))
         return seconds, cycles.value

@@ -19,7 +19,7 @@ from vta.errors import DeviceError, TimeoutError
 from vta.isa import Instruction, Isa
 from vta.memmap import COUNTERS, IDENTITY, STATUS_DONE, STATUS_ERROR, Source, config_words
 
-from .diagnosis import Diagnosis, decode_what_can_be, wide
+from .diagnosis import Diagnosis, wide
 from .harness import BusReport, Harness, Injection, Region
 from .stats import Counters, RunResult
 from .timing import MemoryTiming
@@ -161,8 +161,7 @@ class VerilatedMachine:
         if self._harness is None or self._stopped:
             raise DeviceError(f"the machine cannot run, {self._stopped}; reset() it")
         insn_addr = self._place(stream, memory)
-        insns = decode_what_can_be(self.isa, stream)
-        limit = self.cycle_limit or cycle_bound(self.cfg, insns, self.timing)
+        limit = self.cycle_limit or cycle_bound(self.isa, stream, self.timing)
 
         self._stopped = "its last run did not end"
         self._harness.start(
@@ -178,11 +177,25 @@ class VerilatedMachine:
             if done:
                 break
         self.bus = self._harness.finish()
-        diagnosis = Diagnosis(self.isa, insns, insn_addr, self.bus.registers)
+        diagnosis = Diagnosis(self.isa, stream, insn_addr, self.bus.registers)
         if not done:
             raise diagnosis.error(TimeoutError, f"the run passed its limit of {limit} cycles")
         self._stopped = None
         return self._result(diagnosis)
+
+    def time_core_alone(self, stream: bytes | Sequence[Instruction], memory: Memory) -> float:
+        """Seconds of CPU time that the bare core needs for what it does in a run from power-up.
+
+        The run is recorded and then replayed with nothing but evaluations. For benchmarks.
+        """
+        self.reset()
+        assert self._harness is not None
+        self._harness.record(True)
+        self.run(stream, memory)
+        alone = Harness(self._library, self.timing)
+        seconds, _ = alone.replay(self._harness)
+        self.reset()
+        return seconds
 
     def _place(self, stream: bytes, memory: Memory) -> int:
         """An address for the stream, at least a page away from the memory."""

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TextIO
 
-__all__ = ["TOP", "Build", "cache_folder", "make_variables", "readable_registers", "verilator_command"]
+__all__ = [
+    "TOP",
+    "Build",
+    "cache_folder",
+    "make_variables",
+    "readable_registers",
+    "verilator_command",
+]
 
 TOP = "vta_core"
 """Name of the module that is simulated, and of its ports the prefixes ``m_axi_`` and ``s_axi_``."""
@@ -132,7 +139,7 @@ class Build:
         digest = hashlib.sha256()
         command, environment = verilator_command(self.verilator)
         parts = [
-            self.verilog, *self._sources().values(), *self._flags(), str(_MAKE_VARIABLES),
+            self.verilog, *self._sources.values(), *self._flags(), str(_MAKE_VARIABLES),
             _output_of(command, "--version", environment=environment), _output_of("g++", "-v"),
             _cpu(),
         ]  # fmt: skip
@@ -181,7 +188,7 @@ class Build:
         command, environment = verilator_command(self.verilator)
         with tempfile.TemporaryDirectory(prefix="vta-tsim-") as name, log.open("w") as output:
             work = Path(name)
-            for file, text in self._sources().items():
+            for file, text in self._sources.items():
                 (work / file).parent.mkdir(parents=True, exist_ok=True)
                 (work / file).write_text(text)
             (work / f"{TOP}.v").write_text(self.verilog)
@@ -198,6 +205,7 @@ class Build:
             fresh = library.with_suffix(f".{os.getpid()}")
             shutil.copyfile(work / "obj" / _LIBRARY, fresh)
             fresh.replace(library)
+        log.unlink()
 
     def _flags(self) -> list[str]:
         """Arguments of Verilator, without the files."""
@@ -209,8 +217,10 @@ class Build:
             "-CFLAGS", f"{include} {_CXX_FLAGS}",
         ]  # fmt: skip
 
+    @cached_property
     def _sources(self) -> dict[str, str]:
-        """The C++ files by relative path, the written header among them."""
+        """The C++ files by relative path, the written header among them; read once, so that what is
+        built is what was hashed."""
         out = {"machine.h": self._machine_header(), "vta_memmap.h": memmap.c_header()}
         root = resources.files("vta.sim").joinpath("csrc")
         for folder in (root, root.joinpath("fst")):

@@ -1,16 +1,17 @@
-"""How long a stream may take at most: the limit beyond which a simulated machine is taken to
-hang."""
+"""How long a stream may take at most: the limit beyond which a simulated machine hangs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vta.isa import Alu, Gemm, Instruction, Load, MemId, Store
+import numpy as np
+
+from vta.isa import Isa, MemId, Opcode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import numpy.typing as npt
 
-    from vta.config import VTAConfig
+    from vta.isa import Format
 
     from .timing import MemoryTiming
 
@@ -24,32 +25,58 @@ CYCLES_PER_OPERATION = 4
 """Of the GEMM core and the ALU; a machine as it should be takes one."""
 
 
-def cycle_bound(cfg: VTAConfig, insns: Iterable[Instruction | None], timing: MemoryTiming) -> int:
-    """A number of cycles that no run of the stream needs, unless something hangs; None is no
-    instruction at all."""
+def cycle_bound(isa: Isa, stream: bytes, timing: MemoryTiming) -> int:
+    """A number of cycles that no run of the stream needs, unless something hangs.
+
+    Works on all instructions at once: a stream may have a hundred thousand. What is no instruction
+    counts as some other one.
+    """
+    words = np.frombuffer(stream, "<u8").reshape(-1, 2)
     round_trip = timing.read_latency + timing.write_latency
-    total = float(CYCLES_PER_RUN)
-    for insn in insns:
-        total += CYCLES_PER_INSTRUCTION + round_trip + timing.slowest_beat
-        if isinstance(insn, Load | Store) and not insn.is_nop:
-            total += _transfer(cfg, insn, timing, round_trip)
-        elif isinstance(insn, Gemm | Alu):
-            total += insn.operations * CYCLES_PER_OPERATION
+    opcode = words[:, 0] & 7
+    transfers = _transfers(isa, words[np.isin(opcode, (Opcode.LOAD, Opcode.STORE))], timing)
+    operations = sum(
+        _operations(isa.format_of(kind), words[opcode == kind])
+        for kind in (Opcode.GEMM, Opcode.ALU)
+    )
+    each = CYCLES_PER_INSTRUCTION + round_trip + timing.slowest_beat
+    total = CYCLES_PER_RUN + len(words) * each + transfers + operations * CYCLES_PER_OPERATION
     return MARGIN * int(total)
 
 
-def _transfer(cfg: VTAConfig, insn: Load | Store, timing: MemoryTiming, round_trip: int) -> float:
-    elem_bytes = {
-        MemId.UOP: cfg.uop_elem_bytes,
-        MemId.WGT: cfg.wgt_elem_bytes,
-        MemId.INP: cfg.inp_elem_bytes,
-        MemId.ACC: cfg.acc_elem_bytes,
-        MemId.OUT: cfg.out_elem_bytes,
-        MemId.ACC_8BIT: cfg.acc8_elem_bytes,
-    }[insn.memory]
-    columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
-    rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1
-    beats_in_row = insn.x_size * elem_bytes // cfg.bus_bytes + 2
-    bursts_in_row = beats_in_row // 256 + beats_in_row * cfg.bus_bytes // 4096 + 2
-    row = beats_in_row * timing.slowest_beat + bursts_in_row * round_trip
-    return rows * columns + insn.y_size * row
+def _column(layout: Format, words: npt.NDArray[np.uint64], name: str) -> npt.NDArray[np.float64]:
+    """A field of every instruction in ``words``, shape (n, 2)."""
+    field = layout[name]
+    half, shift = divmod(field.offset, 64)
+    mask = np.uint64((1 << field.width) - 1)
+    return ((words[:, half] >> np.uint64(shift)) & mask).astype(np.float64)
+
+
+def _operations(layout: Format, words: npt.NDArray[np.uint64]) -> float:
+    """Micro-operations of GEMM or ALU instructions."""
+    bgn, end, outer, inner = (
+        _column(layout, words, name) for name in ("uop_bgn", "uop_end", "iter_out", "iter_in")
+    )
+    return float((np.maximum(end - bgn, 0) * outer * inner).sum())
+
+
+def _transfers(isa: Isa, words: npt.NDArray[np.uint64], timing: MemoryTiming) -> float:
+    """Cycles of LOAD and STORE instructions: elements written or padded, beats, bursts."""
+    cfg = isa.cfg
+
+    def column(name: str) -> npt.NDArray[np.float64]:
+        return _column(isa.memory, words, name)
+
+    sizes = np.zeros(8)
+    sizes[MemId.UOP], sizes[MemId.WGT], sizes[MemId.INP] = 4, cfg.wgt_elem_bytes, cfg.inp_elem_bytes
+    sizes[MemId.ACC], sizes[MemId.OUT] = cfg.acc_elem_bytes, cfg.out_elem_bytes
+    sizes[MemId.ACC_8BIT] = cfg.acc8_elem_bytes
+    columns = column("x_pad_0") + column("x_size") + column("x_pad_1")
+    rows = column("y_pad_0") + column("y_size") + column("y_pad_1")
+    row_bytes = column("x_size") * sizes[column("memory").astype(np.intp)]
+    beats = row_bytes / cfg.bus_bytes + 2
+    bursts = beats / 256 + row_bytes / 4096 + 2
+    round_trip = timing.read_latency + timing.write_latency
+    in_dram = column("y_size") * (beats * timing.slowest_beat + bursts * round_trip)
+    works = column("x_size") > 0
+    return float(((rows * columns + in_dram) * works).sum())

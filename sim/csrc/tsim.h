@@ -58,8 +58,8 @@ struct TsimReport {
 
 struct Tsim;
 
-// A machine in its state after power-up. `trace`: file for the waves, or null. Null if the waves
-// cannot be written.
+// A machine in its state after power-up. `trace`: a writable file for the waves, or
+// null.
 Tsim* tsim_new(const TsimTiming* timing, const char* trace);
 void tsim_delete(Tsim*);
 
@@ -77,8 +77,8 @@ int32_t tsim_finish(Tsim*, TsimReport* report);
 const char* tsim_message(const Tsim*);
 
 // For benchmarks. Record the core's inputs from now on (1) or stop (0); replay what was recorded on
-// a machine in the same state with nothing but eval() and return the seconds that took, with the
-// cycles in `cycles`.
+// a machine in the same state with nothing but eval() and return the seconds of CPU time, with
+// the cycles in `cycles`.
 void tsim_record(Tsim*, int32_t on);
 double tsim_replay(Tsim* machine, const Tsim* recorded, uint64_t* cycles);
 }

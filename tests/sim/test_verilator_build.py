@@ -1,0 +1,127 @@
+"""Building the simulator: the cache, what goes wrong, and the waves of a traced build."""
+
+import struct
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.lz4_block import decompress
+from tests.support.scripted_core import Row, ScriptedCore, await_events, read
+from vta.errors import DeviceError, ToolError
+from vta.sim.harness import Harness, Region
+from vta.sim.timing import MemoryTiming
+from vta.sim.verilator_build import Build, verilator_command
+
+FST_HEADER, FST_GEOMETRY, FST_VALUES, FST_HIERARCHY = 0, 3, 8, 6
+
+
+@pytest.fixture(scope="module")
+def verilog():
+    return ScriptedCore([Row(), read(0x1000), *await_events(1)]).to_verilog()
+
+
+@pytest.fixture(scope="module")
+def traced(verilog, tmp_path_factory):
+    """A build for waves, its cache folder, and what was told while it was made by two at once."""
+    build = Build(verilog, bus_bytes=8, traced=True)
+    cache = tmp_path_factory.mktemp("cache")
+    told, paths = [], []
+    builders = [
+        threading.Thread(target=lambda: paths.append(build.library(told.append, cache)))
+        for _ in range(2)
+    ]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join()
+    return build, cache, told, paths
+
+
+def test_of_two_who_build_one_waits(traced):
+    _, _, told, paths = traced
+    assert len(paths) == 2 and paths[0] == paths[1]
+    assert told.count("Verilator: reading the RTL and writing C++") == 1
+    assert "C++ compiler: file 1" in told
+
+
+def test_a_build_is_found_again(traced):
+    build, cache, _, paths = traced
+    told = []
+    assert build.library(told.append, cache) == paths[0]
+    assert not told
+
+
+def test_the_key_depends_on_everything(verilog):
+    build = Build(verilog, bus_bytes=8)
+    others = [
+        replace(build, verilog=verilog + "\n"),
+        replace(build, bus_bytes=16),
+        replace(build, traced=True),
+    ]
+    keys = {build.key, *(other.key for other in others)}
+    assert len(keys) == 4
+    assert build.key == Build(verilog, 8).key
+
+
+def test_a_failed_build_shows_the_end_of_its_log_and_leaves_nothing(tmp_path):
+    build = Build("module vta_core(input clk); nonsense endmodule", bus_bytes=8)
+    with pytest.raises(ToolError, match="verilator_bin failed with exit code 1") as caught:
+        build.library(cache=tmp_path)
+    (log,) = tmp_path.glob("*.log")
+    assert str(log) in str(caught.value)
+    assert "syntax error" in str(caught.value) and "syntax error" in log.read_text()
+    assert not list(tmp_path.glob("*/*"))
+
+
+def test_a_core_with_other_ports_fails_in_the_compiler(tmp_path):
+    build = Build("module vta_core(input clk, input rst, output irq); endmodule", bus_bytes=8)
+    with pytest.raises(ToolError, match=r"make failed .*(.|\n)*m_axi_"):
+        build.library(cache=tmp_path)
+
+
+def test_a_missing_compiler_is_named(verilog, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"`g\+\+` is not on PATH.*build-essential"):
+        Build(verilog, bus_bytes=8).library(cache=tmp_path)
+
+
+def test_a_verilator_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ToolError, match="nothere, which is not a program"):
+        verilator_command(tmp_path / "nothere")
+
+
+def test_waves(traced, tmp_path):
+    build, cache, *_ = traced
+    path = tmp_path / "waves.fst"
+    harness = Harness(build.library(cache=cache), MemoryTiming(), path)
+    harness.start([Region(0x1000, np.zeros(64, np.uint8), 2, False)], 0, 0)
+    assert harness.advance(1000)
+    cycles = harness.finish().cycles
+    harness.close()
+
+    blocks = dict(fst_blocks(path.read_bytes()))
+    assert {FST_HEADER, FST_GEOMETRY, FST_VALUES, FST_HIERARCHY} <= blocks.keys()
+    start, end = struct.unpack(">QQ", blocks[FST_HEADER][:16])
+    assert start == 0
+    assert cycles * 10_000 < end < (cycles + 10) * 10_000  # ps; the reset comes before the run
+    size = int.from_bytes(blocks[FST_HIERARCHY][:8], "big")
+    names = decompress(blocks[FST_HIERARCHY][8:])
+    assert len(names) == size
+    for name in (b"vta_core\0", b"m_axi_araddr [31:0]\0", b"m_axi_rvalid\0", b"irq\0"):
+        assert name in names
+
+
+def test_waves_that_cannot_be_written(traced, tmp_path):
+    build, cache, *_ = traced
+    with pytest.raises(DeviceError, match=r"cannot write the waves to .*nowhere"):
+        Harness(build.library(cache=cache), MemoryTiming(), tmp_path / "nowhere" / "waves.fst")
+
+
+def fst_blocks(content):
+    """Type and payload of each block of an FST file."""
+    while content:
+        kind, size = content[0], int.from_bytes(content[1:9], "big")
+        yield kind, content[9 : 1 + size]
+        content = content[1 + size :]
