@@ -490,6 +490,27 @@ class Isa:
         wide = np.asarray(words).astype(np.int64)
         return {f.name: (wide >> f.offset) & ((1 << f.width) - 1) for f in self.uop.fields}
 
+    # ---- memories ---------------------------------------------------------------------------
+
+    def elem_bytes(self, memory: MemId) -> int:
+        """Bytes in DRAM of what a LOAD or STORE of this memory calls an element."""
+        return {
+            MemId.UOP: self.cfg.uop_elem_bytes,
+            MemId.WGT: self.cfg.wgt_elem_bytes,
+            MemId.INP: self.cfg.inp_elem_bytes,
+            MemId.ACC: self.cfg.acc_elem_bytes,
+            MemId.OUT: self.cfg.out_elem_bytes,
+            MemId.ACC_8BIT: self.cfg.acc8_elem_bytes,
+        }[memory]
+
+    def depth(self, memory: MemId) -> int:
+        """Entries of the on-chip memory that a LOAD or STORE of this memory touches."""
+        return {
+            MemId.UOP: self.cfg.uop_depth,
+            MemId.WGT: self.cfg.wgt_depth,
+            MemId.INP: self.cfg.inp_depth,
+        }.get(memory, self.cfg.acc_depth)
+
     # ---- legality ---------------------------------------------------------------------------
 
     def why_illegal(self, insn: Instruction) -> str | None:

@@ -415,14 +415,7 @@ class Program:
 def _elem_bytes(cfg: VTAConfig, insn: Instruction) -> int:
     """Bytes of the DRAM elements that a transfer addresses."""
     assert isinstance(insn, Load | Store)
-    return {
-        MemId.UOP: cfg.uop_elem_bytes,
-        MemId.WGT: cfg.wgt_elem_bytes,
-        MemId.INP: cfg.inp_elem_bytes,
-        MemId.ACC: cfg.acc_elem_bytes,
-        MemId.OUT: cfg.out_elem_bytes,
-        MemId.ACC_8BIT: cfg.acc8_elem_bytes,
-    }[insn.memory]
+    return Isa.of(cfg).elem_bytes(insn.memory)
 
 
 def _entry(values: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -1,0 +1,35 @@
+"""The ``vta`` command. An error of this package is a message on stderr and exit code 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vta.errors import VTAError
+
+from .check import check
+from .execute import execute
+from .inspect import disasm, show_config
+
+__all__ = ["main"]
+
+
+class _Group(click.Group):
+    """Turns this package's errors into messages."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VTAError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="vta")
+def main() -> None:
+    """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
+
+
+for _command in (execute, disasm, show_config, check):
+    main.add_command(_command)

@@ -1,0 +1,91 @@
+"""`vta exec`: run a raw instruction stream on a DRAM image."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from .options import ADDRESS, EXISTING_FILE, FILE, machine, machine_options, read, write_all
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.sim.memory import Memory
+    from vta.sim.stats import RunResult
+
+__all__ = ["execute"]
+
+
+@click.command("exec")
+@click.argument("insns", type=EXISTING_FILE)
+@click.option("--dram", required=True, type=EXISTING_FILE, help="The DRAM image before the run.")
+@click.option(
+    "--base", default="0x1000", show_default=True, type=ADDRESS,
+    help="Physical address of the image's first byte.",
+)  # fmt: skip
+@machine_options
+@click.option(
+    "--target", type=click.Choice(["sim", "tsim"]),
+    help="The reference model, or the RTL in Verilator. Default: the configuration's TARGET, "
+         "sim where that is a board.",
+)  # fmt: skip
+@click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
+@click.option("--trace", type=FILE, help="tsim: write waves to this FST file.")
+@click.option("--out", type=FILE, help="Write the DRAM image after the run.")
+@click.option("--stats", type=FILE, help="Write the counters as JSON; without it they are printed.")
+def execute(
+    insns: Path,
+    dram: Path,
+    base: int,
+    config: Path | None,
+    preset: str | None,
+    target: str | None,
+    memory: str | None,
+    trace: Path | None,
+    out: Path | None,
+    stats: Path | None,
+) -> None:
+    """Run the raw instruction stream INSNS (16-byte little-endian words) on a DRAM image.
+
+    Nothing outside the image is touched. If the run ends in an error, no file is written.
+    """
+    from vta.sim.memory import Memory
+
+    cfg = machine(config, preset)
+    target = target or ("tsim" if cfg.target == "tsim" else "sim")
+    if target == "sim" and (memory or trace):
+        option = "--memory" if memory else "--trace"
+        raise click.UsageError(f"{option} is for --target tsim: the reference model has no bus")
+    image = Memory(base, np.frombuffer(bytearray(read(dram)), np.uint8))
+    result = _run(cfg, target, read(insns), image, memory, trace)
+    report = json.dumps(result.as_dict(), indent=2) + "\n"
+    files = {}
+    if out is not None:
+        files[out] = image.data.tobytes()
+    if stats is not None:
+        files[stats] = report.encode()
+    else:
+        click.echo(report, nl=False)
+    write_all(files)
+
+
+def _run(
+    cfg: VTAConfig,
+    target: str,
+    stream: bytes,
+    image: Memory,
+    memory: str | None,
+    trace: Path | None,
+) -> RunResult:
+    if target == "sim":
+        from vta.sim.model import ReferenceModel
+
+        return ReferenceModel(cfg).run(stream, image)
+    from vta.sim.verilator import VerilatedMachine
+
+    simulated = VerilatedMachine(cfg, memory_preset=memory or "ideal", trace=trace)
+    result: RunResult = simulated.run(stream, image)
+    return result

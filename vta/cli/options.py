@@ -1,0 +1,95 @@
+"""Options and arguments that several commands take, and the files that they read and write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vta.config import PRESETS, VTAConfig
+from vta.errors import VTAError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "ADDRESS",
+    "EXISTING_FILE",
+    "FILE",
+    "machine",
+    "machine_options",
+    "read",
+    "write_all",
+]
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Address(click.ParamType):
+    """A byte address, decimal or with 0x."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            address = int(str(value), 0)
+        except ValueError:
+            self.fail(f"{value!r} is not an address (write 4096 or 0x1000)", param, ctx)
+        if address < 0:
+            self.fail(f"{value} is negative", param, ctx)
+        return address
+
+
+ADDRESS = _Address()
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config and --preset, which choose the machine."""
+    command = click.option(
+        "--preset", type=click.Choice(PRESETS), help="A machine that comes with the package."
+    )(command)
+    return click.option(
+        "--config",
+        type=EXISTING_FILE,
+        help="The machine: a vta_config.json. Default: the preset `default`.",
+    )(command)
+
+
+def machine(config: Path | None, preset: str | None) -> VTAConfig:
+    if config is not None and preset is not None:
+        raise click.UsageError("give a configuration file or --preset, not both")
+    return VTAConfig.preset(preset or "default") if config is None else VTAConfig.from_file(config)
+
+
+# ---- files --------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise VTAError(f"cannot read {path}: {error.strerror}") from None
+
+
+def write_all(files: dict[Path, bytes]) -> None:
+    """Write all files or none: each is complete under another name before the first is renamed."""
+    parts: dict[Path, Path] = {}
+    try:
+        for path, content in files.items():
+            handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            parts[path] = Path(part)
+            with open(handle, "wb") as file:
+                file.write(content)
+        for path, part_path in parts.items():
+            os.replace(part_path, path)
+    except OSError as error:
+        raise VTAError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        for part_path in parts.values():
+            with suppress(FileNotFoundError):
+                part_path.unlink()
