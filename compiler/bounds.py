@@ -23,17 +23,9 @@ if TYPE_CHECKING:
 
     from .schedule import Schedule
 
-__all__ = ["Guard", "Nest", "infer_bounds"]
+__all__ = ["Nest", "infer_bounds"]
 
 ZERO = Const(0)
-
-
-@dataclass(frozen=True)
-class Guard:
-    """A condition for the rounds of a loop nest; ``reduces`` if it concerns a reduction axis."""
-
-    cond: Expr
-    reduces: bool
 
 
 @dataclass
@@ -53,7 +45,9 @@ class Nest:
     """The variables of the loops that have more than one round."""
     offsets: dict[IterVar, Expr] = field(default_factory=dict)
     """Every axis as an expression of the loop variables, counted from the start of the region."""
-    guards: list[Guard] = field(default_factory=list)
+    guards: list[Expr] = field(default_factory=list)
+    """What must hold in a round; a condition concerns axes of the result or of the reduction, not
+    both."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -252,21 +246,20 @@ def _fill_offsets(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
 
 def _find_guards(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
     """What keeps the loops inside the region and the region inside the tensor."""
-    conditions: list[tuple[Expr, bool]] = []
+    conditions: list[Expr] = []
     for relation in nest.stage.relations:
         if isinstance(relation, Split):
             parent = relation.parent
-            inside = nest.offsets[parent] < nest.extents[parent]
-            conditions.append((inside, parent.kind == "reduce"))
+            conditions.append(nest.offsets[parent] < nest.extents[parent])
     values = nest.values
     for axis, whole in zip(nest.stage.op.axis, nest.stage.op.shape):
         value = simplify(values[axis], ranges)
         low, high = interval(value, ranges)
         if low < 0:
-            conditions.append((value >= 0, False))
+            conditions.append(value >= 0)
         if high >= whole and nest.extents[axis] < whole:
-            conditions.append((value < whole, False))
-    for cond, reduces in conditions:
-        guard = Guard(simplify(cond, ranges), reduces)
-        if not isinstance(guard.cond, Const) and guard not in nest.guards:
+            conditions.append(value < whole)
+    for cond in conditions:
+        guard = simplify(cond, ranges)
+        if not isinstance(guard, Const) and guard not in nest.guards:
             nest.guards.append(guard)

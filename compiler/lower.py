@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from vta.errors import LoweringError
 
 from .affine import simplify
-from .bounds import Guard, Nest, infer_bounds
+from .bounds import Nest, infer_bounds
 from .expr import Expr, IterVar, Reduce, TensorRead, Var
 from .inline import inline_bodies
 from .ir import (
@@ -190,15 +190,12 @@ class _Lowering:
             if fresh is None:
                 attached = [stage for stage in self.nests if stage.attach.axis is axis]
                 body = self.with_stages(attached, body)
-            for guard in reversed(guards.get(axis, [])):
-                if fresh is None:
-                    body = guarded(guard.cond, body)
-                elif not guard.reduces:
-                    body = guarded(substitute(guard.cond, fresh), body)
+            for cond in reversed(guards.get(axis, [])):
+                body = guarded(substitute(cond, fresh or {}), body)
             body = self.loop(nest, axis, body, fresh or {})
         if outermost:
-            for guard in reversed(guards.get(None, [])):
-                body = guarded(guard.cond, body)
+            for cond in reversed(guards.get(None, [])):
+                body = guarded(cond, body)
         return body
 
     def loop(self, nest: Nest, axis: IterVar, body: Stmt, fresh: Mapping[Var, Expr]) -> Stmt:
@@ -215,13 +212,13 @@ class _Lowering:
         return body
 
     @staticmethod
-    def guards_by_loop(nest: Nest) -> dict[IterVar | None, list[Guard]]:
+    def guards_by_loop(nest: Nest) -> dict[IterVar | None, list[Expr]]:
         """Each guard at the innermost loop that it depends on; None: at no loop of the stage."""
-        placed: dict[IterVar | None, list[Guard]] = {}
-        for guard in nest.guards:
-            used = {node for node in walk(guard.cond) if isinstance(node, Var)}
+        placed: dict[IterVar | None, list[Expr]] = {}
+        for cond in nest.guards:
+            used = {node for node in walk(cond) if isinstance(node, Var)}
             loops = [axis for axis in nest.stage.leaves if nest.loop_vars.get(axis) in used]
-            placed.setdefault(loops[-1] if loops else None, []).append(guard)
+            placed.setdefault(loops[-1] if loops else None, []).append(cond)
         return placed
 
     # ---- values ----------------------------------------------------------------------------------

@@ -275,7 +275,7 @@ def _axes(kind: str, axis: object) -> tuple[IterVar, ...]:
     for item in axes:
         if not isinstance(item, IterVar):
             raise TensorError(f"te.{kind}: axis is {item!r}; must be made with te.reduce_axis")
-    return axes  # type: ignore[return-value]
+    return axes
 
 
 def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:

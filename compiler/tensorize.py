@@ -70,10 +70,10 @@ def match_gemm(
         inp, wgt = _factors(nest.body, read)
         acc = _Operand("acc", store, tuple(map(linear, store.indices)))
         _check_types(acc, inp, wgt, intrin)
-        for guard in nest.guards:
-            if any(node in inner for node in walk(guard.cond)):
+        for cond in nest.guards:
+            if any(node in inner for node in walk(cond)):
                 raise _Mismatch(
-                    f"the loops inside stop at `{guard.cond}`, so the last tile is not whole; "
+                    f"the loops inside stop at `{cond}`, so the last tile is not whole; "
                     f"make the extents multiples of the tile"
                 )
         _check_tiles(acc, inp, wgt, intrin, inner, ranges)

@@ -124,6 +124,8 @@ def test_region_holds_every_value(expr: Expr, inner: set[Var]) -> None:
         ((I * 8 + K) % 8, [K], (Const(0), 6)),
         ((I * 8 + K + 1) // 2, [K], (I * 4, 4)),
         ((I * 7 + J) % 7, [J], (Const(0), 4)),
+        ((I * 8 + J + 5) % 8, [J], (Const(0), 8)),
+        ((I * 8 + J + 4) % 8, [J], (Const(4), 4)),
     ],
 )
 def test_region_is_tight(expr: Expr, inner: list[Var], expected: tuple[Expr, int]) -> None:
@@ -151,6 +153,14 @@ def test_region_is_tight(expr: Expr, inner: list[Var], expected: tuple[Expr, int
 )
 def test_simple_text(expr: Expr, text: str) -> None:
     assert str(simplify(expr, RANGES)) == text
+
+
+def test_ranges_that_do_not_begin_at_0() -> None:
+    ranges = {I: (4, 7), J: (-3, -1)}
+    assert str(simplify(I // 4, ranges)) == "1"
+    assert str(simplify(I % 4, ranges)) == "i - 4"
+    assert interval(J % 8, ranges) == (0, 7)
+    assert interval(J * I, ranges) == (-21, -4)
 
 
 def test_forms() -> None:

@@ -165,6 +165,30 @@ def test_transposed_weights() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("inp", "wgt", "message"),
+    [
+        (lambda b, c, k: (b, 0), lambda b, c, k: (c, 0),
+         r"dimension 3 of data_buf runs over 1 values \(loops: none\); k runs over 4"),
+        (lambda b, c, k: (b, c), lambda b, c, k: (c, c), "loop ci moves both c and k"),
+        (lambda b, c, k: (b, k), lambda b, c, k: (c, k // 2 * 2), "is not a sum of loops"),
+        (lambda b, c, k: (b, 3 - k), lambda b, c, k: (c, 3 - k), "starts at `3`; a tile must"),
+    ],
+)  # fmt: skip
+def test_other_indices_in_the_tile(inp: object, wgt: object, message: str) -> None:
+    ops = matmul(o=1, n=2, m=2, batch=2, block=4)
+    ops.gem = te.compute(
+        ops.gem.shape,
+        lambda bo, co, bi, ci: te.sum(
+            ops.data_buf[bo, ops.ic, *inp(bi, ci, ops.ic_tns)].astype("int32")
+            * ops.weight_buf[co, ops.ic, *wgt(bi, ci, ops.ic_tns)].astype("int32"),
+            axis=[ops.ic, ops.ic_tns],
+        ),
+        name="res_gem",
+    )
+    mismatch(scheduled(ops), ops, message)
+
+
 def test_requests_on_replaced_loops() -> None:
     ops = matmul(o=1, n=2, m=2, batch=2, block=4)
     s = scheduled(ops)
