@@ -16,8 +16,8 @@ from vta.errors import EncodingError, LoweringError
 from vta.isa import Alu, AluOpcode, Gemm, Isa, Load, MemId, Store
 from vta.program import UOP_BUFFER, Program, TensorSpec
 
-from .evaluate import Values, evaluator
-from .expr import Expr, Var
+from .evaluate import Evaluator, Values, evaluator
+from .expr import Const, Expr, Var
 from .ir import (
     Buffer,
     CoprocScope,
@@ -197,7 +197,7 @@ class _Generator:
 
     def kernel(self, scope: UopScope) -> _Action:
         push = next(node for node in walk(scope) if isinstance(node, UopPush))
-        fields = _loop_fields(scope)
+        fields, extents = _loop_fields(scope)
         if scope.kind == "alu":
             assert push.opcode is not None
             fields |= {
@@ -211,6 +211,9 @@ class _Generator:
         kind = Gemm if scope.kind == "gemm" else Alu
 
         def run(values: dict[Var, int]) -> None:
+            rounds = {name: extent(values) for name, extent in extents.items()}
+            if not all(rounds.values()):
+                return
             kernel = self.recorder.record(scope, values)
             if not kernel.size:
                 return  # its conditions never hold here
@@ -221,13 +224,13 @@ class _Generator:
                     y_size=1, x_size=kernel.size, x_stride=kernel.size,
                 )  # fmt: skip
                 self.stream.emit(load, UOP_BUFFER, waits=False)  # it needs no other module
-            self.stream.emit(kind(uop_bgn=begin, uop_end=begin + kernel.size, **fields))
+            self.stream.emit(kind(uop_bgn=begin, uop_end=begin + kernel.size, **rounds, **fields))
 
         return run
 
 
-def _loop_fields(scope: UopScope) -> dict[str, Any]:
-    """The loops of a kernel as fields of its instruction."""
+def _loop_fields(scope: UopScope) -> tuple[dict[str, Any], dict[str, Evaluator]]:
+    """The loops of a kernel as fields of its instruction: factors, and how to find the extents."""
     loops: list[UopLoop] = []
     body = scope.body
     while isinstance(body, UopLoop):
@@ -235,14 +238,15 @@ def _loop_fields(scope: UopScope) -> dict[str, Any]:
         body = body.body
     names = ("in",) if scope.kind == "alu" and len(loops) == 1 else ("out", "in")
     fields: dict[str, Any] = {}
+    extents: dict[str, Evaluator] = {}
     for name in ("out", "in"):
         loop = loops[names.index(name)] if name in names[: len(loops)] else None
-        fields[f"iter_{name}"] = loop.extent if loop else 1
+        extents[f"iter_{name}"] = evaluator(loop.extent if loop else Const(1))
         fields[f"dst_factor_{name}"] = loop.dst_factor if loop else 0
         fields[f"src_factor_{name}"] = loop.src_factor if loop else 0
         if scope.kind == "gemm":
             fields[f"wgt_factor_{name}"] = loop.wgt_factor if loop else 0
-    return fields
+    return fields, extents
 
 
 def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:

@@ -44,8 +44,17 @@ PASSES: dict[str, Pass] = {
 """Every pass by name, in the order in which they run."""
 
 
-def run_passes(func: PrimFunc, target: Target, stage: str | None = None) -> PrimFunc:
+def run_passes(
+    func: PrimFunc,
+    target: Target,
+    stage: str | None = None,
+    *,
+    observe: Callable[[PrimFunc, str, Target], None] | None = None,
+) -> PrimFunc:
     """``func`` after the pass ``stage``; after all of them if it is None.
+
+    ``observe`` is called after each pass with the program, the pass's name and the target
+    (:func:`vta.compiler.verify.verify` is one that tests use).
 
     Raises
     ------
@@ -58,6 +67,8 @@ def run_passes(func: PrimFunc, target: Target, stage: str | None = None) -> Prim
         return func
     for name, run in PASSES.items():
         func = run(func, target)
+        if observe is not None:
+            observe(func, name, target)
         if name == stage:
             break
     return func

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from .affine import linear
 from .expr import And, Binary, Compare, Const, Expr, Or, Select, Var
 
-__all__ = ["Values", "evaluator"]
+__all__ = ["Evaluator", "Values", "evaluator"]
 
 Values = Mapping[Var, int]
 Evaluator = Callable[[Values], int]

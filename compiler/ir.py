@@ -237,9 +237,12 @@ class UopScope(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UopLoop(Stmt):
-    """One of the two loops of the instruction: the indices grow by the factors each round."""
+    """One of the two loops of the instruction: the indices grow by the factors each round.
 
-    extent: int
+    ``extent`` is an expression of the loops around the kernel, which is 0 where it has no rounds.
+    """
+
+    extent: Expr
     dst_factor: int
     src_factor: int
     wgt_factor: int

@@ -200,7 +200,7 @@ class _Printer:
                 yield from self.stmt(body, indent + INDENT)
             case UopLoop(extent=extent, body=body):
                 factors = f"dst={stmt.dst_factor}, src={stmt.src_factor}, wgt={stmt.wgt_factor}"
-                yield f"{indent}with uop_loop({extent}, {factors}):"
+                yield f"{indent}with uop_loop({self.expr(extent)}, {factors}):"
                 yield from self.stmt(body, indent + INDENT)
             case _:
                 yield indent + self.line(stmt)

@@ -11,7 +11,7 @@ from ..affine import Affine, linear, simplify
 from ..expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
 from .nest import Loop
 
-__all__ = ["Clip", "clip_loops", "constraints"]
+__all__ = ["Clip", "Ranges", "clip_loops", "constraints", "only_if"]
 
 Ranges = Mapping[Var, tuple[int, int]]
 

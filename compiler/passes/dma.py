@@ -11,6 +11,7 @@ transfer is inside a CoprocScope of its module.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vta.errors import LoweringError
@@ -62,10 +63,12 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
             return _Copy(stmt, target, ranges).transfer()
         case For(var=var, extent=extent, body=body, kind=kind):
             body = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
-            if kind != "cthread" and isinstance(body, CoprocScope):
-                folded = _fold(body.body, Loop(var, extent))
-                if folded is not None:
-                    return CoprocScope(body.stage, folded)
+            if kind != "cthread":
+                nest = peel(body)
+                if isinstance(nest.leaf, CoprocScope) and not nest.loops:
+                    folded = _fold_guarded(nest.leaf.body, Loop(var, extent), nest.guards, ranges)
+                    if folded is not None:
+                        return CoprocScope(nest.leaf.stage, folded)
             return For(var, extent, kind, body) if body != Seq() else body
         case _:
             return rebuild(stmt, lambda inner: _child(inner, target, ranges))
@@ -356,3 +359,38 @@ def _fold(stmt: Stmt, loop: Loop) -> Stmt | None:
         x_stride=Const(stride),
         **{offset_name: rest[1]},
     )
+
+
+def _fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
+    """``for loop: if guards: stmt`` as one transfer, cut where the conditions cut the loop."""
+    folded = _fold(stmt, loop)
+    if folded is None or not guards:
+        return folded
+    assert isinstance(stmt, LoadBuffer2D | StoreBuffer2D)
+    try:
+        cuts = constraints(guards, "transfer")
+        clips, free = clip_loops([loop], cuts, ranges, "transfer")
+    except LoweringError:
+        return None  # no range of rounds
+    clip = clips.get(loop.var)
+    if clip is not None:
+        folded = _cut(stmt, folded, loop, clip, ranges)
+    return rewrap((), free, folded)
+
+
+def _cut(
+    single: LoadBuffer2D | StoreBuffer2D, folded: Stmt, loop: Loop, clip: Clip, ranges: Ranges
+) -> Stmt:
+    """``folded``, which repeats ``single`` in every round of the loop, in some rounds only."""
+    assert isinstance(folded, LoadBuffer2D | StoreBuffer2D)
+    name = "src_offset" if isinstance(folded, LoadBuffer2D) else "dst_offset"
+    steps = {
+        key: linear(getattr(single, key)).coefficient(loop.var) for key in ("sram_index", name)
+    }
+    moved = {
+        key: simplify(getattr(folded, key) + clip.before * step, ranges)
+        for key, step in steps.items()
+    }
+    along = "x_size" if folded.y_size == single.y_size else "y_size"
+    moved[along] = simplify(clip.size * getattr(single, along), ranges)
+    return replace(folded, **moved)

@@ -10,17 +10,21 @@ Input: UopScopes with plain loops. Output: in each at most two UopLoops, outermo
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from math import prod
 
 from vta.config import ITER_BITS
+from vta.errors import LoweringError
 
-from ..affine import Affine, linear
-from ..expr import Const, Expr
-from ..ir import PrimFunc, Stmt, UopLoop, UopPush, UopScope, seq
+from ..affine import linear
+from ..conditions import all_of
+from ..expr import Const, Expr, Var, maximum, minimum
+from ..ir import For, PrimFunc, Stmt, UopLoop, UopPush, UopScope, seq
 from ..target import Target
 from ..visitor import rebuild, substitute, with_body
-from .nest import Loop, Nest, peel, rewrap, uses
+from .clip import Ranges, clip_loops, constraints
+from .nest import Loop, peel, rewrap, uses
 
 __all__ = ["fold_uop_loops"]
 
@@ -30,70 +34,109 @@ MAX_FOLDED = 2
 
 def fold_uop_loops(func: PrimFunc, target: Target) -> PrimFunc:
     """Turn loops of kernels into loops of instructions."""
-
-    def change(node: Stmt) -> Stmt:
-        match node:
-            case UopScope():
-                return _fold(node, target.uop_depth)
-            case Stmt():
-                return rebuild(node, change)
-            case _:
-                return node
-
-    return with_body(func, change(func.body))
+    return with_body(func, _rewrite(func.body, target.uop_depth, {}))
 
 
-def _fold(scope: UopScope, capacity: int) -> Stmt:
-    nest = peel(scope.body)
-    push = nest.leaf
-    assert isinstance(push, UopPush), push
-    host: list[Loop] = []
-    loops = list(nest.loops)
-    while True:
-        folded = [loop for loop in loops if _factors(loop, push, nest) is not None][:MAX_FOLDED]
-        rest = [loop for loop in loops if loop not in folded]
-        if prod(loop.extent for loop in rest) <= capacity:
-            break
-        host.append(loops.pop(0))  # too many micro-ops: one kernel for each round of this loop
-    return rewrap(host, (), _kernel(scope, folded, rest, nest, push))
+def _rewrite(stmt: Stmt, capacity: int, ranges: Ranges) -> Stmt:
+    match stmt:
+        case UopScope():
+            return _Folder(stmt, ranges).fold(capacity)
+        case For(var=var, extent=extent, kind=kind, body=body):
+            body = _rewrite(body, capacity, {**ranges, var: (0, extent - 1)})
+            return For(var, extent, kind, body)
+        case _:
+            return rebuild(stmt, lambda inner: _child(inner, capacity, ranges))
 
 
-def _factors(loop: Loop, push: UopPush, nest: Nest) -> tuple[int, int, int] | None:
-    """The steps of dst, src and wgt, if the instruction can run this loop."""
-    if any(uses(guard, [loop.var]) for guard in nest.guards):
-        return None
-    factors = []
-    for index in (push.dst, push.src, push.wgt):
-        form = linear(index)
-        factor = form.coefficient(loop.var)
-        if factor < 0 or uses(form.without(loop.var).expr(), [loop.var]):
+def _child(node: Expr | Stmt, capacity: int, ranges: Ranges) -> Expr | Stmt:
+    return _rewrite(node, capacity, ranges) if isinstance(node, Stmt) else node
+
+
+class _Folder:
+    """One kernel on its way to an instruction."""
+
+    def __init__(self, scope: UopScope, ranges: Ranges) -> None:
+        self.scope = scope
+        nest = peel(scope.body)
+        assert isinstance(nest.leaf, UopPush), nest.leaf
+        self.push, self.loops = nest.leaf, list(nest.loops)
+        where = f"{scope.kind} kernel"
+        try:
+            cuts = constraints(nest.guards, where)
+            self.clips, self.guards = clip_loops(self.loops, cuts, ranges, where)
+        except LoweringError:  # conditions that are no ranges are asked for each micro-op
+            self.clips, self.guards = {}, list(nest.guards)
+
+    def fold(self, capacity: int) -> Stmt:
+        """The kernel; outer loops stay around it where it had too many micro-ops otherwise."""
+        host: list[Loop] = []
+        loops = list(self.loops)
+        while True:
+            folded = [loop for loop in loops if self._factors(loop) is not None][:MAX_FOLDED]
+            rest = [loop for loop in loops if loop not in folded]
+            if prod(loop.extent for loop in rest) <= capacity:
+                break
+            host.append(loops.pop(0))
+        stmt = self._kernel(folded, rest, self.push)
+        stmt = rewrap((), [self._inside(loop) for loop in host if loop.var in self.clips], stmt)
+        return rewrap(host, (), stmt)
+
+    def _factors(self, loop: Loop) -> tuple[int, int, int] | None:
+        """The steps of dst, src and wgt, if the instruction can run this loop."""
+        clip = self.clips.get(loop.var)
+        if clip is not None and clip.before != Const(0):
             return None
-        factors.append(factor)
-    return factors[0], factors[1], factors[2]
+        if any(uses(guard, [loop.var]) for guard in self.guards):
+            return None
+        factors = []
+        for index in (self.push.dst, self.push.src, self.push.wgt):
+            form = linear(index)
+            factor = form.coefficient(loop.var)
+            if factor < 0 or uses(form.without(loop.var).expr(), [loop.var]):
+                return None
+            factors.append(factor)
+        return factors[0], factors[1], factors[2]
 
+    def _inside(self, loop: Loop) -> Expr:
+        """Whether a round of an unrolled loop is not cut off."""
+        clip = self.clips[loop.var]
+        return all_of(loop.var >= clip.before, loop.var < clip.before + clip.size)
 
-def _kernel(
-    scope: UopScope, folded: list[Loop], rest: list[Loop], nest: Nest, push: UopPush
-) -> Stmt:
-    """The kernel; a folded loop of more rounds than an instruction has becomes several kernels."""
-    for at, loop in enumerate(folded):
-        if loop.extent > MAX_ITER:
-            parts = []
-            for start in range(0, loop.extent, MAX_ITER):
-                count = min(MAX_ITER, loop.extent - start)
-                shifted = substitute(push, {loop.var: loop.var + start})
-                shorter = [*folded[:at], Loop(loop.var, count), *folded[at + 1 :]]
-                parts.append(_kernel(scope, shorter, rest, nest, _tidy(shifted)))
-            return seq(*parts)
-    zero: dict[Expr, Expr] = {loop.var: Const(0) for loop in folded}
-    body: Stmt = rewrap(rest, nest.guards, _tidy(substitute(push, zero)))
-    for loop in reversed(folded):
-        factors = _factors(loop, push, nest)
-        assert factors is not None
-        body = UopLoop(loop.extent, *factors, body)
-    return replace(scope, body=body)
+    def _extent(self, loop: Loop) -> Expr:
+        clip = self.clips.get(loop.var)
+        return clip.size if clip else Const(loop.extent)
+
+    def _kernel(self, folded: list[Loop], rest: list[Loop], push: UopPush) -> Stmt:
+        """The kernel; a folded loop of more rounds than an instruction has becomes several."""
+        for at, loop in enumerate(folded):
+            if loop.extent > MAX_ITER:
+                parts = []
+                for start in range(0, loop.extent, MAX_ITER):
+                    part = Loop(Var(loop.var.name), min(MAX_ITER, loop.extent - start))
+                    shifted = substitute(push, {loop.var: part.var + start})
+                    shorter = [*folded[:at], part, *folded[at + 1 :]]
+                    parts.append(self._part(loop, part, start)._kernel(shorter, rest, shifted))
+                return seq(*parts)
+        zero: dict[Var, Expr] = {loop.var: Const(0) for loop in folded}
+        inside = [self._inside(loop) for loop in rest if loop.var in self.clips]
+        body: Stmt = rewrap(rest, [*inside, *self.guards], _tidy(substitute(push, zero)))
+        for loop in reversed(folded):
+            factors = self._factors(loop)
+            assert factors is not None
+            body = UopLoop(self._extent(loop), *factors, body)
+        return replace(self.scope, body=body)
+
+    def _part(self, loop: Loop, part: Loop, start: int) -> _Folder:
+        """This kernel with ``loop`` replaced by a part of it."""
+        other = copy(self)
+        other.push = substitute(self.push, {loop.var: part.var + start})
+        clip = self.clips.get(loop.var)
+        if clip is not None:
+            size = minimum(maximum(clip.size - start, 0), part.extent)
+            other.clips = {**self.clips, part.var: replace(clip, size=size)}
+        return other
 
 
 def _tidy(push: UopPush) -> UopPush:
-    forms: list[Affine] = [linear(index) for index in (push.dst, push.src, push.wgt)]
+    forms = [linear(index) for index in (push.dst, push.src, push.wgt)]
     return replace(push, dst=forms[0].expr(), src=forms[1].expr(), wgt=forms[2].expr())

@@ -1,0 +1,214 @@
+"""What must hold of a program after each pass: our own invariants, checked in tests.
+
+:func:`verify` raises AssertionError, since whatever it finds is a fault of a pass and not of a
+user's program.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from vta.isa import MemId, Module
+
+from .affine import interval
+from .driver import PASSES
+from .evaluate import evaluator
+from .expr import Expr, Var
+from .ir import (
+    Allocate,
+    BufferStore,
+    CoprocScope,
+    DepPop,
+    DepPush,
+    For,
+    GemmTile,
+    IfThenElse,
+    LoadBuffer2D,
+    Pragma,
+    PrimFunc,
+    Seq,
+    Stmt,
+    StoreBuffer2D,
+    UopLoop,
+    UopPush,
+    UopScope,
+)
+from .target import Memory, Target
+from .visitor import children, walk
+
+__all__ = ["verify"]
+
+
+def verify(func: PrimFunc, stage: str, target: Target) -> None:
+    """Check what must hold after the pass ``stage`` and stays true after the later ones.
+
+    Raises
+    ------
+    AssertionError
+        If it does not hold.
+    """
+    done = list(PASSES)[: list(PASSES).index(stage) + 1]
+    _loop_variables(func)
+    for name in done:
+        _CHECKS[name](func, target)
+
+
+def _nodes(func: PrimFunc, *kinds: type[Stmt]) -> list[Stmt]:
+    return [node for node in walk(func.body) if isinstance(node, kinds)]
+
+
+def _loop_variables(func: PrimFunc) -> None:
+    """Every loop has rounds, a loop variable belongs to one loop, and is used only in it."""
+
+    def visit(node: Stmt | Expr, bound: frozenset[Var]) -> None:
+        if isinstance(node, For):
+            assert node.extent > 1, f"a loop of {node.extent} rounds:\n{node}"
+            assert node.var not in bound, f"{node.var} is the variable of two nested loops"
+            bound = bound | {node.var}
+        elif isinstance(node, Var):
+            assert node in bound, f"{node} is used outside its loop"
+        for child in children(node):
+            visit(child, bound)
+
+    visit(func.body, frozenset())
+
+
+def _after_dma(func: PrimFunc, target: Target) -> None:
+    for node in _nodes(func, Pragma):
+        assert isinstance(node, Pragma) and "dma_copy" not in node.key, node
+    _modules_fit(func)
+
+
+def _modules_fit(func: PrimFunc) -> None:
+    """Each operation is in one scope, of the module that executes it."""
+
+    def visit(node: Stmt | Expr, stage: Module | None) -> None:
+        match node:
+            case CoprocScope():
+                assert stage is None, f"a scope inside a scope:\n{node}"
+                stage = node.stage
+            case LoadBuffer2D():
+                load = node.mem_id in (MemId.INP, MemId.WGT)
+                assert stage is (Module.LOAD if load else Module.COMPUTE), node
+            case StoreBuffer2D():
+                assert stage is Module.STORE, node
+            case UopScope():
+                assert stage is Module.COMPUTE, node
+        for child in children(node):
+            visit(child, stage)
+
+    visit(func.body, None)
+
+
+def _after_alu(func: PrimFunc, target: Target) -> None:
+    assert not _nodes(func, Pragma), _nodes(func, Pragma)[0]
+
+
+def _after_gemm(func: PrimFunc, target: Target) -> None:
+    assert not _nodes(func, GemmTile), _nodes(func, GemmTile)[0]
+
+
+def _after_storage(func: PrimFunc, target: Target) -> None:
+    """Nothing is allocated or computed by the host, and no index leaves its memory."""
+    left = _nodes(func, Allocate, BufferStore)
+    assert not left, left[0]
+    memories = {MemId.INP: target.inp, MemId.WGT: target.wgt}
+
+    def inside(index: Expr, memory: Memory, ranges: dict[Var, tuple[int, int]]) -> None:
+        low, high = interval(index, ranges)
+        text = f"{index} is in {low}..{high} of {memory.scope}, which has {memory.depth}"
+        assert low >= 0 and high < memory.depth, text
+
+    def visit(node: Stmt, ranges: dict[Var, tuple[int, int]]) -> None:
+        match node:
+            case For(var=var, extent=extent, body=body):
+                return visit(body, {**ranges, var: (0, extent - 1)})
+            case UopLoop():
+                return visit(node.body, ranges)
+            case LoadBuffer2D():
+                inside(node.sram_index, memories.get(node.mem_id, target.acc), ranges)
+            case StoreBuffer2D():
+                inside(node.sram_index, target.acc, ranges)
+            case UopPush():
+                inside(node.dst, target.acc, ranges)
+                if node.src_buffer is not None:
+                    inside(node.src, target.acc if node.mode else target.inp, ranges)
+                if node.wgt_buffer is not None:
+                    inside(node.wgt, target.wgt, ranges)
+        for child in children(node):
+            if isinstance(child, Stmt):
+                visit(child, ranges)
+        return None
+
+    visit(func.body, {})
+
+
+def _after_coproc(func: PrimFunc, target: Target) -> None:
+    """Neighbouring scopes are of different modules."""
+    for node in _nodes(func, Seq):
+        assert isinstance(node, Seq)
+        for before, after in zip(node.stmts, node.stmts[1:]):
+            both = isinstance(before, CoprocScope) and isinstance(after, CoprocScope)
+            assert not both or before.stage is not after.stage, node  # type: ignore[attr-defined]
+
+
+def _after_sync(func: PrimFunc, target: Target) -> None:
+    """One statement at a time, in order, every pop finds a token, and none is left."""
+    tokens: Counter[tuple[Module, Module]] = Counter()
+
+    def visit(node: Stmt, values: dict[Var, int]) -> None:
+        match node:
+            case For(var=var, extent=extent, body=body):
+                if any(isinstance(inner, DepPush | DepPop) for inner in walk(body)):
+                    for value in range(extent):
+                        visit(body, {**values, var: value})
+            case IfThenElse(cond=cond, then=then):
+                if evaluator(cond)(values):
+                    visit(then, values)
+            case DepPush(source=source, target=to):
+                assert {source, to} != {Module.LOAD, Module.STORE}, node
+                tokens[source, to] += 1
+            case DepPop(source=source, target=to):
+                tokens[source, to] -= 1
+                assert tokens[source, to] >= 0, f"no token for {node}"
+            case Seq() | CoprocScope():
+                for child in children(node):
+                    if isinstance(child, Stmt):
+                        visit(child, values)
+
+    visit(func.body, {})
+    assert not any(tokens.values()), f"tokens are left: {tokens}"
+
+
+def _after_vthread(func: PrimFunc, target: Target) -> None:
+    for node in _nodes(func, For):
+        assert isinstance(node, For) and node.kind != "cthread", node
+
+
+def _after_uop(func: PrimFunc, target: Target) -> None:
+    """Instruction loops are outermost in their kernel, and at most two."""
+    for node in _nodes(func, UopScope):
+        assert isinstance(node, UopScope)
+        body, loops = node.body, 0
+        while isinstance(body, UopLoop):
+            body, loops = body.body, loops + 1
+        assert loops <= 2, node
+        assert not any(isinstance(inner, UopLoop) for inner in walk(body)), node
+
+
+def _nothing_new(func: PrimFunc, target: Target) -> None:
+    """A pass that only rearranges."""
+
+
+_CHECKS: dict[str, Callable[[PrimFunc, Target], None]] = {
+    "dma": _after_dma,
+    "inplace": _nothing_new,
+    "alu": _after_alu,
+    "gemm": _after_gemm,
+    "storage": _after_storage,
+    "coproc": _after_coproc,
+    "sync": _after_sync,
+    "vthread": _after_vthread,
+    "uop": _after_uop,
+}
