@@ -55,7 +55,7 @@ STORE = BufferStore(ACC, (I, J), BufferLoad(DRAM, (I, J)).astype("int32"))
          'acc = allocate(int32[4, 16], "local.acc_buffer")\nacc[i, j] = int32(A[i, j])'),
         (GemmTile("x", True, BufferLoad(ACC, (I, ZERO)), None, None), "gemm_reset(acc=acc[i, 0])"),
         (CoprocScope(Module.LOAD, Sync()), "with coproc(LOAD):\n    sync()"),
-        (UopScope("gemm", UopLoop(8, 98, 0, 9, UopPush(0, False, I, J, I + 1))),
+        (UopScope("gemm", UopLoop(Const(8), 98, 0, 9, UopPush(0, False, I, J, I + 1))),
          "with uops(gemm):\n    with uop_loop(8, dst=98, src=0, wgt=9):\n"
          "        uop_push(gemm, dst=i, src=j, wgt=i + 1)"),
         (UopPush(0, True, I, ZERO, ZERO), "uop_push(gemm, reset, dst=i)"),
