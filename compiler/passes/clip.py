@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vta.errors import LoweringError
 
 from ..affine import Affine, linear, simplify
+from ..conditions import all_of
 from ..expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
 from .nest import Loop
 
@@ -51,6 +52,11 @@ class Clip:
     before: Expr
     size: Expr
     after: Expr
+
+    def holds(self, var: Var) -> Expr:
+        """Whether the loop runs in the round ``var``."""
+        below = var < self.before + self.size
+        return below if self.before == Const(0) else all_of(var >= self.before, below)
 
 
 def clip_loops(

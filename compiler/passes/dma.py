@@ -18,7 +18,6 @@ from vta.errors import LoweringError
 from vta.isa import MemId, Module
 
 from ..affine import Affine, interval, linear, simplify
-from ..conditions import all_of
 from ..expr import Cast, Const, Expr, Select, Var
 from ..ir import (
     BufferLoad,
@@ -219,7 +218,7 @@ class _Copy:
         for dim in host:
             folded = None if dim.clip else _fold(stmt, dim.loop)
             if dim.clip:
-                stmt = IfThenElse(self._inside(dim), stmt)
+                stmt = IfThenElse(dim.clip.holds(dim.loop.var), stmt)
             stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
         if not self.padded:
             stmt = rewrap([], self.free, stmt)
@@ -251,14 +250,8 @@ class _Copy:
         """Padding of a loop around the transfer: there the whole transfer is padding."""
         for dim in host:
             if dim.clip:
-                self.free.append(self._inside(dim))
+                self.free.append(dim.clip.holds(dim.loop.var))
         return [replace(dim, clip=None) for dim in host]
-
-    def _inside(self, dim: _Dim) -> Expr:
-        """Whether a round of a loop around the transfer is not cut off."""
-        assert dim.clip is not None
-        low = dim.loop.var >= dim.clip.before
-        return all_of(low, dim.loop.var < dim.clip.before + dim.clip.size)
 
     # ---- the statements --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ scopes where they belong to one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from vta.isa import Module
@@ -82,6 +82,8 @@ def _order(stmt: Stmt) -> _Node:
             return _Node(For(var, extent, "cthread", _wrapped(node)), node.first, node.last)
         case For(var=var, extent=extent, kind=kind, body=body):
             node = _order(body)
+            if node.carried:  # the inner loop hands over between the rounds of this one as well
+                return replace(node, stmt=For(var, extent, kind, node.stmt))
             inner = _wrapped(node)
             if node.first is node.last:
                 return _Node(For(var, extent, kind, inner), node.first, node.last)

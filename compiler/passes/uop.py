@@ -18,7 +18,6 @@ from vta.config import ITER_BITS
 from vta.errors import LoweringError
 
 from ..affine import linear
-from ..conditions import all_of
 from ..expr import Const, Expr, Var, maximum, minimum
 from ..ir import For, PrimFunc, Stmt, UopLoop, UopPush, UopScope, seq
 from ..target import Target
@@ -78,7 +77,7 @@ class _Folder:
                 break
             host.append(loops.pop(0))
         stmt = self._kernel(folded, rest, self.push)
-        stmt = rewrap((), [self._inside(loop) for loop in host if loop.var in self.clips], stmt)
+        stmt = rewrap((), self._inside(host), stmt)
         return rewrap(host, (), stmt)
 
     def _factors(self, loop: Loop) -> tuple[int, int, int] | None:
@@ -97,10 +96,9 @@ class _Folder:
             factors.append(factor)
         return factors[0], factors[1], factors[2]
 
-    def _inside(self, loop: Loop) -> Expr:
-        """Whether a round of an unrolled loop is not cut off."""
-        clip = self.clips[loop.var]
-        return all_of(loop.var >= clip.before, loop.var < clip.before + clip.size)
+    def _inside(self, loops: list[Loop]) -> list[Expr]:
+        """The conditions that cut off rounds of these loops."""
+        return [self.clips[loop.var].holds(loop.var) for loop in loops if loop.var in self.clips]
 
     def _extent(self, loop: Loop) -> Expr:
         clip = self.clips.get(loop.var)
@@ -118,8 +116,9 @@ class _Folder:
                     parts.append(self._part(loop, part, start)._kernel(shorter, rest, shifted))
                 return seq(*parts)
         zero: dict[Var, Expr] = {loop.var: Const(0) for loop in folded}
-        inside = [self._inside(loop) for loop in rest if loop.var in self.clips]
-        body: Stmt = rewrap(rest, [*inside, *self.guards], _tidy(substitute(push, zero)))
+        body: Stmt = rewrap(
+            rest, [*self._inside(rest), *self.guards], _tidy(substitute(push, zero))
+        )
         for loop in reversed(folded):
             factors = self._factors(loop)
             assert factors is not None
