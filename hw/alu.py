@@ -18,17 +18,16 @@ result of a SHR or MUL right before it waits for one cycle.
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.alulane import LANE_BITS, AluLane, is_long
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
 from vta.hw.uop import Index, MicroOpLayout, Sequencer
 from vta.isa import AluOpcode, Isa
 
-__all__ = ["Alu", "AluLane", "AluPipeline"]
-
-LANE_BITS = 32
+__all__ = ["Alu", "AluPipeline"]
 
 
 class From(enum.Enum, shape=3):
@@ -43,82 +42,6 @@ class From(enum.Enum, shape=3):
     """The third before it is being written."""
     KEPT = 4
     """The fourth before it was written while the memory was read."""
-
-
-def is_long(opcode):
-    """Whether an operation needs both stages of a lane."""
-    return (opcode == AluOpcode.SHR) | (opcode == AluOpcode.MUL)
-
-
-class AluLane(wiring.Component):
-    """``op(x, y)`` on 32-bit values, wrapping. Two stages.
-
-    SHR by y >= 0 is ``x >> min(y, 31)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
-    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way.
-
-    Attributes
-    ----------
-    valid, opcode, x, y : In
-        An operation, from registers.
-    short : Out
-        The result of MIN, MAX and ADD, in the same cycle.
-    result : Out
-        The result of any operation, :attr:`LATENCY` cycles after ``valid``, until the next.
-    """
-
-    LATENCY = 1
-
-    def __init__(self) -> None:
-        word = signed(LANE_BITS)
-        super().__init__({
-            "valid": In(1), "opcode": In(AluOpcode), "x": In(word), "y": In(word),
-            "short": Out(word), "result": Out(word),
-        })  # fmt: skip
-
-    def elaborate(self, platform):
-        m = Module()
-        x, y, half = self.x, self.y, LANE_BITS // 2
-        less = Signal()
-        m.d.comb += less.eq(x < y)
-        with m.Switch(self.opcode):
-            with m.Case(AluOpcode.ADD):
-                m.d.comb += self.short.eq(x + y)
-            with m.Case(AluOpcode.MIN):
-                m.d.comb += self.short.eq(Mux(less, x, y))
-            with m.Default():
-                m.d.comb += self.short.eq(Mux(less, y, x))
-
-        opcode = Signal.like(self.opcode)
-        simple = Signal.like(self.short, reset_less=True)
-        wide, amount = Signal(2 * LANE_BITS, reset_less=True), Signal(5, reset_less=True)
-        low = Signal(LANE_BITS, reset_less=True)
-        cross0, cross1 = Signal(half, reset_less=True), Signal(half, reset_less=True)
-        with m.If(self.valid):
-            m.d.sync += opcode.eq(self.opcode)
-            with m.Switch(self.opcode):
-                with m.Case(AluOpcode.SHR):
-                    left = y[-1]
-                    far = Mux(left, ~y[5:-1].all(), y[5:-1].any())
-                    m.d.sync += [
-                        wide.eq(Mux(left, x << LANE_BITS, x)),
-                        amount.eq(Mux(far, Mux(left, 0, LANE_BITS - 1), y[:5])),
-                    ]
-                with m.Case(AluOpcode.MUL):
-                    m.d.sync += [
-                        low.eq(x[:half] * y[:half]),
-                        cross0.eq(x[half:] * y[:half]),
-                        cross1.eq(x[:half] * y[half:]),
-                    ]
-                with m.Default():
-                    m.d.sync += simple.eq(self.short)
-        with m.Switch(opcode):
-            with m.Case(AluOpcode.SHR):
-                m.d.comb += self.result.eq(wide >> amount)
-            with m.Case(AluOpcode.MUL):
-                m.d.comb += self.result.eq(Cat(low[:half], low[half:] + cross0 + cross1))
-            with m.Default():
-                m.d.comb += self.result.eq(simple)
-        return m
 
 
 class AluPipeline(wiring.Component):

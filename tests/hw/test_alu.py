@@ -10,7 +10,8 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import machine, pack, serve_sram, set_uops, unpack
 from tests.support.hwpeers import Pace, send
 from vta.config import VTAConfig
-from vta.hw.alu import Alu, AluLane, AluPipeline
+from vta.hw.alu import Alu, AluPipeline
+from vta.hw.alulane import AluLane
 from vta.isa import Alu as AluInsn
 from vta.isa import AluOpcode, Uop
 from vta.memmap import ErrorCode, Source
