@@ -301,3 +301,45 @@ def test_reset_by_the_host_in_mid_run():
 
     bench.simulate(host)
     np.testing.assert_array_equal(bench.get(OUT, TILES * 4), expected_sum(bench))
+
+
+def test_interrupt_done_and_a_launch_while_busy():
+    bench = Bench(latency=40)
+    add_uop(bench)
+
+    async def host(host):
+        async def status():
+            return await host.read(register("STATUS").offset)
+
+        await bench.launch(host, vector_add())
+        await host.write(register("INSN_COUNT").offset, 0)  # what is under way does not care
+        await host.write(register("CONTROL").offset, 1)
+        assert await status() == 1
+        assert not host.ctx.get(bench.dut.irq)
+        await bench.finish(host)
+        assert await status() == 2
+        assert host.ctx.get(bench.dut.irq)
+        cycles = await host.read(register("CYCLES").offset)
+        await host.write(register("STATUS").offset, 2)
+        assert await status() == 0
+        assert not host.ctx.get(bench.dut.irq)
+        assert await host.read(register("CYCLES").offset) == cycles
+
+    bench.simulate(host)
+    np.testing.assert_array_equal(bench.get(OUT, TILES * 4), expected_sum(bench))
+
+
+def test_fetch_waits_for_a_full_queue_and_a_deadlock_behind_it_is_seen():
+    """The 513th store does not fit while the first waits: nothing that follows can come."""
+    bench = Bench()
+    stuck = [Store(pop_prev=True)] + [Store()] * 512
+    give = [Gemm(uop_end=0, push_next=True), Finish()]
+
+    async def host(host):
+        bench.memory.data.resize(0x8000, refcheck=False)
+        want = (ErrorCode.DEADLOCK, Source.CORE, 0)
+        assert await bench.run(host, stuck + give) == want
+        assert await host.read(register("MODULES").offset) == 1 << 8 | 1 << 4
+        assert await bench.run(host, stuck[:-1] + give) == (0, 0, 0)
+
+    bench.simulate(host)
