@@ -211,7 +211,7 @@ class _Generator:
         kind = Gemm if scope.kind == "gemm" else Alu
 
         def run(values: dict[Var, int]) -> None:
-            rounds = {name: extent(values) for name, extent in extents.items()}
+            rounds: dict[str, Any] = {name: extent(values) for name, extent in extents.items()}
             if not all(rounds.values()):
                 return
             kernel = self.recorder.record(scope, values)

@@ -123,7 +123,7 @@ def _release(device: Device, address: int) -> None:
         device.free(address)
 
 
-def empty(shape: tuple[int, ...], dtype: object, device: Device) -> DeviceArray:
+def empty(shape: tuple[int, ...], dtype: npt.DTypeLike, device: Device) -> DeviceArray:
     """A tensor of zeros on ``device``."""
     return DeviceArray(device, shape, dtype if isinstance(dtype, str) else np.dtype(dtype).name)
 

@@ -102,7 +102,10 @@ def conv2d_nchw_python(
     py, px = (padding, padding) if isinstance(padding, int) else padding
     padded = np.pad(data, ((0, 0), (0, 0), (py, py), (px, px)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape[2:], axis=(2, 3))
-    return np.einsum("nchwyx,ocyx->nohw", windows[:, :, ::sy, ::sx], kernel, dtype=data.dtype)
+    out: npt.NDArray[np.int32] = np.einsum(
+        "nchwyx,ocyx->nohw", windows[:, :, ::sy, ::sx], kernel, dtype=data.dtype
+    )
+    return out
 
 
 utils = SimpleNamespace(tempdir=TempDirectory)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vta.errors import LoweringError
 from vta.isa import MemId, Module
@@ -146,9 +147,9 @@ class _Copy:
                     f"{self.where}: only {acc.scope} can be stored; {self.sram.name} is in "
                     f"{memory.scope}"
                 )
-            allowed = (out,)
+            allowed = [out]
         else:
-            allowed = (memory.dtype, "int8") if memory is acc else (memory.dtype,)
+            allowed = [memory.dtype, "int8"] if memory is acc else [memory.dtype]
         if self.sram.dtype != memory.dtype or self.dram.dtype not in allowed:
             raise LoweringError(
                 f"{self.where}: {memory.scope} holds {memory.dtype} and is "
@@ -344,14 +345,14 @@ def _fold(stmt: Stmt, loop: Loop) -> Stmt | None:
         return None
     if y > MAX_SIZE:
         return None
-    return replace(
-        stmt,
-        sram_index=rest[0],
-        x_size=Const(x),
-        y_size=Const(y),
-        x_stride=Const(stride),
-        **{offset_name: rest[1]},
-    )
+    changed: dict[str, Any] = {
+        "sram_index": rest[0],
+        offset_name: rest[1],
+        "x_size": Const(x),
+        "y_size": Const(y),
+        "x_stride": Const(stride),
+    }
+    return replace(stmt, **changed)
 
 
 def _fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
@@ -380,7 +381,7 @@ def _cut(
     steps = {
         key: linear(getattr(single, key)).coefficient(loop.var) for key in ("sram_index", name)
     }
-    moved = {
+    moved: dict[str, Any] = {
         key: simplify(getattr(folded, key) + clip.before * step, ranges)
         for key, step in steps.items()
     }

@@ -12,6 +12,7 @@ left; indices count elements of the memory.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vta.errors import LoweringError
 
@@ -72,7 +73,7 @@ def _moved(index: Expr, base: Expr) -> Expr:
 
 
 def _moved_push(push: UopPush, bases: dict[Buffer, Expr]) -> UopPush:
-    moved = {
+    moved: dict[str, Any] = {
         name: _moved(getattr(push, name), bases[buffer])
         for name in ("dst", "src", "wgt")
         if (buffer := getattr(push, f"{name}_buffer")) is not None
@@ -211,9 +212,9 @@ class _Survey:
             case LoadBuffer2D(dst=buffer) | StoreBuffer2D(src=buffer):
                 self.access(buffer)
             case UopPush():
-                for buffer in (stmt.dst_buffer, stmt.src_buffer, stmt.wgt_buffer):
-                    if buffer is not None:
-                        self.access(buffer)
+                for operand in (stmt.dst_buffer, stmt.src_buffer, stmt.wgt_buffer):
+                    if operand is not None:
+                        self.access(operand)
             case BufferStore(buffer=buffer):
                 raise LoweringError(
                     f"{buffer.name} is computed value by value, which no module of the machine "

@@ -10,6 +10,7 @@ Input: UopScopes with plain loops. Output: in each at most two UopLoops, outermo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from math import prod
@@ -76,7 +77,7 @@ class _Folder:
             if prod(loop.extent for loop in rest) <= capacity:
                 break
             host.append(loops.pop(0))
-        stmt = self._kernel(folded, rest, self.push)
+        stmt = self._kernel(folded, rest)
         stmt = rewrap((), self._inside(host), stmt)
         return rewrap(host, (), stmt)
 
@@ -104,21 +105,18 @@ class _Folder:
         clip = self.clips.get(loop.var)
         return clip.size if clip else Const(loop.extent)
 
-    def _kernel(self, folded: list[Loop], rest: list[Loop], push: UopPush) -> Stmt:
+    def _kernel(self, folded: list[Loop], rest: list[Loop]) -> Stmt:
         """The kernel; a folded loop of more rounds than an instruction has becomes several."""
         for at, loop in enumerate(folded):
             if loop.extent > MAX_ITER:
                 parts = []
                 for start in range(0, loop.extent, MAX_ITER):
                     part = Loop(Var(loop.var.name), min(MAX_ITER, loop.extent - start))
-                    shifted = substitute(push, {loop.var: part.var + start})
                     shorter = [*folded[:at], part, *folded[at + 1 :]]
-                    parts.append(self._part(loop, part, start)._kernel(shorter, rest, shifted))
+                    parts.append(self._part(loop, part, start)._kernel(shorter, rest))
                 return seq(*parts)
-        zero: dict[Var, Expr] = {loop.var: Const(0) for loop in folded}
-        body: Stmt = rewrap(
-            rest, [*self._inside(rest), *self.guards], _tidy(substitute(push, zero))
-        )
+        push = _at(self.push, {loop.var: Const(0) for loop in folded})
+        body = rewrap(rest, [*self._inside(rest), *self.guards], push)
         for loop in reversed(folded):
             factors = self._factors(loop)
             assert factors is not None
@@ -128,7 +126,7 @@ class _Folder:
     def _part(self, loop: Loop, part: Loop, start: int) -> _Folder:
         """This kernel with ``loop`` replaced by a part of it."""
         other = copy(self)
-        other.push = substitute(self.push, {loop.var: part.var + start})
+        other.push = _at(self.push, {loop.var: part.var + start})
         clip = self.clips.get(loop.var)
         if clip is not None:
             size = minimum(maximum(clip.size - start, 0), part.extent)
@@ -136,6 +134,9 @@ class _Folder:
         return other
 
 
-def _tidy(push: UopPush) -> UopPush:
-    forms = [linear(index) for index in (push.dst, push.src, push.wgt)]
-    return replace(push, dst=forms[0].expr(), src=forms[1].expr(), wgt=forms[2].expr())
+def _at(push: UopPush, values: Mapping[Var, Expr]) -> UopPush:
+    """``push`` for these values of some variables."""
+    dst, src, wgt = (
+        linear(substitute(index, values)).expr() for index in (push.dst, push.src, push.wgt)
+    )
+    return replace(push, dst=dst, src=src, wgt=wgt)
