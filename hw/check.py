@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, ValueLike
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,7 +57,7 @@ class InstructionCheck(wiring.Component):
                 m.d.comb += self.illegal.eq(1)
         return m
 
-    def _reserved(self, fmt: Format):
+    def _reserved(self, fmt: Format) -> ValueLike:
         """A bit that belongs to no field."""
         bits = [self.word[i] for i in range(INSN_BITS) if fmt.reserved_mask >> i & 1]
         return reduce(or_, bits, 0)

@@ -118,9 +118,7 @@ class RunControl(wiring.Component):
                 with m.If(~discard):
                     m.d.sync += self.done.eq(1)
         with m.If(self.reset):
-            m.d.sync += discard.eq(1)
-            with m.If((state == RunState.IDLE) | (state == RunState.RUN)):
-                m.d.sync += state.eq(RunState.DRAIN)
+            m.d.sync += [discard.eq(1), state.eq(RunState.DRAIN)]
         return m
 
     def _count(self, m):
