@@ -7,7 +7,7 @@ MEMORY ?= ideal
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow bench rtl lint types clean
+.PHONY: help sim test test-slow formal bench rtl lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,10 +34,13 @@ sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorial
 	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(if $(CONFIG),--config $(CONFIG))
 
 test: $(VENV)/installed-dev  ## the test suite
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow and not formal"
 
 test-slow: $(VENV)/installed-dev  ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto -m slow
+
+formal: $(VENV)/installed-dev  ## the proofs of docs/formal.md
+	$(BIN)/python -m pytest -n auto --durations=0 tests/formal
 
 bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
 	$(BIN)/python tests/bench/run_all.py

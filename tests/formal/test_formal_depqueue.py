@@ -1,0 +1,77 @@
+"""Token queues: none is lost, none is invented, in any run of any length."""
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cat, Cover, Signal
+
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, prove, reach, refute
+from vta.hw import depqueue
+
+QUEUES = {
+    "l2g": ("load", "next", "compute", "prev"),
+    "g2l": ("compute", "prev", "load", "next"),
+    "g2s": ("compute", "next", "store", "prev"),
+    "s2g": ("store", "prev", "compute", "next"),
+}
+"""Queue: who pushes, on which side, who pops, on which side."""
+
+
+class TokensConserved(Properties):
+    """Each count is what was pushed less what was popped, and says whether a token is there.
+
+    The ledger of pushes less pops is wider than the counter, so a counter that wraps is found; no
+    run is long enough for it (2^32 instructions of one stream), and so none is assumed to be.
+    """
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        block = self.block
+        pushes = []
+        for queue, (pusher, push_side, popper, pop_side) in QUEUES.items():
+            ledger = Signal(depqueue.COUNT_BITS + 2, name=f"{queue}_ledger")
+            push = getattr(getattr(block, pusher), f"push_{push_side}")
+            pop = getattr(getattr(block, popper), f"pop_{pop_side}")
+            there = getattr(getattr(block, popper), f"{pop_side}_avail")
+            count = getattr(block, queue)
+            pushes.append(push)
+            m.d.sync += ledger.eq(ledger + push - pop)
+            with m.If(block.clear):
+                m.d.sync += ledger.eq(0)
+            m.d.comb += [
+                Assume(~pop | there),  # modules wait for their tokens: proved of each of them
+                Assume(ledger < (1 << depqueue.COUNT_BITS) - 1),
+                Assert(count == ledger),
+                Assert(there == (ledger != 0)),
+                Cover(ledger == 3),
+                Cover(push & pop & (ledger == 1)),
+            ]
+        emptied = Signal()
+        m.d.sync += emptied.eq(block.clear & (block.g2s == 2))
+        m.d.comb += [Cover(Cat(pushes).all()), Cover(emptied & (block.g2s == 0))]
+        return m
+
+
+def test_tokens_are_neither_lost_nor_invented():
+    prove(TokensConserved(depqueue.TokenQueues()), depth=2)
+
+
+@pytest.mark.formal
+def test_queues_fill_and_empty():
+    reach(TokensConserved(depqueue.TokenQueues()), depth=6)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("count.eq(count + push - pop)", "count.eq(count + push - (pop & (count != 1)))"),
+        ("count.eq(count + push - pop)", "count.eq(count + push - (pop & ~push))"),
+        ('"g2l": (self.compute, "prev", self.load, "next")',
+         '"g2l": (self.compute, "next", self.load, "next")'),
+        ("eq(count != 0)", "eq(count > 1)"),
+        ("m.d.sync += count.eq(0)", "m.d.sync += count.eq(push)"),
+    ],
+    ids=["last-token-stays", "pop-lost-at-push", "wrong-side", "one-is-none", "clear-keeps"],
+)  # fmt: skip
+def test_broken_queues_are_found(old, new):
+    refute(TokensConserved(mutant(depqueue, old, new).TokenQueues()), depth=6)
