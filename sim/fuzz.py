@@ -40,11 +40,16 @@ if TYPE_CHECKING:
 __all__ = ["RandomProgram", "random_program"]
 
 PAGE = 4096
-UOP_REGION = 1024
+UOP_REGION = PAGE + 1024
 """Bytes at the end of the image that hold micro-ops; no STORE goes there."""
 IMMEDIATES = (0, 1, -1, 2, 7, -8, 31, 32, 33, -31, -32, -33, 127, -128, 32767, -32768)
 VALUES = (0x00, 0xFF, 0x80, 0x7F)
 """Bytes that are at the edge of something; part of the image is made of them."""
+WORDS = np.array(
+    [2**31 - 1, -(2**31), 2**31 - 256, 255 - 2**31, 0, 1, 5, 31, 32, 33, -1, -5, -31, -32, -33],
+    np.int32,
+)
+"""Accumulators whose next sum may wrap around, and amounts of shifts; another part."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,10 +145,12 @@ class _Writer:
     def _image(self) -> tuple[npt.NDArray[np.uint8], int]:
         """A memory image of some pages, and its base address; the micro-ops are at its end."""
         data = np.random.default_rng(self.rng.getrandbits(32))
-        pages = 2 + 24 * max(self.elem_bytes.values()) // PAGE
+        pages = 3 + 24 * max(self.elem_bytes.values()) // PAGE
         image = data.integers(0, 256, pages * PAGE, np.uint8)
         edges = data.random(image.size) < 0.2
         image[edges] = data.choice(np.array(VALUES, np.uint8), int(edges.sum()))
+        edges = data.random(image.size // 4) < 0.05
+        image.view("<i4")[edges] = data.choice(WORDS, int(edges.sum()))
         words = self._uops(data, UOP_REGION // self.cfg.uop_elem_bytes)
         words[0] = 0
         image[-UOP_REGION:] = words.view(np.uint8)
@@ -286,12 +293,16 @@ class _Writer:
             span = (y_size - 1) * x_stride + x_size if y_size else 0
             if size <= depth and span <= available:
                 break
-        bases = depth - size + 1
+        bases, where = depth - size + 1, rng.random()
+        if where < 0.05:
+            sram_base = bases - 1  # up to the last entry
+        else:
+            sram_base = rng.randrange(min(8, bases) if where < 0.6 else bases)
         dram_base = first + rng.randrange(available - span + 1)
         if not y_size:  # nothing is read: any address will do
             dram_base = rng.randrange(1 << 32)
         return {
-            "sram_base": rng.randrange(min(8, bases) if rng.random() < 0.6 else bases),
+            "sram_base": sram_base,
             "dram_base": dram_base,
             "y_size": y_size, "x_size": x_size, "x_stride": x_stride, **pads,
         }  # fmt: skip

@@ -10,6 +10,7 @@ from vta.errors import VTAError
 
 from .check import check
 from .execute import execute
+from .fuzz import fuzz
 from .inspect import disasm, show_config
 
 __all__ = ["main"]
@@ -31,5 +32,5 @@ def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
 
-for _command in (execute, disasm, show_config, check):
+for _command in (execute, disasm, show_config, check, fuzz):
     main.add_command(_command)

@@ -60,10 +60,11 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def machine(config: Path | None, preset: str | None) -> VTAConfig:
+def machine(config: Path | None, preset: str | None, *, otherwise: str = "default") -> VTAConfig:
+    """The configuration that the options name."""
     if config is not None and preset is not None:
         raise click.UsageError("give a configuration file or --preset, not both")
-    return VTAConfig.preset(preset or "default") if config is None else VTAConfig.from_file(config)
+    return VTAConfig.preset(preset or otherwise) if config is None else VTAConfig.from_file(config)
 
 
 # ---- files --------------------------------------------------------------------------------------

@@ -1,0 +1,373 @@
+"""Functional coverage: what the programs that a reference model ran have reached, and what not.
+
+A :class:`CoveredModel` is a reference model that looks at every instruction before it executes it,
+with the operands as they are then. :data:`BINS` lists everything that it looks for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from rich import box
+from rich.table import Table
+
+from vta.isa import (
+    Alu,
+    AluOpcode,
+    Finish,
+    Gemm,
+    Instruction,
+    Isa,
+    Load,
+    MemId,
+    Module,
+    Store,
+    TokenCounts,
+)
+
+from .datapath import Datapath
+from .loops import Nest, flat_indices
+from .model import ReferenceModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vta.config import VTAConfig
+
+    from .memory import Memory
+    from .stats import Counters, RunResult
+
+__all__ = ["BINS", "Coverage", "CoveredModel"]
+
+LOADED = (MemId.UOP, MemId.WGT, MemId.INP, MemId.ACC, MemId.ACC_8BIT)
+MOVED = (*LOADED, MemId.OUT)
+PADS = ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
+DISTANCES = range(1, 9)
+ROWS = ("0", "1", "2", "3 or more")
+MAX_PAD = 15
+PAGE = 4096
+WORK = ("load", "gemm", "reset", "alu")
+"""What writes accumulators."""
+
+
+def _flags(names: Sequence[str]) -> list[str]:
+    """All combinations of flags, in words."""
+    combinations = product((False, True), repeat=len(names))
+    return ["+".join(name for name, on in zip(names, c) if on) or "none" for c in combinations]
+
+
+BINS: dict[str, list[str]] = {
+    "instructions": [
+        *(f"LOAD {memory.name}" for memory in LOADED),
+        "STORE", "GEMM", "GEMM reset", "FINISH",
+        *(f"NOP {module.name}" for module in Module),
+        *(f"{op.name} {operand}" for op in AluOpcode for operand in ("imm", "acc")),
+    ],
+    "pads": [
+        *(f"{pad} {size}" for pad in PADS for size in ("1", "2..14", "15")),
+        *(f"{memory.name} padded" for memory in LOADED),
+        *(f"{memory.name} all four" for memory in LOADED),
+        *(f"{memory.name} nothing else" for memory in LOADED),
+    ],
+    "strides": [
+        f"{memory.name} {kind}" for memory in MOVED for kind in ("0", "less", "equal", "more")
+    ],
+    "shapes": [
+        *(f"{memory.name} {rows} rows" for memory in MOVED for rows in ROWS),
+        *(f"{memory.name} row over a 4 KiB border" for memory in MOVED),
+        *(f"{memory.name} starts inside a beat" for memory in MOVED),
+        *(f"{memory.name} ends inside a beat" for memory in MOVED),
+        *(f"{memory.name} first entry" for memory in MOVED),
+        *(f"{memory.name} last entry" for memory in MOVED),
+    ],
+    "nests": [
+        f"{kind} {name} {size}"
+        for kind in ("GEMM", "ALU")
+        for name in ("iter_out", "iter_in", "uops")
+        for size in ("0", "1", "2 or more")
+    ],
+    "hazards": [
+        *(f"GEMM dst again after {d}" for d in DISTANCES),
+        *(f"ALU dst again after {d}" for d in DISTANCES),
+        *(f"ALU src written {d} before" for d in DISTANCES),
+        *(f"{a} then {b}" for a in WORK for b in WORK),
+        "uop load then use",
+    ],
+    "values": [
+        *(f"SHR {operand} by {by}" for operand in ("imm", "acc")
+          for by in ("0", "1..31", "32 or more", "-1..-31", "-32 or less")),
+        "ADD wraps", "MUL wraps", "GEMM wraps", "MIN equal", "MAX equal",
+        "STORE negative", "STORE cuts bits off",
+    ],
+    "tokens": [
+        *(f"load {flags}" for flags in _flags(("pop_next", "push_next"))),
+        *(f"compute {flags}"
+          for flags in _flags(("pop_prev", "pop_next", "push_prev", "push_next"))),
+        *(f"store {flags}" for flags in _flags(("pop_prev", "push_prev"))),
+        *(f"{queue} holds {count}" for queue in TokenCounts().as_dict()
+          for count in ("1", "2", "3", "4 or more")),
+        *(f"{queue} keeps some at the end" for queue in TokenCounts().as_dict()),
+    ],
+}  # fmt: skip
+"""What is looked for, by group."""
+
+
+class Coverage:
+    """How often each of :data:`BINS` was reached."""
+
+    def __init__(self, cfg: VTAConfig) -> None:
+        self.cfg, self.isa = cfg, Isa.of(cfg)
+        self.counts: dict[str, Counter[str]] = {group: Counter() for group in BINS}
+        self.begin()
+
+    def begin(self) -> None:
+        """A new run."""
+        self.tokens = TokenCounts()
+        self.last: tuple[str, npt.NDArray[np.int64]] = ("", np.empty(0, np.int64))
+        self.new_uops: range = range(0)
+
+    def hit(self, group: str, name: str) -> None:
+        assert name in BINS[group], (group, name)
+        self.counts[group][name] += 1
+
+    def holes(self) -> dict[str, list[str]]:
+        """What was never reached, by group."""
+        impossible = self._impossible()
+        missing = {
+            group: [n for n in names if not self.counts[group][n] and n not in impossible]
+            for group, names in BINS.items()
+        }
+        return {group: names for group, names in missing.items() if names}
+
+    def _impossible(self) -> set[str]:
+        """What this machine cannot do: elements that are whole beats start and end with one."""
+        return {
+            f"{memory.name} {what} inside a beat"
+            for memory in MOVED
+            if self.isa.elem_bytes(memory) >= self.cfg.bus_bytes
+            for what in ("starts", "ends")
+        }
+
+    def table(self) -> Table:
+        """A summary for a terminal."""
+        table = Table("group", "reached", "holes", box=box.SIMPLE_HEAD)
+        holes, impossible = self.holes(), self._impossible()
+        for group, names in BINS.items():
+            missing = holes.get(group, [])
+            total = len([name for name in names if name not in impossible])
+            table.add_row(group, f"{total - len(missing)}/{total}", ", ".join(missing))
+        return table
+
+    # ---- instructions ----------------------------------------------------------------------------
+
+    def look(self, insn: Instruction, datapath: Datapath) -> None:
+        """An instruction is about to be executed."""
+        self._tokens(insn)
+        if isinstance(insn, Finish):
+            self.hit("instructions", "FINISH")
+        elif isinstance(insn, Load | Store):
+            if insn.is_nop:
+                self.hit("instructions", f"NOP {insn.module.name}")
+            else:
+                self._transfer(insn, datapath)
+        elif isinstance(insn, Gemm | Alu):
+            self._nest(insn, datapath)
+
+    def end(self) -> None:
+        """The run is over."""
+        for queue, count in self.tokens.as_dict().items():
+            if count:
+                self.hit("tokens", f"{queue} keeps some at the end")
+
+    def _tokens(self, insn: Instruction) -> None:
+        names = {
+            Module.LOAD: ("pop_next", "push_next"),
+            Module.COMPUTE: ("pop_prev", "pop_next", "push_prev", "push_next"),
+            Module.STORE: ("pop_prev", "push_prev"),
+        }[insn.module]
+        flags = "+".join(name for name in names if getattr(insn, name)) or "none"
+        self.hit("tokens", f"{insn.module.name.lower()} {flags}")
+        self.tokens.pop(insn)
+        self.tokens.push(insn)
+        for queue in TokenCounts.pushed_by(insn):
+            count = getattr(self.tokens, queue)
+            self.hit("tokens", f"{queue} holds {count if count < 4 else '4 or more'}")
+
+    def _transfer(self, insn: Load | Store, datapath: Datapath) -> None:
+        name = insn.memory.name
+        pads = [getattr(insn, pad) for pad in PADS]
+        rows, columns = insn.y_pad_0 + insn.y_size + insn.y_pad_1, sum(pads[2:]) + insn.x_size
+        self.hit("instructions", "STORE" if isinstance(insn, Store) else f"LOAD {name}")
+        self.hit("shapes", f"{name} {insn.y_size if insn.y_size < 3 else '3 or more'} rows")
+        for pad, size in zip(PADS, pads):
+            if size:
+                kind = str(size) if size in (1, MAX_PAD) else "2..14"
+                self.hit("pads", f"{pad} {kind}")
+        if any(pads):
+            self.hit("pads", f"{name} padded")
+        if all(pads) and insn.y_size:
+            self.hit("pads", f"{name} all four")
+        if not insn.y_size and (insn.y_pad_0 or insn.y_pad_1):
+            self.hit("pads", f"{name} nothing else")
+        if insn.y_size:
+            self._rows(insn)
+        if rows:
+            end = insn.sram_base + rows * columns
+            if insn.sram_base == 0:
+                self.hit("shapes", f"{name} first entry")
+            if end == self.isa.depth(insn.memory):
+                self.hit("shapes", f"{name} last entry")
+        entries = np.arange(insn.sram_base, insn.sram_base + rows * columns)
+        if isinstance(insn, Store):
+            self._stored(datapath.acc[entries])
+        elif insn.memory in (MemId.ACC, MemId.ACC_8BIT):
+            self._follows("load", entries, entries)
+        elif insn.memory is MemId.UOP and rows:
+            self.new_uops = range(insn.sram_base, insn.sram_base + rows * columns)
+
+    def _rows(self, insn: Load | Store) -> None:
+        name = insn.memory.name
+        if insn.y_size > 1:
+            stride = "0" if not insn.x_stride else "less"
+            if insn.x_stride >= insn.x_size:
+                stride = "equal" if insn.x_stride == insn.x_size else "more"
+            self.hit("strides", f"{name} {stride}")
+        elem_bytes, beat = self.isa.elem_bytes(insn.memory), self.cfg.bus_bytes
+        for row in range(insn.y_size):
+            start = (insn.dram_base + row * insn.x_stride) * elem_bytes
+            end = start + insn.x_size * elem_bytes
+            if start // PAGE != (end - 1) // PAGE:
+                self.hit("shapes", f"{name} row over a 4 KiB border")
+            if start % beat:
+                self.hit("shapes", f"{name} starts inside a beat")
+            if end % beat:
+                self.hit("shapes", f"{name} ends inside a beat")
+
+    def _stored(self, values: npt.NDArray[np.int32]) -> None:
+        limit = 1 << (self.cfg.out_width - 1)
+        if (values < 0).any():
+            self.hit("values", "STORE negative")
+        if ((values >= limit) | (values < -limit)).any():
+            self.hit("values", "STORE cuts bits off")
+
+    # ---- loop nests ------------------------------------------------------------------------------
+
+    def _nest(self, insn: Gemm | Alu, datapath: Datapath) -> None:
+        kind = "GEMM" if isinstance(insn, Gemm) else "ALU"
+        for name, size in (
+            ("iter_out", insn.iter_out), ("iter_in", insn.iter_in),
+            ("uops", insn.uop_end - insn.uop_bgn),
+        ):  # fmt: skip
+            self.hit("nests", f"{kind} {name} {size if size < 2 else '2 or more'}")
+        if isinstance(insn, Alu):
+            operand = "imm" if insn.use_imm else "acc"
+            self.hit("instructions", f"{insn.alu_opcode.name} {operand}")
+        else:
+            self.hit("instructions", "GEMM reset" if insn.reset else "GEMM")
+        if not insn.operations:
+            return
+        if set(self.new_uops) & set(range(insn.uop_bgn, insn.uop_end)):
+            self.hit("hazards", "uop load then use")
+        self.new_uops = range(0)
+        nest = Nest.of(self.isa, insn, datapath.uop[insn.uop_bgn : insn.uop_end])
+        parts = list(flat_indices(nest))
+        dst, src = (np.concatenate([part[n] for part in parts]) for n in range(2))
+        self._distances(f"{kind} dst again after", dst, dst)
+        reads = dst
+        if isinstance(insn, Alu):
+            if not insn.use_imm:
+                self._distances("ALU src written", src, dst, " before")
+                reads = np.stack([dst, src], axis=1).reshape(-1)
+            self._alu_values(insn, datapath, dst, src)
+        work = "alu" if kind == "ALU" else "reset" if insn.reset else "gemm"
+        self._follows(work, reads, dst)
+
+    def _distances(
+        self, name: str, reads: npt.NDArray[np.int64], writes: npt.NDArray[np.int64], end: str = ""
+    ) -> None:
+        for distance in DISTANCES:
+            if (reads[distance:] == writes[:-distance]).any():
+                self.hit("hazards", f"{name} {distance}{end}")
+
+    def _follows(
+        self, kind: str, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+    ) -> None:
+        """Whether an instruction begins where the compute instruction before it ended."""
+        before, entries = self.last
+        if before and np.isin(first[: max(DISTANCES)], entries).any():
+            self.hit("hazards", f"{before} then {kind}")
+        self.last = kind, last[-max(DISTANCES) :]
+
+    def _alu_values(
+        self,
+        insn: Alu,
+        datapath: Datapath,
+        dst: npt.NDArray[np.int64],
+        src: npt.NDArray[np.int64],
+    ) -> None:
+        """The classes of operand values, as far as they are what they were before the instruction
+        began: entries that it has not written yet."""
+        fresh = ~np.isin(dst, dst[:-1]) | (np.arange(len(dst)) == 0)
+        if not insn.use_imm:
+            fresh &= ~np.isin(src, dst)
+        x = datapath.acc[dst[fresh]].astype(np.int64)
+        y = np.int64(insn.imm) if insn.use_imm else datapath.acc[src[fresh]].astype(np.int64)
+        y = np.broadcast_to(y, x.shape)
+        if insn.alu_opcode is AluOpcode.SHR:
+            operand = "imm" if insn.use_imm else "acc"
+            for by, holds in (
+                ("0", y == 0), ("1..31", (y > 0) & (y < 32)), ("32 or more", y >= 32),
+                ("-1..-31", (y < 0) & (y > -32)), ("-32 or less", y <= -32),
+            ):  # fmt: skip
+                if holds.any():
+                    self.hit("values", f"SHR {operand} by {by}")
+        elif insn.alu_opcode in (AluOpcode.MIN, AluOpcode.MAX):
+            if (x == y).any():
+                self.hit("values", f"{insn.alu_opcode.name} equal")
+        else:
+            result = x + y if insn.alu_opcode is AluOpcode.ADD else x * y
+            if (result != result.astype(np.int32)).any():
+                self.hit("values", f"{insn.alu_opcode.name} wraps")
+
+    def wrapped(self, before: npt.NDArray[np.int32], after: npt.NDArray[np.int32]) -> None:
+        """A GEMM without reset has changed the accumulators: did one change by more than it can,
+        without wrapping around?"""
+        change = after.astype(np.int64) - before
+        if (np.abs(change) > 1 << 31).any():
+            self.hit("values", "GEMM wraps")
+
+
+class _CoveredDatapath(Datapath):
+    def __init__(self, cfg: VTAConfig, coverage: Coverage) -> None:
+        super().__init__(cfg)
+        self.coverage = coverage
+
+    def execute(self, insn: Instruction, memory: Memory, counters: Counters) -> None:
+        self.coverage.look(insn, self)
+        if isinstance(insn, Gemm) and not insn.reset:
+            before = self.acc.copy()
+            super().execute(insn, memory, counters)
+            self.coverage.wrapped(before, self.acc)
+        else:
+            super().execute(insn, memory, counters)
+
+
+class CoveredModel(ReferenceModel):
+    """A reference model that records coverage; a little slower."""
+
+    def __init__(self, cfg: VTAConfig, *, seed: int | None = None) -> None:
+        self.coverage = Coverage(cfg)
+        super().__init__(cfg, seed=seed)
+
+    def reset(self) -> None:
+        self.datapath = _CoveredDatapath(self.cfg, self.coverage)
+
+    def run(self, stream: bytes | Sequence[Instruction], memory: Memory) -> RunResult:
+        self.coverage.begin()
+        result = super().run(stream, memory)
+        self.coverage.end()
+        return result
