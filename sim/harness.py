@@ -4,6 +4,7 @@ one for each cycle."""
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from ctypes import POINTER, c_char_p, c_double, c_int32, c_uint8, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -143,7 +144,7 @@ class Harness:
 
     def __init__(self, library: Path, timing: MemoryTiming, trace: Path | None = None) -> None:
         self._library = _load(library)
-        values = {name: getattr(timing, name) for name, _ in _Timing._fields_}
+        values = dataclasses.asdict(timing)
         if trace is not None:
             try:
                 trace.write_bytes(b"")

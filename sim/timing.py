@@ -90,8 +90,8 @@ class MemoryTiming:
     @property
     def slowest_beat(self) -> float:
         """Cycles that a beat takes on average, at most, once its turn has come."""
-        passes = [1 - getattr(self, f"stall_{channel}") for channel in ("ar", "r", "aw", "w", "b")]
-        return 2 / (self.beat_rate * max(min(passes), 0.01))
+        stall = max(self.stall_ar, self.stall_r, self.stall_aw, self.stall_w, self.stall_b)
+        return 2 / (self.beat_rate * max(1 - stall, 0.01))
 
 
 PRESETS = {

@@ -608,23 +608,25 @@ class TokenCounts:
 
     @staticmethod
     def popped_by(insn: Instruction) -> list[str]:
-        """The queues that an instruction pops."""
+        """The queues that an instruction pops; a module without that neighbour has none."""
         prev, next_ = {
             Module.LOAD: ("", "g2l"),
             Module.COMPUTE: ("l2g", "s2g"),
             Module.STORE: ("g2s", ""),
         }[insn.module]
-        return [queue for queue, flag in ((prev, insn.pop_prev), (next_, insn.pop_next)) if flag]
+        flags = ((prev, insn.pop_prev), (next_, insn.pop_next))
+        return [queue for queue, flag in flags if flag and queue]
 
     @staticmethod
     def pushed_by(insn: Instruction) -> list[str]:
-        """The queues that an instruction pushes."""
+        """The queues that an instruction pushes; a module without that neighbour has none."""
         prev, next_ = {
             Module.LOAD: ("", "l2g"),
             Module.COMPUTE: ("g2l", "g2s"),
             Module.STORE: ("s2g", ""),
         }[insn.module]
-        return [queue for queue, flag in ((prev, insn.push_prev), (next_, insn.push_next)) if flag]
+        flags = ((prev, insn.push_prev), (next_, insn.push_next))
+        return [queue for queue, flag in flags if flag and queue]
 
     def pop(self, insn: Instruction) -> None:
         """Take the tokens that the instruction pops; a count may become negative."""

@@ -25,9 +25,18 @@ REPEATS = 3
 
 def gemm_bound(cfg):
     """About 200,000 products, with hardly a transfer."""
-    acc, loops = cfg.acc_depth, 200_000 // cfg.acc_depth
-    whole = Gemm(uop_end=1, iter_out=min(loops, 16383), iter_in=acc, dst_factor_in=1)
-    return [Load(memory=MemId.UOP, dram_base=BASE // 4, y_size=1, x_size=1), whole, Finish()]
+    tiles = min(cfg.acc_depth, cfg.inp_depth)
+    inp = {"memory": MemId.INP, "dram_base": BASE // cfg.inp_elem_bytes + 64, "x_size": tiles}
+    wgt = {"memory": MemId.WGT, "dram_base": BASE // cfg.wgt_elem_bytes + 64, "x_size": 8}
+    steps = {"iter_in": tiles, "dst_factor_in": 1, "src_factor_in": 1}
+    loops = 200_000 // tiles // 8
+    return [
+        Load(memory=MemId.UOP, dram_base=BASE // 4, y_size=1, x_size=1),
+        Load(**inp, y_size=1),
+        Load(**wgt, y_size=1, push_next=True),
+        *(Gemm(uop_end=1, iter_out=loops, **steps, pop_prev=not tile) for tile in range(8)),
+        Finish(),
+    ]
 
 
 def bus_bound(cfg):
