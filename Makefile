@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?=
+BOARD  ?= pynq_z1
 MEMORY ?= ideal
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow formal bench rtl lint types clean
+.PHONY: help sim test test-slow formal bench rtl synth lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +48,9 @@ bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
 
 rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (CONFIG=)
 	$(BIN)/python -m vta.hw.emit $(if $(CONFIG),--config $(CONFIG)) -o build/rtl
+
+synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=)
+	$(BIN)/python -m vta.boards.synth $(BOARD) $(if $(CONFIG),--config $(CONFIG))
 
 lint: $(VENV)/installed-dev  ## style of the Python
 	$(BIN)/ruff check .

