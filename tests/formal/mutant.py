@@ -1,18 +1,32 @@
-"""Blocks that are broken on purpose, to show that a proof can fail."""
+"""Blocks that are broken on purpose, to show that a proof can fail, and blocks that are smaller
+than the real ones, where a proof of those would take too long."""
 
 import inspect
 from types import ModuleType
 
-__all__ = ["mutant"]
+__all__ = ["mutant", "shrunk"]
 
 
-def mutant(module: ModuleType, old: str, new: str) -> ModuleType:
-    """A copy of ``module`` in whose source ``old``, which must occur once, is ``new``."""
+def mutant(module: ModuleType, old: str, new: str, **names: object) -> ModuleType:
+    """A copy of ``module`` in whose source ``old``, which must occur once, is ``new``; ``names``
+    as in :func:`shrunk`."""
     source = inspect.getsource(module)
     found = source.count(old)
     if found != 1:
         raise ValueError(f"{module.__name__} must hold {old!r} once to be broken; got {found}")
-    broken = ModuleType(module.__name__)
-    code = compile(source.replace(old, new), f"{module.__file__} (broken)", "exec")
-    exec(code, broken.__dict__)
-    return broken
+    return _load(module, source.replace(old, new), names)
+
+
+def shrunk(module: ModuleType, **names: object) -> ModuleType:
+    """A copy of ``module`` where the constants, or imported classes, ``names`` are others."""
+    return _load(module, inspect.getsource(module), names)
+
+
+def _load(module: ModuleType, source: str, names: dict[str, object]) -> ModuleType:
+    copy = ModuleType(module.__name__)
+    exec(compile(source, f"{module.__file__} (copy)", "exec"), copy.__dict__)
+    for name, value in names.items():
+        if not hasattr(module, name):
+            raise ValueError(f"{module.__name__} has no {name} to change")
+        setattr(copy, name, value)
+    return copy

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Assume, Elaboratable, Module, ResetSignal, Signal, Value
+from amaranth.hdl import Assume, Elaboratable, Fragment, Module, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In
 
 __all__ = ["Properties", "constant", "hold", "prove", "reach", "refute"]
@@ -57,10 +57,11 @@ class Properties(Elaboratable):
     def __init__(self, block: Component, free: Iterable[Signal] = ()) -> None:
         self.block, self.free = block, tuple(free)
 
-    def elaborate(self, platform) -> Module:
-        """A module with the block in it; whoever overrides this adds the properties."""
+    def elaborate(self, platform, fragment: Fragment | None = None) -> Module:
+        """A module with the block, or what it already became, in it; whoever overrides this adds
+        the properties."""
         m = Module()
-        m.submodules.block = self.block
+        m.submodules.block = fragment or self.block
         return m
 
     def inputs(self) -> list[Signal]:

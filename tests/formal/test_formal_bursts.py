@@ -1,0 +1,151 @@
+"""Requests become bursts: legal ones, all of the beats, each once, in order."""
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
+
+from tests.formal.inside import Inside
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, prove, reach, refute
+from vta.hw import axi
+from vta.hw.interfaces import WriteRequest
+
+ADDR_BITS = 20
+PAGE = 4096
+FIELDS = ("addr", "beats", "last")
+
+
+class BurstsAreTheRequest(Properties):
+    """The requests that were taken and not yet handed on, at most two, are kept in a ledger; each
+    burst must be the beginning of the oldest."""
+
+    def __init__(self, module=axi, *, data_bits=512):
+        self.beat_bytes = data_bits // 8
+        super().__init__(module.BurstSplitter(addr_bits=ADDR_BITS, data_bits=data_bits))
+
+    def elaborate(self, platform):
+        block, request, burst = self.block, self.block.request, self.block.burst
+        inside = Inside(block)
+        m = super().elaborate(platform, inside.fragment)
+        asked, got = request.payload, burst.payload
+
+        # What the world promises: whole beats, at least one, inside the address space.
+        m.d.comb += [
+            Assume(asked.addr % self.beat_bytes == 0),
+            Assume(asked.beats != 0),
+            Assume(asked.addr + asked.beats * self.beat_bytes <= 1 << ADDR_BITS),
+        ]
+
+        # AXI: a valid burst waits, unchanged, until it is taken.
+        waited, before = Signal(), Signal.like(got)
+        m.d.sync += [waited.eq(burst.valid & ~burst.ready), before.eq(got)]
+        m.d.comb += Assert(~waited | (burst.valid & (got == before)))
+        # AXI: at most 256 beats, whole beats, and none across a page.
+        size = Signal(range(257))
+        m.d.comb += size.eq(got.len + 1)
+        with m.If(burst.valid):
+            m.d.comb += [
+                Assert(got.addr % self.beat_bytes == 0),
+                Assert(got.addr % PAGE + size * self.beat_bytes <= PAGE),
+            ]
+
+        # The ledger.
+        entry = WriteRequest(ADDR_BITS + 1)  # the end may be the end of the address space
+        oldest, next_one = Signal(entry), Signal(entry)
+        has_oldest, has_next = Signal(), Signal()
+        handed, finishes = Signal(), Signal()
+        m.d.comb += [
+            handed.eq(burst.valid & burst.ready),
+            finishes.eq(handed & (size == oldest.beats)),
+        ]
+        with m.If(burst.valid):
+            m.d.comb += [
+                Assert(has_oldest),
+                Assert(got.addr == oldest.addr),
+                Assert(size <= oldest.beats),
+                Assert(got.last == (oldest.last & (size == oldest.beats))),
+            ]
+        with m.If(handed):
+            m.d.sync += [
+                oldest.addr.eq(oldest.addr + size * self.beat_bytes),
+                oldest.beats.eq(oldest.beats - size),
+            ]
+        with m.If(finishes):
+            m.d.sync += [has_oldest.eq(has_next), oldest.eq(next_one), has_next.eq(0)]
+        with m.If(request.valid & request.ready):
+            m.d.comb += Assert(~has_next | finishes)
+            with m.If(Mux(finishes, ~has_next, ~has_oldest)):
+                m.d.sync += [has_oldest.eq(1), *(oldest[f].eq(asked[f]) for f in FIELDS)]
+            with m.Else():
+                m.d.sync += [has_next.eq(1), *(next_one[f].eq(asked[f]) for f in FIELDS)]
+
+        # How the registers of the block and the ledger belong together, for the induction.
+        left, beat, last = inside["left"], inside["beat"], inside["last"]
+        waiting = Signal.like(oldest)  # what the registers hold, behind the burst on offer
+        rest = oldest.beats - Mux(burst.valid, size, 0)
+        with m.If(has_next):
+            m.d.comb += [waiting.eq(next_one), Assert(has_oldest & burst.valid & (rest == 0))]
+            m.d.comb += [Assert(next_one.beats != 0), Assert(next_one.addr % self.beat_bytes == 0)]
+            m.d.comb += Assert(next_one.addr + next_one.beats * self.beat_bytes <= 1 << ADDR_BITS)
+        with m.Else():
+            m.d.comb += [
+                waiting.addr.eq(oldest.addr + Mux(burst.valid, size, 0) * self.beat_bytes),
+                waiting.beats.eq(Mux(has_oldest, rest, 0)),
+                waiting.last.eq(oldest.last),
+            ]
+        m.d.comb += Assert(left == waiting.beats)
+        with m.If(left != 0):
+            m.d.comb += [
+                Assert(beat * self.beat_bytes == waiting.addr),
+                Assert(last == waiting.last),
+            ]
+        with m.If(has_oldest):
+            m.d.comb += [
+                Assert(oldest.beats != 0),
+                Assert(oldest.addr % self.beat_bytes == 0),
+                Assert(oldest.addr + oldest.beats * self.beat_bytes <= 1 << ADDR_BITS),
+            ]
+
+        # Whole pages, pieces of them, and two requests at once; work that goes on every cycle.
+        bursts = Signal(3)
+        with m.If(finishes):
+            m.d.sync += bursts.eq(0)
+        with m.Elif(handed):
+            m.d.sync += bursts.eq(bursts + 1)
+        m.d.comb += [
+            Cover((bursts == 3) & finishes & (size == 1)),
+            Cover(burst.valid & (size == axi.BURST_BEATS)),
+            Cover(has_next & waited),
+            Cover(finishes & request.valid & request.ready & (oldest.beats == 5) & got.last),
+        ]
+        return m
+
+
+@pytest.mark.parametrize("data_bits", [512, pytest.param(64, marks=pytest.mark.formal)])
+def test_bursts_are_the_request(data_bits):
+    prove(BurstsAreTheRequest(data_bits=data_bits), depth=2)
+
+
+@pytest.mark.formal
+def test_requests_of_all_kinds_happen():
+    reach(BurstsAreTheRequest(), depth=14)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("BURST_BEATS - beat % BURST_BEATS", "BURST_BEATS"),
+        ("room.eq(BURST_BEATS - beat % BURST_BEATS)", "room.eq(BURST_BEATS - (beat + 1) % 64)"),
+        ("ends.eq(left <= room)", "ends.eq(left < room)"),
+        ("burst.len.eq(size - 1)", "burst.len.eq(size)"),
+        ("burst.last.eq(last & ends)", "burst.last.eq(last)"),
+        ("advance.eq(~self.burst.valid | self.burst.ready)", "advance.eq(self.burst.ready | 1)"),
+        ("(left == 0) | (advance & ends)", "(left == 0) | ends"),
+        ("left.eq(left - size)", "left.eq(left - room)"),
+        ("Mux(self.request.valid, self.request.payload.beats, 0)", "self.request.payload.beats"),
+    ],
+    ids=["page-ignored", "page-off-by-one", "end-missed", "len-off-by-one", "last-early",
+         "burst-not-held", "request-overwritten", "beats-lost", "request-invented"],
+)  # fmt: skip
+def test_broken_splitters_are_found(old, new):
+    refute(BurstsAreTheRequest(mutant(axi, old, new)), depth=8)
