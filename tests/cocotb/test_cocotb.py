@@ -20,7 +20,7 @@ def verilator(monkeypatch):
     _, environment = verilator_command()
     for name in ("PATH", "VERILATOR_ROOT"):
         monkeypatch.setenv(name, environment[name])
-    variables = make_variables() | {"OPT_FAST": "-O1", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O1"}
+    variables = make_variables() | {"OPT_FAST": "-O0", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
     del variables["LDLIBS"]
     monkeypatch.setenv("MAKEFLAGS", " ".join(f"{k}={v}" for k, v in variables.items()))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
