@@ -15,7 +15,7 @@ from vta.errors import DeviceError, VTAError
 if TYPE_CHECKING:
     from .device import Device
 
-__all__ = ["DeviceArray", "array", "empty"]
+__all__ = ["DeviceArray", "array", "empty", "release"]
 
 _DTYPES = ("int4", "int8", "int16", "int32", "uint4", "uint8", "uint16", "uint32")
 
@@ -51,7 +51,7 @@ class DeviceArray:
             raise DeviceError(f"shape of a device array is {self.shape}; extents must be positive")
         self.nbytes = (prod(self.shape) * int(dtype.rpartition("int")[2]) + 7) // 8
         self.address = device.alloc(self.nbytes)
-        self._finalizer = weakref.finalize(self, _release, device, self.address)
+        self._finalizer = weakref.finalize(self, release, device, self.address)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -118,7 +118,8 @@ class DeviceArray:
         self._finalizer()
 
 
-def _release(device: Device, address: int) -> None:
+def release(device: Device, address: int) -> None:
+    """Free a buffer whose owner is gone."""
     with contextlib.suppress(VTAError):  # a device that is gone took its memory with it
         device.free(address)
 

@@ -1,4 +1,4 @@
-"""The protocol that every target implements: simulators today, boards beside them."""
+"""The protocol that every target implements, and what some can do besides."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
+    from vta.program import Program
     from vta.sim.stats import RunResult
 
-__all__ = ["Device"]
+    from .placement import Placement
+
+__all__ = ["Device", "PlacesPrograms", "Programmable"]
 
 
 @runtime_checkable
@@ -47,4 +50,29 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Free everything; the object cannot be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Programmable(Device, Protocol):
+    """A device with an FPGA."""
+
+    def program_fpga(self, bitstream: bytes) -> None:
+        """Configure the FPGA. What was in the device's memory is lost.
+
+        Raises
+        ------
+        DeviceError
+            If the bitstream is damaged, or of another part or configuration; nothing has changed
+            then.
+        """
+        ...
+
+
+@runtime_checkable
+class PlacesPrograms(Device, Protocol):
+    """A device that relocates and runs whole programs itself, as a remote one does."""
+
+    def place(self, program: Program) -> Placement:
+        """Put a program into the device's memory; garbage collection of the result frees it."""
         ...

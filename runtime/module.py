@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 from statistics import fmean, median, pstdev
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from vta.errors import DeviceError
-from vta.program import Program
 
-from .buffer import DeviceArray, _release
+from .buffer import DeviceArray
+from .placement import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from vta.program import Program
     from vta.sim.stats import RunResult
 
     from .device import Device
+    from .placement import Placement
 
 __all__ = ["BenchmarkResult", "CompiledModule"]
-
-
-class _Placement:
-    """A program's instructions and micro-ops in the memory of one device."""
-
-    def __init__(self, program: Program, device: Device) -> None:
-        program.require_machine(device.cfg)
-        self.program, self.device = program, device
-        self.code_addr = self._alloc(len(program.code))
-        self.uop_addr = self._alloc(max(len(program.uops), 1))
-        if program.uops:
-            device.write(self.uop_addr, program.uops)
-        self.addresses: list[int] | None = None
-
-    def _alloc(self, nbytes: int) -> int:
-        addr = self.device.alloc(nbytes)
-        weakref.finalize(self, _release, self.device, addr)
-        return addr
-
-    def run(self, addresses: list[int]) -> RunResult:
-        if addresses != self.addresses:
-            self.device.write(self.code_addr, self.program.relocate(addresses, self.uop_addr))
-            self.addresses = addresses
-        return self.device.run(self.code_addr, self.program.instruction_count)
 
 
 class CompiledModule:
@@ -64,7 +40,7 @@ class CompiledModule:
             program.require_machine(device.cfg)
         self.program = program
         self.device = device
-        self._placements: dict[int, _Placement] = {}
+        self._placements: dict[int, Placement] = {}
 
     def __repr__(self) -> str:
         return f"CompiledModule({self.program.name}, {self.program.instruction_count} instructions)"
@@ -100,14 +76,17 @@ class CompiledModule:
             If the device's configuration is another one than the program's.
         """
         device = self._check(arrays)
-        placement = self._placements.get(id(device))
-        if placement is None:
-            placement = self._placements[id(device)] = _Placement(self.program, device)
-        result = placement.run([array.address for array in arrays])
+        result = self._place(device).run([array.address for array in arrays])
         left = {name: count for name, count in result.tokens.items() if count}
         if left:
             raise DeviceError(f"{self.program.name}: the run left tokens behind: {left}")
         return result
+
+    def _place(self, device: Device) -> Placement:
+        placement = self._placements.get(id(device))
+        if placement is None:
+            placement = self._placements[id(device)] = place(self.program, device)
+        return placement
 
     def _check(self, arrays: tuple[DeviceArray, ...]) -> Device:
         name, specs = self.program.name, self.program.tensors
@@ -143,7 +122,8 @@ class CompiledModule:
     def time_evaluator(
         self, entry: str, device: Device, *, number: int = 10, repeat: int = 1
     ) -> Callable[..., BenchmarkResult]:
-        """A function that runs the module ``number`` times, ``repeat`` times over, and measures.
+        """A function that runs the module ``number`` times, ``repeat`` times over, and measures
+        where the device is.
 
         One more run goes first, to warm up; it is counted in the simulator's statistics.
         """
@@ -156,13 +136,8 @@ class CompiledModule:
             self(*arrays)
             if arrays[0].device is not device:
                 raise DeviceError(f"the arrays lie on {arrays[0].device!r}, not on {device!r}")
-            results = []
-            for _ in range(repeat):
-                start = perf_counter()
-                for _ in range(number):
-                    self(*arrays)
-                results.append((perf_counter() - start) / number)
-            return BenchmarkResult(tuple(results))
+            addresses = [array.address for array in arrays]
+            return BenchmarkResult(self._place(device).measure(addresses, number, repeat))
 
         return evaluate
 

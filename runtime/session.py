@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vta.errors import DeviceError
 from vta.program import Program
 
+from .device import Programmable
 from .module import CompiledModule
 from .simulated import open_simulated
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from .device import Device
 
-__all__ = ["LocalSession", "Session"]
+__all__ = ["LocalSession", "Session", "require_fpga", "require_plain_name"]
 
 
 class Session(Protocol):
@@ -38,6 +39,10 @@ class Session(Protocol):
 
     def ext_dev(self, index: int = 0) -> Device:
         """The accelerator."""
+        ...
+
+    def program_fpga(self, bitstream: str | Path) -> None:
+        """Configure the device's FPGA with a file of this machine."""
         ...
 
     def close(self) -> None:
@@ -100,6 +105,21 @@ class LocalSession:
             self._device = open_simulated(self.cfg, **self._options)
         return self._device
 
+    def program_fpga(self, bitstream: str | Path) -> None:
+        """Configure the device's FPGA with a file.
+
+        Raises
+        ------
+        DeviceError
+            If the device is a simulator, the file cannot be read, or the device refuses it.
+        """
+        device = require_fpga(self.ext_dev())
+        try:
+            content = Path(bitstream).read_bytes()
+        except OSError as error:
+            raise DeviceError(f"cannot read the bitstream {bitstream}: {error}") from None
+        device.program_fpga(content)
+
     def close(self) -> None:
         """Free the device and the folder."""
         if self._device is not None:
@@ -107,6 +127,30 @@ class LocalSession:
         self._remove()
 
     def _file(self, name: str) -> Path:
-        if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
-            raise DeviceError(f"{name!r} is no plain file name")
-        return self._folder / name
+        return self._folder / require_plain_name(name)
+
+
+def require_plain_name(name: str) -> str:
+    """The name itself, if it can only be that of a file in one folder.
+
+    Raises
+    ------
+    DeviceError
+        If it is empty, a path, or holds unprintable characters.
+    """
+    if not name or name in (".", "..") or set("/\\") & set(name) or not name.isprintable():
+        raise DeviceError(f"{name!r} is no plain file name")
+    return name
+
+
+def require_fpga(device: Device) -> Programmable:
+    """The device itself, if it has an FPGA.
+
+    Raises
+    ------
+    DeviceError
+        If it is a simulator.
+    """
+    if not isinstance(device, Programmable):
+        raise DeviceError(f"the device {device.name} is a simulator; it has no FPGA")
+    return device

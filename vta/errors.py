@@ -21,6 +21,7 @@ __all__ = [
     "LoweringError",
     "MissingFinishError",
     "ProgramError",
+    "RemoteError",
     "ScheduleError",
     "SramRangeError",
     "TensorError",
@@ -77,6 +78,11 @@ class LoweringError(CompileError):
 class DeviceError(VTAError):
     """A device refused a request: no memory, a wrong address, a wrong configuration, a bus
     error."""
+
+
+class RemoteError(DeviceError):
+    """A session over a network: no connection, a lost one, a wrong token, a limit of the server, or
+    a message that is none."""
 
 
 class BusProtocolError(DeviceError):

@@ -1,0 +1,86 @@
+"""A program in the memory of a device, ready to run."""
+
+from __future__ import annotations
+
+import weakref
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from .buffer import release
+from .device import PlacesPrograms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vta.program import Program
+    from vta.sim.stats import RunResult
+
+    from .device import Device
+
+__all__ = ["LocalPlacement", "Placement", "place"]
+
+
+class Placement(Protocol):
+    """A program on one device."""
+
+    def run(self, addresses: Sequence[int]) -> RunResult:
+        """Run once, with the arguments' buffers at these addresses."""
+        ...
+
+    def measure(self, addresses: Sequence[int], number: int, repeat: int) -> tuple[float, ...]:
+        """Seconds of a run, the mean of ``number`` runs, ``repeat`` times."""
+        ...
+
+
+class LocalPlacement:
+    """A placement that relocates the program here, and writes it through the device.
+
+    Raises
+    ------
+    ProgramError
+        If the program is for another configuration than the device's.
+    DeviceError
+        If there is no memory for it.
+    """
+
+    def __init__(self, program: Program, device: Device) -> None:
+        program.require_machine(device.cfg)
+        self.program, self.device = program, device
+        self._finalizers: list[weakref.finalize[..., LocalPlacement]] = []
+        self._code_addr = self._alloc(len(program.code))
+        self._uop_addr = self._alloc(max(len(program.uops), 1))
+        if program.uops:
+            device.write(self._uop_addr, program.uops)
+        self._addresses: list[int] | None = None
+
+    def _alloc(self, nbytes: int) -> int:
+        addr = self.device.alloc(nbytes)
+        self._finalizers.append(weakref.finalize(self, release, self.device, addr))
+        return addr
+
+    def free(self) -> None:
+        """Give the memory back now; the placement cannot be used afterwards."""
+        for finalizer in self._finalizers:
+            finalizer()
+
+    def run(self, addresses: Sequence[int]) -> RunResult:
+        if list(addresses) != self._addresses:
+            self.device.write(self._code_addr, self.program.relocate(addresses, self._uop_addr))
+            self._addresses = list(addresses)
+        return self.device.run(self._code_addr, self.program.instruction_count)
+
+    def measure(self, addresses: Sequence[int], number: int, repeat: int) -> tuple[float, ...]:
+        results = []
+        for _ in range(repeat):
+            start = perf_counter()
+            for _ in range(number):
+                self.run(addresses)
+            results.append((perf_counter() - start) / number)
+        return tuple(results)
+
+
+def place(program: Program, device: Device) -> Placement:
+    """The program on the device, by the device itself if it can."""
+    if isinstance(device, PlacesPrograms):
+        return device.place(program)
+    return LocalPlacement(program, device)
