@@ -311,7 +311,8 @@ class Coverage:
     ) -> None:
         """The classes of operand values, as far as they are what they were before the instruction
         began: entries that it has not written yet."""
-        fresh = ~np.isin(dst, dst[:-1]) | (np.arange(len(dst)) == 0)
+        fresh = np.zeros(len(dst), bool)
+        fresh[np.unique(dst, return_index=True)[1]] = True
         if not insn.use_imm:
             fresh &= ~np.isin(src, dst)
         x = datapath.acc[dst[fresh]].astype(np.int64)

@@ -46,7 +46,8 @@ IMMEDIATES = (0, 1, -1, 2, 7, -8, 31, 32, 33, -31, -32, -33, 127, -128, 32767, -
 VALUES = (0x00, 0xFF, 0x80, 0x7F)
 """Bytes that are at the edge of something; part of the image is made of them."""
 WORDS = np.array(
-    [2**31 - 1, -(2**31), 2**31 - 256, 255 - 2**31, 0, 1, 5, 31, 32, 33, -1, -5, -31, -32, -33],
+    [2**31 - 1, -(2**31)] * 4
+    + [2**31 - 256, 255 - 2**31, 0, 1, 5, 31, 32, 33, -1, -5, -31, -32, -33],
     np.int32,
 )
 """Accumulators whose next sum may wrap around, and amounts of shifts; another part."""
@@ -149,7 +150,7 @@ class _Writer:
         image = data.integers(0, 256, pages * PAGE, np.uint8)
         edges = data.random(image.size) < 0.2
         image[edges] = data.choice(np.array(VALUES, np.uint8), int(edges.sum()))
-        edges = data.random(image.size // 4) < 0.05
+        edges = data.random(image.size // 4) < 0.1
         image.view("<i4")[edges] = data.choice(WORDS, int(edges.sum()))
         words = self._uops(data, UOP_REGION // self.cfg.uop_elem_bytes)
         words[0] = 0
@@ -175,6 +176,9 @@ class _Writer:
             self._gemm: 6, self._reset: 2, self._alu: 6, self._store: 5, self._nop: 1,
         }  # fmt: skip
         self._load_uop()
+        for memory in (MemId.INP, MemId.WGT, MemId.ACC):
+            if rng.random() < 0.6:
+                self._fill(memory)
         for _ in range(rng.randint(1, steps)):
             rng.choices(list(kinds), list(kinds.values()))[0]()
             stream.scatter()
@@ -253,15 +257,27 @@ class _Writer:
     def _load_acc(self) -> None:
         self._load(self.rng.choice((MemId.ACC, MemId.ACC, MemId.ACC_8BIT)))
 
+    def _fill(self, memory: MemId) -> None:
+        """Put something into the first entries, where most operands are: zeros hide faults."""
+        first, available = self._region(memory)
+        count = min(self.depth[memory], available, 8 + self.rng.randrange(24))
+        dram_base = first + self.rng.randrange(available - count + 1)
+        self._emit_load(
+            Load(memory=memory, dram_base=dram_base, y_size=1, x_size=count, x_stride=count)
+        )
+
     def _load(self, memory: MemId) -> Load:
-        insn = Load(memory=memory, **self._extents(memory, padded=self.rng.random() < 0.5))
+        padded = self.rng.random() < 0.5
+        return self._emit_load(Load(memory=memory, **self._extents(memory, padded=padded)))
+
+    def _emit_load(self, insn: Load) -> Load:
         rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1
         columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
         entries = slice(insn.sram_base, insn.sram_base + rows * columns)
         self._emit(
             insn,
             reads=[(self.dram, self._dram_bytes(insn))],
-            writes=[(self.accesses[memory], entries)],
+            writes=[(self.accesses[insn.memory], entries)],
         )
         return insn
 
@@ -281,7 +297,7 @@ class _Writer:
         while True:
             pads = dict.fromkeys(("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1"), 0)
             if padded:
-                pads = {name: rng.choice((0, 0, 1, 2, rng.randrange(16))) for name in pads}
+                pads = {name: rng.choice((0, 0, 1, 2, 15, rng.randrange(16))) for name in pads}
             y_size = rng.choice((1, 1, 1, 2, 2, 3, 4, 0))
             x_size = rng.choice((1, 2, 3, 4, 5, 8, 1 + rng.randrange(min(depth, available))))
             x_stride = rng.choice(
@@ -299,6 +315,10 @@ class _Writer:
         else:
             sram_base = rng.randrange(min(8, bases) if where < 0.6 else bases)
         dram_base = first + rng.randrange(available - span + 1)
+        if rng.random() < 0.15:  # a row over a border between pages, if there is one
+            border = self.base + PAGE * rng.randrange(1, self.image.size // PAGE)
+            dram_base = border // self.elem_bytes[memory] - rng.randrange(x_size)
+            dram_base = min(max(dram_base, first), first + available - span)
         if not y_size:  # nothing is read: any address will do
             dram_base = rng.randrange(1 << 32)
         return {
