@@ -26,8 +26,8 @@ from ..ir import (
 )
 from ..target import Target
 from ..visitor import children, rebuild, replace_buffers, walk, with_body
-from .alu import steps_in_place
 from .nest import flat_index, peel
+from .steps import steps_in_place
 
 __all__ = ["share_in_place"]
 

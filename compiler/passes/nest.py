@@ -124,6 +124,7 @@ def strip_tile(
             )
         if any(form.coefficient(found.var) for form in other):
             raise LoweringError(f"{where}: the condition must hold for whole elements")
+        _require_whole(found.var, [*forms, *other], where)
         at = loops.index(found)
         take = min(found.extent, tile // done)
         if take == found.extent:
@@ -135,6 +136,14 @@ def strip_tile(
             forms = [_split_form(form, found, take, rest.var) for form in forms]
         done *= take
     return loops, [_elements(form, tile, where) for form in forms], other
+
+
+def _require_whole(var: Var, forms: Sequence[Affine], where: str) -> None:
+    """No index may depend on the values of an element but by adding them up."""
+    for form in forms:
+        for atom, _ in form.terms:
+            if not isinstance(atom, Var) and uses(atom, [var]):
+                raise LoweringError(f"{where}: the index `{atom}` must be affine in {var.name}")
 
 
 def _elements(form: Affine, tile: int, where: str) -> Affine:

@@ -103,10 +103,12 @@ def test_convolutions(cfg, data):
     assert counters.gemm_counter == n * ic * oc * rows * columns * kernel[0] * kernel[1]
 
 
-IMMEDIATES = st.integers(-300, 300) | st.integers(-(2**15), 2**15 - 1)
+IMMEDIATES = st.one_of(
+    st.integers(-300, 300), st.integers(-(2**15), 2**15 - 1), st.integers(-(2**31), 2**31 - 1)
+)
 STEPS = st.one_of(
     st.tuples(st.sampled_from(["add", "sub", "mul", "min", "max", "rsub"]), IMMEDIATES),
-    st.tuples(st.sampled_from(["shr", "shl"]), st.integers(0, 31)),
+    st.tuples(st.sampled_from(["shr", "shl"]), st.integers(0, 31) | st.sampled_from(["A", "B"])),
     st.tuples(
         st.sampled_from(["add", "sub", "rsub", "mul", "min", "max"]), st.sampled_from(["A", "B"])
     ),
@@ -122,9 +124,17 @@ def apply(step, x, y, minimum, maximum):
         "mul": lambda: x * y,
         "min": lambda: minimum(x, y),
         "max": lambda: maximum(x, y),
-        "shr": lambda: x >> y,
-        "shl": lambda: x << y,
+        "shr": lambda: shifted(x, y),
+        "shl": lambda: shifted(x, y, left=True),
     }[step]()
+
+
+def shifted(x, y, *, left=False):
+    """The machine's shift: any distance, negative ones the other way; on arrays by NumPy."""
+    if not isinstance(x, np.ndarray):
+        return x << y if left else x >> y
+    by = (1 if left else -1) * np.asarray(y, np.int64)
+    return (x << np.clip(by, 0, 32) >> np.clip(-by, 0, 32)).astype(np.int32)
 
 
 @settings(max_examples=150)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tests.support.checked import checked
 from vta.program import Program
 from vta.sim.memory import Memory
 from vta.sim.model import ReferenceModel
@@ -23,7 +24,7 @@ def run_program(program: Program, inputs, *, seed=None, machine=None):
     Parameters
     ----------
     program : Program
-        Its own check is applied first.
+        Its own check and the static checker look at it first.
     inputs : sequence of ndarray
         One for each tensor that is only read, in order. Results start as rubbish.
     seed : int or None
@@ -31,7 +32,11 @@ def run_program(program: Program, inputs, *, seed=None, machine=None):
     machine : object or None
         What runs it instead of a new reference model.
     """
-    program.check()
+    checked(program)
+    return _run(program, inputs, machine or ReferenceModel(program.cfg, seed=seed))
+
+
+def _run(program, inputs, machine):
     given = iter(inputs)
     addresses, parts, at = [], [], BASE
     for spec in program.tensors:
@@ -52,7 +57,6 @@ def run_program(program: Program, inputs, *, seed=None, machine=None):
             memory.allow(address, data.size)
             memory.write(address, data.tobytes())
     stream = program.relocate(addresses, uop_address)
-    machine = machine or ReferenceModel(program.cfg, seed=seed)
     result = machine.run(stream, memory)
     assert not any(result.tokens.values()), result.tokens
     outputs = [
@@ -68,8 +72,9 @@ def check_orders(program: Program, inputs, expected, *, seeds=(None, 1, 2)):
 
     Returns the counters.
     """
+    checked(program)
     for seed in seeds:
-        outputs, result = run_program(program, inputs, seed=seed)
+        outputs, result = _run(program, inputs, ReferenceModel(program.cfg, seed=seed))
         assert len(outputs) == len(expected)
         for got, want in zip(outputs, expected):
             np.testing.assert_array_equal(got, want, err_msg=f"order {seed}")
