@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vta.errors import DeviceError
+from vta.errors import ConfigError, DeviceError
 from vta.program import Program
 
 from .device import Programmable
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from .device import Device
 
-__all__ = ["LocalSession", "Session", "require_fpga", "require_plain_name"]
+__all__ = [
+    "LocalSession",
+    "Session",
+    "no_fpga",
+    "require_bitstream",
+    "require_fpga",
+    "require_plain_name",
+    "require_same",
+]
 
 
 class Session(Protocol):
@@ -41,7 +49,11 @@ class Session(Protocol):
         """The accelerator."""
         ...
 
-    def program_fpga(self, bitstream: str | Path) -> None:
+    def require_config(self, cfg: VTAConfig) -> None:
+        """Refuse, with a ConfigError, a configuration that the device does not have."""
+        ...
+
+    def program_fpga(self, bitstream: str | Path | None) -> None:
         """Configure the device's FPGA with a file of this machine."""
         ...
 
@@ -105,7 +117,17 @@ class LocalSession:
             self._device = open_simulated(self.cfg, **self._options)
         return self._device
 
-    def program_fpga(self, bitstream: str | Path) -> None:
+    def require_config(self, cfg: VTAConfig) -> None:
+        """Refuse a configuration that the device does not have.
+
+        Raises
+        ------
+        ConfigError
+            Naming both.
+        """
+        require_same(cfg, self.cfg, "the session's device")
+
+    def program_fpga(self, bitstream: str | Path | None) -> None:
         """Configure the device's FPGA with a file.
 
         Raises
@@ -114,10 +136,11 @@ class LocalSession:
             If the device is a simulator, the file cannot be read, or the device refuses it.
         """
         device = require_fpga(self.ext_dev())
+        path = require_bitstream(bitstream)
         try:
-            content = Path(bitstream).read_bytes()
+            content = path.read_bytes()
         except OSError as error:
-            raise DeviceError(f"cannot read the bitstream {bitstream}: {error}") from None
+            raise DeviceError(f"cannot read the bitstream {path}: {error}") from None
         device.program_fpga(content)
 
     def close(self) -> None:
@@ -152,5 +175,38 @@ def require_fpga(device: Device) -> Programmable:
         If it is a simulator.
     """
     if not isinstance(device, Programmable):
-        raise DeviceError(f"the device {device.name} is a simulator; it has no FPGA")
+        raise no_fpga(device)
     return device
+
+
+def require_same(cfg: VTAConfig, theirs: VTAConfig, what: str) -> None:
+    """Refuse a configuration that makes other programs than ``theirs`` runs.
+
+    Raises
+    ------
+    ConfigError
+        Naming both and ``what`` has the other one.
+    """
+    if cfg.fingerprint != theirs.fingerprint:
+        raise ConfigError(
+            f"the environment is {cfg.fingerprint}, {what} is {theirs.fingerprint}; use its "
+            f"configuration, or start it with yours"
+        )
+
+
+def no_fpga(device: Device) -> DeviceError:
+    """What to say when a simulator is to be configured."""
+    return DeviceError(f"the device {device.name} is a simulator; it has no FPGA")
+
+
+def require_bitstream(path: str | Path | None) -> Path:
+    """The path of a bitstream, which must be given.
+
+    Raises
+    ------
+    DeviceError
+        If it is not.
+    """
+    if path is None:
+        raise DeviceError("no bitstream was given; nothing is downloaded from anywhere")
+    return Path(path)

@@ -1,8 +1,9 @@
 """The tutorials' view of the configuration: ``env = vta.get_env()``.
 
 The configuration comes from the file that the environment variable VTA_CONFIG names, else from the
-preset ``default``; VTA_TARGET overrides its TARGET. This is the one place where environment
-variables are read, besides the command line.
+preset ``default``; VTA_TARGET overrides its TARGET. The token of a remote session comes from the
+variable VTA_RPC_TOKEN (:func:`rpc_token`). This is the one place where environment variables are
+read, besides the command line.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vta.errors import ConfigError
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Environment", "get_env"]
+__all__ = ["Environment", "get_env", "rpc_token"]
 
 _BUFFERS = ("UOP", "INP", "WGT", "ACC", "OUT")
 _TENSORS = ("INP", "WGT", "ACC", "OUT")
@@ -150,3 +151,8 @@ def get_env() -> Environment:
         If VTA_CONFIG or VTA_TARGET name something that cannot be.
     """
     return Environment.current or _from_variables()
+
+
+def rpc_token() -> str | None:
+    """The token in VTA_RPC_TOKEN; None if it is not set."""
+    return os.environ.get("VTA_RPC_TOKEN") or None

@@ -1,0 +1,140 @@
+"""`vta serve`: lend this machine's device to clients over the network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vta.errors import ToolError
+
+from .options import EXISTING_FILE, machine, machine_options
+
+if TYPE_CHECKING:
+    from vta.runtime.device import Device
+    from vta.runtime.remote.credentials import Credentials
+    from vta.runtime.remote.limits import Limits
+
+__all__ = ["serve"]
+
+MIB = 1 << 20
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. The default is reached from this machine only; 0.0.0.0 "
+    "is every network that this machine is in.",
+)
+@click.option(
+    "--port",
+    default=9091,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 takes a free one.",
+)
+@machine_options
+@click.option(
+    "--target",
+    type=click.Choice(["sim", "tsim"]),
+    help="The reference model, or the RTL in Verilator. Default: the configuration's TARGET.",
+)
+@click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for certificate, key and token. Default: one in the user's home.",
+)
+@click.option("--certificate", type=EXISTING_FILE, help="PEM file to use instead of its own.")
+@click.option("--key", type=EXISTING_FILE, help="PEM file with the key of --certificate.")
+@click.option(
+    "--sessions", default=16, show_default=True, type=click.IntRange(1), help="Sessions at a time."
+)
+@click.option(
+    "--session-memory",
+    default=128,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="MIB",
+    help="Device memory of one session.",
+)
+@click.option(
+    "--cycles",
+    default=1_000_000_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Longest run, by a generous estimate made before it begins.",
+)
+@click.option(
+    "--idle",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="End sessions that ask for nothing so long.",
+)
+def serve(
+    host: str,
+    port: int,
+    config: Path | None,
+    preset: str | None,
+    target: str | None,
+    memory: str | None,
+    state: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    sessions: int,
+    session_memory: int,
+    cycles: int,
+    idle: float,
+) -> None:
+    """Lend this machine's device to clients that have the token (docs/remote.md).
+
+    The first start makes a certificate and a token, and prints the token: the only time. Ends with
+    Ctrl-C or SIGTERM, after the run that is under way.
+    """
+    try:
+        from vta.runtime.remote.credentials import default_folder, open_credentials
+        from vta.runtime.remote.limits import Limits
+        from vta.runtime.remote.server import running  # noqa: F401 - whether it can be imported
+    except ModuleNotFoundError as error:
+        raise ToolError(f"this needs the package {error.name}; install vta[remote]") from None
+    from vta.runtime.simulated import open_simulated
+
+    if (certificate is None) != (key is None):
+        raise click.UsageError("give --certificate and --key, or neither")
+    cfg = machine(config, preset)
+    cfg = cfg.replace(target=target) if target else cfg
+    if memory and cfg.target != "tsim":
+        raise click.UsageError("--memory is for --target tsim: the others have no simulated DRAM")
+    limits = Limits(
+        sessions=sessions, device_bytes=session_memory * MIB, cycles=cycles, idle_seconds=idle
+    )
+    credentials = open_credentials(state or default_folder(), certificate=certificate, key=key)
+    if credentials.new:
+        click.echo(f"Token, shown this once:\n{credentials.token.text}")
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    logging.getLogger("vta.serve").setLevel(logging.INFO)
+    device = open_simulated(cfg, **({"memory_preset": memory} if memory else {}))
+    asyncio.run(_serve(device, credentials, host, port, limits))
+
+
+async def _serve(
+    device: Device, credentials: Credentials, host: str, port: int, limits: Limits
+) -> None:
+    from vta.runtime.remote.server import running
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(device, credentials, host=host, port=port, limits=limits) as bound:
+        click.echo(f"Serving {device.name} {device.cfg.fingerprint} at {host}:{bound}")
+        await stop.wait()
