@@ -1,6 +1,7 @@
 """Run every tutorial and print its counters; on tsim also the cycles. `make sim` calls this.
 
 python tutorials/run_all.py [--target sim|tsim] [--memory NAME] [--config FILE]
+python tutorials/run_all.py --remote HOST:PORT
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main() -> int:
     try:
         cfg = VTAConfig.from_file(options.config) if options.config else get_env().cfg
         cfg = cfg.replace(target=options.target) if options.target else cfg
-        if cfg.target == "tsim":
+        if cfg.target == "tsim" and not options.remote:
             build(cfg, options.memory, console)
         failed = [name for name in TUTORIALS if not run(name, console)]
     except VTAError as error:

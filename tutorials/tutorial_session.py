@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+import vta
 from vta import rpc
 from vta.config import VTAConfig
 from vta.environment import Environment, get_env
@@ -14,7 +15,8 @@ from vta.sim.timing import PRESETS
 from vta.testing import simulator
 
 if TYPE_CHECKING:
-    from vta.runtime.session import LocalSession
+    from vta.runtime.remote.session import RemoteSession
+    from vta.runtime.session import LocalSession, Session
 
 __all__ = ["arguments", "open_session", "report"]
 
@@ -27,6 +29,9 @@ def arguments(about: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--target", choices=("sim", "tsim"), help="reference model or RTL; default: TARGET"
     )
+    parser.add_argument(
+        "--remote", metavar="HOST:PORT", type=address, help="use the device of a `vta serve` there"
+    )
     parser.add_argument("--config", metavar="FILE", help="a vta_config.json; default: the preset")
     parser.add_argument(
         "--memory", choices=tuple(PRESETS), default="ideal", help="timing of tsim's DRAM"
@@ -34,22 +39,48 @@ def arguments(about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def open_session(about: str) -> tuple[Environment, LocalSession]:
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT; an IPv6 address in brackets."""
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def open_session(about: str) -> tuple[Environment, Session]:
     """The environment and a session with its device, as the command line asks for."""
     options = arguments(about).parse_args()
     try:
-        cfg = VTAConfig.from_file(options.config) if options.config else get_env().cfg
-        if options.target:
-            cfg = cfg.replace(target=options.target)
-        env = Environment(cfg)
-        Environment.current = env  # what vta.lower and vta.build compile for
-        timing = {"memory_preset": options.memory} if cfg.target == "tsim" else {}
-        session = rpc.LocalSession(cfg, **timing)
-        session.ext_dev(0)
+        session = remote_session(options) if options.remote else local_session(options)
+        Environment.current = env = Environment(session.cfg)  # what vta.build compiles for
+        vta.reconfig_runtime(session)
     except VTAError as error:
         sys.exit(str(error))
     simulator.clear_stats()
     return env, session
+
+
+def local_session(options: argparse.Namespace) -> LocalSession:
+    """A simulator in this process."""
+    cfg = VTAConfig.from_file(options.config) if options.config else get_env().cfg
+    if options.target:
+        cfg = cfg.replace(target=options.target)
+    timing = {"memory_preset": options.memory} if cfg.target == "tsim" else {}
+    session = rpc.LocalSession(cfg, **timing)
+    session.ext_dev(0)
+    return session
+
+
+def remote_session(options: argparse.Namespace) -> RemoteSession:
+    """A server's device; it is what the server was started with."""
+    session = rpc.connect(
+        *options.remote, on_wait=lambda place: print(f"waiting for the device, place {place}")
+    )
+    if options.config:
+        session.require_config(VTAConfig.from_file(options.config))
+    if options.target and options.target != session.cfg.target:
+        sys.exit(f"the server runs {session.cfg.target}, not {options.target}")
+    return session
 
 
 def report() -> None:
