@@ -268,6 +268,16 @@ def _divide(form: Affine, by: int, ranges: Mapping[Var, tuple[int, int]]) -> tup
     if _floor(low, by) == _floor(high, by) and low not in _EVERYTHING:
         carry = int(low) // by
         return whole + Affine((), carry), rest + Affine((), -carry * by)
+    for step in sorted({gcd(by, c) for _, c in rest.terms} - {1, by}, reverse=True):
+        # step * coarse + fine, where 0 <= fine < step: only the coarse part is divided
+        coarse = Affine(
+            tuple((a, c // step) for a, c in rest.terms if c % step == 0), rest.const // step
+        )
+        fine = Affine(tuple((a, c) for a, c in rest.terms if c % step), rest.const % step)
+        low, high = _form_interval(fine, ranges)
+        if fine.terms and low >= 0 and high < step:
+            quotient, remainder = _divide(coarse, by // step, ranges)
+            return whole + quotient, remainder.scale(step) + fine
     shared = gcd(by, *(c for _, c in rest.terms))
     small = Affine(tuple((a, c // shared) for a, c in rest.terms), rest.const // shared)
     quotient = _quotient(small, by // shared)

@@ -31,6 +31,7 @@ from ..ir import (
 )
 from ..target import GLOBAL, Memory, Target
 from ..visitor import children, rebuild, with_body
+from .conflicts import refuse_conflicts
 
 __all__ = ["allocate_storage"]
 
@@ -42,8 +43,10 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
     ------
     LoweringError
         If a memory does not suffice (naming the buffers that are alive together, and where), a
-        buffer is no whole number of elements, or one is left in DRAM between two stages.
+        buffer is no whole number of elements, one is left in DRAM between two stages, or virtual
+        threads share one without an order (:mod:`.conflicts`).
     """
+    refuse_conflicts(func)
     survey = _Survey(target)
     survey.visit(func.body)
     for memory in (target.inp, target.wgt, target.acc):
