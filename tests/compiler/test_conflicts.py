@@ -85,6 +85,6 @@ def test_threads_in_threads():
 
     refuse_conflicts(program(2, 2))
     refuse_conflicts(program(1, 1, between=True))
-    message = r"loop o: .* 1 to 2 in thread 1, .* 0 to 1 in thread 0"
+    message = r"loop o: .* 0 to 1 in thread 0, .* 1 to 2 in thread 1"
     with pytest.raises(LoweringError, match=message):
         refuse_conflicts(program(1, 1))
