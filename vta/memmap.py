@@ -211,7 +211,7 @@ def config_words(cfg: VTAConfig) -> tuple[int, int]:
 
 
 def c_header() -> str:
-    """The table as a C header: offsets ``VTA_REG_<NAME>``, bits, error codes, sources and module states."""
+    """The table as a C header: register offsets ``VTA_REG_<NAME>``, bits, codes and states."""
     lines = ["// Printed from vta/memmap.py.", "#pragma once", ""]
 
     def define(name: str, value: int, meaning: str = "") -> None:
