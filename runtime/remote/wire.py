@@ -335,7 +335,7 @@ def _unpack(message: object) -> tuple[dict[str, Any], memoryview]:
     if len(message) - begin - size > CHUNK_BYTES:
         raise RemoteError(f"a payload of more than {CHUNK_BYTES} bytes")
     try:
-        header = json.loads(message[begin : begin + size])
+        header = json.loads(str(message[begin : begin + size], "utf-8"))
     except (ValueError, RecursionError) as error:
         raise RemoteError(f"the header is not JSON: {_clipped(str(error), MAX_TEXT)}") from None
     if not isinstance(header, dict):

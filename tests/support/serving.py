@@ -1,0 +1,96 @@
+"""Servers for tests: one in a thread of this process, or `vta serve` in a process that can die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vta.config import VTAConfig
+from vta.runtime.remote.credentials import Token, open_credentials
+from vta.runtime.remote.server import running
+from vta.runtime.remote.session import RemoteSession
+from vta.runtime.simulated import SimDevice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from vta.runtime.device import Device
+    from vta.runtime.remote.limits import Limits
+
+__all__ = ["Serving", "serve_in_process", "serving"]
+
+TINY = VTAConfig.preset("tiny")
+
+
+@dataclass
+class Serving:
+    """A server that runs: where it listens, and what it asks for."""
+
+    port: int
+    token: Token
+    device: Device | None = None
+    process: subprocess.Popen[str] | None = None
+
+    def connect(self, **options: Any) -> RemoteSession:
+        return RemoteSession("127.0.0.1", self.port, self.token, **options)
+
+
+@contextlib.contextmanager
+def serving(
+    folder: Path, device: Device | None = None, limits: Limits | None = None
+) -> Iterator[Serving]:
+    """A server in a thread; ``folder`` keeps its credentials, made when they are missing."""
+    device = device or SimDevice(TINY, memory_bytes=1 << 24)
+    credentials = open_credentials(folder)
+    started, loops, stops, ports = threading.Event(), [], [], []
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        stops.append(asyncio.Event())
+        try:
+            async with running(device, credentials, port=0, limits=limits) as port:
+                ports.append(port)
+                started.set()
+                await stops[0].wait()
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    started.wait(20)
+    assert ports, "the server did not start"
+    try:
+        yield Serving(ports[0], credentials.token, device)
+    finally:
+        loops[0].call_soon_threadsafe(stops[0].set)
+        thread.join(30)
+        assert not thread.is_alive(), "the server did not end"
+
+
+@contextlib.contextmanager
+def serve_in_process(folder: Path, *options: str) -> Iterator[Serving]:
+    """`vta serve` as people start it."""
+    command = [
+        sys.executable, "-c", "from vta.cli import main; main()", "serve",
+        "--port", "0", "--state", str(folder), *options,
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if found := re.search(r"^Serving .* at 127\.0\.0\.1:(\d+)$", line):
+                    break
+            assert found, "the server did not start"
+            token = Token.parse((folder / "token").read_text())
+            yield Serving(int(found[1]), token, process=process)
+        finally:
+            process.kill()
