@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from vta.compiler.codegen import generate
 from vta.compiler.driver import LOOP_NEST, PASSES, run_passes
 from vta.compiler.lower import lower as _lower_schedule
-from vta.environment import get_env
+from vta.environment import Environment, get_env
 from vta.errors import CompileError
+from vta.listing import instruction_lines, uop_lines
 from vta.runtime.module import CompiledModule
 
 if TYPE_CHECKING:
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from vta.compiler.tensor import Tensor
 
 __all__ = ["LOOP_NEST", "PASSES", "build", "build_config", "lower"]
+
+_FLAGS = (
+    "DEBUG_DUMP_INSN",
+    "DEBUG_DUMP_UOP",
+    "DEBUG_SKIP_READ_BARRIER",
+    "DEBUG_SKIP_WRITE_BARRIER",
+)
+_ALL_FLAGS = sum(getattr(Environment, name) for name in _FLAGS)
+_debug_flags: ContextVar[int] = ContextVar("debug_flags", default=0)
 
 
 def lower(
@@ -78,7 +89,14 @@ def build(
     """
     env = get_env()
     func = lower(schedule, args, name=name)
-    return CompiledModule(generate(func, env.cfg))
+    program = generate(func, env.cfg)
+    flags = _debug_flags.get()
+    if flags & Environment.DEBUG_DUMP_UOP:
+        print(f"{name}: {len(program.uop_words)} micro-ops", *uop_lines(program), sep="\n")
+    if flags & Environment.DEBUG_DUMP_INSN:
+        count = program.instruction_count
+        print(f"{name}: {count} instructions", *instruction_lines(program), sep="\n")
+    return CompiledModule(program)
 
 
 @contextmanager
@@ -90,20 +108,29 @@ def build_config(
     Parameters
     ----------
     debug_flag : int
-        Must be 0; ``vta disasm`` prints a program's instructions.
+        What :func:`build` prints of each program: ``env.DEBUG_DUMP_INSN`` its instructions, with
+        the tokens in the queues after each, ``env.DEBUG_DUMP_UOP`` its micro-ops, or both.
+        ``DEBUG_SKIP_READ_BARRIER`` and ``DEBUG_SKIP_WRITE_BARRIER`` are accepted and change
+        nothing: there are no caches to flush.
     disabled_pass : sequence of str
         Names of TVM's own passes (``tir.*``); there are none of them here to disable.
 
     Raises
     ------
     CompileError
-        For a pass that is part of the way to the machine, or an option that does not exist.
+        For a flag that does not exist, a pass that is part of the way to the machine, or another
+        option.
     """
-    if debug_flag:
-        raise CompileError(f"build_config: debug_flag is {debug_flag}; must be 0")
+    if isinstance(debug_flag, bool) or not isinstance(debug_flag, int) or debug_flag & ~_ALL_FLAGS:
+        names = ", ".join(f"env.{name} ({getattr(Environment, name)})" for name in _FLAGS)
+        raise CompileError(f"build_config: debug_flag is {debug_flag!r}; must be a sum of {names}")
     for item in disabled_pass:
         if not item.startswith("tir."):
             raise CompileError(f"build_config: the pass {item!r} cannot be disabled")
     if options:
         raise CompileError(f"build_config: no option {next(iter(options))!r}")
-    yield
+    before = _debug_flags.set(debug_flag)
+    try:
+        yield
+    finally:
+        _debug_flags.reset(before)

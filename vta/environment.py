@@ -49,7 +49,16 @@ class Environment:
         What ``tensorize`` takes.
     mock : Environment
         The same with pragmas and intrinsic that leave nothing in the program.
+    DEBUG_DUMP_INSN, DEBUG_DUMP_UOP : int
+        Flags of ``vta.build_config(debug_flag=...)``: print the instructions, the micro-ops.
+    DEBUG_SKIP_READ_BARRIER, DEBUG_SKIP_WRITE_BARRIER : int
+        Accepted there; without effect, since this runtime has no caches to flush.
     """
+
+    DEBUG_DUMP_INSN = 1 << 1
+    DEBUG_DUMP_UOP = 1 << 2
+    DEBUG_SKIP_READ_BARRIER = 1 << 3
+    DEBUG_SKIP_WRITE_BARRIER = 1 << 4
 
     current: ClassVar[Environment | None] = None
     """The innermost environment entered with ``with``."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from vta.config import INSN_BYTES, PRESETS
 from vta.errors import ProgramError
 from vta.isa import IllegalEncodingError, Isa, TokenCounts, disassemble
+from vta.listing import HEADER, instruction_line
 from vta.program import Program
 
 from .options import EXISTING_FILE, machine, machine_options, read
@@ -34,7 +35,7 @@ def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
     if zipfile.is_zipfile(insns):  # a saved program, not a raw stream
         program = Program.from_bytes(content, where=str(insns))
         if config is not None or preset is not None:
-            program.requiremachine(cfg)
+            program.require_machine(cfg)
         cfg, content = program.cfg, program.code
     if len(content) % INSN_BYTES:
         raise ProgramError(
@@ -42,7 +43,7 @@ def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
             f"got {len(content)}"
         )
     isa, counts, illegal = Isa.of(cfg), TokenCounts(), 0
-    click.echo("    #  l2g g2l g2s s2g")
+    click.echo(HEADER)
     for offset in range(0, len(content), INSN_BYTES):
         try:
             insn = isa.decode(content[offset : offset + INSN_BYTES])
@@ -55,8 +56,7 @@ def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
             else:
                 counts.pop(insn)
                 counts.push(insn)
-        columns = " ".join(f"{count:3}" for count in counts.as_dict().values())
-        click.echo(f"{offset // INSN_BYTES:5}  {columns}  {text}")
+        click.echo(instruction_line(offset // INSN_BYTES, counts, text))
     if illegal:
         raise ProgramError(f"{insns}: {illegal} of the words are no legal instructions")
 
