@@ -8,10 +8,13 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vta.config import VTAConfig
+import numpy as np
+
+from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
 from vta.runtime.remote.credentials import Token, open_credentials
 from vta.runtime.remote.server import running
 from vta.runtime.remote.session import RemoteSession
@@ -24,9 +27,14 @@ if TYPE_CHECKING:
     from vta.runtime.device import Device
     from vta.runtime.remote.limits import Limits
 
-__all__ = ["Serving", "serve_in_process", "serving"]
-
-TINY = VTAConfig.preset("tiny")
+__all__ = [
+    "Serving",
+    "free_bytes",
+    "serve_in_process",
+    "serving",
+    "still_serves",
+    "wait_until_free",
+]
 
 
 @dataclass
@@ -94,3 +102,24 @@ def serve_in_process(folder: Path, *options: str) -> Iterator[Serving]:
             yield Serving(int(found[1]), token, process=process)
         finally:
             process.kill()
+
+
+def free_bytes(device: SimDevice) -> int:
+    """Bytes of device memory that are in no buffer."""
+    return device._allocator.free_bytes
+
+
+def wait_until_free(device: SimDevice, seconds: float = 10) -> None:
+    """Wait until the server has taken back all of a device's memory."""
+    end, size = time.monotonic() + seconds, device._allocator.size
+    while free_bytes(device) != size:
+        assert time.monotonic() < end, f"{size - free_bytes(device)} bytes are still taken"
+        time.sleep(0.02)
+
+
+def still_serves(server: Serving) -> None:
+    """A new session gets the right result."""
+    with server.connect() as remote:
+        arrays, expected = vadd_arrays(remote.ext_dev())
+        vadd_module()(*arrays)
+        np.testing.assert_array_equal(arrays[2].numpy(), expected)
