@@ -78,7 +78,8 @@ def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
     tell(f"{TOOL} {' '.join(part.nextpnr)}")
     command = [
         TOOL, *part.nextpnr, "--json", "netlist.json", "--report", "timing.json",
-        "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(SEED), "--timing-allow-fail", "--quiet",
+        "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(SEED),
+        "--timing-allow-fail", "--quiet",
         "--log", "nextpnr.log",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

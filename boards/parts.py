@@ -32,12 +32,16 @@ class Family:
     costs : mapping of str to mapping of str to Fraction
         For each cell: how much of which resource one of it takes. Cells that come for free with
         others (carry chains, wide multiplexers) have an empty cost.
+    paired : bool
+        Whether a multiplier is wide enough for two narrow products (``Core(paired=...)``) and
+        cannot be split into narrow ones.
     """
 
     name: str
     command: str
     resources: tuple[str, ...]
     costs: Mapping[str, Mapping[str, Fraction]]
+    paired: bool = False
 
     def count(self, cells: Mapping[str, int]) -> dict[str, Fraction]:
         """The resources that ``cells`` (cell to number) take.
@@ -108,6 +112,7 @@ SEVEN = Family(
         DSP={"DSP48E1": 1},
         BRAM36={"RAMB36E1": 1, "RAMB18E1": Fraction(1, 2)},
     ),
+    paired=True,
 )
 """A LUT is a 6-input LUT. Vivado puts two small functions of common inputs into one, Yosys does
 not, so that the number is an upper estimate."""

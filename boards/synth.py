@@ -124,7 +124,7 @@ def synthesise(
         If a tool is missing or fails, or the part has no open place-and-route tool.
     """
     yosys = Yosys(folder / "cache")
-    verilog, sidecar = emit_verilog(cfg)
+    verilog, sidecar = emit_verilog(cfg, paired=part.family.paired)
     work = folder / f"{part.name}-{hashlib.sha256(verilog.encode()).hexdigest()[:12]}"
     blocks: dict[str, dict[str, Fraction]] = {}
     if flat or routed:

@@ -26,6 +26,13 @@ __all__ = ["Compute"]
 class Compute(wiring.Component):
     """Micro-op SRAM, accumulators, GEMM and ALU behind one instruction queue.
 
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine.
+    paired : bool
+        As of :class:`~vta.hw.gemm.Gemm`.
+
     Attributes
     ----------
     insn, tokens, state, retired, error
@@ -46,8 +53,8 @@ class Compute(wiring.Component):
         FINISH has been executed; held until reset.
     """
 
-    def __init__(self, cfg: VTAConfig):
-        self.cfg = cfg
+    def __init__(self, cfg: VTAConfig, *, paired: bool = False):
+        self.cfg, self.paired = cfg, paired
         self.isa = isa = Isa.of(cfg)
         super().__init__({
             **module_status(isa),
@@ -70,7 +77,7 @@ class Compute(wiring.Component):
             data_bits=cfg.bus_bits,
             source=Source.COMPUTE,
         )
-        m.submodules.gemm = gemm = Gemm(isa)
+        m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
         m.submodules.alu = alu = Alu(isa)
         m.submodules.uops = uops = Sram(
             log_depth=cfg.log_uop_depth, bits=isa.uop.bits, read_ports=2

@@ -36,6 +36,9 @@ class Core(wiring.Component):
     ----------
     cfg : VTAConfig
         The machine.
+    paired : bool
+        Compute two products of GEMM in one multiplier where that is exact, for parts with
+        multipliers of 25 x 18 bits. Nothing else can tell.
 
     Attributes
     ----------
@@ -47,8 +50,8 @@ class Core(wiring.Component):
         High from the end of a run until the next launch, or until ``done`` is cleared.
     """
 
-    def __init__(self, cfg: VTAConfig) -> None:
-        self.cfg = cfg
+    def __init__(self, cfg: VTAConfig, *, paired: bool = False) -> None:
+        self.cfg, self.paired = cfg, paired
         super().__init__({
             "m_axi": Out(AXI4Signature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "s_axi": In(AXI4LiteSignature(addr_bits=ADDR_BITS)),
@@ -63,7 +66,7 @@ class Core(wiring.Component):
 
         fetch = Fetch(isa, **bus)
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
-        compute = Compute(cfg)
+        compute = Compute(cfg, paired=self.paired)
         store = StoreModule(isa, kinds[MemId.OUT], **bus)
         reads = ReadMaster(clients=3, **bus)
         writes = WriteMaster(**bus)

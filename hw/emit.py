@@ -61,14 +61,15 @@ def _fold_initial(text: str) -> str:
     return _INITIAL.sub(loop, text)
 
 
-def emit_verilog(cfg: VTAConfig) -> tuple[str, dict[str, Any]]:
+def emit_verilog(cfg: VTAConfig, *, paired: bool = False) -> tuple[str, dict[str, Any]]:
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
+    With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
     the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
     the text.
     """
-    core = Core(cfg)
+    core = Core(cfg, paired=paired)
     ports = _ports(core)
     text = verilog.convert(
         core,

@@ -20,7 +20,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dot import DotProduct
+from vta.hw.dot import DotProduct, DotProductPair
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
 from vta.hw.uop import Index, Sequencer
 from vta.isa import Isa
@@ -105,6 +105,9 @@ class Gemm(wiring.Component):
     ----------
     isa : Isa
         Formats of the instruction and the micro-op; the shape is that of ``isa.cfg``.
+    paired : bool
+        Compute two products in one multiplier where the values are narrow enough, for parts with
+        multipliers of 25 x 18 bits.
 
     Attributes
     ----------
@@ -120,8 +123,9 @@ class Gemm(wiring.Component):
         SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
     """
 
-    def __init__(self, isa: Isa) -> None:
+    def __init__(self, isa: Isa, *, paired: bool = False) -> None:
         self.isa, self.cfg = isa, (cfg := isa.cfg)
+        self.paired = paired and DotProductPair.fits(cfg.inp_width, cfg.wgt_width)
         self.read_after = DotProduct.latency(cfg.block_in) + 1
         """Cycles from the indices to the read of the accumulator."""
         self.latency = Sequencer.LATENCY + self.read_after + Accumulate.LATENCY
@@ -214,15 +218,22 @@ class Gemm(wiring.Component):
         m.d.sync += [arrived.eq(self.product), valid.eq(arrived)]
         with m.If(arrived):
             m.d.sync += [inp.eq(self.inp_read.data), wgt.eq(self.wgt_read.data)]
+        widths = {
+            "length": cfg.block_in,
+            "a_bits": cfg.inp_width,
+            "b_bits": cfg.wgt_width,
+            "max_bits": cfg.acc_width,
+        }
         sums = []
         for b in range(cfg.batch):
-            for c in range(cfg.block_out):
-                m.submodules[f"dot{b}_{c}"] = dot = DotProduct(
-                    length=cfg.block_in,
-                    a_bits=cfg.inp_width,
-                    b_bits=cfg.wgt_width,
-                    max_bits=cfg.acc_width,
-                )
-                m.d.comb += [dot.valid.eq(valid), dot.a.eq(inp[b]), dot.b.eq(wgt[c])]
-                sums.append(dot.sum)
+            for c in range(0, cfg.block_out, 2 if self.paired else 1):
+                dot = DotProductPair(**widths) if self.paired else DotProduct(**widths)
+                m.submodules[f"dot{b}_{c}"] = dot
+                m.d.comb += [dot.valid.eq(valid), dot.a.eq(inp[b])]
+                if self.paired:
+                    m.d.comb += [dot.b0.eq(wgt[c]), dot.b1.eq(wgt[c + 1])]
+                    sums += [dot.sum0, dot.sum1]
+                else:
+                    m.d.comb += dot.b.eq(wgt[c])
+                    sums.append(dot.sum)
         return sums

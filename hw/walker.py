@@ -32,6 +32,11 @@ def choice(count: int) -> range:
     return range(max(count, 2))
 
 
+def _times(rows, pitch):
+    """``rows * pitch`` for a few rows, as a sum: no use for a multiplier of the part."""
+    return sum(Mux(bit, pitch << n, 0) for n, bit in enumerate(rows))
+
+
 @dataclass(frozen=True)
 class MemoryKind:
     """A memory that a LOAD or STORE can name.
@@ -153,7 +158,7 @@ class RowWalker(wiring.Component):
         pitched, prepared = Signal(), Signal()
         walk_ready, prepare_ready = Signal(), Signal()
         insn = Signal(layout_of(self.insn))
-        pitch = Signal(range(2**16 + 30))
+        pitch, trail_rows = Signal(range(2**16 + 30)), Signal(5)
         m.d.comb += self.request.ready.eq(~pitched | prepare_ready)
         with m.If(self.request.ready):
             new = self.request.payload
@@ -161,13 +166,14 @@ class RowWalker(wiring.Component):
                 pitched.eq(self.request.valid),
                 insn.eq(new),
                 pitch.eq(new.x_pad_0 + new.x_size + new.x_pad_1),
+                trail_rows.eq(new.y_pad_1 + Mux(new.y_size == 0, new.y_pad_0, 0)),
             ]
 
         plan = Signal(self._plan_layout())
         m.d.comb += prepare_ready.eq(~prepared | walk_ready)
         with m.If(prepare_ready):
             m.d.sync += prepared.eq(pitched)
-            self._prepare(m, plan, insn, pitch)
+            self._prepare(m, plan, insn, pitch, trail_rows)
 
         walked, walk = self._walk(m, plan, prepared, walk_ready)
         self._address(m, walked, walk)
@@ -181,8 +187,9 @@ class RowWalker(wiring.Component):
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
 
-    def _prepare(self, m, plan, insn, pitch):
-        """Make the plan of a transfer."""
+    def _prepare(self, m, plan, insn, pitch, trail_rows):
+        """Make the plan of a transfer, whose rows are ``pitch`` wide with their padding;
+        ``trail_rows`` rows of zeros follow the last row that is read, or are all there is."""
         for index, kind in enumerate(self.kinds):
             with m.If(insn.memory == kind.memory):
                 m.d.sync += plan.kind.eq(index)
@@ -195,15 +202,13 @@ class RowWalker(wiring.Component):
             plan.stride.eq(insn.x_stride),
             plan.rows.eq(insn.y_size),
             plan.count.eq(insn.x_size),
-            plan.lead.eq(insn.y_pad_0 * pitch + insn.x_pad_0),
+            plan.lead.eq(_times(insn.y_pad_0, pitch) + insn.x_pad_0),
             plan.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            plan.trail.eq(insn.y_pad_1 * pitch + insn.x_pad_1),
+            plan.trail.eq(_times(trail_rows, pitch) + Mux(insn.y_size == 0, 0, insn.x_pad_1)),
         ]
         with m.If(insn.x_size == 0):
             m.d.sync += [plan.rows.eq(0), plan.trail.eq(0)]
-        with m.Elif(insn.y_size == 0):
-            m.d.sync += plan.trail.eq((insn.y_pad_0 + insn.y_pad_1) * pitch)
-        with m.Elif(gapless):
+        with m.Elif((insn.y_size != 0) & gapless):
             # More elements than COUNT_BITS counts are more than an SRAM has: clip them.
             most = 2**COUNT_BITS - 1
             m.d.sync += [plan.rows.eq(1), plan.count.eq(Mux(total > most, most, total))]

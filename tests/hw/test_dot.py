@@ -5,14 +5,14 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from vta.hw.dot import DotProduct
+from vta.hw.dot import DotProduct, DotProductPair
 
 LATENCIES = {2: 2, 4: 2, 8: 3, 16: 3, 32: 4, 64: 4}
 
 
 @pytest.mark.parametrize(("length", "latency"), LATENCIES.items())
 def test_latency(length, latency):
-    assert DotProduct.latency(length) == latency
+    assert DotProduct.latency(length) == DotProductPair.latency(length) == latency
 
 
 @pytest.mark.parametrize("length", [2, 4, 8, 16, 64])
@@ -61,3 +61,51 @@ def test_sums(length, a_bits, b_bits):
     sim.add_clock(1e-6)
     sim.add_testbench(testbench)
     sim.run()
+
+
+@pytest.mark.parametrize(("a_bits", "b_bits"), [(8, 8), (4, 8), (8, 4), (16, 4), (4, 4)])
+def test_pairs(a_bits, b_bits):
+    """Each sum of a pair, with the other at its extremes, back to back with gaps."""
+    length = 4
+    dut = DotProductPair(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=32)
+    rng = random.Random(a_bits)
+
+    def vectors(bits):
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        mixed = [[rng.choice([low, high, 0, -1, 1]) for _ in range(length)] for _ in range(3)]
+        return [[low] * length, [high] * length, [-1] * length, *mixed]
+
+    cases = [
+        (a, b0, b1) for a in vectors(a_bits) for b0 in vectors(b_bits) for b1 in vectors(b_bits)
+    ]  # fmt: skip
+
+    async def testbench(ctx):
+        due, now, last = {}, 0, None
+        for a, b0, b1 in cases:
+            valid = False
+            while not valid:
+                valid = rng.random() < 0.8
+                ctx.set(dut.valid, valid)
+                ctx.set(dut.a, a)
+                ctx.set(dut.b0, b0)
+                ctx.set(dut.b1, b1)
+                if valid:
+                    sums = tuple(sum(x * y for x, y in zip(a, b)) for b in (b0, b1))
+                    due[now + DotProductPair.latency(length)] = sums
+                await ctx.tick()
+                now += 1
+                last = due.pop(now, last)
+                if last is not None:
+                    assert (ctx.get(dut.sum0), ctx.get(dut.sum1)) == last, (a, b0, b1)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+
+
+def test_pairs_of_wide_values_do_not_fit():
+    assert DotProductPair.fits(8, 8)
+    assert not DotProductPair.fits(8, 16)
+    assert not DotProductPair.fits(16, 8)
+    assert not DotProductPair.fits(9, 8)

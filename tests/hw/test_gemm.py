@@ -22,14 +22,14 @@ SQUARE = VTAConfig(
 )  # fmt: skip
 
 
-def run(model, insns, *, pace=1.0, cycles=None):
+def run(model, insns, *, pace=1.0, cycles=None, paired=False):
     """Runs GEMMs on the machine's memories as they are.
 
     Gives the accumulators (lists of lists), the cycles of starts, products, writes and dones, and
     the error.
     """
     cfg, isa = model.cfg, model.isa
-    dut = Gemm(isa)
+    dut = Gemm(isa, paired=paired)
     layout = dut.start.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     acc = [pack(row, 32) for row in model.acc]
@@ -110,9 +110,10 @@ def test_the_same_accumulator_again(distance, reset):
     assert len(seen["product"]) == 9 * distance
 
 
+@pytest.mark.parametrize("paired", [False, True], ids=["", "paired"])
 @pytest.mark.parametrize("cfg", [TINY, SQUARE], ids=["tiny", "2x2x2, 16 by 4 bits"])
 @pytest.mark.parametrize("pace", [1.0, 0.3])
-def test_random_instructions(cfg, pace):
+def test_random_instructions(cfg, pace, paired):
     """Few tiles, so that almost every micro-op depends on one in the pipeline."""
     rng = random.Random(11)
     model = machine(cfg, seed=2)
@@ -135,7 +136,7 @@ def test_random_instructions(cfg, pace):
                 src_factor_in=rng.randrange(2), wgt_factor_out=rng.randrange(2),
             )
         )  # fmt: skip
-    got, seen = run(model, insns, pace=pace)
+    got, seen = run(model, insns, pace=pace, paired=paired)
     products = 0
     for insn in insns:
         model.gemm(insn)
