@@ -161,11 +161,14 @@ def test_sessions_refuse_what_is_not_there(env, tmp_path):
         remote.ext_dev(1)
     with pytest.raises(ConfigError, match="TARGET is pynq"):
         rpc.LocalSession(CFG.replace(target="pynq")).ext_dev(0)
-    with pytest.raises(DeviceError, match="sessions over a network do not exist yet"):
-        rpc.connect("localhost", 9091)
     with pytest.raises(DeviceError, match="sim is a simulator; it has no FPGA"):
         vta.program_fpga(remote, bitstream=None)
-    assert vta.reconfig_runtime(remote) is None
+    vta.reconfig_runtime(remote)
+    with (
+        Environment(VTAConfig.preset("default")),
+        pytest.raises(ConfigError, match="the environment is 1x16_.*, the session's device is 1x4"),
+    ):
+        vta.reconfig_runtime(remote)
 
 
 def test_closing_a_session_frees_its_device(env):
