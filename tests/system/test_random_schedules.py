@@ -1,5 +1,7 @@
-"""Random schedules of random shapes, from Python to the reference model.
- Each either gives NumPy's result, whatever order the modules take turns in, or is refused with a
+"""Random schedules of random shapes, from Python to the reference model; a sample of them goes to
+the simulated RTL, too.
+
+Each either gives NumPy's result, whatever order the modules take turns in, or is refused with a
 VTAError. Nothing else may happen; and enough of them must be accepted for the test to mean
 something.
 """
@@ -13,8 +15,9 @@ import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.compiled import check_orders
+from tests.support.compiled import check_orders, run_program
 from tests.support.judges import convolution, matrix_product
+from tests.support.verilated import verilated
 from tests.support.workloads import conv2d, matmul
 from vta import te
 from vta.compiler.driver import compile_func
@@ -27,8 +30,11 @@ SMALL = VTAConfig(
     log_block=2, log_batch=1, log_inp_buff_size=10, log_wgt_buff_size=10, log_acc_buff_size=12
 )
 FLAT = VTAConfig(log_block=3, log_inp_buff_size=10, log_wgt_buff_size=13, log_acc_buff_size=14)
+TINY = VTAConfig.preset("tiny")
 SHARE = 0.75
 """At least this share of the cases must compile."""
+HARDWARE = 3
+"""One in so many of those that compile for TINY runs on the simulated RTL as well."""
 
 
 @dataclass
@@ -37,7 +43,15 @@ class Tally:
 
     tried: int = 0
     accepted: int = 0
+    on_hardware: int = 0
     refusals: list[str] = field(default_factory=list)
+
+    tiny: int = 0
+
+    def turn(self) -> bool:
+        """Whether this case goes to the RTL, too."""
+        self.tiny += 1
+        return self.tiny % HARDWARE == 1
 
     def check(self) -> None:
         assert self.accepted >= SHARE * self.tried, (
@@ -64,7 +78,12 @@ def run_case(
         return
     tally.accepted += 1
     try:
-        check_orders(program, inputs, [expected])
+        counters = check_orders(program, inputs, [expected])
+        if cfg is TINY and tally.turn():
+            (got,), result = run_program(program, inputs, machine=verilated("tiny", "ddr"))
+            np.testing.assert_array_equal(got, expected)
+            assert result.counters == counters
+            tally.on_hardware += 1
     except BaseException as error:
         error.add_note("\n".join(map(str, s.log)))
         raise
@@ -139,7 +158,7 @@ def place_chain(
 @given(st.data())
 def test_chains(data: st.DataObject) -> None:
     draw = data.draw
-    cfg = draw(st.sampled_from([SMALL, FLAT]))
+    cfg = draw(st.sampled_from([SMALL, FLAT, TINY]))
     shape = (draw(st.integers(1, 5)), draw(st.integers(1, 9)), cfg.batch, cfg.block_out)
     a, b = (te.placeholder(shape, "int32", name) for name in "AB")
     rng = np.random.default_rng(draw(st.integers(0, 99)))
@@ -218,7 +237,7 @@ PRODUCTS = Tally()
 @given(st.data())
 def test_products(data: st.DataObject) -> None:
     draw = data.draw
-    cfg = draw(st.sampled_from([SMALL, FLAT]))
+    cfg = draw(st.sampled_from([SMALL, FLAT, TINY]))
     o, n, m = (draw(st.integers(1, 4)) for _ in range(3))
     ops = matmul(o=o, n=n, m=m, batch=cfg.batch, block=cfg.block_in)
     s = te.create_schedule(ops.res.op)
@@ -236,7 +255,7 @@ CONVOLUTIONS = Tally()
 @given(st.data())
 def test_convolutions(data: st.DataObject) -> None:
     draw = data.draw
-    cfg = draw(st.sampled_from([SMALL, FLAT]))
+    cfg = draw(st.sampled_from([SMALL, FLAT, TINY]))
     kernel = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     pad = (draw(st.integers(0, kernel[0] - 1)), draw(st.integers(0, kernel[1] - 1)))
     stride = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
@@ -258,3 +277,4 @@ def test_most_schedules_are_accepted() -> None:
     for tally in (CHAINS, PRODUCTS, CONVOLUTIONS):
         if tally.tried:  # the tests above ran in this process
             tally.check()
+            assert tally.on_hardware
