@@ -5,10 +5,12 @@ VENV   ?= .venv
 CONFIG ?=
 BOARD  ?= pynq_z1
 MEMORY ?= ideal
+MINUTES ?= 5
+SEED   ?= 0
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow formal bench rtl synth lint types clean
+.PHONY: help sim test test-slow test-configs fuzz mutation formal bench rtl synth lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,10 +37,19 @@ sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorial
 	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(if $(CONFIG),--config $(CONFIG))
 
 test: $(VENV)/installed-dev  ## the test suite
-	$(BIN)/python -m pytest -n auto -m "not slow and not formal"
+	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs"
 
 test-slow: $(VENV)/installed-dev  ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto -m slow
+
+test-configs: $(VENV)/installed-dev  ## every machine of the configuration grid, model against RTL
+	$(BIN)/python -m pytest tests/system/test_configuration_grid.py
+
+fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they differ (MINUTES=, SEED=)
+	$(BIN)/vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage
+
+mutation: $(VENV)/installed-dev  ## break the RTL in many ways; the differential test must notice
+	$(BIN)/python -m tests.mutation.run_all
 
 formal: $(VENV)/installed-dev  ## the proofs of docs/formal.md
 	$(BIN)/python -m pytest -n auto --durations=0 tests/formal

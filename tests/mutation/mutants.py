@@ -1,0 +1,196 @@
+"""Faults to put into the RTL, each a change of one place in one source file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MUTANTS", "Mutant"]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault.
+
+    Attributes
+    ----------
+    name : str
+        Short, for the command line and the table.
+    what : str
+        What the hardware then does wrong.
+    file : str
+        In ``hw/``.
+    old, new : str
+        ``old`` occurs exactly once in the file and becomes ``new``.
+    """
+
+    name: str
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    # ---- transfers ----
+    Mutant(
+        "pad-right-is-left", "the padding between rows takes the left pad twice", "walker.py",
+        "plan.between.eq(insn.x_pad_0 + insn.x_pad_1)",
+        "plan.between.eq(insn.x_pad_0 + insn.x_pad_0)",
+    ),
+    Mutant(
+        "pad-top-short", "rows of zeros at the top are a right pad too narrow", "walker.py",
+        "pitch.eq(new.x_pad_0 + new.x_size + new.x_pad_1)",
+        "pitch.eq(new.x_pad_0 + new.x_size)",
+    ),
+    Mutant(
+        "pad-first-row", "with rows of zeros above, the first row loses its left pad", "walker.py",
+        "plan.lead.eq(_times(insn.y_pad_0, pitch) + insn.x_pad_0)",
+        "plan.lead.eq(_times(insn.y_pad_0, pitch) + Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+    ),
+    Mutant(
+        "pad-last-row", "the last row loses its right pad", "walker.py",
+        "Mux(insn.y_size == 0, 0, insn.x_pad_1)", "0",
+    ),
+    Mutant(
+        "pad-only", "a load of nothing but padding forgets the upper pad", "walker.py",
+        "Mux(new.y_size == 0, new.y_pad_0, 0)", "0",
+    ),
+    Mutant(
+        "merge-padded", "rows with a right pad are merged as if they had none", "walker.py",
+        "(insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)", "(insn.x_pad_0 == 0)",
+    ),
+    Mutant(
+        "stride-is-width", "rows follow each other without a gap", "walker.py",
+        "element.eq(element + at.stride)", "element.eq(element + at.count)",
+    ),
+    Mutant(
+        "beats-short", "the beat that a misaligned row ends in is not asked for", "walker.py",
+        "(size + offset + (1 << log_beat) - 1) >> log_beat",
+        "(size + (1 << log_beat) - 1) >> log_beat",
+    ),
+    Mutant(
+        "acc8-unsigned", "ACC_8BIT is extended with zeros", "rowwriter.py",
+        "octet[7].replicate(24)", "(octet[7] & 0).replicate(24)",
+    ),
+    Mutant(
+        "lane-of-first", "a row that begins inside a beat is taken from its start", "rowwriter.py",
+        "following.offset >> kind.log_bytes if self._lanes(kind) > 1 else 0",
+        "0 if self._lanes(kind) > 1 else 0",
+    ),
+    Mutant(
+        "strobe-all", "a store writes whole beats, over its neighbours", "rowreader.py",
+        "beat.strb.word_select(element.lane, elem_bits // 8).eq(~0)", "beat.strb.eq(~0)",
+    ),
+    Mutant(
+        "gathered-kept", "bytes of the beat before stay enabled", "rowreader.py",
+        "gathered.eq(Mux(complete, 0, beat))", "gathered.eq(beat)",
+    ),
+    # ---- tokens ----
+    Mutant(
+        "load-ignores-pop", "load starts before its token is there", "load.py",
+        "waits.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail)", "waits.eq(0)",
+    ),
+    Mutant(
+        "load-pushes-early", "load pushes its token when it starts", "load.py",
+        "self.tokens.push_next.eq(engine.done & pushes.r_data)",
+        "self.tokens.push_next.eq(starts & insn.push_next)",
+    ),
+    Mutant(
+        "store-pushes-early", "store pushes its token before the write is answered", "store.py",
+        "self.retired.eq(started.r_rdy & (~moved | (answered != 0)))",
+        "self.retired.eq(started.r_rdy)",
+    ),
+    Mutant(
+        "two-pops-one-wait", "compute waits for one of two tokens only", "issue.py",
+        "(~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)",
+        "(~head.pop_prev | tokens.prev_avail)",
+    ),
+    Mutant(
+        "two-pushes-one", "of two tokens pushed at once one is dropped", "issue.py",
+        "tokens.push_prev.eq(retires & oldest.push_prev)",
+        "tokens.push_prev.eq(retires & oldest.push_prev & ~oldest.push_next)",
+    ),
+    Mutant(
+        "push-pop-lost", "a push in the cycle of a pop is lost", "depqueue.py",
+        "count.eq(count + push - pop)", "count.eq(count + (push & ~pop) - pop)",
+    ),
+    # ---- compute ----
+    Mutant(
+        "units-overlap", "a unit starts while another one still writes", "issue.py",
+        "(unit != which) & (working != done)", "(unit != which) & 0",
+    ),
+    Mutant(
+        "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "gemm.py",
+        "from_result.eq(add & (add_dst == self.dst))", "from_result.eq(0)",
+    ),
+    Mutant(
+        "gemm-bypass-2", "a sum is not forwarded to the second product behind it", "gemm.py",
+        "from_kept.eq(done & (done_dst == self.dst))", "from_kept.eq(0)",
+    ),
+    Mutant(
+        "gemm-reset-adds", "a reset adds to what was there", "gemm.py",
+        "Mux(add_reset, 0, old + self.addend[lane])",
+        "Mux(add_reset, old, old + self.addend[lane])",
+    ),
+    Mutant(
+        "gemm-counts-resets", "resets are counted as products", "gemm.py",
+        "self.product.eq(sequencer.op.valid & ~op.empty & ~op.insn.reset)",
+        "self.product.eq(sequencer.op.valid & ~op.empty)",
+    ),
+    Mutant(
+        "dot-unsigned", "weights are multiplied as unsigned numbers", "dot.py",
+        '"b": In(data.ArrayLayout(signed(b_bits), length))',
+        '"b": In(data.ArrayLayout(b_bits, length))',
+    ),
+    Mutant(
+        "alu-bypass", "a result of three micro-ops ago is taken from the one after", "alu.py",
+        "(From.KEPT, kept)", "(From.KEPT, written)",
+    ),
+    Mutant(
+        "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it", "alu.py",
+        "self.op.ready.eq(~(needs_fetched & is_long(insn.alu_opcode)))", "self.op.ready.eq(1)",
+    ),
+    Mutant(
+        "imm-unsigned", "immediates are not sign-extended", "alu.py",
+        "y[lane].eq(insn.imm) for", "y[lane].eq(insn.imm.as_unsigned()) for",
+    ),
+    Mutant(
+        "shift-32", "a shift right by 32 or more shifts by 0", "alulane.py",
+        "Mux(left, 0, LANE_BITS - 1), y[:5]", "0, y[:5]",
+    ),
+    Mutant(
+        "mul-half", "a cross product of MUL is missing", "alulane.py",
+        "low[half:] + cross0 + cross1", "low[half:] + cross0",
+    ),
+    Mutant(
+        "min-is-less", "MIN and MAX compare unsigned", "alulane.py",
+        "less.eq(x < y)", "less.eq(x.as_unsigned() < y.as_unsigned())",
+    ),
+    Mutant(
+        "outer-goes-on", "the outer loop goes on where the inner one ended", "uop.py",
+        "self.value.eq(outer + self.factor_out)", "self.value.eq(self.value + self.factor_out)",
+    ),
+    Mutant(
+        "empty-loop-runs", "a loop of no rounds runs once", "uop.py",
+        "(start.iter_out == 0) | (start.iter_in == 0)", "(start.iter_out == 0)",
+    ),
+    Mutant(
+        "store-high-bits", "stores give the bits one higher", "acc.py",
+        "lane[: self.out_bits]", "lane[1 : self.out_bits + 1]",
+    ),
+    # ---- the rest ----
+    Mutant(
+        "counts-off", "byte counters miss the first event", "counters.py",
+        "m.d.sync += events.eq(events + 1)", "m.d.sync += events.eq(events + (events != 0))",
+    ),
+    Mutant(
+        "done-early", "the run ends with FINISH, whatever load and store still do", "control.py",
+        "~self.fetch_busy & (outstanding == 0)",
+        "self.finished | (~self.fetch_busy & (outstanding == 0))",
+    ),
+    Mutant(
+        "keeps-half", "half an instruction is taken twice", "fetch.py",
+        "low.eq(buffer.r_data)]", "low.eq(Mux(second, low, buffer.r_data) ^ (second & low[0]))]",
+    ),
+)  # fmt: skip
+"""Every fault that the differential suite must find."""
