@@ -7,6 +7,7 @@ from statistics import fmean, median, pstdev
 from typing import TYPE_CHECKING
 
 from vta.errors import DeviceError
+from vta.program import Program
 
 from .buffer import DeviceArray
 from .placement import place
@@ -15,13 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vta.program import Program
     from vta.sim.stats import RunResult
 
     from .device import Device
     from .placement import Placement
 
-__all__ = ["BenchmarkResult", "CompiledModule"]
+__all__ = ["BenchmarkResult", "CompiledModule", "load_module"]
 
 
 class CompiledModule:
@@ -140,6 +140,25 @@ class CompiledModule:
             return BenchmarkResult(self._place(device).measure(addresses, number, repeat))
 
         return evaluate
+
+
+def load_module(path: str | Path, device: Device | None = None) -> CompiledModule:
+    """The module in a program file, as :meth:`CompiledModule.save` writes it; nothing in it is
+    executed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    device : Device or None
+        Where it is to run; None: on the device of the first array that it is called with.
+
+    Raises
+    ------
+    ProgramError
+        If the file is no program, or one for another configuration than the device's.
+    """
+    return CompiledModule(Program.load(path), device)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from tests.support.pages import run_page
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("page", ["kernel.md", "schedule.md", "program-text.md", "errors.md"])
+@pytest.mark.parametrize(
+    "page", ["kernel.md", "schedule.md", "program-text.md", "errors.md", "modules.md"]
+)
 def test_page(page: str, request: pytest.FixtureRequest) -> None:
     run_page(DOCS / page, update=request.config.getoption("--update-golden"))
