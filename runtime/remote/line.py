@@ -60,7 +60,7 @@ class Line:
             while not turn.done():
                 await asyncio.wait({turn}, timeout=self._tell_seconds)
                 if tell is not None and not turn.done():
-                    await tell(self._waiting.index(turn) + 1)
+                    await _unless(turn, tell(self._waiting.index(turn) + 1))
         except BaseException:
             if turn.done():  # it came in this very moment
                 self._pass_on()
@@ -82,3 +82,14 @@ class Line:
     def close(self) -> None:
         """Wait for the job that runs; there can be no other afterwards."""
         self._thread.shutdown()
+
+
+async def _unless(turn: asyncio.Future[None], note: Awaitable[None]) -> None:
+    """Wait for the note, but not for one who does not listen when it is his turn."""
+    sending = asyncio.ensure_future(note)
+    try:
+        await asyncio.wait({turn, sending}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+    finally:
+        sending.cancel()

@@ -166,7 +166,7 @@ def test_sessions_refuse_what_is_not_there(env, tmp_path):
     vta.reconfig_runtime(remote)
     with (
         Environment(VTAConfig.preset("default")),
-        pytest.raises(ConfigError, match="the environment is 1x16_.*, the session's device is 1x4"),
+        pytest.raises(ConfigError, match=r"environment is 1x16_.*, the session's device is 1x4"),
     ):
         vta.reconfig_runtime(remote)
 

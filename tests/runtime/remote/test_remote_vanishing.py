@@ -1,5 +1,6 @@
 """Clients and servers that go away in the middle: the other side notices, and nothing is left."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -26,6 +27,16 @@ from vta.runtime.simulated import SimDevice
 MEMORY = 1 << 24
 
 
+class CountingDevice(SimDevice):
+    """Knows how often it ran."""
+
+    runs = 0
+
+    def run(self, insn_addr, insn_count):
+        self.runs += 1
+        return super().run(insn_addr, insn_count)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("serve")
@@ -33,7 +44,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def device():
-    return SimDevice(TINY, memory_bytes=MEMORY)
+    return CountingDevice(TINY, memory_bytes=MEMORY)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +115,28 @@ def test_a_client_that_vanishes_during_its_run(folder):
             go.set()
             wait_until_free(device)
         still_serves(server)
+
+
+def test_a_measurement_ends_with_its_client(server, device):
+    wait_until_free(device)
+    with server.connect() as remote:
+        arrays, _ = vadd_arrays(remote.ext_dev())
+        placed = remote.ext_dev().place(vadd_module().program)
+        addresses = [item.address for item in arrays]
+
+        def measure():
+            with contextlib.suppress(RemoteError):
+                placed.measure(addresses, 1_000_000, 1000)
+
+        thread = threading.Thread(target=measure)
+        thread.start()
+        time.sleep(0.2)
+        remote._connection._socket.socket.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        wait_until_free(device)
+        runs = device.runs
+        time.sleep(0.2)
+        assert device.runs == runs > 0
 
 
 def test_a_client_that_is_silent_but_connected_is_missed(folder, monkeypatch):
