@@ -5,7 +5,9 @@ modules without a common border, long loops, wide padding.
 import numpy as np
 import pytest
 
+from tests.support.checked import checked
 from tests.support.compiled import check_orders, run_program
+from tests.support.configurations import CONFIGURATIONS
 from tests.support.workloads import matmul, schedule_matmul
 from vta import te, topi
 from vta.compiler.driver import compile_func, run_passes
@@ -124,16 +126,23 @@ def test_kernels_that_do_not_fit_together_are_loaded_again():
     check_orders(program, [x.astype(np.int8), w.astype(np.int8)], [expected])
 
 
-def test_four_bit_values():
-    cfg = VTAConfig(
-        log_inp_width=2, log_wgt_width=2, log_block=3,
-        log_inp_buff_size=12, log_wgt_buff_size=12, log_acc_buff_size=13,
-    )  # fmt: skip
-    module, device = CompiledModule(product(cfg, 2, 3, 2)), SimDevice(cfg)
-    x, w, expected = values(cfg, 2, 3, 2)
-    out = empty(expected.shape, "int4", device)
-    module(array(x.astype(np.int8), device, "int4"), array(w.astype(np.int8), device, "int4"), out)
-    np.testing.assert_array_equal(out.numpy(), (expected + 8) % 16 - 8)
+@pytest.mark.parametrize("name", [n for n in CONFIGURATIONS if n != "two_entries"])
+def test_products_on_every_machine(name):
+    """Batches, blocks, and values of 4 and 16 bits."""
+    cfg = CONFIGURATIONS[name]
+    module, device = CompiledModule(checked(product(cfg, 2, 1, 2))), SimDevice(cfg)
+    x, w, expected = values(cfg, 2, 1, 2)
+    inputs = [
+        array(value.astype(np.int8 if bits <= 8 else np.int16), device, dtype)
+        for value, bits, dtype in (
+            (x, cfg.inp_width, cfg.inp_dtype),
+            (w, cfg.wgt_width, cfg.wgt_dtype),
+        )
+    ]
+    out = empty(expected.shape, cfg.out_dtype, device)
+    module(*inputs, out)
+    half = 1 << (cfg.out_width - 1)
+    np.testing.assert_array_equal(out.numpy(), (expected + half) % (2 * half) - half)
 
 
 def padded(cfg, shape, before, after):
