@@ -19,6 +19,7 @@ _CELL = re.compile(r"^  (\\\S+|\w+)  ?(?:\\\S+ |\w+) \(\n", re.MULTILINE)
 _PORT = re.compile(r"^  (?:input|output) (?:\[\d+:\d+\] )?(?:\\\S+ |\w+);\n", re.MULTILINE)
 _INITIAL_LOOP = re.compile(r"^  initial for \(.*;\n", re.MULTILINE)
 _COUNTED = re.compile(r"dump_module\$\d+")
+_NUMBERED = re.compile(r"\\port\$\d+\$\d+ ")
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,11 @@ class VerilogModule:
     def key(self, modules: dict[str, "VerilogModule"]) -> str:
         """A digest of all that its synthesis depends on; its own name and those inside do not."""
         stubs = {name: _nameless(modules[name], modules[name].stub) for name in self.cells}
-        text = _CELL.sub(
-            lambda cell: stubs.get(cell[1], cell[1]), _COUNTED.sub("", _nameless(self, self.text))
-        )
+        text = _COUNTED.sub("", _nameless(self, self.text))
+        text = _CELL.sub(lambda cell: stubs.get(cell[1], cell[1]), text)
+        # Ports without a name of their own have a number, another one in each instance.
+        ports = {name: f"port{n} " for n, name in enumerate(dict.fromkeys(_NUMBERED.findall(text)))}
+        text = _NUMBERED.sub(lambda port: ports[port[0]], text)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,0 +1,72 @@
+"""Verilog taken apart: modules, what is in them, and which are the same."""
+
+from collections import Counter
+
+import pytest
+from amaranth.back import verilog
+from amaranth.hdl import Elaboratable, Module, Signal
+
+from vta.boards.netlist import instances, split
+from vta.boards.parts import SynthesisError
+from vta.hw.dot import DotProduct, DotProductPair
+from vta.hw.sram import Sram
+
+
+class Design(Elaboratable):
+    """Two pairs on slices of one register, a dot product, a memory."""
+
+    def __init__(self):
+        self.out = Signal(64)
+
+    def elaborate(self, platform):
+        m = Module()
+        common, operand = Signal(2 * 8), Signal(4 * 2 * 8)
+        m.d.sync += [common.eq(common - 1), operand.eq(operand + 1)]
+        sizes = {"length": 2, "a_bits": 8, "b_bits": 8, "max_bits": 32}
+        total = 0
+        for n in range(2):
+            m.submodules[f"pair{n}"] = pair = DotProductPair(**sizes)
+            m.d.comb += [
+                pair.valid.eq(1), pair.a.eq(common),
+                pair.b0.eq(operand[32 * n :][:16]), pair.b1.eq(operand[32 * n + 16 :][:16]),
+            ]  # fmt: skip
+            total += pair.sum0 + pair.sum1
+        m.submodules.dot = dot = DotProduct(**sizes)
+        m.submodules.memory = memory = Sram(log_depth=4, bits=8)
+        m.d.comb += [
+            dot.valid.eq(1), dot.a.eq(operand), dot.b.eq(operand >> 8),
+            memory.write.mask.eq(1), memory.write.data.eq(operand), memory.read[0].en.eq(1),
+            self.out.eq(total + dot.sum + memory.read[0].data),
+        ]  # fmt: skip
+        return m
+
+
+@pytest.fixture(scope="module")
+def modules():
+    design = Design()
+    return split(verilog.convert(design, name="whole", ports=[design.out], emit_src=False))
+
+
+def test_instances(modules):
+    inner = [f"\\whole.{name}" for name in ("pair0", "pair1", "dot", "memory")]
+    assert Counter(instances(modules, "whole")) == Counter(["whole", *inner])
+
+
+def test_the_same_module_has_the_same_key(modules):
+    keys = {name.removeprefix("\\whole."): part.key(modules) for name, part in modules.items()}
+    assert keys["pair0"] == keys["pair1"]
+    assert len(set(keys.values())) == 4
+
+
+def test_a_black_box_has_the_ports_and_nothing_else(modules):
+    stub = modules["\\whole.dot"].stub
+    assert stub.startswith("(* blackbox *)\nmodule \\whole.dot (")
+    assert "input [15:0] a;" in stub and stub.endswith("endmodule\n")
+    assert "assign" not in stub and "reg" not in stub
+
+
+def test_what_is_not_there():
+    with pytest.raises(SynthesisError, match=r"holds no module$"):
+        split("// nothing\n")
+    with pytest.raises(SynthesisError, match="no module machine"):
+        list(instances({}, "machine"))

@@ -1,0 +1,63 @@
+"""Yosys on blocks of known cost, for every family."""
+
+from collections import Counter
+
+import pytest
+from amaranth.back import verilog
+
+from vta.boards import yosys
+from vta.boards.parts import CYCLONE_V, ECP5, SEVEN, SynthesisError
+from vta.boards.yosys import Yosys
+from vta.hw.dot import DotProduct, DotProductPair
+from vta.hw.sram import Sram
+
+
+def text_of(block):
+    return verilog.convert(block, name="block", emit_src=False)
+
+
+def resources(tmp_path, block, family):
+    own = Yosys(tmp_path).cells(text_of(block), "block", family)
+    return family.count(sum(own.values(), Counter()))
+
+
+@pytest.mark.parametrize(
+    ("family", "resource", "expected"),
+    [(SEVEN, "BRAM36", 2), (CYCLONE_V, "M10K", 7), (ECP5, "EBR", 4)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_memories_become_block_ram(tmp_path, family, resource, expected):
+    """1024 words of 64 bits; at that depth a block is 36, 10, or 18 bits wide."""
+    used = resources(tmp_path, Sram(log_depth=10, bits=64), family)
+    assert used[resource] == expected
+
+
+def test_a_pair_takes_the_multipliers_of_one(tmp_path):
+    sizes = {"length": 4, "a_bits": 8, "b_bits": 8, "max_bits": 32}
+    assert resources(tmp_path, DotProduct(**sizes), SEVEN)["DSP"] == 4
+    assert resources(tmp_path, DotProductPair(**sizes), SEVEN)["DSP"] == 4
+
+
+def test_narrow_products_share_a_block_of_cyclone_v(tmp_path):
+    block = DotProduct(length=4, a_bits=8, b_bits=8, max_bits=32)
+    assert resources(tmp_path, block, CYCLONE_V)["DSP"] * 3 == 4
+
+
+def test_results_are_kept(tmp_path):
+    text, told = text_of(Sram(log_depth=5, bits=8)), []
+    first = Yosys(tmp_path).cells(text, "block", ECP5, told.append)
+    assert Yosys(tmp_path).cells(text, "block", ECP5, told.append) == first
+    assert told == ["block"]
+
+
+def test_a_failure_says_what_yosys_said(tmp_path):
+    text = "module block(a);\n  input a;\n  nonsense;\nendmodule\n"
+    with pytest.raises(SynthesisError, match=r"yosys .* ended with 1: .*syntax error"):
+        Yosys(tmp_path).cells(text, "block", ECP5)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_without_the_tool(tmp_path, monkeypatch):
+    monkeypatch.setattr(yosys.Yosys, "TOOL", "no-such-yosys")
+    with pytest.raises(SynthesisError, match=r"no-such-yosys is not on PATH; pip install"):
+        Yosys(tmp_path)
