@@ -1,11 +1,13 @@
 """The static checker on streams made by hand: every kind of fault is found, at its instruction."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.configurations import CONFIGURATIONS
+from tests.support.pages import run_page
 from vta.check import Kind, check_program, check_stream
 from vta.errors import ProgramError
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
@@ -300,3 +302,7 @@ def test_unknown_micro_ops():
     load = replace(UOP_LOAD, pop_next=True)
     report = check([overwritten, load, RESET, Finish()], after_reset=True)
     assert report.ok and "the first is instruction 2" in report.limits[0]
+
+
+def test_documentation():
+    run_page(Path(__file__).parents[2] / "docs" / "check.md")
