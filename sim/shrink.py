@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 from vta.isa import Alu, Finish, Gemm, Instruction, Load, MemId, Module, Store, TokenCounts
 
@@ -138,7 +139,8 @@ class _Shrinker:
     def simplify(self, index: int, name: str) -> bool:
         insns = self.best.instructions
         for value in _simpler(insns[index], name):
-            changed = replace(insns[index], **{name: value})
+            field: dict[str, Any] = {name: value}
+            changed = replace(insns[index], **field)
             if self.attempt((*insns[:index], changed, *insns[index + 1 :])):
                 return True
         return False
@@ -158,7 +160,7 @@ class _Shrinker:
 # ---- instructions --------------------------------------------------------------------------------
 
 
-def _flags(insn: Instruction) -> dict[str, bool]:
+def _flags(insn: Instruction) -> dict[str, Any]:
     """The token flags that are set."""
     return {name: True for name in _FLAGS if getattr(insn, name)}
 
