@@ -32,6 +32,7 @@ _SCRIPT = """\
 [options]
 mode {mode}
 depth {depth}
+timeout 240
 [engines]
 smtbmc {solver}
 [script]
