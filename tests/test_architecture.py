@@ -4,7 +4,9 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-VOCABULARY = {"config", "isa", "memmap", "packing", "program", "errors", "check"}
+VOCABULARY = {
+    "config", "isa", "memmap", "packing", "container", "program", "listing", "errors", "check"
+}  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"runtime": {"sim"}, "boards": {"hw"}}
 EXCEPTIONS = {("vta.sim.verilator", "hw")}  # the simulated RTL needs the RTL

@@ -10,11 +10,7 @@ docs/program-format.md.
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import re
-import struct
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import INSN_BYTES, UOP_BYTES, VTAConfig
+from .container import MANIFEST, pack_members, read_file, unpack_members
 from .errors import ConfigError, EncodingError, ProgramError
 from .isa import Finish, Instruction, Isa, Load, MemId, Store
 
@@ -35,17 +32,7 @@ FORMAT_VERSION = 1
 UOP_BUFFER = -1
 """The `argument` of a relocation that points into the program's own micro-ops."""
 
-MAX_FILE_BYTES = 1 << 28
-MAX_MANIFEST_BYTES = 1 << 20
-_MANIFEST, _CODE, _UOPS, _RELOCATIONS = (
-    "manifest.json",
-    "instructions.bin",
-    "uops.bin",
-    "relocations.bin",
-)
-_MEMBERS = (_MANIFEST, _CODE, _UOPS, _RELOCATIONS)
-_DAMAGED = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OverflowError, struct.error)
-"""What zipfile and json raise for bytes that are not theirs."""
+_CODE, _UOPS, _RELOCATIONS = "instructions.bin", "uops.bin", "relocations.bin"
 _DTYPE = re.compile(r"u?int(4|8|16|32)")
 _RELOCATION_DTYPE = np.dtype([("instruction", "<u4"), ("argument", "<i4")])
 
@@ -328,17 +315,8 @@ class Program:
         table = np.array(
             [(r.instruction, r.argument) for r in self.relocations], dtype=_RELOCATION_DTYPE
         )
-        parts = {
-            _MANIFEST: json.dumps(manifest, indent=1).encode(),
-            _CODE: self.code,
-            _UOPS: self.uops,
-            _RELOCATIONS: table.tobytes(),
-        }
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-            for member, data in parts.items():
-                archive.writestr(zipfile.ZipInfo(member), data)  # a fixed date: 1980-01-01
-        return out.getvalue()
+        members = {_CODE: self.code, _UOPS: self.uops, _RELOCATIONS: table.tobytes()}
+        return pack_members(manifest, members)
 
     @classmethod
     def load(cls, path: str | Path) -> Program:
@@ -349,12 +327,7 @@ class Program:
         ProgramError
             If the file is unreadable, truncated, foreign, newer than this version, or inconsistent.
         """
-        try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise ProgramError(f"cannot read the program {path}: {error}") from None
-        return cls.from_bytes(data, where=str(path))
+        return cls.from_bytes(read_file(path), where=str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str = "program") -> Program:
@@ -365,23 +338,20 @@ class Program:
         ProgramError
             As :meth:`load`.
         """
-        if len(data) > MAX_FILE_BYTES:
-            raise ProgramError(f"{where}: more than {MAX_FILE_BYTES} bytes")
         try:
-            parts = _read_members(data)
-            manifest = json.loads(parts[_MANIFEST])
-            program = cls._from_parts(manifest, parts)
+            manifest, members = unpack_members(data, (_CODE, _UOPS, _RELOCATIONS))
+            program = cls._from_parts(manifest, members)
         except (ProgramError, ConfigError) as error:
             raise ProgramError(f"{where}: {error}") from None
-        except _DAMAGED as error:
+        except (ValueError, OverflowError) as error:
             raise ProgramError(f"{where}: not a VTA program, or damaged: {error}") from None
         program.check()
         return program
 
     @classmethod
-    def _from_parts(cls, manifest: Any, parts: Mapping[str, bytes]) -> Program:
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise ProgramError(f"not a VTA program: {_MANIFEST} does not say format {FORMAT!r}")
+    def _from_parts(cls, manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Program:
+        if manifest.get("format") != FORMAT:
+            raise ProgramError(f"not a VTA program: {MANIFEST} does not say format {FORMAT!r}")
         version = manifest.get("version")
         if version != FORMAT_VERSION:
             raise ProgramError(
@@ -423,25 +393,3 @@ def _entry(values: Mapping[str, Any], key: str, kind: type) -> Any:
     if not isinstance(value, kind):
         raise ProgramError(f"manifest entry {key!r} is {value!r}; must be {kind.__name__}")
     return value
-
-
-def _read_members(data: bytes) -> dict[str, bytes]:
-    """The members of the archive, all of the expected names, none compressed, each CRC verified."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        infos = archive.infolist()
-        names = [info.filename for info in infos]
-        if sorted(names) != sorted(_MEMBERS):
-            raise ProgramError(
-                f"not a VTA program: holds {', '.join(names[:8]) or 'nothing'}; must hold exactly "
-                f"{', '.join(_MEMBERS)}"
-            )
-        for info in infos:
-            limit = MAX_MANIFEST_BYTES if info.filename == _MANIFEST else MAX_FILE_BYTES
-            stored = info.compress_type == zipfile.ZIP_STORED
-            if not stored or info.flag_bits & 1 or info.file_size != info.compress_size:
-                raise ProgramError(f"member {info.filename} must be stored plainly")
-            if info.file_size > limit:
-                raise ProgramError(
-                    f"member {info.filename} has {info.file_size} bytes; at most {limit}"
-                )
-        return {info.filename: archive.read(info) for info in infos}

@@ -11,14 +11,12 @@ transfer is inside a CoprocScope of its module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from vta.errors import LoweringError
 from vta.isa import MemId, Module
 
-from ..affine import Affine, interval, linear, simplify
+from ..affine import Affine, interval, simplify
 from ..expr import Cast, Const, Expr, Select, Var
 from ..ir import (
     BufferLoad,
@@ -37,11 +35,9 @@ from ..target import GLOBAL, Memory, Target
 from ..visitor import rebuild, with_body
 from .clip import Clip, Ranges, clip_loops, constraints, only_if
 from .nest import Loop, Nest, flat_index, join_loops, peel, rewrap, strip_tile, uses
+from .repeat import MAX_SIZE, fold, fold_guarded
 
 __all__ = ["inject_dma"]
-
-MAX_SIZE = 0xFFFF
-"""What x_size, y_size and x_stride hold."""
 
 
 def inject_dma(func: PrimFunc, target: Target) -> PrimFunc:
@@ -66,7 +62,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
             if kind != "cthread":
                 nest = peel(body)
                 if isinstance(nest.leaf, CoprocScope) and not nest.loops:
-                    folded = _fold_guarded(nest.leaf.body, Loop(var, extent), nest.guards, ranges)
+                    folded = fold_guarded(nest.leaf.body, Loop(var, extent), nest.guards, ranges)
                     if folded is not None:
                         return CoprocScope(nest.leaf.stage, folded)
             return For(var, extent, kind, body) if body != Seq() else body
@@ -217,7 +213,7 @@ class _Copy:
             stage = Module.STORE
             stmt = self._store(x, y)
         for dim in host:
-            folded = None if dim.clip else _fold(stmt, dim.loop)
+            folded = None if dim.clip else fold(stmt, dim.loop)
             if dim.clip:
                 stmt = IfThenElse(dim.clip.holds(dim.loop.var), stmt)
             stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
@@ -310,81 +306,3 @@ class _Copy:
     def _short(self, expr: Expr) -> Expr:
         ranges = {**self.ranges, **{d.loop.var: (0, d.loop.extent - 1) for d in self.dims}}
         return simplify(expr, ranges)
-
-
-# ---- transfers that a loop only repeats ----------------------------------------------------------
-
-
-def _fold(stmt: Stmt, loop: Loop) -> Stmt | None:
-    """``for loop: stmt`` as one transfer, if it is a regular one; else None."""
-    if not isinstance(stmt, LoadBuffer2D | StoreBuffer2D):
-        return None
-    offset_name = "src_offset" if isinstance(stmt, LoadBuffer2D) else "dst_offset"
-    sram, dram = linear(stmt.sram_index), linear(getattr(stmt, offset_name))
-    sram_step, dram_step = sram.coefficient(loop.var), dram.coefficient(loop.var)
-    sizes = (stmt.x_size, stmt.y_size, stmt.x_stride)
-    rest = (sram.without(loop.var).expr(), dram.without(loop.var).expr(), *sizes)
-    if any(uses(expr, [loop.var]) for expr in rest) or dram_step < 0:
-        return None
-    if isinstance(stmt, LoadBuffer2D):
-        pads = (stmt.x_pad_before, stmt.x_pad_after, stmt.y_pad_before, stmt.y_pad_after)
-        if any(pad != Const(0) for pad in pads):
-            return None
-    elif dram_step == 0:
-        return None
-    if not all(isinstance(size, Const) for size in sizes):
-        return None
-    x, y, stride = (size.value for size in sizes if isinstance(size, Const))
-    if y == 1 and sram_step == dram_step == x and x * loop.extent <= MAX_SIZE:
-        x = stride = x * loop.extent
-    elif y == 1 and sram_step == x and dram_step <= MAX_SIZE:
-        y, stride = loop.extent, dram_step
-    elif sram_step == x * y and dram_step == y * stride and y * loop.extent <= MAX_SIZE:
-        y *= loop.extent
-    else:
-        return None
-    if y > MAX_SIZE:
-        return None
-    changed: dict[str, Any] = {
-        "sram_index": rest[0],
-        offset_name: rest[1],
-        "x_size": Const(x),
-        "y_size": Const(y),
-        "x_stride": Const(stride),
-    }
-    return replace(stmt, **changed)
-
-
-def _fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
-    """``for loop: if guards: stmt`` as one transfer, cut where the conditions cut the loop."""
-    folded = _fold(stmt, loop)
-    if folded is None or not guards:
-        return folded
-    assert isinstance(stmt, LoadBuffer2D | StoreBuffer2D)
-    try:
-        cuts = constraints(guards, "transfer")
-        clips, free = clip_loops([loop], cuts, ranges, "transfer")
-    except LoweringError:
-        return None  # no range of rounds
-    clip = clips.get(loop.var)
-    if clip is not None:
-        folded = _cut(stmt, folded, loop, clip, ranges)
-    return rewrap((), free, folded)
-
-
-def _cut(
-    single: LoadBuffer2D | StoreBuffer2D, folded: Stmt, loop: Loop, clip: Clip, ranges: Ranges
-) -> Stmt:
-    """``folded``, which repeats ``single`` in every round of the loop, in some rounds only."""
-    assert isinstance(folded, LoadBuffer2D | StoreBuffer2D)
-    name = "src_offset" if isinstance(folded, LoadBuffer2D) else "dst_offset"
-    steps = {
-        key: linear(getattr(single, key)).coefficient(loop.var) for key in ("sram_index", name)
-    }
-    moved: dict[str, Any] = {
-        key: simplify(getattr(folded, key) + clip.before * step, ranges)
-        for key, step in steps.items()
-    }
-    along = "x_size" if folded.y_size == single.y_size else "y_size"
-    moved[along] = simplify(clip.size * getattr(single, along), ranges)
-    return replace(folded, **moved)

@@ -1,0 +1,95 @@
+"""Transfers that a loop only repeats, as one transfer: more columns, or more rows at a stride."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from vta.errors import LoweringError
+
+from ..affine import linear, simplify
+from ..expr import Const, Expr
+from ..ir import LoadBuffer2D, Stmt, StoreBuffer2D
+from .clip import Clip, Ranges, clip_loops, constraints
+from .nest import Loop, rewrap, uses
+
+__all__ = ["MAX_SIZE", "fold", "fold_guarded"]
+
+MAX_SIZE = 0xFFFF
+"""What x_size, y_size and x_stride hold."""
+
+
+def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
+    """``for loop: stmt`` as one transfer, if it is a regular one; else None."""
+    if not isinstance(stmt, LoadBuffer2D | StoreBuffer2D):
+        return None
+    offset_name = "src_offset" if isinstance(stmt, LoadBuffer2D) else "dst_offset"
+    sram, dram = linear(stmt.sram_index), linear(getattr(stmt, offset_name))
+    sram_step, dram_step = sram.coefficient(loop.var), dram.coefficient(loop.var)
+    sizes = (stmt.x_size, stmt.y_size, stmt.x_stride)
+    rest = (sram.without(loop.var).expr(), dram.without(loop.var).expr(), *sizes)
+    if any(uses(expr, [loop.var]) for expr in rest) or dram_step < 0:
+        return None
+    if isinstance(stmt, LoadBuffer2D):
+        pads = (stmt.x_pad_before, stmt.x_pad_after, stmt.y_pad_before, stmt.y_pad_after)
+        if any(pad != Const(0) for pad in pads):
+            return None
+    elif dram_step == 0:
+        return None
+    if not all(isinstance(size, Const) for size in sizes):
+        return None
+    x, y, stride = (size.value for size in sizes if isinstance(size, Const))
+    if y == 1 and sram_step == dram_step == x and x * loop.extent <= MAX_SIZE:
+        x = stride = x * loop.extent
+    elif y == 1 and sram_step == x and dram_step <= MAX_SIZE:
+        y, stride = loop.extent, dram_step
+    elif sram_step == x * y and dram_step == y * stride and y * loop.extent <= MAX_SIZE:
+        y *= loop.extent
+    else:
+        return None
+    if y > MAX_SIZE:
+        return None
+    changed: dict[str, Any] = {
+        "sram_index": rest[0],
+        offset_name: rest[1],
+        "x_size": Const(x),
+        "y_size": Const(y),
+        "x_stride": Const(stride),
+    }
+    return replace(stmt, **changed)
+
+
+def fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
+    """``for loop: if guards: stmt`` as one transfer, cut where the conditions cut the loop."""
+    folded = fold(stmt, loop)
+    if folded is None or not guards:
+        return folded
+    assert isinstance(stmt, LoadBuffer2D | StoreBuffer2D)
+    try:
+        cuts = constraints(guards, "transfer")
+        clips, free = clip_loops([loop], cuts, ranges, "transfer")
+    except LoweringError:
+        return None  # no range of rounds
+    clip = clips.get(loop.var)
+    if clip is not None:
+        folded = _cut(stmt, folded, loop, clip, ranges)
+    return rewrap((), free, folded)
+
+
+def _cut(
+    single: LoadBuffer2D | StoreBuffer2D, folded: Stmt, loop: Loop, clip: Clip, ranges: Ranges
+) -> Stmt:
+    """``folded``, which repeats ``single`` in every round of the loop, in some rounds only."""
+    assert isinstance(folded, LoadBuffer2D | StoreBuffer2D)
+    name = "src_offset" if isinstance(folded, LoadBuffer2D) else "dst_offset"
+    steps = {
+        key: linear(getattr(single, key)).coefficient(loop.var) for key in ("sram_index", name)
+    }
+    moved: dict[str, Any] = {
+        key: simplify(getattr(folded, key) + clip.before * step, ranges)
+        for key, step in steps.items()
+    }
+    along = "x_size" if folded.y_size == single.y_size else "y_size"
+    moved[along] = simplify(clip.size * getattr(single, along), ranges)
+    return replace(folded, **moved)
