@@ -26,6 +26,7 @@ from vta.errors import RemoteError, VTAError
 from vta.runtime.device import Programmable
 
 from . import wire
+from .handover import Handover
 from .limits import Limits
 from .line import Line
 from .workspace import Workspace, total
@@ -76,6 +77,7 @@ class Server:
         self.device, self.limits = device, limits
         self.sessions = 0
         self._token = token
+        self._handover = Handover(device)
         self._line = Line()  # for the device
         self._checks = Line()  # uploaded files are checked beside it, but one at a time
 
@@ -105,7 +107,7 @@ class Server:
             await connection.close(1013, "too many sessions")
             return
         self.sessions += 1
-        workspace = Workspace(self.device, self.limits)
+        workspace = Workspace(self.device, self._handover, self.limits)
         gone = asyncio.ensure_future(connection.wait_closed())
         name = _name(connection)
         _log.info("%s: session begins, %d now", name, self.sessions)
@@ -163,7 +165,7 @@ class Server:
             reply = work.result()
         except VTAError as error:
             reply = wire.encode_error(error)
-        except ConnectionClosed:
+        except (ConnectionClosed, _GoneError):
             raise
         except Exception:
             _log.exception("%s: %s failed", _name(connection), type(request).__name__)

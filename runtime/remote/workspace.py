@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from vta.runtime.device import Device
 
+    from .handover import Handover
     from .limits import Limits
 
 __all__ = ["Workspace", "total"]
@@ -52,12 +53,14 @@ class Workspace:
     ----------
     device : Device
         Shared with other sessions.
+    handover : Handover
+        Shared with the others, too.
     limits : Limits
         What this session may have.
     """
 
-    def __init__(self, device: Device, limits: Limits) -> None:
-        self._device, self._limits = device, limits
+    def __init__(self, device: Device, handover: Handover, limits: Limits) -> None:
+        self._device, self._handover, self._limits = device, handover, limits
         self._buffers: dict[int, int] = {}  # address: bytes
         self._files: dict[str, Program | bytes] = {}
         self._placed: dict[int, _Placed] = {}
@@ -194,6 +197,7 @@ class Workspace:
         if isinstance(content, Program):
             raise DeviceError(f"{name!r} is a program; must be a bitstream")
         device.program_fpga(content)
+        self._handover.forget()
 
     # ---- programs --------------------------------------------------------------------------------
 
@@ -238,6 +242,7 @@ class Workspace:
             )
         for tensor, addr in zip(tensors, addrs):
             self._require_buffer(addr, tensor.nbytes)
+        self._handover.to(self)
         start = perf_counter()
         result = placed.placement.run(addrs)
         return perf_counter() - start, result
@@ -271,6 +276,7 @@ class Workspace:
         code = self._device.alloc(max(len(stream), 1))
         try:
             self._device.write(code, stream)
+            self._handover.to(self)
             return self._device.run(code, count)
         finally:
             self._device.free(code)

@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vta.runtime.device import Device
     from vta.runtime.remote.limits import Limits
 
 __all__ = [
     "Serving",
-    "free_bytes",
     "serve_in_process",
     "serving",
     "still_serves",
@@ -43,8 +41,14 @@ class Serving:
 
     port: int
     token: Token
-    device: Device | None = None
+    device: SimDevice | None = None
     process: subprocess.Popen[str] | None = None
+    free_at_start: int = 0
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes of device memory that the sessions have."""
+        return self.free_at_start - self.device._allocator.free_bytes
 
     def connect(self, **options: Any) -> RemoteSession:
         return RemoteSession("127.0.0.1", self.port, self.token, **options)
@@ -52,7 +56,7 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, device: Device | None = None, limits: Limits | None = None
+    folder: Path, device: SimDevice | None = None, limits: Limits | None = None
 ) -> Iterator[Serving]:
     """A server in a thread; ``folder`` keeps its credentials, made when they are missing."""
     device = device or SimDevice(TINY, memory_bytes=1 << 24)
@@ -75,7 +79,8 @@ def serving(
     started.wait(20)
     assert ports, "the server did not start"
     try:
-        yield Serving(ports[0], credentials.token, device)
+        free = device._allocator.free_bytes
+        yield Serving(ports[0], credentials.token, device, free_at_start=free)
     finally:
         loops[0].call_soon_threadsafe(stops[0].set)
         thread.join(30)
@@ -104,16 +109,11 @@ def serve_in_process(folder: Path, *options: str) -> Iterator[Serving]:
             process.kill()
 
 
-def free_bytes(device: SimDevice) -> int:
-    """Bytes of device memory that are in no buffer."""
-    return device._allocator.free_bytes
-
-
-def wait_until_free(device: SimDevice, seconds: float = 10) -> None:
-    """Wait until the server has taken back all of a device's memory."""
-    end, size = time.monotonic() + seconds, device._allocator.size
-    while free_bytes(device) != size:
-        assert time.monotonic() < end, f"{size - free_bytes(device)} bytes are still taken"
+def wait_until_free(server: Serving, seconds: float = 10) -> None:
+    """Wait until the server has taken back all memory that its sessions had."""
+    end = time.monotonic() + seconds
+    while taken := server.taken_bytes:
+        assert time.monotonic() < end, f"{taken} bytes are still taken"
         time.sleep(0.02)
 
 

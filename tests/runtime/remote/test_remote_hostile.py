@@ -155,7 +155,7 @@ def test_no_server_and_no_tls():
     ["text", b"", b"\0\0\0\5{", b"\xff\xff\xff\xff{}", wire.encode_waiting(1)],
     ids=["text", "empty", "truncated", "length", "a reply"],
 )
-def test_what_is_no_request_ends_the_session(server, device, message):
+def test_what_is_no_request_ends_the_session(server, message):
     with websocket(server) as socket:
         socket.send(wire.encode_request(wire.Alloc(1 << 20)))
         assert wire.decode_reply(socket.recv(10)).values
@@ -164,11 +164,11 @@ def test_what_is_no_request_ends_the_session(server, device, message):
         with pytest.raises(ConnectionClosed) as error:
             socket.recv(10)
         assert error.value.rcvd.code == 1002
-    wait_until_free(device)
+    wait_until_free(server)
     still_serves(server)
 
 
-def test_an_oversize_message_ends_the_session(server, device):
+def test_an_oversize_message_ends_the_session(server):
     with websocket(server) as socket:
         with pytest.raises(ConnectionClosed) as error:
             socket.send(bytes(wire.MAX_MESSAGE_BYTES + 1))
@@ -189,13 +189,13 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_damaged_frames(server, device, name):
+def test_damaged_frames(server, name):
     with websocket(server) as socket:
         socket.send(wire.encode_request(wire.Alloc(1 << 20)))
         socket.recv(10)
         socket.socket.sendall(FRAMES[name])
         socket.socket.shutdown(2)
-    wait_until_free(device)
+    wait_until_free(server)
     still_serves(server)
 
 

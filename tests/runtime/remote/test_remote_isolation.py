@@ -8,6 +8,8 @@ from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
 from vta.errors import DeviceError, IllegalInstructionError
 from vta.isa import Finish, Isa, Load, MemId, Store
 from vta.runtime.remote import wire
+from vta.runtime.remote.handover import Handover
+from vta.runtime.simulated import SimDevice
 
 ISA = Isa.of(TINY)
 
@@ -101,3 +103,52 @@ def test_illegal_words_are_refused(remote):
     with pytest.raises(IllegalInstructionError) as error:
         device.run(code, 1)
     assert error.value.index == 0
+
+
+SECRET = np.arange(1, 5, dtype="<i4").tobytes()
+
+
+def load_stream(source):
+    """Leave a tile in the last accumulator."""
+    last = (1 << TINY.log_acc_depth) - 1
+    load = Load(memory=MemId.ACC, sram_base=last, dram_base=source // TINY.acc_elem_bytes,
+                y_size=1, x_size=1, x_stride=1)  # fmt: skip
+    return ISA.encode_all([load, Finish()])
+
+
+def store_stream(target):
+    """Store the last accumulator, which nobody has written."""
+    last = (1 << TINY.log_acc_depth) - 1
+    store = Store(sram_base=last, dram_base=target // TINY.out_elem_bytes, y_size=1, x_size=1,
+                  x_stride=1)  # fmt: skip
+    return ISA.encode_all([store, Finish()])
+
+
+def test_nothing_is_left_on_chip_for_the_next_session(server, remote):
+    device = remote.ext_dev()
+    code = put(device, load_stream(put(device, SECRET)))
+    target = device.alloc(4)
+    own = put(device, store_stream(target))
+    device.run(code, 2)
+    device.run(own, 2)
+    assert device.read(target, 4) == bytes([1, 2, 3, 4])  # for the same session it is
+    device.run(code, 2)
+    with server.connect() as other:
+        theirs = other.ext_dev().alloc(4)
+        other.ext_dev().write(theirs, b"xxxx")
+        other.ext_dev().run(put(other.ext_dev(), store_stream(theirs)), 2)
+        assert other.ext_dev().read(theirs, 4) == bytes(4)
+
+
+def test_a_wipe_reaches_every_memory():
+    device = SimDevice(TINY, memory_bytes=1 << 24)
+    handover = Handover(device)
+    handover.to("one")
+    path = device._machine.datapath
+    memories = [path.uop, path.inp, path.wgt, path.acc]
+    for memory in memories:
+        memory[...] = 1
+    handover.to("one")
+    assert all(memory.all() for memory in memories)
+    handover.to("two")
+    assert not any(memory.any() for memory in memories)

@@ -101,20 +101,22 @@ def test_an_idle_session_ends(folder):
 
 
 class SlowDevice(SimDevice):
-    """Runs when it is told to."""
+    """Runs a program when it is told to; other programs at once."""
 
-    def __init__(self, cfg):
-        super().__init__(cfg, memory_bytes=1 << 24)
+    def __init__(self, program):
+        super().__init__(program.cfg, memory_bytes=1 << 24)
+        self.instruction_count = program.instruction_count
         self.begun, self.go = threading.Semaphore(0), threading.Semaphore(0)
 
     def run(self, insn_addr, insn_count):
-        self.begun.release()
-        assert self.go.acquire(timeout=20)
+        if insn_count == self.instruction_count:
+            self.begun.release()
+            assert self.go.acquire(timeout=20)
         return super().run(insn_addr, insn_count)
 
 
 def test_others_wait_in_order_and_are_told_their_place(folder, module):
-    device = SlowDevice(TINY)
+    device = SlowDevice(module.program)
     with serving(folder, device) as server:
         places = [[] for _ in range(4)]
         done = []

@@ -12,7 +12,6 @@ import time
 import pytest
 
 from tests.support.serving import (
-    free_bytes,
     serve_in_process,
     serving,
     still_serves,
@@ -72,13 +71,13 @@ time.sleep(60)
 
 def test_a_client_killed_in_mid_transfer(server, device):
     still_serves(server)
-    wait_until_free(device)
+    wait_until_free(server)
     arguments = [sys.executable, "-c", MID_TRANSFER, str(server.port), server.token.text]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout.readline() == "half\n"
-        assert free_bytes(device) == MEMORY - (4 << 20)
+        assert server.taken_bytes == 4 << 20
         client.kill()
-    wait_until_free(device, seconds=5)
+    wait_until_free(server, seconds=5)
     still_serves(server)
 
 
@@ -113,12 +112,12 @@ def test_a_client_that_vanishes_during_its_run(folder):
             thread.join(10)
             assert len(failures) == 1 and "closed the session" in failures[0]
             go.set()
-            wait_until_free(device)
+            wait_until_free(server)
         still_serves(server)
 
 
 def test_a_measurement_ends_with_its_client(server, device):
-    wait_until_free(device)
+    wait_until_free(server)
     with server.connect() as remote:
         arrays, _ = vadd_arrays(remote.ext_dev())
         placed = remote.ext_dev().place(vadd_module().program)
@@ -133,7 +132,7 @@ def test_a_measurement_ends_with_its_client(server, device):
         time.sleep(0.2)
         remote._connection._socket.socket.shutdown(socket.SHUT_RDWR)
         thread.join(10)
-        wait_until_free(device)
+        wait_until_free(server)
         runs = device.runs
         time.sleep(0.2)
         assert device.runs == runs > 0
@@ -150,7 +149,7 @@ def test_a_client_that_is_silent_but_connected_is_missed(folder, monkeypatch):
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout.readline() == "half\n"
             os.kill(client.pid, signal.SIGSTOP)
-            wait_until_free(device, seconds=5)
+            wait_until_free(server, seconds=5)
             client.kill()
 
 
