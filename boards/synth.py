@@ -125,7 +125,8 @@ def synthesise(
     """
     yosys = Yosys(folder / "cache")
     verilog, sidecar = emit_verilog(cfg, paired=part.family.paired)
-    work = folder / f"{part.name}-{hashlib.sha256(verilog.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(f"{yosys.version}\n{verilog}".encode()).hexdigest()[:12]
+    work = folder / f"{part.family.name.lower().replace(' ', '-')}-{digest}"
     blocks: dict[str, dict[str, Fraction]] = {}
     if flat or routed:
         tell(f"{part.family.command} on the whole machine")

@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from vta.boards.netlist import VerilogModule, instances, split
 from vta.boards.parts import Family, SynthesisError
 
 __all__ = ["Yosys"]
+
+_NO_CELLS = ("$scopeinfo",)
+"""Yosys notes in the netlist where a flattened module was."""
 
 
 class Yosys:
@@ -97,13 +100,17 @@ class Yosys:
     def flat(self, verilog: str, top: str, family: Family, folder: Path) -> dict[str, int]:
         """Synthesise the whole machine at once; leaves the netlist ``netlist.json`` in ``folder``.
 
-        Returns the number of each cell. Takes minutes even for small machines.
+        Returns the number of each cell. Takes minutes even for small machines, so ``folder`` should
+        be one for this text, family and :attr:`version`: what is there is not made again.
 
         Raises
         ------
         SynthesisError
             If the tool fails.
         """
+        stat = folder / "stat.json"
+        if stat.exists() and (folder / "netlist.json").exists():
+            return _num_cells(json.loads(stat.read_text(encoding="utf-8")))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "machine.v").write_text(verilog, encoding="utf-8")
         flatten = " -flatten" if family.command.startswith("synth_xilinx") else ""
@@ -112,11 +119,9 @@ class Yosys:
             "tee -q -o stat.json stat -json; write_json netlist.json"
         )
         self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
-        return _num_cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
+        return _num_cells(json.loads(stat.read_text(encoding="utf-8")))
 
 
-def _num_cells(stat: dict) -> dict[str, int]:
-    return {
-        re.sub(r"^\$_?", "$", cell): number
-        for cell, number in stat["design"]["num_cells_by_type"].items()
-    }
+def _num_cells(stat: dict[str, Any]) -> dict[str, int]:
+    cells = stat["design"]["num_cells_by_type"]
+    return {cell: number for cell, number in cells.items() if cell not in _NO_CELLS}
