@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "require_scope", "thread_axis"]
 
-PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", "coproc_sync", "trim_loop")
+PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu")
 """What :meth:`Stage.pragma` accepts; the passes give them their meaning."""
 
 
