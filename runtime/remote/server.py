@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 from vta.errors import RemoteError, VTAError
 from vta.runtime.device import Programmable
 
-from . import wire
+from . import DEFAULT_PORT, wire
 from .handover import Handover
 from .limits import Limits
 from .line import Line
@@ -42,9 +42,8 @@ if TYPE_CHECKING:
 
     from .credentials import Credentials, Token
 
-__all__ = ["DEFAULT_PORT", "Server", "running"]
+__all__ = ["Server", "running"]
 
-DEFAULT_PORT = 9091
 PING_SECONDS = 10.0
 PONG_SECONDS = 10.0
 _OPEN_SECONDS = 10.0
@@ -156,7 +155,8 @@ class Server:
 
         do = partial(self._line.do, tell=tell)
         work = asyncio.ensure_future(self._carry_out(workspace, request, payload, do))
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        first: set[asyncio.Future[Any]] = {work, gone}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             work.cancel()
             await asyncio.wait({work})

@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vta import errors
 from vta.errors import ExecutionError, RemoteError, VTAError
 from vta.sim.stats import Counters, RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "CHUNK_BYTES",
@@ -190,7 +193,7 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
-_IS = {
+_IS: dict[str, Callable[[Any], bool]] = {
     "int": _is_int,
     "str": lambda value: isinstance(value, str) and len(value) <= MAX_TEXT,
     "list[int]": lambda value: (

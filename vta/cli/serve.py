@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from vta.errors import ToolError
+from vta.runtime.remote import DEFAULT_PORT
+from vta.runtime.remote.limits import Limits
 
 from .options import EXISTING_FILE, machine, machine_options
 
 if TYPE_CHECKING:
     from vta.runtime.device import Device
     from vta.runtime.remote.credentials import Credentials
-    from vta.runtime.remote.limits import Limits
 
 __all__ = ["serve"]
 
@@ -35,7 +36,7 @@ MIB = 1 << 20
 )
 @click.option(
     "--port",
-    default=9091,
+    default=DEFAULT_PORT,
     show_default=True,
     type=click.IntRange(0, 65535),
     help="0 takes a free one.",
@@ -55,11 +56,15 @@ MIB = 1 << 20
 @click.option("--certificate", type=EXISTING_FILE, help="PEM file to use instead of its own.")
 @click.option("--key", type=EXISTING_FILE, help="PEM file with the key of --certificate.")
 @click.option(
-    "--sessions", default=16, show_default=True, type=click.IntRange(1), help="Sessions at a time."
+    "--sessions",
+    default=Limits.sessions,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Sessions at a time.",
 )
 @click.option(
     "--session-memory",
-    default=128,
+    default=Limits.device_bytes // MIB,
     show_default=True,
     type=click.IntRange(1),
     metavar="MIB",
@@ -67,14 +72,14 @@ MIB = 1 << 20
 )
 @click.option(
     "--cycles",
-    default=1_000_000_000,
+    default=Limits.cycles,
     show_default=True,
     type=click.IntRange(1),
     help="Longest run, by a generous estimate made before it begins.",
 )
 @click.option(
     "--idle",
-    default=3600.0,
+    default=Limits.idle_seconds,
     show_default=True,
     type=click.FloatRange(1),
     metavar="SECONDS",
@@ -100,12 +105,7 @@ def serve(
     The first start makes a certificate and a token, and prints the token: the only time. Ends with
     Ctrl-C or SIGTERM, after the run that is under way.
     """
-    try:
-        from vta.runtime.remote.credentials import default_folder, open_credentials
-        from vta.runtime.remote.limits import Limits
-        from vta.runtime.remote.server import running  # noqa: F401 - whether it can be imported
-    except ModuleNotFoundError as error:
-        raise ToolError(f"this needs the package {error.name}; install vta[remote]") from None
+    from vta.runtime.remote.credentials import default_folder, open_credentials
     from vta.runtime.simulated import open_simulated
 
     if (certificate is None) != (key is None):
@@ -122,6 +122,8 @@ def serve(
         click.echo(f"Token, shown this once:\n{credentials.token.text}")
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.getLogger("vta.serve").setLevel(logging.INFO)
+    # Tracebacks of broken handshakes. Who is refused gets one line of ours.
+    logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
     device = open_simulated(cfg, **({"memory_preset": memory} if memory else {}))
     asyncio.run(_serve(device, credentials, host, port, limits))
 
@@ -129,8 +131,10 @@ def serve(
 async def _serve(
     device: Device, credentials: Credentials, host: str, port: int, limits: Limits
 ) -> None:
-    from vta.runtime.remote.server import running
-
+    try:
+        from vta.runtime.remote.server import running
+    except ModuleNotFoundError as error:
+        raise ToolError(f"`vta serve` needs the package {error.name}; get vta[remote]") from None
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
