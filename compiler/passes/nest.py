@@ -116,11 +116,17 @@ def strip_tile(
     done = 1
     while done < tile:
         found = next((p for p in loops if all(f.coefficient(p.var) == done for f in forms)), None)
-        if found is None or gcd(found.extent, tile // done) != min(found.extent, tile // done):
+        if found is None:
             have = f"only {done} of the {tile} values" if done > 1 else "no values"
             raise LoweringError(
                 f"{where}: moves and computes whole elements of {tile} values, which must be the "
                 f"innermost dimensions of every tensor; {have} of an element are contiguous here"
+            )
+        if gcd(found.extent, tile // done) != min(found.extent, tile // done):
+            raise LoweringError(
+                f"{where}: moves and computes whole elements of {tile} values, which must be the "
+                f"innermost dimensions of every tensor; the loop {found.var.name} over them has "
+                f"{found.extent} rounds (vta.packing fills up tensors)"
             )
         if any(form.coefficient(found.var) for form in other):
             raise LoweringError(f"{where}: the condition must hold for whole elements")
