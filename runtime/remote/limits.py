@@ -29,7 +29,8 @@ class Limits:
         Size of a bitstream, on a device that has an FPGA.
     cycles : int
         What a run may take by a generous estimate made before it begins
-        (:func:`vta.sim.workload.cycle_bound`: about 16 times what a good machine needs).
+        (:func:`vta.sim.workload.cycle_bound`: some 16 times what a good machine needs). The default
+        is ten layers of ResNet-18 in one program.
     idle_seconds : float
         Time without a request after which the session ends.
 
@@ -45,7 +46,7 @@ class Limits:
     files: int = 64
     program_bytes: int = 1 << 22
     bitstream_bytes: int = 1 << 26
-    cycles: int = 1_000_000_000
+    cycles: int = 100_000_000
     idle_seconds: float = 3600.0
 
     def __post_init__(self) -> None:

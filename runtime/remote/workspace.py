@@ -295,7 +295,8 @@ class Workspace:
         bound = cycle_bound(Isa.of(self._device.cfg), stream, MemoryTiming.of("ideal"))
         if bound > self._limits.cycles:
             raise RemoteError(
-                f"{what} could run for {bound} cycles; the server grants {self._limits.cycles}"
+                f"{what} could run for {bound} cycles, by a generous estimate; the server grants "
+                f"{self._limits.cycles} (vta serve --cycles)"
             )
 
 
