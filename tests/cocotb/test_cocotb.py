@@ -22,6 +22,8 @@ def bench(tmp_path_factory):
         ("core", "core_runs"),
         ("core", "core_lite"),
         ("csr", "block_csr"),
+        ("axiread", "block_axiread"),
+        ("axiwrite", "block_axiwrite"),
     ],
 )
 def test_bench(bench, top, module, tmp_path):
