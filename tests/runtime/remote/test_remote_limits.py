@@ -68,7 +68,9 @@ def test_a_run_that_could_take_too_long_does_not_begin(folder):
         device = remote.ext_dev()
         addr = device.alloc(len(code))
         device.write(addr, code)
-        with pytest.raises(RemoteError, match=r"the stream could run for \d+ cycles, .*grants 100000000 "):
+        with pytest.raises(
+            RemoteError, match=r"the stream could run for \d+ cycles, .*grants 100000000 "
+        ):
             device.run(addr, 2)
         with pytest.raises(RemoteError, match=r"program 'slow' could run for \d+ cycles"):
             CompiledModule(program)(empty((4,), "int8", device))
