@@ -24,6 +24,9 @@ def bench(tmp_path_factory):
         ("csr", "block_csr"),
         ("axiread", "block_axiread"),
         ("axiwrite", "block_axiwrite"),
+        ("fetch", "block_fetch"),
+        ("load", "block_load"),
+        ("store", "block_store"),
     ],
 )
 def test_bench(bench, top, module, tmp_path):
