@@ -177,9 +177,10 @@ class Format:
         return values
 
 
-def _sequence(
-    name: str, *parts: tuple[str, int] | tuple[str, int, bool] | int, bits: int
-) -> Format:
+_Part = tuple[str, int] | tuple[str, int, bool] | int
+
+
+def _sequence(name: str, *parts: _Part, bits: int) -> Format:
     """A format from consecutive (name, width[, signed]) parts; a bare integer moves on to that
     offset."""
     offset, out = 0, []
@@ -348,8 +349,8 @@ class Isa:
             cfg.log_wgt_depth,
             cfg.log_acc_depth,
         )
-        head = (("opcode", 3), *((flag, 1) for flag in _FLAGS))
-        loop = (
+        head: tuple[_Part, ...] = (("opcode", 3), *((flag, 1) for flag in _FLAGS))
+        loop: tuple[_Part, ...] = (
             *head, ("reset", 1), ("uop_bgn", uop), ("uop_end", uop + 1),
             ("iter_out", ITER_BITS), ("iter_in", ITER_BITS),
             64, ("dst_factor_out", acc), ("dst_factor_in", acc),
