@@ -71,7 +71,7 @@ types: $(VENV)/installed-dev  ## types of the installed wheel, which also tests 
 	rm -rf build/types && mkdir -p build/types
 	$(BIN)/python -m build --wheel --outdir build/types .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types/site build/types/*.whl
-	cd build/types && MYPYPATH=site ../../$(BIN)/mypy --config-file ../../pyproject.toml -p vta
+	cd build/types && MYPYPATH=site $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p vta
 
 clean:  ## remove what was built, but not the environment
 	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

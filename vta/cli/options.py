@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,9 +81,9 @@ def write_all(files: dict[Path, bytes]) -> None:
     parts: dict[Path, Path] = {}
     try:
         for path, content in files.items():
-            handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            parts[path] = Path(part)
-            with open(handle, "wb") as file:
+            part = path.with_name(f".{path.name}.{os.getpid()}")
+            with part.open("xb") as file:  # with the permissions of any new file
+                parts[path] = part
                 file.write(content)
         for path, part_path in parts.items():
             os.replace(part_path, path)
