@@ -10,7 +10,7 @@ COUNT_BITS = 64
 
 
 class Counters(wiring.Component):
-    """64-bit counters.
+    """64-bit counters. They show an event two cycles later, so that it may come from far away.
 
     Parameters
     ----------
@@ -42,12 +42,16 @@ class Counters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for name, weight in {"cycles": 1, **self.weights}.items():
-            event = self.run if name == "cycles" else getattr(self, f"event_{name}")
             shift = weight.bit_length() - 1
             events = Signal(COUNT_BITS - shift, name=f"{name}_events")
             m.d.comb += getattr(self, name).eq(events << shift)
+            if name == "cycles":
+                seen = self.run
+            else:
+                seen = Signal(name=f"{name}_seen")
+                m.d.sync += seen.eq(getattr(self, f"event_{name}") & ~self.clear)
             with m.If(self.clear):
                 m.d.sync += events.eq(0)
-            with m.Elif(event):
+            with m.Elif(seen):
                 m.d.sync += events.eq(events + 1)
         return m

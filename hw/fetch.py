@@ -108,9 +108,9 @@ class Fetch(wiring.Component):
         room = Signal()
         for target in STAGES:
             name = target.name.lower()
-            queue = SyncFIFOBuffered(width=INSN_BITS, depth=INSN_QUEUE_DEPTH)
+            queue = SyncFIFOBuffered(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 1)
             m.submodules[f"{name}_queue"] = queue
-            connect(m, flipped(getattr(self, name)), queue.r_stream)
+            self._offer(m, queue.r_stream, getattr(self, name))
             m.d.comb += [
                 queue.w_data.eq(word),
                 queue.w_en.eq(self.dealt & (stage == target)),
@@ -128,6 +128,15 @@ class Fetch(wiring.Component):
             m.d.sync += [addr.eq(addr + INSN_BYTES), left.eq(left - 1), self.busy.eq(left != 1)]
         with m.If(live & illegal):
             self._fail(m, ErrorCode.ILLEGAL_INSTRUCTION, addr)
+
+    def _offer(self, m, queue, offered):
+        """The head of a queue, in a register: block RAM is slow to give it, and the modules decode
+        it in the same cycle."""
+        m.d.comb += queue.ready.eq(~offered.valid | offered.ready)
+        with m.If(queue.ready):
+            m.d.sync += offered.valid.eq(queue.valid)
+            with m.If(queue.valid):
+                m.d.sync += offered.payload.eq(queue.payload)
 
     def _fail(self, m, code, addr):
         m.d.sync += [
