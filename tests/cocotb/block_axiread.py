@@ -7,7 +7,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
-from tests.support.cocotb_bus import Dram, stall, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_streams import Pace, error_at, power_up, receive, send, until
 from tests.support.cocotb_tops import BUS, READERS
 from vta.hw.interfaces import ReadRequest
@@ -26,7 +26,7 @@ class Readers:
         image = np.random.default_rng(5).integers(0, 256, BYTES, np.uint8).tobytes()
         self.dram = Dram(image=(BASE, image))
         self.slave = AxiSlaveRead(AxiReadBus.from_entity(dut), dut.clk, dut.rst, target=self.dram)
-        self.dram.attach(self.slave.r_channel, "rresp")
+        say_which_error(self.slave)
         watch_master(dut, "", "ar")
         self.got: list[list[int]] = [[] for _ in range(READERS)]
         self.want: list[list[int]] = [[] for _ in range(READERS)]

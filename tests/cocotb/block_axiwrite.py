@@ -7,7 +7,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp, AxiSlaveWrite, AxiWriteBus
 
-from tests.support.cocotb_bus import Dram, stall, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_streams import Pace, error_at, power_up, send, until
 from tests.support.cocotb_tops import BUS
 from vta.hw.interfaces import WriteRequest
@@ -35,7 +35,7 @@ class Writer:
         self.before = np.random.default_rng(6).integers(0, 256, BYTES, np.uint8).tobytes()
         self.dram = Dram(image=(BASE, self.before))
         self.slave = AxiSlaveWrite(AxiWriteBus.from_entity(dut), dut.clk, dut.rst, target=self.dram)
-        self.dram.attach(self.slave.b_channel, "bresp")
+        say_which_error(self.slave)
         watch_master(dut, "", "aw", "w")
         self.images: list[bytes] = []
         self.done: list[bytes] = []

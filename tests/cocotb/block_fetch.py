@@ -6,7 +6,7 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
-from tests.support.cocotb_bus import Dram, stall, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_streams import Pace, error_at, power_up, receive, until
 from tests.support.cocotb_tops import ISA
 from vta.config import INSN_QUEUE_DEPTH
@@ -33,7 +33,7 @@ class Stream:
         self.dram = Dram(image=(BASE, bytes(BYTES)))
         bus = AxiReadBus.from_prefix(dut, "m_axi")
         self.slave = AxiSlaveRead(bus, dut.clk, dut.rst, target=self.dram)
-        self.dram.attach(self.slave.r_channel, "rresp")
+        say_which_error(self.slave)
         watch_master(dut, "m_axi_", "ar")
         self.got: dict[str, list[int]] = {name: [] for name in QUEUES}
 

@@ -7,7 +7,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
-from tests.support.cocotb_bus import Dram, stall, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_streams import Pace, Tokens, error_at, power_up, send, until
 from tests.support.cocotb_tops import CFG, ISA
 from vta.isa import Load, MemId
@@ -35,7 +35,7 @@ class Bench:
         self.dram = Dram(image=(BASE, image.tobytes()))
         bus = AxiReadBus.from_prefix(dut, "m_axi")
         self.slave = AxiSlaveRead(bus, dut.clk, dut.rst, target=self.dram)
-        self.dram.attach(self.slave.r_channel, "rresp")
+        say_which_error(self.slave)
         watch_master(dut, "m_axi_", "ar")
         self.srams = empty_srams()
         self.loaded = 0

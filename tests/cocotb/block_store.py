@@ -7,7 +7,7 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp, AxiSlaveWrite, AxiWriteBus
 
-from tests.support.cocotb_bus import Dram, stall, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_streams import Pace, Tokens, error_at, power_up, send, until
 from tests.support.cocotb_tops import CFG, ISA
 from vta.isa import MemId, Store
@@ -37,7 +37,7 @@ class Bench:
         self.dram = Dram(image=(BASE, self.before))
         bus = AxiWriteBus.from_prefix(dut, "m_axi")
         self.slave = AxiSlaveWrite(bus, dut.clk, dut.rst, target=self.dram)
-        self.dram.attach(self.slave.b_channel, "bresp")
+        say_which_error(self.slave)
         watch_master(dut, "m_axi_", "aw", "w")
         self.stored = 0
         self.retired: list[bytes] = []

@@ -3,6 +3,8 @@
 Every error ends the run, with a register that says where, and the next launch works.
 """
 
+import random
+
 import cocotb
 from cocotbext.axi import AxiResp
 
@@ -80,6 +82,28 @@ async def everything_refused(dut, probability):
         await machine.finished()
         code, source, _ = await machine.error()
         assert code == ErrorCode.AXI_SLVERR and source in (Source.LOAD, Source.COMPUTE)
+        sample.untouched(machine)
+        await works(machine, sample)
+
+
+@cocotb.test()
+async def refused_anywhere(dut):
+    """Any page that the program uses, from any byte on: the error is that of the page's user."""
+    machine, sample = await prepared(dut, 0.0)
+    rng = random.Random(17)
+    pages = {where // 4096: (source, where & ~4095) for source, where, _ in PLACES.values()}
+    pages[Sample.A // 4096] = (Source.COMPUTE, Sample.A)
+    for number in range(24):
+        machine.stall(rng.choice((0.0, 0.2, 0.6)), f"{number}")
+        source, first = pages[rng.choice(list(pages))]
+        length = {Sample.UOPS: 8, Sample.W: 16}.get(first, 128)
+        answer = rng.choice((AxiResp.SLVERR, AxiResp.DECERR))
+        where = first + rng.randrange(length)
+        machine.use(sample.dram())
+        machine.dram.refuse(range(where, first + 4096), answer)
+        await sample.launch(machine)
+        reported = first if source == Source.STORE else where & ~7
+        await ended_in(machine, CODES[answer], source, reported)
         sample.untouched(machine)
         await works(machine, sample)
 

@@ -12,13 +12,18 @@ class Dram:
     """The memory behind a cocotbext-axi slave (its ``target``): regions of bytes.
 
     Whatever is outside of them is answered with DECERR, what :meth:`refuse` names with the answer
-    given there. The slave knows only SLVERR, so :meth:`attach` puts in the other answer.
+    given there. The slave knows only SLVERR: :func:`say_which_error` puts in the other answer.
+
+    Attributes
+    ----------
+    answers : dict of str to AxiResp
+        What the last access that failed is to be answered with, ``rresp`` and ``bresp``.
     """
 
     def __init__(self, **regions: tuple[int, bytes]) -> None:
         self.regions = {base: bytearray(data) for base, data in regions.values()}
         self.refused: list[tuple[range, AxiResp]] = []
-        self._answers = {"rresp": AxiResp.OKAY, "bresp": AxiResp.OKAY}
+        self.answers = {"rresp": AxiResp.OKAY, "bresp": AxiResp.OKAY}
 
     def refuse(self, addresses: range, answer: AxiResp) -> None:
         """Answer accesses that touch these addresses so, and do not carry them out."""
@@ -52,25 +57,27 @@ class Dram:
     def _check(self, addr: int, length: int, field: str) -> None:
         for addresses, answer in self.refused:
             if addresses.start < addr + length and addr < addresses.stop:
-                self._answers[field] = answer
+                self.answers[field] = answer
                 raise LookupError(f"0x{addr:x} is refused")
         try:
             self._find(addr, length)
         except LookupError:
-            self._answers[field] = AxiResp.DECERR
+            self.answers[field] = AxiResp.DECERR
             raise
 
-    def attach(self, channel, field: str) -> None:
-        """Let a slave's R channel (``field`` "rresp") or B channel ("bresp") give the right
-        error."""
-        send = channel.send
 
-        async def answering(beat) -> None:
-            if getattr(beat, field) != AxiResp.OKAY:
-                setattr(beat, field, self._answers[field])
-            await send(beat)
+def say_which_error(side) -> None:
+    """Let the read or the write side of a slave answer as its target, a :class:`Dram`, says."""
+    reads = hasattr(side, "r_channel")
+    channel, field = (side.r_channel, "rresp") if reads else (side.b_channel, "bresp")
+    send = channel.send
 
-        channel.send = answering
+    async def answering(beat) -> None:
+        if getattr(beat, field) != AxiResp.OKAY:
+            setattr(beat, field, side.target.answers[field])
+        await send(beat)
+
+    channel.send = answering
 
 
 def stall(probability: float, seed: str, *channels) -> None:

@@ -6,7 +6,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiSlave
 
-from tests.support.cocotb_bus import Dram, stall, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_tops import CFG, ISA
 from vta import memmap
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Load, MemId, Store, Uop
@@ -31,15 +31,14 @@ class Machine:
         cocotb.start_soon(Clock(dut.clk, CYCLE_NS, "ns").start())
         self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst)
         self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
+        for side in (self.slave.read_if, self.slave.write_if):
+            say_which_error(side)
         self.use(dram)
 
     def use(self, dram: Dram) -> None:
         """Put another memory in."""
         self.dram = dram
-        read, write = self.slave.read_if, self.slave.write_if
-        read.target = write.target = dram
-        dram.attach(read.r_channel, "rresp")
-        dram.attach(write.b_channel, "bresp")
+        self.slave.read_if.target = self.slave.write_if.target = dram
 
     def stall(self, probability: float, seed: str = "") -> None:
         """How often the memory stalls each of its five channels."""
