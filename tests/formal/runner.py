@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Assume, Elaboratable, Fragment, Module, ResetSignal, Signal, Value
+from amaranth.hdl import Assume, Elaboratable, Fragment, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In
 
 __all__ = ["Properties", "constant", "hold", "prove", "reach", "refute"]
@@ -72,11 +72,12 @@ class Properties(Elaboratable):
         return [*free, *self.free]
 
 
-def constant(m: Module, signal: Signal) -> None:
-    """Let ``signal``, a free one, keep its value: any, but the same in all cycles."""
-    before, later = Signal.like(signal), Signal()
-    m.d.sync += [before.eq(signal), later.eq(1)]
-    m.d.comb += Assume(~later | (signal == before))
+def constant(m: Module, signal: Signal) -> Signal:
+    """Any value, but the same in all cycles: that of ``signal``, a free one, in the first."""
+    held, before, later = Signal.like(signal), Signal.like(signal), Signal()
+    m.d.comb += held.eq(Mux(later, before, signal))
+    m.d.sync += [before.eq(held), later.eq(1)]
+    return held
 
 
 def prove(properties: Properties, *, depth: int) -> None:

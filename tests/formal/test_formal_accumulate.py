@@ -30,12 +30,11 @@ class AsIfOneByOne(Properties):
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        block, watched = self.block, self.watched
+        block, watched = self.block, constant(m, self.watched)
         m.submodules.memory = memory = sram.Sram(
             log_depth=LOG_DEPTH, bits=LANES * LANE_BITS, read_ports=2
         )
         wiring.connect(m, block.read, memory.read[0])
-        constant(m, watched)
         under_way = Signal(2)
         m.d.sync += under_way.eq(Cat(block.valid, under_way))
         m.d.comb += [

@@ -1,0 +1,189 @@
+"""The address generator of loads and stores: exactly the elements of the transfer, in order."""
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
+
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, constant, hold, reach, refute
+from vta.config import VTAConfig
+from vta.hw import walker
+from vta.isa import Isa, MemId
+from vta.memmap import Source
+
+INSN = Isa.of(VTAConfig.preset("tiny")).memory
+DATA_BITS = 64
+BEAT = DATA_BITS // 8
+DEPTH = 12
+SIZES = {
+    "x_size": 2, "y_size": 2, "x_stride": 3, "dram_base": 4, "sram_base": 2,
+    "x_pad_0": 1, "x_pad_1": 1, "y_pad_0": 1, "y_pad_1": 1,
+}  # fmt: skip
+"""Bits of the fields that may have any value; the others are 0."""
+KINDS = tuple(
+    walker.MemoryKind(memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=8)
+    for memory, sram, size in ((MemId.INP, "inp", 2), (MemId.WGT, "wgt", 32))
+)
+"""One with elements smaller than a beat, one with elements wider."""
+
+
+class ExactlyTheElements(Properties):
+    """Any transfer of up to 3 by 3 elements, strides up to 7 and pads up to 1, again and again, is
+    looked at in one place: row ``r``, column ``c``, of what it writes. There the rows must put what
+    the transfer says, and after the last row all places must have been passed once.
+
+    With ``stalls`` a row may have to wait for any time before it is taken.
+    """
+
+    def __init__(self, module=walker, *, memory=MemId.INP, stalls=False):
+        self.memory, self.stalls = memory, stalls
+        self.r, self.c = Signal(3), Signal(3)
+        self.fields = {name: Signal(bits, name=name) for name, bits in SIZES.items()}
+        block = module.RowWalker(INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD)
+        super().__init__(block, [self.r, self.c, *self.fields.values()])
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        block, row = self.block, self.block.row
+        out = row.payload
+        r, c = constant(m, self.r), constant(m, self.c)
+        wide = self.memory == MemId.WGT
+        insn = Signal.like(block.request.payload)
+        m.d.comb += [
+            *(insn[name].eq(constant(m, signal)) for name, signal in self.fields.items()),
+            insn.memory.eq(self.memory),
+            block.request.payload.eq(insn),
+            *([] if self.stalls else [Assume(row.ready)]),
+        ]
+
+        # What the transfer says of the place (r, c), the p-th that is written.
+        pitch, height, place, total = Signal(4), Signal(4), Signal(7), Signal(7)
+        element = Signal(16)
+        is_data = Signal()
+        down, right = Signal(3), Signal(3)
+        m.d.comb += [
+            pitch.eq(insn.x_pad_0 + insn.x_size + insn.x_pad_1),
+            height.eq(insn.y_pad_0 + insn.y_size + insn.y_pad_1),
+            Assume((r < height) & (c < pitch) | (insn.x_size == 0)),
+            place.eq(r * pitch + c),
+            total.eq(Mux(insn.x_size == 0, 0, height * pitch)),
+            down.eq(r - insn.y_pad_0),
+            right.eq(c - insn.x_pad_0),
+            is_data.eq(
+                (r >= insn.y_pad_0) & (r < insn.y_pad_0 + insn.y_size)
+                & (c >= insn.x_pad_0) & (c < insn.x_pad_0 + insn.x_size)
+            ),
+            element.eq(insn.dram_base + down * insn.x_stride + right),
+        ]  # fmt: skip
+
+        # What the rows do: ``at`` places have been passed before this one.
+        at, first = Signal(7), Signal(init=1)
+        after_zeros, after = Signal(8), Signal(8)
+        log_bytes = 5 if wide else 1
+        begin, end = Signal(20), Signal(20)
+        m.d.comb += [
+            after_zeros.eq(at + out.zeros),
+            after.eq(after_zeros + out.count),
+            begin.eq(out.addr + out.offset),
+            end.eq(begin + (out.count << log_bytes)),
+        ]
+        here = row.valid & (insn.x_size != 0)
+        in_zeros = here & (place >= at) & (place < after_zeros)
+        in_data = here & (place >= after_zeros) & (place < after)
+        with m.If(row.valid):
+            m.d.comb += [
+                Assert(out.first == first),
+                Assert(~out.first | (out.sram == insn.sram_base)),
+                Assert(out.kind == wide),
+                Assert(out.zeros <= total),
+                Assert(out.count <= total),
+                Assert(after <= total),
+                Assert(out.last == (after == total)),
+                Assert(out.addr % BEAT == 0),
+            ]
+            with m.If(out.count == 0):
+                m.d.comb += Assert(out.beats == 0)
+            with m.Else():
+                m.d.comb += [
+                    Assert(out.addr + out.beats * BEAT >= end),
+                    Assert(out.addr + out.beats * BEAT < end + BEAT),
+                ]
+        with m.If(in_zeros):
+            m.d.comb += Assert(~is_data)
+        with m.If(in_data):
+            m.d.comb += [
+                Assert(is_data),
+                Assert(begin + ((place - after_zeros) << log_bytes) == element << log_bytes),
+            ]
+        with m.If(row.valid & row.ready):
+            m.d.sync += [at.eq(Mux(out.last, 0, after)), first.eq(out.last)]
+
+        # A row waits, unchanged, until it is taken; a transfer ends as often as it is asked for.
+        waited, before = Signal(), Signal.like(out)
+        asked = Signal(3)
+        m.d.sync += [
+            waited.eq(row.valid & ~row.ready),
+            before.eq(out),
+            asked.eq(
+                asked
+                + (block.request.valid & block.request.ready)
+                - (row.valid & row.ready & out.last)
+            ),
+        ]
+        m.d.comb += [
+            Assert(~waited | (row.valid & (out == before))),
+            Assert(~row.valid | (asked != 0)),
+            Assert(block.error.code == 0),
+        ]
+        ended = row.valid & row.ready & out.last
+        m.d.comb += [
+            Cover(ended & (insn.y_size == 3) & (insn.x_size == 2) & (insn.x_stride == 5)),
+            Cover(ended & (insn.y_pad_0 == 1) & (insn.y_pad_1 == 1) & (insn.x_pad_1 == 1)),
+            Cover(ended & (insn.y_size == 0) & (total == 10)),
+            Cover(ended & (insn.x_size == 0) & (insn.y_pad_0 == 1)),
+            Cover(in_data & (out.count == 9) & (place == 8) & row.ready),
+            Cover(in_data & (r == 2) & (c == 3)),
+        ]
+        return m
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("memory", [MemId.INP, MemId.WGT])
+def test_rows_are_exactly_the_elements(memory):
+    hold(ExactlyTheElements(memory=memory), depth=DEPTH)
+
+
+@pytest.mark.formal
+def test_rows_are_the_same_when_they_have_to_wait():
+    hold(ExactlyTheElements(stalls=True), depth=9)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("memory", [MemId.INP, MemId.WGT])
+def test_transfers_of_all_kinds_happen(memory):
+    reach(ExactlyTheElements(memory=memory), depth=DEPTH)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("_times(insn.y_pad_0, pitch) + insn.x_pad_0", "_times(insn.y_pad_0, pitch)"),
+        ("_times(trail_rows, pitch) + Mux", "_times(insn.y_pad_1, pitch) + Mux"),
+        ("Mux(insn.y_size == 0, 0, insn.x_pad_1)", "insn.x_pad_1"),
+        ("plan.between.eq(insn.x_pad_0 + insn.x_pad_1)", "plan.between.eq(insn.x_pad_0)"),
+        ("element.eq(element + at.stride)", "element.eq(element + at.count)"),
+        ("& (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)", ""),
+        ("(insn.x_stride == insn.x_size) & ", ""),
+        ("with m.If(insn.x_size == 0):", "with m.If(insn.x_stride == 0):"),
+        ("(insn.y_size != 0) & gapless", "gapless"),
+        ("ends.eq((at.rows == 0) | ((at.rows == 1) & (at.trail == 0)))", "ends.eq(at.rows == 0)"),
+        ("size + offset + (1 << log_beat) - 1", "size + (1 << log_beat) - 1"),
+        ("advance.eq(~walked | self.row.ready)", "advance.eq(1)"),
+        ("zeros.eq(at.between),", "zeros.eq(at.lead),"),
+    ],
+    ids=["lead-without-x", "trail-without-lead", "trail-too-wide", "between-half",
+         "stride-ignored", "pads-ignored", "gaps-ignored", "nop-moves", "no-rows",
+         "empty-row-at-end", "offset-ignored", "row-not-held", "zeros-of-first"],
+)  # fmt: skip
+def test_broken_walkers_are_found(old, new):
+    refute(ExactlyTheElements(mutant(walker, old, new), stalls=True), depth=10)
