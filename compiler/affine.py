@@ -162,7 +162,27 @@ def _form_interval(form: Affine, ranges: Mapping[Var, tuple[int, int]]) -> Span:
         ends = [factor * end for end in _atom_interval(atom, ranges)]
         low += min(ends)
         high += max(ends)
+    shorter = _with_remainder(form)
+    if shorter is not None:
+        other_low, other_high = _form_interval(shorter, ranges)
+        low, high = max(low, other_low), min(high, other_high)
     return low, high
+
+
+def _with_remainder(form: Affine) -> Affine | None:
+    """``x - x // n * n`` as ``x % n``, with any common factor; None if there is no such part."""
+    for atom, factor in form.terms:
+        if not (isinstance(atom, FloorDiv) and isinstance(atom.b, Const)):
+            continue
+        times, rest = divmod(-factor, atom.b.value)
+        inner = linear(atom.a)
+        if rest or not inner.terms:
+            continue
+        if all(form.coefficient(part) == times * c for part, c in inner.terms):
+            others = form.without(atom, *(part for part, _ in inner.terms))
+            remainder = linear(FloorMod(atom.a, atom.b)).scale(times)
+            return others + remainder + Affine((), -times * inner.const)
+    return None
 
 
 def _atom_interval(atom: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:

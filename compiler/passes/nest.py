@@ -12,7 +12,7 @@ from math import gcd
 
 from vta.errors import LoweringError
 
-from ..affine import Affine, linear
+from ..affine import Affine, linear, simplify
 from ..expr import Expr, Var
 from ..ir import Buffer, For, IfThenElse, Seq, Stmt
 from ..visitor import walk
@@ -75,7 +75,9 @@ def flat_index(buffer: Buffer, indices: Sequence[Expr]) -> Affine:
     total = Affine()
     for index, stride in zip(indices, buffer.strides):
         total += linear(index).scale(stride)
-    return total
+    if all(isinstance(atom, Var) for atom, _ in total.terms):
+        return total
+    return linear(simplify(total.expr(), {}))  # i // 4 * 4 + i % 4 is i
 
 
 def _split_form(form: Affine, loop: Loop, inner: int, outer: Var) -> Affine:
