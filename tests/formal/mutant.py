@@ -24,6 +24,7 @@ def shrunk(module: ModuleType, **names: object) -> ModuleType:
 
 def _load(module: ModuleType, source: str, names: dict[str, object]) -> ModuleType:
     copy = ModuleType(module.__name__)
+    copy.__package__ = module.__package__
     exec(compile(source, f"{module.__file__} (copy)", "exec"), copy.__dict__)
     for name, value in names.items():
         if not hasattr(module, name):

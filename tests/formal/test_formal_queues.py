@@ -1,0 +1,102 @@
+"""The queues between and inside the blocks (Amaranth's): what goes in comes out, once, in order."""
+
+import pytest
+from amaranth.hdl import Assert, Cover, Mux, Signal
+from amaranth.lib import fifo
+
+from tests.formal.inside import Inside
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, prove, reach, refute
+
+WIDTH, DEPTH = 2, 4
+
+
+class InOrder(Properties):
+    """A ledger of all that is in the queue, the oldest first: it is what comes out next, the queue
+    takes something whenever there is room, and offers something in the cycle after it came at the
+    latest (a buffered one: two cycles)."""
+
+    def __init__(self, module, name):
+        super().__init__(getattr(module, name)(width=WIDTH, depth=DEPTH))
+        self.buffered = name == "SyncFIFOBuffered"
+
+    def elaborate(self, platform):
+        block, inside = self.block, Inside(self.block)
+        m = super().elaborate(platform, inside.fragment)
+        writes, reads = block.w_en & block.w_rdy, block.r_en & block.r_rdy
+        ledger = [Signal(WIDTH, name=f"entry{n}") for n in range(DEPTH + 1)]
+        level = Signal(range(DEPTH + 1))
+        m.d.sync += level.eq(level + writes - reads)
+        for n in range(DEPTH):
+            with m.If(reads):
+                m.d.sync += ledger[n].eq(ledger[n + 1])
+            with m.If(writes & (level - reads == n)):
+                m.d.sync += ledger[n].eq(block.w_data)
+
+        waited = Signal()
+        m.d.sync += waited.eq((level != 0) & ~block.r_rdy)
+        m.d.comb += [
+            Assert(block.level == level),
+            Assert(~block.r_rdy | (level != 0)),
+            Assert(~block.r_rdy | (block.r_data == ledger[0])),
+            Assert(block.w_rdy | (level >= (DEPTH - 1 if self.buffered else DEPTH))),
+            Assert(block.r_rdy | (level == 0) | (~waited if self.buffered else 0)),
+            Assert(level <= DEPTH),
+            Cover((level == DEPTH) & reads & (ledger[0] == 1) & (ledger[DEPTH - 1] == 2)),
+            Cover((level == 1) & reads & writes & (inside["produce"] == 1)),
+        ]
+
+        # What the memory and its two pointers hold, for the induction.
+        size = DEPTH - 1 if self.buffered else DEPTH
+        ahead = block.r_rdy if self.buffered else 0  # entries before those of the memory
+        produce, consume = inside["produce"], inside["consume"]
+        distance = (produce + size - consume) % size
+        m.d.comb += [
+            Assert((produce < size) & (consume < size)),
+            Assert(distance == (level - ahead) % size),
+            Assert(level - ahead <= size),
+        ]
+        for n in range(size):
+            place, word = Signal.like(consume, name=f"place{n}"), Signal(WIDTH, name=f"word{n}")
+            m.d.comb += place.eq((consume + n) % size)
+            inside.look("storage", place, word)
+            with m.If(n + ahead < level):
+                entry = ledger[n]
+                if self.buffered:
+                    m.d.comb += Assert(word == Mux(ahead, ledger[n + 1], entry))
+                else:
+                    m.d.comb += Assert(word == entry)
+        return m
+
+    def inputs(self):
+        return [self.block.w_data, self.block.w_en, self.block.r_en]
+
+
+QUEUES = ("SyncFIFO", "SyncFIFOBuffered")
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("name", QUEUES)
+def test_what_goes_in_comes_out_in_order(name):
+    prove(InOrder(fifo, name), depth=3)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("name", QUEUES)
+def test_queues_fill_and_empty(name):
+    reach(InOrder(fifo, name), depth=10)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("SyncFIFO", "self.w_rdy.eq(self.level != self.depth)", "self.w_rdy.eq(1)"),
+        ("SyncFIFO", "self.r_rdy.eq(self.level != 0)", "self.r_rdy.eq(1)"),
+        ("SyncFIFOBuffered", "inner_r_rdy & (~self.r_rdy | self.r_en)", "inner_r_rdy"),
+        ("SyncFIFOBuffered", "produce.eq(_incr(produce, inner_depth))", "produce.eq(produce + 1)"),
+    ],
+    ids=["overflow", "underflow", "output-overwritten", "wrong-wrap"],
+)
+def test_broken_queues_are_found(name, old, new):
+    refute(InOrder(mutant(fifo, old, new), name), depth=8)
