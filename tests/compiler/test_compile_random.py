@@ -10,9 +10,10 @@ from tests.support.compiled import check_orders
 from tests.support.workloads import conv2d, matmul, schedule_conv2d, schedule_matmul
 from vta import te
 from vta.compat import conv2d_nchw_python
-from vta.compiler.driver import compile_func
+from vta.compiler.driver import compile_func, run_passes
 from vta.compiler.lower import lower
 from vta.compiler.target import ACC_SCOPE, Target
+from vta.compiler.verify import verify
 from vta.config import VTAConfig
 from vta.errors import LoweringError, VTAError
 
@@ -33,7 +34,9 @@ def machines(draw):
 def compiled(schedule, args, cfg):
     """The program, or None where a memory does not suffice."""
     try:
-        return compile_func(lower(schedule, args), cfg)
+        func = lower(schedule, args)
+        run_passes(func, Target.from_config(cfg), observe=verify)
+        return compile_func(func, cfg)
     except VTAError as error:
         note(str(error))
         assert isinstance(error, LoweringError)

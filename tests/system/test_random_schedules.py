@@ -20,9 +20,10 @@ from tests.support.judges import convolution, matrix_product
 from tests.support.verilated import verilated
 from tests.support.workloads import conv2d, matmul
 from vta import te
-from vta.compiler.driver import compile_func
+from vta.compiler.driver import compile_func, run_passes
 from vta.compiler.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
+from vta.compiler.verify import verify
 from vta.config import VTAConfig
 from vta.errors import CompileError
 
@@ -71,7 +72,9 @@ def run_case(
     """Compile and run one schedule; a CompileError is an answer too."""
     tally.tried += 1
     try:
-        program = compile_func(lower(s, args), cfg)
+        func = lower(s, args)
+        run_passes(func, Target.from_config(cfg), observe=verify)
+        program = compile_func(func, cfg)
     except CompileError as error:
         tally.refusals.append(str(error))
         event(f"refused: {type(error).__name__}")
