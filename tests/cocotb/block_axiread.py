@@ -67,7 +67,7 @@ async def beats_come_back(dut, bus, reader):
     await readers.start(bus, reader)
     rng = random.Random(f"{bus} {reader}")
     for number in range(READERS):
-        readers.ask(number, requests_of(rng, 6), reader)
+        readers.ask(number, requests_of(rng, 4), reader)
     await until(dut, lambda: list(map(len, readers.got)) == list(map(len, readers.want)), 60_000)
     await ClockCycles(dut.clk, 5)
     assert readers.got == readers.want

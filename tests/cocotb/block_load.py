@@ -63,6 +63,8 @@ class Bench:
                 if mask:
                     self._write(name, sram, mask)
                 self.loaded += int(getattr(dut, f"loaded_{name}").value)
+            if int(dut.tokens_push_next.value):
+                assert int(dut.retired.value), "a token before its instruction was done"
             if int(dut.retired.value):
                 self.retired.append(self.loaded)
 

@@ -65,6 +65,8 @@ class Bench:
                 tile = self.sram[int(dut.out_read_addr.value)]
                 dut.out_read_data.value = int.from_bytes(tile.tobytes(), "little")
             self.stored += int(dut.stored.value)
+            if int(dut.tokens_push_prev.value):
+                assert int(dut.retired.value), "a token before its instruction was done"
             if int(dut.retired.value):
                 self.retired.append(self.dram[BASE : BASE + BYTES])
 

@@ -86,7 +86,7 @@ async def reset_by_the_host(dut, probability):
     left of the run, the next one is as ever."""
     machine, sample = await prepared(dut, probability)
     rng = random.Random(probability)
-    for wait in [0, 1, 2, *(rng.randrange(700) for _ in range(14))]:
+    for wait in [0, 1, 2, *(rng.randrange(700) for _ in range(9))]:
         machine.use(sample.dram())
         await sample.launch(machine)
         await machine.cycles(wait)
