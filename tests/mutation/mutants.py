@@ -189,8 +189,8 @@ MUTANTS = (
         "self.finished | (~self.fetch_busy & (outstanding == 0))",
     ),
     Mutant(
-        "keeps-half", "half an instruction is taken twice", "fetch.py",
-        "low.eq(buffer.r_data)]", "low.eq(Mux(second, low, buffer.r_data) ^ (second & low[0]))]",
+        "fetch-chunk", "every further chunk of the stream is read a beat too low", "fetch.py",
+        "beat.eq(beat + self.CHUNK)", "beat.eq(beat + self.CHUNK - 1)",
     ),
 )  # fmt: skip
 """Every fault that the differential suite must find."""
