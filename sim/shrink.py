@@ -226,7 +226,7 @@ def _without_nop(insns: Insns, index: int) -> Iterator[Insns]:
         return
     mates = [n for n, other in enumerate(insns) if other.module is insn.module]
     place = mates.index(index)
-    for step in (1, -1):
+    for step in (-1, 1):
         if not 0 <= place + step < len(mates):
             continue
         mate = mates[place + step]
