@@ -32,7 +32,7 @@ _SCRIPT = """\
 [options]
 mode {mode}
 depth {depth}
-timeout 240
+timeout 800
 [engines]
 smtbmc {solver}
 [script]

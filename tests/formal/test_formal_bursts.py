@@ -141,7 +141,7 @@ def test_requests_of_all_kinds_happen():
         ("burst.last.eq(last & ends)", "burst.last.eq(last)"),
         ("advance.eq(~self.burst.valid | self.burst.ready)", "advance.eq(self.burst.ready | 1)"),
         ("(left == 0) | (advance & ends)", "(left == 0) | ends"),
-        ("left.eq(left - size)", "left.eq(left - room)"),
+        ("left.eq(left - size)", "left.eq(left - size - 1)"),
         ("Mux(self.request.valid, self.request.payload.beats, 0)", "self.request.payload.beats"),
     ],
     ids=["page-ignored", "page-off-by-one", "end-missed", "len-off-by-one", "last-early",
