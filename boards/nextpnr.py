@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vta.boards.parts import Part, SynthesisError
+from vta.boards.tools import tool
 
 __all__ = ["Step", "Timing", "route"]
 
@@ -86,12 +86,11 @@ def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
     """
     if not part.nextpnr:
         raise SynthesisError(f"no open place-and-route tool knows {part.name}")
-    if shutil.which(TOOL) is None:
-        raise SynthesisError(f"{TOOL} is not on PATH; pip install 'vta[synth]' brings it")
-    version = subprocess.run([TOOL, "--version"], capture_output=True, text=True, check=True)
+    path = tool(TOOL)
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
     tell(f"{TOOL} {' '.join(part.nextpnr)}")
     command = [
-        TOOL, *part.nextpnr, "--json", "netlist.json", "--report", "timing.json",
+        path, *part.nextpnr, "--json", "netlist.json", "--report", "timing.json",
         "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(SEED),
         "--timing-allow-fail", "--quiet",
         "--log", "nextpnr.log",

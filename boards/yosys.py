@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 
 from vta.boards.netlist import VerilogModule, instances, split
 from vta.boards.parts import Family, SynthesisError
+from vta.boards.tools import tool
 
 __all__ = ["Yosys"]
 
@@ -36,13 +36,12 @@ class Yosys:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        if shutil.which(self.TOOL) is None:
-            raise SynthesisError(f"{self.TOOL} is not on PATH; pip install 'vta[synth]' brings it")
+        self.path = tool(self.TOOL)
         self.version = self._run(["-V"], Path.cwd()).strip()
 
     def _run(self, arguments: list[str], folder: Path) -> str:
         done = subprocess.run(
-            [self.TOOL, *arguments], cwd=folder, capture_output=True, text=True, check=False
+            [self.path, *arguments], cwd=folder, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             words = " ".join(arguments)

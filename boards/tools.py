@@ -1,0 +1,28 @@
+"""Where the synthesis tools are: beside this Python, as pip installs them, or on PATH."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from vta.boards.parts import SynthesisError
+
+__all__ = ["tool"]
+
+
+def tool(name: str) -> str:
+    """The path of a tool.
+
+    Raises
+    ------
+    SynthesisError
+        If it is neither in the environment of this Python nor on PATH.
+    """
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if found is None:
+        raise SynthesisError(
+            f"{name} is neither beside {sys.executable} nor on PATH; "
+            f"pip install 'vta[synth]' brings it"
+        )
+    return found
