@@ -3,9 +3,6 @@
 ``out[i][lane] = low bits of acc[i][lane]``, always.
 """
 
-# Banking (single-copy banks, overlap of GEMM and ALU) is under way on the branch `overlap`, which
-# replaces this file, issue.py and compute.py.
-
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
