@@ -76,13 +76,7 @@ class Datapath:
         if rows:
             _check_sram(insn.memory.name, insn.sram_base + rows * columns - 1, len(sram))
 
-        elem_bytes = {
-            MemId.UOP: cfg.uop_elem_bytes,
-            MemId.WGT: cfg.wgt_elem_bytes,
-            MemId.INP: cfg.inp_elem_bytes,
-            MemId.ACC: cfg.acc_elem_bytes,
-            MemId.ACC_8BIT: cfg.acc8_elem_bytes,
-        }[insn.memory]
+        elem_bytes = self.isa.elem_bytes(insn.memory)
         raw = memory.read_rows(
             insn.dram_base * elem_bytes,
             insn.y_size,
