@@ -283,6 +283,9 @@ async def running(
     limits = limits or Limits()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    # No tickets for resumption: a client that reads in one thread would take them in while it sends
+    # in another, and OpenSSL's state is not made for that.
+    tls.num_tickets = 0
     try:
         tls.load_cert_chain(credentials.certificate, credentials.key)
     except OSError as error:
