@@ -5,7 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 VOCABULARY = {
-    "config", "isa", "memmap", "packing", "container", "program", "listing", "errors", "check"
+    "config", "isa", "memmap", "packing", "container", "program", "bitstream", "listing", "errors",
+    "check",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"runtime": {"sim"}, "boards": {"hw"}}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BitstreamError",
     "BusProtocolError",
     "CompileError",
     "ConfigError",
@@ -78,6 +79,10 @@ class LoweringError(CompileError):
 class DeviceError(VTAError):
     """A device refused a request: no memory, a wrong address, a wrong configuration, a bus
     error."""
+
+
+class BitstreamError(DeviceError):
+    """A bitstream file that is damaged, foreign, newer, or for another board or configuration."""
 
 
 class RemoteError(DeviceError):

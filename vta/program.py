@@ -21,18 +21,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import INSN_BYTES, UOP_BYTES, VTAConfig
-from .container import MANIFEST, pack_members, read_file, unpack_members
+from .container import FileKind
 from .errors import ConfigError, EncodingError, ProgramError
 from .isa import Finish, Instruction, Isa, Load, MemId, Store
 
 __all__ = ["FORMAT_VERSION", "UOP_BUFFER", "Program", "Relocation", "TensorSpec"]
 
-FORMAT = "vta-program"
 FORMAT_VERSION = 1
 UOP_BUFFER = -1
 """The `argument` of a relocation that points into the program's own micro-ops."""
 
 _CODE, _UOPS, _RELOCATIONS = "instructions.bin", "uops.bin", "relocations.bin"
+_FILE = FileKind(
+    "vta-program", FORMAT_VERSION, "VTA program", (_CODE, _UOPS, _RELOCATIONS), ProgramError
+)
 _DTYPE = re.compile(r"u?int(4|8|16|32)")
 _RELOCATION_DTYPE = np.dtype([("instruction", "<u4"), ("argument", "<i4")])
 
@@ -305,8 +307,6 @@ class Program:
     def to_bytes(self) -> bytes:
         """The contents of a program file."""
         manifest = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
             "name": self.name,
             "fingerprint": self.cfg.fingerprint,
             "config": self.cfg.to_dict(),
@@ -316,7 +316,7 @@ class Program:
             [(r.instruction, r.argument) for r in self.relocations], dtype=_RELOCATION_DTYPE
         )
         members = {_CODE: self.code, _UOPS: self.uops, _RELOCATIONS: table.tobytes()}
-        return pack_members(manifest, members)
+        return _FILE.pack(manifest, members)
 
     @classmethod
     def load(cls, path: str | Path) -> Program:
@@ -327,7 +327,7 @@ class Program:
         ProgramError
             If the file is unreadable, truncated, foreign, newer than this version, or inconsistent.
         """
-        return cls.from_bytes(read_file(path), where=str(path))
+        return cls.from_bytes(_FILE.read_file(path), where=str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str = "program") -> Program:
@@ -339,7 +339,7 @@ class Program:
             As :meth:`load`.
         """
         try:
-            manifest, members = unpack_members(data, (_CODE, _UOPS, _RELOCATIONS))
+            manifest, members = _FILE.unpack(data)
             program = cls._from_parts(manifest, members)
         except (ProgramError, ConfigError) as error:
             raise ProgramError(f"{where}: {error}") from None
@@ -350,35 +350,28 @@ class Program:
 
     @classmethod
     def _from_parts(cls, manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Program:
-        if manifest.get("format") != FORMAT:
-            raise ProgramError(f"not a VTA program: {MANIFEST} does not say format {FORMAT!r}")
-        version = manifest.get("version")
-        if version != FORMAT_VERSION:
-            raise ProgramError(
-                f"program format version {version!r}; this package reads version {FORMAT_VERSION}"
-            )
-        cfg = VTAConfig.from_dict(_entry(manifest, "config", dict))
-        fingerprint = _entry(manifest, "fingerprint", str)
+        cfg = VTAConfig.from_dict(_FILE.entry(manifest, "config", dict))
+        fingerprint = _FILE.entry(manifest, "fingerprint", str)
         if fingerprint != cfg.fingerprint:
             raise ProgramError(
                 f"the fingerprint says {fingerprint}, the configuration gives {cfg.fingerprint}"
             )
         tensors = []
-        for item in _entry(manifest, "tensors", list):
+        for item in _FILE.entry(manifest, "tensors", list):
             if not isinstance(item, dict):
                 raise ProgramError(f"a tensor is a JSON object; got {type(item).__name__}")
             tensors.append(
                 TensorSpec(
-                    _entry(item, "name", str),
-                    tuple(_entry(item, "shape", list)),
-                    _entry(item, "dtype", str),
-                    _entry(item, "read", bool),
-                    _entry(item, "written", bool),
+                    _FILE.entry(item, "name", str),
+                    tuple(_FILE.entry(item, "shape", list)),
+                    _FILE.entry(item, "dtype", str),
+                    _FILE.entry(item, "read", bool),
+                    _FILE.entry(item, "written", bool),
                 )
             )
         table = np.frombuffer(parts[_RELOCATIONS], _RELOCATION_DTYPE)
         relocations = tuple(Relocation(int(i), int(a)) for i, a in table.tolist())
-        name = _entry(manifest, "name", str)
+        name = _FILE.entry(manifest, "name", str)
         return cls(name, cfg, parts[_CODE], parts[_UOPS], tuple(tensors), relocations)
 
 
@@ -386,10 +379,3 @@ def _elem_bytes(cfg: VTAConfig, insn: Instruction) -> int:
     """Bytes of the DRAM elements that a transfer addresses."""
     assert isinstance(insn, Load | Store)
     return Isa.of(cfg).elem_bytes(insn.memory)
-
-
-def _entry(values: Mapping[str, Any], key: str, kind: type) -> Any:
-    value = values.get(key)
-    if not isinstance(value, kind):
-        raise ProgramError(f"manifest entry {key!r} is {value!r}; must be {kind.__name__}")
-    return value

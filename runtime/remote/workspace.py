@@ -11,6 +11,7 @@ import itertools
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from vta.bitstream import Bitstream
 from vta.config import INSN_BYTES
 from vta.errors import DeviceError, IllegalInstructionError, RemoteError
 from vta.isa import IllegalEncodingError, Isa, Load, Store, disassemble
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Workspace", "total"]
 
-_ZIP = b"PK\x03\x04"  # a program is a ZIP archive (docs/program-format.md)
+_ZIP = b"PK\x03\x04"  # programs and bitstreams are ZIP archives (vta.container)
 
 
 class _Placed:
@@ -159,11 +160,15 @@ class Workspace:
             self._part = part
             return
         content = bytes(part[2])
-        if content.startswith(_ZIP) or not isinstance(self._device, Programmable):
+        if isinstance(self._device, Programmable) and not self._is_program(content):
+            self._files[name] = content  # the device looks at it when it is used
+        else:
             self._require_size(name, size, self._limits.program_bytes, "program")
             self._files[name] = Program.from_bytes(content, where=name)
-        else:
-            self._files[name] = content
+
+    @staticmethod
+    def _is_program(content: bytes) -> bool:
+        return content.startswith(_ZIP) and not Bitstream.is_one(content)
 
     def _require_file(self, name: str, size: int) -> None:
         if name not in self._files and len(self._files) >= self._limits.files:

@@ -147,7 +147,7 @@ def test_shapes_are_checked(shape):
 
 
 def test_foreign_files_are_refused(tmp_path):
-    with pytest.raises(ProgramError, match="cannot read the program"):
+    with pytest.raises(ProgramError, match="cannot read the VTA program"):
         Program.load(tmp_path / "nothing")
     for data in (b"", b"\x7fELF" + bytes(200), b"PK\x03\x04" + bytes(100)):
         with pytest.raises(ProgramError, match="not a VTA program"):
