@@ -114,23 +114,17 @@ class Bitstream:
         return hashlib.sha256(self.data).hexdigest()
 
     def require_machine(self, cfg: VTAConfig) -> None:
-        """Refuse a machine other than the one inside.
+        """Refuse a configuration that makes other programs than the machine inside runs.
 
         Raises
         ------
         BitstreamError
             Naming both, and the keys of the configuration in which they differ.
         """
-        ours, theirs = self.cfg.to_dict(), cfg.to_dict()
-        differ = [
-            f"{key} {ours[key]} and {theirs[key]}"
-            for key in ours
-            if key not in ("TARGET", "HW_VER") and ours[key] != theirs[key]
-        ]
-        if differ:
+        if self.fingerprint != cfg.fingerprint:
             raise BitstreamError(
-                f"the bitstream holds {self.cfg.fingerprint}, the device was opened for "
-                f"{cfg.fingerprint} (they differ in: {', '.join(differ)})"
+                f"the bitstream holds {self.fingerprint}, the device was opened for "
+                f"{cfg.fingerprint} (they differ in: {self.cfg.differences(cfg)})"
             )
 
     # ---- files -----------------------------------------------------------------------------------

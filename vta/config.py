@@ -49,6 +49,8 @@ _KEYS: dict[str, tuple[int, int, int, str]] = {
     "ADDR_BITS": (32, 64, 32, "bits of a physical byte address"),
 }
 _TEXT_KEYS = ("TARGET", "HW_VER")
+_NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS")
+"""What a program does not depend on."""
 _BUFFERS = ("uop", "inp", "wgt", "acc")
 
 
@@ -386,6 +388,16 @@ class VTAConfig:
         return (
             f"{self.batch}x{self.block_in}_i{self.inp_width}w{self.wgt_width}a{self.acc_width}_"
             f"{self.log_uop_buff_size}_{self.log_inp_buff_size}_{self.log_wgt_buff_size}_{self.log_acc_buff_size}"
+        )
+
+    def differences(self, other: VTAConfig) -> str:
+        """The keys on which programs depend that ``other`` has otherwise, with both values, for
+        messages; empty if the fingerprints are equal."""
+        ours, theirs = self.to_dict(), other.to_dict()
+        return ", ".join(
+            f"{key} {ours[key]} and {theirs[key]}"
+            for key in ours
+            if ours[key] != theirs[key] and key not in _NO_PROGRAM_KEYS
         )
 
     def derived(self) -> dict[str, int | str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDR_BITS",
+    "CONFIG_FIELDS",
     "COUNTERS",
     "IDENTITY",
     "REGISTERS",
@@ -27,6 +28,7 @@ __all__ = [
     "Register",
     "Source",
     "c_header",
+    "config_fields",
     "config_words",
     "register",
 ]
@@ -111,9 +113,9 @@ def _registers() -> Iterator[Register]:
     yield Register("ID", 0x000, "ro", "identity, always IDENTITY")
     yield Register("VERSION", 0x004, "ro", "version of this map and of the base instruction set")
     yield Register(
-        "CONFIG0", 0x008, "ro", "widths and shape of the configuration, see config_words"
+        "CONFIG0", 0x008, "ro", "widths and shape of the configuration, see CONFIG_FIELDS"
     )
-    yield Register("CONFIG1", 0x00C, "ro", "log2 bytes of the four buffers, see config_words")
+    yield Register("CONFIG1", 0x00C, "ro", "log2 bytes of the four buffers, see CONFIG_FIELDS")
     yield Register(
         "CAPS", 0x010, "ro", "instruction set extensions, one bit each; 0: the base set only"
     )
@@ -185,29 +187,35 @@ def register(name: str) -> Register:
     raise KeyError(name)
 
 
-def config_words(cfg: VTAConfig) -> tuple[int, int]:
-    """What CONFIG0 and CONFIG1 read in a machine of this configuration.
+CONFIG_FIELDS: tuple[tuple[str, int, int, int], ...] = (
+    ("LOG_INP_WIDTH", 0, 0, 4),
+    ("LOG_WGT_WIDTH", 0, 4, 4),
+    ("LOG_ACC_WIDTH", 0, 8, 4),
+    ("LOG_BATCH", 0, 12, 4),
+    ("LOG_BLOCK", 0, 16, 4),
+    ("LOG_BUS_WIDTH", 0, 20, 4),
+    ("ADDR_BITS", 0, 24, 8),
+    ("LOG_UOP_BUFF_SIZE", 1, 0, 8),
+    ("LOG_INP_BUFF_SIZE", 1, 8, 8),
+    ("LOG_WGT_BUFF_SIZE", 1, 16, 8),
+    ("LOG_ACC_BUFF_SIZE", 1, 24, 8),
+)
+"""Where CONFIG0 (word 0) and CONFIG1 (word 1) hold the keys of a configuration: key, word, lowest
+bit, bits."""
 
-    CONFIG0, from bit 0: log2 input, weight, accumulator width, batch, block, bus width (4 bits
-    each), and in [31:24] the address bits. CONFIG1: log2 bytes of the uop, inp, wgt and acc
-    buffers (8 bits each).
-    """
-    small = (
-        cfg.log_inp_width,
-        cfg.log_wgt_width,
-        cfg.log_acc_width,
-        cfg.log_batch,
-        cfg.log_block,
-        cfg.log_bus_width,
-    )
-    word0 = sum(value << (4 * index) for index, value in enumerate(small)) | cfg.addr_bits << 24
-    sizes = (
-        cfg.log_uop_buff_size,
-        cfg.log_inp_buff_size,
-        cfg.log_wgt_buff_size,
-        cfg.log_acc_buff_size,
-    )
-    return word0, sum(value << (8 * index) for index, value in enumerate(sizes))
+
+def config_words(cfg: VTAConfig) -> tuple[int, int]:
+    """What CONFIG0 and CONFIG1 read in a machine of this configuration."""
+    words = [0, 0]
+    for key, word, low, _ in CONFIG_FIELDS:
+        words[word] |= getattr(cfg, key.lower()) << low
+    return words[0], words[1]
+
+
+def config_fields(word0: int, word1: int) -> dict[str, int]:
+    """The keys of a configuration and their values, as CONFIG0 and CONFIG1 tell them."""
+    words = (word0, word1)
+    return {key: words[n] >> low & ((1 << bits) - 1) for key, n, low, bits in CONFIG_FIELDS}
 
 
 def c_header() -> str:

@@ -170,16 +170,9 @@ class Program:
         """
         if self.cfg.fingerprint == cfg.fingerprint:
             return
-        ours, theirs = self.cfg.to_dict(), cfg.to_dict()
-        differ = ", ".join(
-            f"{key} {ours[key]} and {theirs[key]}"
-            for key in ours
-            if ours[key] != theirs[key]
-            and key not in ("TARGET", "HW_VER", "LOG_BUS_WIDTH", "ADDR_BITS")
-        )
         raise self._error(
             f"compiled for {self.cfg.fingerprint}, but the machine is {cfg.fingerprint} "
-            f"(program and machine differ in: {differ})"
+            f"(program and machine differ in: {self.cfg.differences(cfg)})"
         )
 
     def relocate(self, addresses: Sequence[int], uop_address: int) -> bytes:

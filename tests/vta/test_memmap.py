@@ -11,6 +11,7 @@ from vta.memmap import (
     ErrorCode,
     ModuleState,
     Source,
+    config_fields,
     config_words,
     register,
 )
@@ -61,3 +62,16 @@ def test_config_words():
     # widths 2^3, 2^3, 2^5, batch 2^0, block 2^4, bus 2^6, 32 address bits; buffers 2^15, 15, 18, 17
     assert config_words(CONFIGURATIONS["default"]) == (0x20_640533, 0x11120F0F)
     assert config_words(CONFIGURATIONS["tiny"]) == (0x20_620533, 0x0A0A0808)
+    assert config_fields(0x20_640533, 0x11120F0F) == {
+        "LOG_INP_WIDTH": 3,
+        "LOG_WGT_WIDTH": 3,
+        "LOG_ACC_WIDTH": 5,
+        "LOG_BATCH": 0,
+        "LOG_BLOCK": 4,
+        "LOG_BUS_WIDTH": 6,
+        "ADDR_BITS": 32,
+        "LOG_UOP_BUFF_SIZE": 15,
+        "LOG_INP_BUFF_SIZE": 15,
+        "LOG_WGT_BUFF_SIZE": 18,
+        "LOG_ACC_BUFF_SIZE": 17,
+    }
