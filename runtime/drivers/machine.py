@@ -1,0 +1,353 @@
+"""The driver: one accelerator behind registers and memory, whatever board it is on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from vta.bitstream import Bitstream
+from vta.config import INSN_BYTES
+from vta.errors import DeviceError, TimeoutError
+from vta.isa import Isa
+from vta.memmap import (
+    CONTROL_LAUNCH,
+    CONTROL_RESET,
+    COUNTERS,
+    REGISTERS,
+    STATUS_BUSY,
+    STATUS_DONE,
+    STATUS_ERROR,
+    VERSION,
+    register,
+)
+from vta.runtime.allocator import Allocator
+from vta.sim.diagnosis import Diagnosis, wide
+from vta.sim.stats import Counters, RunResult
+from vta.sim.timing import MemoryTiming
+from vta.sim.workload import cycle_bound
+
+from .identity import require_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vta.config import VTAConfig
+
+    from .ports import DeviceMemory, Fpga, Registers
+
+__all__ = ["FpgaDevice", "MappedDevice"]
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 20e-6, 2e-3
+"""Seconds between two looks at STATUS; each pause is half as long again as the one before."""
+_SETTLE_SECONDS = 1.0
+"""How long a machine may take to finish its bus transfers and be idle; it takes microseconds."""
+_SOONEST_TIMEOUT = 1.0
+"""Seconds before which no run is given up, and before which its length is not estimated."""
+SLOWEST_CLOCK_HZ = 10_000_000
+"""What time-outs reckon with where the clock is not known."""
+
+_OFFSETS = {item.name: item.offset for item in REGISTERS if item.access != "wo"}
+_RESULTS = (
+    *(f"{name.upper()}{half}" for name in ("cycles", *COUNTERS) for half in ("", "_HI")),
+    *(f"TOKENS_{name}" for name in ("L2G", "G2L", "G2S", "S2G")),
+)
+_TOKENS = ("l2g", "g2l", "g2s", "s2g")
+
+
+class MappedDevice:
+    """An accelerator behind its registers; implements :class:`vta.runtime.device.Device`.
+
+    What the host writes is flushed at once, so that at no launch, and at no read, anything of the
+    host's is only in a cache; what it reads is invalidated first. Not thread-safe.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine that is expected. Bus and address widths are taken from the hardware.
+    registers, memory : Registers, DeviceMemory
+        See :mod:`.ports`; closed with the device.
+    name : str or None
+        The target's name; None: the configuration's TARGET.
+    clock_hz : int or None
+        The accelerator's clock in Hz, for time-outs; None: some 10 MHz or more.
+    timeout : float or None
+        Seconds after which a run is given up. None: a generous bound derived from the work in the
+        stream, at least one second.
+    clock, pause : callable
+        Seconds now, and wait so many seconds: for tests, where time is the simulation's.
+
+    Raises
+    ------
+    DeviceError
+        If another machine answers, or the memory is beyond the reach of its addresses.
+    """
+
+    def __init__(
+        self,
+        cfg: VTAConfig,
+        registers: Registers,
+        memory: DeviceMemory,
+        *,
+        name: str | None = None,
+        clock_hz: int | None = None,
+        timeout: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.cfg = cfg
+        self.name = name or cfg.target
+        self.clock_hz = clock_hz
+        self.timeout = timeout
+        self._registers, self._memory = registers, memory
+        self._clock, self._pause = clock, pause
+        self._isa = Isa.of(cfg)
+        self._closed = False
+        self._unusable: str | None = None  # why nothing can run
+        self._allocator = Allocator(memory.base, memory.nbytes)
+        self._identify()
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.cfg.fingerprint})"
+
+    def _identify(self) -> None:
+        """Make sure that the machine is ours, and idle."""
+        machine = require_identity(self._registers, self.cfg)
+        end = self._memory.base + self._memory.nbytes
+        if end > 1 << machine.addr_bits:
+            raise DeviceError(
+                f"the device memory ends at 0x{end:x}; the machine's addresses have "
+                f"{machine.addr_bits} bits"
+            )
+        self._reset()
+
+    # ---- memory ----------------------------------------------------------------------------------
+
+    def alloc(self, nbytes: int) -> int:
+        self._require_open()
+        addr = self._allocator.alloc(nbytes)
+        self.write(addr, bytes(nbytes))
+        return addr
+
+    def free(self, addr: int) -> None:
+        if not self._closed:  # all memory went with the device
+            self._allocator.free(addr)
+
+    def write(self, addr: int, data: bytes) -> None:
+        self._require_open()
+        self._allocator.require(addr, len(data))
+        if data:
+            self._memory.write(addr, data)
+            self._memory.flush(addr, len(data))
+
+    def read(self, addr: int, nbytes: int) -> bytes:
+        self._require_open()
+        self._allocator.require(addr, nbytes)
+        if not nbytes:
+            return b""
+        if not self._memory.coherent:
+            self._memory.invalidate(addr, nbytes)
+        return self._memory.read(addr, nbytes)
+
+    # ---- runs ------------------------------------------------------------------------------------
+
+    def run(self, insn_addr: int, insn_count: int) -> RunResult:
+        """Execute ``insn_count`` instructions of 16 bytes at ``insn_addr`` and wait for the end.
+
+        Raises
+        ------
+        ExecutionError
+            A child that says what is wrong with the stream, as the simulated devices do; or
+            TimeoutError, after which the machine has been reset.
+        DeviceError
+            If the stream is not in one buffer or not aligned, or the machine cannot run.
+        """
+        self._require_open()
+        if self._unusable:
+            raise DeviceError(f"{self.name} cannot run: {self._unusable}")
+        self._allocator.require(insn_addr, insn_count * INSN_BYTES)
+        if insn_addr % INSN_BYTES:
+            raise DeviceError(
+                f"the stream is at 0x{insn_addr:x}; must be a multiple of {INSN_BYTES}"
+            )
+        self._launch(insn_addr, insn_count)
+        try:
+            done = self._wait(insn_addr, insn_count)
+        except BaseException:  # Ctrl-C too: nobody would look at the end of this run
+            self._reset()
+            raise
+        if not done:
+            raise self._timed_out(insn_addr, insn_count)
+        return self._result(insn_addr, insn_count)
+
+    def close(self) -> None:
+        """Free everything; the object cannot be used afterwards."""
+        if not self._closed:
+            self._closed = True
+            self._registers.close()
+            self._memory.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise DeviceError(f"the device {self.name} is closed")
+
+    def _get(self, name: str) -> int:
+        return self._registers.read(_OFFSETS[name])
+
+    def _put(self, name: str, value: int) -> None:
+        self._registers.write(register(name).offset, value & 0xFFFF_FFFF)
+
+    def _launch(self, insn_addr: int, insn_count: int) -> None:
+        if self._get("STATUS") & STATUS_BUSY:
+            raise DeviceError(
+                f"{self.name} is busy with a run that is not this driver's; does another process "
+                f"use it?"
+            )
+        self._put("STATUS", STATUS_DONE)  # write 1 to clear
+        status = self._get("STATUS")
+        if status & (STATUS_BUSY | STATUS_DONE):
+            raise DeviceError(
+                f"{self.name} is not ready: STATUS reads 0x{status:x} after DONE was cleared; busy "
+                f"and done must be 0"
+            )
+        self._put("INSN_COUNT", insn_count)
+        self._put("INSN_ADDR", insn_addr)
+        self._put("INSN_ADDR_HI", insn_addr >> 32)
+        self._put("CONTROL", CONTROL_LAUNCH)
+
+    def _wait(self, insn_addr: int, insn_count: int) -> bool:
+        """Whether the run has ended, rather than passed its time."""
+        begin = self._clock()
+        estimated = self.timeout is not None
+        limit = _SOONEST_TIMEOUT if self.timeout is None else self.timeout
+        delay = _SHORTEST_PAUSE
+        while True:
+            late = self._clock() - begin > limit  # before the look that follows
+            if self._get("STATUS") & STATUS_DONE:
+                return True
+            if late and estimated:
+                return False
+            if late:
+                limit, estimated = self._longest(insn_addr, insn_count), True
+            self._pause(delay)
+            delay = min(delay * 1.5, _LONGEST_PAUSE)
+
+    def _longest(self, insn_addr: int, insn_count: int) -> float:
+        """Seconds that no run of the stream takes, unless something hangs."""
+        stream = self.read(insn_addr, insn_count * INSN_BYTES)
+        cycles = cycle_bound(self._isa, stream, MemoryTiming.of("ddr"))
+        return max(_SOONEST_TIMEOUT, cycles / (self.clock_hz or SLOWEST_CLOCK_HZ))
+
+    def _diagnosis(self, insn_addr: int, insn_count: int) -> Diagnosis:
+        stream = self.read(insn_addr, insn_count * INSN_BYTES)
+        registers = {name: self._get(name) for name in _OFFSETS}
+        return Diagnosis(self._isa, stream, insn_addr, registers)
+
+    def _timed_out(self, insn_addr: int, insn_count: int) -> DeviceError:
+        """Why a run did not end; the machine is idle then, or unusable."""
+        error = self._diagnosis(insn_addr, insn_count).error
+        what = "the run did not end in time"
+        if not self._reset():
+            what += f", and a reset does not help: {self._unusable}"
+        return error(TimeoutError, what)
+
+    def _reset(self) -> bool:
+        """Reset the machine; whether it is idle then. It waits for its bus transfers first."""
+        self._put("CONTROL", CONTROL_RESET)
+        begin, delay = self._clock(), _SHORTEST_PAUSE
+        while self._get("STATUS") & STATUS_BUSY:
+            if self._clock() - begin > _SETTLE_SECONDS:
+                self._unusable = (
+                    "the memory does not answer, and the machine waits for it; check that the "
+                    "memory port is clocked and the addresses lie in memory, then configure the "
+                    "FPGA anew (on some boards only a power cycle frees the bus)"
+                )
+                return False
+            self._pause(delay)
+            delay = min(delay * 1.5, _LONGEST_PAUSE)
+        self._unusable = None
+        return True
+
+    def _result(self, insn_addr: int, insn_count: int) -> RunResult:
+        status = self._get("STATUS")
+        if status & STATUS_ERROR or self._get("ERROR"):
+            raise self._diagnosis(insn_addr, insn_count).reported_error()
+        registers = {name: self._get(name) for name in _RESULTS}
+        counters = Counters(**{name: wide(registers, name.upper()) for name in COUNTERS})
+        tokens = {name: registers[f"TOKENS_{name.upper()}"] for name in _TOKENS}
+        return RunResult(counters, wide(registers, "CYCLES"), tokens)
+
+
+class FpgaDevice(MappedDevice):
+    """A driver that configures its FPGA; implements :class:`vta.runtime.device.Programmable`.
+
+    Parameters
+    ----------
+    fpga : Fpga
+        The FPGA. While it is not configured the registers are not touched and nothing can run.
+    bitstream : Bitstream or None
+        Configure it with this first.
+    **options
+        As for :class:`MappedDevice`.
+
+    Raises
+    ------
+    BitstreamError
+        If the bitstream is for another board or configuration.
+    DeviceError
+        As :class:`MappedDevice`, or if the FPGA cannot be configured.
+    """
+
+    def __init__(
+        self,
+        cfg: VTAConfig,
+        registers: Registers,
+        memory: DeviceMemory,
+        fpga: Fpga,
+        *,
+        bitstream: Bitstream | None = None,
+        name: str | None = None,
+        clock_hz: int | None = None,
+        timeout: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._fpga, self._first = fpga, bitstream
+        super().__init__(
+            cfg, registers, memory,
+            name=name, clock_hz=clock_hz, timeout=timeout, clock=clock, pause=pause,
+        )  # fmt: skip
+
+    def _identify(self) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            self._configure(first)
+        elif self._fpga.is_configured():
+            super()._identify()
+        else:
+            self._unusable = "its FPGA is not configured; vta.program_fpga does that"
+
+    def program_fpga(self, bitstream: bytes) -> None:
+        """Configure the FPGA with the contents of a ``.vtabit`` file.
+
+        Raises
+        ------
+        BitstreamError
+            If the file is damaged, or for another board or configuration; nothing has changed then.
+        DeviceError
+            If configuring fails, or another machine answers afterwards; nothing can run then.
+        """
+        self._require_open()
+        self._configure(Bitstream.from_bytes(bitstream))
+
+    def _configure(self, bitstream: Bitstream) -> None:
+        bitstream.require_machine(self.cfg)
+        self._fpga.require(bitstream)
+        if bitstream.register_map >> 16 != VERSION >> 16:
+            raise DeviceError(
+                f"the bitstream's register map is of major version {bitstream.register_map >> 16}; "
+                f"this package drives {VERSION >> 16}"
+            )
+        self._unusable = "configuring its FPGA failed"
+        self._fpga.configure(bitstream)
+        super()._identify()
+        self.clock_hz = bitstream.clock_hz
