@@ -1,5 +1,5 @@
 """The simulator library seen from Python: csrc/tsim.h in ctypes. A few calls for each run, never
-one for each cycle."""
+one for each cycle; only a driver that is tried on the machine calls once a register access."""
 
 from __future__ import annotations
 
@@ -179,17 +179,8 @@ class Harness:
         BusProtocolError
             If the core breaks a rule of one of its buses. It must be thrown away then.
         """
-        self._regions = list(regions)  # keeps the arrays alive while C++ has their addresses
-        mapped = (_Region * len(regions))(*map(_mapped, regions))
-        injected = injection or Injection()
-        faults = _Injection(
-            _NEVER if injected.read_beat is None else injected.read_beat,
-            _NEVER if injected.write_burst is None else injected.write_burst,
-            injected.low,
-            injected.high,
-        )
-        how = ctypes.byref(faults), seed & _NEVER, insn_addr, insn_count
-        self._check(self._library.tsim_start(self._machine, mapped, len(regions), *how))
+        memory = self._memory(regions, seed, injection)
+        self._check(self._library.tsim_start(self._machine, *memory, insn_addr, insn_count))
 
     def advance(self, cycles: int) -> bool:
         """Run until the core is done, but no more than ``cycles`` cycles; returns whether it is
@@ -222,6 +213,37 @@ class Harness:
             dict(zip(names, raw.registers)), raw.cycles, raw.read_beats, raw.write_beats, refused
         )
 
+    # ---- for a driver that launches by itself -------------------------------------------------
+
+    def map(
+        self, regions: Sequence[Region], *, seed: int = 0, injection: Injection | None = None
+    ) -> None:
+        """Map the memory, while nothing is on the bus.
+
+        Raises
+        ------
+        BusProtocolError
+            As :meth:`start`, here and below.
+        """
+        memory = self._memory(regions, seed, injection)
+        self._check(self._library.tsim_map(self._machine, *memory))
+
+    def write_register(self, offset: int, value: int) -> None:
+        """One write at the pins of the control port, and the cycles that it takes."""
+        self._check(self._library.tsim_write(self._machine, offset, value))
+
+    def read_register(self, offset: int) -> int:
+        """One read at the pins of the control port, and the cycles that it takes."""
+        value = c_uint32()
+        self._check(self._library.tsim_read(self._machine, offset, ctypes.byref(value)))
+        return value.value
+
+    def step(self, cycles: int) -> None:
+        """Let so many cycles pass."""
+        self._check(self._library.tsim_step(self._machine, cycles))
+
+    # ---- for benchmarks -----------------------------------------------------------------------
+
     def record(self, on: bool) -> None:
         """Keep what the core's inputs are in each cycle, for :meth:`replay`."""
         self._library.tsim_record(self._machine, on)
@@ -232,6 +254,21 @@ class Harness:
         cycles = c_uint64()
         seconds = self._library.tsim_replay(self._machine, recorded._machine, ctypes.byref(cycles))
         return seconds, cycles.value
+
+    def _memory(
+        self, regions: Sequence[Region], seed: int, injection: Injection | None
+    ) -> tuple[object, ...]:
+        """The arguments that say what answers on the bus, and how."""
+        self._regions = list(regions)  # keeps the arrays alive while C++ has their addresses
+        mapped = (_Region * len(regions))(*map(_mapped, regions))
+        injected = injection or Injection()
+        faults = _Injection(
+            _NEVER if injected.read_beat is None else injected.read_beat,
+            _NEVER if injected.write_burst is None else injected.write_burst,
+            injected.low,
+            injected.high,
+        )
+        return mapped, len(regions), ctypes.byref(faults), seed & _NEVER
 
     def _check(self, state: int) -> int:
         """Raise if the machine is broken; otherwise 0 running, 1 done."""
@@ -248,22 +285,21 @@ def _mapped(region: Region) -> _Region:
 
 def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
+    memory = (POINTER(_Region), c_uint32, POINTER(_Injection), c_uint64)
     signatures = {
         "tsim_new": (c_void_p, (POINTER(_Timing), c_char_p)),
         "tsim_delete": (None, (c_void_p,)),
-        "tsim_start": (
-            c_int32,
-            (
-                c_void_p, POINTER(_Region), c_uint32, POINTER(_Injection),
-                c_uint64, c_uint64, c_uint32,
-            ),
-        ),
+        "tsim_start": (c_int32, (c_void_p, *memory, c_uint64, c_uint32)),
         "tsim_advance": (c_int32, (c_void_p, c_uint64)),
         "tsim_finish": (c_int32, (c_void_p, POINTER(_Report))),
         "tsim_message": (c_char_p, (c_void_p,)),
+        "tsim_map": (c_int32, (c_void_p, *memory)),
+        "tsim_write": (c_int32, (c_void_p, c_uint32, c_uint32)),
+        "tsim_read": (c_int32, (c_void_p, c_uint32, POINTER(c_uint32))),
+        "tsim_step": (c_int32, (c_void_p, c_uint64)),
         "tsim_record": (None, (c_void_p, c_int32)),
         "tsim_replay": (c_double, (c_void_p, c_void_p, POINTER(c_uint64))),
-    }  # fmt: skip
+    }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

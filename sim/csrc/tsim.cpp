@@ -161,6 +161,35 @@ EXPORT int32_t tsim_finish(Tsim* machine, TsimReport* report) {
     });
 }
 
+EXPORT int32_t tsim_map(Tsim* machine, const TsimRegion* regions, uint32_t count,
+                        const TsimInjection* injection, uint64_t seed) {
+    return machine->guarded([&] {
+        machine->memory.map(regions, count, *injection, seed);
+        return TSIM_RUNNING;
+    });
+}
+
+EXPORT int32_t tsim_write(Tsim* machine, uint32_t offset, uint32_t value) {
+    return machine->guarded([&] {
+        machine->write(offset, value);
+        return TSIM_RUNNING;
+    });
+}
+
+EXPORT int32_t tsim_read(Tsim* machine, uint32_t offset, uint32_t* value) {
+    return machine->guarded([&] {
+        *value = machine->read(offset);
+        return TSIM_RUNNING;
+    });
+}
+
+EXPORT int32_t tsim_step(Tsim* machine, uint64_t cycles) {
+    return machine->guarded([&] {
+        for (const uint64_t end = machine->now + cycles; machine->now < end;) machine->cycle();
+        return TSIM_RUNNING;
+    });
+}
+
 EXPORT const char* tsim_message(const Tsim* machine) { return machine->message.c_str(); }
 
 EXPORT void tsim_record(Tsim* machine, int32_t on) { machine->recording.on = on != 0; }

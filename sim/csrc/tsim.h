@@ -1,6 +1,6 @@
 // The C interface of the simulated machine: everything that crosses between Python and C++
 // (vta/sim/harness.py mirrors these structures). Python calls a few functions for each run, never
-// one for each cycle.
+// one for each cycle; only a driver that is tried on the machine calls one for each register access.
 #pragma once
 
 #include <cstdint>
@@ -75,6 +75,14 @@ int32_t tsim_advance(Tsim*, uint64_t cycles);
 int32_t tsim_finish(Tsim*, TsimReport* report);
 
 const char* tsim_message(const Tsim*);
+
+// For a driver that does by itself what tsim_start, _advance and _finish do: map the memory; one access
+// of the control port; let so many cycles pass.
+int32_t tsim_map(Tsim*, const TsimRegion* regions, uint32_t count, const TsimInjection* injection,
+                 uint64_t seed);
+int32_t tsim_write(Tsim*, uint32_t offset, uint32_t value);
+int32_t tsim_read(Tsim*, uint32_t offset, uint32_t* value);
+int32_t tsim_step(Tsim*, uint64_t cycles);
 
 // For benchmarks. Record the core's inputs from now on (1) or stop (0); replay what was recorded on
 // a machine in the same state with nothing but eval() and return the seconds of CPU time, with
