@@ -14,7 +14,11 @@ from vta.boards.parts import SynthesisError
 
 __all__ = ["VerilogModule", "instances", "split"]
 
-_MODULE = re.compile(r"^module (\\\S+ |\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_MODULE = re.compile(
+    r"^(?P<box>\(\* blackbox.*?\*\)\n)?"
+    r"(?P<text>module (?P<name>\\\S+ |\w+) ?\(.*?^endmodule\n)",
+    re.MULTILINE | re.DOTALL,
+)
 _CELL = re.compile(r"^  (\\\S+|\w+)  ?(?:\\\S+ |\w+) \(\n", re.MULTILINE)
 _PORT = re.compile(r"^  (?:input|output) (?:\[\d+:\d+\] )?(?:\\\S+ |\w+);\n", re.MULTILINE)
 _INITIAL_LOOP = re.compile(r"^  initial for \(.*;\n", re.MULTILINE)
@@ -34,11 +38,14 @@ class VerilogModule:
         From ``module`` to ``endmodule``.
     cells : tuple of str
         Names of the modules in it, one an instance.
+    box : bool
+        Whether it was marked as a black box: a hard block of the part, of which nothing is made.
     """
 
     name: str
     text: str
     cells: tuple[str, ...]
+    box: bool = False
 
     @cached_property
     def stub(self) -> str:
@@ -72,15 +79,17 @@ def split(verilog: str) -> dict[str, VerilogModule]:
     SynthesisError
         If there is none.
     """
-    texts = {
-        match[1].strip(): _INITIAL_LOOP.sub("", match[0]) for match in _MODULE.finditer(verilog)
-    }
+    found = {match["name"].strip(): match for match in _MODULE.finditer(verilog)}
+    texts = {name: _INITIAL_LOOP.sub("", match["text"]) for name, match in found.items()}
     if not texts:
         raise SynthesisError("the Verilog text holds no module")
     cells = {
         name: tuple(c for c in _CELL.findall(text) if c in texts) for name, text in texts.items()
     }
-    return {name: VerilogModule(name, text, cells[name]) for name, text in texts.items()}
+    return {
+        name: VerilogModule(name, text, cells[name], box=found[name]["box"] is not None)
+        for name, text in texts.items()
+    }
 
 
 def instances(modules: dict[str, VerilogModule], top: str) -> Iterator[str]:

@@ -58,7 +58,8 @@ class Yosys:
         """Synthesise every distinct module below ``top`` by itself.
 
         Returns the cells of each instance's own module, summed over the instances of that name
-        (module name to cell to number). ``tell`` is given the name of each module that is run.
+        (module name to cell to number); black boxes are left out. ``tell`` is given the name of
+        each module that is run.
 
         Raises
         ------
@@ -68,6 +69,8 @@ class Yosys:
         modules = split(verilog)
         own: dict[str, Counter[str]] = {}
         for name, number in Counter(instances(modules, top)).items():
+            if modules[name].box:
+                continue
             key = hashlib.sha256(
                 f"{self.version}\n{family.command}\n{modules[name].key(modules)}".encode()
             ).hexdigest()[:32]
@@ -94,7 +97,8 @@ class Yosys:
         )
         self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
         counted = _num_cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
-        cells = {cell: number for cell, number in counted.items() if f"\\{cell}" not in inner}
+        modules_in_it = {name.removeprefix("\\") for name in inner}
+        cells = {cell: number for cell, number in counted.items() if cell not in modules_in_it}
         kept.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder)
 

@@ -43,6 +43,33 @@ def test_narrow_products_share_a_block_of_cyclone_v(tmp_path):
     assert resources(tmp_path, block, CYCLONE_V)["DSP"] * 3 == 4
 
 
+HARD = """\
+(* blackbox, keep *)
+module hard (a, y);
+  input [0:0] a;
+  output [0:0] y;
+endmodule
+module block (a, b, y);
+  input a;
+  input b;
+  output y;
+  wire inner;
+  hard one (
+    .a(a),
+    .y(inner)
+  );
+  assign y = inner & b;
+endmodule
+"""
+
+
+def test_hard_blocks_are_not_counted(tmp_path):
+    """What is marked as a black box is not synthesised, and costs nothing."""
+    told = []
+    own = Yosys(tmp_path).cells(HARD, "block", ECP5, told.append)
+    assert own == {"block": Counter(LUT4=1)} and told == ["block"]
+
+
 def test_results_are_kept(tmp_path):
     text, told = text_of(Sram(log_depth=5, bits=8)), []
     first = Yosys(tmp_path).cells(text, "block", ECP5, told.append)
