@@ -1,0 +1,83 @@
+"""The shell of boards that a host reaches over a serial line and whose memory is block RAM.
+
+rx -> frames -> requests -> control registers (AXI4-Lite) -> core -> memory (AXI4) -> block RAM
+tx <- frames <- answers  <- bytes of the memory <----------------------------------------'
+"""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from vta.boards.shells.uart_bridge import UartBridge
+from vta.boards.shells.uart_memory import OnChipMemory
+from vta.boards.shells.uart_phy import clocks_per_bit
+from vta.config import VTAConfig
+from vta.hw.core import Core
+from vta.uartlink import MAX_DATA, Info
+
+__all__ = ["BAUD", "MEMORY_BASE", "UartMachine"]
+
+BAUD = 1_000_000
+"""Symbols a second: a whole divisor of every clock in MHz, and of the 3 MHz from which USB bridges
+of FTDI make their rates."""
+
+MEMORY_BASE = 0x1000_0000
+"""Physical address of the first byte of the memory; not 0, which is no address of a buffer."""
+
+
+class UartMachine(wiring.Component):
+    """Core, memory and bridge; all but pins and clock.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine.
+    clock_hz : int
+        Frequency of the domain ``sync``.
+    memory_bytes : int
+        Size of the memory, a power of two of at least 4096.
+    baud : int
+        Of the line.
+
+    Attributes
+    ----------
+    rx, tx : in, out
+        The line.
+    lamps : out
+        From bit 0: a heart that beats about once a second, a request is being answered, the last
+        answer was a refusal, a run has ended and nobody has taken note.
+    """
+
+    LAMPS = 4
+
+    def __init__(
+        self, cfg: VTAConfig, clock_hz: int, *, memory_bytes: int, baud: int = BAUD
+    ) -> None:
+        self.cfg, self.clock_hz = cfg, clock_hz
+        self.divisor = clocks_per_bit(clock_hz, baud)
+        self.info = Info(MAX_DATA, MEMORY_BASE, memory_bytes, clock_hz, baud)
+        super().__init__({"rx": In(1), "tx": Out(1, init=1), "lamps": Out(self.LAMPS)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, info = self.cfg, self.info
+        m.submodules.core = core = Core(cfg)
+        m.submodules.bridge = bridge = UartBridge(self.divisor, info)
+        m.submodules.memory = memory = OnChipMemory(
+            base=info.memory_base, nbytes=info.memory_bytes,
+            addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits,
+        )  # fmt: skip
+        connect(m, bridge.registers, core.s_axi)
+        connect(m, bridge.memory, memory.host)
+        connect(m, core.m_axi, memory.bus)
+        beat = Signal(range(self.clock_hz))
+        m.d.sync += beat.eq(beat + 1)
+        m.d.comb += [
+            bridge.rx.eq(self.rx),
+            self.tx.eq(bridge.tx),
+            self.lamps[0].eq(beat[-1]),
+            self.lamps[1].eq(bridge.answered),
+            self.lamps[2].eq(bridge.refused),
+            self.lamps[3].eq(core.irq),
+        ]
+        return m
