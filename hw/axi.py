@@ -1,13 +1,16 @@
 """What the read and the write side of the AXI4 memory master share: bursts and answers.
 
-A request becomes INCR bursts that end at every multiple of ``BURST_BEATS`` beats, so that
-none crosses a page of 4 KiB, whatever the width of the bus.
+A request becomes INCR bursts that end at every multiple of :attr:`BusTraits.burst_beats` beats, so
+that none crosses a page of 4 KiB, whatever the width of the bus.
 """
+
+from dataclasses import dataclass
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.errors import ConfigError
 from vta.hw.interfaces import BEATS_BITS, AXI4Signature, WriteRequest
 from vta.memmap import ErrorCode
 
@@ -15,11 +18,41 @@ BURST_BEATS = 64
 """Most beats of a burst: 4 KiB on the widest bus (512 bits). Longer ones would make the small reads
 of micro-ops and instructions wait behind those of weights, and gain nothing."""
 
-CACHE = 0b0011
-"""AxCACHE: normal memory, not cached, may be buffered."""
 
-PROT = 0b000
-"""AxPROT: unprivileged, secure, data."""
+@dataclass(frozen=True)
+class BusTraits:
+    """What a memory port asks of its master, beside the widths.
+
+    Attributes
+    ----------
+    burst_beats : int
+        Most beats of a burst, a power of two up to :data:`BURST_BEATS`. AXI3 has at most 16.
+    cache : int
+        AxCACHE; 0b0011 is normal memory, not cached, may be buffered.
+    prot : int
+        AxPROT; 0b000 is unprivileged, secure, data.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be.
+    """
+
+    burst_beats: int = BURST_BEATS
+    cache: int = 0b0011
+    prot: int = 0b000
+
+    def __post_init__(self) -> None:
+        beats = self.burst_beats
+        if not 1 <= beats <= BURST_BEATS or beats & (beats - 1):
+            raise ConfigError(f"burst_beats is {beats}; must be a power of two, 1 to {BURST_BEATS}")
+        for name, bits in (("cache", 4), ("prot", 3)):
+            if not 0 <= getattr(self, name) < 1 << bits:
+                raise ConfigError(f"{name} is {getattr(self, name)}; must have {bits} bits")
+
+
+AXI4 = BusTraits()
+"""A port that asks for nothing in particular."""
 
 INCR = 0b01
 """AxBURST: addresses rise by a beat."""
@@ -59,6 +92,13 @@ class Burst(data.StructLayout):
 class BurstSplitter(wiring.Component):
     """Cuts requests into bursts, one a cycle.
 
+    Parameters
+    ----------
+    addr_bits, data_bits : int
+        Of the bus.
+    burst_beats : int
+        Most beats of a burst, a power of two.
+
     Attributes
     ----------
     request : stream of WriteRequest, in
@@ -66,8 +106,8 @@ class BurstSplitter(wiring.Component):
         The first comes two cycles after the request.
     """
 
-    def __init__(self, *, addr_bits: int, data_bits: int) -> None:
-        self.addr_bits, self.data_bits = addr_bits, data_bits
+    def __init__(self, *, addr_bits: int, data_bits: int, burst_beats: int) -> None:
+        self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
         super().__init__({
             "request": In(stream.Signature(WriteRequest(addr_bits))),
             "burst": Out(stream.Signature(Burst(addr_bits))),
@@ -81,11 +121,11 @@ class BurstSplitter(wiring.Component):
         left = Signal(BEATS_BITS)
         last = Signal()
 
-        room = Signal(range(BURST_BEATS + 1))
-        size = Signal(range(BURST_BEATS + 1))
+        room = Signal(range(self.burst_beats + 1))
+        size = Signal(range(self.burst_beats + 1))
         ends, advance = Signal(), Signal()
         m.d.comb += [
-            room.eq(BURST_BEATS - beat % BURST_BEATS),
+            room.eq(self.burst_beats - beat % self.burst_beats),
             ends.eq(left <= room),
             size.eq(Mux(ends, left, room)),
             advance.eq(~self.burst.valid | self.burst.ready),

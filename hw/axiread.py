@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.axi import BURST_BEATS, CACHE, INCR, PROT, Burst, BurstSplitter, channels, error_of
+from vta.hw.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, ReadPortSignature
 from vta.memmap import ErrorCode
 
@@ -32,6 +32,8 @@ class ReadMaster(wiring.Component):
         Number of readers. The read ID of reader ``i``, and the source of its errors, is ``i``.
     addr_bits, data_bits : int
         Of the bus.
+    bus : BusTraits
+        What it asks for.
 
     Attributes
     ----------
@@ -47,8 +49,10 @@ class ReadMaster(wiring.Component):
         The first SLVERR or DECERR, with the address of its beat.
     """
 
-    def __init__(self, *, clients: int, addr_bits: int, data_bits: int) -> None:
-        self.addr_bits, self.data_bits = addr_bits, data_bits
+    def __init__(
+        self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4
+    ) -> None:
+        self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
         axi = AXI4Signature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
@@ -63,7 +67,11 @@ class ReadMaster(wiring.Component):
         m = Module()
         readers = []
         for index, port in enumerate(self.client):
-            reader = _Reader(addr_bits=self.addr_bits, data_bits=self.data_bits)
+            reader = _Reader(
+                addr_bits=self.addr_bits,
+                data_bits=self.data_bits,
+                burst_beats=self.bus.burst_beats,
+            )
             m.submodules[f"reader{index}"] = reader
             connect(m, flipped(port), reader.port)
             m.d.comb += reader.abort.eq(self.abort)
@@ -88,8 +96,8 @@ class ReadMaster(wiring.Component):
             chosen.eq(turn),
             self.arsize.eq((self.data_bits // 8).bit_length() - 1),
             self.arburst.eq(INCR),
-            self.arcache.eq(CACHE),
-            self.arprot.eq(PROT),
+            self.arcache.eq(self.bus.cache),
+            self.arprot.eq(self.bus.prot),
         ]
         for index, reader in enumerate(readers):
             m.d.comb += [
@@ -143,8 +151,8 @@ class _Reader(wiring.Component):
     ``beat_addr`` is the address of the beat that comes next on the bus.
     """
 
-    def __init__(self, *, addr_bits: int, data_bits: int) -> None:
-        self.addr_bits, self.data_bits = addr_bits, data_bits
+    def __init__(self, *, addr_bits: int, data_bits: int, burst_beats: int) -> None:
+        self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
         super().__init__({
             "port": In(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "burst": Out(stream.Signature(Burst(addr_bits))),
@@ -158,7 +166,7 @@ class _Reader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.splitter = splitter = BurstSplitter(
-            addr_bits=self.addr_bits, data_bits=self.data_bits
+            addr_bits=self.addr_bits, data_bits=self.data_bits, burst_beats=self.burst_beats
         )
         m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEATS_WAITING)
         m.submodules.starts = starts = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
@@ -170,7 +178,7 @@ class _Reader(wiring.Component):
             splitter.request.payload.beats.eq(request.payload.beats),
             splitter.request.valid.eq(request.valid),
             request.ready.eq(splitter.request.ready),
-            room.eq(~self.abort & starts.w_rdy & (in_flight <= BEATS_IN_FLIGHT - BURST_BEATS)),
+            room.eq(~self.abort & starts.w_rdy & (in_flight <= BEATS_IN_FLIGHT - self.burst_beats)),
             self.burst.payload.eq(burst.payload),
             self.burst.valid.eq(burst.valid & room),
             burst.ready.eq(self.burst.ready & room),
@@ -187,7 +195,7 @@ class _Reader(wiring.Component):
         m.d.sync += in_flight.eq(in_flight + Mux(issued, burst.payload.len + 1, 0) - came)
 
         beat_bytes = self.data_bits // 8
-        number = Signal(range(BURST_BEATS))
+        number = Signal(range(self.burst_beats))
         with m.If(came):
             m.d.sync += number.eq(Mux(self.beat_last, 0, number + 1))
         m.d.comb += [

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.axi import BURST_BEATS, CACHE, INCR, PROT, BurstSplitter, channels, error_of
+from vta.hw.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, WritePortSignature
 from vta.memmap import ErrorCode, Source
 
@@ -20,6 +20,8 @@ class WriteMaster(wiring.Component):
     ----------
     addr_bits, data_bits : int
         Of the bus.
+    bus : BusTraits
+        What it asks for.
 
     Attributes
     ----------
@@ -36,8 +38,8 @@ class WriteMaster(wiring.Component):
         The first SLVERR or DECERR, with the address of its burst. There is no ``done`` after it.
     """
 
-    def __init__(self, *, addr_bits: int, data_bits: int) -> None:
-        self.addr_bits, self.data_bits = addr_bits, data_bits
+    def __init__(self, *, addr_bits: int, data_bits: int, bus: BusTraits = AXI4) -> None:
+        self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
         axi = AXI4Signature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "port": In(WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)),
@@ -50,7 +52,9 @@ class WriteMaster(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.splitter = splitter = BurstSplitter(
-            addr_bits=self.addr_bits, data_bits=self.data_bits
+            addr_bits=self.addr_bits,
+            data_bits=self.data_bits,
+            burst_beats=self.bus.burst_beats,
         )
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
         m.submodules.answers = answers = SyncFIFO(width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT)
@@ -74,8 +78,8 @@ class WriteMaster(wiring.Component):
             answers.w_en.eq(issued),
             self.awsize.eq((self.data_bits // 8).bit_length() - 1),
             self.awburst.eq(INCR),
-            self.awcache.eq(CACHE),
-            self.awprot.eq(PROT),
+            self.awcache.eq(self.bus.cache),
+            self.awprot.eq(self.bus.prot),
         ]
         with m.If(issued):
             m.d.sync += [
@@ -88,7 +92,7 @@ class WriteMaster(wiring.Component):
 
     def _data(self, m, lengths):
         """W: the writer's beats, or empty ones after an abort."""
-        number = Signal(range(BURST_BEATS))
+        number = Signal(range(self.bus.burst_beats))
         advance, loads, ends = Signal(), Signal(), Signal()
         beat = self.port.beat
         m.d.comb += [

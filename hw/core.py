@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import VTAConfig
-from vta.hw.axi import channels
+from vta.hw.axi import AXI4, BusTraits, channels
 from vta.hw.axiread import ReadMaster
 from vta.hw.axiwrite import WriteMaster
 from vta.hw.compute import Compute
@@ -39,6 +39,8 @@ class Core(wiring.Component):
     paired : bool
         Compute two products of GEMM in one multiplier where that is exact, for parts with
         multipliers of 25 x 18 bits. Nothing else can tell.
+    bus : BusTraits
+        What the memory port asks for.
 
     Attributes
     ----------
@@ -50,8 +52,8 @@ class Core(wiring.Component):
         High from the end of a run until the next launch, or until ``done`` is cleared.
     """
 
-    def __init__(self, cfg: VTAConfig, *, paired: bool = False) -> None:
-        self.cfg, self.paired = cfg, paired
+    def __init__(self, cfg: VTAConfig, *, paired: bool = False, bus: BusTraits = AXI4) -> None:
+        self.cfg, self.paired, self.bus = cfg, paired, bus
         super().__init__({
             "m_axi": Out(AXI4Signature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "s_axi": In(AXI4LiteSignature(addr_bits=ADDR_BITS)),
@@ -68,8 +70,8 @@ class Core(wiring.Component):
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
         compute = Compute(cfg, paired=self.paired)
         store = StoreModule(isa, kinds[MemId.OUT], **bus)
-        reads = ReadMaster(clients=3, **bus)
-        writes = WriteMaster(**bus)
+        reads = ReadMaster(clients=3, **bus, bus=self.bus)
+        writes = WriteMaster(**bus, bus=self.bus)
         m.submodules.registers = registers = ControlRegisters(config_words(cfg))
         m.submodules.control = control = RunControl(errors=6)
         m.submodules.tokens = tokens = TokenQueues()

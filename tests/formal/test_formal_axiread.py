@@ -14,15 +14,16 @@ from vta.hw import axi, axiread
 
 CLIENTS, ADDR_BITS, DATA_BITS = 2, 6, 16
 BEAT = DATA_BITS // 8
+BUS = axi.BusTraits(burst_beats=4)
 SMALL = {
-    "BURST_BEATS": 4, "BEATS_IN_FLIGHT": 6, "BURSTS_IN_FLIGHT": 2, "BEATS_WAITING": 2,
-    "BurstSplitter": shrunk(axi, BURST_BEATS=4, BEATS_BITS=4).BurstSplitter,
+    "BEATS_IN_FLIGHT": 6, "BURSTS_IN_FLIGHT": 2, "BEATS_WAITING": 2,
+    "BurstSplitter": shrunk(axi, BEATS_BITS=4).BurstSplitter,
 }  # fmt: skip
 DEPTH = 11
 
 
 def _master(module=axiread):
-    return module.ReadMaster(clients=CLIENTS, addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+    return module.ReadMaster(clients=CLIENTS, addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS)
 
 
 def _small(module=axiread):
@@ -165,7 +166,7 @@ def test_reads_of_all_kinds_happen(properties):
         (Ledgers, "self.arid.eq(chosen)", "self.arid.eq(turn)"),
         (Ledgers, "reader.burst.ready.eq(advance & (chosen == index))",
          "reader.burst.ready.eq(advance)"),
-        (Ledgers, "in_flight <= BEATS_IN_FLIGHT - BURST_BEATS", "in_flight <= BEATS_IN_FLIGHT"),
+        (Ledgers, "in_flight <= BEATS_IN_FLIGHT - self.burst_beats", "in_flight <= BEATS_IN_FLIGHT"),
         (Ledgers, "starts.w_rdy &", ""),
         (Ledgers, "Mux(issued, burst.payload.len + 1, 0)", "Mux(issued, burst.payload.len, 0)"),
         (Ledgers, "beats.w_rdy | self.abort", "1"),

@@ -16,8 +16,9 @@ from vta.hw import axi, axiwrite
 from vta.hw.axi import Burst
 
 ADDR_BITS, DATA_BITS = 6, 16
-SMALL_AXI = shrunk(axi, BURST_BEATS=4, BEATS_BITS=4)
-SMALL = {"BURST_BEATS": 4, "BURSTS_IN_FLIGHT": 2, "BurstSplitter": SMALL_AXI.BurstSplitter}
+SMALL_AXI = shrunk(axi, BEATS_BITS=4)
+SMALL = {"BURSTS_IN_FLIGHT": 2, "BurstSplitter": SMALL_AXI.BurstSplitter}
+BUS = axi.BusTraits(burst_beats=4)
 BEAT = DATA_BITS // 8
 DEPTH = 13
 BURSTS = 4
@@ -25,7 +26,7 @@ BURSTS = 4
 
 
 def _master(module=axiwrite):
-    return module.WriteMaster(addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+    return module.WriteMaster(addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS)
 
 
 def _small(module=axiwrite):

@@ -18,9 +18,11 @@ class BurstsAreTheRequest(Properties):
     """The requests that were taken and not yet handed on, at most two, are kept in a ledger; each
     burst must be the beginning of the oldest."""
 
-    def __init__(self, module=axi, *, data_bits=512):
-        self.beat_bytes = data_bits // 8
-        super().__init__(module.BurstSplitter(addr_bits=ADDR_BITS, data_bits=data_bits))
+    def __init__(self, module=axi, *, data_bits=512, burst_beats=axi.BURST_BEATS):
+        self.beat_bytes, self.burst_beats = data_bits // 8, burst_beats
+        super().__init__(
+            module.BurstSplitter(addr_bits=ADDR_BITS, data_bits=data_bits, burst_beats=burst_beats)
+        )
 
     def elaborate(self, platform):
         block, request, burst = self.block, self.block.request, self.block.burst
@@ -39,11 +41,12 @@ class BurstsAreTheRequest(Properties):
         waited, before = Signal(), Signal.like(got)
         m.d.sync += [waited.eq(burst.valid & ~burst.ready), before.eq(got)]
         m.d.comb += Assert(~waited | (burst.valid & (got == before)))
-        # AXI: at most 256 beats, whole beats, and none across a page.
+        # AXI: at most the beats of the port, whole beats, and none across a page.
         size = Signal(range(257))
         m.d.comb += size.eq(got.len + 1)
         with m.If(burst.valid):
             m.d.comb += [
+                Assert(size <= self.burst_beats),
                 Assert(got.addr % self.beat_bytes == 0),
                 Assert(got.addr % PAGE + size * self.beat_bytes <= PAGE),
             ]
@@ -113,16 +116,19 @@ class BurstsAreTheRequest(Properties):
             m.d.sync += bursts.eq(bursts + 1)
         m.d.comb += [
             Cover((bursts == 3) & finishes & (size == 1)),
-            Cover(burst.valid & (size == axi.BURST_BEATS)),
+            Cover(burst.valid & (size == self.burst_beats)),
             Cover(has_next & waited),
             Cover(finishes & request.valid & request.ready & (oldest.beats == 5) & got.last),
         ]
         return m
 
 
-@pytest.mark.parametrize("data_bits", [512, pytest.param(64, marks=pytest.mark.formal)])
-def test_bursts_are_the_request(data_bits):
-    prove(BurstsAreTheRequest(data_bits=data_bits), depth=2)
+@pytest.mark.parametrize(
+    ("data_bits", "burst_beats"),
+    [(512, 64), pytest.param(64, 64, marks=pytest.mark.formal), (64, 16)],
+)
+def test_bursts_are_the_request(data_bits, burst_beats):
+    prove(BurstsAreTheRequest(data_bits=data_bits, burst_beats=burst_beats), depth=2)
 
 
 @pytest.mark.formal
@@ -134,8 +140,8 @@ def test_requests_of_all_kinds_happen():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("BURST_BEATS - beat % BURST_BEATS", "BURST_BEATS"),
-        ("room.eq(BURST_BEATS - beat % BURST_BEATS)", "room.eq(BURST_BEATS - (beat + 1) % 64)"),
+        ("self.burst_beats - beat % self.burst_beats", "self.burst_beats"),
+        ("room.eq(self.burst_beats - beat %", "room.eq(self.burst_beats - (beat + 1) %"),
         ("ends.eq(left <= room)", "ends.eq(left < room)"),
         ("burst.len.eq(size - 1)", "burst.len.eq(size)"),
         ("burst.last.eq(last & ends)", "burst.last.eq(last)"),

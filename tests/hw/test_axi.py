@@ -9,7 +9,8 @@ from amaranth.sim import Simulator
 
 from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
 from tests.support.hwpeers import Pace, receive, send
-from vta.hw.axi import BURST_BEATS
+from vta.errors import ConfigError
+from vta.hw.axi import AXI4, BURST_BEATS, BusTraits
 from vta.hw.axiread import BEATS_IN_FLIGHT, ReadMaster
 from vta.hw.axiwrite import WriteMaster
 from vta.memmap import ErrorCode, Source
@@ -79,6 +80,50 @@ def test_reads_come_back_in_order(bits, bus, client):
     assert got == want
     assert {ident for ident, _, _ in mem.reads} == {0, 1, 2}
     assert all(beats <= BURST_BEATS for _, _, beats in mem.reads)
+
+
+def test_a_port_says_its_bursts_cache_and_protection():
+    """As an AXI3 port: bursts of at most 16 beats."""
+    mem, bus = memory(), BusTraits(burst_beats=16, cache=0b1111, prot=0b010)
+    reads = ReadMaster(clients=1, addr_bits=32, data_bits=64, bus=bus)
+    writes = WriteMaster(addr_bits=32, data_bits=64, bus=bus)
+    request = [{"addr": BASE + 8 * 13, "beats": 40}]
+    write = [{**request[0], "last": 1}]
+    beats = [{"data": 1, "strb": 1}] * 40
+
+    async def body(ctx):
+        await ctx.tick().repeat(80)
+
+    for dut, *peers in (
+        (reads, partial(serve_axi_reads, axi=reads, memory=mem),
+         partial(send, stream=reads.client[0].request, items=request, pace=Pace()),
+         partial(receive, stream=reads.client[0].beat, into=[], pace=Pace())),
+        (writes, partial(serve_axi_writes, axi=writes, memory=mem),
+         partial(send, stream=writes.port.request, items=write, pace=Pace()),
+         partial(send, stream=writes.port.beat, items=beats, pace=Pace())),
+    ):  # fmt: skip
+        seen = []
+
+        async def look(ctx, dut=dut, seen=seen):
+            p = "ar" if dut is reads else "aw"
+            pins = [getattr(dut, p + name) for name in ("valid", "ready", "cache", "prot")]
+            async for _, _, valid, ready, cache, prot in ctx.tick().sample(*pins):
+                if valid and ready:
+                    seen.append((cache, prot))
+
+        simulate(dut, [*peers, look], body)
+        assert set(seen) == {(0b1111, 0b010)}
+    assert mem.reads == mem.writes
+    assert [beats for _, _, beats in mem.reads] == [3, 16, 16, 5]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("burst_beats", 24), ("burst_beats", 128), ("cache", 16), ("prot", -1)]
+)
+def test_traits_that_cannot_be(field, value):
+    assert AXI4 == BusTraits(64, 0b0011, 0b000)
+    with pytest.raises(ConfigError, match=f"{field} is {value}; must "):
+        BusTraits(**{field: value})
 
 
 def test_full_rate_at_a_latency_of_sixty_cycles():
