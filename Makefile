@@ -10,7 +10,7 @@ SEED   ?= 0
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow test-configs fuzz mutation formal bench rtl synth lint types clean
+.PHONY: help sim test test-slow test-configs fuzz mutation formal bench rtl synth bitstream lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (
 
 synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=)
 	$(BIN)/python -m vta.boards.synth $(BOARD) $(if $(CONFIG),--config $(CONFIG))
+
+bitstream: $(VENV)/installed-dev  ## the bitstream of a board, or all but the vendor's tool (BOARD=, CONFIG=)
+	$(BIN)/python -m vta.boards.bitstream $(BOARD) $(if $(CONFIG),--config $(CONFIG))
 
 lint: $(VENV)/installed-dev  ## style of the Python
 	$(BIN)/ruff check .

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vta.errors import ConfigError, VTAError
+from vta.errors import VTAError
 
-__all__ = ["BOARDS", "FAMILIES", "PARTS", "Family", "Part", "SynthesisError", "board_part"]
+__all__ = ["FAMILIES", "PARTS", "Family", "Part", "SynthesisError"]
 
 
 class SynthesisError(VTAError):
@@ -97,25 +97,39 @@ def _costs(**by_resource: Mapping[str, int | Fraction]) -> dict[str, dict[str, F
     return costs
 
 
-SEVEN = Family(
-    name="7-series",
-    command="synth_xilinx -family xc7 -noiopad -noclkbuf",
-    resources=("LUT", "FF", "DSP", "BRAM36"),
-    costs=_costs(
-        LUT={
-            "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 INV SRL16E SRLC32E RAM32X1S RAM64X1S": 1,
-            "RAM32X1D RAM64X1D": 2,
-            "RAM32M RAM64M RAM128X1D": 4,
-            "CARRY4 MUXF7 MUXF8": 0,
-        },
-        FF={"FDRE FDSE FDCE FDPE": 1},
-        DSP={"DSP48E1": 1},
-        BRAM36={"RAMB36E1": 1, "RAMB18E1": Fraction(1, 2)},
-    ),
-    paired=True,
+_XILINX_COSTS = _costs(
+    LUT={
+        "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 INV SRL16E SRLC32E RAM32X1S RAM64X1S": 1,
+        "RAM32X1D RAM64X1D": 2,
+        "RAM32M RAM64M RAM128X1D": 4,
+        "RAM32M16 RAM64M8": 8,
+        "CARRY4 CARRY8 MUXF7 MUXF8 MUXF9": 0,
+        "IBUF OBUF OBUFT IOBUF BUFG BUFG_PS PS7 PS8": 0,
+    },
+    FF={"FDRE FDSE FDCE FDPE": 1},
+    DSP={"DSP48E1 DSP48E2": 1},
+    BRAM36={"RAMB36E1 RAMB36E2": 1, "RAMB18E1 RAMB18E2": Fraction(1, 2)},
 )
 """A LUT is a 6-input LUT. Vivado puts two small functions of common inputs into one, Yosys does
 not, so that the number is an upper estimate."""
+
+_XILINX_RESOURCES = ("LUT", "FF", "DSP", "BRAM36")
+
+SEVEN = Family(
+    name="7-series",
+    command="synth_xilinx -family xc7 -noiopad -noclkbuf",
+    resources=_XILINX_RESOURCES,
+    costs=_XILINX_COSTS,
+    paired=True,
+)
+
+ULTRASCALE_PLUS = Family(
+    name="UltraScale+",
+    command="synth_xilinx -family xcup -noiopad -noclkbuf",
+    resources=_XILINX_RESOURCES,
+    costs=_XILINX_COSTS,
+    paired=True,
+)
 
 CYCLONE_V = Family(
     name="Cyclone V",
@@ -126,9 +140,9 @@ CYCLONE_V = Family(
             "MISTRAL_ALUT6 MISTRAL_ALUT5": 1,
             "MISTRAL_ALUT2 MISTRAL_ALUT3 MISTRAL_ALUT4 MISTRAL_ALUT_ARITH": Fraction(1, 2),
             "MISTRAL_MLAB": Fraction(1, 2),
-            "MISTRAL_NOT MISTRAL_BUF MISTRAL_CONST": 0,
+            "MISTRAL_NOT MISTRAL_BUF MISTRAL_CONST altera_pll altiobuf_in altiobuf_out": 0,
         },
-        FF={"MISTRAL_FF": 1},
+        FF={"MISTRAL_FF": 1, "altera_std_synchronizer": 3},
         DSP={
             "MISTRAL_MUL27X27": 1,
             "MISTRAL_MUL18X18": Fraction(1, 2),
@@ -158,10 +172,10 @@ ECP5 = Family(
     ),
 )
 
-FAMILIES = (SEVEN, CYCLONE_V, ECP5)
+FAMILIES = (SEVEN, ULTRASCALE_PLUS, CYCLONE_V, ECP5)
 
 
-def _seven(lut: int, ff: int, dsp: int, bram36: int) -> dict[str, int]:
+def _xilinx(lut: int, ff: int, dsp: int, bram36: int) -> dict[str, int]:
     return {"LUT": lut, "FF": ff, "DSP": dsp, "BRAM36": bram36}
 
 
@@ -173,7 +187,9 @@ def _ecp5(name: str, option: str, lut4: int, dsp: int, ebr: int) -> Part:
 PARTS = {
     part.name: part
     for part in (
-        Part("XC7Z020", SEVEN, _seven(53_200, 106_400, 220, 140)),
+        Part("XC7Z020", SEVEN, _xilinx(53_200, 106_400, 220, 140)),
+        Part("XCZU3EG", ULTRASCALE_PLUS, _xilinx(70_560, 141_120, 360, 216)),
+        Part("XCZU7EV", ULTRASCALE_PLUS, _xilinx(230_400, 460_800, 1_728, 312)),
         Part("5CSEBA6", CYCLONE_V, {"ALM": 41_910, "FF": 167_640, "DSP": 112, "M10K": 553}),
         _ecp5("LFE5U-25F", "--25k", 24_288, 28, 56),
         _ecp5("LFE5U-45F", "--45k", 43_848, 72, 108),
@@ -181,26 +197,3 @@ PARTS = {
     )
 }
 """Part number to part."""
-
-BOARDS = {
-    "pynq_z1": "XC7Z020",
-    "pynq_z2": "XC7Z020",
-    "de10_nano": "5CSEBA6",
-    "ulx3s_25f": "LFE5U-25F",
-    "ulx3s_45f": "LFE5U-45F",
-    "ulx3s_85f": "LFE5U-85F",
-}
-"""Board to the part on it."""
-
-
-def board_part(board: str) -> Part:
-    """The part on a board.
-
-    Raises
-    ------
-    ConfigError
-        For a board that is not in :data:`BOARDS`.
-    """
-    if board not in BOARDS:
-        raise ConfigError(f"no board {board!r}; there are {', '.join(BOARDS)}")
-    return PARTS[BOARDS[board]]

@@ -20,8 +20,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from vta.boards.board import find_part
 from vta.boards.nextpnr import Timing, route
-from vta.boards.parts import BOARDS, Part, board_part
+from vta.boards.parts import Part
 from vta.boards.yosys import Yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
@@ -153,7 +154,7 @@ def synthesise(
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code: 1 for a mistake, 2 if the part is too small."""
     parser = argparse.ArgumentParser(prog="python -m vta.boards.synth", description=__doc__)
-    parser.add_argument("board", choices=BOARDS)
+    parser.add_argument("board", metavar="BOARD", help="a file of boards/, or a part number")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", choices=PRESETS, default="default", help="a configuration")
     which.add_argument("--config", metavar="FILE", help="a vta_config.json")
@@ -165,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         cfg = VTAConfig.from_file(args.config) if args.config else VTAConfig.preset(args.preset)
         report = synthesise(
-            cfg, board_part(args.board), args.output.resolve(), flat=args.flat, routed=args.route,
+            cfg, find_part(args.board), args.output.resolve(), flat=args.flat, routed=args.route,
             tell=lambda line: errors.print(line, style="dim", highlight=False),
         )  # fmt: skip
         path = args.output / f"{args.board}-{cfg.fingerprint}.json"

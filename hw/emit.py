@@ -45,8 +45,8 @@ _INITIAL = re.compile(
 """How Yosys writes a memory that has one value everywhere: an assignment for each word."""
 
 
-def _fold_initial(text: str) -> str:
-    """Write those assignments as loops: two thirds of the text of the default machine."""
+def fold_initial(text: str) -> str:
+    """Write such assignments as loops: two thirds of the text of the default machine."""
 
     def loop(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"]
@@ -79,7 +79,7 @@ def emit_verilog(cfg: VTAConfig, *, paired: bool = False) -> tuple[str, dict[str
         emit_src=False,
         strip_internal_attrs=True,
     )
-    text = _fold_initial(text)
+    text = fold_initial(text)
     described = {
         "clk": ("input", 1),
         "rst": ("input", 1),

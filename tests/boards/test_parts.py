@@ -5,16 +5,13 @@ from fractions import Fraction
 import pytest
 
 from vta.boards.parts import (
-    BOARDS,
     CYCLONE_V,
     ECP5,
     FAMILIES,
     PARTS,
     SEVEN,
     SynthesisError,
-    board_part,
 )
-from vta.errors import ConfigError
 
 
 def test_cells_in_the_units_of_the_family():
@@ -42,9 +39,3 @@ def test_every_cost_is_in_a_resource_of_the_family(family):
 @pytest.mark.parametrize("part", PARTS.values(), ids=lambda part: part.name)
 def test_a_part_has_all_resources_of_its_family(part):
     assert tuple(part.capacity) == part.family.resources
-
-
-def test_boards():
-    assert all(board_part(board) is PARTS[part] for board, part in BOARDS.items())
-    with pytest.raises(ConfigError, match=r"no board 'pynq'; there are pynq_z1, .*de10_nano"):
-        board_part("pynq")

@@ -1,0 +1,35 @@
+"""PYNQ-Z2 (TUL): Zynq-7020, 512 MiB of DDR3. Pins: the vendor's constraint file."""
+
+from amaranth.build import Attrs
+from amaranth.vendor import XilinxPlatform
+from amaranth_boards.resources import LEDResources
+
+from vta.boards.board import Board
+from vta.boards.parts import PARTS
+from vta.boards.shells.zynq import HP0_MEMORY, ZYNQ_REGISTERS, ZynqShell
+from vta.boards.vivado import Vivado
+from vta.config import VTAConfig
+
+
+class PynqZ2Platform(XilinxPlatform):
+    """The pins that the shell uses; its clock comes from the processing system."""
+
+    device = "xc7z020"
+    package = "clg400"
+    speed = "1"
+    resources = LEDResources(pins="R14 P14 N16 M14", attrs=Attrs(IOSTANDARD="LVCMOS33"))
+    connectors = ()
+
+
+BOARD = Board(
+    name="pynq_z2",
+    title="PYNQ-Z2 (TUL)",
+    part=PARTS["XC7Z020"],
+    platform=PynqZ2Platform,
+    config=VTAConfig.preset("default").replace(target="pynq"),
+    clock_hz=100_000_000,
+    shell=ZynqShell,
+    toolchain=Vivado(),
+    memory=HP0_MEMORY,
+    registers=ZYNQ_REGISTERS,
+)

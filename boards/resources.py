@@ -1,0 +1,41 @@
+"""Whether a design fits its part, by open synthesis of the whole of it, module by module."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from vta.boards.parts import SynthesisError
+from vta.boards.toolchain import TOP, Design
+from vta.boards.yosys import Yosys
+
+__all__ = ["resources"]
+
+CACHE = Path("build/synth/cache")
+"""Results of modules are kept here, those of ``make synth`` too."""
+
+
+def resources(design: Design, tell: Callable[[str], None], cache: Path = CACHE) -> str:
+    """What the design takes of its part, for people.
+
+    Raises
+    ------
+    SynthesisError
+        If it does not fit, or the synthesis tool is missing or fails.
+    """
+    part = design.board.part
+    yosys = Yosys(cache.resolve())
+    own = yosys.cells(design.verilog, TOP, part.family, tell)
+    used = part.family.count(sum(own.values(), Counter()))
+    for name, amount in used.items():
+        if amount > part.capacity[name]:
+            raise SynthesisError(
+                f"{design.cfg.fingerprint} does not fit {part.name}: {float(amount):,g} {name} by "
+                f"{yosys.version}, the part has {part.capacity[name]:,}"
+            )
+    return (
+        ", ".join(
+            f"{float(amount):,.0f} of {part.capacity[name]:,} {name}"
+            for name, amount in used.items()
+        )
+        + f" ({yosys.version.split('(')[0].strip()}, by module)"
+    )

@@ -1,0 +1,268 @@
+"""Vivado: bitstreams for the Xilinx boards.
+
+The project (Verilog, constraints, script) is that of Amaranth's ``XilinxPlatform``, whose pins, I/O
+buffers, synchronisers and their timing exceptions are in use on many boards; what is added here
+is the check of the version, the refusal of a design that misses its clock, and an identity in
+the bitstream.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vta.boards.board import Board
+from vta.boards.resources import resources
+from vta.boards.tcl import Command, commands
+from vta.boards.toolchain import TOP, Built, Check, CheckError, Design, Timing
+from vta.errors import ToolError
+
+__all__ = ["Vivado", "user_id"]
+
+OLDEST = (2020, 1)
+"""The script uses nothing newer. No version of Vivado has run it yet."""
+
+IDENTITY = f"{TOP}_identity.tcl"
+"""The file that gives the bitstream the identity of the design."""
+
+_AFTER_READ = """
+scan [version -short] %d.%d major minor
+if {$major < OLDEST_MAJOR} {
+    error "Vivado [version -short] is too old: this project needs OLDEST_TEXT or later"
+}
+"""
+
+_BEFORE_BITSTREAM = """
+foreach kind {-setup -hold} {
+    set slack [get_property SLACK [get_timing_paths $kind -max_paths 1]]
+    if {$slack eq "" || $slack < 0} {
+        error "the worst path ($kind) has a slack of '$slack' ns: no bitstream is written"
+    }
+}
+source IDENTITY
+"""
+
+_STEPS = (
+    "create_project", "add_files", "read_xdc", "synth_design", "opt_design", "place_design",
+    "route_design", "report_timing_summary", "write_bitstream",
+)  # fmt: skip
+"""What the script must do, in this order."""
+
+_KNOWN = {
+    *_STEPS, "all_fanin", "current_design", "get_cells", "get_clocks", "get_pin", "get_pins",
+    "get_property", "get_timing_paths", "phys_opt_design", "quit", "report_clock_utilization",
+    "report_control_sets", "report_drc", "report_io", "report_methodology", "report_power",
+    "report_route_status", "report_utilization", "set_false_path", "set_max_delay",
+    "set_property", "version", "write_checkpoint",
+}  # fmt: skip
+"""The commands of Vivado that the script uses (UG835); another one would be a slip."""
+
+
+def user_id(verilog: str) -> str:
+    """What Vivado writes into the bitstream's header, so that it cannot be taken for that of
+    another design: the first 32 bits of the SHA-256 of the Verilog, as 8 digits."""
+    return hashlib.sha256(verilog.encode()).hexdigest()[:8].upper()
+
+
+@dataclass(frozen=True)
+class Vivado:
+    """The toolchain, as :class:`~vta.boards.toolchain.Toolchain` describes it."""
+
+    name: str = "Vivado"
+    program: str = "vivado"
+    versions: str = f"{OLDEST[0]}.{OLDEST[1]} or later"
+
+    def overrides(self, board: Board, clock_hz: int) -> dict[str, str]:
+        oldest = f"{OLDEST[0]}.{OLDEST[1]}"
+        return {
+            "script_after_read": _AFTER_READ.strip()
+            .replace("OLDEST_MAJOR", str(OLDEST[0]))
+            .replace("OLDEST_TEXT", oldest),
+            "script_before_bitstream": _BEFORE_BITSTREAM.strip().replace("IDENTITY", IDENTITY),
+        }
+
+    def more_files(self, board: Board, clock_hz: int, verilog: str) -> dict[str, str]:
+        number = user_id(verilog)
+        return {IDENTITY: f"set_property BITSTREAM.CONFIG.USERID 0x{number} [current_design]\n"}
+
+    def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
+        yield Check("script", self._script(design, folder))
+        constraints = commands(folder, f"{TOP}.xdc")
+        yield Check("pins", _pins(design, constraints))
+        yield Check("clock", _clock(design, constraints))
+        yield Check("resources", resources(design, tell))
+
+    def _script(self, design: Design, folder: Path) -> str:
+        done = commands(folder, f"{TOP}.tcl", {"version": f"{OLDEST[0]}.{OLDEST[1]}"})
+        names = [command[0] for command in done]
+        strange = sorted(set(names) - _KNOWN)
+        if strange:
+            raise CheckError(f"{TOP}.tcl uses {strange[0]}, which is not known to be Vivado's")
+        rest = iter(names)
+        for step in _STEPS:
+            if step not in rest:
+                raise CheckError(
+                    f"{TOP}.tcl must do {', '.join(_STEPS)}, in this order; {step} is missing"
+                )
+        for command in done:
+            if command[0] in ("add_files", "read_xdc") and command[-1] not in design.files:
+                raise CheckError(f"{TOP}.tcl reads {command[-1]}, which is not in the project")
+        return f"{len(done)} commands, ran in Tcl with Vivado's replaced by notes"
+
+    def command(self, design: Design) -> str:
+        return f"sh build_{TOP}.sh"
+
+    def find(self) -> str | None:
+        return shutil.which(self.program)
+
+    def run(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Built:
+        version = self._version()
+        for old in (_bitstream(folder), _report(folder)):
+            old.unlink(missing_ok=True)
+        tell(f"Vivado {version} in {folder}: this takes a while")
+        done = subprocess.run(
+            ["sh", f"build_{TOP}.sh"], cwd=folder, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            if _report(folder).is_file():
+                _timing(folder).refuse_if_missed(design)
+            said = (done.stdout + done.stderr)[-2000:].strip()
+            raise ToolError(
+                f"Vivado {version} in {folder} ended with {done.returncode}; its log is "
+                f"{TOP}.log, the end of what it said:\n{said}"
+            )
+        return self.collect(design, folder)
+
+    def _version(self) -> str:
+        """The version of the tool on PATH."""
+        done = subprocess.run(
+            [self.program, "-version"], capture_output=True, text=True, check=False
+        )
+        match = re.search(r"\bv(\d+)\.(\d+)", done.stdout, re.IGNORECASE)
+        if done.returncode != 0 or match is None:
+            raise ToolError(
+                f"`{self.program} -version` ended with {done.returncode} and named no version: "
+                f"{(done.stdout + done.stderr)[:500].strip()}"
+            )
+        if (int(match[1]), int(match[2])) < OLDEST:
+            raise ToolError(
+                f"Vivado {self.versions} is needed, {self.find()} is {match[1]}.{match[2]}"
+            )
+        return f"{match[1]}.{match[2]}"
+
+    def collect(self, design: Design, folder: Path) -> Built:
+        timing = _timing(folder)
+        path = _bitstream(folder)
+        timing.refuse_if_missed(design)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ToolError(f"Vivado left no bitstream: {error}") from None
+        found = re.search(rb"UserID=0X([0-9A-F]{8})", data[:1024], re.IGNORECASE)
+        expected = user_id(design.verilog)
+        if found is None or found[1].decode().upper() != expected:
+            got = "none" if found is None else found[1].decode()
+            raise ToolError(
+                f"{path} is the bitstream of another design: its UserID must be {expected}, it "
+                f"is {got}"
+            )
+        return Built(data, "xilinx-bit", timing)
+
+
+def _bitstream(folder: Path) -> Path:
+    return folder / f"{TOP}.bit"
+
+
+def _report(folder: Path) -> Path:
+    return folder / f"{TOP}_timing.rpt"
+
+
+# ---- the timing report --------------------------------------------------------------------------
+
+
+def _timing(folder: Path) -> Timing:
+    """What ``report_timing_summary`` says: the first row of its Design Timing Summary.
+
+    Raises
+    ------
+    ToolError
+        If there is no report, or it says nothing of the slack.
+    """
+    path = _report(folder)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ToolError(f"Vivado left no timing report: {error}") from None
+    version = re.search(r"Vivado v\.?(\d+\.\d+)", text)
+    row = re.search(
+        r"WNS\(ns\)\s+TNS\(ns\)[^\n]*WHS\(ns\)[^\n]*\n[\s-]*\n\s*"
+        r"(?P<wns>\S+)\s+\S+\s+\d+\s+\d+\s+(?P<whs>\S+)",
+        text,
+    )
+    try:
+        if row is None:
+            raise ValueError
+        return Timing(
+            tool=f"Vivado {version[1] if version else ''}".strip(),
+            slack_ns=float(row["wns"]),
+            hold_slack_ns=float(row["whs"]),
+        )
+    except ValueError:
+        raise ToolError(
+            f"{path} holds no Design Timing Summary with numbers; a design without a constrained "
+            f"clock has none"
+        ) from None
+
+
+# ---- the constraints ----------------------------------------------------------------------------
+
+
+def _pins(design: Design, constraints: list[Command]) -> str:
+    """Every bit of every port has a place of its own and an I/O standard."""
+    bits = {
+        name if width == 1 else f"{name}[{bit}]"
+        for name, width in design.ports.items()
+        for bit in range(width)
+    }
+    places: dict[str, str] = {}
+    standards: set[str] = set()
+    port = ""
+    for command in constraints:
+        if command[0] == "get_ports":
+            port = command[-1]
+            if port not in bits:
+                raise CheckError(f"{TOP}.xdc: {port} is no port of {TOP}; ports are {sorted(bits)}")
+        elif command[:2] == ("set_property", "LOC"):
+            places[port] = command[2]
+        elif command[:2] == ("set_property", "IOSTANDARD"):
+            standards.add(port)
+    for wanted, given in (("place (LOC)", set(places)), ("I/O standard", standards)):
+        if bits - given:
+            raise CheckError(f"{TOP}.xdc: {min(bits - given)} has no {wanted}")
+    shared = [pin for pin, number in Counter(places.values()).items() if number > 1]
+    if shared:
+        raise CheckError(f"{TOP}.xdc: two ports are at pin {shared[0]}")
+    return f"{len(bits)} ports, each with a place and an I/O standard"
+
+
+def _clock(design: Design, constraints: list[Command]) -> str:
+    """The core's clock is constrained to the period that it is to have, on a net that exists."""
+    net = ""
+    for command in constraints:
+        if command[0] == "get_nets":
+            net = command[-1]
+        if command[0] == "create_clock":
+            period = float(command[command.index("-period") + 1])
+            if abs(period * design.clock_hz - 1e9) > 1e6:
+                raise CheckError(
+                    f"{TOP}.xdc: the clock has a period of {period} ns; must be "
+                    f"{1e9 / design.clock_hz:g}"
+                )
+            if not re.search(rf"^  wire (\[\d+:0\] )?{re.escape(net)};$", design.verilog, re.M):
+                raise CheckError(f"{TOP}.xdc: the clock is on {net}, which is no net of {TOP}.v")
+            return f"{period:g} ns on {net}"
+    raise CheckError(f"{TOP}.xdc has no create_clock: nothing would be timed")
