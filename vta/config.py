@@ -419,6 +419,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-PRESETS = ("default", "tiny")
+PRESETS = ("default", "tiny", "ulx3s_85f")
 """`default` is the original's 1x16x16 machine; `tiny` (1x4x4, small buffers) builds in seconds for
-tests."""
+tests; `ulx3s_85f` (1x8x8) is what the board of that name gets."""

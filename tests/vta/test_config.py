@@ -46,7 +46,7 @@ def test_presets(name):
 
 
 def test_no_such_preset():
-    with pytest.raises(ConfigError, match="no preset 'huge'; there are default, tiny"):
+    with pytest.raises(ConfigError, match="no preset 'huge'; there are default, tiny, ulx3s_85f"):
         VTAConfig.preset("huge")
 
 
