@@ -73,6 +73,8 @@ class MappedDevice:
     timeout : float or None
         Seconds after which a run is given up. None: a generous bound derived from the work in the
         stream, at least one second.
+    on_run : callable or None
+        Called with the result of every run.
     clock, pause : callable
         Seconds now, and wait so many seconds: for tests, where time is the simulation's.
 
@@ -91,6 +93,7 @@ class MappedDevice:
         name: str | None = None,
         clock_hz: int | None = None,
         timeout: float | None = None,
+        on_run: Callable[[RunResult], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -98,6 +101,7 @@ class MappedDevice:
         self.name = name or cfg.target
         self.clock_hz = clock_hz
         self.timeout = timeout
+        self._on_run = on_run
         self._registers, self._memory = registers, memory
         self._clock, self._pause = clock, pause
         self._isa = Isa.of(cfg)
@@ -177,7 +181,10 @@ class MappedDevice:
             raise
         if not done:
             raise self._timed_out(insn_addr, insn_count)
-        return self._result(insn_addr, insn_count)
+        result = self._result(insn_addr, insn_count)
+        if self._on_run is not None:
+            self._on_run(result)
+        return result
 
     def close(self) -> None:
         """Free everything; the object cannot be used afterwards."""
@@ -308,13 +315,14 @@ class FpgaDevice(MappedDevice):
         name: str | None = None,
         clock_hz: int | None = None,
         timeout: float | None = None,
+        on_run: Callable[[RunResult], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._fpga, self._first = fpga, bitstream
         super().__init__(
             cfg, registers, memory,
-            name=name, clock_hz=clock_hz, timeout=timeout, clock=clock, pause=pause,
+            name=name, clock_hz=clock_hz, timeout=timeout, on_run=on_run, clock=clock, pause=pause,
         )  # fmt: skip
 
     def _identify(self) -> None:
