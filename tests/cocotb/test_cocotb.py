@@ -27,6 +27,7 @@ def bench(tmp_path_factory):
         ("fetch", "block_fetch"),
         ("load", "block_load"),
         ("store", "block_store"),
+        ("cyclonev", "shell_cyclonev"),
     ],
 )
 def test_bench(bench, top, module, tmp_path):

@@ -89,17 +89,20 @@ def stall(probability: float, seed: str, *channels) -> None:
         channel.pause = False
 
 
-async def watch_handshake(dut, prefix: str, channel: str, fields: tuple[str, ...]) -> None:
+async def watch_handshake(
+    dut, prefix: str, channel: str, fields: tuple[str, ...], clock=None
+) -> None:
     """For ever: what is offered on a channel stays, unchanged, until it is taken or reset.
 
-    A bench starts it with ``cocotb.start_soon``; when it raises, the test fails.
+    A bench starts it with ``cocotb.start_soon``; when it raises, the test fails. The clock is
+    ``dut.clk`` if none is given.
     """
 
     def pin(name: str):
         return getattr(dut, f"{prefix}{channel}{name}")
 
     valid, ready, payload = pin("valid"), pin("ready"), [pin(name) for name in fields]
-    edge, held = RisingEdge(dut.clk), None
+    edge, held = RisingEdge(dut.clk if clock is None else clock), None
     while True:
         await edge
         offered = int(valid.value)
@@ -117,7 +120,7 @@ MASTER_FIELDS = {
 """What must not change on the channels that a memory master drives."""
 
 
-def watch_master(dut, prefix: str, *channels: str) -> None:
+def watch_master(dut, prefix: str, *channels: str, clock=None) -> None:
     """Start :func:`watch_handshake` on channels of a memory master, all of them by default."""
     for channel in channels or MASTER_FIELDS:
-        cocotb.start_soon(watch_handshake(dut, prefix, channel, MASTER_FIELDS[channel]))
+        cocotb.start_soon(watch_handshake(dut, prefix, channel, MASTER_FIELDS[channel], clock))

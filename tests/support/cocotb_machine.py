@@ -113,6 +113,8 @@ class Sample:
 
     TILES = 32
     """Half of the accumulator is for A, half for B."""
+    BASE = 0
+    """Where the memory begins."""
     A, B, C, UOPS, STREAM, X, W = range(0x1000, 0x8000, 0x1000)
     BYTES = 0x8000
 
@@ -126,15 +128,15 @@ class Sample:
         """What is at ``C`` after a run."""
 
         self.before = bytearray(rng.integers(0, 256, self.BYTES, np.uint8))
-        """The memory from address 0 on."""
+        """The memory from :attr:`BASE` on."""
         for addr, content in (
             (self.A, a.astype("<i4")), (self.B, b.astype("<i4")),
             (self.X, x.astype("<i1")), (self.W, w.astype("<i1")),
             (self.UOPS, ISA.encode_uops([Uop(), Uop(src=self.TILES)])),
         ):  # fmt: skip
-            self.before[addr : addr + content.nbytes] = content.tobytes()
+            self._put(self.before, addr, content.tobytes())
         stream = ISA.encode_all(self._instructions())
-        self.before[self.STREAM : self.STREAM + len(stream)] = stream
+        self._put(self.before, self.STREAM, stream)
         self.count = len(stream) // 16
         """Instructions of the stream."""
         self.counters = {
@@ -169,9 +171,12 @@ class Sample:
             y_size=1, x_size=count, x_stride=count, **flags,
         )  # fmt: skip
 
+    def _put(self, image: bytearray, addr: int, content: bytes) -> None:
+        image[addr - self.BASE : addr - self.BASE + len(content)] = content
+
     def dram(self) -> Dram:
         """A memory to run it on."""
-        return Dram(all=(0, self.before))
+        return Dram(all=(self.BASE, self.before))
 
     async def launch(self, machine: Machine) -> None:
         await machine.launch(self.STREAM, self.count)
@@ -179,8 +184,8 @@ class Sample:
     async def check(self, machine: Machine) -> None:
         """The run ended well: memory, registers."""
         after = bytearray(self.before)
-        after[self.C : self.C + len(self.expected)] = self.expected
-        assert machine.dram[0 : self.BYTES] == bytes(after)
+        self._put(after, self.C, self.expected)
+        assert machine.dram[self.BASE : self.BASE + self.BYTES] == bytes(after)
         assert await machine.read("STATUS") == memmap.STATUS_DONE
         assert await machine.error() == (0, 0, 0)
         for name, value in self.counters.items():
@@ -192,6 +197,7 @@ class Sample:
 
     def untouched(self, machine: Machine) -> None:
         """Whatever a run did, it wrote at C only."""
-        end = self.C + len(self.expected)
-        assert machine.dram[0 : self.C] == bytes(self.before[: self.C])
-        assert machine.dram[end : self.BYTES] == bytes(self.before[end:])
+        begin, end = self.C - self.BASE, self.C - self.BASE + len(self.expected)
+        after = machine.dram[self.BASE : self.BASE + self.BYTES]
+        assert after[:begin] == bytes(self.before[:begin])
+        assert after[end:] == bytes(self.before[end:])

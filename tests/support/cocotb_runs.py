@@ -9,7 +9,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
-from tests.support.cocotb_tops import emit
+from tests.support.cocotb_tops import emit, toplevel
 from vta.sim.verilator_build import make_variables, verilator_command
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ class Bench:
             self._environment(patch)
             runner = self._built(top)
             results = runner.test(
-                hdl_toplevel=top,
+                hdl_toplevel=toplevel(top),
                 test_module=f"tests.cocotb.{module}",
                 build_dir=self.folder / top,
                 results_xml=str(scratch / "results.xml"),
@@ -68,11 +68,14 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / f"{top}.lock"):
             if not source.exists():
-                text, names = emit(top)
-                # the benches see pins only: Verilator may optimise the rest away
-                visible = (f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
+                emitted = emit(top)
+                # the benches see no more than that: Verilator may optimise the rest away
+                visible = (
+                    f'public_flat_rw -module "{module}" -var "{name}"\n'
+                    for module, name in emitted.visible
+                )
                 pins.write_text("`verilator_config\n" + "".join(visible))
-                source.write_text(text)
+                source.write_text(emitted.text)
             built, shared = self.folder / top, self.folder / "runtime"
             fresh = not built.exists()
             built.mkdir(exist_ok=True)
@@ -80,7 +83,7 @@ class Bench:
                 shutil.copy(compiled, built)
             runner.build(
                 sources=[pins, source],
-                hdl_toplevel=top,
+                hdl_toplevel=toplevel(top),
                 build_dir=built,
                 build_args=["--no-public-flat-rw", "-Wno-fatal", "--noassert",
                             "--timescale", "1ns/1ps"],

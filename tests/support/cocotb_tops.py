@@ -1,13 +1,20 @@
 """Tops for test benches that drive pins: each a design that is emitted and built on its own.
 
 Blocks that read or write memory come with their bus master, so that the bench is at an AXI port.
+Shells of boards come whole, with stubs of the hard blocks, whose ports are then the bench's.
 """
+
+from dataclasses import dataclass
+from pathlib import Path
 
 from amaranth.back import verilog
 from amaranth.hdl import Module, ResetInserter, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from vta.boards.bitstream import design_of
+from vta.boards.board import find_board
+from vta.boards.toolchain import TOP
 from vta.config import VTAConfig
 from vta.hw.axi import channels
 from vta.hw.axiread import ReadMaster
@@ -96,13 +103,46 @@ TOPS = {
 """The designs by name, which is also the name of the Verilog module."""
 
 
-def emit(name: str) -> tuple[str, list[str]]:
-    """The Verilog of a top, and the names of its pins: the paths of its members, joined by
-    ``_``."""
+SHELLS = {
+    "cyclonev": (
+        "de10_nano",
+        "cyclonev_stubs.v",
+        ("bench_master", "bench_slave", "altera_pll", "cyclonev_hps_interface_*"),
+    ),
+}  # fmt: skip
+"""By name: the board, the file of stubs beside this one, and which of those the bench sees."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A top for a bench: Verilog ``text``, and the modules with those of their variables (``*``:
+    all) that the bench sees."""
+
+    text: str
+    visible: tuple[tuple[str, str], ...]
+
+
+def toplevel(name: str) -> str:
+    """The Verilog module of a top."""
+    return TOP if name in SHELLS else name
+
+
+def emit(name: str) -> Source:
+    """A top. Its pins are named by the paths of its members, joined by ``_``."""
+    if name in SHELLS:
+        return _emit_shell(*SHELLS[name])
     top = TOPS[name]()
     ports = {
         "_".join(map(str, path)): (Value.cast(value), None)
         for path, _, value in top.signature.flatten(top)
     }
     text = verilog.convert(top, name=name, ports=ports, emit_src=False, strip_internal_attrs=True)
-    return text, ["clk", "rst", *ports]
+    return Source(text, tuple((name, pin) for pin in ("clk", "rst", *ports)))
+
+
+def _emit_shell(board: str, stubs: str, seen: tuple[str, ...]) -> Source:
+    design = design_of(find_board(board), CFG)
+    others = [text for name, text in design.files.items() if name.endswith(".v")]
+    beside = Path(__file__).with_name(stubs).read_text(encoding="utf-8")
+    pins = [(TOP, pin) for pin in design.ports] + [(stub, "*") for stub in seen]
+    return Source("\n".join([*others, beside]), tuple(pins))
