@@ -11,7 +11,6 @@ from amaranth.lib.wiring import In, Out, connect
 from vta.boards.shells.bridge import RegisterBridge
 from vta.boards.shells.ports import AXIPort, AXISignature
 from vta.config import VTAConfig
-from vta.errors import ConfigError
 from vta.hw.axi import BusTraits
 from vta.hw.core import Core
 
@@ -24,7 +23,7 @@ class ProcessorMachine(wiring.Component):
     Parameters
     ----------
     cfg : VTAConfig
-        The machine; its bus is as wide as the memory port.
+        The machine; its bus is as wide as the memory port, its addresses are not wider.
     control, memory : AXIPort
         The processor's master and slave port.
     base : int
@@ -42,31 +41,15 @@ class ProcessorMachine(wiring.Component):
         To its slave port. Writes have ID 0, reads the number of their reader, 0 to 2.
     irq : out
         See :class:`~vta.hw.core.Core`.
-
-    Raises
-    ------
-    ConfigError
-        If the machine's bus or bursts cannot be joined to the memory port.
     """
 
     def __init__(
         self, cfg: VTAConfig, *, control: AXIPort, memory: AXIPort, base: int, bus: BusTraits,
         paired: bool,
     ) -> None:  # fmt: skip
-        if cfg.bus_bits != memory.data_bits:
-            raise ConfigError(
-                f"LOG_BUS_WIDTH is {cfg.log_bus_width} ({cfg.bus_bits} bits); the memory port has "
-                f"{memory.data_bits} bits"
-            )
-        if cfg.addr_bits > memory.addr_bits:
-            raise ConfigError(
-                f"ADDR_BITS is {cfg.addr_bits}; the memory port has {memory.addr_bits}"
-            )
-        if bus.burst_beats > memory.burst_beats:
-            raise ConfigError(
-                f"bursts of {bus.burst_beats} beats; AXI{memory.version} has at most "
-                f"{memory.burst_beats}"
-            )
+        # What a user can get wrong has been refused by Board.accept.
+        assert cfg.bus_bits == memory.data_bits and cfg.addr_bits <= memory.addr_bits
+        assert bus.burst_beats <= memory.burst_beats
         self.core = Core(cfg, paired=paired, bus=bus)
         self.bridge = RegisterBridge(control, base=base)
         super().__init__({
