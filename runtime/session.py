@@ -13,7 +13,8 @@ from vta.program import Program
 
 from .device import Programmable
 from .module import CompiledModule
-from .simulated import open_simulated
+from .simulated import SIMULATED
+from .targets import open_device
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -63,14 +64,14 @@ class Session(Protocol):
 
 
 class LocalSession:
-    """A simulated device in this process.
+    """A device of this machine: simulated in this process, or the board that it runs on.
 
     Parameters
     ----------
     cfg : VTAConfig
-        The machine; its TARGET says which simulator.
+        The machine; its TARGET says which device.
     **options
-        For the device, see :mod:`vta.runtime.simulated`.
+        For the device, see :func:`vta.runtime.targets.open_device`.
     """
 
     def __init__(self, cfg: VTAConfig, **options: Any) -> None:
@@ -114,7 +115,7 @@ class LocalSession:
         if index != 0:
             raise DeviceError(f"device {index} of a session; there is only device 0")
         if self._device is None:
-            self._device = open_simulated(self.cfg, **self._options)
+            self._device = open_device(self.cfg, **self._options)
         return self._device
 
     def require_config(self, cfg: VTAConfig) -> None:
@@ -133,7 +134,7 @@ class LocalSession:
         Raises
         ------
         DeviceError
-            If the device is a simulator, the file cannot be read, or the device refuses it.
+            If the device cannot do that, the file cannot be read, or the device refuses it.
         """
         device = require_fpga(self.ext_dev())
         path = require_bitstream(bitstream)
@@ -195,8 +196,10 @@ def require_same(cfg: VTAConfig, theirs: VTAConfig, what: str) -> None:
 
 
 def no_fpga(device: Device) -> DeviceError:
-    """What to say when a simulator is to be configured."""
-    return DeviceError(f"the device {device.name} is a simulator; it has no FPGA")
+    """What to say when a simulator is to be configured, or a board by somebody else."""
+    if device.name in SIMULATED:
+        return DeviceError(f"the device {device.name} is a simulator; it has no FPGA")
+    return DeviceError(f"the FPGA of {device.name} is configured by the board's own programmer")
 
 
 def require_bitstream(path: str | Path | None) -> Path:

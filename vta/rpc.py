@@ -23,7 +23,8 @@ __all__ = ["LocalSession", "connect", "program_fpga", "reconfig_runtime"]
 
 
 def LocalSession(cfg: VTAConfig | None = None, **options: Any) -> _session.LocalSession:  # noqa: N802 - a tutorial's name
-    """A session with the simulator that the configuration's TARGET names.
+    """A session with the device that the configuration's TARGET names: a simulator, or the board
+    that this program runs on.
 
     Its runs are counted in :mod:`vta.testing.simulator`. ``cfg`` is the current environment's
     configuration if None.

@@ -6,7 +6,6 @@ elsewhere in tests.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 from pathlib import Path
@@ -153,6 +152,8 @@ class Linux:
         DeviceError
             If another process has it.
         """
+        import fcntl  # not on Windows, where boards at serial lines are driven from
+
         try:
             descriptor = os.open(self.path(name), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:

@@ -101,7 +101,7 @@ class MappedDevice:
         self.name = name or cfg.target
         self.clock_hz = clock_hz
         self.timeout = timeout
-        self._on_run = on_run
+        self.on_run = on_run
         self._registers, self._memory = registers, memory
         self._clock, self._pause = clock, pause
         self._isa = Isa.of(cfg)
@@ -182,8 +182,8 @@ class MappedDevice:
         if not done:
             raise self._timed_out(insn_addr, insn_count)
         result = self._result(insn_addr, insn_count)
-        if self._on_run is not None:
-            self._on_run(result)
+        if self.on_run is not None:
+            self.on_run(result)
         return result
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from .check import check
 from .execute import execute
 from .fuzz import fuzz
 from .inspect import disasm, show_config
+from .program import program
 from .serve import serve
 
 __all__ = ["main"]
@@ -33,5 +34,5 @@ def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
 
-for _command in (execute, disasm, show_config, check, fuzz, serve):
+for _command in (execute, disasm, show_config, check, fuzz, program, serve):
     main.add_command(_command)

@@ -19,6 +19,8 @@ __all__ = [
     "ADDRESS",
     "EXISTING_FILE",
     "FILE",
+    "bitstream_option",
+    "buffer_option",
     "machine",
     "machine_options",
     "read",
@@ -45,6 +47,19 @@ class _Address(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 ADDRESS = _Address()
+
+
+bitstream_option = click.option(
+    "--bitstream",
+    type=EXISTING_FILE,
+    help="Boards: configure the FPGA with this .vtabit file first.",
+)
+buffer_option = click.option(
+    "--buffer",
+    metavar="NAME",
+    help="Boards: the u-dma-buf to use, or `pynq` for memory of that package. Default: the one "
+    "called vta, else the only one.",
+)
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:

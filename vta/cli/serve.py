@@ -7,15 +7,16 @@ import contextlib
 import logging
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vta.config import TARGETS
 from vta.errors import ToolError
 from vta.runtime.remote import DEFAULT_PORT
 from vta.runtime.remote.limits import Limits
 
-from .options import EXISTING_FILE, machine, machine_options
+from .options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
 
 if TYPE_CHECKING:
     from vta.runtime.device import Device
@@ -44,10 +45,14 @@ MIB = 1 << 20
 @machine_options
 @click.option(
     "--target",
-    type=click.Choice(["sim", "tsim"]),
-    help="The reference model, or the RTL in Verilator. Default: the configuration's TARGET.",
+    type=click.Choice(TARGETS),
+    help="The reference model, the RTL in Verilator, or the board that this is. Default: the "
+    "configuration's TARGET.",
 )
 @click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
+@bitstream_option
+@buffer_option
+@click.option("--serial", help="ulx3s: the port that it is connected to, as /dev/ttyUSB0.")
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
@@ -92,6 +97,9 @@ def serve(
     preset: str | None,
     target: str | None,
     memory: str | None,
+    bitstream: Path | None,
+    buffer: str | None,
+    serial: str | None,
     state: Path | None,
     certificate: Path | None,
     key: Path | None,
@@ -106,14 +114,15 @@ def serve(
     Ctrl-C or SIGTERM, after the run that is under way.
     """
     from vta.runtime.remote.credentials import default_folder, open_credentials
-    from vta.runtime.simulated import open_simulated
+    from vta.runtime.targets import open_device
 
     if (certificate is None) != (key is None):
         raise click.UsageError("give --certificate and --key, or neither")
     cfg = machine(config, preset)
     cfg = cfg.replace(target=target) if target else cfg
-    if memory and cfg.target != "tsim":
-        raise click.UsageError("--memory is for --target tsim: the others have no simulated DRAM")
+    options = _device_options(
+        cfg.target, memory=memory, bitstream=bitstream, buffer=buffer, serial=serial
+    )
     limits = Limits(
         sessions=sessions, device_bytes=session_memory * MIB, cycles=cycles, idle_seconds=idle
     )
@@ -124,8 +133,31 @@ def serve(
     logging.getLogger("vta.serve").setLevel(logging.INFO)
     # Tracebacks of broken handshakes. Who is refused gets one line of ours.
     logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
-    device = open_simulated(cfg, **({"memory_preset": memory} if memory else {}))
+    device = open_device(cfg, **options)
     asyncio.run(_serve(device, credentials, host, port, limits))
+
+
+def _device_options(target: str, **given: Any) -> dict[str, Any]:
+    """The options of the device, each of which is for some targets only."""
+    from vta.runtime.drivers.boards import LINUX_BOARDS
+
+    meanings = {
+        "memory": ("memory_preset", ("tsim",)),
+        "bitstream": ("bitstream", tuple(LINUX_BOARDS)),
+        "buffer": ("memory", tuple(LINUX_BOARDS)),
+        "serial": ("port", ("ulx3s",)),
+    }
+    options = {}
+    for option, value in given.items():
+        name, targets = meanings[option]
+        if value is None:
+            continue
+        if target not in targets:
+            raise click.UsageError(
+                f"--{option} is for the targets {', '.join(targets)}; the target is {target}"
+            )
+        options[name] = value
+    return options
 
 
 async def _serve(

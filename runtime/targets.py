@@ -1,0 +1,52 @@
+"""From the name of a target to its device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vta.errors import DeviceError
+
+from .simulated import SIMULATED, open_simulated
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+    from .device import Device
+
+__all__ = ["open_device"]
+
+
+def open_device(cfg: VTAConfig, **options: Any) -> Device:
+    """The device that the configuration's TARGET names: a simulator in this process, the board that
+    this process runs on, or the one at the end of a serial line.
+
+    Parameters
+    ----------
+    cfg : VTAConfig
+        The machine and its TARGET.
+    **options
+        For the device: see :mod:`vta.runtime.simulated`,
+        :func:`vta.runtime.drivers.boards.open_board`, :func:`vta.runtime.drivers.uart.open_uart`.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device here. A board is never replaced by a simulator.
+    """
+    if cfg.target in SIMULATED:
+        return open_simulated(cfg, **options)
+    from .drivers.boards import LINUX_BOARDS, open_board
+
+    if cfg.target in LINUX_BOARDS:
+        return open_board(cfg, **options)
+    if "port" not in options:
+        raise DeviceError(
+            f"the target {cfg.target} is at the end of a serial line: say which (port=, as "
+            f"'/dev/ttyUSB0')"
+        )
+    from .drivers.uart import open_uart
+
+    on_run = options.pop("on_run", None)
+    device = open_uart(cfg, **options)
+    device.on_run = on_run
+    return device
