@@ -72,9 +72,8 @@ def check_pins(design: Design, folder: Path) -> Check:
     for command in _read(folder, SETTINGS_FILE, _SETTINGS):
         port, name = _option(command, "-to"), _option(command, "-name").upper()
         if port and port not in bits:
-            raise CheckError(
-                f"{SETTINGS_FILE}: {port} is no port of {TOP}; ports are {sorted(bits)}"
-            )
+            ports = ", ".join(sorted(bits))
+            raise CheckError(f"{SETTINGS_FILE}: {port} is no port of {TOP}; there are {ports}")
         if command[0] == "set_location_assignment":
             places[port] = command[-1]
         elif name == "IO_STANDARD":
