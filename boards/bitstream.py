@@ -21,10 +21,13 @@ from vta.bitstream import SUFFIX, Bitstream
 from vta.boards.board import Board, find_board
 from vta.boards.toolchain import TOP, Built, Check, CheckError, Design
 from vta.config import PRESETS, VTAConfig
-from vta.errors import ToolError, VTAError
+from vta.errors import ConfigError, ToolError, VTAError
 from vta.hw.emit import fold_initial
 
 __all__ = ["build", "check", "collect", "design_of", "write"]
+
+SLOWEST_HZ, FASTEST_HZ = 1_000_000, 1_000_000_000
+"""What may be asked for; what can be reached is for the toolchain to say."""
 
 CONFIG_FILE = "vta_config.json"
 """The configuration of the machine, for the programs that will run on it."""
@@ -44,6 +47,11 @@ def design_of(board: Board, cfg: VTAConfig | None = None, clock_hz: int | None =
     cfg = board.config if cfg is None else cfg.replace(target=board.driver)
     clock_hz = board.clock_hz if clock_hz is None else clock_hz
     board.accept(cfg)
+    if not SLOWEST_HZ <= clock_hz <= FASTEST_HZ:
+        raise ConfigError(
+            f"the clock is {clock_hz / 1e6:g} MHz; must be {SLOWEST_HZ / 1e6:g} to "
+            f"{FASTEST_HZ / 1e6:g} MHz"
+        )
     plan = board.platform().prepare(
         board.shell(cfg, clock_hz),
         TOP,
@@ -111,7 +119,8 @@ def build(design: Design, folder: Path, tell: Callable[[str], None] = lambda _: 
             f"bitstream of {name}. Where it is installed, run\n"
             f"    (cd {folder} && {toolchain.command(design)})\n"
             f"and then, with the folder back here,\n"
-            f"    python -m vta.boards.bitstream {name} {_options(design)}--collect -o {folder}"
+            f"    python -m vta.boards.bitstream {name} {_options(design, folder)}--collect "
+            f"-o {folder}"
         )
     return _save(design, toolchain.run(design, folder, tell), folder)
 
@@ -154,12 +163,12 @@ def _save(design: Design, built: Built, folder: Path) -> Path:
     return path
 
 
-def _options(design: Design) -> str:
+def _options(design: Design, folder: Path) -> str:
     """The options that give this design again."""
     board = design.board
     options = ""
     if design.cfg != board.config:
-        options += f"--config {CONFIG_FILE} "
+        options += f"--config {folder / CONFIG_FILE} "
     if design.clock_hz != board.clock_hz:
         options += f"--mhz {design.clock_hz / 1e6:g} "
     return options

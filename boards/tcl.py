@@ -19,7 +19,7 @@ Command = tuple[str, ...]
 _RECORD = """
 set vta_record {}
 rename puts vta_puts
-rename exit {}
+catch {rename exit {}}
 proc vta_hex {words} {
     return [join [lmap word $words {
         string cat x [binary encode hex [encoding convertto utf-8 $word]]

@@ -50,19 +50,24 @@ class Design:
         return self.files[f"{TOP}.v"]
 
     @cached_property
-    def ports(self) -> dict[str, int]:
-        """The pins: name of each port of the top module to its width in bits.
+    def top_module(self) -> str:
+        """The Verilog of the top module.
 
         Raises
         ------
         CheckError
-            If the Verilog has no top module.
+            If there is none.
         """
         match = re.search(rf"^module {TOP} ?\(.*?^endmodule\n", self.verilog, re.M | re.S)
         if match is None:
             raise CheckError(f"{TOP}.v holds no module {TOP}")
+        return match[0]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The pins: name of each port of the top module to its width in bits."""
         found = re.findall(
-            r"^  (?:input|output|inout) (?:\[(\d+):0\] )?(\\\S+|\w+) ?;", match[0], re.M
+            r"^  (?:input|output|inout) (?:\[(\d+):0\] )?(\\\S+|\w+) ?;", self.top_module, re.M
         )
         return {name.removeprefix("\\"): int(high or 0) + 1 for high, name in found}
 
