@@ -69,6 +69,9 @@ foreach line $lines {{
 qexec "quartus_cpf -c -o bitstream_compression=on {TOP}.sof {RBF_FILE}"
 """
 
+MOST_WORDS = 100_000
+"""More than any memory of a machine has (2^16); Quartus' own limit is 5,000."""
+
 COMMANDS = (f'{{{{invoke_tool("quartus_sh")}}}} -t {FLOW_FILE}',)
 """What Amaranth's build script runs, in place of the platform's own commands."""
 
@@ -76,6 +79,8 @@ SETTINGS = f"""\
 set_global_assignment -name FAMILY "Cyclone V"
 set_global_assignment -name NUM_PARALLEL_PROCESSORS ALL
 set_global_assignment -name OPTIMIZATION_MODE "HIGH PERFORMANCE EFFORT"
+# The loops that give memories their first values have a round a word.
+set_global_assignment -name VERILOG_CONSTANT_LOOP_LIMIT {MOST_WORDS}
 set_global_assignment -name RESERVE_ALL_UNUSED_PINS "AS INPUT TRI-STATED WITH WEAK PULL-UP"
 set_global_assignment -name VERILOG_FILE {BORDER}.v
 set_instance_assignment -name HPS_PARTITION ON -entity {BORDER}

@@ -1,6 +1,7 @@
 """The Quartus project of a Cyclone V board: its checks, and its reports with a tool that only
 pretends. The texts of reports are laid out as Quartus 20.1 to 25.1 have them."""
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -288,6 +289,12 @@ def test_the_project_is_accepted(design, project):
     assert "clk50_0__io V11, led_0__io W15, led_1__io AA24" in check_pins(design, project).detail
     assert check_clocks(design, project).detail.startswith("50 MHz from the PLL, 50 MHz at clk50")
     assert FLOW_FILE in check_flow(design, FLOW_FILE).detail
+
+
+def test_loops_that_quartus_would_refuse(design):
+    """The largest memory that a configuration can have is deeper than its own limit of 5,000."""
+    limit = re.search(r"VERILOG_CONSTANT_LOOP_LIMIT (\d+)\n", design.files["vta_top.qsf"])
+    assert int(limit[1]) > 1 << 16
 
 
 def test_another_clock(tmp_path):
