@@ -173,6 +173,13 @@ class Linux:
 
 def _refused(what: str, name: str, error: Exception) -> DeviceError:
     if isinstance(error, PermissionError):
-        return DeviceError(f"cannot {what} {name}: {error.strerror}; drivers of boards run as root")
+        relaxed = (
+            ", on a kernel booted with `iomem=relaxed` if it protects the registers that it knows"
+            if name == DEV_MEM
+            else ""
+        )
+        return DeviceError(
+            f"cannot {what} {name}: {error.strerror}; drivers of boards run as root{relaxed}"
+        )
     reason = error.strerror if isinstance(error, OSError) else error
     return DeviceError(f"cannot {what} {name}: {reason}")

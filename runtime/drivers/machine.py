@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -173,11 +174,13 @@ class MappedDevice:
             raise DeviceError(
                 f"the stream is at 0x{insn_addr:x}; must be a multiple of {INSN_BYTES}"
             )
-        self._launch(insn_addr, insn_count)
+        self._prepare(insn_addr, insn_count)
         try:
+            self._put("CONTROL", CONTROL_LAUNCH)
             done = self._wait(insn_addr, insn_count)
         except BaseException:  # Ctrl-C too: nobody would look at the end of this run
-            self._reset()
+            with contextlib.suppress(DeviceError):  # the first error is the one that matters
+                self._reset()
             raise
         if not done:
             raise self._timed_out(insn_addr, insn_count)
@@ -203,7 +206,8 @@ class MappedDevice:
     def _put(self, name: str, value: int) -> None:
         self._registers.write(register(name).offset, value & 0xFFFF_FFFF)
 
-    def _launch(self, insn_addr: int, insn_count: int) -> None:
+    def _prepare(self, insn_addr: int, insn_count: int) -> None:
+        """All but the launch itself."""
         if self._get("STATUS") & STATUS_BUSY:
             raise DeviceError(
                 f"{self.name} is busy with a run that is not this driver's; does another process "
@@ -219,7 +223,6 @@ class MappedDevice:
         self._put("INSN_COUNT", insn_count)
         self._put("INSN_ADDR", insn_addr)
         self._put("INSN_ADDR_HI", insn_addr >> 32)
-        self._put("CONTROL", CONTROL_LAUNCH)
 
     def _wait(self, insn_addr: int, insn_count: int) -> bool:
         """Whether the run has ended, rather than passed its time."""

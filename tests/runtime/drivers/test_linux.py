@@ -74,7 +74,8 @@ def test_permission_is_told_with_its_remedy(linux, monkeypatch):
 
     monkeypatch.setattr("os.open", forbid)
     with pytest.raises(
-        DeviceError, match="cannot map /dev/mem: Permission denied; drivers of board"
+        DeviceError,
+        match="Permission denied; drivers of boards run as root, on a kernel booted with `iomem",
     ):
         linux.map_registers("/dev/mem", 0, 4096)
 
