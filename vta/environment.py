@@ -52,7 +52,7 @@ class Environment:
     DEBUG_DUMP_INSN, DEBUG_DUMP_UOP : int
         Flags of ``vta.build_config(debug_flag=...)``: print the instructions, the micro-ops.
     DEBUG_SKIP_READ_BARRIER, DEBUG_SKIP_WRITE_BARRIER : int
-        Accepted there; without effect, since this runtime has no caches to flush.
+        Accepted there; without effect: drivers flush and invalidate wherever it is needed.
     """
 
     DEBUG_DUMP_INSN = 1 << 1
