@@ -9,7 +9,7 @@ from vta.memmap import CONTROL_LAUNCH, STATUS_DONE, register
 from vta.sim.harness import Harness, Region
 from vta.sim.timing import MemoryTiming
 
-__all__ = ["CachedDram", "PlainDram", "PortMemory", "RtlBoard", "RtlRegisters"]
+__all__ = ["CLOCK_HZ", "CachedDram", "PlainDram", "PortMemory", "RtlBoard", "RtlRegisters"]
 
 CLOCK_HZ = 200_000
 """Slow, so that the seconds of a time-out are few cycles."""
@@ -29,10 +29,12 @@ class RtlBoard:
         Where the accelerator sees the memory's first byte.
     timing : MemoryTiming
         Of the memory.
+    clock_hz : int
+        The accelerator's clock, as the host's clock goes.
     """
 
-    def __init__(self, library, dram, base, timing=None):
-        self.library, self.dram, self.base = library, dram, base
+    def __init__(self, library, dram, base, timing=None, clock_hz=CLOCK_HZ):
+        self.library, self.dram, self.base, self.clock_hz = library, dram, base, clock_hz
         self.timing = timing or MemoryTiming()
         self.seconds = 0.0
         self.accesses = []  # (offset, value written or None)
@@ -47,9 +49,9 @@ class RtlBoard:
         return self.seconds
 
     def pause(self, seconds):
-        cycles = max(1, round(seconds * CLOCK_HZ))
+        cycles = max(1, round(seconds * self.clock_hz))
         self.harness.step(cycles)
-        self.seconds += cycles / CLOCK_HZ
+        self.seconds += cycles / self.clock_hz
 
     def read(self, offset):
         self.accesses.append((offset, None))

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.support.driver_ports import CachedDram, PlainDram, RtlBoard, RtlRegisters
+from tests.support.driver_ports import (
+    CLOCK_HZ,
+    CachedDram,
+    PlainDram,
+    RtlBoard,
+    RtlRegisters,
+)
 from tests.support.small_vadd import TINY
 from tests.support.verilated import verilated
 from vta.bitstream import Bitstream
@@ -109,14 +115,15 @@ class Page:
 class _Board:
     """What the two have in common: a u-dma-buf, and the RTL once the FPGA is configured."""
 
-    def __init__(self, root, dram, window):
+    def __init__(self, root, dram, window, preset, clock_hz):
         self.linux = FakeLinux(root)
+        self.preset, self.clock_hz = preset, clock_hz
         self.dram, self.window = dram, window
         self.rtl = None
         self.syncs = []
         linux = self.linux
         linux.put(f"{_UDMABUF}/phys_addr", f"0x{PHYSICAL:08x}")
-        linux.put(f"{_UDMABUF}/size", str(NBYTES))
+        linux.put(f"{_UDMABUF}/size", str(dram.data.size))
         linux.put("/dev/udmabuf0")
         linux.put("/dev/mem")
         linux.memories["/dev/udmabuf0"] = dram
@@ -129,7 +136,7 @@ class _Board:
         word = int(text, 16)
         offset, size = word >> 32, word & 0xFFFF_FFF0
         direction, do = word >> 2 & 3, word & 1
-        assert do and offset + size <= NBYTES and not word & 2
+        assert do and offset + size <= self.dram.data.size and not word & 2
         assert direction == {"sync_for_device": 1, "sync_for_cpu": 2}[name]
         self.syncs.append((name, offset, size))
         if isinstance(self.dram, CachedDram):
@@ -139,7 +146,10 @@ class _Board:
 
     def configured(self):
         """The design is in the FPGA now: a machine after power-up."""
-        self.rtl = RtlBoard(verilated("tiny")._library, self.dram, PHYSICAL + self.window)
+        self.rtl = RtlBoard(
+            verilated(self.preset)._library, self.dram, PHYSICAL + self.window,
+            clock_hz=self.clock_hz,
+        )  # fmt: skip
 
     def clock(self):
         return self.rtl.clock() if self.rtl else 0.0
@@ -165,8 +175,8 @@ class FakePynq(_Board):
 
     REGISTERS = 0x43C0_0000
 
-    def __init__(self, root):
-        super().__init__(root, CachedDram(NBYTES), 0)
+    def __init__(self, root, *, nbytes=NBYTES, preset="tiny", clock_hz=CLOCK_HZ):
+        super().__init__(root, CachedDram(nbytes), 0, preset, clock_hz)
         linux = self.linux
         self.slcr = Page(at_108=0x0001_4008, at_170=0x0050_0800)  # 20 * 50 MHz, / 8 / 5
         self.slcr.locked = (0x008, 0xDF0D)
@@ -229,8 +239,8 @@ class FakeDe10Nano(_Board):
 
     REGISTERS = 0xFF20_0000
 
-    def __init__(self, root, msel=0b01010):
-        super().__init__(root, PlainDram(NBYTES), 0x8000_0000)
+    def __init__(self, root, msel=0b01010, *, nbytes=NBYTES, preset="tiny", clock_hz=CLOCK_HZ):
+        super().__init__(root, PlainDram(nbytes), 0x8000_0000, preset, clock_hz)
         self.manager = FpgaManagerModel(self, msel)
         self.resets = Page(at_1c=0b111)
         self.interconnect = Page()

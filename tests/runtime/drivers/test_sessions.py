@@ -1,5 +1,10 @@
 """Sessions with boards: in the board's own process, and over the network through its server."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,10 +13,13 @@ from tests.support.fake_boards import FakeDe10Nano, FakePynq, de10_bitstream, py
 from tests.support.serving import serving
 from tests.support.small_vadd import COUNTERS, TINY, vadd_arrays, vadd_module
 from vta import rpc
+from vta.config import VTAConfig
 from vta.environment import Environment
 from vta.errors import DeviceError
 from vta.runtime.drivers.boards import open_board
 from vta.testing import simulator
+
+TUTORIALS = Path(__file__).parents[3] / "tutorials"
 
 
 @pytest.fixture(params=["pynq", "de10nano"])
@@ -78,3 +86,27 @@ def test_the_server_refuses_wrong_bitstreams(board, tmp_path):
         with pytest.raises(vta.errors.VTAError, match="damaged"):
             remote.program_fpga(tmp_path / "cut.vtabit")
         assert fake.rtl is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "bitstream", "target"),
+    [(FakePynq, pynq_bitstream, "pynq"), (FakeDe10Nano, de10_bitstream, "de10nano")],
+)
+@pytest.mark.parametrize(
+    ("tutorial", "count"),
+    [("vta_get_started.py", 1), pytest.param("run_all.py", 3, marks=pytest.mark.slow)],
+)
+def test_the_tutorials(tmp_path, kind, bitstream, target, tutorial, count):
+    """As people run them, on the original's configuration."""
+    cfg = VTAConfig.preset("default").replace(target=target)
+    fake = kind(tmp_path / "root", preset="default", nbytes=1 << 24, clock_hz=bitstream().clock_hz)
+    device = open_board(cfg, **fake.options(bitstream=bitstream(cfg=cfg)))
+    with serving(tmp_path / "state", device) as server:
+        result = subprocess.run(
+            [sys.executable, TUTORIALS / tutorial, "--remote", f"127.0.0.1:{server.port}"],
+            env={**os.environ, "VTA_RPC_TOKEN": server.token.text, "VTA_TARGET": target},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count(f"on {target}: the result equals NumPy's.") == count
+    assert "cycle_count" in result.stdout
