@@ -28,6 +28,8 @@ def bench(tmp_path_factory):
         ("load", "block_load"),
         ("store", "block_store"),
         ("cyclonev", "shell_cyclonev"),
+        ("zynq", "shell_zynq"),
+        ("ultrascale", "shell_zynq"),
     ],
 )
 def test_bench(bench, top, module, tmp_path):

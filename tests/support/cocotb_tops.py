@@ -108,9 +108,13 @@ SHELLS = {
         "de10_nano",
         "cyclonev_stubs.v",
         ("bench_master", "bench_slave", "altera_pll", "cyclonev_hps_interface_*"),
+        TOP,
     ),
+    "zynq": ("pynq_z1", "zynq_stubs.v", ("bench", "bench_master", "bench_slave", "PS7"), "bench"),
+    "ultrascale": ("zcu104", "zynq_stubs.v", ("bench", "bench_master", "bench_slave", "PS8"), "bench"),
 }  # fmt: skip
-"""By name: the board, the file of stubs beside this one, and which of those the bench sees."""
+"""By name: the board, the file of stubs beside this one, which of those the bench sees, and the
+module that is simulated."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +128,13 @@ class Source:
 
 def toplevel(name: str) -> str:
     """The Verilog module of a top."""
-    return TOP if name in SHELLS else name
+    return SHELLS[name][-1] if name in SHELLS else name
 
 
 def emit(name: str) -> Source:
     """A top. Its pins are named by the paths of its members, joined by ``_``."""
     if name in SHELLS:
-        return _emit_shell(*SHELLS[name])
+        return _emit_shell(*SHELLS[name][:-1])
     top = TOPS[name]()
     ports = {
         "_".join(map(str, path)): (Value.cast(value), None)
@@ -141,7 +145,9 @@ def emit(name: str) -> Source:
 
 
 def _emit_shell(board: str, stubs: str, seen: tuple[str, ...]) -> Source:
-    design = design_of(find_board(board), CFG)
+    found = find_board(board)
+    cfg = CFG.replace(log_bus_width=found.memory.bits.bit_length() - 1)
+    design = design_of(found, cfg)
     others = [text for name, text in design.files.items() if name.endswith(".v")]
     beside = Path(__file__).with_name(stubs).read_text(encoding="utf-8")
     pins = [(TOP, pin) for pin in design.ports] + [(stub, "*") for stub in seen]
