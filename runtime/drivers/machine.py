@@ -28,6 +28,7 @@ from vta.sim.timing import MemoryTiming
 from vta.sim.workload import cycle_bound
 
 from .identity import require_identity
+from .ports import LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,9 +141,17 @@ class MappedDevice:
     def write(self, addr: int, data: bytes) -> None:
         self._require_open()
         self._allocator.require(addr, len(data))
-        if data:
-            self._memory.write(addr, data)
-            self._memory.flush(addr, len(data))
+        if not data:
+            return
+        end = addr + len(data)
+        if not self._memory.coherent:
+            # Lines that are written in part go to memory as a whole: the rest of them must be what
+            # the accelerator has left there.
+            for edge in (addr, end):
+                if edge % LINE_BYTES:
+                    self._memory.invalidate(edge - edge % LINE_BYTES, LINE_BYTES)
+        self._memory.write(addr, data)
+        self._memory.flush(addr, len(data))
 
     def read(self, addr: int, nbytes: int) -> bytes:
         self._require_open()

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from vta.bitstream import Bitstream
 
-__all__ = ["DeviceMemory", "Fpga", "Registers"]
+__all__ = ["LINE_BYTES", "DeviceMemory", "Fpga", "Registers"]
+
+LINE_BYTES = 64
+"""The largest cache line of a host. Buffers are pages: no line belongs to two of them."""
 
 
 class Registers(Protocol):
@@ -62,7 +65,8 @@ class DeviceMemory(Protocol):
         ...
 
     def invalidate(self, addr: int, nbytes: int) -> None:
-        """Let the host see what the accelerator has written there. Nothing there is unflushed."""
+        """Let the host see what the accelerator has written there. The driver does so when nothing
+        there is unflushed, and never for memory that is coherent."""
         ...
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vta.errors import DeviceError
 
 from .linux import Linux
+from .ports import LINE_BYTES
 
 if TYPE_CHECKING:
     from .linux import Bytes
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["CLASS", "UDmaBuf", "find_udmabuf"]
 
 CLASS = "/sys/class/u-dma-buf"
-_LINE_BYTES = 64
-"""The largest cache line of the boards' processors; ranges are rounded to it. Buffers are pages, so
-no range reaches into another one's."""
 _TO_DEVICE, _FROM_DEVICE = 1, 2
 _LARGEST = 1 << 28
 """Bytes of one synchronisation: a part of a longer range at a time."""
@@ -79,8 +77,8 @@ class UDmaBuf:
 
     def _sync(self, attribute: str, direction: int, addr: int, nbytes: int) -> None:
         """One write says all: offset, size (a multiple of 16), direction, and 1 for "do it"."""
-        begin = (addr - self.base) // _LINE_BYTES * _LINE_BYTES
-        end = -(-(addr - self.base + nbytes) // _LINE_BYTES) * _LINE_BYTES
+        begin = (addr - self.base) // LINE_BYTES * LINE_BYTES
+        end = -(-(addr - self.base + nbytes) // LINE_BYTES) * LINE_BYTES
         for start in range(begin, end, _LARGEST):
             low = min(end - start, _LARGEST) | direction << 2 | 1
             self._linux.write(f"{self._folder}/{attribute}", f"0x{start:08X}{low:08X}")

@@ -139,10 +139,14 @@ def test_a_port_without_caches_is_flushed_and_invalidated(pynq):
     device = open_board(PYNQ, **pynq.options(bitstream=pynq_bitstream()))
     addr = device.alloc(200)
     pynq.syncs.clear()
-    device.write(addr + 70, bytes(20))
-    assert pynq.syncs == [("sync_for_device", 64, 64)]  # whole lines
+    device.write(addr + 64, bytes(64))
+    assert pynq.syncs == [("sync_for_device", 64, 64)]
     device.read(addr + 60, 10)
-    assert pynq.syncs[1:] == [("sync_for_cpu", 0, 128)]
+    assert pynq.syncs[1:] == [("sync_for_cpu", 0, 128)]  # whole lines
+    pynq.syncs.clear()
+    device.write(addr + 70, bytes(80))  # of the first and the last line a part
+    edges = [("sync_for_cpu", 64, 64), ("sync_for_cpu", 128, 64)]
+    assert pynq.syncs == [*edges, ("sync_for_device", 64, 128)]
 
 
 def test_a_coherent_port_is_never_invalidated(de10):

@@ -177,6 +177,34 @@ def test_a_write_beside_a_result_does_not_lose_either(board, device):
     assert board.dram.data[addr - BASE :][:64].tobytes() == expected
 
 
+@pytest.mark.parametrize("dram", [CachedDram, PlainDram])
+@pytest.mark.parametrize("seed", range(5))
+def test_host_and_accelerator_always_see_the_same(dram, seed):
+    """Writes and reads of any alignment between runs that store anywhere."""
+    board = rtl_board(dram(NBYTES))
+    device = opened(board)
+    rng = np.random.default_rng(seed)
+    size = 700
+    addr = device.alloc(size)
+    truth = np.zeros(size, np.uint8)
+    there = board.dram.data[addr - BASE :][:size]
+    for _ in range(300):
+        begin, end = np.sort(rng.integers(0, size + 1, 2))
+        new = rng.integers(0, 256, end - begin, np.uint8)
+        match rng.integers(3):
+            case 0:
+                device.write(addr + int(begin), new.tobytes())
+                truth[begin:end] = new
+            case 1:
+                got = device.read(addr + int(begin), int(end - begin))
+                assert got == truth[begin:end].tobytes()
+            case 2:
+                board.dram.before_run()
+                np.testing.assert_array_equal(there, truth)
+                there[begin:end] = truth[begin:end] = new
+                board.dram.after_run()
+
+
 # ---- runs that go wrong -------------------------------------------------------------------------
 
 
@@ -298,6 +326,44 @@ def test_ctrl_c_leaves_an_idle_machine():
         device.run(*at)
     assert board.written("CONTROL")[-1] == CONTROL_RESET
     device.run(*at)
+
+
+class Recorder:
+    """Registers without a machine: who launches is told that it is done at once."""
+
+    def __init__(self, **values):
+        self.values = {register(name).offset: value for name, value in values.items()}
+
+    def read(self, offset):
+        return self.values.get(offset, 0)
+
+    def write(self, offset, value):
+        assert 0 <= value < 1 << 32
+        status = register("STATUS").offset
+        if offset == status:
+            self.values[status] = self.values.get(status, 0) & ~value
+        elif offset == register("CONTROL").offset:
+            self.values[status] = STATUS_DONE if value & CONTROL_LAUNCH else 0
+        else:
+            self.values[offset] = value
+
+    def close(self):
+        pass
+
+
+def test_addresses_of_more_than_32_bits_take_two_registers():
+    base = 0x12_3450_0000
+    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533}
+    registers = Recorder(**config, CONFIG1=0x0A0A0808, CYCLES=5, CYCLES_HI=2, GEMM_COUNTER_HI=1)
+    device = MappedDevice(TINY, registers, PortMemory(CachedDram(NBYTES), base))
+    device.alloc(5000)
+    addr, count = put(device, [Finish()] * 3)
+    result = device.run(addr, count)
+    assert registers.read(register("INSN_ADDR").offset) == 0x3450_2000
+    assert registers.read(register("INSN_ADDR_HI").offset) == 0x12
+    assert registers.read(register("INSN_COUNT").offset) == 3
+    assert result.cycle_count == (2 << 32) + 5
+    assert result.counters.gemm_counter == 1 << 32
 
 
 # ---- who is there -------------------------------------------------------------------------------
