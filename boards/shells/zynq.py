@@ -1,10 +1,9 @@
 """The shells of the Zynq boards: the processing system as a primitive, and the accelerator.
 
 There is no block design: PS7 and PS8 are instanced as they are, so that the whole design is open to
-Yosys and to simulation. The processing system is configured by the boot loader; of that
-configuration the shells need FCLK_CLK0 (PL_CLK0) at the machine's clock and, on UltraScale+, ports
-of 128 bits, which they have after reset. Port facts: UG585 and UG1085, chapters on the PS-PL
-interfaces.
+Yosys and to simulation. What the boot loader sets for a block design (the clock FCLK_CLK0 or
+PL_CLK0, the widths of the ports, the reset) the driver sets when it programs the FPGA. Port facts:
+UG585 and UG1085, chapters on the interfaces between processing system and logic.
 """
 
 from amaranth.hdl import (
