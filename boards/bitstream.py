@@ -11,7 +11,7 @@ runs the toolchain if it is on PATH, reads its timing report and writes a ``.vta
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -80,8 +80,8 @@ def write(design: Design, folder: Path) -> None:
 
 def check(
     design: Design, folder: Path, tell: Callable[[str], None] = lambda _: None
-) -> list[Check]:
-    """Look at everything that can be looked at without the vendor's tool.
+) -> Iterator[Check]:
+    """Look at everything that can be looked at without the vendor's tool, the quick things first.
 
     Raises
     ------
@@ -89,15 +89,12 @@ def check(
         For the first thing that is wrong.
     """
     port = design.board.memory
-    seen = [
-        Check(
-            "memory port",
-            f"{port.name}: {port.bits} bits as the machine's bus, addresses of "
-            f"{design.cfg.addr_bits} bits in {port.addr_bits}",
-        )
-    ]
-    seen.extend(design.board.toolchain.check(design, folder, tell))
-    return seen
+    yield Check(
+        "memory port",
+        f"{port.name}: {port.bits} bits as the machine's bus, addresses of "
+        f"{design.cfg.addr_bits} bits in {port.addr_bits}",
+    )
+    yield from design.board.toolchain.check(design, folder, tell)
 
 
 def build(design: Design, folder: Path, tell: Callable[[str], None] = lambda _: None) -> Path:
@@ -150,7 +147,7 @@ def collect(design: Design, folder: Path) -> Path:
 
 def _save(design: Design, built: Built, folder: Path) -> Path:
     built.timing.refuse_if_missed(design)
-    path = folder / f"{design.board.name}-{design.cfg.fingerprint}{SUFFIX}"
+    path = folder / f"{design.board.name}{SUFFIX}"
     Bitstream(
         board=design.board.name,
         part=design.board.part.name,
@@ -224,7 +221,11 @@ def main(argv: list[str] | None = None) -> int:
         else:
             write(design, folder)
             tell(f"wrote {', '.join(sorted(design.files))} into {folder}")
-            console.print(_summary(design, check(design, folder, tell)))
+            seen: list[Check] = []
+            try:
+                seen.extend(check(design, folder, tell))
+            finally:
+                console.print(_summary(design, seen))
             path = build(design, folder, tell)
     except (VTAError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -26,16 +26,14 @@ def resources(design: Design, tell: Callable[[str], None], cache: Path = CACHE) 
     yosys = Yosys(cache.resolve())
     own = yosys.cells(design.verilog, TOP, part.family, tell)
     used = part.family.count(sum(own.values(), Counter()))
-    for name, amount in used.items():
-        if amount > part.capacity[name]:
-            raise SynthesisError(
-                f"{design.cfg.fingerprint} does not fit {part.name}: {float(amount):,g} {name} by "
-                f"{yosys.version}, the part has {part.capacity[name]:,}"
-            )
-    return (
-        ", ".join(
-            f"{float(amount):,.0f} of {part.capacity[name]:,} {name}"
-            for name, amount in used.items()
+    of = {
+        name: f"{float(amount):,.0f} of {part.capacity[name]:,} {name}"
+        for name, amount in used.items()
+    }
+    by = f"({yosys.version.split('(')[0].strip()}, by module)"
+    missing = [of[name] for name, amount in used.items() if amount > part.capacity[name]]
+    if missing:
+        raise SynthesisError(
+            f"{design.cfg.fingerprint} does not fit {part.name}: it takes {', '.join(missing)} {by}"
         )
-        + f" ({yosys.version.split('(')[0].strip()}, by module)"
-    )
+    return f"{', '.join(of.values())} {by}"

@@ -172,7 +172,7 @@ def test_what_is_wrong_is_found(design, tmp_path, no_synthesis, name, old, new, 
     wrong = tampered(design, name, old, new)
     write(wrong, tmp_path)
     with pytest.raises(CheckError, match=message):
-        check(wrong, tmp_path)
+        list(check(wrong, tmp_path))
 
 
 # ---- the tool ----------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_a_bitstream(design, project, tool):
     tool()
     path = build(design, project)
     made = Bitstream.load(path)
-    assert path.name == f"pynq_z1-{TINY.fingerprint}.vtabit"
+    assert path == project / "pynq_z1.vtabit"
     assert (made.board, made.part, made.clock_hz) == ("pynq_z1", "XC7Z020", 100_000_000)
     assert made.cfg == TINY.replace(target="pynq") and made.tool == "Vivado 2022.2"
     assert made.data_format == "xilinx-bit" and made.data.startswith(b"\x00\x09\x0f\xf0")
