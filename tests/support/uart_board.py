@@ -1,0 +1,236 @@
+"""Boards on a serial line, simulated through their pins: the Verilog of the whole design under
+Verilator, with models of the vendor's cells, and a port like pyserial's at the end of the line."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+from vta.boards.bitstream import design_of
+from vta.boards.board import find_board
+from vta.boards.shells.uart_phy import clocks_per_bit
+from vta.boards.shells.uart_shell import BAUD
+from vta.boards.toolchain import TOP, Design
+from vta.runtime.drivers.uart import SerialLine, device_on
+from vta.sim.verilator_build import cache_folder, make_variables, verilator_command
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.runtime.drivers.machine import MappedDevice
+
+__all__ = ["SimulatedBoard", "SimulatedPort", "design"]
+
+SOURCES = Path(__file__).parent / "csrc"
+SOONEST_SECONDS = 0.002
+"""The patience of the tests' lines: the simulated board answers within microseconds."""
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The top module's ports, and the models of the cells that it uses."""
+
+    cells: str
+    clock: str
+    button: str
+    button_up: int
+    rx: str
+    tx: str
+    lamps: tuple[str, ...]
+
+    def header(self) -> str:
+        """pins.h of the harness."""
+
+        def name(port: str) -> str:
+            return port.replace("__", "___05F")  # as Verilator writes it
+
+        lamps = " | ".join(f"t.{name(port)} << {bit}" for bit, port in enumerate(self.lamps))
+        names = {"CLOCK": self.clock, "BUTTON": self.button, "RX": self.rx, "TX": self.tx}
+        return (
+            "".join(f"#define {macro} {name(port)}\n" for macro, port in names.items())
+            + f"#define BUTTON_UP {self.button_up}\n#define LAMPS(t) ({lamps})\n"
+        )
+
+
+PINS = {
+    "ulx3s_85f": Pins(
+        cells="ecp5_cells.v",
+        clock="clk25_0__io",
+        button="button_fire_0__io",
+        button_up=0,
+        rx="uart_0__rx__io",
+        tx="uart_0__tx__io",
+        lamps=tuple(f"led_{number}__io" for number in range(4)),
+    ),
+}
+
+
+@cache
+def design(board: str, cfg: VTAConfig | None = None) -> Design:
+    """What ``make bitstream`` would build."""
+    return design_of(find_board(board), cfg)
+
+
+def _library(made: Design) -> Path:
+    """The simulator of a design, from the cache if it was built before."""
+    pins = PINS[made.board.name]
+    files = {f"{TOP}.v": made.verilog, "pins.h": pins.header()}
+    for name in (pins.cells, "uart_board.cpp", "uart_board.h"):
+        files[name] = (SOURCES / name).read_text(encoding="utf-8")
+    command, environment = verilator_command()
+    flags = [
+        "--cc", "--exe", "-o", "libboard.so", "--top-module", TOP, "--prefix", f"V{TOP}",
+        "--Mdir", "obj", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+        "-Wno-fatal", "-CFLAGS", "-I.. -std=c++20 -fPIC -DVL_TIME_CONTEXT",
+    ]  # fmt: skip
+    text = repr((sorted(files.items()), flags, make_variables(), command))
+    library = cache_folder() / hashlib.sha256(text.encode()).hexdigest()[:24] / "libboard.so"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(library.with_suffix(".lock")), tempfile.TemporaryDirectory() as name:
+        if library.exists():
+            return library
+        work = Path(name)
+        for file, content in files.items():
+            (work / file).write_text(content, encoding="utf-8")
+        variables = [f"{key}={value}" for key, value in make_variables().items()]
+        for step in (
+            [command, *flags, f"{TOP}.v", pins.cells, "uart_board.cpp"],
+            ["make", "-C", "obj", "-f", f"V{TOP}.mk", f"-j{os.cpu_count() or 1}", *variables],
+        ):
+            done = subprocess.run(
+                step, cwd=work, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+        fresh = library.with_suffix(".new")
+        shutil.copyfile(work / "obj" / "libboard.so", fresh)
+        fresh.replace(library)
+    return library
+
+
+class SimulatedBoard:
+    """A board that was just switched on.
+
+    Parameters
+    ----------
+    name : str
+        A board of :data:`PINS`.
+    cfg : VTAConfig or None
+        Another machine than the board's own.
+
+    Attributes
+    ----------
+    port : SimulatedPort
+        The host's end of the line.
+    """
+
+    def __init__(self, name: str, cfg: VTAConfig | None = None) -> None:
+        made = design(name, cfg)
+        self.cfg, self.clock_hz = made.cfg, made.clock_hz
+        lib = ctypes.CDLL(str(_library(made)))
+        lib.uart_board_new.restype = ctypes.c_void_p
+        lib.uart_board_run.restype = ctypes.c_uint64
+        lib.uart_board_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_size_t]
+        for name, more in (
+            ("send", [ctypes.c_char_p, ctypes.c_size_t]), ("send_broken", [ctypes.c_uint8]),
+            ("receive", [ctypes.c_char_p, ctypes.c_size_t]), ("waiting", []), ("delete", []),
+            ("press", [ctypes.c_int]), ("lamps", []), ("damaged", []),
+        ):  # fmt: skip
+            function = getattr(lib, f"uart_board_{name}")
+            function.argtypes = [ctypes.c_void_p, *more]
+            function.restype = None if name == "delete" else ctypes.c_uint64
+        self._lib = lib
+        self._board = lib.uart_board_new(clocks_per_bit(self.clock_hz, BAUD))
+        self.cycles = 0
+        self.port = SimulatedPort(self)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_board"):
+            self._lib.uart_board_delete(self._board)
+
+    def run(self, cycles: int, wanted: int = 1 << 30) -> int:
+        """Let time pass: so many cycles, or until ``wanted`` bytes have come."""
+        ran = self._lib.uart_board_run(self._board, cycles, wanted)
+        self.cycles += ran
+        return ran
+
+    def seconds(self) -> float:
+        """The simulation's time."""
+        return self.cycles / self.clock_hz
+
+    def pause(self, seconds: float) -> None:
+        """Let so much of it pass."""
+        self.run(int(seconds * self.clock_hz) + 1)
+
+    def press_reset(self) -> None:
+        """Press the button for some cycles."""
+        self._lib.uart_board_press(self._board, 1)
+        self.run(20)
+        self._lib.uart_board_press(self._board, 0)
+        self.run(20)
+
+    @property
+    def lamps(self) -> int:
+        return self._lib.uart_board_lamps(self._board)
+
+    def send(self, data: bytes) -> None:
+        """Bytes onto the line."""
+        self._lib.uart_board_send(self._board, data, len(data))
+
+    def send_broken(self, byte: int) -> None:
+        """A byte with a low stop bit."""
+        self._lib.uart_board_send_broken(self._board, byte)
+
+    def waiting(self) -> int:
+        return self._lib.uart_board_waiting(self._board)
+
+    def receive(self, most: int) -> bytes:
+        """What has come."""
+        buffer = ctypes.create_string_buffer(most)
+        count = self._lib.uart_board_receive(self._board, buffer, most)
+        return buffer.raw[:count]
+
+    def line(self, **options) -> SerialLine:
+        """The host's side of the protocol, on the simulation's time."""
+        options = {"patience": SOONEST_SECONDS, **options}
+        return SerialLine(options.pop("port", self.port), clock=self.seconds, **options)
+
+    def device(self, **options) -> MappedDevice:
+        """The driver."""
+        return device_on(self.line(**options), self.cfg, clock=self.seconds, pause=self.pause)
+
+
+class SimulatedPort:
+    """The host's end of the line, with what the driver uses of pyserial's ``Serial``."""
+
+    def __init__(self, board: SimulatedBoard) -> None:
+        self.board = board
+        self.timeout: float | None = None
+        self.closed = False
+
+    @property
+    def in_waiting(self) -> int:
+        return self.board.waiting()
+
+    def read(self, size: int = 1) -> bytes:
+        assert self.timeout is not None
+        self.board.run(int(self.timeout * self.board.clock_hz) + 1, size)
+        return self.board.receive(size)
+
+    def write(self, data: bytes) -> int:
+        self.board.send(bytes(data))
+        return len(data)
+
+    def reset_input_buffer(self) -> None:
+        self.board.receive(self.in_waiting)
+
+    def close(self) -> None:
+        self.closed = True
