@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAUD",
+    "UART_TARGETS",
     "SerialLine",
     "SerialPort",
     "UartMemory",
@@ -33,6 +34,9 @@ __all__ = [
     "device_on",
     "open_uart",
 ]
+
+UART_TARGETS = ("ulx3s", "tang_primer_20k")
+"""The targets that are opened with :func:`open_uart`."""
 
 BAUD = 1_000_000
 """What the boards' bridges speak, unless built for another rate."""

@@ -52,7 +52,7 @@ MIB = 1 << 20
 @click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
 @bitstream_option
 @buffer_option
-@click.option("--serial", help="ulx3s: the port that it is connected to, as /dev/ttyUSB0.")
+@click.option("--serial", help="Boards on a serial line: the port, as /dev/ttyUSB0.")
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
@@ -140,12 +140,13 @@ def serve(
 def _device_options(target: str, **given: Any) -> dict[str, Any]:
     """The options of the device, each of which is for some targets only."""
     from vta.runtime.drivers.boards import LINUX_BOARDS
+    from vta.runtime.drivers.uart import UART_TARGETS
 
     meanings = {
         "memory": ("memory_preset", ("tsim",)),
         "bitstream": ("bitstream", tuple(LINUX_BOARDS)),
         "buffer": ("memory", tuple(LINUX_BOARDS)),
-        "serial": ("port", ("ulx3s",)),
+        "serial": ("port", UART_TARGETS),
     }
     options = {}
     for option, value in given.items():
