@@ -120,7 +120,7 @@ class _Board:
         self.preset, self.clock_hz = preset, clock_hz
         self.dram, self.window = dram, window
         self.rtl = None
-        self.syncs = []
+        self.syncs, self.windows = [], []
         linux = self.linux
         linux.put(f"{_UDMABUF}/phys_addr", f"0x{PHYSICAL:08x}")
         linux.put(f"{_UDMABUF}/size", str(dram.data.size))
@@ -216,6 +216,7 @@ class _Guarded(RtlRegisters):
     def __init__(self, fake):
         super().__init__(None)
         self.fake = fake
+        fake.windows.append(self)
 
     def read(self, offset):
         self.fake.check_reachable()

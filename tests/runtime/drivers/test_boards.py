@@ -162,6 +162,8 @@ def test_memory_beyond_the_coherent_window_is_refused(de10):
         DeviceError, match=r"ends at the physical address 0x40080000; .* 0x40000000"
     ):
         open_board(DE10, **de10.options())
+    de10.linux.put("/sys/class/u-dma-buf/udmabuf0/phys_addr", "0x3ff00000")
+    open_board(DE10, **de10.options())  # the buffer was given back
 
 
 def test_one_process_has_the_device(kind, board):
@@ -204,6 +206,7 @@ def test_nothing_is_kept_when_opening_fails(kind, board):
     for _ in range(2):
         with pytest.raises(BitstreamError, match="the bitstream holds 1x4_i8w8a32_8_8_10_10"):
             open_board(other, **board.options(bitstream=bitstream()))
+    assert len(board.windows) == 2 and all(window.closed for window in board.windows)
     open_board(cfg, **board.options())
 
 
