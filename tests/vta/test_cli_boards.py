@@ -67,7 +67,11 @@ def test_serve_a_board_elsewhere(tmp_path):
     [
         ("sim", "--buffer=x", "--buffer is for the targets pynq, ultra96, zcu104, de10nano; the t"),
         ("pynq", "--memory=ddr", "--memory is for the targets tsim; the target is pynq"),
-        ("de10nano", "--serial=x", "--serial is for the targets ulx3s; the target is de10nano"),
+        (
+            "de10nano",
+            "--serial=x",
+            "--serial is for the targets ulx3s, tang_primer_20k; the target i",
+        ),
         (
             "ulx3s",
             f"--bitstream={__file__}",
