@@ -26,6 +26,9 @@ __all__ = ["Vivado", "user_id"]
 OLDEST = (2020, 1)
 """The script uses nothing newer. No version of Vivado has run it yet."""
 
+PERIOD_STEP = 0.0005
+"""Vivado counts in picoseconds (periods here are in ns)."""
+
 IDENTITY = f"{TOP}_identity.tcl"
 """The file that gives the bitstream the identity of the design."""
 
@@ -53,13 +56,13 @@ _STEPS = (
 """What the script must do, in this order."""
 
 _KNOWN = {
-    *_STEPS, "all_fanin", "current_design", "get_cells", "get_clocks", "get_pin", "get_pins",
-    "get_property", "get_timing_paths", "phys_opt_design", "quit", "report_clock_utilization",
-    "report_control_sets", "report_drc", "report_io", "report_methodology", "report_power",
-    "report_route_status", "report_utilization", "set_false_path", "set_max_delay",
-    "set_property", "version", "write_checkpoint",
+    *_STEPS, "all_fanin", "create_clock", "current_design", "get_cells", "get_clocks", "get_pin",
+    "get_pins", "get_ports", "get_property", "get_timing_paths", "phys_opt_design", "quit",
+    "report_clock_utilization", "report_control_sets", "report_drc", "report_io",
+    "report_methodology", "report_power", "report_route_status", "report_utilization",
+    "set_false_path", "set_max_delay", "set_property", "version", "write_checkpoint",
 }  # fmt: skip
-"""The commands of Vivado that the script uses (UG835); another one would be a slip."""
+"""The commands of Vivado that script and constraints use (UG835); another one would be a slip."""
 
 
 def user_id(verilog: str) -> str:
@@ -91,18 +94,15 @@ class Vivado:
 
     def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
         yield Check("script", self._script(design, folder))
-        constraints = commands(folder, f"{TOP}.xdc")
+        files = [name for name in design.files if name.endswith(".xdc")]
+        constraints = [command for name in files for command in _known(folder, name)]
         yield Check("pins", _pins(design, constraints))
         yield Check("clock", _clock(design, constraints))
         yield Check("resources", resources(design, tell))
 
     def _script(self, design: Design, folder: Path) -> str:
-        done = commands(folder, f"{TOP}.tcl", {"version": f"{OLDEST[0]}.{OLDEST[1]}"})
-        names = [command[0] for command in done]
-        strange = sorted(set(names) - _KNOWN)
-        if strange:
-            raise CheckError(f"{TOP}.tcl uses {strange[0]}, which is not known to be Vivado's")
-        rest = iter(names)
+        done = _known(folder, f"{TOP}.tcl")
+        rest = iter([command[0] for command in done])
         for step in _STEPS:
             if step not in rest:
                 raise CheckError(
@@ -215,7 +215,16 @@ def _timing(folder: Path) -> Timing:
     return Timing(tool, slack_ns=min(setup, pulse), hold_slack_ns=hold)
 
 
-# ---- the constraints ----------------------------------------------------------------------------
+# ---- script and constraints ---------------------------------------------------------------------
+
+
+def _known(folder: Path, name: str) -> list[Command]:
+    """The commands of a file, all of them known."""
+    done = commands(folder, name, {"version": f"{OLDEST[0]}.{OLDEST[1]}"})
+    strange = sorted({command[0] for command in done} - _KNOWN)
+    if strange:
+        raise CheckError(f"{name} uses {strange[0]}, which is not known to be Vivado's")
+    return done
 
 
 def _pins(design: Design, constraints: list[Command]) -> str:
@@ -247,19 +256,18 @@ def _pins(design: Design, constraints: list[Command]) -> str:
 
 
 def _clock(design: Design, constraints: list[Command]) -> str:
-    """The core's clock is constrained to the period that it is to have, on a net that exists."""
-    net = ""
-    for command in constraints:
-        if command[0] == "get_nets":
-            net = command[-1]
-        if command[0] == "create_clock":
-            period = float(command[command.index("-period") + 1])
-            if abs(period * design.clock_hz - 1e9) > 1e6:
-                raise CheckError(
-                    f"{TOP}.xdc: the clock has a period of {period} ns; must be "
-                    f"{1e9 / design.clock_hz:g}"
-                )
-            if not re.search(rf"^  wire (\[\d+:0\] )?{re.escape(net)};$", design.top_module, re.M):
-                raise CheckError(f"{TOP}.xdc: the clock is on {net}, which is no net of {TOP}")
-            return f"{period:g} ns on {net}"
-    raise CheckError(f"{TOP}.xdc has no create_clock: nothing would be timed")
+    """The core's clock is constrained, to the period that it is to have, at a pin that exists."""
+    made = [number for number, words in enumerate(constraints) if words[0] == "create_clock"]
+    if len(made) != 1:
+        raise CheckError(f"the constraints must create one clock; they create {len(made)}")
+    command, place = constraints[made[0]], constraints[made[0] - 1]
+    period = float(command[command.index("-period") + 1])
+    if abs(period - 1e9 / design.clock_hz) > PERIOD_STEP:
+        raise CheckError(f"the clock has {period:g} ns; must be {1e9 / design.clock_hz:g}")
+    pin = re.fullmatch(r"(\w+)/(\w+)\[0\]", place[-1]) if place[0] == "get_pins" else None
+    there = pin and re.search(
+        rf"^  PS\d {pin[1]} \([^;]*^    \.{pin[2]}\(", design.top_module, re.MULTILINE
+    )
+    if not there:
+        raise CheckError(f"the clock is at {place[-1]}, which is no pin of the processing system")
+    return f"{period:g} ns at {place[-1]}"

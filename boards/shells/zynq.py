@@ -64,8 +64,9 @@ HP0_FPD_MEMORY = MemoryPort(
     "buffers instead",
 )
 
-CLOCK_NET = "fclk"
-"""Name of the net between the processing system and the clock buffer, for the constraints."""
+CLOCK_FILE = "vta_clock.xdc"
+"""The constraint of the clock. It is at the pin of the primitive, where Vivado's own constraints of
+a block design have it: a net may get another name."""
 
 BLINK_BITS = 26
 """The heartbeat changes every 2^25 cycles: three times a second at 100 MHz."""
@@ -101,6 +102,7 @@ class _Shell(Elaboratable):
 
     BUFFER = "BUFG"
     """The primitive that drives a global clock net from the processing system."""
+    CLOCK_PIN = "ps/FCLKCLK[0]"
 
     def __init__(self, cfg: VTAConfig, clock_hz: int) -> None:
         self.cfg, self.clock_hz = cfg, clock_hz
@@ -110,13 +112,16 @@ class _Shell(Elaboratable):
         m = Module()
         m.submodules.machine = self.machine
         m.domains.sync = ClockDomain()
-        fclk = Signal(name=CLOCK_NET)
-        reset_n = Signal()
+        fclk, reset_n = Signal(), Signal()
         # Without a buffer the clock would be routed like data.
         m.submodules.clock_buffer = Instance(self.BUFFER, i_I=fclk, o_O=ClockSignal())
         m.submodules.reset = ResetSynchronizer(~reset_n, domain="sync")
         m.submodules.ps = self._processing_system(fclk, reset_n)
-        platform.add_clock_constraint(fclk, self.clock_hz)
+        platform.add_file(
+            CLOCK_FILE,
+            f"create_clock -name fclk -period {1e9 / self.clock_hz:.3f} "
+            f"[get_pins {{{self.CLOCK_PIN}}}]\n",
+        )
         beat = Signal(BLINK_BITS)
         m.d.sync += beat.eq(beat + 1)
         for number, value in enumerate((beat[-1], self.machine.irq)):
@@ -138,6 +143,7 @@ class ZynqShell(_Shell):
     def _processing_system(self, fclk, reset_n):
         return Instance(
             "PS7",
+            a_DONT_TOUCH="TRUE",  # it may have no way to a pin, and would be taken for unused
             o_FCLKCLK=Cat(fclk, Signal(3)),
             o_FCLKRESETN=Cat(reset_n, Signal(3)),
             i_IRQF2P=Cat(self.machine.irq, Const(0, 19)),
@@ -157,6 +163,7 @@ class UltraScaleShell(_Shell):
     FPGA manager drive as PL_RESETN0."""
 
     BUFFER = "BUFG_PS"
+    CLOCK_PIN = "ps/PLCLK[0]"
 
     def _machine(self, cfg):
         return ProcessorMachine(
@@ -167,6 +174,7 @@ class UltraScaleShell(_Shell):
     def _processing_system(self, fclk, reset_n):
         return Instance(
             "PS8",
+            a_DONT_TOUCH="TRUE",  # it may have no way to a pin, and would be taken for unused
             o_PLCLK=Cat(fclk, Signal(3)),
             o_EMIOGPIOO=Cat(Signal(95), reset_n),
             i_PLPSIRQ0=Cat(self.machine.irq, Const(0, 7)),

@@ -124,7 +124,7 @@ def test_checks_of_the_project(design, project, no_synthesis):
     assert list(seen) == ["memory port", "script", "pins", "clock", "resources"]
     assert seen["memory port"].startswith("S_AXI_HP0: 64 bits")
     assert seen["pins"] == "2 ports, each with a place and an I/O standard"
-    assert seen["clock"] == "10 ns on fclk"
+    assert seen["clock"] == "10 ns at ps/FCLKCLK[0]"
 
 
 def test_the_script_names_the_part_and_what_it_reads(design, project):
@@ -159,9 +159,11 @@ def test_the_script_refuses_a_missed_clock(project, slack):
         ("vta_top.xdc", 'IOSTANDARD "LVCMOS33" [get_ports "led_0__io"]',
          'DRIVE 4 [get_ports "led_0__io"]', "led_0__io has no I/O standard"),
         ("vta_top.xdc", "LOC P14", "LOC R14", "two ports are at pin R14"),
-        ("vta_top.xdc", "create_clock", "create_lock", "has no create_clock"),
-        ("vta_top.xdc", "-period 10.0", "-period 20.0", r"a period of 20\.0 ns; must be 10"),
-        ("vta_top.xdc", '"fclk"', '"clk0"', "the clock is on clk0, which is no net"),
+        ("vta_clock.xdc", "create_clock", "create_lock", "uses create_lock, which is not known"),
+        ("vta_clock.xdc", "create_clock", "set_property", "create one clock; they create 0"),
+        ("vta_clock.xdc", "-period 10.000", "-period 20.000", "the clock has 20 ns; must be 10"),
+        ("vta_clock.xdc", "ps/FCLKCLK", "ps/FCLK", r"at ps/FCLK\[0\], which is no pin"),
+        ("vta_clock.xdc", "get_pins", "get_cells", "is no pin of the processing system"),
         ("vta_top.tcl", "route_design", "root_design", "uses root_design, which is not known"),
         ("vta_top.tcl", "place_design", "", "in this order; place_design is missing"),
         ("vta_top.tcl", "vta_top.xdc", "other.xdc", r"reads other\.xdc, which is not in the"),
@@ -282,7 +284,7 @@ def test_collect_what_was_made_elsewhere(design, project):
     with pytest.raises(TimingError):
         collect(design, project)
     other = design_of(find_board("pynq_z1"), TINY, clock_hz=50_000_000)
-    with pytest.raises(CheckError, match=r"vta_top\.xdc is not what this version writes .* 50 MHz"):
+    with pytest.raises(CheckError, match=r"vta_clock\.xdc is not what this version writes .* 50 MHz"):
         collect(other, project)
 
 
@@ -291,7 +293,7 @@ def test_the_command(tmp_path, no_synthesis, no_tool, capsys):
     arguments = ["pynq_z1", "--preset", "tiny", "--mhz", "62.5", "-o", str(tmp_path)]
     assert main(arguments) == 1
     said = capsys.readouterr()
-    assert "PYNQ-Z1" in said.out and "at 62.5 MHz" in said.out and "16 ns on fclk" in said.out
+    assert "PYNQ-Z1" in said.out and "at 62.5 MHz" in said.out and "16 ns at ps/FCLKCLK" in said.out
     assert "error: vivado is not on PATH" in said.err
     assert f"--config {tmp_path}/vta_config.json --mhz 62.5 --collect" in said.err
     identity = (tmp_path / vivado.IDENTITY).read_text().split()[2].removeprefix("0x")
