@@ -1,6 +1,7 @@
 """From a processor's AXI port to the control registers.
 
-Bursts of whole words or less become one register access a beat. What the registers cannot do is
+Bursts of whole words or less become one register access a beat: that of the word in which the beat
+lies, whatever the alignment of the first. What the registers cannot do is
 answered, never left waiting: DECERR outside their page, SLVERR for beats wider than a register
 and for bursts that do not rise.
 """
@@ -64,15 +65,6 @@ class RegisterBridge(wiring.Component):
         possible = (field("size") <= WORD_SIZE) & ((field("len") == 0) | (field("burst") == INCR))
         return Mux(inside, Mux(possible, Resp.OKAY, Resp.SLVERR), Resp.DECERR)
 
-    @staticmethod
-    def _following(addr, size):
-        """The address of the beat after the one at ``addr``: the next multiple of its bytes."""
-        step = Signal.like(addr)
-        following = addr + 1
-        for log in range(1, WORD_SIZE + 1):
-            following = Mux(size == log, (addr | (1 << log) - 1) + 1, following)
-        return following[: len(step)]
-
     def _write(self, m):
         axi, lite = self.axi, self.lite
         addr, size = Signal(ADDR_BITS), Signal(3)
@@ -124,7 +116,7 @@ class RegisterBridge(wiring.Component):
                     m.d.comb += axi.wready.eq(1)
                     m.d.sync += [
                         answer.eq(answer | lite.bresp),
-                        addr.eq(self._following(addr, size)),
+                        addr.eq(addr + (1 << size)),
                     ]
                     m.next = "DATA"
                     with m.If(axi.wlast):
@@ -173,7 +165,7 @@ class RegisterBridge(wiring.Component):
             with m.State("ANSWER"):
                 m.d.comb += axi.rvalid.eq(1)
                 with m.If(axi.rready):
-                    m.d.sync += [left.eq(left - 1), addr.eq(self._following(addr, size))]
+                    m.d.sync += [left.eq(left - 1), addr.eq(addr + (1 << size))]
                     m.next = "ASK"
                     with m.If(left == 0):
                         m.next = "ADDRESS"
