@@ -273,7 +273,9 @@ class FpgaManagerModel:
     def __init__(self, fake, msel):
         self.fake, self.msel = fake, msel
         self.takes = RBF_DATA + bytes(-len(RBF_DATA) % 4)
-        self.control, self.phase, self.dclk_done = 0x2, self.CONFIG, 0
+        self.control, self.phase = 0x2, self.CONFIG
+        self.dclk_done = 1  # the boot loader's clocks are counted
+        self.acknowledged = False
         self.got = bytearray()
         self.data = self.Data(self)
         self.deaf = False
@@ -286,6 +288,7 @@ class FpgaManagerModel:
             manager = self.manager
             assert offset == 0 and manager.control & 0x101 == 0x101, "data without AXICFGEN and EN"
             assert manager.fake.resets.read(0x1C) & 0b111 == 0b111, "configured with open bridges"
+            assert manager.acknowledged, "the edge of nSTATUS is not acknowledged"
             if manager.phase == manager.CONFIG:
                 manager.got += value.to_bytes(4, "little")
 
@@ -313,12 +316,13 @@ class FpgaManagerModel:
                 assert not value & 2, "nCE is high"
                 width, ratio = value >> 9 & 1, value >> 6 & 3
                 assert (width, ratio) == {0b01010: (1, 3), 0: (0, 0)}[self.msel]
-                self.phase, self.got = self.RESET, bytearray()
+                self.phase, self.got, self.acknowledged = self.RESET, bytearray(), False
                 self.fake.rtl = None
             elif self.phase == self.RESET:
                 self.phase = self.CONFIG
         elif offset == 0x08:
             assert value == 4 and not self.control & 0x100
+            assert not self.dclk_done, "clocks that were counted before are taken for these"
             self.dclk_done = 1
             if self.accepted:
                 self.phase = self.USER
@@ -326,7 +330,8 @@ class FpgaManagerModel:
         elif offset == 0x0C:
             self.dclk_done &= ~value
         else:
-            assert offset == 0x84C, f"write at {offset:x}"
+            assert offset == 0x84C and value == 1, f"write at {offset:x}"
+            self.acknowledged = self.phase == self.CONFIG
 
     def close(self):
         pass

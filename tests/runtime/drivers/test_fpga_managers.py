@@ -180,6 +180,7 @@ def test_all_words_reach_the_fpga_and_the_bridges_open(de10):
     assert bytes(de10.manager.got[: len(RBF_DATA)]) == RBF_DATA
     assert fpga.is_configured()
     assert de10.resets.read(0x1C) == 0 and de10.interconnect.read(0) == 0x19
+    assert de10.manager.dclk_done == 0
     assert de10.manager.control & 0x101 == 0  # the pins have the FPGA again
 
 
