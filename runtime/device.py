@@ -58,7 +58,8 @@ class Programmable(Device, Protocol):
     """A device with an FPGA."""
 
     def program_fpga(self, bitstream: bytes) -> None:
-        """Configure the FPGA. What was in the device's memory is lost.
+        """Configure the FPGA with the contents of a ``.vtabit`` file (:mod:`vta.bitstream`). What
+        was in the device's memory is lost.
 
         Raises
         ------

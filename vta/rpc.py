@@ -126,7 +126,8 @@ def reconfig_runtime(remote: _session.Session) -> None:
 
 
 def program_fpga(remote: _session.Session, bitstream: str | Path | None = None) -> None:
-    """Configure the session's FPGA with a bitstream, a file of this machine.
+    """Configure the session's FPGA with a bitstream, a ``.vtabit`` file of this machine
+    (docs/drivers.md).
 
     Raises
     ------

@@ -35,7 +35,7 @@ def require_identity(registers: Registers, cfg: VTAConfig) -> VTAConfig:
     if (found := read("ID")) != IDENTITY:
         raise DeviceError(
             f"no accelerator answers: ID reads 0x{found:08x}, must be 0x{IDENTITY:08x}; the FPGA "
-            f"holds another design, or the register address is wrong"
+            f"holds another design: configure it first"
         )
     _require_version(read("VERSION"))
     if caps := read("CAPS"):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["FpgaDevice", "MappedDevice"]
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 20e-6, 2e-3
-"""Seconds between two looks at STATUS; each pause is half as long again as the one before."""
+"""Seconds between two looks at STATUS: a tenth of the time that has passed, within these."""
 _SETTLE_SECONDS = 1.0
 """How long a machine may take to finish its bus transfers and be idle; it takes microseconds."""
 _SOONEST_TIMEOUT = 1.0
@@ -238,7 +238,6 @@ class MappedDevice:
         begin = self._clock()
         estimated = self.timeout is not None
         limit = _SOONEST_TIMEOUT if self.timeout is None else self.timeout
-        delay = _SHORTEST_PAUSE
         while True:
             late = self._clock() - begin > limit  # before the look that follows
             if self._get("STATUS") & STATUS_DONE:
@@ -247,8 +246,12 @@ class MappedDevice:
                 return False
             if late:
                 limit, estimated = self._longest(insn_addr, insn_count), True
-            self._pause(delay)
-            delay = min(delay * 1.5, _LONGEST_PAUSE)
+            self._breathe(begin)
+
+    def _breathe(self, begin: float) -> None:
+        """Pause between two looks at what began then."""
+        passed = self._clock() - begin
+        self._pause(min(max(passed / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))
 
     def _longest(self, insn_addr: int, insn_count: int) -> float:
         """Seconds that no run of the stream takes, unless something hangs."""
@@ -272,7 +275,7 @@ class MappedDevice:
     def _reset(self) -> bool:
         """Reset the machine; whether it is idle then. It waits for its bus transfers first."""
         self._put("CONTROL", CONTROL_RESET)
-        begin, delay = self._clock(), _SHORTEST_PAUSE
+        begin = self._clock()
         while self._get("STATUS") & STATUS_BUSY:
             if self._clock() - begin > _SETTLE_SECONDS:
                 self._unusable = (
@@ -281,8 +284,7 @@ class MappedDevice:
                     "FPGA anew (on some boards only a power cycle frees the bus)"
                 )
                 return False
-            self._pause(delay)
-            delay = min(delay * 1.5, _LONGEST_PAUSE)
+            self._breathe(begin)
         self._unusable = None
         return True
 

@@ -98,8 +98,9 @@ def find_udmabuf(linux: Linux) -> str:
     if not names:
         raise DeviceError(
             f"there is no {CLASS}: the kernel module u-dma-buf is not loaded, or this machine is "
-            f"not the board. On the board, load it (`modprobe u-dma-buf udmabuf0=67108864`, see "
-            f"docs/drivers.md); from elsewhere, start `vta serve` on the board and use rpc.connect"
+            f"not the board. On the board, load it (`modprobe u-dma-buf udmabuf0=67108864`), or on "
+            f"a PYNQ image take memory of the package pynq (memory='pynq'): docs/drivers.md. From "
+            f"elsewhere, start `vta serve` on the board and use rpc.connect"
         )
     if len(names) > 1:
         raise DeviceError(
