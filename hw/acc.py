@@ -1,24 +1,36 @@
 """The accumulators: the register file of GEMM, ALU and loads, and its narrow mirror for stores.
 
 ``out[i][lane] = low bits of acc[i][lane]``, always.
+
+The tiles are dealt out to four banks (tile ``i`` is in bank ``i mod 4``), each a memory with one
+read port and one write port. In a cycle GEMM reads one tile and writes one, the ALU reads two and
+writes one, and a load writes one. Where two of them want the same port of a bank, GEMM never
+waits, the ALU waits for GEMM and a load for both. Two that walk through consecutive tiles meet
+once; after that they are in different banks in every cycle.
 """
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
-from vta.hw.interfaces import SramReadSignature, SramWriteSignature
+from vta.hw.gemm import SoonSignature
+from vta.hw.interfaces import SharedReadSignature, SramReadSignature, SramWriteSignature
 from vta.hw.sram import Sram
 
-__all__ = ["Accumulators"]
+__all__ = ["Accumulators", "log_banks"]
+
+
+def log_banks(log_depth: int) -> int:
+    """log2 of the number of banks: four, but at least two tiles in each."""
+    return min(2, max(log_depth - 1, 0))
 
 
 class Accumulators(wiring.Component):
     """Accumulator tiles with the ports of their users.
 
-    Behind the ports is one memory with two read ports (``gemm_read`` and ``alu_dst_read`` share
-    the first) and one write port. So in any cycle at most one of GEMM, ALU and load may be
-    active; who issues instructions sees to it.
+    The writes of GEMM, ALU and load in one cycle are to different tiles, and nobody reads what
+    another unit is about to write: who issues instructions sees to it. Which banks the tiles are in
+    is arbitrated here.
 
     Parameters
     ----------
@@ -33,14 +45,26 @@ class Accumulators(wiring.Component):
 
     Attributes
     ----------
-    gemm_read, alu_dst_read, alu_src_read : In(SramReadSignature)
-        Tiles. A read in the cycle of a write to the same tile gives the tile before that write.
-    gemm_write, alu_write : In(SramWriteSignature)
+    gemm_read : In(SramReadSignature)
+        Never waits, but ``data`` is only valid in the cycle after ``en``.
+    gemm_write : In(SramWriteSignature)
+        Whole tiles; never waits.
+    gemm_soon : In(SoonSignature)
+        What ``gemm_write`` will write as many cycles later as the ALU needs from read to write.
+    alu_dst_read, alu_src_read : In(SharedReadSignature)
+        ``alu_dst_read.ready`` is given if the tile can be read now and written when the ALU is
+        done with it, so that ``alu_write`` never waits. The ALU itself sees to it that its two
+        reads are not of different tiles of one bank.
+    alu_write : In(SramWriteSignature)
         Whole tiles.
     load_write : In(SramWriteSignature)
         Parts of tiles.
+    load_refused : Out(1)
+        ``load_write`` does not happen in this cycle.
     out_read : In(SramReadSignature)
         Mirror tiles.
+
+    A read in the cycle of a write to the same tile gives the tile before that write.
     """
 
     def __init__(
@@ -51,50 +75,93 @@ class Accumulators(wiring.Component):
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
         self.out_bits, self.granule = out_bits, granule
         read = SramReadSignature(log_depth=log_depth, bits=bits)
+        shared = SharedReadSignature(log_depth=log_depth, bits=bits)
         whole = SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)
         parts = SramWriteSignature(log_depth=log_depth, bits=bits, granule=granule)
         super().__init__({
-            "gemm_read": In(read), "alu_dst_read": In(read), "alu_src_read": In(read),
+            "gemm_read": In(read), "alu_dst_read": In(shared), "alu_src_read": In(shared),
             "gemm_write": In(whole), "alu_write": In(whole), "load_write": In(parts),
+            "gemm_soon": In(SoonSignature(log_depth=log_depth)), "load_refused": Out(1),
             "out_read": In(SramReadSignature(log_depth=log_depth, bits=lanes * out_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.tiles = tiles = Sram(
-            log_depth=self.log_depth,
-            bits=self.lanes * self.lane_bits,
-            granule=self.granule,
-            read_ports=2,
-        )
-        m.submodules.mirror = mirror = Sram(
-            log_depth=self.log_depth,
-            bits=self.lanes * self.out_bits,
-            granule=self.granule // self.lane_bits * self.out_bits,
-        )
-        gemm, dst = self.gemm_read, self.alu_dst_read
-        m.d.comb += [
-            tiles.read[0].en.eq(gemm.en | dst.en),
-            tiles.read[0].addr.eq(Mux(gemm.en, gemm.addr, dst.addr)),
-            gemm.data.eq(tiles.read[0].data),
-            dst.data.eq(tiles.read[0].data),
-        ]
-        wiring.connect(m, wiring.flipped(self.alu_src_read), tiles.read[1])
-        wiring.connect(m, wiring.flipped(self.out_read), mirror.read[0])
+        low = log_banks(self.log_depth)
 
-        write = tiles.write
-        for port in (self.load_write, self.alu_write, self.gemm_write):
-            whole = len(port.mask) == 1 and len(write.mask) > 1
-            with m.If(port.mask.any()):
-                m.d.comb += [
-                    write.addr.eq(port.addr),
-                    write.data.eq(port.data),
-                    write.mask.eq(port.mask.replicate(len(write.mask)) if whole else port.mask),
-                ]
-        lanes = (write.data.word_select(lane, self.lane_bits) for lane in range(self.lanes))
+        def same_bank(one, other):
+            return one.addr[:low] == other.addr[:low] if low else 1
+
+        # Who waits.
+        gemm, dst, src = self.gemm_read, self.alu_dst_read, self.alu_src_read
         m.d.comb += [
-            mirror.write.addr.eq(write.addr),
-            mirror.write.mask.eq(write.mask),
-            mirror.write.data.eq(Cat(lane[: self.out_bits] for lane in lanes)),
+            dst.ready.eq(
+                ~(gemm.en & same_bank(gemm, dst))
+                & ~(self.gemm_soon.valid & same_bank(self.gemm_soon, dst))
+            ),
+            src.ready.eq(~(gemm.en & same_bank(gemm, src))),
+            self.load_refused.eq(
+                self.load_write.mask.any()
+                & Cat(
+                    port.mask.any() & same_bank(port, self.load_write)
+                    for port in (self.gemm_write, self.alu_write)
+                ).any()
+            ),
         ]
+
+        banks, mirrors = [], []
+        for number in range(1 << low):
+            m.submodules[f"bank{number}"] = bank = Sram(
+                log_depth=self.log_depth - low,
+                bits=self.lanes * self.lane_bits,
+                granule=self.granule,
+            )
+            m.submodules[f"mirror{number}"] = mirror = Sram(
+                log_depth=self.log_depth - low,
+                bits=self.lanes * self.out_bits,
+                granule=self.granule // self.lane_bits * self.out_bits,
+            )
+            banks.append(bank)
+            mirrors.append(mirror)
+            self._read(m, bank.read[0], number, [src, dst, gemm])
+            self._read(m, mirror.read[0], number, [self.out_read])
+            self._write(m, bank.write, number)
+            lanes = (
+                bank.write.data.word_select(lane, self.lane_bits) for lane in range(self.lanes)
+            )
+            m.d.comb += [
+                mirror.write.addr.eq(bank.write.addr),
+                mirror.write.mask.eq(bank.write.mask),
+                mirror.write.data.eq(Cat(lane[: self.out_bits] for lane in lanes)),
+            ]
+        for port in (gemm, dst, src):
+            self._choose(m, port, banks)
+        self._choose(m, self.out_read, mirrors)
         return m
+
+    def _read(self, m: Module, bank, number: int, ports) -> None:
+        """Reads for the last of the ports that reads a tile of this bank."""
+        low = log_banks(self.log_depth)
+        for port in ports:
+            with m.If(port.en & (port.addr[:low] == number)):
+                m.d.comb += [bank.en.eq(1), bank.addr.eq(port.addr[low:])]
+
+    def _write(self, m: Module, bank, number: int) -> None:
+        """Writes for the most urgent port that writes a tile of this bank."""
+        low = log_banks(self.log_depth)
+        for port in (self.load_write, self.alu_write, self.gemm_write):
+            whole = len(port.mask) == 1 and len(bank.mask) > 1
+            with m.If(port.mask.any() & (port.addr[:low] == number)):
+                m.d.comb += [
+                    bank.addr.eq(port.addr[low:]),
+                    bank.data.eq(port.data),
+                    bank.mask.eq(port.mask.replicate(len(bank.mask)) if whole else port.mask),
+                ]
+
+    def _choose(self, m: Module, port, memories) -> None:
+        """Gives a port the data of the bank that it has read."""
+        low = log_banks(self.log_depth)
+        was = Signal(low, reset_less=True)
+        with m.If(port.en):
+            m.d.sync += was.eq(port.addr[:low])
+        m.d.comb += port.data.eq(Array(memory.read[0].data for memory in memories)[was])

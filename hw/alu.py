@@ -13,7 +13,8 @@ cycle    of a micro-op
 
 A micro-op may read what the ones before it wrote, however close. MIN, MAX and ADD are there after
 the first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the
-result of a SHR or MUL right before it waits for one cycle.
+result of a SHR or MUL right before it waits for one cycle. A micro-op also waits while GEMM reads
+the bank of one of its tiles, or will write the one of ``dst`` in cycle 4.
 """
 
 from itertools import pairwise
@@ -22,8 +23,10 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.acc import log_banks
 from vta.hw.alulane import LANE_BITS, AluLane, is_long
-from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
+from vta.hw.interfaces import ErrorLayout, SharedReadSignature, SramWriteSignature, layout_of
+from vta.hw.microops import connect_micro_ops, micro_op_ports
 from vta.hw.uop import Index, MicroOpLayout, Sequencer
 from vta.isa import AluOpcode, Isa
 
@@ -42,38 +45,49 @@ class From(enum.Enum, shape=3):
     """The third before it is being written."""
     KEPT = 4
     """The fourth before it was written while the memory was read."""
+    AHEAD = 5
+    """It was read before the other operand (only ``src``)."""
 
 
 class AluPipeline(wiring.Component):
     """From final indices to written tiles; knows what is on its way and not yet in the memory.
 
+    The two operands of a micro-op are read in the same cycle, or, if they are in the same bank or
+    ``dst`` is not to be had, ``src`` is read a cycle ahead. Then the next micro-op's ``src`` is
+    read beside this one's ``dst``, and so on: a walk through consecutive tiles runs at one a cycle
+    however its operands lie. Two when each ``src`` is in the bank of its ``dst`` and in that of the
+    ``dst`` before it (as with ``src`` and ``dst`` that move by a multiple of the banks).
+
     Parameters
     ----------
     op : MicroOpLayout
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
-    log_depth : int
-        log2 of the number of tiles.
+    log_depth, log_banks : int
+        log2 of the number of tiles and of the banks that they are dealt out to.
     lanes : int
         Values in a tile.
 
     Attributes
     ----------
     op : stream, in
-        Micro-ops; refused for a cycle when one needs the result of a SHR or MUL right before it.
+        Micro-ops; refused while one must wait for a bank or, for a cycle, when it needs the result
+        of a SHR or MUL right before it.
     dst_read, src_read, write : Out
-        The accumulators. ``write`` happens :attr:`LATENCY` cycles after ``op`` was taken.
+        The accumulators. ``write`` happens :attr:`LATENCY` cycles after ``dst_read``, which must
+        be granted (``dst_read.ready``) even if nothing is read.
     tile : Out(1)
-        A micro-op was taken.
+        A micro-op went into the lanes.
     done : Out(1)
         An instruction writes its last tile: a read in the next cycle sees it.
     """
 
     LATENCY = 4
 
-    def __init__(self, op: MicroOpLayout, *, log_depth: int, lanes: int) -> None:
+    def __init__(self, op: MicroOpLayout, *, log_depth: int, log_banks: int, lanes: int) -> None:
         bits = lanes * LANE_BITS
-        self.log_depth, self.tile_layout = log_depth, data.ArrayLayout(signed(LANE_BITS), lanes)
-        read = SramReadSignature(log_depth=log_depth, bits=bits)
+        self.log_depth, self.log_banks = log_depth, log_banks
+        self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
+        read = SharedReadSignature(log_depth=log_depth, bits=bits)
         super().__init__({
             "op": In(stream.Signature(op)),
             "dst_read": Out(read), "src_read": Out(read),
@@ -83,14 +97,23 @@ class AluPipeline(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        op = self.op.payload
         stage = data.StructLayout({"live": 1, "last": 1, "dst": self.log_depth})
-        fetched, first, second, writing = stages = [
-            Signal(stage, name=name) for name in ("fetched", "first", "second", "writing")
-        ]
-        insn = Signal.like(op.insn, name="fetched_insn", reset_less=True)
-        first_opcode = Signal(AluOpcode)
-        dst_from, src_from = Signal(From), Signal(From)
+        stages = [Signal(stage, name=name) for name in ("fetched", "first", "second", "writing")]
+        insn = Signal.like(self.op.payload.insn, name="fetched_insn", reset_less=True)
+        origins = Signal(From, name="dst_from"), Signal(From, name="src_from")
+        ahead = Signal(self.tile_layout, reset_less=True)
+        self._read(m, stages, insn, origins, ahead)
+        self._compute(m, stages, insn, origins, ahead)
+        return m
+
+    def _read(self, m: Module, stages, insn, origins, ahead) -> None:
+        """Cycle 0: reads both tiles of a micro-op, or takes them from where they are."""
+        fetched = stages[0]
+        # The one whose dst is read now: the one whose src was read ahead, or the one that comes.
+        op, has_src = Signal(self.op.payload.shape()), Signal()
+        waiting = Signal.like(op, reset_less=True)
+        m.d.comb += op.eq(Mux(has_src, waiting, self.op.payload))
+        coming = self.op.payload
 
         def on_its_way(index):
             """Where the newest result for a tile will be in the next cycle."""
@@ -101,29 +124,64 @@ class AluPipeline(wiring.Component):
                 found = Mux(place.live & (place.dst == index), where, found)
             return found
 
-        # Cycle 0: read both tiles, unless an operand is not ready in time.
-        needs_fetched = fetched.live & (
-            (fetched.dst == op.dst) | (~op.insn.use_imm & (fetched.dst == op.src))
-        )
-        taken = self.op.valid & self.op.ready
+        def clash(src, dst):
+            return (src[: self.log_banks] == dst[: self.log_banks]) & (src != dst)
+
+        dst_from, src_from, coming_from = Signal(From), Signal(From), Signal(From)
         m.d.comb += [
-            self.op.ready.eq(~(needs_fetched & is_long(insn.alu_opcode))),
-            self.tile.eq(taken & ~op.empty),
-            self.dst_read.en.eq(self.tile),
-            self.dst_read.addr.eq(op.dst),
-            self.src_read.en.eq(self.tile & ~op.insn.use_imm),
-            self.src_read.addr.eq(op.src),
+            dst_from.eq(on_its_way(op.dst)),
+            coming_from.eq(on_its_way(coming.src)),
+            src_from.eq(Mux(has_src, From.AHEAD, coming_from)),
         ]
-        m.d.sync += [fetched.live.eq(self.tile), fetched.last.eq(taken & op.last)]
+        needs_fetched = fetched.live & (
+            (fetched.dst == op.dst) | (~op.insn.use_imm & ~has_src & (fetched.dst == op.src))
+        )
+        reads_dst = ~op.empty & (dst_from == From.MEMORY)
+        reads_src = ~op.empty & ~op.insn.use_imm & (src_from == From.MEMORY)
+        granted = self.dst_read.ready & (
+            ~reads_src | (self.src_read.ready & ~(reads_dst & clash(coming.src, op.dst)))
+        )
+        goes, goes_ahead = Signal(), Signal()
+        m.d.comb += [
+            goes.eq(
+                (has_src | self.op.valid)
+                & (op.empty | (granted & ~(needs_fetched & is_long(insn.alu_opcode))))
+            ),
+            # The src of the one that comes may be read if nobody before it will write it.
+            goes_ahead.eq(
+                self.op.valid & (has_src == goes) & ~coming.empty & ~coming.insn.use_imm
+                & self.src_read.ready & (coming_from == From.MEMORY)
+                & ~(has_src & ((waiting.dst == coming.src)
+                               | (reads_dst & clash(coming.src, waiting.dst))))
+            ),
+            self.op.ready.eq(goes_ahead | (goes & ~has_src)),
+            self.tile.eq(goes & ~op.empty),
+            self.dst_read.en.eq(goes & reads_dst),
+            self.dst_read.addr.eq(op.dst),
+            self.src_read.en.eq((goes & reads_src) | goes_ahead),
+            self.src_read.addr.eq(coming.src),
+        ]  # fmt: skip
+        m.d.sync += [fetched.live.eq(self.tile), fetched.last.eq(goes & op.last)]
         with m.If(self.tile):
             m.d.sync += [
                 fetched.dst.eq(op.dst),
                 insn.eq(op.insn),
-                dst_from.eq(on_its_way(op.dst)),
-                src_from.eq(on_its_way(op.src)),
+                origins[0].eq(dst_from),
+                origins[1].eq(src_from),
             ]
+        arrives = Signal()
+        m.d.sync += arrives.eq(goes_ahead)
+        with m.If(goes_ahead):
+            m.d.sync += [has_src.eq(1), waiting.eq(coming)]
+        with m.Elif(goes):
+            m.d.sync += has_src.eq(0)
+        with m.If(arrives):
+            m.d.sync += ahead.eq(self.src_read.data)
 
-        # Cycle 1: choose the operands. Cycles 2 to 4: the lanes and the write.
+    def _compute(self, m: Module, stages, insn, origins, ahead) -> None:
+        """Cycle 1: chooses the operands. Cycles 2 to 4: the lanes and the write."""
+        fetched, first, second, writing = stages
+        first_opcode = Signal(AluOpcode)
         for before, after in pairwise(stages):
             m.d.sync += after.eq(before)
         tile = self.tile_layout
@@ -132,10 +190,7 @@ class AluPipeline(wiring.Component):
         x, y = Signal(tile, reset_less=True), Signal(tile, reset_less=True)
         with m.If(fetched.live):
             m.d.sync += first_opcode.eq(insn.alu_opcode)
-            for operand, where, port in (
-                (x, dst_from, self.dst_read),
-                (y, src_from, self.src_read),
-            ):
+            for operand, where, port in zip((x, y), origins, (self.dst_read, self.src_read)):
                 with m.Switch(where):
                     for source, value in (
                         (From.MEMORY, port.data),
@@ -143,6 +198,7 @@ class AluPipeline(wiring.Component):
                         (From.RESULT, result),
                         (From.WRITTEN, written),
                         (From.KEPT, kept),
+                        (From.AHEAD, ahead),
                     ):
                         with m.Case(source):
                             m.d.sync += operand.eq(value)
@@ -168,7 +224,6 @@ class AluPipeline(wiring.Component):
             self.write.data.eq(written),
             self.done.eq(writing.last),
         ]
-        return m
 
 
 class Alu(wiring.Component):
@@ -187,7 +242,7 @@ class Alu(wiring.Component):
         An instruction writes its last tile in this cycle: a read in the next cycle sees it.
     tile : Out(1)
         A tile is issued in this cycle.
-    uop_read, dst_read, src_read, acc_write
+    uop_read, uop_changed, uop_changed_addr, dst_read, src_read, acc_write
         The memories.
     error : ErrorLayout, out
         SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
@@ -199,12 +254,12 @@ class Alu(wiring.Component):
     def __init__(self, isa: Isa) -> None:
         self.isa, cfg = isa, isa.cfg
         bits = cfg.acc_elem_bits
-        read = SramReadSignature(log_depth=cfg.log_acc_depth, bits=bits)
+        read = SharedReadSignature(log_depth=cfg.log_acc_depth, bits=bits)
         write = SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
         super().__init__({
             "start": In(stream.Signature(layout_of(isa.alu))),
             "done": Out(1), "tile": Out(1),
-            "uop_read": Out(SramReadSignature(log_depth=cfg.log_uop_depth, bits=isa.uop.bits)),
+            **micro_op_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
             "dst_read": Out(read), "src_read": Out(read), "acc_write": Out(write),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
@@ -222,11 +277,12 @@ class Alu(wiring.Component):
         m.submodules.pipeline = pipeline = AluPipeline(
             sequencer.op.payload.shape(),
             log_depth=cfg.log_acc_depth,
+            log_banks=log_banks(cfg.log_acc_depth),
             lanes=cfg.batch * cfg.block_out,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         wiring.connect(m, sequencer.op, pipeline.op)
-        wiring.connect(m, sequencer.uop_read, wiring.flipped(self.uop_read))
+        connect_micro_ops(m, sequencer, wiring.flipped(self))
         wiring.connect(m, pipeline.dst_read, wiring.flipped(self.dst_read))
         wiring.connect(m, pipeline.src_read, wiring.flipped(self.src_read))
         wiring.connect(m, pipeline.write, wiring.flipped(self.acc_write))

@@ -6,21 +6,25 @@ and NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.issue
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from vta.config import VTAConfig
 from vta.hw.acc import Accumulators
-from vta.hw.alu import Alu
+from vta.hw.alu import Alu, AluPipeline
 from vta.hw.gemm import Gemm
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
 from vta.hw.issue import Issue
 from vta.hw.load import LoadEngine
-from vta.hw.sram import Sram
+from vta.hw.microops import MicroOps
 from vta.hw.walker import MemoryKind
 from vta.isa import Isa, MemId
 from vta.memmap import ErrorCode, Source
 
 __all__ = ["Compute"]
+
+UNIT_QUEUE_DEPTH = 4
+"""Instructions that may wait for GEMM, and for the ALU."""
 
 
 class Compute(wiring.Component):
@@ -79,8 +83,8 @@ class Compute(wiring.Component):
         )
         m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
         m.submodules.alu = alu = Alu(isa)
-        m.submodules.uops = uops = Sram(
-            log_depth=cfg.log_uop_depth, bits=isa.uop.bits, read_ports=2
+        m.submodules.uops = uops = MicroOps(
+            log_depth=cfg.log_uop_depth, bits=isa.uop.bits, readers=3
         )
         m.submodules.accumulators = accumulators = Accumulators(
             log_depth=cfg.log_acc_depth,
@@ -94,8 +98,8 @@ class Compute(wiring.Component):
         wiring.connect(m, wiring.flipped(self.insn), issue.insn)
         wiring.connect(m, wiring.flipped(self.tokens), issue.tokens)
         wiring.connect(m, issue.load, loader.request)
-        wiring.connect(m, issue.gemm, gemm.start)
-        wiring.connect(m, issue.alu, alu.start)
+        self._queue(m, "gemm", issue.gemm, gemm.start)
+        self._queue(m, "alu", issue.alu, alu.start)
         m.d.comb += [
             issue.load_done.eq(loader.done),
             issue.gemm_done.eq(gemm.done),
@@ -109,15 +113,23 @@ class Compute(wiring.Component):
         wiring.connect(m, loader.read, wiring.flipped(self.read))
         wiring.connect(m, loader.write_uop, uops.write)
         wiring.connect(m, loader.write_acc, accumulators.load_write)
-        wiring.connect(m, gemm.uop_read, uops.read[0])
+        for reader, port in zip((gemm.uop_read, alu.uop_read, issue.uop_read), uops.read):
+            wiring.connect(m, reader, port)
+        for unit in (gemm, alu):
+            m.d.comb += [
+                unit.uop_changed.eq(uops.changed),
+                unit.uop_changed_addr.eq(uops.changed_addr),
+            ]
         wiring.connect(m, gemm.inp_read, wiring.flipped(self.inp_read))
         wiring.connect(m, gemm.wgt_read, wiring.flipped(self.wgt_read))
         wiring.connect(m, gemm.acc_read, accumulators.gemm_read)
         wiring.connect(m, gemm.acc_write, accumulators.gemm_write)
-        wiring.connect(m, alu.uop_read, uops.read[1])
+        assert Gemm.FORESIGHT == AluPipeline.LATENCY
+        wiring.connect(m, gemm.acc_soon, accumulators.gemm_soon)
         wiring.connect(m, alu.dst_read, accumulators.alu_dst_read)
         wiring.connect(m, alu.src_read, accumulators.alu_src_read)
         wiring.connect(m, alu.acc_write, accumulators.alu_write)
+        m.d.comb += loader.refused.eq(accumulators.load_refused)
         wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
 
         # Events and errors.
@@ -131,3 +143,16 @@ class Compute(wiring.Component):
             with m.If(block.error.code != ErrorCode.NONE):
                 m.d.comb += self.error.eq(block.error)
         return m
+
+    def _queue(self, m: Module, name: str, from_issue, into_unit) -> None:
+        """Lets instructions wait for their unit, so that those behind them can start on another."""
+        bits = self.isa.memory.bits
+        m.submodules[f"{name}_queue"] = queue = SyncFIFO(width=bits, depth=UNIT_QUEUE_DEPTH)
+        m.d.comb += [
+            queue.w_data.eq(from_issue.payload),
+            queue.w_en.eq(from_issue.valid),
+            from_issue.ready.eq(queue.w_rdy),
+            into_unit.payload.eq(queue.r_data),
+            into_unit.valid.eq(queue.r_rdy),
+            queue.r_en.eq(into_unit.ready),
+        ]

@@ -22,17 +22,26 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.dot import DotProduct, DotProductPair
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
+from vta.hw.microops import connect_micro_ops, micro_op_ports
 from vta.hw.uop import Index, Sequencer
 from vta.isa import Isa
 
-__all__ = ["Accumulate", "Gemm"]
+__all__ = ["Accumulate", "Gemm", "SoonSignature"]
+
+
+class SoonSignature(wiring.Signature):
+    """An announcement: the tile ``addr`` will be written."""
+
+    def __init__(self, *, log_depth: int) -> None:
+        super().__init__({"valid": Out(1), "addr": Out(log_depth)})
 
 
 class Accumulate(wiring.Component):
     """``acc[dst] = (reset ? 0 : acc[dst] + addend)``, one a cycle in any order of ``dst``.
 
     A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given
-    one or two cycles before is not in the memory yet and is taken from the registers instead.
+    one or two cycles before is not in the memory yet and is taken from the registers instead, and
+    the memory is not read. A tile that comes again in the next cycle need not be written.
 
     Parameters
     ----------
@@ -43,8 +52,9 @@ class Accumulate(wiring.Component):
 
     Attributes
     ----------
-    valid, dst, reset : In
-        A tile to add to.
+    valid, dst, reset, again : In
+        A tile to add to; with ``again`` the next cycle's is the same one, and this result is not
+        written.
     addend : In
         What to add, a cycle after ``valid``.
     read, write : Out
@@ -57,7 +67,7 @@ class Accumulate(wiring.Component):
         bits = lanes * lane_bits
         self.tile = data.ArrayLayout(signed(lane_bits), lanes)
         super().__init__({
-            "valid": In(1), "dst": In(log_depth), "reset": In(1),
+            "valid": In(1), "dst": In(log_depth), "reset": In(1), "again": In(1),
             "addend": In(data.ArrayLayout(signed(addend_bits), lanes)),
             "read": Out(SramReadSignature(log_depth=log_depth, bits=bits)),
             "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
@@ -65,22 +75,26 @@ class Accumulate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += [
-            self.read.en.eq(self.valid & ~self.reset),
-            self.read.addr.eq(self.dst),
-        ]
         # add: the tile is there; done: its result is written; kept: it was written a cycle ago
-        add, add_reset, done = Signal(), Signal(), Signal()
+        add, add_reset, add_again, done = Signal(), Signal(), Signal(), Signal()
+        writes, in_result, in_kept = Signal(), Signal(), Signal()
         add_dst, done_dst = Signal.like(self.dst), Signal.like(self.dst)
         result, kept = Signal(self.tile, reset_less=True), Signal(self.tile, reset_less=True)
         from_result, from_kept = Signal(), Signal()
-        m.d.sync += [add.eq(self.valid), done.eq(add)]
+        m.d.comb += [
+            in_result.eq(add & (add_dst == self.dst)),
+            in_kept.eq(done & (done_dst == self.dst)),
+            self.read.en.eq(self.valid & ~self.reset & ~in_result & ~in_kept),
+            self.read.addr.eq(self.dst),
+        ]
+        m.d.sync += [add.eq(self.valid), done.eq(add), writes.eq(add & ~add_again)]
         with m.If(self.valid):
             m.d.sync += [
                 add_dst.eq(self.dst),
                 add_reset.eq(self.reset),
-                from_result.eq(add & (add_dst == self.dst)),
-                from_kept.eq(done & (done_dst == self.dst)),
+                add_again.eq(self.again),
+                from_result.eq(in_result),
+                from_kept.eq(in_kept),
             ]
         memory = data.View(self.tile, self.read.data)
         with m.If(add):
@@ -91,7 +105,7 @@ class Accumulate(wiring.Component):
         with m.If(done):
             m.d.sync += kept.eq(result)
         m.d.comb += [
-            self.write.mask.eq(done),
+            self.write.mask.eq(writes),
             self.write.addr.eq(done_dst),
             self.write.data.eq(result),
         ]
@@ -117,11 +131,15 @@ class Gemm(wiring.Component):
         An instruction writes its last tile in this cycle: a read in the next cycle sees it.
     product : Out(1)
         A product (not of a reset) is issued in this cycle.
-    uop_read, inp_read, wgt_read, acc_read, acc_write
+    uop_read, uop_changed, uop_changed_addr, inp_read, wgt_read, acc_read, acc_write
         The memories.
+    acc_soon : Out(SoonSignature)
+        The tile that ``acc_write`` writes :attr:`FORESIGHT` cycles later, if it will.
     error : ErrorLayout, out
         SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
     """
+
+    FORESIGHT = 4
 
     def __init__(self, isa: Isa, *, paired: bool = False) -> None:
         self.isa, self.cfg = isa, (cfg := isa.cfg)
@@ -135,13 +153,14 @@ class Gemm(wiring.Component):
             "start": In(stream.Signature(layout_of(isa.gemm))),
             "done": Out(1),
             "product": Out(1),
-            "uop_read": Out(SramReadSignature(log_depth=cfg.log_uop_depth, bits=isa.uop.bits)),
+            **micro_op_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
             "inp_read": Out(SramReadSignature(log_depth=cfg.log_inp_depth, bits=cfg.inp_elem_bits)),
             "wgt_read": Out(SramReadSignature(log_depth=cfg.log_wgt_depth, bits=cfg.wgt_elem_bits)),
             "acc_read": Out(SramReadSignature(log_depth=cfg.log_acc_depth, bits=bits)),
             "acc_write": Out(
                 SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
             ),
+            "acc_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
 
@@ -160,7 +179,7 @@ class Gemm(wiring.Component):
             log_depth=cfg.log_uop_depth,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
-        wiring.connect(m, sequencer.uop_read, wiring.flipped(self.uop_read))
+        connect_micro_ops(m, sequencer, wiring.flipped(self))
         op = sequencer.op.payload
         m.d.comb += [
             sequencer.op.ready.eq(1),
@@ -174,7 +193,7 @@ class Gemm(wiring.Component):
 
         # What goes with a product: a shift register from the indices to the write.
         stage = data.StructLayout(
-            {"live": 1, "last": 1, "reset": 1, "dst": cfg.log_acc_depth}
+            {"live": 1, "last": 1, "reset": 1, "again": 1, "dst": cfg.log_acc_depth}
         )  # fmt: skip
         stages = [Signal(stage, name=f"stage{n}") for n in range(self.read_after + 1)]
         m.d.comb += [
@@ -185,6 +204,13 @@ class Gemm(wiring.Component):
         ]
         for before, after in pairwise(stages):
             m.d.sync += after.eq(before)
+
+        # A write that the next micro-op would undo is left out. It is known early who will write.
+        at = len(stages) - 1 - (self.FORESIGHT - Accumulate.LATENCY)
+        behind, soon, follows = stages[at - 1 : at + 2]
+        again = soon.live & behind.live & ~soon.last & (soon.dst == behind.dst)
+        m.d.sync += follows.again.eq(again)
+        m.d.comb += [self.acc_soon.valid.eq(soon.live & ~again), self.acc_soon.addr.eq(soon.dst)]
 
         sums = self._multiply(m)
         m.submodules.accumulate = accumulate = Accumulate(
@@ -197,6 +223,7 @@ class Gemm(wiring.Component):
             accumulate.valid.eq(stages[-1].live),
             accumulate.reset.eq(stages[-1].reset),
             accumulate.dst.eq(stages[-1].dst),
+            accumulate.again.eq(stages[-1].again),
             accumulate.addend.eq(Cat(sums)),
         ]
         wiring.connect(m, accumulate.read, wiring.flipped(self.acc_read))

@@ -155,6 +155,19 @@ class SramReadSignature(wiring.Signature):
         super().__init__({"en": Out(1), "addr": Out(log_depth), "data": In(bits)})
 
 
+class SharedReadSignature(wiring.Signature):
+    """A read port of a memory that others read too, from the user's side.
+
+    A read happens in a cycle in which ``en`` meets ``ready``, which depends on ``addr`` and on the
+    others, not on ``en``. ``data`` is valid in the cycle after it, and only then.
+    """
+
+    def __init__(self, *, log_depth: int, bits: int):
+        super().__init__({
+            "en": Out(1), "addr": Out(log_depth), "ready": In(1), "data": In(bits),
+        })  # fmt: skip
+
+
 class SramWriteSignature(wiring.Signature):
     """A write port from the user's side: ``mask`` has one bit for each ``granule`` bits of
     ``data``; 0 writes nothing."""

@@ -1,30 +1,128 @@
 """Issues the instructions of the compute module in order, and retires them in order.
 
-An instruction starts when its tokens are there and no other unit is at work: a unit runs its own
-instructions in order and without a gap, but does not see what another has not written yet. It
-retires, and pushes its tokens, when it and all before it are done.
+An instruction starts when its tokens are there and it touches nothing that an instruction before
+it, under way on another unit, is yet to write, nor writes what that is yet to read. A unit runs its
+own instructions in order and without a gap, each seeing what the ones before it wrote. An
+instruction retires, and pushes its tokens, when it and all before it are done.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.footprint import FootprintLayout, Footprints, Unit, conflict, meet
 from vta.hw.interfaces import ErrorLayout, TokenSignature, layout_of
+from vta.hw.microops import MicroOpReadSignature
 from vta.isa import Isa, Opcode
 from vta.memmap import ErrorCode, ModuleState, Source
 
-__all__ = ["Issue", "Unit"]
+__all__ = ["Issue", "Scoreboard"]
 
 
-class Unit(enum.Enum, shape=2):
-    """Who executes an instruction."""
+class Scoreboard(wiring.Component):
+    """The instructions under way, the oldest first.
 
-    LOAD = 0
-    GEMM = 1
-    ALU = 2
-    NONE = 3
-    """Nobody: it only carries tokens (a NOP), or ends the run (FINISH)."""
+    Parameters
+    ----------
+    isa : Isa
+        Formats of the instructions.
+
+    Attributes
+    ----------
+    unit, footprint, finish, push_prev, push_next : In
+        The instruction that may start.
+    clear : Out(1)
+        It has no conflict with one under way, and there is a place for it.
+    start : In(1)
+        It starts (only with ``clear``).
+    uops, uops_pending : In, Out
+        Whether a LOAD under way is yet to write some of these micro-ops.
+    load_done, gemm_done, alu_done : In(1)
+        The oldest instruction of the unit is done: reads from the next cycle on see its effects.
+    any, retires : Out(1)
+        Something is under way; the oldest retires in this cycle.
+    finishes, pushes_prev, pushes_next : Out(1)
+        What it was, and what it pushes.
+    """
+
+    DEPTH = 8
+    """Instructions that may be under way."""
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        footprint = FootprintLayout(isa)
+        super().__init__({
+            "unit": In(Unit), "footprint": In(footprint), "finish": In(1), "push_prev": In(1),
+            "push_next": In(1), "clear": Out(1), "start": In(1),
+            "uops": In(footprint["uops"].shape), "uops_pending": Out(1),
+            "load_done": In(1), "gemm_done": In(1), "alu_done": In(1),
+            "any": Out(1), "retires": Out(1),
+            "finishes": Out(1), "pushes_prev": Out(1), "pushes_next": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        entry = data.StructLayout({
+            "live": 1, "works": 1, "unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1,
+            "footprint": FootprintLayout(self.isa),
+        })  # fmt: skip
+        entries = [Signal(entry, name=f"entry{n}") for n in range(self.DEPTH)]
+        works = self._completions(m, entries)
+        oldest = entries[0]
+        m.d.comb += [
+            self.any.eq(oldest.live),
+            self.retires.eq(oldest.live & ~works[0]),
+            self.finishes.eq(oldest.finish),
+            self.pushes_prev.eq(oldest.push_prev),
+            self.pushes_next.eq(oldest.push_next),
+            self.uops_pending.eq(
+                Cat(
+                    one.works & (one.unit == Unit.LOAD) & meet(one.footprint.uops, self.uops)
+                    for one in entries
+                ).any()
+            ),
+        ]
+        waits = [
+            at_work
+            & (one.unit != self.unit)
+            & conflict(self.footprint, self.unit, one.footprint, one.unit)
+            for one, at_work in zip(entries, works)
+        ]
+        m.d.comb += self.clear.eq(
+            ~entries[-1].live & ((self.unit == Unit.NONE) | ~Cat(waits).any())
+        )
+
+        # The new one goes behind the last, and all move up when the oldest retires.
+        new = Signal(entry)
+        m.d.comb += [
+            new.live.eq(1),
+            new.works.eq(self.unit != Unit.NONE),
+            *(
+                new[name].eq(getattr(self, name))
+                for name in ("unit", "finish", "push_prev", "push_next", "footprint")
+            ),
+        ]
+        after = [Signal(entry, name=f"after{n}") for n in range(self.DEPTH + 1)]
+        for n, (one, at_work) in enumerate(zip(entries, works)):
+            m.d.comb += [after[n].eq(one), after[n].works.eq(at_work)]
+            with m.If(self.start & ~one.live & (entries[n - 1].live if n else 1)):
+                m.d.comb += after[n].eq(new)
+            m.d.sync += one.eq(Mux(self.retires, after[n + 1], after[n]))
+        return m
+
+    def _completions(self, m: Module, entries) -> list:
+        """Which entries are still at work after this cycle."""
+        works = [Signal(name=f"works{n}") for n in range(self.DEPTH)]
+        dones = {Unit.LOAD: self.load_done, Unit.GEMM: self.gemm_done, Unit.ALU: self.alu_done}
+        older = dict.fromkeys(dones, 0)
+        for one, at_work in zip(entries, works):
+            ends = 0
+            for unit, done in dones.items():
+                mine = one.works & (one.unit == unit)
+                ends |= done & mine & ~older[unit]
+                older[unit] |= mine
+            m.d.comb += at_work.eq(one.works & ~ends)
+        return works
 
 
 class Issue(wiring.Component):
@@ -43,12 +141,13 @@ class Issue(wiring.Component):
         Instructions to execute.
     load_done, gemm_done, alu_done : In(1)
         The oldest instruction of the unit is done: reads from the next cycle on see its effects.
+    uop_read : Out(MicroOpReadSignature)
+        The micro-op SRAM, to find out what an instruction touches.
     finished : Out(1)
         FINISH has retired; held until reset.
     """
 
-    DEPTH = 8
-    """Instructions that may be under way."""
+    DEPTH = Scoreboard.DEPTH
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
@@ -62,103 +161,79 @@ class Issue(wiring.Component):
             "gemm": Out(stream.Signature(layout_of(isa.gemm))),
             "alu": Out(stream.Signature(layout_of(isa.alu))),
             "load_done": In(1), "gemm_done": In(1), "alu_done": In(1),
+            "uop_read": Out(
+                MicroOpReadSignature(log_depth=isa.cfg.log_uop_depth, bits=isa.uop.bits)
+            ),
             "finished": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         tokens = self.tokens
-        entry = data.StructLayout({"unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1})
-        m.submodules.under_way = under_way = SyncFIFO(width=entry.size, depth=self.DEPTH)
-        newest, oldest = Signal(entry), data.View(entry, under_way.r_data)
-        m.d.comb += under_way.w_data.eq(newest)
+        m.submodules.footprints = footprints = Footprints(self.isa)
+        m.submodules.scoreboard = board = Scoreboard(self.isa)
+        wiring.connect(m, wiring.flipped(self.insn), footprints.insn)
+        wiring.connect(m, footprints.uop_read, wiring.flipped(self.uop_read))
 
-        # The instruction at the head of the queue: what it needs, and whether it is there.
-        head = data.View(layout_of(self.isa.memory), self.insn.payload)
-        unit, has_tokens, may_start, starts = Signal(Unit), Signal(), Signal(), Signal()
-        with m.Switch(head.opcode):
-            with m.Case(Opcode.GEMM):
-                m.d.comb += unit.eq(Unit.GEMM)
-            with m.Case(Opcode.ALU):
-                m.d.comb += unit.eq(Unit.ALU)
-            with m.Case(Opcode.LOAD):
-                m.d.comb += unit.eq(Mux(head.x_size == 0, Unit.NONE, Unit.LOAD))
-            with m.Default():
-                m.d.comb += unit.eq(Unit.NONE)
+        # The next instruction: what it needs, and whether it is there.
+        work, valid = footprints.work.payload, footprints.work.valid
+        head = data.View(layout_of(self.isa.memory), work.insn)
+        has_tokens, may_start, starts = Signal(), Signal(), Signal()
         finishing = Signal()
-        others_rest, retires = self._account(m, unit, starts, oldest.unit, under_way.r_rdy)
         m.d.comb += [
+            board.unit.eq(work.unit),
+            board.footprint.eq(work.footprint),
+            board.finish.eq(head.opcode == Opcode.FINISH),
+            board.push_prev.eq(head.push_prev),
+            board.push_next.eq(head.push_next),
+            board.start.eq(starts),
+            board.load_done.eq(self.load_done),
+            board.gemm_done.eq(self.gemm_done),
+            board.alu_done.eq(self.alu_done),
             has_tokens.eq(
                 (~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)
             ),
-            may_start.eq(self.insn.valid & has_tokens & others_rest & under_way.w_rdy & ~finishing),
-            self.insn.ready.eq(starts),
+            may_start.eq(valid & has_tokens & board.clear & ~finishing),
+            footprints.work.ready.eq(starts),
             tokens.pop_prev.eq(starts & head.pop_prev),
             tokens.pop_next.eq(starts & head.pop_next),
+            board.uops.eq(footprints.uops),
+            footprints.uops_pending.eq(
+                board.uops_pending
+                | (valid & (work.unit == Unit.LOAD) & meet(work.footprint.uops, footprints.uops))
+            ),
         ]
 
         # It starts when its unit takes it.
         streams = {Unit.LOAD: self.load, Unit.GEMM: self.gemm, Unit.ALU: self.alu}
-        with m.Switch(unit):
+        with m.Switch(work.unit):
             for which, port in streams.items():
-                m.d.comb += port.payload.eq(self.insn.payload)
+                m.d.comb += port.payload.eq(work.insn)
                 with m.Case(which):
                     m.d.comb += [port.valid.eq(may_start), starts.eq(may_start & port.ready)]
             with m.Default():
                 m.d.comb += starts.eq(may_start)
-        m.d.comb += [
-            under_way.w_en.eq(starts),
-            newest.unit.eq(unit),
-            newest.finish.eq(head.opcode == Opcode.FINISH),
-            newest.push_prev.eq(head.push_prev),
-            newest.push_next.eq(head.push_next),
-        ]
-        with m.If(starts & newest.finish):
+        with m.If(starts & board.finish):
             m.d.sync += finishing.eq(1)
 
         # The oldest one under way retires when it is done.
         m.d.comb += [
-            under_way.r_en.eq(retires),
-            self.retired.eq(retires),
-            tokens.push_prev.eq(retires & oldest.push_prev),
-            tokens.push_next.eq(retires & oldest.push_next),
+            self.retired.eq(board.retires),
+            tokens.push_prev.eq(board.retires & board.pushes_prev),
+            tokens.push_next.eq(board.retires & board.pushes_next),
         ]
-        with m.If(retires & oldest.finish):
+        with m.If(board.retires & board.finishes):
             m.d.sync += self.finished.eq(1)
         after_finish = {"code": ErrorCode.AFTER_FINISH, "source": Source.COMPUTE, "addr": 0}
-        m.d.comb += self.error.eq(
-            Mux(self.finished & self.insn.valid, ErrorLayout().const(after_finish), 0)
-        )
+        m.d.comb += self.error.eq(Mux(self.finished & valid, ErrorLayout().const(after_finish), 0))
 
-        with m.If(under_way.r_rdy | (self.insn.valid & has_tokens)):
+        # An instruction that is not known yet, behind one that waits for a token, waits too.
+        with m.If(board.any | (valid & has_tokens)):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
-        with m.Elif(self.insn.valid):
+        with m.Elif(valid):
             m.d.comb += self.state.eq(ModuleState.WAITING)
+        with m.Elif(footprints.busy | self.insn.valid):
+            m.d.comb += self.state.eq(ModuleState.RUNNING)
         with m.Else():
             m.d.comb += self.state.eq(ModuleState.IDLE)
         return m
-
-    def _account(self, m: Module, unit, starts, oldest, any_under_way):
-        """Counts each unit's instructions at work, and done but not retired.
-
-        Gives whether all units but ``unit`` are at rest from the next cycle on, and whether the
-        oldest instruction under way, of unit ``oldest``, retires.
-        """
-        others_rest, retires = Signal(), Signal()
-        dones = {Unit.LOAD: self.load_done, Unit.GEMM: self.gemm_done, Unit.ALU: self.alu_done}
-        works, is_done = [], []
-        for which, done in dones.items():
-            name = which.name.lower()
-            working = Signal(range(self.DEPTH + 1), name=f"{name}_working")
-            unretired = Signal(range(self.DEPTH + 1), name=f"{name}_unretired")
-            m.d.sync += [
-                working.eq(working + (starts & (unit == which)) - done),
-                unretired.eq(unretired + done - (retires & (oldest == which))),
-            ]
-            works.append((unit != which) & (working != done))
-            is_done.append((oldest == which) & ((unretired != 0) | done))
-        m.d.comb += [
-            others_rest.eq((unit == Unit.NONE) | ~Cat(works).any()),
-            retires.eq(any_under_way & ((oldest == Unit.NONE) | Cat(is_done).any())),
-        ]
-        return others_rest, retires

@@ -63,8 +63,9 @@ class LoadEngine(wiring.Component):
     read : ReadPortSignature, out
         The bus.
     write_<sram> : SramWriteSignature, out
-        One for each SRAM; ``granule`` is the smaller of a beat and an element of the SRAM. Writes
-        are never refused.
+        One for each SRAM; ``granule`` is the smaller of a beat and an element of the SRAM.
+    refused : in
+        The write of this cycle is not done (it must not be) and is offered again in the next.
     loaded_<sram> : out
         One pulse for each element that came from DRAM (padding does not count), for the counters.
     error : ErrorLayout, out
@@ -88,6 +89,7 @@ class LoadEngine(wiring.Component):
             "request": In(stream.Signature(layout_of(insn))),
             "done": Out(1),
             "busy": Out(1),
+            "refused": In(1),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "error": Out(ErrorLayout()),
         }
@@ -123,6 +125,7 @@ class LoadEngine(wiring.Component):
             rows.w_data.eq(row),
             walker.row.ready.eq(rows.w_rdy & (~asks | self.read.request.ready)),
         ]
+        m.d.comb += writer.refused.eq(self.refused)
         connect(m, flipped(self.request), walker.request)
         connect(m, rows.r_stream, writer.row)
         connect(m, flipped(self.read.beat), writer.beat)

@@ -22,7 +22,8 @@ def write_signature(kind: MemoryKind, data_bits: int) -> SramWriteSignature:
 class RowWriter(wiring.Component):
     """Writes the rows into the SRAMs: zeros, then the beats as they come.
 
-    Two steps: choose what to write (``_choose``); write it a cycle later (``_write``).
+    Two steps: choose what to write (``_choose``); write it a cycle later (``_write``). A write that
+    is ``refused`` is offered again in the next cycle.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class RowWriter(wiring.Component):
         members = {
             "row": In(stream.Signature(self.row_layout.size)),
             "beat": In(stream.Signature(data_bits)),
+            "refused": In(1),
             "done": Out(1),
             "error": Out(ErrorLayout()),
         }
@@ -77,7 +79,7 @@ class RowWriter(wiring.Component):
         narrow = Array(self._lanes(kind) > 1 for kind in self.kinds)[row.kind]
         in_range = Array(index < 2**kind.log_depth for kind in self.kinds)[row.kind]
 
-        well = self.error.code == ErrorCode.NONE
+        well = (self.error.code == ErrorCode.NONE) & ~self.refused
         zero, take, whole = Signal(), Signal(), Signal()
         ends = Signal()
         m.d.comb += [
@@ -90,7 +92,7 @@ class RowWriter(wiring.Component):
                 | (take & whole & (row.count == 1))
             ),
             self.beat.ready.eq(take & (~narrow | (place == lanes_end) | (row.count == 1))),
-            self.row.ready.eq(~active | ends),
+            self.row.ready.eq((~active | ends) & ~self.refused),
         ]
         with m.If(zero):
             m.d.sync += row.zeros.eq(row.zeros - 1)
@@ -123,12 +125,13 @@ class RowWriter(wiring.Component):
             else self.beat.payload
             for kind in self.kinds
         )[row.kind]
-        m.d.sync += [
-            chosen.zero.eq(zero & in_range),
-            chosen.data.eq(take & in_range),
-            chosen.whole.eq(take & whole & in_range),
-            chosen.done.eq(ends & row.last & (in_range | ~(zero | take))),
-        ]
+        with m.If(~self.refused):
+            m.d.sync += [
+                chosen.zero.eq(zero & in_range),
+                chosen.data.eq(take & in_range),
+                chosen.whole.eq(take & whole & in_range),
+                chosen.done.eq(ends & row.last & (in_range | ~(zero | take))),
+            ]
         with m.If(zero | take):
             m.d.sync += [
                 chosen.kind.eq(row.kind),
@@ -139,7 +142,7 @@ class RowWriter(wiring.Component):
 
     def _write(self, m, chosen):
         """Drive the write port of the SRAM of the chosen kind."""
-        m.d.comb += self.done.eq(chosen.done)
+        m.d.comb += self.done.eq(chosen.done & ~self.refused)
         for sram in dict.fromkeys(kind.sram for kind in self.kinds):
             port = getattr(self, f"write_{sram}")
             loaded = getattr(self, f"loaded_{sram}")
@@ -154,7 +157,10 @@ class RowWriter(wiring.Component):
                     octets = (value[low : low + 8] for low in range(0, len(value), 8))
                     value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
                 with m.If(chosen.kind == number):
-                    m.d.comb += [port.data.eq(value.replicate(parts)), loaded.eq(chosen.whole)]
+                    m.d.comb += [
+                        port.data.eq(value.replicate(parts)),
+                        loaded.eq(chosen.whole & ~self.refused),
+                    ]
                     with m.If(chosen.data):
                         wide = lanes // parts
                         m.d.comb += port.mask.eq(

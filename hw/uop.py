@@ -17,7 +17,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.config import ITER_BITS
-from vta.hw.interfaces import ErrorLayout, SramReadSignature, layout_of
+from vta.hw.interfaces import ErrorLayout, layout_of
+from vta.hw.microops import MicroOpBuffer, log_lanes, micro_op_ports
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
 
@@ -108,6 +109,8 @@ class Nest(wiring.Component):
         last.
     u : out
         Its number in the micro-op SRAM.
+    last_round : Out(1)
+        The range of micro-ops is walked for the last time.
     clear, step_in, step_out : Out(1)
         How the offsets (:class:`Offset`) change at the end of this cycle.
     """
@@ -117,7 +120,7 @@ class Nest(wiring.Component):
             "start": In(stream.Signature(layout_of(insn))),
             "advance": In(1),
             "insn": Out(layout_of(insn)),
-            "valid": Out(1), "empty": Out(1), "last": Out(1),
+            "valid": Out(1), "empty": Out(1), "last": Out(1), "last_round": Out(1),
             "u": Out(insn["uop_bgn"].width),
             "clear": Out(1), "step_in": Out(1), "step_out": Out(1),
         })  # fmt: skip
@@ -133,7 +136,8 @@ class Nest(wiring.Component):
             end_i.eq(i + 1 == insn.iter_in),
             end_o.eq(o + 1 == insn.iter_out),
             moves.eq(self.valid & self.advance),
-            self.last.eq(self.empty | (end_u & end_i & end_o)),
+            self.last_round.eq(end_i & end_o),
+            self.last.eq(self.empty | (end_u & self.last_round)),
             self.step_in.eq(moves & end_u),
             self.step_out.eq(moves & end_u & end_i),
             self.start.ready.eq(~self.valid | (self.advance & self.last)),
@@ -157,7 +161,7 @@ class Nest(wiring.Component):
 class Sequencer(wiring.Component):
     """Walks the loop nests of instructions, one after the other without a gap.
 
-    Three stages move together: the loop counters read the SRAM, the micro-op is added to its
+    Three stages move together: the loop counters choose the micro-op, the micro-op is added to its
     offsets, the sums are checked and offered.
 
     Parameters
@@ -176,8 +180,9 @@ class Sequencer(wiring.Component):
     start : stream of the instruction's layout, in
         Legal instructions. The next is taken in the cycle in which the last micro-op of the one
         before is read. One without micro-ops takes a cycle and gives one ``empty`` item.
-    uop_read : SramReadSignature, out
-        The micro-op SRAM.
+    uop_read, uop_changed, uop_changed_addr
+        The micro-op SRAM (:class:`~vta.hw.microops.MicroOps`). A micro-op that is not there yet
+        leaves a gap; reading ahead, across instructions too, sees to it that this is rare.
     op : stream of MicroOpLayout, out
         The first comes :attr:`LATENCY` cycles after the cycle in which ``start`` was taken.
     error : ErrorLayout, out
@@ -191,12 +196,12 @@ class Sequencer(wiring.Component):
         self, insn: Format, uop: Format, indices: Sequence[Index], carried: Sequence[str], *,
         log_depth: int,
     ) -> None:  # fmt: skip
-        self.insn, self.uop = insn, uop
+        self.insn, self.uop, self.log_depth = insn, uop, log_depth
         self.indices, self.carried = tuple(indices), tuple(carried)
         assert all(index.unless is None or index.unless in carried for index in indices)
         super().__init__({
             "start": In(stream.Signature(layout_of(insn))),
-            "uop_read": Out(SramReadSignature(log_depth=log_depth, bits=uop.bits)),
+            **micro_op_ports(log_depth=log_depth, bits=uop.bits),
             "op": Out(stream.Signature(MicroOpLayout(insn, indices, carried))),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
@@ -205,25 +210,27 @@ class Sequencer(wiring.Component):
         m = Module()
         advance = Signal()
 
-        # The loop counters read the SRAM; the offsets follow them.
+        # The loop counters choose the micro-op; the offsets follow them.
         m.submodules.nest = nest = Nest(self.insn)
         wiring.connect(m, nest.start, wiring.flipped(self.start))
+        buffer = self._buffer(m, nest)
+        there = Signal()
         m.d.comb += [
-            nest.advance.eq(advance),
-            self.uop_read.addr.eq(nest.u),
-            self.uop_read.en.eq(nest.valid & advance),
+            there.eq(nest.valid & (nest.empty | buffer.hit)),
+            nest.advance.eq(advance & there),
         ]
         offsets = {index.name: self._offset(m, nest, index.name) for index in self.indices}
 
-        # The micro-op comes out of the SRAM and is added to its offsets.
-        uop = data.View(layout_of(self.uop), self.uop_read.data)
+        # The micro-op is added to its offsets.
+        uop = Signal(layout_of(self.uop), reset_less=True)
         layout = data.StructLayout({"insn": self.op.payload.insn.shape(), "empty": 1, "last": 1})
         read, summed = Signal(), Signal()
         read_with = Signal(layout, reset_less=True)
         summed_with = Signal(layout, reset_less=True)
         with m.If(advance):
-            m.d.sync += [read.eq(nest.valid), summed.eq(read)]
-            with m.If(nest.valid):
+            m.d.sync += [read.eq(there), summed.eq(read)]
+            with m.If(there):
+                m.d.sync += uop.eq(buffer.uop)
                 m.d.sync += [read_with.empty.eq(nest.empty), read_with.last.eq(nest.last)]
                 m.d.sync += [
                     read_with.insn[name].eq(nest.insn[name]) for name in self.carried
@@ -235,7 +242,7 @@ class Sequencer(wiring.Component):
             offset = Signal.like(now, name=f"{name}_read_offset", reset_less=True)
             total = offset + uop[name]
             sums[name] = Signal(total.shape(), name=f"{name}_sum", reset_less=True)
-            with m.If(advance & nest.valid):
+            with m.If(advance & there):
                 m.d.sync += offset.eq(now)
             with m.If(advance & read):
                 m.d.sync += sums[name].eq(total)
@@ -251,6 +258,32 @@ class Sequencer(wiring.Component):
             advance.eq(~summed | (self.op.valid & self.op.ready)),
         ]
         return m
+
+    def _buffer(self, m: Module, nest: Nest) -> MicroOpBuffer:
+        """The micro-ops of the loop counters, and reading ahead in their order."""
+        lanes = log_lanes(self.log_depth)
+        m.submodules.buffer = buffer = MicroOpBuffer(
+            log_depth=self.log_depth, bits=self.uop.bits
+        )  # fmt: skip
+        insn, follows = nest.insn, self.start.payload
+        word, last_word = nest.u >> lanes, (insn.uop_end - 1) >> lanes
+        with m.If(buffer.want & (word != last_word)):
+            m.d.comb += [buffer.next_word.eq(word + 1), buffer.next_want.eq(1)]
+        with m.Elif(buffer.want & ~nest.last_round):
+            m.d.comb += [buffer.next_word.eq(insn.uop_bgn >> lanes), buffer.next_want.eq(1)]
+        with m.Else():
+            m.d.comb += [
+                buffer.next_word.eq(follows.uop_bgn >> lanes),
+                buffer.next_want.eq(self.start.valid & (follows.uop_bgn != follows.uop_end)),
+            ]
+        m.d.comb += [
+            buffer.want.eq(nest.valid & ~nest.empty),
+            buffer.number.eq(nest.u),
+            buffer.changed.eq(self.uop_changed),
+            buffer.changed_addr.eq(self.uop_changed_addr),
+        ]
+        wiring.connect(m, buffer.read, wiring.flipped(self.uop_read))
+        return buffer
 
     @staticmethod
     def _offset(m: Module, nest: Nest, name: str):
