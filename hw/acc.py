@@ -9,7 +9,7 @@ waits, the ALU waits for GEMM and a load for both. Two that walk through consecu
 once; after that they are in different banks in every cycle.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

@@ -290,7 +290,7 @@ class Footprints(wiring.Component):
         wiring.connect(m, scan.read, wiring.flipped(self.uop_read))
         load = data.View(layout_of(isa.memory), word)
         nest = data.View(layout_of(isa.alu), word)  # dst and src of GEMM are in the same places
-        is_load, is_nest, two = Signal(), Signal(), Signal()
+        is_load, one_row, is_nest, two = Signal(), Signal(), Signal(), Signal()
         empty = (
             (nest.uop_bgn == nest.uop_end) | (nest.iter_out == 0) | (nest.iter_in == 0)
         )  # fmt: skip
@@ -299,6 +299,7 @@ class Footprints(wiring.Component):
         into_uops = load.memory == MemId.UOP
         m.d.comb += [
             is_load.eq((unit == Unit.LOAD) & (rows != 0)),
+            one_row.eq(is_load & (rows == 1)),
             is_nest.eq(((unit == Unit.GEMM) | (unit == Unit.ALU)) & ~empty),
             two.eq((unit == Unit.ALU) & ~nest.use_imm),
             self.uops.used.eq(self.busy & is_nest),
@@ -310,7 +311,7 @@ class Footprints(wiring.Component):
             scan.end.eq(nest.uop_end),
             scan.forget.eq(moves & (unit == Unit.LOAD) & into_uops),
         ]
-        summed = self._multiply(m, span, taken, is_load, two, [
+        summed = self._multiply(m, span, taken, (is_load, one_row, is_nest, two), [
             (rows, columns),
             (nest.dst_factor_out, nest.iter_out - 1), (nest.dst_factor_in, nest.iter_in - 1),
             (nest.src_factor_out, nest.iter_out - 1), (nest.src_factor_in, nest.iter_in - 1),
@@ -328,7 +329,8 @@ class Footprints(wiring.Component):
         with m.If(moves):
             m.d.sync += [out.insn.eq(word), out.unit.eq(unit)]
             bounds, sums = scan.bounds, span.sums
-            transfer = (load.sram_base, load.sram_base + sums[0] - 1)
+            entries = Mux(one_row, columns, sums[0])
+            transfer = (load.sram_base, load.sram_base + entries - 1)
             for target, used, (low, high) in (
                 (out.footprint.writes, is_nest, (bounds.dst_low, bounds.dst_high + sums[0])),
                 (out.footprint.reads, is_nest & two, (bounds.src_low, bounds.src_high + sums[1])),
@@ -363,17 +365,18 @@ class Footprints(wiring.Component):
             target.high.eq(Mux(high > last, last, high)),
         ]
 
-    def _multiply(self, m: Module, span: Span, taken, is_load, two, products):
-        """Feeds the factors of the products one by one: the first for a LOAD, else two or four of
-        the others. Gives whether all are summed.
+    def _multiply(self, m: Module, span: Span, taken, kinds, products):
+        """Feeds the factors of the products one by one: the first for a LOAD of several rows, else
+        two or four of the others. Gives whether all are summed.
         """
+        is_load, one_row, is_nest, two = kinds
         step, last = Signal(range(len(products) + Span.LATENCY)), Signal(2)
         summed = Signal()
         m.d.comb += [
             last.eq(Mux(is_load, 0, Mux(two, 3, 1))),
-            summed.eq(step == last + Span.LATENCY),
+            summed.eq((step == last + Span.LATENCY) | one_row),
             span.clear.eq(taken),
-            span.valid.eq(self.busy & (step <= last)),
+            span.valid.eq(self.busy & ((is_load & ~one_row) | is_nest) & (step <= last)),
             span.second.eq(step[1]),
         ]
         with m.If(taken):

@@ -7,11 +7,19 @@ from itertools import product
 import pytest
 from amaranth.sim import Simulator
 
-from tests.support.hwmemories import machine, pack, serve_sram, set_uops, unpack
+from tests.support.hwmemories import (
+    machine,
+    pack,
+    serve_micro_ops,
+    serve_shared,
+    set_uops,
+    unpack,
+)
 from tests.support.hwpeers import Pace, send
 from vta.config import VTAConfig
 from vta.hw.alu import Alu, AluPipeline
 from vta.hw.alulane import AluLane
+from vta.hw.uop import Sequencer
 from vta.isa import Alu as AluInsn
 from vta.isa import AluOpcode, Uop
 from vta.memmap import ErrorCode, Source
@@ -68,14 +76,16 @@ def test_lane(opcode):
     sim.run()
 
 
-def run(model, insns, *, pace=1.0):
-    """Runs ALU instructions; gives the accumulators, the cycles of events, and the error."""
+def run(model, insns, *, pace=1.0, grants=1.0):
+    """Runs ALU instructions, with this share of the reads granted; gives the accumulators, the
+    cycles of events, and the error."""
     cfg, isa = model.cfg, model.isa
     dut = Alu(isa)
     layout = dut.start.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     acc = [pack(row, 32) for row in model.acc]
-    cycles = 2 * sum(insn.operations for insn in insns) + int(4 * len(insns) / pace) + 40
+    operations = sum(insn.operations for insn in insns)
+    cycles = int(2 * operations / grants**2) + int(4 * len(insns) / pace) + 40
     seen = {"start": [], "tile": [], "write": [], "done": [], "error": ()}
 
     async def watch(ctx):
@@ -84,9 +94,11 @@ def run(model, insns, *, pace=1.0):
             "write": dut.acc_write.mask, "done": dut.done,
         }  # fmt: skip
         for cycle in range(cycles):
-            _, _, *values, code, source, addr = await ctx.tick().sample(
-                *signals.values(), dut.error.code, dut.error.source, dut.error.addr
-            )
+            _, _, *values, both, dst, src, code, source, addr = await ctx.tick().sample(
+                *signals.values(), dut.dst_read.en & dut.src_read.en, dut.dst_read.addr,
+                dut.src_read.addr, dut.error.code, dut.error.source, dut.error.addr,
+            )  # fmt: skip
+            assert not both or dst == src or dst % 4 != src % 4, "one bank, two tiles"
             for name, value in zip(signals, values):
                 if value:
                     seen[name].append(cycle)
@@ -94,11 +106,14 @@ def run(model, insns, *, pace=1.0):
 
     sim = Simulator(dut)
     sim.add_clock(1e-6)
-    for memory, reads, writes in (
-        ([word % 2**32 for word in model.uop], [dut.uop_read], []),
-        (acc, [dut.dst_read, dut.src_read], [dut.acc_write]),
-    ):
-        peer = partial(serve_sram, memory=memory, reads=reads, writes=writes)
+    uops = [word % 2**32 for word in model.uop]
+    for peer in (
+        partial(serve_micro_ops, memory=uops, ports=[dut.uop_read]),
+        partial(
+            serve_shared, memory=acc, reads=[dut.dst_read, dut.src_read], writes=[dut.acc_write],
+            pace=Pace(grants, 6),
+        ),
+    ):  # fmt: skip
         sim.add_testbench(peer, background=True)
     sim.add_testbench(
         partial(send, stream=dut.start, items=words, pace=Pace(pace, 5)), background=True
@@ -136,7 +151,34 @@ def test_independent_tiles_run_at_one_a_cycle(opcode, use_imm):
         dst_factor_in=1, src_factor_in=1,
     )  # fmt: skip
     seen = check(model, [insn, insn])
+    # Both walk through the same banks: once, src goes a cycle ahead.
     assert seen["tile"] == list(range(seen["tile"][0], seen["tile"][0] + 2 * half))
+    assert seen["tile"][0] - seen["start"][0] == Sequencer.LATENCY + (not use_imm)
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_operands_in_any_banks_run_at_one_a_cycle(offset):
+    model = machine(TINY)
+    half = TINY.acc_depth // 2
+    set_uops(model, [Uop(0, half + offset, 0)])
+    insn = AluInsn(
+        alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=half - 4, dst_factor_in=1,
+        src_factor_in=1,
+    )  # fmt: skip
+    seen = check(model, [insn, insn])
+    assert seen["tile"][-1] - seen["tile"][0] <= 1.05 * 2 * (half - 4)
+
+
+def test_operands_that_stay_in_one_bank_take_two_cycles():
+    model = machine(TINY)
+    half, tiles = TINY.acc_depth // 2, TINY.acc_depth // 8
+    set_uops(model, [Uop(0, half, 0)])
+    insn = AluInsn(
+        alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=tiles, dst_factor_in=4,
+        src_factor_in=4,
+    )  # fmt: skip
+    seen = check(model, [insn])
+    assert seen["tile"][-1] - seen["tile"][0] == 2 * (tiles - 1)
 
 
 @pytest.mark.parametrize("distance", range(1, 8))
@@ -146,8 +188,8 @@ def test_a_tile_written_right_before(operand, opcode, distance):
     """Each micro-op reads, as dst or as src, what the micro-op ``distance`` before it wrote."""
     model = machine(TINY, seed=3)
     if operand == "dst":
-        uops = [Uop(n, 20 + n, 0) for n in range(distance)]
-        insn = AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=distance, iter_in=6, src_factor_in=1)
+        uops = [Uop(n, 21 + n, 0) for n in range(distance)]  # in different banks
+        insn = AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=distance, iter_in=6, src_factor_in=4)
     else:
         uops = [Uop(distance, 0, 0)]
         insn = AluInsn(
@@ -167,8 +209,9 @@ def test_dst_and_src_are_the_same_new_tile():
         check(model, [AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=1, iter_in=7)])
 
 
+@pytest.mark.parametrize("grants", [1.0, 0.7, 0.3])
 @pytest.mark.parametrize("pace", [1.0, 0.3])
-def test_random_instructions(pace):
+def test_random_instructions(pace, grants):
     rng = random.Random(5)
     model = machine(TINY, seed=4)
     tiles = 5
@@ -188,7 +231,7 @@ def test_random_instructions(pace):
                 src_factor_out=rng.randrange(2), src_factor_in=rng.randrange(2),
             )
         )  # fmt: skip
-    check(model, insns, pace=pace)
+    check(model, insns, pace=pace, grants=grants)
 
 
 def test_an_immediate_does_not_wait_for_src():

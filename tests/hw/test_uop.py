@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from tests.support.hwmemories import serve_sram
+from tests.support.hwmemories import serve_micro_ops
 from tests.support.hwpeers import PACES, Pace, send
 from vta.config import VTAConfig
 from vta.hw.uop import Index, Sequencer
@@ -33,7 +33,7 @@ def expand(insn, uops):
     return items
 
 
-def run(insns, uops, *, pace=1.0, cycles):
+def run(insns, uops, *, pace=1.0, port_pace=1.0, cycles):
     """Items that came out, with the cycle of each; the cycles of starts; and the error."""
     dut = Sequencer(
         ISA.gemm,
@@ -53,7 +53,7 @@ def run(insns, uops, *, pace=1.0, cycles):
     willing = Pace(pace, seed=3)
 
     async def peer(ctx):
-        await serve_sram(ctx, memory, [dut.uop_read])
+        await serve_micro_ops(ctx, memory, [dut.uop_read], pace=Pace(port_pace, 4))
 
     async def starter(ctx):
         await send(ctx, dut.start, words, Pace())
@@ -120,6 +120,30 @@ def test_random_nests(pace):
     check(came, expected)
     assert len(starts) == len(insns)
     assert error == [0, 0, 0]
+
+
+def test_a_busy_port_only_costs_time():
+    rng = random.Random(8)
+    uops = [Uop(*(rng.randrange(depth // 2) for depth in DEPTHS.values())) for _ in range(23)]
+    insns = [random_insn(rng, uops) for _ in range(40)]
+    expected = [item for insn in insns for item in expand(insn, uops)]
+    for port_pace in (0.5, 0.2):
+        came, _, error = run(insns, uops, port_pace=port_pace, cycles=6 * len(expected) + 100)
+        check(came, expected)
+        assert error == [0, 0, 0]
+
+
+def test_one_port_is_enough_for_two():
+    """A long walk through the micro-ops needs the port in every fourth cycle, a short one never
+    again."""
+    uops = [Uop(d, 0, 0) for d in range(23)]
+    for begin, end in ((0, 23), (3, 8)):
+        insn = Gemm(uop_bgn=begin, uop_end=end, iter_out=3, iter_in=7)
+        expected = expand(insn, uops)
+        came, _, _ = run([insn], uops, port_pace=0.5, cycles=2 * len(expected))
+        check(came, expected)
+        took = came[-1][0] - came[0][0] + 1
+        assert took < 1.1 * len(expected) + 4, (begin, end)
 
 
 def test_one_micro_op_a_cycle_without_gaps():

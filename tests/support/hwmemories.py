@@ -37,6 +37,35 @@ async def serve_sram(ctx, memory, reads, writes=()):
                 memory[addr] = data
 
 
+async def serve_shared(ctx, memory, reads, writes=(), *, pace=None):
+    """Like :func:`serve_sram`, behind SharedReadSignature ports: each is ready at its own times,
+    and its data is there for one cycle only, and something else before and after.
+    """
+    pace = pace or (lambda: True)
+    while True:
+        readies = [pace() for _ in reads]
+        for port, ready in zip(reads, readies):
+            ctx.set(port.ready, ready)
+        sampled = [value for port in reads for value in (port.en, port.addr)]
+        sampled += [value for port in writes for value in (port.mask, port.addr, port.data)]
+        _, _, *values = await ctx.tick().sample(*sampled)
+        values = iter(values)
+        for port, ready in zip(reads, readies):
+            en, addr = next(values), next(values)
+            ctx.set(port.data, memory[addr] if en and ready else ~memory[addr])
+        for _ in writes:
+            mask, addr, data = next(values), next(values), next(values)
+            if mask:
+                memory[addr] = data
+
+
+async def serve_micro_ops(ctx, memory, ports, *, pace=None):
+    """A micro-op SRAM (a list of words of 32 bits) behind MicroOpReadSignature ports."""
+    lanes = len(ports[0].data) // 32
+    words = [pack(memory[at : at + lanes], 32) for at in range(0, len(memory), lanes)]
+    await serve_shared(ctx, words, ports, pace=pace)
+
+
 def machine(cfg, seed=0):
     """A slow model with random memories; the extremes of every width are frequent."""
     rng = random.Random(seed)
