@@ -148,6 +148,9 @@ class Issue(wiring.Component):
     """
 
     DEPTH = Scoreboard.DEPTH
+    LATENCY = 12
+    """Cycles until an instruction of few micro-ops may start, unless it must wait; while ones
+    before it are under way, the instruction after them is made ready."""
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa

@@ -1,4 +1,4 @@
-"""The accumulators: every writer is seen by every reader and, narrowed, by the mirror; who waits."""
+"""The accumulators: every reader, and the narrow mirror, sees every writer; who waits for whom."""
 
 import random
 
