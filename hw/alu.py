@@ -110,9 +110,9 @@ class AluPipeline(wiring.Component):
         """Cycle 0: reads both tiles of a micro-op, or takes them from where they are."""
         fetched = stages[0]
         # The one whose dst is read now: the one whose src was read ahead, or the one that comes.
-        op, has_src = Signal(self.op.payload.shape()), Signal()
+        op, src_ahead = Signal(self.op.payload.shape()), Signal()
         waiting = Signal.like(op, reset_less=True)
-        m.d.comb += op.eq(Mux(has_src, waiting, self.op.payload))
+        m.d.comb += op.eq(Mux(src_ahead, waiting, self.op.payload))
         coming = self.op.payload
 
         def on_its_way(index):
@@ -131,10 +131,10 @@ class AluPipeline(wiring.Component):
         m.d.comb += [
             dst_from.eq(on_its_way(op.dst)),
             coming_from.eq(on_its_way(coming.src)),
-            src_from.eq(Mux(has_src, From.AHEAD, coming_from)),
+            src_from.eq(Mux(src_ahead, From.AHEAD, coming_from)),
         ]
         needs_fetched = fetched.live & (
-            (fetched.dst == op.dst) | (~op.insn.use_imm & ~has_src & (fetched.dst == op.src))
+            (fetched.dst == op.dst) | (~op.insn.use_imm & ~src_ahead & (fetched.dst == op.src))
         )
         reads_dst = ~op.empty & (dst_from == From.MEMORY)
         reads_src = ~op.empty & ~op.insn.use_imm & (src_from == From.MEMORY)
@@ -144,17 +144,17 @@ class AluPipeline(wiring.Component):
         goes, goes_ahead = Signal(), Signal()
         m.d.comb += [
             goes.eq(
-                (has_src | self.op.valid)
+                (src_ahead | self.op.valid)
                 & (op.empty | (granted & ~(needs_fetched & is_long(insn.alu_opcode))))
             ),
             # The src of the one that comes may be read if nobody before it will write it.
             goes_ahead.eq(
-                self.op.valid & (has_src == goes) & ~coming.empty & ~coming.insn.use_imm
+                self.op.valid & (src_ahead == goes) & ~coming.empty & ~coming.insn.use_imm
                 & self.src_read.ready & (coming_from == From.MEMORY)
-                & ~(has_src & ((waiting.dst == coming.src)
+                & ~(src_ahead & ((waiting.dst == coming.src)
                                | (reads_dst & clash(coming.src, waiting.dst))))
             ),
-            self.op.ready.eq(goes_ahead | (goes & ~has_src)),
+            self.op.ready.eq(goes_ahead | (goes & ~src_ahead)),
             self.tile.eq(goes & ~op.empty),
             self.dst_read.en.eq(goes & reads_dst),
             self.dst_read.addr.eq(op.dst),
@@ -172,9 +172,9 @@ class AluPipeline(wiring.Component):
         arrives = Signal()
         m.d.sync += arrives.eq(goes_ahead)
         with m.If(goes_ahead):
-            m.d.sync += [has_src.eq(1), waiting.eq(coming)]
+            m.d.sync += [src_ahead.eq(1), waiting.eq(coming)]
         with m.Elif(goes):
-            m.d.sync += has_src.eq(0)
+            m.d.sync += src_ahead.eq(0)
         with m.If(arrives):
             m.d.sync += ahead.eq(self.src_read.data)
 

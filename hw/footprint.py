@@ -358,12 +358,10 @@ class Footprints(wiring.Component):
     @staticmethod
     def _set(m: Module, target, used, low, high) -> None:
         """Sets a range; what is beyond its memory counts as its last entry."""
-        last = (1 << len(target.low)) - 1
-        m.d.sync += [
-            target.used.eq(used),
-            target.low.eq(Mux(low > last, last, low)),
-            target.high.eq(Mux(high > last, last, high)),
-        ]
+        m.d.sync += target.used.eq(used)
+        for field, value in ((target.low, low), (target.high, high)):
+            beyond = value[len(field) :]
+            m.d.sync += field.eq(Mux(beyond.any(), ~0, value) if len(beyond) else value)
 
     def _multiply(self, m: Module, span: Span, taken, kinds, products):
         """Feeds the factors of the products one by one: the first for a LOAD of several rows, else
