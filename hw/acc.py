@@ -160,8 +160,11 @@ class Accumulators(wiring.Component):
 
     def _choose(self, m: Module, port, memories) -> None:
         """Gives a port the data of the bank that it has read."""
-        low = log_banks(self.log_depth)
-        was = Signal(low, reset_less=True)
+        tiles = [memory.read[0].data for memory in memories]
+        if len(tiles) == 1:
+            m.d.comb += port.data.eq(tiles[0])
+            return
+        was = Signal(log_banks(self.log_depth), reset_less=True)
         with m.If(port.en):
-            m.d.sync += was.eq(port.addr[:low])
-        m.d.comb += port.data.eq(Array(memory.read[0].data for memory in memories)[was])
+            m.d.sync += was.eq(port.addr[: len(was)])
+        m.d.comb += port.data.eq(Array(tiles)[was])

@@ -272,7 +272,8 @@ class Footprints(wiring.Component):
         m = Module()
         cfg, isa = self.isa.cfg, self.isa
         word = Signal(isa.memory.bits, reset_less=True)
-        unit, next_unit = Signal(Unit), Signal(Unit)
+        unit = Signal(Unit)
+        next_unit = Signal(Unit)
         taken, moves = Signal(), Signal()
         self._classify(m, self.insn.payload, next_unit)
         m.d.comb += [

@@ -23,9 +23,9 @@ __all__ = [
 
 
 def log_lanes(log_depth: int) -> int:
-    """log2 of the micro-ops in a word of an SRAM of ``2**log_depth`` of them: four, if it has
-    them."""
-    return min(2, log_depth)
+    """log2 of the micro-ops in a word of an SRAM of ``2**log_depth``: four, but at least two
+    words."""
+    return min(2, max(log_depth - 1, 0))
 
 
 class MicroOpReadSignature(SharedReadSignature):

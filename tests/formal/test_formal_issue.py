@@ -1,32 +1,99 @@
-"""Issue: instructions retire in order, each pushes its tokens once, and none takes a token that is
-not there."""
+"""Issue: no instruction takes a token that is not there or starts beside one that it must wait for;
+all retire in order, and each pushes its tokens once."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cover, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout, View
+from amaranth.lib.wiring import In, Out
 
-from tests.formal.mutant import mutant
-from tests.formal.runner import Properties, hold, prove, reach, refute
+from tests.formal.inside import Inside
+from tests.formal.mutant import mutant, shrunk
+from tests.formal.runner import Properties, prove, reach, refute
 from vta.config import VTAConfig
-from vta.hw import issue, load, store
+from vta.hw import footprint, issue, load, store
+from vta.hw.footprint import FootprintLayout, Footprints, RangeLayout, Unit, Work
 from vta.hw.interfaces import layout_of
+from vta.hw.microops import MicroOpReadSignature
 from vta.hw.walker import MemoryKind
 from vta.isa import Isa, MemId, Opcode
 
-CFG = VTAConfig.preset("tiny")
+CFG = VTAConfig.preset("tiny").replace(log_acc_buff_size=7, log_uop_buff_size=5)
+"""With 8 accumulators and 8 micro-ops."""
 ISA = Isa.of(CFG)
 UNITS = ("load", "gemm", "alu")
-UNDER_WAY = 3
-"""Instructions that the block has room for here; 8 in the machine."""
+ROOM = issue.Scoreboard.DEPTH
+FEW = 3
+"""Instructions that may be under way where runs are followed from power-up."""
 DEPTH = 11
 
 
-def _unit(head):
+def _unit(word):
     """Who executes an instruction of the compute module: its place in UNITS, or 3 for nobody."""
+    head = View(layout_of(ISA.memory), word)
     loads = (head.opcode == Opcode.LOAD) & (head.x_size != 0)
     return Mux(
         head.opcode == Opcode.GEMM, 1, Mux(head.opcode == Opcode.ALU, 2, Mux(loads, 0, 3))
     )  # fmt: skip
+
+
+def _share(one, other):
+    """Whether two ranges have an entry in common: the later beginning is not after the earlier
+    end."""
+    begin = Mux(one.low > other.low, one.low, other.low)
+    end = Mux(one.high < other.high, one.high, other.high)
+    return one.used & other.used & (begin <= end)
+
+
+def _hazard(new, old, loads):
+    """Whether of two instructions one writes what the other touches; ``loads``: one is a LOAD, so
+    that its micro-ops are written."""
+    return (
+        _share(new.reads, old.writes)
+        | _share(new.writes, old.reads)
+        | _share(new.writes, old.writes)
+        | (loads & _share(new.uops, old.uops))
+    )
+
+
+class AnyFootprints(wiring.Component):
+    """In place of :class:`~vta.hw.footprint.Footprints`: an instruction may touch anything, and it
+    may be known at any time what."""
+
+    any_footprint = Signal(FootprintLayout(ISA))
+    any_uops = Signal(RangeLayout(CFG.log_uop_depth))
+    any_busy = Signal()
+    answer = Signal()
+    """What the block says of ``any_uops``."""
+
+    def __init__(self, isa):
+        log_depth = isa.cfg.log_uop_depth
+        super().__init__({
+            "insn": In(stream.Signature(isa.memory.bits)),
+            "work": Out(stream.Signature(Work(isa))),
+            "uops": Out(RangeLayout(log_depth)), "uops_pending": In(1), "busy": Out(1),
+            "uop_read": Out(MicroOpReadSignature(log_depth=log_depth, bits=isa.uop.bits)),
+        })  # fmt: skip
+
+    @classmethod
+    def free(cls):
+        """The signals that may have any value."""
+        return [cls.any_footprint.as_value(), cls.any_uops.as_value(), cls.any_busy]
+
+    def elaborate(self, platform):
+        m = Module()
+        work = self.work
+        m.d.comb += [
+            work.valid.eq(self.insn.valid),
+            self.insn.ready.eq(work.ready),
+            work.payload.insn.eq(self.insn.payload),
+            work.payload.unit.eq(_unit(self.insn.payload)),
+            work.payload.footprint.eq(self.any_footprint),
+            self.uops.eq(self.any_uops),
+            self.busy.eq(self.any_busy),
+            self.answer.eq(self.uops_pending),
+        ]
+        return m
 
 
 class Tokens(Properties):
@@ -49,50 +116,39 @@ class Tokens(Properties):
         return m
 
 
-class InOrder(Properties):
-    """A ledger of the instructions under way, the oldest first: they retire in that order, each as
-    soon as its unit has done it and those before, and of two units never both are at work.
+ENTRY = StructLayout({
+    "unit": 2, "done": 1, "finish": 1, "prev": 1, "next": 1, "footprint": FootprintLayout(ISA),
+})  # fmt: skip
 
-    The units of the world do what they were given, in order, each in a cycle after its start.
+
+class InOrder(Properties):
+    """A ledger of the instructions under way, the oldest first. One starts exactly when its tokens
+    are there, its unit takes it, and it has no hazard with one of another unit that is not done.
+    They retire in order, each as soon as its unit has done it and those before.
+
+    The units of the world do what they were given, in order, each in a cycle after its start. With
+    ``invariants`` the registers of the block are compared to the ledger, for the induction.
     """
 
+    def __init__(self, block, room, *, invariants=False):
+        super().__init__(block, AnyFootprints.free())
+        self.room, self.invariants = room, invariants
+
     def elaborate(self, platform):
-        m = super().elaborate(platform)
         block, tokens = self.block, self.block.tokens
-        head = View(layout_of(ISA.memory), block.insn.payload)
+        inside = Inside(block)
+        m = super().elaborate(platform, inside.fragment)
+        word = block.insn.payload
+        head, touches = View(layout_of(ISA.memory), word), AnyFootprints.any_footprint
         starts, unit = Signal(), Signal(2)
-        m.d.comb += [starts.eq(block.insn.valid & block.insn.ready), unit.eq(_unit(head))]
+        m.d.comb += [starts.eq(block.insn.valid & block.insn.ready), unit.eq(_unit(word))]
+        for one in (touches.writes, touches.reads, touches.uops, AnyFootprints.any_uops):
+            m.d.comb += Assume(one.low <= one.high)
 
-        entry = StructLayout({"unit": 2, "done": 1, "finish": 1, "prev": 1, "next": 1})
-        ledger = [Signal(entry, name=f"entry{n}") for n in range(UNDER_WAY + 1)]
-        level = Signal(range(UNDER_WAY + 1))
-        now = [Signal(entry, name=f"now{n}") for n in range(UNDER_WAY + 1)]
-
-        # The world: a unit does the oldest instruction that it was given and has not done.
-        working = Signal(len(UNITS))
-        for number, name in enumerate(UNITS):
-            port, does = getattr(block, name), getattr(block, f"{name}_done")
-            left = does
-            for n in range(UNDER_WAY):
-                mine = (level > n) & (ledger[n].unit == number) & ~ledger[n].done
-                hit = Signal(name=f"{name}_does{n}")
-                m.d.comb += hit.eq(mine & left)
-                with m.If(mine):
-                    m.d.comb += working[number].eq(1)
-                with m.If(hit):
-                    m.d.comb += now[n].done.eq(1)
-                left = left & ~mine
-            m.d.comb += [
-                Assume(~left),
-                Assert((port.valid & port.ready) == (starts & (unit == number))),
-                Assert(~port.valid | (unit == number)),
-                Assert(~port.valid | (port.payload.as_value() == block.insn.payload)),
-            ]
-        for n in range(UNDER_WAY):
-            for field in ("unit", "finish", "prev", "next"):
-                m.d.comb += now[n][field].eq(ledger[n][field])
-            with m.If(ledger[n].done | (ledger[n].unit == 3)):
-                m.d.comb += now[n].done.eq(1)
+        ledger = [Signal(ENTRY, name=f"entry{n}") for n in range(self.room + 1)]
+        level = Signal(range(self.room + 1))
+        now = [Signal(ENTRY, name=f"now{n}") for n in range(self.room + 1)]
+        self._work(m, ledger, level, now)
 
         # Retirement: of the oldest, when it is done, with its tokens, and never later.
         oldest = now[0]
@@ -100,10 +156,9 @@ class InOrder(Properties):
             Assert(block.retired == ((level != 0) & oldest.done)),
             Assert(tokens.push_prev == (block.retired & oldest.prev)),
             Assert(tokens.push_next == (block.retired & oldest.next)),
-            Assert(level - block.retired + starts <= UNDER_WAY),
         ]
         m.d.sync += level.eq(level - block.retired + starts)
-        for n in range(UNDER_WAY):
+        for n in range(self.room):
             m.d.sync += ledger[n].eq(Mux(block.retired, now[n + 1], now[n]))
             with m.If(starts & (level - block.retired == n)):
                 m.d.sync += [
@@ -112,10 +167,8 @@ class InOrder(Properties):
                     ledger[n].finish.eq(head.opcode == Opcode.FINISH),
                     ledger[n].prev.eq(head.push_prev),
                     ledger[n].next.eq(head.push_next),
+                    ledger[n].footprint.eq(touches),
                 ]
-
-        # One unit at a time: what starts may read what all before it wrote.
-        m.d.comb += Assert((working & (working - 1)) == 0)
 
         # FINISH is the end.
         ended, finished = Signal(), Signal()
@@ -124,22 +177,146 @@ class InOrder(Properties):
         with m.If(block.retired & oldest.finish):
             m.d.sync += finished.eq(1)
         m.d.comb += [
-            Assert(~(ended & starts)),
             Assert(block.finished == finished),
             Assert((block.error.code != 0) == (finished & block.insn.valid)),
         ]
 
-        # Full, emptied, one unit after another, two done before the first retires.
-        retirements, units = Signal(3), Signal(3)
+        # Start: as soon as there is nothing to wait for, and not before.
+        hazard, loading, taken = Signal(), Signal(), Signal(init=1)
+        for n in range(self.room):
+            at_work = (level > n) & ~now[n].done
+            loads = (unit == 0) | (now[n].unit == 0)
+            others = at_work & (unit != 3) & (now[n].unit != unit)
+            with m.If(others & _hazard(touches, now[n].footprint, loads)):
+                m.d.comb += hazard.eq(1)
+            with m.If((level > n) & ~ledger[n].done & (ledger[n].unit == 0)
+                      & _share(ledger[n].footprint.uops, AnyFootprints.any_uops)):  # fmt: skip
+                m.d.comb += loading.eq(1)
+        m.d.comb += taken.eq(1)
+        for number, name in enumerate(UNITS):
+            with m.If(unit == number):
+                m.d.comb += taken.eq(getattr(block, name).ready)
+        m.d.comb += [
+            Assert(starts == (
+                block.insn.valid & (level < self.room) & ~hazard & taken & ~ended
+                & (~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)
+            )),
+            # Micro-ops that an older LOAD is yet to write, at work or at the head, are not read.
+            Assert(AnyFootprints.answer == (loading | (
+                block.insn.valid & (unit == 0) & _share(touches.uops, AnyFootprints.any_uops)
+            ))),
+        ]  # fmt: skip
+
+        self._cover(m, ledger, level, now, hazard, finished)
+        if self.invariants:
+            self._compare(m, inside, ledger, level)
+            m.d.comb += Assert(inside["finishing"] == ended)
+        return m
+
+    def _work(self, m, ledger, level, now):
+        """The world: a unit does the oldest instruction that it was given and has not done. ``now``
+        is the ledger with what is done in this cycle."""
+        block = self.block
+        unit, starts = _unit(block.insn.payload), block.insn.valid & block.insn.ready
+        for number, name in enumerate(UNITS):
+            port, does = getattr(block, name), getattr(block, f"{name}_done")
+            left = does
+            for n in range(self.room):
+                mine = (level > n) & (ledger[n].unit == number) & ~ledger[n].done
+                with m.If(mine & left):
+                    m.d.comb += now[n].done.eq(1)
+                left = left & ~mine
+            m.d.comb += [
+                Assume(~left),
+                Assert((port.valid & port.ready) == (starts & (unit == number))),
+                Assert(~port.valid | (unit == number)),
+                Assert(~port.valid | (port.payload.as_value() == block.insn.payload)),
+            ]
+        for n in range(self.room):
+            for field in ("unit", "finish", "prev", "next", "footprint"):
+                m.d.comb += now[n][field].eq(ledger[n][field])
+            with m.If(ledger[n].done | (ledger[n].unit == 3)):
+                m.d.comb += now[n].done.eq(1)
+
+    def _cover(self, m, ledger, level, now, hazard, finished):
+        """Full, emptied, all units beside each other, done out of order, a hazard that passes."""
+        block, tokens = self.block, self.block.tokens
+        retirements, waited = Signal(3), Signal()
         with m.If(block.retired):
             m.d.sync += retirements.eq(retirements + (retirements != 7))
-            m.d.sync += units.eq(units | (1 << oldest.unit))
+        with m.If(hazard & block.insn.valid):
+            m.d.sync += waited.eq(1)
         m.d.comb += [
-            Cover((units == 0b111) & finished),
-            Cover(level == UNDER_WAY),
-            Cover((retirements == 5) & (level == 0)),
-            Cover((level >= 2) & (ledger[0].unit == 3) & now[1].done & block.retired),
+            Cover(
+                (level == 3) & (ledger[0].unit == 1) & (ledger[1].unit == 2)
+                & (ledger[2].unit == 0)
+            ),
+            Cover(level == self.room),
+            Cover((retirements == 5) & finished),
+            Cover((level >= 2) & ~now[0].done & now[1].done & (ledger[1].unit == 2)),
+            Cover(waited & block.insn.valid & block.insn.ready & (level != 0)),
             Cover(block.retired & tokens.push_prev & tokens.push_next & (retirements == 2)),
+        ]  # fmt: skip
+
+    def _compare(self, m, inside, ledger, level):
+        """The registers of the scoreboard are the ledger."""
+        layout = StructLayout({
+            "live": 1, "works": 1, "unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1,
+            "footprint": FootprintLayout(ISA),
+        })  # fmt: skip
+        m.d.comb += Assert(level <= self.room)
+        for n in range(self.room):
+            real, said = View(layout, inside[f"scoreboard.entry{n}"]), ledger[n]
+            m.d.comb += [
+                Assert(real.live == (level > n)),
+                Assert(real.live | ~real.works),
+            ]
+            with m.If(level > n):
+                m.d.comb += [
+                    Assert(real.works == (~said.done & (said.unit != 3))),
+                    Assert(real.unit.as_value() == said.unit),
+                    Assert(real.finish == said.finish),
+                    Assert(real.push_prev == said.prev),
+                    Assert(real.push_next == said.next),
+                    Assert(real.footprint.as_value() == said.footprint.as_value()),
+                    *(
+                        Assert(said.footprint[name].low <= said.footprint[name].high)
+                        for name in ("writes", "reads", "uops")
+                    ),
+                ]
+
+
+class NothingLost(Properties):
+    """Each instruction comes out of the search for footprints once, in order, unchanged, with the
+    unit that executes it, and stays until it is taken. The registers are compared to a ledger."""
+
+    def elaborate(self, platform):
+        block, inside = self.block, Inside(self.block)
+        m = super().elaborate(platform, inside.fragment)
+        work, out = block.work, block.work.payload
+        enters, leaves = block.insn.valid & block.insn.ready, work.valid & work.ready
+        ledger = [Signal(ISA.memory.bits, name=f"entry{n}") for n in range(3)]
+        level = Signal(range(3))
+        m.d.sync += level.eq(level + enters - leaves)
+        for n in range(2):
+            with m.If(leaves):
+                m.d.sync += ledger[n].eq(ledger[n + 1])
+            with m.If(enters & (level - leaves == n)):
+                m.d.sync += ledger[n].eq(block.insn.payload)
+        held, was = Signal(), Signal.like(out.as_value())
+        m.d.sync += [held.eq(work.valid & ~work.ready), was.eq(out.as_value())]
+        m.d.comb += [
+            Assert(~work.valid | (level != 0)),
+            Assert(~work.valid | (out.insn == ledger[0])),
+            Assert(~work.valid | (out.unit.as_value() == _unit(ledger[0]))),
+            Assert(~held | (work.valid & (out.as_value() == was))),
+            Assert(block.busy == (level > work.valid)),
+            Assert(level == block.busy + work.valid),
+            Assert(~block.busy | (inside["word"] == Mux(work.valid, ledger[1], ledger[0]))),
+            Assert(~block.busy | (inside["unit"] == _unit(inside["word"]))),
+            Cover((level == 2) & leaves & (out.unit == Unit.ALU) & out.footprint.reads.used),
+            Cover(leaves & (out.unit == Unit.GEMM) & ~out.footprint.writes.used),
+            Cover(leaves & (out.unit == Unit.LOAD) & out.footprint.uops.used & block.busy),
         ]
         return m
 
@@ -167,14 +344,11 @@ def _store(module=store):
     return module.StoreModule(ISA, MemoryKind.of(CFG, MemId.OUT), addr_bits=32, data_bits=64)
 
 
-def _issue(module=issue):
+def _issue(module=None, room=ROOM):
+    """The block, with any footprints."""
+    module = module or shrunk(issue, Footprints=AnyFootprints)
+    module.Scoreboard.DEPTH = room
     return module.Issue(ISA)
-
-
-def _small_issue(module=issue):
-    block = module.Issue(ISA)
-    block.DEPTH = UNDER_WAY
-    return block
 
 
 @pytest.mark.formal
@@ -182,43 +356,84 @@ def _small_issue(module=issue):
     ("properties", "block"), [(Tokens, _issue), (LoadTokens, _load), (LoadTokens, _store)]
 )
 def test_no_token_is_taken_that_is_not_there(properties, block):
-    prove(properties(block()), depth=1)
-    reach(properties(block()), depth=5)
+    free = AnyFootprints.free() if block is _issue else ()
+    prove(properties(block(), free), depth=1)
+    reach(properties(block(), free), depth=5)
 
 
 @pytest.mark.formal
-def test_instructions_retire_in_order():
-    hold(InOrder(_small_issue()), depth=DEPTH)
+def test_instructions_start_and_retire_as_they_must():
+    prove(InOrder(_issue(), ROOM, invariants=True), depth=1)
 
 
 @pytest.mark.formal
 def test_streams_of_all_kinds_happen():
-    reach(InOrder(_small_issue()), depth=DEPTH)
+    reach(InOrder(_issue(room=FEW), FEW), depth=DEPTH)
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize(
-    ("properties", "module", "old", "new"),
-    [
-        (Tokens, issue, "(~head.pop_next | tokens.next_avail)", "1"),
-        (Tokens, issue, "tokens.pop_prev.eq(starts & head", "tokens.pop_prev.eq(may_start & head"),
-        (Tokens, issue, "tokens.push_prev.eq(retires & oldest", "tokens.push_prev.eq(oldest"),
-        (InOrder, issue, "push_next.eq(head.push_next)", "push_next.eq(head.push_prev)"),
-        (InOrder, issue, "works.append((unit != which) & (working != done))", "works.append(0)"),
-        (InOrder, issue, "(working != done)", "(working > 1)"),
-        (InOrder, issue, "((unretired != 0) | done)", "((unretired != 0) | (working == 0))"),
-        (InOrder, issue, "((unretired != 0) | done)", "(unretired != 0)"),
-        (InOrder, issue, "unretired + done - (retires & (oldest == which))", "unretired + done"),
-        (InOrder, issue, "(oldest == Unit.NONE) | Cat(is_done).any()", "Cat(is_done).any()"),
-        (InOrder, issue, "& under_way.w_rdy & ~finishing", "& under_way.w_rdy"),
-        (InOrder, issue, "& under_way.w_rdy & ~finishing", "& ~finishing"),
-        (LoadTokens, load, "insn.pop_next & ~self.tokens.next_avail", "0"),
-        (LoadTokens, store, "self.tokens.pop_prev.eq(starts &", "self.tokens.pop_prev.eq("),
-    ],
-    ids=["no-wait", "popped-before-start", "pushed-too-often", "wrong-side", "two-units",
-         "two-units-rarely", "done-too-early", "done-too-late", "done-twice", "nop-stays",
-         "after-finish", "too-many", "load-no-wait", "store-popped-early"],
-)  # fmt: skip
-def test_broken_blocks_are_found(properties, module, old, new):
-    make = {issue: _small_issue, load: _load, store: _store}[module]
-    refute(properties(make(mutant(module, old, new))), depth=8)
+def test_no_instruction_is_lost_while_its_footprint_is_found():
+    prove(NothingLost(Footprints(ISA)), depth=1)
+    reach(NothingLost(Footprints(ISA)), depth=DEPTH)
+
+
+BROKEN = {
+    "no-wait": (issue, Tokens, "(~head.pop_next | tokens.next_avail)", "1"),
+    "popped-before-start": (
+        issue, Tokens, "tokens.pop_prev.eq(starts & head", "tokens.pop_prev.eq(may_start & head",
+    ),
+    "pushed-too-often": (
+        issue, Tokens, "tokens.push_prev.eq(board.retires & board", "tokens.push_prev.eq(board",
+    ),
+    "wrong-side": (issue, InOrder, "push_next.eq(head.push_next)", "push_next.eq(head.push_prev)"),
+    "units-not-compared": (issue, InOrder, "& (one.unit != self.unit)", "& 0"),
+    "own-unit-waits": (issue, InOrder, "& (one.unit != self.unit)", ""),
+    "read-too-early": (footprint, InOrder, "| meet(new.reads, old.writes)", ""),
+    "written-too-early": (footprint, InOrder, "| meet(new.writes, old.reads)", ""),
+    "written-out-of-order": (footprint, InOrder, "meet(new.writes, old.writes)\n", "0\n"),
+    "micro-ops-ignored": (footprint, InOrder, "| (touches_uops & meet(new.uops, old.uops))", ""),
+    "micro-ops-read-by-two": (footprint, InOrder, "(touches_uops & meet", "(1 & meet"),
+    "last-entry-missed": (footprint, InOrder, "(one.low <= other.high)", "(one.low < other.high)"),
+    "first-entry-missed": (footprint, InOrder, "(other.low <= one.high)", "(other.low < one.high)"),
+    "done-too-early": (issue, InOrder, "new.works.eq(self.unit != Unit.NONE)", "new.works.eq(0)"),
+    "done-too-late": (issue, InOrder, "oldest.live & ~works[0]", "oldest.live & ~oldest.works"),
+    "done-twice": (issue, InOrder, "done & mine & ~older[unit]", "done & mine"),
+    "done-forgotten": (issue, InOrder, ", after[n].works.eq(at_work)]", "]"),
+    "nop-stays": (issue, InOrder, "new.works.eq(self.unit != Unit.NONE)", "new.works.eq(1)"),
+    "nop-waits": (issue, InOrder, "(self.unit == Unit.NONE) | ~Cat(waits)", "~Cat(waits)"),
+    "after-finish": (issue, InOrder, "board.clear & ~finishing", "board.clear"),
+    "too-many": (issue, InOrder, "~entries[-1].live & (", "("),
+    "loads-ignored": (issue, InOrder, "one.works & (one.unit == Unit.LOAD) & meet", "0 & meet"),
+    "next-load-ignored": (issue, InOrder, "valid & (work.unit == Unit.LOAD) & meet", "0 & meet"),
+    "load-no-wait": (load, LoadTokens, "insn.pop_next & ~self.tokens.next_avail", "0"),
+    "store-popped-early": (
+        store, LoadTokens, "self.tokens.pop_prev.eq(starts &", "self.tokens.pop_prev.eq(",
+    ),
+    "word-overwritten": (footprint, NothingLost, "self.insn.ready.eq(~self.busy | moves)",
+                         "self.insn.ready.eq(1)"),
+    "work-overwritten": (footprint, NothingLost, "& (self.work.ready | ~self.work.valid)\n", "\n"),
+    "wrong-unit": (footprint, NothingLost, "insn.x_size == 0", "insn.y_size == 0"),
+}  # fmt: skip
+"""What is broken in which block, and the property that finds it."""
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_blocks_are_found(name):
+    module, properties, old, new = BROKEN[name]
+    names = {issue: {"Footprints": AnyFootprints}, footprint: {"Unit": Unit}}.get(module, {})
+    broken = mutant(module, old, new, **names)
+    if properties is NothingLost:
+        refute(NothingLost(broken.Footprints(ISA)), depth=8)
+    elif properties is LoadTokens:
+        refute(LoadTokens({load: _load, store: _store}[module](broken)), depth=8)
+    else:
+        if module is footprint:
+            broken = shrunk(
+                issue, Footprints=AnyFootprints, conflict=broken.conflict, meet=broken.meet
+            )
+        block = _issue(broken, FEW)
+        if properties is Tokens:
+            refute(Tokens(block, AnyFootprints.free()), depth=5)
+        else:
+            refute(InOrder(block, FEW), depth=8)

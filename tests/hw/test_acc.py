@@ -25,7 +25,7 @@ def test_the_number_of_banks(log_depth, banks):
 
 
 @pytest.mark.parametrize("log_depth", [0, 1, 2, 4])
-@pytest.mark.parametrize("out_bits", [4, 16])
+@pytest.mark.parametrize("out_bits", [4, 8, 16])
 @pytest.mark.parametrize("granule", [32, 64, 128])
 def test_all_at_once(out_bits, granule, log_depth):
     """Everybody reads and writes in every cycle, as far as the banks allow; nothing is lost."""

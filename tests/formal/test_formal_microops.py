@@ -1,0 +1,110 @@
+"""Micro-ops read ahead: what a reader is given is what the SRAM holds."""
+
+import pytest
+from amaranth.hdl import Assert, Cover, Signal, Value
+from amaranth.lib import wiring
+
+from tests.formal.inside import Inside
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, constant, prove, reach, refute
+from vta.hw import microops
+
+LOG_DEPTH, BITS = 4, 2
+LOG_LANES = microops.log_lanes(LOG_DEPTH)
+
+
+class WhatTheSramHolds(Properties):
+    """One micro-op, any, is watched. Whenever the buffer has it, it is what was written last; and a
+    wanted one that the port was free for is there in the next cycle, unless its word changes.
+
+    Another reader comes first, whenever it likes, and anything may be written at any time. With
+    ``looks``, registers and memory are compared too, for the induction.
+    """
+
+    def __init__(self, module=microops, *, looks=False):
+        sizes = {"log_depth": LOG_DEPTH, "bits": BITS}
+        self.sram = module.MicroOps(**sizes, readers=2)
+        self.looks, self.watched = looks, Signal(LOG_DEPTH)
+        rival, write = self.sram.read[0], self.sram.write
+        free = [Value.cast(one) for one in (rival.en, rival.addr, write.addr, write.mask)]
+        super().__init__(
+            module.MicroOpBuffer(**sizes), [self.watched, *free, Value.cast(write.data)]
+        )
+
+    def elaborate(self, platform):
+        block, inside, sram = self.block, Inside(self.block), Inside(self.sram)
+        m = super().elaborate(platform, inside.fragment)
+        m.submodules.sram = sram.fragment
+        wiring.connect(m, block.read, self.sram.read[1])
+        m.d.comb += [
+            block.changed.eq(self.sram.changed),
+            block.changed_addr.eq(self.sram.changed_addr),
+        ]
+        watched, write = constant(m, self.watched), self.sram.write
+        uop, changes = Signal(BITS), Signal()
+        m.d.comb += changes.eq(write.mask & (write.addr == watched))
+        with m.If(changes):
+            m.d.sync += uop.eq(write.data)
+        has = block.hit & (block.number == watched)
+        m.d.comb += Assert(~has | (block.uop == uop))
+
+        # A wanted word that the port is free for is there in the next cycle.
+        word, asked, before = block.number >> LOG_LANES, Signal(), Signal(LOG_DEPTH - LOG_LANES)
+        changed = block.changed & (block.changed_addr == word)
+        m.d.sync += [
+            asked.eq(block.want & ((block.read.ready & ~changed) | (block.hit & ~changed))),
+            before.eq(word),
+        ]
+        m.d.comb += [
+            Assert(~(asked & (word == before)) | block.hit),
+            Cover(has & uop.all() & asked & block.next_want & ~block.read.en),
+            Cover(has & changes & (uop == 2)),
+            Cover(block.want & ~block.hit & ~block.read.ready & asked),
+        ]
+
+        if self.looks:
+            place = Signal(LOG_DEPTH - LOG_LANES)
+            m.d.comb += place.eq(watched >> LOG_LANES)
+            for lane in range(1 << LOG_LANES):
+                held = Signal(BITS, name=f"held{lane}")
+                sram.look(f"words.lane{lane}", place, held)
+                with m.If(watched[:LOG_LANES] == lane):
+                    m.d.comb += Assert(held == uop)
+            for n in range(2):
+                mine = inside[f"valid{n}"] & (inside[f"tag{n}"] == place)
+                for arrives, words in ((1, block.read.data), (0, inside[f"stored{n}"])):
+                    lane = words.word_select(watched[:LOG_LANES], BITS)
+                    here = mine & (inside[f"arrives{n}"] == arrives)
+                    m.d.comb += Assert(~here | (lane == uop))
+            both = inside["valid0"] & inside["valid1"]
+            m.d.comb += Assert(~both | (inside["tag0"] != inside["tag1"]))
+        return m
+
+
+@pytest.mark.formal
+def test_a_buffered_micro_op_is_that_of_the_sram():
+    prove(WhatTheSramHolds(looks=True), depth=2)
+    reach(WhatTheSramHolds(), depth=8)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("with m.Elif(self.changed & (self.changed_addr == tag)):", "with m.Elif(0):"),
+        ("valid.eq(~(self.changed & (self.changed_addr == self.read.addr)))", "valid.eq(1)"),
+        ("value.eq(Mux(arrives, self.read.data, stored))", "value.eq(stored)"),
+        ("with m.If(arrives):\n                m.d.sync += stored",
+         "with m.If(arrives & ~self.read.en):\n                m.d.sync += stored"),
+        ("fills = self.read.en & self.read.ready & (into == n)",
+         "fills = self.read.en & (into == n)"),
+        ("Cat(valid & (tag == word) for", "Cat(tag == word for"),
+        ("into.eq(Mux(missing, has_next[0], self.want & has_now[0]))", "into.eq(has_next[0])"),
+        ("port.ready.eq(~taken)", "port.ready.eq(1)"),
+        ("(self.write.addr[:lanes] if lanes else 0)", "0"),
+    ],
+    ids=["change-missed", "read-while-written", "arrives-late", "not-stored", "not-granted",
+         "tag-of-nothing", "over-the-one-at-work", "both-read", "first-lane"],
+)  # fmt: skip
+def test_broken_buffers_are_found(old, new):
+    refute(WhatTheSramHolds(mutant(microops, old, new)), depth=8)
