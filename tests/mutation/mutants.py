@@ -107,8 +107,8 @@ MUTANTS = (
     ),
     Mutant(
         "two-pushes-one", "of two tokens pushed at once one is dropped", "issue.py",
-        "tokens.push_prev.eq(retires & oldest.push_prev)",
-        "tokens.push_prev.eq(retires & oldest.push_prev & ~oldest.push_next)",
+        "tokens.push_prev.eq(board.retires & board.pushes_prev)",
+        "tokens.push_prev.eq(board.retires & board.pushes_prev & ~board.pushes_next)",
     ),
     Mutant(
         "push-pop-lost", "a push in the cycle of a pop is lost", "depqueue.py",
@@ -116,16 +116,90 @@ MUTANTS = (
     ),
     # ---- compute ----
     Mutant(
-        "units-overlap", "a unit starts while another one still writes", "issue.py",
-        "(unit != which) & (working != done)", "(unit != which) & 0",
+        "units-overlap", "a unit starts whatever the others still read and write", "issue.py",
+        "& (one.unit != self.unit)", "& 0",
+    ),
+    Mutant(
+        "raw-missed", "the ALU reads what GEMM or a load is yet to write", "footprint.py",
+        "| meet(new.reads, old.writes)", "",
+    ),
+    Mutant(
+        "war-missed", "GEMM or a load writes what the ALU is yet to read", "footprint.py",
+        "| meet(new.writes, old.reads)", "",
+    ),
+    Mutant(
+        "waw-missed", "two units write the same accumulators in any order", "footprint.py",
+        "meet(new.writes, old.writes)\n", "0\n",
+    ),
+    Mutant(
+        "uops-in-use", "micro-ops are loaded while a unit still reads them", "footprint.py",
+        "| (touches_uops & meet(new.uops, old.uops))", "",
+    ),
+    Mutant(
+        "footprint-short", "the range of an instruction misses its last entry", "footprint.py",
+        "(one.low <= other.high)", "(one.low < other.high)",
+    ),
+    Mutant(
+        "footprint-no-loop", "the inner loop does not widen a range", "footprint.py",
+        "(nest.dst_factor_in, nest.iter_in - 1)", "(nest.dst_factor_in, 0)",
+    ),
+    Mutant(
+        "footprint-pads", "the rows of zeros of a load are not in its range", "footprint.py",
+        "rows = load.y_pad_0 + load.y_size + load.y_pad_1", "rows = load.y_size",
+    ),
+    Mutant(
+        "footprint-stale", "ranges of micro-ops are remembered when others are loaded",
+        "footprint.py", "with m.If(self.forget):", "with m.If(self.forget & 0):",
+    ),
+    Mutant(
+        "scan-too-early", "micro-ops are scanned while they are being loaded", "footprint.py",
+        "self.read.en.eq(asks & ~self.wait)", "self.read.en.eq(asks)",
+    ),
+    Mutant(
+        "retire-any", "an instruction retires when any of its unit is done", "issue.py",
+        "done & mine & ~older[unit]", "done & mine",
+    ),
+    Mutant(
+        "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does", "acc.py",
+        "& ~(self.gemm_soon.valid & same_bank(self.gemm_soon, dst))", "",
+    ),
+    Mutant(
+        "bank-of-gemm", "the ALU reads a bank in the cycle in which GEMM does", "acc.py",
+        "~(gemm.en & same_bank(gemm, dst))", "~(gemm.en & 0)",
+    ),
+    Mutant(
+        "load-not-refused", "a load writes into a bank in the cycle in which the ALU does",
+        "acc.py", "for port in (self.gemm_write, self.alu_write)\n",
+        "for port in (self.gemm_write,)\n",
+    ),
+    Mutant(
+        "refused-lost", "a write of a load that is refused is lost", "rowwriter.py",
+        "well = (self.error.code == ErrorCode.NONE) & ~self.refused",
+        "well = self.error.code == ErrorCode.NONE",
+    ),
+    Mutant(
+        "uop-stale", "micro-ops read ahead are kept when others are loaded", "microops.py",
+        "with m.Elif(self.changed & (self.changed_addr == tag)):", "with m.Elif(0):",
+    ),
+    Mutant(
+        "uop-port", "a reader takes micro-ops that another has read", "microops.py",
+        "port.ready.eq(~taken)", "port.ready.eq(1)",
+    ),
+    Mutant(
+        "kept-back", "a sum is not written although nothing is added to it", "gemm.py",
+        "again = soon.live & behind.live & ~soon.last", "again = soon.live & ~soon.last",
+    ),
+    Mutant(
+        "src-ahead", "src is read ahead although the micro-op before writes it", "alu.py",
+        "~(src_ahead & ((waiting.dst == coming.src)", "~(src_ahead & ((waiting.dst != waiting.dst)",
     ),
     Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "gemm.py",
-        "from_result.eq(add & (add_dst == self.dst))", "from_result.eq(0)",
+        "from_result.eq(in_result)", "from_result.eq(0)",
     ),
     Mutant(
         "gemm-bypass-2", "a sum is not forwarded to the second product behind it", "gemm.py",
-        "from_kept.eq(done & (done_dst == self.dst))", "from_kept.eq(0)",
+        "from_kept.eq(in_kept)", "from_kept.eq(0)",
     ),
     Mutant(
         "gemm-reset-adds", "a reset adds to what was there", "gemm.py",
@@ -148,7 +222,7 @@ MUTANTS = (
     ),
     Mutant(
         "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it", "alu.py",
-        "self.op.ready.eq(~(needs_fetched & is_long(insn.alu_opcode)))", "self.op.ready.eq(1)",
+        "& ~(needs_fetched & is_long(insn.alu_opcode))", "",
     ),
     Mutant(
         "imm-unsigned", "immediates are not sign-extended", "alu.py",
