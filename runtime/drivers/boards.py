@@ -11,8 +11,8 @@ from vta.bitstream import Bitstream
 from vta.errors import ConfigError, DeviceError
 
 from .cyclonev import CycloneVFpga
+from .fpga_device import FpgaDevice
 from .linux import DEV_MEM, Linux
-from .machine import FpgaDevice
 from .pynq_memory import PynqMemory
 from .udmabuf import UDmaBuf, find_udmabuf
 from .zynq import ULTRASCALE, ZYNQ7, ZynqFpga

@@ -6,7 +6,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from vta.bitstream import Bitstream
 from vta.config import INSN_BYTES
 from vta.errors import DeviceError, TimeoutError
 from vta.isa import Isa
@@ -18,7 +17,6 @@ from vta.memmap import (
     STATUS_BUSY,
     STATUS_DONE,
     STATUS_ERROR,
-    VERSION,
     register,
 )
 from vta.runtime.allocator import Allocator
@@ -35,9 +33,9 @@ if TYPE_CHECKING:
 
     from vta.config import VTAConfig
 
-    from .ports import DeviceMemory, Fpga, Registers
+    from .ports import DeviceMemory, Registers
 
-__all__ = ["FpgaDevice", "MappedDevice"]
+__all__ = ["MappedDevice"]
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 20e-6, 2e-3
 """Seconds between two looks at STATUS: a tenth of the time that has passed, within these."""
@@ -296,80 +294,3 @@ class MappedDevice:
         counters = Counters(**{name: wide(registers, name.upper()) for name in COUNTERS})
         tokens = {name: registers[f"TOKENS_{name.upper()}"] for name in _TOKENS}
         return RunResult(counters, wide(registers, "CYCLES"), tokens)
-
-
-class FpgaDevice(MappedDevice):
-    """A driver that configures its FPGA; implements :class:`vta.runtime.device.Programmable`.
-
-    Parameters
-    ----------
-    fpga : Fpga
-        The FPGA. While it is not configured the registers are not touched and nothing can run.
-    bitstream : Bitstream or None
-        Configure it with this first.
-    **options
-        As for :class:`MappedDevice`.
-
-    Raises
-    ------
-    BitstreamError
-        If the bitstream is for another board or configuration.
-    DeviceError
-        As :class:`MappedDevice`, or if the FPGA cannot be configured.
-    """
-
-    def __init__(
-        self,
-        cfg: VTAConfig,
-        registers: Registers,
-        memory: DeviceMemory,
-        fpga: Fpga,
-        *,
-        bitstream: Bitstream | None = None,
-        name: str | None = None,
-        clock_hz: int | None = None,
-        timeout: float | None = None,
-        on_run: Callable[[RunResult], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._fpga, self._first = fpga, bitstream
-        super().__init__(
-            cfg, registers, memory,
-            name=name, clock_hz=clock_hz, timeout=timeout, on_run=on_run, clock=clock, pause=pause,
-        )  # fmt: skip
-
-    def _identify(self) -> None:
-        first, self._first = self._first, None
-        if first is not None:
-            self._configure(first)
-        elif self._fpga.is_configured():
-            super()._identify()
-        else:
-            self._unusable = "its FPGA is not configured; vta.program_fpga does that"
-
-    def program_fpga(self, bitstream: bytes) -> None:
-        """Configure the FPGA with the contents of a ``.vtabit`` file.
-
-        Raises
-        ------
-        BitstreamError
-            If the file is damaged, or for another board or configuration; nothing has changed then.
-        DeviceError
-            If configuring fails, or another machine answers afterwards; nothing can run then.
-        """
-        self._require_open()
-        self._configure(Bitstream.from_bytes(bitstream))
-
-    def _configure(self, bitstream: Bitstream) -> None:
-        bitstream.require_machine(self.cfg)
-        self._fpga.require(bitstream)
-        if bitstream.register_map >> 16 != VERSION >> 16:
-            raise DeviceError(
-                f"the bitstream's register map is of major version {bitstream.register_map >> 16}; "
-                f"this package drives {VERSION >> 16}"
-            )
-        self._unusable = "configuring its FPGA failed"
-        self._fpga.configure(bitstream)
-        super()._identify()
-        self.clock_hz = bitstream.clock_hz

@@ -247,6 +247,18 @@ def test_another_machine_than_the_file_says_is_found_out(kind, board):
     ):
         device.program_fpga(bitstream(cfg=other).to_bytes())
     addr = device.alloc(16)
+    with pytest.raises(DeviceError, match="cannot run: another machine is in its FPGA"):
+        device.run(addr, 1)
+
+
+def test_an_fpga_that_could_not_be_configured_runs_nothing(pynq):
+    device = open_board(PYNQ, **pynq.options(bitstream=pynq_bitstream()))
+    addr = device.alloc(16)
+    pynq.linux.hooks["/sys/class/fpga_manager/fpga0/firmware"] = lambda name: pynq.linux.put(
+        "/sys/class/fpga_manager/fpga0/state", "write error"
+    )
+    with pytest.raises(DeviceError, match="the FPGA is not configured"):
+        device.program_fpga(pynq_bitstream().to_bytes())
     with pytest.raises(DeviceError, match="cannot run: configuring its FPGA failed"):
         device.run(addr, 1)
 
