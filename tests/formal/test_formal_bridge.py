@@ -1,8 +1,9 @@
 """The bridge from a processor's port to the registers: AXI's rules on both sides, for ever; one
 register access a beat, at its address, and every answer, as far as the solver looks.
 
-The port is AXI3 with 32 bits, as on Cyclone V and Zynq-7000. A processor that keeps to the standard
-may do anything in any cycle, registers may answer whenever they like.
+Ports are AXI3 with 32 bits, as on Cyclone V and Zynq-7000, and AXI4 with more, as on UltraScale+.
+A processor that keeps to the standard may do anything in any cycle, registers may answer whenever
+they like.
 """
 
 import pytest
@@ -13,7 +14,8 @@ from tests.formal.runner import Properties, hold, prove, reach, refute
 from vta.boards.shells import bridge
 from vta.boards.shells.ports import AXIPort
 
-PORT = AXIPort(version=3, addr_bits=14, data_bits=32, id_bits=2)
+NARROW = AXIPort(version=3, addr_bits=14, data_bits=32, id_bits=2)
+WIDE = AXIPort(version=4, addr_bits=14, data_bits=64, id_bits=2)
 BASE, PAGE = 0x1000, 4096
 OKAY, SLVERR, DECERR = 0, 2, 3
 INCR = 1
@@ -23,8 +25,8 @@ DEPTH = 13
 ADDRESS = ("addr", "len", "size", "burst", "id")
 
 
-def _bridge(module=bridge):
-    return module.RegisterBridge(PORT, base=BASE)
+def _bridge(module=bridge, port=NARROW):
+    return module.RegisterBridge(port, base=BASE)
 
 
 class Standard(Properties):
@@ -69,7 +71,7 @@ class Standard(Properties):
 
     def _writes(self, m, axi, lite):
         self.writing, self.owing, self.wrote = Signal(), Signal(), Signal()
-        beat, length = Signal(4), Signal(4)
+        beat, length = Signal.like(axi.awlen), Signal.like(axi.awlen)
         has_address, has_data = Signal(), Signal()
         taken = [lite.awvalid & lite.awready, lite.wvalid & lite.wready]
         both = (has_address | taken[0]) & (has_data | taken[1])
@@ -137,8 +139,8 @@ class Writes(Standard):
         m = super().elaborate(platform)
         axi, lite = self.block.axi, self.block.lite
         addr, size, ident = Signal(14), Signal(3), Signal(2)
-        fault, worst, done = Signal(2), Signal(2), Signal(5)
-        length = Signal(4)
+        fault, worst = Signal(2), Signal(2)
+        length, done = Signal.like(axi.awlen), Signal(len(axi.awlen) + 1)
         with m.If(axi.awvalid & axi.awready):
             m.d.comb += Assert(~self.writing)
             m.d.sync += [
@@ -147,7 +149,7 @@ class Writes(Standard):
                 fault.eq(_fault(axi.awaddr, axi.awlen, axi.awburst)),
             ]  # fmt: skip
         # Registers.
-        sent = [Signal(5, name="addresses"), Signal(5, name="words")]
+        sent = [Signal.like(done, name=name) for name in ("addresses", "words")]
         for count, channel in zip(sent, ("aw", "w"), strict=True):
             valid, ready = getattr(lite, f"{channel}valid"), getattr(lite, f"{channel}ready")
             with m.If(axi.awvalid & axi.awready):
@@ -159,11 +161,15 @@ class Writes(Standard):
                 m.d.sync += count.eq(count + 1)
         with m.If(lite.awvalid):
             m.d.comb += Assert(lite.awaddr == _place(addr, size, done))
+        # Of a wide port a beat uses the lanes of its address.
+        lane = _place(addr, size, done)[2:].bit_select(0, len(axi.wstrb) // 4 - 1)
+        strobes = axi.wstrb.word_select(lane, 4)
+        m.d.comb += Assume(~self.owing | (axi.wstrb == strobes << (lane << 2)))
         with m.If(lite.wvalid):
-            lanes = Cat(bit.replicate(8) for bit in axi.wstrb)
+            mask = Cat(bit.replicate(8) for bit in strobes)
             m.d.comb += [
-                Assert(lite.wstrb == axi.wstrb),
-                Assert((lite.wdata & lanes) == (axi.wdata & lanes)),
+                Assert(lite.wstrb == strobes),
+                Assert((lite.wdata & mask) == (axi.wdata.word_select(lane, 32) & mask)),
             ]
         with m.If(lite.bvalid & lite.bready):
             m.d.sync += worst.eq(worst | lite.bresp)
@@ -195,7 +201,8 @@ class Reads(Standard):
         m = super().elaborate(platform)
         axi, lite = self.block.axi, self.block.lite
         addr, size, ident = Signal(14), Signal(3), Signal(2)
-        fault, done, length = Signal(2), Signal(5), Signal(4)
+        fault = Signal(2)
+        length, done = Signal.like(axi.arlen), Signal(len(axi.arlen) + 1)
         got, word, resp = Signal(), Signal(32), Signal(2)
         with m.If(axi.arvalid & axi.arready):
             m.d.comb += Assert(~self.reading)
@@ -212,12 +219,13 @@ class Reads(Standard):
         with m.If(lite.rvalid & lite.rready):
             m.d.comb += Assert(~got)
             m.d.sync += [got.eq(1), word.eq(lite.rdata), resp.eq(lite.rresp)]
+        lane = _place(addr, size, done)[2:].bit_select(0, len(axi.rdata) // 32 - 1)
         with m.If(axi.rvalid):
             m.d.comb += [
                 Assert(self.reading & (axi.rid == ident)),
                 Assert(axi.rlast == (done == length)),
                 Assert(axi.rresp == Mux(fault == OKAY, resp, fault)),
-                Assert((fault != OKAY) | (got & (axi.rdata == word))),
+                Assert((fault != OKAY) | (got & (axi.rdata.word_select(lane, 32) == word))),
             ]
         with m.If(axi.rvalid & axi.rready):
             m.d.sync += [done.eq(done + 1), got.eq(0)]
@@ -254,20 +262,26 @@ class Progress(Standard):
         return m
 
 
-@pytest.mark.formal
-def test_what_is_offered_stays():
-    prove(Handshakes(_bridge()), depth=4)
+ports = pytest.mark.parametrize("port", [NARROW, WIDE], ids=["AXI3", "AXI4"])
 
 
 @pytest.mark.formal
+@ports
+def test_what_is_offered_stays(port):
+    prove(Handshakes(_bridge(port=port)), depth=4)
+
+
+@pytest.mark.formal
+@ports
 @pytest.mark.parametrize("properties", [Writes, Reads])
-def test_every_beat_and_every_answer(properties):
-    hold(properties(_bridge()), depth=DEPTH)
+def test_every_beat_and_every_answer(properties, port):
+    hold(properties(_bridge(port=port)), depth=DEPTH)
 
 
 @pytest.mark.formal
-def test_it_never_hangs():
-    hold(Progress(_bridge()), depth=DEPTH)
+@ports
+def test_it_never_hangs(port):
+    hold(Progress(_bridge(port=port)), depth=DEPTH)
 
 
 @pytest.mark.formal
