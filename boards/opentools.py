@@ -2,6 +2,7 @@
 family to family is a value of :class:`OpenToolchain`.
 """
 
+import hashlib
 import json
 import re
 import shlex
@@ -54,8 +55,10 @@ class OpenToolchain:
         Its nextpnr.
     place_and_route : callable
         Arguments of nextpnr for a board, beside netlist, report, seed and log.
-    pack : tuple of str
-        The packer and its arguments.
+    pack : callable
+        The packer and its arguments, for the identity of a design: 32 bits.
+    identity : callable or None
+        The identity in a bitstream, None if it has none there; None if the family has no such.
     bitstream : str
         The file that the packer writes.
     data_format : str
@@ -72,7 +75,8 @@ class OpenToolchain:
     name: str
     program: str
     place_and_route: Callable[[Board], list[str]]
-    pack: tuple[str, ...]
+    pack: Callable[[int], list[str]]
+    identity: Callable[[bytes], int | None] | None
     bitstream: str
     data_format: str
     constraints: str
@@ -86,7 +90,7 @@ class OpenToolchain:
         return {}
 
     def more_files(self, board: Board, clock_hz: int, verilog: str) -> dict[str, str]:
-        lines = [shlex.join(command) for command in self._commands(board)]
+        lines = [shlex.join(command) for command in self._commands(board, verilog)]
         return {f"build_{TOP}.sh": "\n".join(("set -e", *lines)) + "\n"}
 
     def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
@@ -105,7 +109,7 @@ class OpenToolchain:
     def run(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Built:
         for old in (NETLIST, REPORT, self.bitstream):
             (folder / old).unlink(missing_ok=True)
-        for program, *arguments in self._commands(design.board):
+        for program, *arguments in self._commands(design.board, design.verilog):
             tell(shlex.join((program, *arguments)))
             done = subprocess.run(
                 [tool(program), *arguments], cwd=folder, capture_output=True, text=True, check=False
@@ -128,10 +132,17 @@ class OpenToolchain:
         try:
             data = (folder / self.bitstream).read_bytes()
         except OSError as error:
-            raise ToolError(f"{self.pack[0]} left no bitstream: {error}") from None
+            raise ToolError(f"there is no bitstream: {error}") from None
+        wanted = _identity(design.verilog)
+        if self.identity is not None and (found := self.identity(data)) != wanted:
+            got = "none" if found is None else f"0x{found:08x}"
+            raise ToolError(
+                f"{folder / self.bitstream} is the bitstream of another design: its usercode must "
+                f"be 0x{wanted:08x}, it is {got}"
+            )
         return Built(data, self.data_format, timing)
 
-    def _commands(self, board: Board) -> list[list[str]]:
+    def _commands(self, board: Board, verilog: str) -> list[list[str]]:
         """Program and arguments of each step, in the project's folder."""
         synthesis = (
             f"read_rtlil {TOP}.il; {board.part.family.command} -top {TOP}; "
@@ -144,7 +155,7 @@ class OpenToolchain:
                 "--seed", str(nextpnr.SEED), "--timing-allow-fail", "--quiet",
                 "--log", "nextpnr.log",
             ],
-            list(self.pack),
+            self.pack(_identity(verilog)),
         ]  # fmt: skip
 
     def _report(self, folder: Path) -> nextpnr.Timing:
@@ -192,6 +203,11 @@ class OpenToolchain:
             hertz = float(groups["hertz"]) if "hertz" in groups else 1e9 / float(groups["ns"])
             said.append(f"{hertz / 1e6:.6g} MHz on {groups['port']}")
         return f"{', '.join(said)}; the core's is {design.clock_hz / 1e6:g} MHz"
+
+
+def _identity(verilog: str) -> int:
+    """What marks the bitstream of a design: 32 bits of the SHA-256 of its Verilog."""
+    return int.from_bytes(hashlib.sha256(verilog.encode()).digest()[:4], "big")
 
 
 def _timing(design: Design, report: nextpnr.Timing) -> Timing:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulatedBoard", "SimulatedPort", "design"]
 
 SOURCES = Path(__file__).parent / "csrc"
-SOONEST_SECONDS = 0.002
+PATIENCE = 0.002
 """The patience of the tests' lines: the simulated board answers within microseconds."""
 
 
@@ -46,6 +46,7 @@ class Pins:
     rx: str
     tx: str
     lamps: tuple[str, ...]
+    lamp_on: int
 
     def header(self) -> str:
         """pins.h of the harness."""
@@ -53,7 +54,9 @@ class Pins:
         def name(port: str) -> str:
             return port.replace("__", "___05F")  # as Verilator writes it
 
-        lamps = " | ".join(f"t.{name(port)} << {bit}" for bit, port in enumerate(self.lamps))
+        lamps = " | ".join(
+            f"(t.{name(port)} == {self.lamp_on}) << {bit}" for bit, port in enumerate(self.lamps)
+        )
         names = {"CLOCK": self.clock, "BUTTON": self.button, "RX": self.rx, "TX": self.tx}
         return (
             "".join(f"#define {macro} {name(port)}\n" for macro, port in names.items())
@@ -70,6 +73,17 @@ PINS = {
         rx="uart_0__rx__io",
         tx="uart_0__tx__io",
         lamps=tuple(f"led_{number}__io" for number in range(4)),
+        lamp_on=1,
+    ),
+    "tang_primer_20k": Pins(
+        cells="gowin_cells.v",
+        clock="clk27_0__io",
+        button="button_0__io",
+        button_up=1,
+        rx="uart_0__rx__io",
+        tx="uart_0__tx__io",
+        lamps=tuple(f"led_{number}__io" for number in range(2, 6)),
+        lamp_on=0,
     ),
 }
 
@@ -200,7 +214,7 @@ class SimulatedBoard:
 
     def line(self, **options) -> SerialLine:
         """The host's side of the protocol, on the simulation's time."""
-        options = {"patience": SOONEST_SECONDS, **options}
+        options = {"patience": PATIENCE, **options}
         return SerialLine(options.pop("port", self.port), clock=self.seconds, **options)
 
     def device(self, **options) -> MappedDevice:
