@@ -99,8 +99,8 @@ def find_udmabuf(linux: Linux) -> str:
         raise DeviceError(
             f"there is no {CLASS}: the kernel module u-dma-buf is not loaded, or this machine is "
             f"not the board. On the board, load it (`modprobe u-dma-buf udmabuf0=67108864`), or on "
-            f"a PYNQ image take memory of the package pynq (memory='pynq'): docs/drivers.md. From "
-            f"elsewhere, start `vta serve` on the board and use rpc.connect"
+            f"a PYNQ image take memory of the package pynq (memory='pynq', --buffer pynq): see "
+            f"docs/drivers.md. From elsewhere, start `vta serve` on the board and use rpc.connect"
         )
     if len(names) > 1:
         raise DeviceError(
