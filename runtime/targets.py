@@ -41,8 +41,8 @@ def open_device(cfg: VTAConfig, **options: Any) -> Device:
         return open_board(cfg, **options)
     if "port" not in options:
         raise DeviceError(
-            f"the target {cfg.target} is at the end of a serial line: say which (port= or --serial, "
-            f"as /dev/ttyUSB0)"
+            f"the target {cfg.target} is at the end of a serial line: say which (port=, --serial), "
+            f"as /dev/ttyUSB0"
         )
     from .drivers.uart import open_uart
 
