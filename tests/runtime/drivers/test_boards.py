@@ -149,6 +149,18 @@ def test_a_port_without_caches_is_flushed_and_invalidated(pynq):
     assert pynq.syncs == [*edges, ("sync_for_device", 64, 128)]
 
 
+def test_long_ranges_are_synchronised_in_parts(pynq, monkeypatch):
+    monkeypatch.setattr("vta.runtime.drivers.udmabuf._LARGEST", 128)
+    device = open_board(PYNQ, **pynq.options(bitstream=pynq_bitstream()))
+    addr = device.alloc(500)
+    pynq.syncs.clear()
+    device.read(addr + 100, 300)
+    assert pynq.syncs == [
+        ("sync_for_cpu", at, size) for at, size in ((64, 128), (192, 128), (320, 128))
+    ]
+    gives_the_vector_sum(device)
+
+
 def test_a_coherent_port_is_never_invalidated(de10):
     """The accelerator's data may be in the cache only."""
     device = open_board(DE10, **de10.options(bitstream=de10_bitstream()))
