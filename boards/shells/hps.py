@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Instance
+from amaranth.hdl import Cat, Const, Instance, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,14 +55,18 @@ class Primitive:
     def instance(self, **wires: Any) -> Instance:
         """An instance with these ports connected: all inputs, and what is wanted of the outputs.
 
-        Values shorter than an input are extended with zeros.
+        Narrow values are extended with zeros to the width of an input.
         """
         missing, unknown = set(self.inputs) - set(wires), set(wires) - self._ports()
         assert not missing and not unknown, f"{self.module}: missing {missing}, unknown {unknown}"
-        return Instance(
-            self.module,
-            *(("i" if name in self.inputs else "o", name, wire) for name, wire in wires.items()),
-        )
+        connections: list[tuple[str, str, Any]] = []
+        for name, wire in wires.items():
+            if name in self.inputs:
+                connections.append(("i", name, _extended(wire, self.inputs[name])))
+            else:
+                assert len(wire) == self.outputs[name], f"{self.module}: {name} has {len(wire)}"
+                connections.append(("o", name, wire))
+        return Instance(self.module, *connections)
 
     def _ports(self) -> set[str]:
         return {*self.inputs, *self.outputs}
@@ -76,6 +80,13 @@ class Primitive:
         for direction, ports in (("input", self.inputs), ("output", self.outputs)):
             lines += [f"  {direction} [{bits - 1}:0] {name};" for name, bits in ports.items()]
         return "\n".join([*lines, "endmodule\n"])
+
+
+def _extended(wire: Any, bits: int) -> Value:
+    """A value or a number as one of so many bits."""
+    value = Const(wire, bits) if isinstance(wire, int) else Value.cast(wire)
+    assert len(value) <= bits, f"{value!r} has more than {bits} bits"
+    return Cat(value, Const(0, bits - len(value)))
 
 
 def _axi3(

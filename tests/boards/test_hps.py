@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Signal
 
 from vta.boards.shells import hps
 from vta.boards.tools import tool
@@ -36,3 +37,8 @@ def test_nothing_is_left_open():
         hps.HPS2FPGA.instance()
     with pytest.raises(AssertionError, match=r"unknown {'size'}"):
         hps.HPS2FPGA.instance(port_size_config=3, size=1)
+    requests = dict.fromkeys(hps.CLOCKS_RESETS.inputs, 1)
+    with pytest.raises(AssertionError, match="h2f_rst_n has 2"):
+        hps.CLOCKS_RESETS.instance(**requests, h2f_rst_n=Signal(2))
+    with pytest.raises(AssertionError, match="more than 64 bits"):
+        hps.INTERRUPTS.instance(irq=Signal(65))
