@@ -13,8 +13,12 @@ from vta.errors import ConfigError
 __all__ = ["BOARD", "MEMORY_BYTES", "TangPrimer20kPlatform"]
 
 OSCILLATOR_HZ = 27_000_000
-MEMORY_BYTES = 16 * 1024
-"""8 of the 46 block RAMs; the machine takes 28."""
+MEMORY_BYTES = 32 * 1024
+"""16 of the 46 block RAMs. Buffers are pages of 4 KiB: a program with its tensors takes five or
+six."""
+
+CONFIG = VTAConfig.preset("tiny").replace(log_block=1, target="tang_primer_20k")
+"""1x2x2: `tiny` would take 95 % of the functions, too many to be placed."""
 
 FIRST_LAMP = 2
 """Lamps 0 and 1 hang on the configuration pins DONE and READY."""
@@ -53,7 +57,7 @@ BOARD = Board(
     title="Tang Primer 20K with dock (Sipeed)",
     part=PARTS["GW2A-LV18"],
     platform=TangPrimer20kPlatform,
-    config=VTAConfig.preset("tiny").replace(target="tang_primer_20k"),
+    config=CONFIG,
     clock_hz=OSCILLATOR_HZ,
     shell=_shell,
     toolchain=gowin_toolchain("GW2A-18C"),

@@ -32,7 +32,11 @@ def _shell(cfg: VTAConfig, clock_hz: int) -> UartShell:
 
 
 def _pins(platform: Ulx3sPlatform) -> UartPins:
-    """The oscillator, the serial line of the USB bridge, button F1, lamps D0 to D3."""
+    """The oscillator, the serial line of the USB bridge, button F1, lamps D0 to D3.
+
+    GPIO0 of the board's ESP32 is held high: its first firmware takes a low for the wish to have
+    the board to itself, and configures the FPGA anew.
+    """
     uart = platform.request("uart", dir="-")
     return UartPins(
         clock=platform.request("clk25", dir="-"),
@@ -40,6 +44,7 @@ def _pins(platform: Ulx3sPlatform) -> UartPins:
         rx=uart.rx,
         tx=uart.tx,
         lamps=[platform.request("led", number, dir="-") for number in range(UartMachine.LAMPS)],
+        high=[platform.request("esp32", dir="-").gpio0],
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
+from amaranth.hdl import ClockDomain, Const, Elaboratable, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -90,13 +90,14 @@ class UartMachine(wiring.Component):
 @dataclass(frozen=True)
 class UartPins:
     """The pins of a board, as its platform gives them: ports of ``amaranth.lib.io``, inverted where
-    the board does; ``lamps`` are :attr:`UartMachine.LAMPS`."""
+    the board does; ``lamps`` are :attr:`UartMachine.LAMPS`, ``high`` are driven so."""
 
     clock: io.PortLike
     reset: io.PortLike
     rx: io.PortLike
     tx: io.PortLike
     lamps: Sequence[io.PortLike]
+    high: Sequence[io.PortLike] = ()
 
 
 class UartShell(Elaboratable):
@@ -135,6 +136,8 @@ class UartShell(Elaboratable):
         outputs = {"tx": (pins.tx, machine.tx)}
         for number, lamp in enumerate(pins.lamps):
             outputs[f"lamp{number}"] = (lamp, machine.lamps[number])
+        for number, port in enumerate(pins.high):
+            outputs[f"high{number}"] = (port, Const(1))
         for name, (port, signal) in inputs.items():
             m.submodules[f"pin_{name}"] = buffer = io.Buffer("i", port)
             m.d.comb += signal.eq(buffer.i)

@@ -374,6 +374,7 @@ def test_every_port_has_its_pin():
     for port, pin in (
         ("clk25_0__io", "G2"), ("uart_0__rx__io", "M1"), ("uart_0__tx__io", "L4"),
         ("button_fire_0__io", "R1"), ("led_0__io", "B2"), ("led_3__io", "D2"),
+        ("esp32_0__gpio0__io", "L2"),
     ):  # fmt: skip
         assert f'LOCATE COMP "{port}" SITE "{pin}";' in made.files["vta_top.lpf"]
     assert 'FREQUENCY PORT "clk25_0__io" 25000000.0 HZ;' in made.files["vta_top.lpf"]
