@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?=
+MHZ    ?=
 BOARD  ?= pynq_z1
 MEMORY ?= ideal
 MINUTES ?= 5
@@ -63,8 +64,8 @@ rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (
 synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=)
 	$(BIN)/python -m vta.boards.synth $(BOARD) $(if $(CONFIG),--config $(CONFIG))
 
-bitstream: $(VENV)/installed-dev  ## the bitstream of a board, or all but the vendor's tool (BOARD=, CONFIG=)
-	$(BIN)/python -m vta.boards.bitstream $(BOARD) $(if $(CONFIG),--config $(CONFIG))
+bitstream: $(VENV)/installed-dev  ## the bitstream of a board, or all but the vendor's tool (BOARD=, CONFIG=, MHZ=)
+	$(BIN)/python -m vta.boards.bitstream $(BOARD) $(if $(CONFIG),--config $(CONFIG)) $(if $(MHZ),--mhz $(MHZ))
 
 lint: $(VENV)/installed-dev  ## style of the Python
 	$(BIN)/ruff check .
