@@ -11,10 +11,10 @@ little-endian), then, for a write, ``length`` bytes of data. For a read ``length
 bytes are wanted. **Answers** come back: :data:`ANSWER` (tag of the request, :class:`Status`,
 length), then ``length`` bytes.
 
-The board works on one request at a time and answers every frame: one that it cannot trust (tag 0)
-as well as one that it refuses. A request was carried out if and only if its answer is ``OK`` or
-``BUS_ERROR``. The host waits for an answer before it sends again. After garbage, or half a frame,
-the next flag begins anew.
+The board works on one request at a time and answers every frame: one that it cannot trust (tag 0;
+several of them may share an answer) as well as one that it refuses. A request was carried out if
+and only if its answer is ``OK`` or ``BUS_ERROR``. The host waits for an answer before it sends
+again. After garbage, or half a frame, the next flag begins anew.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 import vta
 from tests.support.small_vadd import COUNTERS, TINY, vadd_arrays, vadd_module
 from tests.support.uart_board import SimulatedBoard, design
-from tests.support.workloads import matmul, schedule_matmul
+from tests.support.workloads import matmul, schedule_matmul, schedule_vadd, vadd
 from vta import memmap, uartlink
 from vta.boards.bitstream import design_of
 from vta.boards.board import find_board
@@ -358,11 +358,23 @@ def test_another_machine_than_is_expected(board):
 
 @pytest.mark.slow
 def test_the_boards_own_machine():
+    """The vector sum of the tutorial, and a matrix product that uses all of a block."""
     board = SimulatedBoard("ulx3s_85f")
+    cfg = board.cfg
+    assert cfg == VTAConfig.preset("ulx3s_85f")
+    board.run(5000)
     device = board.device()
-    assert board.cfg == VTAConfig.preset("ulx3s_85f")
-    result = matrix_product(device, board.cfg, 4, 8, 8, (4, 4))
-    assert result.counters.gemm_counter == 4 * 8 * 8
+    shape = (1, 64, 1, cfg.block_out)
+    with Environment(cfg.replace(target="sim")):
+        ops = vadd(64, 1, cfg.block_out)
+        module = vta.build(schedule_vadd(ops), ops.args)
+    a, b = np.random.default_rng(6).integers(0, 128, (2, *shape), dtype=np.int32)
+    result = empty(shape, "int8", device)
+    print(module(array(a, device), array(b, device), result))
+    np.testing.assert_array_equal(result.numpy(), (a + b).astype(np.int8))
+    ran = matrix_product(device, cfg, 4, 8, 8, (4, 4))
+    print(ran)
+    assert ran.counters.gemm_counter == 4 * 8 * 8
 
 
 # ---- the project --------------------------------------------------------------------------------
