@@ -8,7 +8,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp, AxiSlave
 
-from tests.support.cocotb_bus import say_which_error, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, watch_master
+from tests.support.cocotb_driver import compiled_programs
 from tests.support.cocotb_machine import CYCLE_NS, Machine, Sample
 from vta import memmap
 
@@ -49,9 +50,12 @@ class Board(Machine):
             for channel in ("ar", "aw"):
                 if int(getattr(self.port, f"{channel}valid").value):
                     self._check(lambda name, c=channel: int(getattr(self.port, c + name).value))
+            if int(self.port.wvalid.value):
+                assert int(self.port.wid.value) == 0, "the ID of all writes"
 
     def _check(self, field) -> None:
         assert field("len") < 16 and field("size") == 3 and field("burst") == 1
+        assert field("id") < 3
         assert field("cache") & 0b10 and field("user") & 1, "not coherent"
         assert not field("prot") & 0b010, "not secure"
         assert field("addr") % 4096 + 8 * (field("len") + 1) <= 4096
@@ -126,6 +130,16 @@ async def past_the_caches(dut):
     await sample.launch(board)
     await board.finished()
     await sample.check(board)
+
+
+@cocotb.test()
+async def from_the_compiler_through_the_driver(dut):
+    """Programs that the compiler made, run by the driver with its memory in the window."""
+    nbytes = 1 << 18
+    board = Board(dut, Dram(all=(WINDOW + nbytes, bytes(nbytes))))
+    await board.power_up()
+    board.stall(0.2, "driver")
+    await compiled_programs(board, WINDOW + nbytes, nbytes)
 
 
 @cocotb.test()
