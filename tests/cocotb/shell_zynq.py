@@ -8,7 +8,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp, AxiSlave
 
-from tests.support.cocotb_bus import say_which_error, watch_master
+from tests.support.cocotb_bus import Dram, say_which_error, watch_master
+from tests.support.cocotb_driver import compiled_programs
 from tests.support.cocotb_machine import CYCLE_NS, Machine, Sample
 from vta import memmap
 
@@ -116,6 +117,16 @@ async def program(dut):
         await sample.check(board)
         await board.write("STATUS", memmap.STATUS_DONE)
         assert not board.interrupt and int(dut.led.value) >> 1 == 0
+
+
+@cocotb.test()
+async def from_the_compiler_through_the_driver(dut):
+    """Programs that the compiler made, run by the driver."""
+    nbytes = 1 << 18
+    board = Board(dut, Dram(all=(nbytes, bytes(nbytes))))
+    await board.power_up()
+    board.stall(0.2, "driver")
+    await compiled_programs(board, nbytes, nbytes)
 
 
 @cocotb.test()
