@@ -148,10 +148,6 @@ MUTANTS = (
         "rows = load.y_pad_0 + load.y_size + load.y_pad_1", "rows = load.y_size",
     ),
     Mutant(
-        "footprint-stale", "ranges of micro-ops are remembered when others are loaded",
-        "footprint.py", "with m.If(self.forget):", "with m.If(self.forget & 0):",
-    ),
-    Mutant(
         "scan-too-early", "micro-ops are scanned while they are being loaded", "footprint.py",
         "self.read.en.eq(asks & ~self.wait)", "self.read.en.eq(asks)",
     ),
