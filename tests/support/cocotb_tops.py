@@ -103,15 +103,13 @@ TOPS = {
 """The designs by name, which is also the name of the Verilog module."""
 
 
+BENCH = ("bench_master", "bench_slave")
 SHELLS = {
     "cyclonev": (
-        "de10_nano",
-        "cyclonev_stubs.v",
-        ("bench_master", "bench_slave", "altera_pll", "cyclonev_hps_interface_*"),
-        TOP,
+        "de10_nano", "cyclonev_stubs.v", (*BENCH, "altera_pll", "cyclonev_hps_interface_*"), TOP,
     ),
-    "zynq": ("pynq_z1", "zynq_stubs.v", ("bench", "bench_master", "bench_slave", "PS7"), "bench"),
-    "ultrascale": ("zcu104", "zynq_stubs.v", ("bench", "bench_master", "bench_slave", "PS8"), "bench"),
+    "zynq": ("pynq_z1", "zynq_stubs.v", (*BENCH, "bench", "PS7"), "bench"),
+    "ultrascale": ("zcu104", "zynq_stubs.v", (*BENCH, "bench", "PS8"), "bench"),
 }  # fmt: skip
 """By name: the board, the file of stubs beside this one, which of those the bench sees, and the
 module that is simulated."""
