@@ -172,27 +172,7 @@ ECP5 = Family(
     ),
 )
 
-GOWIN = Family(
-    name="GW2A",
-    command="synth_gowin -family gw2a",
-    resources=("LUT4", "FF", "DSP", "BSRAM"),
-    costs=_costs(
-        LUT4={
-            "LUT1 LUT2 LUT3 LUT4 ALU": 1,
-            "RAM16SDP4": 4,
-            "MUX2_LUT5 MUX2_LUT6 MUX2_LUT7 MUX2_LUT8 GND VCC IBUF OBUF": 0,
-        },
-        FF={
-            "DFF DFFE DFFR DFFRE DFFS DFFSE DFFC DFFCE DFFP DFFPE": 1,
-            "DFFN DFFNE DFFNR DFFNRE DFFNS DFFNSE": 1,
-        },
-        DSP={"MULT18X18": 1, "MULT9X9": Fraction(1, 2)},
-        BSRAM={"SDPB SDPX9B DPB DPX9B SPB SPX9": 1},
-    ),
-)
-"""A DSP is a multiplier of 18 x 18 bits."""
-
-FAMILIES = (SEVEN, ULTRASCALE_PLUS, CYCLONE_V, ECP5, GOWIN)
+FAMILIES = (SEVEN, ULTRASCALE_PLUS, CYCLONE_V, ECP5)
 
 
 def _xilinx(lut: int, ff: int, dsp: int, bram36: int) -> dict[str, int]:
@@ -214,12 +194,6 @@ PARTS = {
         _ecp5("LFE5U-25F", "--25k", 24_288, 28, 56),
         _ecp5("LFE5U-45F", "--45k", 43_848, 72, 108),
         _ecp5("LFE5U-85F", "--85k", 83_640, 156, 208),
-        Part(
-            "GW2A-LV18",
-            GOWIN,
-            {"LUT4": 20_736, "FF": 15_552, "DSP": 48, "BSRAM": 46},
-            ("--device", "GW2A-LV18PG256C8/I7", "--vopt", "family=GW2A-18C"),
-        ),
     )
 }
 """Part number to part."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "TARGETS", "VTAConfig"]
 
-TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s", "tang_primer_20k")
+TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s")
 """Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are
 boards."""
 

@@ -12,6 +12,7 @@ from amaranth.hdl import ClockDomain, Const, Elaboratable, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out, connect
 
+from vta.boards.board import MemoryPort
 from vta.boards.shells.uart_bridge import UartBridge
 from vta.boards.shells.uart_memory import OnChipMemory
 from vta.boards.shells.uart_phy import clocks_per_bit
@@ -19,7 +20,7 @@ from vta.config import VTAConfig
 from vta.hw.core import Core
 from vta.uartlink import MAX_DATA, Info
 
-__all__ = ["BAUD", "MEMORY_BASE", "UartMachine", "UartPins", "UartShell"]
+__all__ = ["BAUD", "BLOCK_RAM", "MEMORY_BASE", "UartMachine", "UartPins", "UartShell"]
 
 BAUD = 1_000_000
 """Symbols a second: a whole divisor of every clock in MHz, and of the 3 MHz from which USB bridges
@@ -27,6 +28,16 @@ of FTDI make their rates."""
 
 MEMORY_BASE = 0x1000_0000
 """Physical address of the first byte of the memory; not 0, which is no address of a buffer."""
+
+
+BLOCK_RAM = MemoryPort(
+    name="block RAM",
+    bits=64,
+    addr_bits=32,
+    coherent=True,
+    why="on the FPGA itself; the host reaches it through the same bridge",
+)
+"""The memory port of such a board."""
 
 
 class UartMachine(wiring.Component):

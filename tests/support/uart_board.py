@@ -64,28 +64,17 @@ class Pins:
         )
 
 
-PINS = {
-    "ulx3s_85f": Pins(
-        cells="ecp5_cells.v",
-        clock="clk25_0__io",
-        button="button_fire_0__io",
-        button_up=0,
-        rx="uart_0__rx__io",
-        tx="uart_0__tx__io",
-        lamps=tuple(f"led_{number}__io" for number in range(4)),
-        lamp_on=1,
-    ),
-    "tang_primer_20k": Pins(
-        cells="gowin_cells.v",
-        clock="clk27_0__io",
-        button="button_0__io",
-        button_up=1,
-        rx="uart_0__rx__io",
-        tx="uart_0__tx__io",
-        lamps=tuple(f"led_{number}__io" for number in range(2, 6)),
-        lamp_on=0,
-    ),
-}
+_ULX3S = Pins(
+    cells="ecp5_cells.v",
+    clock="clk25_0__io",
+    button="button_fire_0__io",
+    button_up=0,
+    rx="uart_0__rx__io",
+    tx="uart_0__tx__io",
+    lamps=tuple(f"led_{number}__io" for number in range(4)),
+    lamp_on=1,
+)
+PINS = {"ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S}
 
 
 @cache
