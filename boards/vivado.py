@@ -252,7 +252,7 @@ def _pins(design: Design, constraints: list[Command]) -> str:
     shared = [pin for pin, number in Counter(places.values()).items() if number > 1]
     if shared:
         raise CheckError(f"{TOP}.xdc: two ports are at pin {shared[0]}")
-    return f"{len(bits)} ports, each with a place and an I/O standard"
+    return f"{len(bits)} ports, each with a place and an I/O standard" if bits else "none"
 
 
 def _clock(design: Design, constraints: list[Command]) -> str:
