@@ -1,0 +1,286 @@
+"""The reading side of a store: every element of its rows, once, in order, in the right bytes of the
+right beats, and no byte beside them enabled."""
+
+import pytest
+from amaranth.hdl import Array, Assert, Assume, Cover, Mux, Signal
+from amaranth.lib import data
+
+from tests.formal.inside import Inside
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, constant, prove, reach, refute
+from vta.hw import rowreader
+from vta.hw.walker import MemoryKind, Row, choice
+from vta.isa import MemId
+from vta.memmap import ErrorCode, Source
+
+ADDR_BITS, DATA_BITS = 16, 32
+BEAT = DATA_BITS // 8
+DEPTHS = {1: 16, 2: 8, 4: 4, 8: 4}
+"""Entries of the SRAM for each size of an element: smaller than a beat, as wide, wider."""
+
+
+class ExactlyTheRows(Properties):
+    """Beside the block: the row whose elements are read; the element that was read last, its row,
+    and how many beats of that have been sent. The SRAM holds any bytes, always the same."""
+
+    def __init__(self, module=rowreader, elem_bytes=1):
+        self.elem_bytes, self.depth = elem_bytes, DEPTHS[elem_bytes]
+        kind = MemoryKind(
+            memory=MemId.OUT, sram="out", elem_bytes=elem_bytes, sram_bits=elem_bytes * 8,
+            log_depth=self.depth.bit_length() - 1,
+        )  # fmt: skip
+        self.log_bytes = kind.log_bytes
+        self.layout = Row(kinds=1, addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+        self.reading = Signal(
+            data.StructLayout({"active": 1, "row": self.layout, "base": 24, "reads": 18})
+        )
+        self.held = Signal(
+            data.StructLayout({
+                "valid": 1, "row": self.layout, "base": 24, "number": 18, "sent": 20,
+            })
+        )  # fmt: skip
+        self.any_contents, self.contents = Signal(self.depth * elem_bytes * 8), None
+        block = module.RowReader(kind, addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+        super().__init__(block, [self.any_contents])
+
+    def elaborate(self, platform):
+        inside = Inside(self.block)
+        m = super().elaborate(platform, inside.fragment)
+        self.contents = constant(m, self.any_contents)
+        self.well = self.block.error.code == ErrorCode.NONE
+        self._world(m)
+        leaves = self._beats(m)
+        self._reads(m, leaves)
+        self._belongs(m, inside)
+        return m
+
+    def octet(self, base, position):
+        """The byte of the SRAM that is ``position`` bytes behind the element ``base``."""
+        octets = [self.contents.word_select(n, 8) for n in range(self.depth * self.elem_bytes)]
+        return Array(octets)[(base << self.log_bytes) + position]
+
+    def well_formed(self, row):
+        """What the address generator promises of a row (``test_formal_walker.py``)."""
+        size = row.count << self.log_bytes
+        return [
+            row.zeros == 0,
+            row.offset & (min(self.elem_bytes, BEAT) - 1) == 0,
+            row.beats == Mux(row.count == 0, 0, (size + row.offset + BEAT - 1) // BEAT),
+        ]
+
+    def _world(self, m):
+        """Rows are well formed; the SRAM answers in the next cycle and keeps the answer."""
+        row = data.View(self.layout, self.block.row.payload)
+        sram, kept = self.block.sram, Signal.like(self.block.sram.data)
+        with m.If(sram.en):
+            m.d.sync += kept.eq(self.contents.word_select(sram.addr, self.elem_bytes * 8))
+        m.d.comb += sram.data.eq(kept)
+        m.d.comb += [Assume(~self.block.row.valid | fact) for fact in self.well_formed(row)]
+
+    def _beats(self, m):
+        """A beat has all bytes of its row that lie in it, and is offered when the last of them is
+        there. Gives whether the element that is held makes room for the next."""
+        beat, held = self.block.beat, self.held
+        row = held.row
+        last, completes, takes, leaves = Signal(), Signal(), Signal(), Signal()
+        end, after = Signal(28), Signal(28)  # of the row, of the element; from its first beat on
+        m.d.comb += [
+            end.eq(row.offset + (row.count << self.log_bytes)),
+            after.eq(row.offset + ((held.number + 1) << self.log_bytes)),
+            last.eq(after == end),
+            completes.eq(last | (after % BEAT == 0)),
+            takes.eq(beat.valid & beat.ready),
+            leaves.eq(held.valid & (~completes | (takes & ((held.sent + 1) * BEAT >= after)))),
+            Assert(beat.valid == (held.valid & completes)),
+            Assert(~(leaves & last) | (held.sent + takes == row.beats)),
+        ]
+        m.d.sync += held.sent.eq(held.sent + takes)
+        for lane in range(BEAT):
+            position = Signal(28, name=f"position{lane}")
+            m.d.comb += position.eq(held.sent * BEAT + lane)
+            mine = (position >= row.offset) & (position < end)
+            right = beat.payload.data.word_select(lane, 8) == self.octet(
+                held.base, position - row.offset
+            )
+            with m.If(beat.valid):
+                m.d.comb += Assert(beat.payload.strb[lane] == mine)
+            with m.If(beat.valid & mine):
+                m.d.comb += Assert(right)
+        inside_a_beat = max(0, BEAT - self.elem_bytes)
+        m.d.comb += [
+            Cover(takes & last & (row.beats >= 3) & (row.offset == inside_a_beat)),
+            Cover(takes & last & (row.beats >= 3) & (row.offset == 0)),
+            Cover(beat.valid & ~beat.ready & ~last),
+        ]
+        return leaves
+
+    def _reads(self, m, leaves):
+        """Elements are read in order, each as soon as there is room, none beyond the SRAM."""
+        block, reading, held = self.block, self.reading, self.held
+        row, reads, en = reading.row, reading.reads, block.sram.en
+        index, may, beyond = Signal(24), Signal(), Signal()
+        m.d.comb += [
+            index.eq(reading.base + reads),
+            may.eq(reading.active & self.well & (reads != row.count) & (~held.valid | leaves)),
+            beyond.eq(may & (index >= self.depth)),
+            Assert(en == (may & ~beyond)),
+            Assert(~en | (block.sram.addr == index)),
+            Assert(block.read == en),
+        ]
+        with m.If(~held.valid | leaves):
+            m.d.sync += held.valid.eq(en)
+        with m.If(en):
+            m.d.sync += [
+                held.row.eq(row),
+                held.base.eq(reading.base),
+                held.number.eq(reads),
+                reads.eq(reads + 1),
+            ]
+        with m.If(en & (reads == 0)):
+            m.d.sync += held.sent.eq(0)
+
+        following = data.View(self.layout, block.row.payload)
+        with m.If(self.well & ~beyond):
+            m.d.comb += Assert(block.row.ready == (~reading.active | (reads + en == row.count)))
+        with m.If(block.row.ready):
+            m.d.sync += [reading.active.eq(block.row.valid), row.eq(following), reads.eq(0)]
+            with m.If(block.row.valid & following.first):
+                m.d.sync += reading.base.eq(following.sram)
+            with m.Elif(reading.active):
+                m.d.sync += reading.base.eq(reading.base + row.count)
+
+        code, addr = Signal.like(block.error.code), Signal.like(block.error.addr)
+        with m.If(beyond):
+            m.d.sync += [code.eq(ErrorCode.SRAM_RANGE), addr.eq(index)]
+        m.d.comb += [
+            Assert(block.error.code == code),
+            Assert(self.well | ((block.error.source == Source.STORE) & (block.error.addr == addr))),
+            Cover(en & (reads == 0) & held.valid & ~row.first),
+            Cover(beyond & (reads == 1)),
+            Cover(reading.active & (row.count == 0) & held.valid),
+        ]
+
+    def _belongs(self, m, inside):
+        """How the registers of the block belong to this, for the induction."""
+        reading, held = self.reading, self.held
+        row, lanes = data.View(self.layout, inside["row"]), max(1, BEAT // self.elem_bytes)
+        m.d.comb += Assert(self.well | ~held.valid)
+        with m.If(self.well):
+            m.d.comb += [
+                Assert(inside["active"] == reading.active),
+                Assert(inside["index"] == reading.base + reading.reads),
+            ]
+        with m.If(self.well & reading.active):
+            m.d.comb += [
+                *map(Assert, self.well_formed(reading.row)),
+                Assert((reading.reads < reading.row.count) | (reading.row.count == 0)),
+                Assert(row.count == reading.row.count - reading.reads),
+            ]
+        with m.Elif(self.well):
+            m.d.comb += Assert(reading.reads == 0)
+
+        byte = held.row.offset + (held.number << self.log_bytes)
+        element = data.StructLayout({"valid": 1, "lane": choice(lanes), "ends": 1})
+        element = data.View(element, inside["element"])
+        m.d.comb += Assert(element.valid == held.valid)
+        with m.If(held.valid):
+            m.d.comb += [
+                *map(Assert, self.well_formed(held.row)),
+                Assert(held.number < held.row.count),
+                Assert(held.base + held.number < self.depth),
+                Assert(
+                    self.block.sram.data
+                    == self.contents.word_select(held.base + held.number, self.elem_bytes * 8)
+                ),
+                Assert(element.ends == (held.number + 1 == held.row.count)),
+            ]
+            with m.If(reading.reads != 0):
+                m.d.comb += [
+                    Assert(held.row == reading.row),
+                    Assert(held.base == reading.base),
+                    Assert(held.number + 1 == reading.reads),
+                ]
+            with m.Else():
+                m.d.comb += Assert(held.number + 1 == held.row.count)
+        with m.Elif(self.well):
+            m.d.comb += Assert(reading.reads == 0)
+        if lanes == 1:
+            self._belongs_to_sending(m, inside, byte)
+        else:
+            self._belongs_to_gathering(m, inside, element, byte)
+
+    def _belongs_to_sending(self, m, inside, byte):
+        """``part`` beats of the element have been sent."""
+        part = inside["part"]
+        with m.If(self.held.valid):
+            m.d.comb += [
+                Assert(self.held.sent * BEAT == byte + part * BEAT),
+                Assert(part < self.elem_bytes // BEAT),
+            ]
+        with m.Else():
+            m.d.comb += Assert(part == 0)
+
+    def _belongs_to_gathering(self, m, inside, element, byte):
+        """The elements of the row before this one, as far as they are in the same beat, have been
+        gathered."""
+        held = self.held
+        gathered = data.View(self.block.beat.payload.shape(), inside["gathered"])
+        with m.If(held.valid):
+            m.d.comb += [
+                Assert(held.sent == byte // BEAT),
+                Assert(element.lane == byte % BEAT >> self.log_bytes),
+            ]
+        for number in range(BEAT):
+            position = held.sent * BEAT + number
+            on = gathered.strb[number]
+            with m.If(held.valid):
+                m.d.comb += Assert(on == ((position >= held.row.offset) & (position < byte)))
+            with m.Elif(self.well):
+                m.d.comb += Assert(~on)
+            with m.If(held.valid & on):
+                m.d.comb += Assert(
+                    gathered.data.word_select(number, 8)
+                    == self.octet(held.base, position - held.row.offset)
+                )
+        with m.If(self.well & self.reading.active):
+            here = self.reading.row.offset + (self.reading.reads << self.log_bytes)
+            m.d.comb += Assert(inside["lane"] == here % BEAT >> self.log_bytes)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("elem_bytes", DEPTHS)
+def test_beats_are_exactly_the_rows(elem_bytes):
+    prove(ExactlyTheRows(elem_bytes=elem_bytes), depth=1)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("elem_bytes", DEPTHS)
+def test_rows_of_all_kinds_happen(elem_bytes):
+    reach(ExactlyTheRows(elem_bytes=elem_bytes), depth=20)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("elem_bytes", "old", "new"),
+    [
+        (1, "(reads & (row.count == 1))", "(reads & (row.count <= 2))"),
+        (1, "with m.If(following.first):", "with m.If(1):"),
+        (1, "reads.eq(active & well &", "reads.eq(active &"),
+        (1, "self.sram.en.eq(reads & in_range)", "self.sram.en.eq(reads)"),
+        (1, "lane.eq(following.offset >> self.kind.log_bytes)", "lane.eq(0)"),
+        (1, "beat.strb.word_select(element.lane, elem_bits // 8)", "beat.strb"),
+        (1, "gathered.eq(Mux(complete, 0, beat))", "gathered.eq(beat)"),
+        (1, "(element.lane == self.lanes - 1) | element.ends", "element.lane == self.lanes - 1"),
+        (1, "(element.lane == self.lanes - 1) | element.ends", "element.ends"),
+        (1, "element.ends.eq(row.count == 1)", "element.ends.eq((row.count == 1) & row.last)"),
+        (1, "~complete | self.beat.ready", "1"),
+        (8, "(self.beat.ready & (part == self.parts - 1))", "self.beat.ready"),
+        (8, "self.sram.data.word_select(part, self.data_bits)",
+         "self.sram.data.word_select(~part, self.data_bits)"),
+    ],
+    ids=["an-element-lost", "rows-begin-anew", "goes-on-after-error", "beyond-the-sram",
+         "offset-ignored", "whole-beats", "strobes-kept", "last-beat-kept", "full-beat-kept",
+         "rows-in-one-beat", "beat-overwritten", "half-an-element", "halves-swapped"],
+)  # fmt: skip
+def test_broken_readers_are_found(elem_bytes, old, new):
+    refute(ExactlyTheRows(mutant(rowreader, old, new), elem_bytes), depth=12)
