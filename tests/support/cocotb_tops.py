@@ -19,6 +19,7 @@ from vta.config import VTAConfig
 from vta.hw.axi import channels
 from vta.hw.axiread import ReadMaster
 from vta.hw.axiwrite import WriteMaster
+from vta.hw.compute import Compute
 from vta.hw.core import Core
 from vta.hw.csr import ControlRegisters
 from vta.hw.fetch import Fetch
@@ -44,7 +45,8 @@ class OnBus(wiring.Component):
     m_axi_* : out
         The channels of the master.
     restart : in
-        Resets the block and stops the master, as the end of a run does; until ``idle``.
+        Resets the block, stops the master, and resets it too when nothing of it is on the bus, as
+        the end of a run does. To be held until ``bus_idle``.
     bus_idle, bus_error : out
         Of the master.
     All members of the block but its port to the master are passed through.
@@ -67,9 +69,8 @@ class OnBus(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.block = ResetInserter(self.restart)(self.block)
-        m.submodules.master = master = (
-            ReadMaster(clients=1, **BUS) if self.reads else WriteMaster(**BUS)
-        )
+        master = ReadMaster(clients=1, **BUS) if self.reads else WriteMaster(**BUS)
+        m.submodules.master = ResetInserter(self.restart & self.bus_idle)(master)
         connect(m, getattr(self.block, self.port), master.client[0] if self.reads else master.port)
         for name, member in self.passed.items():
             mine, inner = getattr(self, name), getattr(self.block, name)
@@ -98,6 +99,7 @@ TOPS = {
         LoadModule(ISA, [MemoryKind.of(CFG, memory) for memory in (MemId.INP, MemId.WGT)], **BUS),
         "read",
     ),
+    "compute": lambda: OnBus(Compute(CFG), "read"),
     "store": lambda: OnBus(StoreModule(ISA, MemoryKind.of(CFG, MemId.OUT), **BUS), "write"),
 }
 """The designs by name, which is also the name of the Verilog module."""
