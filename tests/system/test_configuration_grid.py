@@ -11,11 +11,12 @@ import pytest
 
 from tests.support.grid import VALUES, every_machine, pairwise
 from vta.hw.emit import emit_verilog
+from vta.sim import verilator_build
 from vta.sim.differential import difference
 from vta.sim.fuzz import random_program
 from vta.sim.model import ReferenceModel
 from vta.sim.verilator import VerilatedMachine
-from vta.sim.verilator_build import verilator_command
+from vta.sim.verilator_build import make_variables, verilator_command
 
 GRID = pairwise()
 SAMPLE = 2
@@ -52,8 +53,11 @@ def lint(text, folder):
         for n, name in enumerate(GRID)
     ],
 )
-def test_machine(name, tmp_path):
+def test_machine(name, tmp_path, monkeypatch):
     cfg = GRID[name]
+    # most of the time goes into the compiler, not into what it makes
+    quick = {"OPT_FAST": "-O0", "OPT_GLOBAL": "-O0", "OPT_SLOW": "-O0"}
+    monkeypatch.setattr(verilator_build, "_MAKE_VARIABLES", make_variables() | quick)
     text, _ = emit_verilog(cfg)
     assert lint(text, tmp_path) == ""
     model = ReferenceModel(cfg)
