@@ -166,7 +166,7 @@ def test_reads_of_all_kinds_happen(properties):
         (Ledgers, "self.arid.eq(chosen)", "self.arid.eq(turn)"),
         (Ledgers, "reader.burst.ready.eq(advance & (chosen == index))",
          "reader.burst.ready.eq(advance)"),
-        (Ledgers, "in_flight <= BEATS_IN_FLIGHT - self.burst_beats", "in_flight <= BEATS_IN_FLIGHT"),
+        (Ledgers, "BEATS_IN_FLIGHT - self.burst_beats", "BEATS_IN_FLIGHT"),
         (Ledgers, "starts.w_rdy &", ""),
         (Ledgers, "Mux(issued, burst.payload.len + 1, 0)", "Mux(issued, burst.payload.len, 0)"),
         (Ledgers, "beats.w_rdy | self.abort", "1"),

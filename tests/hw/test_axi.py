@@ -121,7 +121,7 @@ def test_a_port_says_its_bursts_cache_and_protection():
     ("field", "value"), [("burst_beats", 24), ("burst_beats", 128), ("cache", 16), ("prot", -1)]
 )
 def test_traits_that_cannot_be(field, value):
-    assert AXI4 == BusTraits(64, 0b0011, 0b000)
+    assert BusTraits(64, 0b0011, 0b000) == AXI4
     with pytest.raises(ConfigError, match=f"{field} is {value}; must "):
         BusTraits(**{field: value})
 
