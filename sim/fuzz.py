@@ -173,7 +173,8 @@ class _Writer:
         rng, stream = self.rng, self.stream
         kinds = {
             self._load_uop: 3, self._load_inp: 3, self._load_wgt: 2, self._load_acc: 3,
-            self._gemm: 6, self._reset: 2, self._alu: 6, self._store: 5, self._nop: 1,
+            self._gemm: 6, self._reset: 2, self._alu: 6, self._store: 6, self._nop: 1,
+            self._beside: 3,
         }  # fmt: skip
         self._load_uop()
         for memory in (MemId.INP, MemId.WGT, MemId.ACC):
@@ -382,6 +383,45 @@ class _Writer:
             imm = rng.choice((*IMMEDIATES, rng.randrange(-(1 << 15), 1 << 15)))
             insn = Alu(alu_opcode=opcode, reset=reset, use_imm=True, imm=imm, **fields)
             self._emit(insn, reads=[(acc, indices["dst"])], writes=[(acc, indices["dst"])])
+
+    def _beside(self) -> None:
+        """ALU, and GEMM or a load, right after each other: where one operand of the ALU ends, the
+        other instruction begins to write, give or take an entry. Both keep their unit busy."""
+        rng, depth, most = self.rng, self.cfg.acc_depth, self.max_operations
+        first = min(self.uops_from, self.cfg.uop_depth - 1)
+        alu, other = (min(first + rng.randrange(8), self.cfg.uop_depth - 1) for _ in range(2))
+        uops = self.isa.uop_indices(self.uops)
+        dst, src, to = int(uops["dst"][alu]), int(uops["src"][alu]), int(uops["dst"][other])
+        size = to - rng.choice((dst, src)) + rng.randrange(3)
+        if not 0 < size <= min(most, depth - max(dst, src)):
+            return
+        acc = self.accesses[MemId.ACC]
+        operands = [(acc, np.arange(size) + begin) for begin in (dst, src)]
+        insn: Instruction = Alu(
+            alu_opcode=rng.choice(list(AluOpcode)), uop_bgn=alu, uop_end=alu + 1,
+            iter_out=most // size, iter_in=size, dst_factor_in=1, src_factor_in=1,
+        )  # fmt: skip
+        pair = [(insn, operands, operands[:1])]
+        count = min(rng.choice((1, 2, 8)), depth - to, most)
+        written = (acc, np.arange(count) + to)
+        if rng.random() < 0.5:
+            insn = Gemm(
+                uop_bgn=other, uop_end=other + 1, iter_out=most // count, iter_in=count,
+                dst_factor_in=1,
+            )  # fmt: skip
+            inp = (self.accesses[MemId.INP], uops["src"][[other]])
+            wgt = (self.accesses[MemId.WGT], uops["wgt"][[other]])
+            pair.append((insn, [written, inp, wgt], [written]))
+        else:
+            lowest, available = self._region(MemId.ACC)
+            insn = Load(
+                memory=MemId.ACC, sram_base=to, y_size=1, x_size=count, x_stride=count,
+                dram_base=lowest + rng.randrange(available - count + 1),
+            )  # fmt: skip
+            pair.append((insn, [(self.dram, self._dram_bytes(insn))], [written]))
+        rng.shuffle(pair)
+        for insn, reads, writes in pair:
+            self._emit(insn, reads=reads, writes=writes)
 
     def _nest(
         self, memories: dict[str, MemId]
