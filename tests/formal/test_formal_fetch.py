@@ -1,0 +1,243 @@
+"""Fetch: every instruction of the stream enters the queue of its module, once and in order, and
+nothing else does; a stream at fault ends with its first bad instruction.
+
+The constants are smaller than the real ones, so that the first cycles see full queues: 2
+instructions in a queue, requests of 2 beats, 4 beats under way.
+"""
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Mux, Signal, signed
+from amaranth.lib.data import View
+
+from tests.formal.mutant import mutant, shrunk
+from tests.formal.runner import Properties, constant, hold, reach, refute
+from vta.config import INSN_BYTES, VTAConfig
+from vta.hw import fetch
+from vta.hw.check import InstructionCheck
+from vta.hw.interfaces import layout_of
+from vta.isa import INSN_BITS, Isa, MemId, Opcode
+from vta.memmap import ErrorCode, Source
+
+ISA = Isa.of(VTAConfig.preset("tiny"))
+ADDR_BITS = 32
+QUEUE, CHUNK, ROOM = 2, 2, 4
+LONGEST = 3
+"""Instructions of a stream, at most, where nothing else is said."""
+ANY_BITS = (0, 1, 2, 7, 8, 32, 64, 127)
+"""Bits of an instruction that may have any value; the others are 0. The first five are the opcode
+and the memory."""
+QUEUES = ("load", "compute", "store")
+DEPTHS = {64: 14, 256: 11}
+"""Cycles, for each width of the bus."""
+
+
+def _fetch(data_bits, module=fetch):
+    module.INSN_QUEUE_DEPTH = QUEUE
+    module._StreamReader.CHUNK, module._StreamReader.ROOM = CHUNK, ROOM
+    return module.Fetch(ISA, addr_bits=ADDR_BITS, data_bits=data_bits)
+
+
+class EachOnce(Properties):
+    """The stream is any, from anywhere. The world answers requests in order, at any time, with its
+    beats; what lies beside the stream in a beat is anything.
+
+    ``dealt`` counts the instructions that have entered a queue.
+    """
+
+    def __init__(self, data_bits=64, module=None, *, longest=LONGEST):
+        self.beat_bytes, self.longest = data_bits // 8, longest
+        self.bits = [Signal(len(ANY_BITS), name=f"bits{n}") for n in range(longest)]
+        super().__init__(_fetch(data_bits, module or shrunk(fetch)), self.bits)
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        self._stream(m)
+        self._bus(m)
+        self._deal(m)
+        self.levels = Cat(self._queue(m, number, name) for number, name in enumerate(QUEUES))
+        self._progress(m)
+        self._cover(m)
+        return m
+
+    def _stream(self, m):
+        """What the stream is, and what of it is to be dealt."""
+        block = self.block
+        self.addr, self.count = constant(m, block.addr), constant(m, block.count)
+        self.started, self.bad = Signal(), Signal()
+        end = self.addr + self.count * INSN_BYTES
+        m.d.sync += self.started.eq(self.started | block.start)
+        m.d.comb += [
+            Assume(~(self.started & block.start)),
+            Assume(~block.start | ((block.addr == self.addr) & (block.count == self.count))),
+            self.bad.eq((self.addr % INSN_BYTES != 0) | (end > 1 << ADDR_BITS)),
+            Assume(self.bad | (self.count <= self.longest)),
+        ]
+        self.words, self.stages, self.legal = [], [], []
+        before = Const(1)
+        for n, signal in enumerate(self.bits):
+            bits, word = constant(m, signal), Signal(INSN_BITS, name=f"word{n}")
+            stage, legal = Signal(2, name=f"stage{n}"), Signal(name=f"legal{n}")
+            head = View(layout_of(ISA.memory), word)
+            to_load = (head.memory == MemId.INP) | (head.memory == MemId.WGT)
+            m.submodules[f"check{n}"] = check = InstructionCheck(ISA)
+            m.d.comb += [
+                *(word[at].eq(bits[k]) for k, at in enumerate(ANY_BITS)),
+                stage.eq(
+                    Mux(head.opcode == Opcode.STORE, 2,
+                        Mux((head.opcode == Opcode.LOAD) & to_load, 0, 1))
+                ),
+                check.word.eq(word),
+                legal.eq(before & ~check.illegal & (n < self.count)),
+            ]  # fmt: skip
+            before = legal
+            self.words.append(word)
+            self.stages.append(stage)
+            self.legal.append(legal)
+        self.to_deal = Signal(range(self.longest + 1))
+        m.d.comb += self.to_deal.eq(Mux(self.bad, 0, sum(self.legal)))
+
+    def _bus(self, m):
+        """Requests follow each other through the stream, none goes beyond it, and there is room for
+        what was asked."""
+        request, beat = self.block.read.request, self.block.read.beat
+        self.asked, self.came = asked, came = Signal(8), Signal(8)
+        ahead = self.addr % self.beat_bytes
+        needed = (ahead + self.count * INSN_BYTES + self.beat_bytes - 1) // self.beat_bytes
+        m.d.sync += [
+            asked.eq(asked + Mux(request.valid & request.ready, request.payload.beats, 0)),
+            came.eq(came + (beat.valid & beat.ready)),
+        ]
+        m.d.comb += [Assume(~beat.valid | (came < asked)), Assert(~beat.valid | beat.ready)]
+        with m.If(request.valid):
+            m.d.comb += [
+                Assert(self.started & ~self.bad),
+                Assert(request.payload.beats != 0),
+                Assert(request.payload.addr == self.addr - ahead + asked * self.beat_bytes),
+                Assert(asked + request.payload.beats <= needed),
+            ]
+        stream = Cat(self.words)
+        for low in range(0, self.beat_bytes * 8, 64):
+            # where these 64 bits of the beat are in the stream, if they are
+            place = Signal(signed(10), name=f"place{low}")
+            m.d.comb += [
+                place.eq(came * self.beat_bytes + low // 8 - ahead),
+                Assume(
+                    (place < 0) | (place >= self.count * INSN_BYTES)
+                    | (beat.payload[low : low + 64] == stream.word_select(place[3:], 64))
+                ),
+            ]  # fmt: skip
+
+    def _deal(self, m):
+        """Instructions are dealt until the end of the stream, or of the good ones; errors are
+        reported with their address."""
+        block, error = self.block, self.block.error
+        self.dealt = Signal(range(self.longest + 1))
+        m.d.sync += self.dealt.eq(self.dealt + block.dealt)
+        m.d.comb += [
+            Assert(~block.dealt | (self.started & (self.dealt < self.to_deal))),
+            Assert(
+                block.busy
+                == (self.started & (self.count != 0) & (self.bad | (self.dealt != self.count)))
+            ),
+            Assert(~(self.started & self.bad) | (error.code == ErrorCode.ADDRESS)),
+        ]
+        with m.If(error.code != ErrorCode.NONE):
+            m.d.comb += [
+                Assert(self.started & (error.source == Source.FETCH)),
+                Assert(error.addr == self.addr + self.to_deal * INSN_BYTES),
+            ]
+        with m.If((error.code != ErrorCode.NONE) & ~self.bad):
+            m.d.comb += [
+                Assert(error.code == ErrorCode.ILLEGAL_INSTRUCTION),
+                Assert((self.dealt == self.to_deal) & (self.to_deal != self.count)),
+            ]
+
+    def _queue(self, m, number, name):
+        """What comes out of a queue is what was dealt to it, in order, each once, and soon."""
+        out = getattr(self.block, name)
+        entered, taken, waits = Signal(3), Signal(3), Signal(2)
+        rank, right, enters = Const(0, 3), Const(0), Const(0)
+        for n, (word, stage) in enumerate(zip(self.words, self.stages)):
+            mine = stage == number
+            right |= mine & (rank == taken) & (n < self.dealt) & (out.payload == word)
+            enters |= mine & self.block.dealt & (n == self.dealt)
+            rank = (rank + mine)[:3]
+        level = (entered - taken)[:3]
+        m.d.sync += [
+            entered.eq(entered + enters),
+            taken.eq(taken + (out.valid & out.ready)),
+            waits.eq(Mux((level != 0) & ~out.valid, waits + 1, 0)),
+        ]
+        waited, before = Signal(), Signal(INSN_BITS)
+        m.d.sync += [waited.eq(out.valid & ~out.ready), before.eq(out.payload)]
+        m.d.comb += [
+            Assert(~out.valid | right),
+            Assert(~waited | (out.valid & (out.payload == before))),
+            Assert(level <= QUEUE),
+            Assert(waits < 3),
+            Cover((level == QUEUE) & self.block.blocked),
+        ]
+        return level
+
+    def _progress(self, m):
+        """With nothing on the bus and empty queues, fetch asks, or deals what it has."""
+        request, stuck = self.block.read.request, Signal(3)
+        rests = (self.asked == self.came) & ~request.valid & ~self.block.dealt & ~self.levels.any()
+        with m.If(self.started & rests & (self.dealt != self.to_deal)):
+            m.d.sync += stuck.eq(stuck + 1)
+        with m.Else():
+            m.d.sync += stuck.eq(0)
+        m.d.comb += Assert(stuck < 5)
+
+    def _cover(self, m):
+        """Streams with instructions of all three kinds, from any place in a beat; every error."""
+        block = self.block
+        ended = self.started & ~block.busy & (self.dealt == self.longest)
+        last_place = max(0, self.beat_bytes - INSN_BYTES)
+        m.d.comb += [
+            Cover(ended & (Cat(self.stages) == 0b10_01_00) & ~self.levels.any()),
+            Cover(ended & (self.addr % self.beat_bytes == last_place)),
+            Cover((block.error.code == ErrorCode.ILLEGAL_INSTRUCTION) & (self.dealt == 1)),
+            Cover(self.bad & self.started & (self.addr % INSN_BYTES == 0)),
+            Cover(self.bad & self.started & (self.count == 0)),
+        ]
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("data_bits", [64, 256])
+def test_every_instruction_is_dealt_once(data_bits):
+    hold(EachOnce(data_bits), depth=DEPTHS[data_bits])
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("data_bits", [64, 256])
+def test_streams_of_all_kinds_happen(data_bits):
+    reach(EachOnce(data_bits), depth=24)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("data_bits", "longest", "old", "new"),
+    [
+        (64, 3, "self.dealt.eq(live & room & ~illegal)", "self.dealt.eq(live & room)"),
+        (64, 3, "self.dealt.eq(live & room & ~illegal)", "self.dealt.eq(live & ~illegal)"),
+        (64, 3, "self.dealt & (stage == target)", "self.dealt"),
+        (256, 6, "advance.eq(~valid | self.dealt | ~self.busy)", "advance.eq(1)"),
+        (64, 3, "queue.ready.eq(~offered.valid | offered.ready)", "queue.ready.eq(1)"),
+        (64, 3, "addr.eq(addr + INSN_BYTES)", "addr.eq(addr + 8)"),
+        (64, 3, "end > 1 << self.addr_bits", "end >= 1 << self.addr_bits"),
+        (64, 6, "(room >= self.CHUNK)", "(room != 0)"),
+        (64, 3, "beat.eq(beat + self.CHUNK)", "beat.eq(beat + self.CHUNK - 1)"),
+        (64, 3, "(buffer.r_data << len(low)) | low", "(low << len(low)) | buffer.r_data"),
+        (256, 3, "live = valid & self.busy &", "live = valid &"),
+        (256, 3, "lane.eq(self.addr // INSN_BYTES)", "lane.eq(0)"),
+        (256, 3, "self.insn.ready & (lane == lanes - 1)", "self.insn.ready"),
+        (256, 3, "(size + beat_bytes - 1) >> log_beat", "size >> log_beat"),
+    ],
+    ids=["illegal-dealt", "full-queue-ignored", "in-every-queue", "overwritten-before-a-queue",
+         "overwritten-behind-a-queue", "wrong-error-address", "end-of-memory-refused",
+         "asked-without-room", "wrong-address", "halves-swapped", "goes-on-behind-the-end",
+         "first-place-ignored", "rest-of-a-beat-lost", "last-beat-not-asked"],
+)  # fmt: skip
+def test_broken_fetches_are_found(data_bits, longest, old, new):
+    refute(EachOnce(data_bits, mutant(fetch, old, new), longest=longest), depth=18)

@@ -1,0 +1,287 @@
+"""The writing side of a load: every place of its rows, once, in order, with zeros or with the bytes
+of the right beats, and nothing beside."""
+
+import pytest
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Mux, Signal
+from amaranth.lib import data
+
+from tests.formal.inside import Inside
+from tests.formal.mutant import mutant, shrunk
+from tests.formal.runner import Properties, prove, reach, refute
+from vta.hw import rowwriter, walker
+from vta.hw.walker import MemoryKind
+from vta.isa import MemId
+from vta.memmap import ErrorCode, Source
+
+ADDR_BITS, DATA_BITS = 16, 32
+BEAT = DATA_BITS // 8
+Row = shrunk(walker, ZEROS_BITS=6, COUNT_BITS=5).Row
+"""Rows of up to 63 zeros and 31 elements: more than the SRAMs here hold."""
+SMALL = shrunk(rowwriter, Row=Row)
+
+
+def _kind(memory, sram, elem_bytes, log_depth, widening=1):
+    return MemoryKind(
+        memory=memory, sram=sram, elem_bytes=elem_bytes, sram_bits=elem_bytes * 8 * widening,
+        log_depth=log_depth,
+    )  # fmt: skip
+
+
+LOADS = (_kind(MemId.INP, "inp", 1, 3), _kind(MemId.WGT, "wgt", 8, 2))
+"""Elements of a quarter of a beat, elements of two beats."""
+WIDENED = (
+    _kind(MemId.UOP, "uop", 4, 4), _kind(MemId.ACC, "acc", 8, 3),
+    _kind(MemId.ACC_8BIT, "acc", 2, 3, widening=4),
+)  # fmt: skip
+"""Elements of one beat, and two kinds that share an SRAM: two beats, or half of one, widened."""
+WIDE = (_kind(MemId.ACC, "acc", 32, 3), _kind(MemId.ACC_8BIT, "acc", 8, 3, widening=4))
+"""Elements of many beats, with and without widening."""
+
+
+class ExactlyTheRows(Properties):
+    """A row is so many steps: one for each zero, one for each beat or smaller part of its elements.
+    ``steps`` of the row at hand have been made; what the row says of the next one must be on the
+    write port a cycle after it could be made, until it is not refused, and nothing else ever."""
+
+    def __init__(self, module=SMALL, kinds=LOADS):
+        self.kinds = kinds
+        self.layout = Row(kinds=len(kinds), addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+        super().__init__(
+            module.RowWriter(kinds, addr_bits=ADDR_BITS, data_bits=DATA_BITS, source=Source.LOAD)
+        )
+
+    def of(self, kind, fact):
+        """What ``fact`` says of the memory with this number."""
+        return Array(fact(each) for each in self.kinds)[kind]
+
+    def log_parts(self, kind):
+        return self.of(kind, lambda each: max(1, each.elem_bytes // BEAT).bit_length() - 1)
+
+    def elaborate(self, platform):
+        block, inside = self.block, Inside(self.block)
+        m = super().elaborate(platform, inside.fragment)
+        row, active, ends_first = Signal(self.layout), Signal(), Signal(init=1)
+        base = Signal(18)  # place of its first step
+        steps, beats = Signal(10), Signal(10)
+        well = block.error.code == ErrorCode.NONE
+        goes = well & ~block.refused
+
+        # The next step.
+        log_parts = self.log_parts(row.kind)
+        log_chunk = self.of(row.kind, lambda each: min(each.elem_bytes, BEAT).bit_length() - 1)
+        total, number, byte, place = Signal(10), Signal(10), Signal(12), Signal(18)
+        zero, takes, whole, ends = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            total.eq(row.zeros + (row.count << log_parts)),
+            zero.eq(active & goes & (steps < row.zeros)),
+            takes.eq(active & goes & (steps >= row.zeros) & (steps < total) & block.beat.valid),
+            number.eq(Mux(steps < row.zeros, 0, steps - row.zeros)),
+            byte.eq(row.offset + (number << log_chunk)),
+            place.eq(base + Mux(steps < row.zeros, steps, row.zeros + (number >> log_parts))),
+            whole.eq((number + 1) & ((1 << log_parts) - 1) == 0),
+            ends.eq(active & goes & (steps + (zero | takes) == total)),
+        ]
+        in_range = place < self.of(row.kind, lambda each: 1 << each.log_depth)
+
+        # It uses the right beat, and lets go of it when its last byte has been used.
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(block.beat.valid & block.beat.ready),
+            Assert(taken == (takes & (ends | ((byte + (1 << log_chunk)) % BEAT == 0)))),
+            Assert(~takes | (beats == byte // BEAT)),
+            Assert(~ends | (beats + taken == row.beats)),
+            Assert(block.row.ready == ((~active | ends) & ~block.refused)),
+        ]
+        m.d.sync += [steps.eq(steps + (zero | takes)), beats.eq(beats + taken)]
+        following = data.View(self.layout, block.row.payload)
+        with m.If(block.row.ready):
+            m.d.sync += [active.eq(block.row.valid), row.eq(following), steps.eq(0), beats.eq(0)]
+            with m.If(block.row.valid):
+                m.d.sync += ends_first.eq(following.last)
+            with m.If(block.row.valid & following.first):
+                m.d.sync += base.eq(following.sram)
+            with m.Elif(active):
+                m.d.sync += base.eq(base + row.zeros + row.count)
+
+        self._world(m, following, ends_first)
+        loads = self._writes(m, row, zero & in_range, takes & in_range, whole, place, number, byte)
+        done = Signal()
+        with m.If(~block.refused):
+            m.d.sync += done.eq(ends & row.last & (in_range | ~(zero | takes)))
+        m.d.comb += Assert(block.done == (done & ~block.refused))
+        self._error(m, (zero | takes) & ~in_range, place)
+
+        # How the registers of the block belong to this, for the induction.
+        theirs = data.View(self.layout, inside["row"])
+        narrow = (1 << log_chunk) < BEAT
+        chosen = data.View(
+            data.StructLayout({"zero": 1, "data": 1, "whole": 1, "done": 1}), inside["chosen"][:4]
+        )
+        m.d.comb += [
+            Assert(inside["active"] == active),
+            Assert(chosen.done == done),
+            Assert(chosen.whole == loads),
+        ]
+        with m.If(well & active):
+            m.d.comb += [
+                *map(Assert, self.well_formed(row)),
+                Assert((steps < total) | ((steps == 0) & (total == 0))),
+                Assert(theirs.kind == row.kind),
+                Assert(theirs.last == row.last),
+                Assert(theirs.zeros == Mux(steps < row.zeros, row.zeros - steps, 0)),
+                Assert(theirs.count == row.count - (number >> log_parts)),
+                Assert(inside["index"] == place),
+                Assert(beats == Mux(total == row.zeros, 0, byte // BEAT)),
+                Assert(
+                    inside["place"]
+                    == Mux(narrow, byte % BEAT >> log_chunk, number & ((1 << log_parts) - 1))
+                ),
+            ]
+        with m.Elif(well):
+            m.d.comb += Assert(inside["index"] == base)
+        self._cover(m, row, zero, takes, whole, ends, number, in_range)
+        return m
+
+    def well_formed(self, row):
+        """What the address generator promises of a row (``test_formal_walker.py``)."""
+        size = row.count << self.of(row.kind, lambda each: each.log_bytes)
+        aligned = self.of(row.kind, lambda each: min(each.elem_bytes, BEAT) - 1)
+        return [
+            row.kind < len(self.kinds),
+            row.offset & aligned == 0,
+            row.beats == Mux(row.count == 0, 0, (size + row.offset + BEAT - 1) // BEAT),
+        ]
+
+    def _world(self, m, row, ends_first):
+        """Rows are well formed; a beat waits, unchanged, until it is taken."""
+        beat = self.block.beat
+        waited, before = Signal(), Signal.like(beat.payload)
+        m.d.sync += [waited.eq(beat.valid & ~beat.ready), before.eq(beat.payload)]
+        m.d.comb += [
+            Assume(~waited | (beat.valid & (beat.payload == before))),
+            *(Assume(~self.block.row.valid | fact) for fact in self.well_formed(row)),
+            Assume(~self.block.row.valid | (row.first == ends_first)),
+        ]
+
+    def _writes(self, m, row, zero, takes, whole, place, number, byte):
+        """A cycle after a step its bits, and no others, are written, or are offered to be. Gives
+        whether that ends an element of DRAM."""
+        loads = []
+        for sram in dict.fromkeys(kind.sram for kind in self.kinds):
+            port = getattr(self.block, f"write_{sram}")
+            granule = len(port.data) // len(port.mask)
+            bits, value = Signal.like(port.data), Signal.like(port.data)  # which, and what
+            addr, loaded = Signal.like(port.addr), Signal()
+            with m.If(~self.block.refused):
+                m.d.sync += [bits.eq(0), value.eq(0), addr.eq(place), loaded.eq(0)]
+            for which, kind in enumerate(self.kinds):
+                if kind.sram != sram:
+                    continue
+                with m.If(zero & (row.kind == which)):
+                    m.d.sync += bits.eq(~0)
+                with m.If(takes & (row.kind == which)):
+                    octets = self._octets(m, kind, byte)
+                    shift = number % max(1, kind.elem_bytes // BEAT) * len(octets)
+                    m.d.sync += [
+                        loaded.eq(whole),
+                        bits.eq(((1 << len(octets)) - 1) << shift),
+                        value.eq(octets << shift),
+                    ]
+            loads.append(loaded)
+            written = Signal.like(bits)
+            m.d.comb += [
+                *(written[n * granule : (n + 1) * granule].eq(on.replicate(granule))
+                  for n, on in enumerate(port.mask)),
+                Assert(written == bits),
+                Assert((port.data ^ value) & bits == 0),
+                Assert((bits == 0) | (port.addr == addr)),
+                Assert((bits != 0) | ~loaded),
+                Assert(getattr(self.block, f"loaded_{sram}") == (loaded & ~self.block.refused)),
+            ]  # fmt: skip
+        return Cat(loads).any()
+
+    def _octets(self, m, kind, byte):
+        """The bytes of a step as the SRAM holds them: int32 of int8, or as they are."""
+        octets = []
+        for n in range(min(kind.elem_bytes, BEAT)):
+            octet = self.block.beat.payload.word_select((byte + n) % BEAT, 8)
+            held = Signal(32 if kind.widens else 8, name=f"{kind.memory.name}_{n}")
+            m.d.comb += held.eq((octet ^ 0x80) - 0x80)
+            octets.append(held)
+        return Cat(octets)
+
+    def _error(self, m, beyond, place):
+        """The first step beyond the SRAM is reported, with its place."""
+        error = self.block.error
+        code, addr = Signal.like(error.code), Signal.like(error.addr)
+        with m.If(beyond):
+            m.d.sync += [code.eq(ErrorCode.SRAM_RANGE), addr.eq(place)]
+        m.d.comb += [
+            Assert(error.code == code),
+            Assert((code == 0) | ((error.source == Source.LOAD) & (error.addr == addr))),
+        ]
+
+    def _cover(self, m, row, zero, takes, whole, ends, number, in_range):
+        """Rows with zeros and elements, rows of either, rows that follow each other at once, every
+        kind of memory, an element in the middle of which a row could be thought to end, errors."""
+        for which, kind in enumerate(self.kinds):
+            mine = row.kind == which
+            m.d.comb += [
+                Cover(mine & ends & takes & (row.zeros == 2) & (number > kind.elem_bytes // BEAT)),
+                Cover(mine & ends & zero & (row.count == 0) & (row.zeros == 3)),
+                Cover(mine & (zero | takes) & ~in_range),
+                Cover(mine & whole & takes & ends & self.block.row.valid),
+            ]
+        m.d.comb += [
+            Cover(ends & ~row.last & self.block.row.valid),
+            Cover(ends & ~(zero | takes) & row.last),
+        ]
+
+
+SETS = {"loads": LOADS, "widened": WIDENED, "wide": WIDE}
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("kinds", SETS)
+def test_writes_are_exactly_the_rows(kinds):
+    prove(ExactlyTheRows(kinds=SETS[kinds]), depth=1)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("kinds", SETS)
+def test_rows_of_all_kinds_happen(kinds):
+    reach(ExactlyTheRows(kinds=SETS[kinds]), depth=24)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("kinds", "old", "new"),
+    [
+        ("loads", "zero.eq(active & well & (row.zeros != 0))", "zero.eq(active & (row.zeros > 1))"),
+        ("loads", "(zero & (row.zeros == 1) & (row.count == 0))", "(zero & (row.zeros == 1))"),
+        ("loads", "Mux(zero, 0, picked)", "picked"),
+        ("loads", "port.mask.eq(~0)", "port.mask.eq(1)"),
+        ("loads", "(take & (narrow | (place == parts_end)))", "take"),
+        ("loads", "with m.If(following.first):", "with m.If(1):"),
+        ("loads", "place.eq(begins)", "place.eq(0)"),
+        ("loads", "(~narrow | (place == lanes_end) | (row.count == 1))",
+         "(~narrow | (place == lanes_end))"),
+        ("loads", "(~narrow | (place == lanes_end) | (row.count == 1))",
+         "(~narrow | (row.count == 1))"),
+        ("loads", "Mux(narrow, lanes_end, parts_end), 0, place + 1)", "parts_end, 0, place + 1)"),
+        ("loads", "chosen.data.eq(take & in_range)", "chosen.data.eq(take)"),
+        ("loads", "chosen.done.eq(ends & row.last &", "chosen.done.eq(ends &"),
+        ("loads", "loaded.eq(chosen.whole &", "loaded.eq(chosen.data &"),
+        ("loads", "(self.error.code == ErrorCode.NONE) & ~self.refused",
+         "(self.error.code == ErrorCode.NONE)"),
+        ("loads", "(chosen.done & ~self.refused)", "(chosen.done)"),
+        ("widened", "octet[7].replicate(24)", "octet[6].replicate(24)"),
+        ("wide", "(chosen.part * wide if parts > 1 else 0)", "(chosen.part if parts > 1 else 0)"),
+    ],
+    ids=["a-zero-lost", "elements-after-zeros-lost", "zeros-are-data", "zeros-in-part",
+         "part-is-element", "rows-begin-anew", "offset-ignored", "last-beat-kept",
+         "full-beat-kept", "lane-does-not-wrap", "beyond-the-sram", "done-each-row",
+         "counted-twice", "goes-on-when-refused", "done-when-refused", "wrong-sign", "wrong-mask"],
+)  # fmt: skip
+def test_broken_writers_are_found(kinds, old, new):
+    refute(ExactlyTheRows(mutant(rowwriter, old, new, Row=Row), SETS[kinds]), depth=10)
