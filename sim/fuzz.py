@@ -402,7 +402,7 @@ class _Writer:
             iter_out=most // size, iter_in=size, dst_factor_in=1, src_factor_in=1,
         )  # fmt: skip
         pair = [(insn, operands, operands[:1])]
-        count = min(rng.choice((1, 2, 8)), depth - to, most)
+        count = min(rng.choice((1, 8, 13)), depth - to, most)
         written = (acc, np.arange(count) + to)
         if rng.random() < 0.5:
             insn = Gemm(
