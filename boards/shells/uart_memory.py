@@ -13,7 +13,7 @@ from vta.errors import ConfigError
 from vta.hw.axi import INCR, Resp
 from vta.hw.interfaces import ID_BITS, AXI4Signature
 
-__all__ = ["BytePortSignature", "OnChipMemory"]
+__all__ = ["BytePortSignature", "OnChipMemory", "require_memory"]
 
 PAGE_BYTES = 4096
 BEATS_WAITING = 8
@@ -32,6 +32,26 @@ class BytePortSignature(wiring.Signature):
             "addr": Out(addr_bits), "write": Out(1), "w_data": Out(8),
             "valid": Out(1), "ready": In(1), "r_data": In(8), "r_valid": In(1),
         })  # fmt: skip
+
+
+def require_memory(base: int, nbytes: int, addr_bits: int) -> None:
+    """Refuse a memory that cannot be.
+
+    Raises
+    ------
+    ConfigError
+        If the size is no power of two of at least 4096 bytes, the base no multiple of it above 0,
+        or the end beyond the bus's addresses.
+    """
+    if nbytes < PAGE_BYTES or nbytes & (nbytes - 1) or base <= 0 or base % nbytes:
+        raise ConfigError(
+            f"on-chip memory at 0x{base:x}, {nbytes} bytes: the size must be a power of two "
+            f"of at least {PAGE_BYTES}, the base a multiple of it above 0"
+        )
+    if base + nbytes > 1 << addr_bits:
+        raise ConfigError(
+            f"on-chip memory at 0x{base:x}, {nbytes} bytes: not in {addr_bits} address bits"
+        )
 
 
 class OnChipMemory(wiring.Component):
@@ -59,19 +79,11 @@ class OnChipMemory(wiring.Component):
     Raises
     ------
     ConfigError
-        If base or size is not as above, or beyond the bus's addresses.
+        As :func:`require_memory`.
     """
 
     def __init__(self, *, base: int, nbytes: int, addr_bits: int, data_bits: int) -> None:
-        if nbytes < PAGE_BYTES or nbytes & (nbytes - 1) or base <= 0 or base % nbytes:
-            raise ConfigError(
-                f"on-chip memory at 0x{base:x}, {nbytes} bytes: the size must be a power of two "
-                f"of at least {PAGE_BYTES}, the base a multiple of it above 0"
-            )
-        if (base + nbytes) >> addr_bits:
-            raise ConfigError(
-                f"on-chip memory at 0x{base:x}, {nbytes} bytes: not in {addr_bits} address bits"
-            )
+        require_memory(base, nbytes, addr_bits)
         self.base, self.nbytes = base, nbytes
         self.addr_bits, self.data_bits = addr_bits, data_bits
         self.log_beat = (data_bits // 8).bit_length() - 1

@@ -11,7 +11,7 @@ from tests.support.hwpeers import Pace, receive, send
 from vta import uartlink
 from vta.boards.shells.ecp5_pll import Ecp5PllSettings
 from vta.boards.shells.uart_frames import FrameTransmitter
-from vta.boards.shells.uart_memory import OnChipMemory
+from vta.boards.shells.uart_memory import OnChipMemory, require_memory
 from vta.boards.shells.uart_phy import UartReceiver, UartTransmitter, clocks_per_bit
 from vta.errors import ConfigError
 from vta.hw.axi import Resp
@@ -369,7 +369,6 @@ def test_the_host_is_served_while_the_core_takes_nothing():
     simulate(dut, body)
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize(
     ("base", "nbytes", "message"),
     [
@@ -382,7 +381,7 @@ def test_the_host_is_served_while_the_core_takes_nothing():
 )
 def test_memories_that_cannot_be(base, nbytes, message):
     with pytest.raises(ConfigError, match=message):
-        OnChipMemory(base=base, nbytes=nbytes, addr_bits=32, data_bits=64)
+        require_memory(base, nbytes, 32)
 
 
 # ---- clock --------------------------------------------------------------------------------------
