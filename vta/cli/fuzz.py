@@ -42,7 +42,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--out", default=Path("fuzz-failures"), show_default=True, type=FOLDER,
     help="Where a failing program is written.",
 )  # fmt: skip
-@click.option("--coverage", is_flag=True, help="Print what the programs reached in the model and in the RTL.")
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Print what the programs reached in the model and in the RTL.",
+)
 def fuzz(
     minutes: float,
     programs: int | None,
