@@ -107,7 +107,7 @@ def board_full(s: Sight) -> ValueLike:
     return s.head("compute")[1] & s.entries()[-1].live
 
 
-def conflicts(new: Unit, old: Unit):
+def conflicts(new, old):
     """The next instruction, for one unit, touches what one under way on another is at."""
 
     def stall(s: Sight) -> ValueLike:
