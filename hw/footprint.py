@@ -18,7 +18,16 @@ from vta.hw.interfaces import layout_of
 from vta.hw.microops import MicroOpReadSignature, log_lanes
 from vta.isa import Isa, MemId, Opcode
 
-__all__ = ["FootprintLayout", "Footprints", "RangeLayout", "Unit", "Work", "conflict", "meet"]
+__all__ = [
+    "FootprintLayout",
+    "Footprints",
+    "RangeLayout",
+    "Unit",
+    "UopsLayout",
+    "Work",
+    "conflict",
+    "meet",
+]
 
 
 class Unit(enum.Enum, shape=2):
@@ -37,6 +46,13 @@ class RangeLayout(data.StructLayout):
 
     def __init__(self, log_depth: int) -> None:
         super().__init__({"used": 1, "low": log_depth, "high": log_depth})
+
+
+class UopsLayout(data.StructLayout):
+    """Micro-ops from ``low`` to the one before ``end``; or, without ``used``, none."""
+
+    def __init__(self, log_depth: int) -> None:
+        super().__init__({"used": 1, "low": log_depth, "end": log_depth + 1})
 
 
 class FootprintLayout(data.StructLayout):
@@ -247,10 +263,10 @@ class Footprints(wiring.Component):
         Legal instructions.
     work : stream of Work, out
         The same, in order, a few cycles later.
-    uops : Out(RangeLayout)
+    uops : Out(UopsLayout)
         The micro-ops of the instruction at hand.
     uops_pending : In(1)
-        A LOAD that came out before is yet to write some of ``uops``.
+        A LOAD that came out before is yet to write some of ``uops``; a cycle late.
     busy : Out(1)
         An instruction is at hand.
     uop_read : Out(MicroOpReadSignature)
@@ -263,7 +279,7 @@ class Footprints(wiring.Component):
         super().__init__({
             "insn": In(stream.Signature(isa.memory.bits)),
             "work": Out(stream.Signature(Work(isa))),
-            "uops": Out(RangeLayout(log_uop_depth)), "uops_pending": In(1),
+            "uops": Out(UopsLayout(log_uop_depth)), "uops_pending": In(1),
             "busy": Out(1),
             "uop_read": Out(MicroOpReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
         })  # fmt: skip
@@ -277,13 +293,13 @@ class Footprints(wiring.Component):
         taken, moves = Signal(), Signal()
         self._classify(m, self.insn.payload, next_unit)
         m.d.comb += [
-            taken.eq(self.insn.valid & self.insn.ready),
-            self.insn.ready.eq(~self.busy | moves),
+            taken.eq(self.insn.valid & ~self.busy),
+            self.insn.ready.eq(~self.busy),
         ]
-        with m.If(self.insn.ready):
-            m.d.sync += self.busy.eq(self.insn.valid)
         with m.If(taken):
-            m.d.sync += [word.eq(self.insn.payload), unit.eq(next_unit)]
+            m.d.sync += [self.busy.eq(1), word.eq(self.insn.payload), unit.eq(next_unit)]
+        with m.Elif(moves):
+            m.d.sync += self.busy.eq(0)
 
         # The one at hand: its products, and its micro-ops.
         m.submodules.span = span = Span(max(cfg.log_acc_depth, cfg.log_uop_depth) + 1)
@@ -305,7 +321,7 @@ class Footprints(wiring.Component):
             two.eq((unit == Unit.ALU) & ~nest.use_imm),
             self.uops.used.eq(self.busy & is_nest),
             self.uops.low.eq(nest.uop_bgn),
-            self.uops.high.eq(nest.uop_end - 1),
+            self.uops.end.eq(nest.uop_end),
             scan.start.eq(self.busy & is_nest),
             scan.wait.eq(self.uops_pending),
             scan.low.eq(nest.uop_bgn),
@@ -318,19 +334,23 @@ class Footprints(wiring.Component):
             (nest.src_factor_out, nest.iter_out - 1), (nest.src_factor_in, nest.iter_in - 1),
         ])  # fmt: skip
 
-        # It goes on when all is known and the one before has gone.
-        out = self.work.payload
-        m.d.comb += moves.eq(
-            self.busy
-            & (self.work.ready | ~self.work.valid)
-            & (~(is_load | is_nest) | (summed & (is_load | scan.done)))
-        )
-        with m.If(self.work.ready | ~self.work.valid):
-            m.d.sync += self.work.valid.eq(moves)
+        # It goes on a cycle after all is known, when the one before has gone.
+        out, settled = self.work.payload, Signal()
+        bounds, entries = Signal.like(scan.bounds), Signal(len(span.sums[0]))
+        m.d.comb += moves.eq(settled & ~self.work.valid)
+        m.d.sync += [
+            settled.eq(
+                self.busy & ~moves & (~(is_load | is_nest) | (summed & (is_load | scan.done)))
+            ),
+            bounds.eq(scan.bounds),
+            entries.eq(Mux(one_row, columns, span.sums[0])),
+        ]
+        with m.If(self.work.ready):
+            m.d.sync += self.work.valid.eq(0)
         with m.If(moves):
+            m.d.sync += self.work.valid.eq(1)
             m.d.sync += [out.insn.eq(word), out.unit.eq(unit)]
-            bounds, sums = scan.bounds, span.sums
-            entries = Mux(one_row, columns, sums[0])
+            sums = span.sums
             transfer = (load.sram_base, load.sram_base + entries - 1)
             for target, used, (low, high) in (
                 (out.footprint.writes, is_nest, (bounds.dst_low, bounds.dst_high + sums[0])),
