@@ -160,13 +160,19 @@ class RunControl(wiring.Component):
                 state.eq(RunState.DRAIN),
             ]
 
-        with m.If(~self.fetch_busy & (outstanding == 0)):
+        # Both are looked at a cycle later: they come from all over the machine, and stay.
+        ended, failure = Signal(), Signal(ErrorLayout())
+        m.d.sync += [ended.eq(~self.fetch_busy & (outstanding == 0)), failure.eq(0)]
+        for reported in reversed(list(self.reported)):
+            with m.If(reported.code != ErrorCode.NONE):
+                m.d.sync += failure.eq(reported)
+
+        with m.If(ended):
             with m.If(~self.finished):
                 stop(ErrorCode.MISSING_FINISH, Source.CORE, 0)
             with m.Elif(self.bus_idle):
                 m.d.sync += state.eq(RunState.DRAIN)
         with m.If(quiet):
             stop(ErrorCode.DEADLOCK, Source.CORE, 0)
-        for reported in reversed(list(self.reported)):
-            with m.If(reported.code != ErrorCode.NONE):
-                stop(reported.code, reported.source, reported.addr)
+        with m.If(failure.code != ErrorCode.NONE):
+            stop(failure.code, failure.source, failure.addr)

@@ -11,6 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import BEATS_BITS, ErrorLayout, layout_of
+from vta.hw.relay import Relay
 from vta.isa import Format, MemId
 from vta.memmap import ErrorCode, Source
 
@@ -130,7 +131,7 @@ class RowWalker(wiring.Component):
         ADDRESS, with the byte address of the first row that does not fit the bus. No row follows.
     """
 
-    LATENCY = 4
+    LATENCY = 5
 
     def __init__(
         self,
@@ -154,12 +155,18 @@ class RowWalker(wiring.Component):
         m = Module()
 
         # Two stages prepare a transfer (pitch, then the products), the third walks its rows, the
-        # fourth turns element indices into addresses. Each stage empties into the next.
+        # fourth turns element indices into addresses. Each stage empties into the next; the first
+        # two take a transfer only when they are empty, the last offers its rows through a relay, so
+        # that who waits for the bus and who takes instructions do not meet in one cycle.
+        m.submodules.relay = self._relay = Relay(self.row.payload.shape())
+        wiring.connect(m, self._relay.o, wiring.flipped(self.row))
         pitched, prepared = Signal(), Signal()
         walk_ready, prepare_ready = Signal(), Signal()
         insn = Signal(layout_of(self.insn))
         pitch, trail_rows = Signal(range(2**16 + 30)), Signal(5)
-        m.d.comb += self.request.ready.eq(~pitched | prepare_ready)
+        m.d.comb += self.request.ready.eq(~pitched)
+        with m.If(prepare_ready):
+            m.d.sync += pitched.eq(0)
         with m.If(self.request.ready):
             new = self.request.payload
             m.d.sync += [
@@ -170,7 +177,9 @@ class RowWalker(wiring.Component):
             ]
 
         plan = Signal(self._plan_layout())
-        m.d.comb += prepare_ready.eq(~prepared | walk_ready)
+        m.d.comb += prepare_ready.eq(~prepared)
+        with m.If(walk_ready):
+            m.d.sync += prepared.eq(0)
         with m.If(prepare_ready):
             m.d.sync += prepared.eq(pitched)
             self._prepare(m, plan, insn, pitch, trail_rows)
@@ -227,7 +236,7 @@ class RowWalker(wiring.Component):
         active, first = Signal(), Signal()
         advance, ends = Signal(), Signal()
         m.d.comb += [
-            advance.eq(~walked | self.row.ready),
+            advance.eq(~walked | self._relay.i.ready),
             ends.eq((at.rows == 0) | ((at.rows == 1) & (at.trail == 0))),
             walk_ready.eq(~active | (advance & ends)),
         ]
@@ -276,9 +285,9 @@ class RowWalker(wiring.Component):
             size.eq(Array(walk.count << shift for shift in shifts)[walk.kind]),
         ]
         bad = walked & (end > 1 << self.addr_bits)
-        row = self.row.payload
+        row = self._relay.i.payload
         m.d.comb += [
-            self.row.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
+            self._relay.i.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
             row.kind.eq(walk.kind),
             row.sram.eq(walk.sram),
             row.first.eq(walk.first),
