@@ -83,7 +83,10 @@ class Fetch(wiring.Component):
             self._fail(m, ErrorCode.ADDRESS, self.addr)
         with m.If(self.start):
             m.d.sync += self.busy.eq(self.count != 0)
-        self._deal(m, reader.insn)
+        # An instruction is put together in one cycle and looked at in the next.
+        m.submodules.relay = relay = Relay(INSN_BITS)
+        connect(m, reader.insn, relay.i)
+        self._deal(m, relay.o)
         return m
 
     def _deal(self, m, insn):

@@ -49,10 +49,10 @@ class RangeLayout(data.StructLayout):
 
 
 class UopsLayout(data.StructLayout):
-    """Micro-ops from ``low`` to the one before ``end``; or, without ``used``, none."""
+    """Micro-ops from ``low`` to the one before ``end``."""
 
     def __init__(self, log_depth: int) -> None:
-        super().__init__({"used": 1, "low": log_depth, "end": log_depth + 1})
+        super().__init__({"low": log_depth, "end": log_depth + 1})
 
 
 class FootprintLayout(data.StructLayout):
@@ -264,7 +264,7 @@ class Footprints(wiring.Component):
     work : stream of Work, out
         The same, in order, a few cycles later.
     uops : Out(UopsLayout)
-        The micro-ops of the instruction at hand.
+        The micro-ops of the instruction at hand, if it has any.
     uops_pending : In(1)
         A LOAD that came out before is yet to write some of ``uops``; a cycle late.
     busy : Out(1)
@@ -307,28 +307,32 @@ class Footprints(wiring.Component):
         wiring.connect(m, scan.read, wiring.flipped(self.uop_read))
         load = data.View(layout_of(isa.memory), word)
         nest = data.View(layout_of(isa.alu), word)  # dst and src of GEMM are in the same places
-        is_load, one_row, is_nest, two = Signal(), Signal(), Signal(), Signal()
+        is_load, one_row = Signal(), Signal()
+        is_nest, two = Signal(), Signal()
         empty = (
             (nest.uop_bgn == nest.uop_end) | (nest.iter_out == 0) | (nest.iter_in == 0)
         )  # fmt: skip
         rows = load.y_pad_0 + load.y_size + load.y_pad_1
         columns = load.x_pad_0 + load.x_size + load.x_pad_1
         into_uops = load.memory == MemId.UOP
-        m.d.comb += [
+        known = Signal()  # it has been at hand for a cycle, so that its kind is in registers
+        m.d.sync += [
+            known.eq(self.busy & ~moves),
             is_load.eq((unit == Unit.LOAD) & (rows != 0)),
-            one_row.eq(is_load & (rows == 1)),
+            one_row.eq((unit == Unit.LOAD) & (rows == 1)),
             is_nest.eq(((unit == Unit.GEMM) | (unit == Unit.ALU)) & ~empty),
             two.eq((unit == Unit.ALU) & ~nest.use_imm),
-            self.uops.used.eq(self.busy & is_nest),
+        ]
+        m.d.comb += [
             self.uops.low.eq(nest.uop_bgn),
             self.uops.end.eq(nest.uop_end),
-            scan.start.eq(self.busy & is_nest),
+            scan.start.eq(known & is_nest),
             scan.wait.eq(self.uops_pending),
             scan.low.eq(nest.uop_bgn),
             scan.end.eq(nest.uop_end),
             scan.forget.eq(moves & (unit == Unit.LOAD) & into_uops),
         ]
-        summed = self._multiply(m, span, taken, (is_load, one_row, is_nest, two), [
+        summed = self._multiply(m, span, taken, known, (is_load, one_row, is_nest, two), [
             (rows, columns),
             (nest.dst_factor_out, nest.iter_out - 1), (nest.dst_factor_in, nest.iter_in - 1),
             (nest.src_factor_out, nest.iter_out - 1), (nest.src_factor_in, nest.iter_in - 1),
@@ -339,9 +343,7 @@ class Footprints(wiring.Component):
         bounds, entries = Signal.like(scan.bounds), Signal(len(span.sums[0]))
         m.d.comb += moves.eq(settled & ~self.work.valid)
         m.d.sync += [
-            settled.eq(
-                self.busy & ~moves & (~(is_load | is_nest) | (summed & (is_load | scan.done)))
-            ),
+            settled.eq(known & ~moves & (~(is_load | is_nest) | (summed & (is_load | scan.done)))),
             bounds.eq(scan.bounds),
             entries.eq(Mux(one_row, columns, span.sums[0])),
         ]
@@ -384,7 +386,7 @@ class Footprints(wiring.Component):
             beyond = value[len(field) :]
             m.d.sync += field.eq(Mux(beyond.any(), ~0, value) if len(beyond) else value)
 
-    def _multiply(self, m: Module, span: Span, taken, kinds, products):
+    def _multiply(self, m: Module, span: Span, taken, known, kinds, products):
         """Feeds the factors of the products one by one: the first for a LOAD of several rows, else
         two or four of the others. Gives whether all are summed.
         """
@@ -395,12 +397,12 @@ class Footprints(wiring.Component):
             last.eq(Mux(is_load, 0, Mux(two, 3, 1))),
             summed.eq((step == last + Span.LATENCY) | one_row),
             span.clear.eq(taken),
-            span.valid.eq(self.busy & ((is_load & ~one_row) | is_nest) & (step <= last)),
+            span.valid.eq(known & ((is_load & ~one_row) | is_nest) & (step <= last)),
             span.second.eq(step[1]),
         ]
         with m.If(taken):
             m.d.sync += step.eq(0)
-        with m.Elif(~summed):
+        with m.Elif(known & ~summed):
             m.d.sync += step.eq(step + 1)
         transfer, *nest = products
         with m.If(is_load):

@@ -128,7 +128,7 @@ class Scoreboard(wiring.Component):
         loads = [
             there
             & (unit == Unit.LOAD)
-            & (footprint.uops.used & self.uops.used)
+            & footprint.uops.used
             & (footprint.uops.low < self.uops.end)
             & (self.uops.low <= footprint.uops.high)
             for there, unit, footprint in (
@@ -143,14 +143,10 @@ class Scoreboard(wiring.Component):
         """Which entries are still at work after this cycle."""
         works = [Signal(name=f"works{n}") for n in range(self.DEPTH)]
         dones = {Unit.LOAD: self.load_done, Unit.GEMM: self.gemm_done, Unit.ALU: self.alu_done}
-        older = dict.fromkeys(dones, 0)
-        for one, at_work in zip(entries, works):
-            ends = 0
-            for unit, done in dones.items():
-                mine = one.works & (one.unit == unit)
-                ends |= done & mine & ~older[unit]
-                older[unit] |= mine
-            m.d.comb += at_work.eq(one.works & ~ends)
+        mine = {unit: Cat(one.works & (one.unit == unit) for one in entries) for unit in dones}
+        for n, (one, at_work) in enumerate(zip(entries, works)):
+            ends = Cat(done & mine[unit][n] & ~mine[unit][:n].any() for unit, done in dones.items())
+            m.d.comb += at_work.eq(one.works & ~ends.any())
         return works
 
 

@@ -131,7 +131,7 @@ class RowWalker(wiring.Component):
         ADDRESS, with the byte address of the first row that does not fit the bus. No row follows.
     """
 
-    LATENCY = 5
+    LATENCY = 6
 
     def __init__(
         self,
@@ -154,19 +154,17 @@ class RowWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Two stages prepare a transfer (pitch, then the products), the third walks its rows, the
-        # fourth turns element indices into addresses. Each stage empties into the next; the first
-        # two take a transfer only when they are empty, the last offers its rows through a relay, so
-        # that who waits for the bus and who takes instructions do not meet in one cycle.
+        # A transfer is prepared (pitch, then products, then the plan), its rows are walked, their
+        # element indices become addresses. Each stage empties into the next; while it is prepared
+        # no other is taken, and the rows are offered through a relay, so that who waits for the bus
+        # and who takes instructions do not meet in one cycle.
         m.submodules.relay = self._relay = Relay(self.row.payload.shape())
         wiring.connect(m, self._relay.o, wiring.flipped(self.row))
-        pitched, prepared = Signal(), Signal()
-        walk_ready, prepare_ready = Signal(), Signal()
+        pitched, multiplied, prepared, walk_ready = Signal(), Signal(), Signal(), Signal()
         insn = Signal(layout_of(self.insn))
         pitch, trail_rows = Signal(range(2**16 + 30)), Signal(5)
         m.d.comb += self.request.ready.eq(~pitched)
-        with m.If(prepare_ready):
-            m.d.sync += pitched.eq(0)
+        m.d.sync += multiplied.eq(pitched)
         with m.If(self.request.ready):
             new = self.request.payload
             m.d.sync += [
@@ -177,12 +175,12 @@ class RowWalker(wiring.Component):
             ]
 
         plan = Signal(self._plan_layout())
-        m.d.comb += prepare_ready.eq(~prepared)
+        products = self._multiply(m, insn, pitch, trail_rows)
         with m.If(walk_ready):
             m.d.sync += prepared.eq(0)
-        with m.If(prepare_ready):
-            m.d.sync += prepared.eq(pitched)
-            self._prepare(m, plan, insn, pitch, trail_rows)
+        with m.If(multiplied & ~prepared):
+            m.d.sync += [prepared.eq(1), pitched.eq(0), multiplied.eq(0)]
+            self._prepare(m, plan, insn, products)
 
         walked, walk = self._walk(m, plan, prepared, walk_ready)
         self._address(m, walked, walk)
@@ -196,14 +194,25 @@ class RowWalker(wiring.Component):
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
 
-    def _prepare(self, m, plan, insn, pitch, trail_rows):
-        """Make the plan of a transfer, whose rows are ``pitch`` wide with their padding;
-        ``trail_rows`` rows of zeros follow the last row that is read, or are all there is."""
+    def _multiply(self, m, insn, pitch, trail_rows):
+        """The products of a transfer, a cycle later: its elements, and the zeros in the rows before
+        and behind those that are read (each as two sums that are yet to be added); rows are
+        ``pitch`` wide with their padding."""
+        total = Signal(32)
+        m.d.sync += total.eq(insn.x_size * insn.y_size)
+        zeros = []
+        for name, rows in (("lead", insn.y_pad_0), ("trail", trail_rows)):
+            low, high = (Signal(ZEROS_BITS, name=f"{name}_{part}") for part in ("low", "high"))
+            m.d.sync += [low.eq(_times(rows[:2], pitch)), high.eq(_times(rows[2:], pitch))]
+            zeros.append(low + (high << 2))
+        return total, *zeros
+
+    def _prepare(self, m, plan, insn, products):
+        """Make the plan of a transfer."""
+        total, lead, trail = products
         for index, kind in enumerate(self.kinds):
             with m.If(insn.memory == kind.memory):
                 m.d.sync += plan.kind.eq(index)
-        total = Signal(32)
-        m.d.comb += total.eq(insn.x_size * insn.y_size)
         gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
         m.d.sync += [
             plan.sram.eq(insn.sram_base),
@@ -211,9 +220,9 @@ class RowWalker(wiring.Component):
             plan.stride.eq(insn.x_stride),
             plan.rows.eq(insn.y_size),
             plan.count.eq(insn.x_size),
-            plan.lead.eq(_times(insn.y_pad_0, pitch) + insn.x_pad_0),
+            plan.lead.eq(lead + insn.x_pad_0),
             plan.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            plan.trail.eq(_times(trail_rows, pitch) + Mux(insn.y_size == 0, 0, insn.x_pad_1)),
+            plan.trail.eq(trail + Mux(insn.y_size == 0, 0, insn.x_pad_1)),
         ]
         with m.If(insn.x_size == 0):
             m.d.sync += [plan.rows.eq(0), plan.trail.eq(0)]
