@@ -307,8 +307,9 @@ class Footprints(wiring.Component):
         wiring.connect(m, scan.read, wiring.flipped(self.uop_read))
         load = data.View(layout_of(isa.memory), word)
         nest = data.View(layout_of(isa.alu), word)  # dst and src of GEMM are in the same places
-        is_load, one_row = Signal(), Signal()
-        is_nest, two = Signal(), Signal()
+        is_load = Signal()
+        is_nest = Signal()
+        one_row, two = Signal(), Signal()
         empty = (
             (nest.uop_bgn == nest.uop_end) | (nest.iter_out == 0) | (nest.iter_in == 0)
         )  # fmt: skip

@@ -106,7 +106,8 @@ class Scoreboard(wiring.Component):
     def _admit(self, m: Module, entries, works) -> None:
         """Takes the next instruction in, and knows what it waits for: a bit for each entry. None
         can start in the cycle in which it comes, so that nothing is missed."""
-        waits, coming = Signal(self.DEPTH), Signal(self.DEPTH)
+        waits = Signal(self.DEPTH)
+        coming = Signal(self.DEPTH)
         work = self.work.payload
         conflicts = (
             (one.unit != work.unit) & conflict(work.footprint, work.unit, one.footprint, one.unit)

@@ -167,8 +167,8 @@ def test_transfers_of_all_kinds_happen(memory):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("_times(insn.y_pad_0, pitch) + insn.x_pad_0", "_times(insn.y_pad_0, pitch)"),
-        ("_times(trail_rows, pitch) + Mux", "_times(insn.y_pad_1, pitch) + Mux"),
+        ("plan.lead.eq(lead + insn.x_pad_0)", "plan.lead.eq(lead)"),
+        ('("trail", trail_rows)', '("trail", insn.y_pad_1)'),
         ("Mux(insn.y_size == 0, 0, insn.x_pad_1)", "insn.x_pad_1"),
         ("plan.between.eq(insn.x_pad_0 + insn.x_pad_1)", "plan.between.eq(insn.x_pad_0)"),
         ("element.eq(element + at.stride)", "element.eq(element + at.count)"),
@@ -178,7 +178,7 @@ def test_transfers_of_all_kinds_happen(memory):
         ("(insn.y_size != 0) & gapless", "gapless"),
         ("ends.eq((at.rows == 0) | ((at.rows == 1) & (at.trail == 0)))", "ends.eq(at.rows == 0)"),
         ("size + offset + (1 << log_beat) - 1", "size + (1 << log_beat) - 1"),
-        ("advance.eq(~walked | self.row.ready)", "advance.eq(1)"),
+        ("advance.eq(~walked | self._relay.i.ready)", "advance.eq(1)"),
         ("zeros.eq(at.between),", "zeros.eq(at.lead),"),
     ],
     ids=["lead-without-x", "trail-without-lead", "trail-too-wide", "between-half",
