@@ -475,7 +475,8 @@ BROKEN = {
     ),
     "word-overwritten": (footprint, NothingLost, "taken.eq(self.insn.valid & ~self.busy)",
                          "taken.eq(self.insn.valid)"),
-    "work-overwritten": (footprint, NothingLost, "moves.eq(settled & ~self.work.valid)", "moves.eq(settled)"),
+    "work-overwritten": (footprint, NothingLost, "moves.eq(settled & ~self.work.valid)",
+                         "moves.eq(settled)"),
     "wrong-unit": (footprint, NothingLost, "insn.x_size == 0", "insn.y_size == 0"),
 }  # fmt: skip
 """What is broken in which block, and the property that finds it."""
