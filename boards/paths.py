@@ -141,8 +141,12 @@ def longest_paths(netlist: Mapping[str, Any], top: str, family: Family, count: i
     Raises
     ------
     SynthesisError
-        For a cell whose delays are not known, and for a loop without a register.
+        For a family or a cell whose delays are not known, and for a loop without a register.
     """
+    if family.name not in DELAYS:
+        raise SynthesisError(
+            f"the delays of {family.name} are not known; known are {', '.join(DELAYS)}"
+        )
     delays = DELAYS[family.name]
     parsed = _Netlist(netlist["modules"][top.removeprefix("\\")], family, delays)
     arrivals = _arrivals(parsed)
