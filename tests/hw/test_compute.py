@@ -50,7 +50,8 @@ def run(model, insns, dram, *, pace=1.0, cycles=20000):
             )
             for name, value in zip(signals, values):
                 seen[name] += value
-            if code or (finished and not ctx.get(dut.insn.valid)):
+            idle = ctx.get(dut.state) == ModuleState.IDLE and not ctx.get(dut.insn.valid)
+            if code or (finished and idle):
                 seen["cycles"], seen["error"] = cycle, (code, source, addr)
                 break
         else:
