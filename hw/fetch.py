@@ -11,7 +11,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
 from vta.hw.check import InstructionCheck
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
-from vta.hw.relay import Relay
 from vta.isa import INSN_BITS, Isa
 from vta.isa import Module as Stage
 from vta.memmap import ErrorCode, Source
@@ -83,10 +82,7 @@ class Fetch(wiring.Component):
             self._fail(m, ErrorCode.ADDRESS, self.addr)
         with m.If(self.start):
             m.d.sync += self.busy.eq(self.count != 0)
-        # An instruction is put together in one cycle and looked at in the next.
-        m.submodules.relay = relay = Relay(INSN_BITS)
-        connect(m, reader.insn, relay.i)
-        self._deal(m, relay.o)
+        self._deal(m, reader.insn)
         return m
 
     def _deal(self, m, insn):
@@ -112,12 +108,9 @@ class Fetch(wiring.Component):
         room = Signal()
         for target in STAGES:
             name = target.name.lower()
-            queue = SyncFIFOBuffered(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 2)
+            queue = SyncFIFOBuffered(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 1)
             m.submodules[f"{name}_queue"] = queue
-            # Block RAM is slow to give the head of a queue, and the modules decode it at once.
-            m.submodules[f"{name}_head"] = head = Relay(INSN_BITS)
-            connect(m, queue.r_stream, head.i)
-            connect(m, head.o, flipped(getattr(self, name)))
+            self._offer(m, queue.r_stream, getattr(self, name))
             m.d.comb += [
                 queue.w_data.eq(word),
                 queue.w_en.eq(self.dealt & (stage == target)),
@@ -135,6 +128,15 @@ class Fetch(wiring.Component):
             m.d.sync += [addr.eq(addr + INSN_BYTES), left.eq(left - 1), self.busy.eq(left != 1)]
         with m.If(live & illegal):
             self._fail(m, ErrorCode.ILLEGAL_INSTRUCTION, addr)
+
+    def _offer(self, m, queue, offered):
+        """The head of a queue, in a register: block RAM is slow to give it, and the modules decode
+        it in the same cycle."""
+        m.d.comb += queue.ready.eq(~offered.valid | offered.ready)
+        with m.If(queue.ready):
+            m.d.sync += offered.valid.eq(queue.valid)
+            with m.If(queue.valid):
+                m.d.sync += offered.payload.eq(queue.payload)
 
     def _fail(self, m, code, addr):
         m.d.sync += [

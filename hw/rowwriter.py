@@ -8,7 +8,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
-from vta.hw.relay import Relay
 from vta.hw.walker import MemoryKind, Row, choice
 from vta.memmap import ErrorCode, Source
 
@@ -20,33 +19,11 @@ def write_signature(kind: MemoryKind, data_bits: int) -> SramWriteSignature:
     )
 
 
-class _Left:
-    """How much of a row is left: counts ``value`` down, and knows a step ahead whether there is
-    ``some``, and whether that is the ``last``."""
-
-    def __init__(self, m: Module, value, name: str) -> None:
-        self.m, self.value = m, value
-        self.some, self.last = Signal(name=f"some_{name}"), Signal(name=f"last_{name}")
-
-    def begin(self, value) -> None:
-        """``value`` is loaded at the end of this cycle."""
-        self.m.d.sync += [self.some.eq(value != 0), self.last.eq(value == 1)]
-
-    def step(self) -> None:
-        """One of them is used up in this cycle."""
-        self.m.d.sync += [
-            self.value.eq(self.value - 1),
-            self.some.eq(~self.last),
-            self.last.eq(self.value == 2),
-        ]
-
-
 class RowWriter(wiring.Component):
     """Writes the rows into the SRAMs: zeros, then the beats as they come.
 
     Two steps: choose what to write (``_choose``); write it a cycle later (``_write``). A write that
-    is ``refused`` is offered again in the next cycle; the relay between the steps keeps that from
-    reaching the rows and the beats in the same cycle.
+    is ``refused`` is offered again in the next cycle.
     """
 
     def __init__(
@@ -68,15 +45,16 @@ class RowWriter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chosen = data.StructLayout({
-            "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": choice(len(self.kinds)),
-            "index": max(kind.log_depth for kind in self.kinds),
-            "part": choice(max(self._parts(kind) for kind in self.kinds)),
-            "value": self.data_bits,
-        })  # fmt: skip
-        m.submodules.relay = relay = Relay(chosen)
-        self._choose(m, relay.i)
-        self._write(m, relay.o)
+        chosen = Signal(
+            data.StructLayout({
+                "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": choice(len(self.kinds)),
+                "index": max(kind.log_depth for kind in self.kinds),
+                "part": choice(max(self._parts(kind) for kind in self.kinds)),
+                "value": self.data_bits,
+            })
+        )  # fmt: skip
+        self._choose(m, chosen)
+        self._write(m, chosen)
         return m
 
     def _parts(self, kind: MemoryKind) -> int:
@@ -101,34 +79,31 @@ class RowWriter(wiring.Component):
         narrow = Array(self._lanes(kind) > 1 for kind in self.kinds)[row.kind]
         in_range = Array(index < 2**kind.log_depth for kind in self.kinds)[row.kind]
 
-        well = (self.error.code == ErrorCode.NONE) & chosen.ready
+        well = (self.error.code == ErrorCode.NONE) & ~self.refused
         zero, take, whole = Signal(), Signal(), Signal()
         ends = Signal()
-        zeros, count = _Left(m, row.zeros, "zeros"), _Left(m, row.count, "count")
         m.d.comb += [
-            zero.eq(active & well & zeros.some),
-            take.eq(active & well & ~zeros.some & count.some & self.beat.valid),
+            zero.eq(active & well & (row.zeros != 0)),
+            take.eq(active & well & (row.zeros == 0) & (row.count != 0) & self.beat.valid),
             whole.eq(zero | (take & (narrow | (place == parts_end)))),
             ends.eq(
-                (active & well & ~zeros.some & ~count.some)
-                | (zero & zeros.last & ~count.some)
-                | (take & whole & count.last)
+                (active & well & (row.zeros == 0) & (row.count == 0))
+                | (zero & (row.zeros == 1) & (row.count == 0))
+                | (take & whole & (row.count == 1))
             ),
-            self.beat.ready.eq(take & (~narrow | (place == lanes_end) | count.last)),
-            self.row.ready.eq(~active | ends),
+            self.beat.ready.eq(take & (~narrow | (place == lanes_end) | (row.count == 1))),
+            self.row.ready.eq((~active | ends) & ~self.refused),
         ]
         with m.If(zero):
-            zeros.step()
+            m.d.sync += row.zeros.eq(row.zeros - 1)
         with m.If(take):
             m.d.sync += place.eq(Mux(place == Mux(narrow, lanes_end, parts_end), 0, place + 1))
         with m.If(take & whole):
-            count.step()
+            m.d.sync += row.count.eq(row.count - 1)
         with m.If(whole):
             m.d.sync += index.eq(index + 1)
         with m.If(self.row.ready):
             m.d.sync += [active.eq(self.row.valid), row.eq(following)]
-            zeros.begin(following.zeros)
-            count.begin(following.count)
             with m.If(self.row.valid):
                 begins = Array(
                     following.offset >> kind.log_bytes if self._lanes(kind) > 1 else 0
@@ -150,49 +125,46 @@ class RowWriter(wiring.Component):
             else self.beat.payload
             for kind in self.kinds
         )[row.kind]
-        item = chosen.payload
-        m.d.comb += [
-            chosen.valid.eq(zero | take | ends),
-            item.zero.eq(zero & in_range),
-            item.data.eq(take & in_range),
-            item.whole.eq(take & whole & in_range),
-            item.done.eq(ends & row.last & (in_range | ~(zero | take))),
-            item.kind.eq(row.kind),
-            item.index.eq(index),
-            item.part.eq(place),
-            item.value.eq(Mux(zero, 0, picked)),
-        ]
+        with m.If(~self.refused):
+            m.d.sync += [
+                chosen.zero.eq(zero & in_range),
+                chosen.data.eq(take & in_range),
+                chosen.whole.eq(take & whole & in_range),
+                chosen.done.eq(ends & row.last & (in_range | ~(zero | take))),
+            ]
+        with m.If(zero | take):
+            m.d.sync += [
+                chosen.kind.eq(row.kind),
+                chosen.index.eq(index),
+                chosen.part.eq(place),
+                chosen.value.eq(Mux(zero, 0, picked)),
+            ]
 
     def _write(self, m, chosen):
         """Drive the write port of the SRAM of the chosen kind."""
-        item, writes = chosen.payload, Signal()
-        m.d.comb += [
-            chosen.ready.eq(~self.refused),
-            writes.eq(chosen.valid & ~self.refused),
-            self.done.eq(writes & item.done),
-        ]
+        m.d.comb += self.done.eq(chosen.done & ~self.refused)
         for sram in dict.fromkeys(kind.sram for kind in self.kinds):
             port = getattr(self, f"write_{sram}")
             loaded = getattr(self, f"loaded_{sram}")
             lanes = len(port.mask)
-            m.d.comb += port.addr.eq(item.index)
+            m.d.comb += port.addr.eq(chosen.index)
             for number, kind in enumerate(self.kinds):
                 if kind.sram != sram:
                     continue
                 parts = self._parts(kind)
-                value = item.value[: min(self.data_bits, kind.elem_bytes * 8)]
+                value = chosen.value[: min(self.data_bits, kind.elem_bytes * 8)]
                 if kind.widens:
                     octets = (value[low : low + 8] for low in range(0, len(value), 8))
                     value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
-                with m.If(item.kind == number):
+                with m.If(chosen.kind == number):
                     m.d.comb += [
                         port.data.eq(value.replicate(parts)),
-                        loaded.eq(writes & item.whole),
+                        loaded.eq(chosen.whole & ~self.refused),
                     ]
-                    with m.If(chosen.valid & item.data):
+                    with m.If(chosen.data):
                         wide = lanes // parts
                         m.d.comb += port.mask.eq(
-                            ((1 << wide) - 1) << (item.part * wide if parts > 1 else 0)
+                            ((1 << wide) - 1) << (chosen.part * wide if parts > 1 else 0)
                         )
-                    with m.If(chosen.valid & item.zero):
+                    with m.If(chosen.zero):
                         m.d.comb += port.mask.eq(~0)

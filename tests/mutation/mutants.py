@@ -170,7 +170,8 @@ MUTANTS = (
     ),
     Mutant(
         "refused-lost", "a write of a load that is refused is lost", "rowwriter.py",
-        "chosen.ready.eq(~self.refused)", "chosen.ready.eq(1)",
+        "well = (self.error.code == ErrorCode.NONE) & ~self.refused",
+        "well = self.error.code == ErrorCode.NONE",
     ),
     Mutant(
         "uop-stale", "micro-ops read ahead are kept when others are loaded", "microops.py",
