@@ -22,6 +22,7 @@ from vta import memmap
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
 from vta.hw.core import Core
+from vta.hw.observe import ObservedCore
 
 TOP = "vta_core"
 """Name of the Verilog module and of the files."""
@@ -61,15 +62,18 @@ def fold_initial(text: str) -> str:
     return _INITIAL.sub(loop, text)
 
 
-def emit_verilog(cfg: VTAConfig, *, paired: bool = False) -> tuple[str, dict[str, Any]]:
+def emit_verilog(
+    cfg: VTAConfig, *, paired: bool = False, observed: bool = False
+) -> tuple[str, dict[str, Any]]:
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
-    With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`.
+    With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`; with
+    ``observed`` there is a port for coverage, see :class:`~vta.hw.observe.ObservedCore`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
     the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
     the text.
     """
-    core = Core(cfg, paired=paired)
+    core = (ObservedCore if observed else Core)(cfg, paired=paired)
     ports = _ports(core)
     text = verilog.convert(
         core,

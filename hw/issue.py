@@ -16,7 +16,17 @@ from vta.hw.microops import MicroOpReadSignature
 from vta.isa import Isa, Opcode
 from vta.memmap import ErrorCode, ModuleState, Source
 
-__all__ = ["Issue", "Scoreboard"]
+__all__ = ["EntryLayout", "Issue", "Scoreboard"]
+
+
+class EntryLayout(data.StructLayout):
+    """An instruction under way, at work until ``works`` goes low."""
+
+    def __init__(self, isa: Isa) -> None:
+        super().__init__({
+            "live": 1, "works": 1, "unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1,
+            "footprint": FootprintLayout(isa),
+        })  # fmt: skip
 
 
 class Scoreboard(wiring.Component):
@@ -66,10 +76,7 @@ class Scoreboard(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        entry = data.StructLayout({
-            "live": 1, "works": 1, "unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1,
-            "footprint": FootprintLayout(self.isa),
-        })  # fmt: skip
+        entry = EntryLayout(self.isa)
         entries = [Signal(entry, name=f"entry{n}") for n in range(self.DEPTH)]
         works = self._completions(m, entries)
         oldest = entries[0]

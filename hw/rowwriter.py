@@ -65,6 +65,10 @@ class RowWriter(wiring.Component):
         """Elements of a beat, 1 if they are wider than it."""
         return max(1, self.data_bits // (kind.elem_bytes * 8))
 
+    def _chunk_bits(self, kind: MemoryKind) -> int:
+        """Bits of the SRAM that a beat, or an element smaller than it, fills."""
+        return min(self.data_bits, kind.elem_bytes * 8) * (4 if kind.widens else 1)
+
     def _choose(self, m, chosen):
         """Walk zeros and elements of the row at hand, at most one write a cycle."""
         row = Signal(self.row_layout)
@@ -147,10 +151,14 @@ class RowWriter(wiring.Component):
             port = getattr(self, f"write_{sram}")
             loaded = getattr(self, f"loaded_{sram}")
             lanes = len(port.mask)
-            m.d.comb += port.addr.eq(chosen.index)
-            for number, kind in enumerate(self.kinds):
-                if kind.sram != sram:
-                    continue
+            mine = [(n, kind) for n, kind in enumerate(self.kinds) if kind.sram == sram]
+            # Repeated over the word, the mask chooses; a wire, or Verilog spells each bit out.
+            chunk = Signal(max(self._chunk_bits(kind) for _, kind in mine), name=f"chunk_{sram}")
+            m.d.comb += [
+                port.addr.eq(chosen.index),
+                port.data.eq(chunk.replicate(len(port.data) // len(chunk))),
+            ]
+            for number, kind in mine:
                 parts = self._parts(kind)
                 value = chosen.value[: min(self.data_bits, kind.elem_bytes * 8)]
                 if kind.widens:
@@ -158,7 +166,7 @@ class RowWriter(wiring.Component):
                     value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
                 with m.If(chosen.kind == number):
                     m.d.comb += [
-                        port.data.eq(value.replicate(parts)),
+                        chunk.eq(value.replicate(len(chunk) // len(value))),
                         loaded.eq(chosen.whole & ~self.refused),
                     ]
                     with m.If(chosen.data):

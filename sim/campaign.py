@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .crowds import crowded_program
 from .differential import Machine, difference
 from .fuzz import RandomProgram, random_program
 from .shrink import shrink
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
 
 __all__ = ["Campaign", "Failure", "Trial"]
+
+CROWDED = 16
+"""Of so many programs one fills queues."""
 
 RETRIES = 3
 """Timings in which a smaller program is tried before it counts as one that does not fail."""
@@ -72,7 +76,8 @@ class Campaign:
         """The program with this number: the same for the same seed and configuration."""
         rng = random.Random(f"{self.seed}.{number}")
         steps = rng.choice((4, 12, 24, 48, 96))
-        return random_program(self.cfg, rng, steps=steps)
+        draw = crowded_program if number % CROWDED == CROWDED - 1 else random_program
+        return draw(self.cfg, rng, steps=steps)
 
     def trials(self, first: int = 0) -> Iterator[Trial]:
         """Try programs from a number on, without end."""

@@ -32,12 +32,13 @@ from .ordering import Accesses, OrderedStream
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
     from vta.config import VTAConfig
 
-__all__ = ["RandomProgram", "random_program"]
+__all__ = ["ProgramWriter", "RandomProgram", "random_program"]
 
 PAGE = 4096
 UOP_REGION = PAGE + 1024
@@ -101,10 +102,10 @@ def random_program(
     max_operations : int
         The most micro-operations of one GEMM or ALU instruction.
     """
-    return _Writer(cfg, rng, max_operations).write(steps)
+    return ProgramWriter(cfg, rng, max_operations).write(steps)
 
 
-class _Writer:
+class ProgramWriter:
     """Draws instructions one after the other."""
 
     def __init__(self, cfg: VTAConfig, rng: random.Random, max_operations: int) -> None:
@@ -169,13 +170,17 @@ class _Writer:
 
     # ---- the program --------------------------------------------------------------------------
 
-    def write(self, steps: int) -> RandomProgram:
-        rng, stream = self.rng, self.stream
-        kinds = {
+    def kinds(self) -> dict[Callable[[], object], float]:
+        """The steps that there are, and how often each is taken in relation to the others."""
+        return {
             self._load_uop: 3, self._load_inp: 3, self._load_wgt: 2, self._load_acc: 3,
             self._gemm: 6, self._reset: 2, self._alu: 6, self._store: 6, self._nop: 1,
             self._beside: 3,
         }  # fmt: skip
+
+    def write(self, steps: int) -> RandomProgram:
+        """A program of so many steps, at most."""
+        rng, stream, kinds = self.rng, self.stream, self.kinds()
         self._load_uop()
         for memory in (MemId.INP, MemId.WGT, MemId.ACC):
             if rng.random() < 0.6:
@@ -283,7 +288,9 @@ class _Writer:
         return insn
 
     def _store(self) -> None:
-        insn = Store(**self._extents(MemId.OUT, padded=False))
+        self._emit_store(Store(**self._extents(MemId.OUT, padded=False)))
+
+    def _emit_store(self, insn: Store) -> None:
         entries = slice(insn.sram_base, insn.sram_base + insn.y_size * insn.x_size)
         self._emit(
             insn,
@@ -402,7 +409,7 @@ class _Writer:
             iter_out=most // size, iter_in=size, dst_factor_in=1, src_factor_in=1,
         )  # fmt: skip
         pair = [(insn, operands, operands[:1])]
-        count = min(rng.choice((1, 2, 8)), depth - to, most)
+        count = min(rng.choice((1, 8, 13)), depth - to, most)
         written = (acc, np.arange(count) + to)
         if rng.random() < 0.5:
             insn = Gemm(

@@ -242,6 +242,14 @@ class Harness:
         """Let so many cycles pass."""
         self._check(self._library.tsim_step(self._machine, cycles))
 
+    # ---- for coverage -------------------------------------------------------------------------
+
+    def stalls(self, count: int) -> list[int]:
+        """In how many cycles each of the ``count`` stalls of an observed core has happened."""
+        counts = (c_uint64 * count)()
+        self._library.tsim_stalls(self._machine, counts)
+        return list(counts)
+
     # ---- for benchmarks -----------------------------------------------------------------------
 
     def record(self, on: bool) -> None:
@@ -297,6 +305,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "tsim_write": (c_int32, (c_void_p, c_uint32, c_uint32)),
         "tsim_read": (c_int32, (c_void_p, c_uint32, POINTER(c_uint32))),
         "tsim_step": (c_int32, (c_void_p, c_uint64)),
+        "tsim_stalls": (None, (c_void_p, POINTER(c_uint64))),
         "tsim_record": (None, (c_void_p, c_int32)),
         "tsim_replay": (c_double, (c_void_p, c_void_p, POINTER(c_uint64))),
     }

@@ -101,7 +101,10 @@ PRESETS = {
         read_latency=7, write_latency=9, outstanding_reads=5, outstanding_writes=3, reorder=True,
         stall_ar=0.5, stall_r=0.4, stall_aw=0.5, stall_w=0.4, stall_b=0.6,
     ),
+    "far": MemoryTiming(
+        read_latency=250, write_latency=250, outstanding_reads=64, outstanding_writes=64
+    ),
 }  # fmt: skip
 """`ideal`: one beat a cycle each way, latency 1. `ddr`: latency 60, at most 80 % of the beats,
-reads and writes share the bus. `chaos`, for tests: every channel stalls at random, reads overtake
-each other."""
+reads and writes share the bus. For tests: `chaos`, where every channel stalls at random and reads
+overtake each other, and `far`, where so much is under way that the core reaches its limits."""

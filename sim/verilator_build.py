@@ -124,6 +124,8 @@ class Build:
         Bytes in a beat of its memory port.
     traced : bool
         Whether the library can write waves; such a one is slower.
+    stalls : int
+        Bits of the output ``stalls`` of an observed core; a plain core has none.
     verilator : str or Path or None
         See :func:`verilator_command`.
     """
@@ -131,6 +133,7 @@ class Build:
     verilog: str
     bus_bytes: int
     traced: bool = False
+    stalls: int = 0
     verilator: str | Path | None = None
 
     @property
@@ -241,6 +244,7 @@ class Build:
 #pragma once
 #include <cstdint>
 #include "vta_memmap.h"
+#define TSIM_STALLS {self.stalls}
 constexpr uint32_t BUS_BYTES = {self.bus_bytes};
 constexpr uint32_t READ_IDS = {ids:#x};   // the AXI read IDs that have an owner
 constexpr uint32_t WRITE_IDS = 0x1;

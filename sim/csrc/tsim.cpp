@@ -9,6 +9,7 @@
 #include "axi_lite.h"
 #include "axi_memory.h"
 #include "recording.h"
+#include "stalls.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_fst_c.h"
@@ -53,6 +54,7 @@ struct Tsim {
         edge(false);
         memory.sample(now);
         host.sample();
+        stalls.sample(core);
         edge(true);
         ++now;
     }
@@ -125,6 +127,7 @@ struct Tsim {
     AxiMemory memory;
     AxiLite host;
     Recording recording;
+    Stalls stalls;
 #if VM_TRACE
     VerilatedFstC waves;
 #endif
@@ -191,6 +194,8 @@ EXPORT int32_t tsim_step(Tsim* machine, uint64_t cycles) {
 }
 
 EXPORT const char* tsim_message(const Tsim* machine) { return machine->message.c_str(); }
+
+EXPORT void tsim_stalls(const Tsim* machine, uint64_t* counts) { machine->stalls.report(counts); }
 
 EXPORT void tsim_record(Tsim* machine, int32_t on) { machine->recording.on = on != 0; }
 

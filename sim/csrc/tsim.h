@@ -84,6 +84,9 @@ int32_t tsim_write(Tsim*, uint32_t offset, uint32_t value);
 int32_t tsim_read(Tsim*, uint32_t offset, uint32_t* value);
 int32_t tsim_step(Tsim*, uint64_t cycles);
 
+// For coverage. In how many cycles each stall of an observed core has happened so far.
+void tsim_stalls(const Tsim*, uint64_t* counts);
+
 // For benchmarks. Record the core's inputs from now on (1) or stop (0); replay what was recorded on
 // a machine in the same state with nothing but eval() and return the seconds of CPU time, with
 // the cycles in `cycles`.

@@ -5,11 +5,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+from amaranth.back import verilog
 from amaranth.sim import Simulator
 
+from tests.support.configurations import machine
 from tests.support.hwpeers import PACES, Pace, hold_writes, send, serve_reads
 from vta.config import VTAConfig
 from vta.hw.load import LoadEngine
+from vta.hw.rowwriter import RowWriter
 from vta.hw.walker import MemoryKind
 from vta.isa import Isa, Load, MemId
 from vta.memmap import ErrorCode, Source
@@ -221,3 +224,13 @@ def test_last_address_of_the_bus_is_legal():
     _, result = run(TINY, LOAD_SIDE, [insn])
     assert result["error"][0] == ErrorCode.NONE
     assert result["log"] == [((1 << 32) - 8, 1)]
+
+
+def test_no_line_of_the_verilog_is_too_long():
+    """Verilator takes 40,000 tokens a line: int8 lanes that become int32 are not spelled out once
+    for each beat of a large tile."""
+    cfg = machine(batch=2, block=6, inp=2, wgt=2, log_bus_width=7)
+    kinds = tuple(MemoryKind.of(cfg, memory) for memory in (MemId.ACC, MemId.ACC_8BIT))
+    writer = RowWriter(kinds, addr_bits=32, data_bits=cfg.bus_bits, source=Source.COMPUTE)
+    text = verilog.convert(writer, emit_src=False)
+    assert max(map(len, text.splitlines())) < 20_000

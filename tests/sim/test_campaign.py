@@ -2,6 +2,7 @@
 program that shows it is made small."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -150,7 +151,10 @@ def test_command(tmp_path, monkeypatch):
     """A wrong machine in the place of the RTL: message, files, exit code."""
 
     class Wrong(ReferenceModel):
-        def __init__(self, cfg, memory):
+        stalls: ClassVar = {"bus: AR refused": 3, "bus: R refused": 0}
+
+        def __init__(self, cfg, memory, *, observed):
+            assert observed
             self.memory = memory
             super().__init__(cfg)
 
@@ -174,7 +178,8 @@ def test_command(tmp_path, monkeypatch):
 
 def test_command_without_a_failure(monkeypatch):
     class Right(ReferenceModel):
-        def __init__(self, cfg, memory):
+        def __init__(self, cfg, memory, *, observed):
+            assert not observed
             super().__init__(cfg)
 
         def close(self):

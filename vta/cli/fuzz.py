@@ -42,7 +42,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--out", default=Path("fuzz-failures"), show_default=True, type=FOLDER,
     help="Where a failing program is written.",
 )  # fmt: skip
-@click.option("--coverage", is_flag=True, help="Print what the programs reached.")
+@click.option("--coverage", is_flag=True, help="Print what the programs reached in the model and in the RTL.")
 def fuzz(
     minutes: float,
     programs: int | None,
@@ -64,16 +64,18 @@ def fuzz(
     from vta.sim.campaign import Campaign
     from vta.sim.coverage import CoveredModel
     from vta.sim.model import ReferenceModel
+    from vta.sim.stalls import stall_table
     from vta.sim.verilator import VerilatedMachine
 
     cfg = machine(config, preset, otherwise="tiny")
     console = Console()
-    with closing(VerilatedMachine(cfg, memory)) as rtl:
+    with closing(VerilatedMachine(cfg, memory, observed=coverage)) as rtl:
         reference = CoveredModel(cfg) if coverage else ReferenceModel(cfg)
         campaign = Campaign(cfg, reference, rtl, seed=seed)
         failure = _try(campaign, console, minutes, programs, first)
         if isinstance(reference, CoveredModel):
             console.print(reference.coverage.table())
+            console.print(stall_table(rtl.stalls))
         if failure is None:
             return
         failure = _make_small(campaign, console, failure, shrink)

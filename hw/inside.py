@@ -1,0 +1,53 @@
+"""The signals inside a design, by path: for proofs, and for builds that measure coverage.
+
+A design is elaborated once, and its fragment takes its place in a larger one, where these signals
+can be read; so nothing is added to the design itself.
+"""
+
+from amaranth.hdl import Const, Elaboratable, Fragment, MemoryInstance, Signal
+
+__all__ = ["Inside"]
+
+
+class Inside:
+    """What ``design`` became: ``fragment`` goes into the larger design; ``inside["reader0.left"]``
+    is the signal ``left`` that the submodule ``reader0`` drives.
+
+    Raises
+    ------
+    KeyError
+        For a path that does not exist, or that two signals have.
+    """
+
+    def __init__(self, design: Elaboratable) -> None:
+        self.fragment = Fragment.get(design, None)
+        self._signals: dict[str, Signal] = {}
+        self._ambiguous: set[str] = set()
+        self._memories: dict[str, MemoryInstance] = {}
+        self._collect(self.fragment, "")
+
+    def _collect(self, fragment: Fragment, prefix: str) -> None:
+        for statements in fragment.statements.values():
+            for signal in statements._lhs_signals():
+                path = prefix + signal.name
+                if self._signals.setdefault(path, signal) is not signal:
+                    self._ambiguous.add(path)
+        if isinstance(fragment, MemoryInstance):
+            self._memories[prefix.rstrip(".")] = fragment
+        for child, name, _ in fragment.subfragments:
+            self._collect(child, f"{prefix}{name}.")
+
+    def __getitem__(self, path: str) -> Signal:
+        if path in self._ambiguous:
+            raise KeyError(f"two signals are called {path!r}")
+        if path not in self._signals:
+            scope = path.rpartition(".")[0]
+            beside = [name for name in self._signals if name.rpartition(".")[0] == scope]
+            raise KeyError(f"no signal {path!r}; beside it: {', '.join(sorted(beside)) or 'none'}")
+        return self._signals[path]
+
+    def look(self, memory: str, addr: Signal, data: Signal) -> None:
+        """Let ``data`` be, in every cycle, the word at ``addr`` of a memory inside."""
+        self._memories[memory].read_port(
+            domain="comb", addr=addr, data=data, en=Const(1), transparent_for=()
+        )

@@ -1,0 +1,20 @@
+"""The core that shows its stalls."""
+
+import pytest
+
+from tests.support.configurations import CONFIGURATIONS
+from vta.hw.emit import emit_verilog
+from vta.hw.observe import STALLS, ObservedCore
+
+
+@pytest.mark.parametrize("name", ["tiny", "two_entries"])
+def test_the_core_shows_all_stalls(name):
+    """Every signal that is looked at exists; the ports are those of the core, and one more."""
+    cfg = CONFIGURATIONS[name]
+    _, plain = emit_verilog(cfg)
+    _, observed = emit_verilog(cfg, observed=True)
+    count = sum(map(len, STALLS.values()))
+    assert observed["ports"] == {
+        **plain["ports"], "stalls": {"direction": "output", "bits": count}
+    }  # fmt: skip
+    assert len(set(ObservedCore.NAMES)) == count
