@@ -3,7 +3,7 @@
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from vta.boards.board import Board
-from vta.boards.ecp5 import ECP5_TOOLCHAIN, Ecp5Project
+from vta.boards.ecp5 import Ecp5Project, Ecp5Toolchain
 from vta.boards.parts import PARTS
 from vta.boards.shells.uart_shell import BLOCK_RAM
 from vta.boards.shells.ulx3s import ulx3s_shell
@@ -27,6 +27,6 @@ BOARD = Board(
     config=VTAConfig.preset("ulx3s_85f"),
     clock_hz=40_000_000,
     shell=ulx3s_shell(MEMORY_BYTES),
-    toolchain=ECP5_TOOLCHAIN,
+    toolchain=Ecp5Toolchain(),
     memory=BLOCK_RAM,
 )
