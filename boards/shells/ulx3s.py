@@ -18,10 +18,9 @@ def ulx3s_shell(memory_bytes: int) -> Callable[[VTAConfig, int], Elaboratable]:
     """The shell of a board with so much memory, for :class:`~vta.boards.board.Board`."""
 
     def shell(cfg: VTAConfig, clock_hz: int) -> Elaboratable:
+        # A clock that does not do is refused here, before anything is made.
         settings = Ecp5PllSettings.find(OSCILLATOR_HZ, clock_hz)
-        clocks_per_bit(
-            clock_hz, BAUD
-        )  # a clock that does not do is refused before anything is made
+        clocks_per_bit(clock_hz, BAUD)
         return UartShell(
             lambda: UartMachine(cfg, clock_hz, memory_bytes=memory_bytes),
             lambda: Ecp5Clock(settings),
