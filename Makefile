@@ -61,8 +61,8 @@ bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
 rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (CONFIG=)
 	$(BIN)/python -m vta.hw.emit $(if $(CONFIG),--config $(CONFIG)) -o build/rtl
 
-synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=)
-	$(BIN)/python -m vta.boards.synth $(BOARD) $(if $(CONFIG),--config $(CONFIG))
+synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=, PATHS=)
+	$(BIN)/python -m vta.boards.synth $(BOARD) $(if $(CONFIG),--config $(CONFIG)) $(if $(PATHS),--paths $(PATHS))
 
 bitstream: $(VENV)/installed-dev  ## the bitstream of a board, or all but the vendor's tool (BOARD=, CONFIG=, MHZ=)
 	$(BIN)/python -m vta.boards.bitstream $(BOARD) $(if $(CONFIG),--config $(CONFIG)) $(if $(MHZ),--mhz $(MHZ))

@@ -1,9 +1,10 @@
 """Synthesises the machine for a board's part and says what it takes of it.
 
-    python -m vta.boards.synth BOARD [--preset NAME | --config FILE] [--flat] [--route]
+    python -m vta.boards.synth BOARD [--preset NAME | --config FILE] [--flat] [--route] [--paths N]
 
 Every distinct module is synthesised once, by itself; ``--flat`` does the whole machine at once,
-``--route`` (open families only) also places and routes it and reports the clock it can have.
+``--route`` (open families only) also places and routes it and reports the clock it can have,
+``--paths`` lists the longest paths of the netlist, for any family.
 The report is printed and written as JSON into the folder given by ``-o``.
 """
 
@@ -23,6 +24,7 @@ from rich.table import Table
 from vta.boards.board import find_part
 from vta.boards.nextpnr import Timing, route
 from vta.boards.parts import Part
+from vta.boards.paths import LongPath, longest_paths
 from vta.boards.yosys import Yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
@@ -51,6 +53,8 @@ class Report:
         Empty if flat.
     timing : Timing or None
         After place and route.
+    paths : tuple of LongPath
+        The longest paths of the netlist, before place and route.
     """
 
     part: Part
@@ -61,6 +65,7 @@ class Report:
     used: dict[str, Fraction]
     blocks: dict[str, dict[str, Fraction]] = field(default_factory=dict)
     timing: Timing | None = None
+    paths: tuple[LongPath, ...] = ()
 
     @property
     def too_large(self) -> list[str]:
@@ -80,6 +85,7 @@ class Report:
             "too_large": self.too_large,
             "blocks": {name: _plain(used) for name, used in self.blocks.items()},
             "timing": None if self.timing is None else self.timing.to_dict(),
+            "paths": [path.to_dict() for path in self.paths],
         }
 
     def table(self) -> Table:
@@ -114,24 +120,31 @@ def _block(module: str) -> str:
 
 def synthesise(
     cfg: VTAConfig, part: Part, folder: Path, *, flat: bool = False, routed: bool = False,
-    tell: Any = lambda _: None,
+    paths: int = 0, tell: Any = lambda _: None,
 ) -> Report:  # fmt: skip
-    """Synthesise the machine ``cfg`` for ``part``. Files go to ``folder``; results of modules are
-    kept in ``folder/cache``. ``tell`` is given a line about each longer step.
+    """Synthesise the machine ``cfg`` for ``part``, and list so many of its longest ``paths``. Files
+    go to ``folder``; results of modules are kept in ``folder/cache``. ``tell`` is given a line
+    about each longer step.
 
     Raises
     ------
     SynthesisError
-        If a tool is missing or fails, or the part has no open place-and-route tool.
+        If a tool is missing or fails, the part has no open place-and-route tool, or the delays of
+        its family are not known.
     """
+    flat = flat or routed or paths > 0
     yosys = Yosys(folder / "cache")
     verilog, sidecar = emit_verilog(cfg, paired=part.family.paired)
     digest = hashlib.sha256(f"{yosys.version}\n{verilog}".encode()).hexdigest()[:12]
     work = folder / f"{part.family.name.lower().replace(' ', '-')}-{digest}"
     blocks: dict[str, dict[str, Fraction]] = {}
-    if flat or routed:
+    longest: tuple[LongPath, ...] = ()
+    if flat:
         tell(f"{part.family.command} on the whole machine")
         cells = Counter(yosys.flat(verilog, TOP, part.family, work))
+        if paths:
+            netlist = json.loads((work / "netlist.json").read_text(encoding="utf-8"))
+            longest = longest_paths(netlist, TOP, part.family, paths)
     else:
         own = yosys.cells(verilog, TOP, part.family, tell)
         cells = sum(own.values(), Counter())
@@ -143,11 +156,12 @@ def synthesise(
         part=part,
         fingerprint=cfg.fingerprint,
         verilog_sha256=sidecar["verilog_sha256"],
-        method="flat" if flat or routed else "by module",
+        method="flat" if flat else "by module",
         tool=yosys.version,
         used=part.family.count(cells),
         blocks=blocks,
         timing=route(part, work, tell) if routed else None,
+        paths=longest,
     )
 
 
@@ -160,6 +174,10 @@ def main(argv: list[str] | None = None) -> int:
     which.add_argument("--config", metavar="FILE", help="a vta_config.json")
     parser.add_argument("--flat", action="store_true", help="the whole machine at once")
     parser.add_argument("--route", action="store_true", help="place and route as well")
+    parser.add_argument(
+        "--paths", metavar="N", type=int, default=0,
+        help="list the N longest paths: cells added up, wires estimated",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("build/synth"))
     args = parser.parse_args(argv)
     console, errors = Console(), Console(stderr=True)
@@ -167,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         cfg = VTAConfig.from_file(args.config) if args.config else VTAConfig.preset(args.preset)
         report = synthesise(
             cfg, find_part(args.board), args.output.resolve(), flat=args.flat, routed=args.route,
-            tell=lambda line: errors.print(line, style="dim", highlight=False),
+            paths=args.paths, tell=lambda line: errors.print(line, style="dim", highlight=False),
         )  # fmt: skip
         path = args.output / f"{args.board}-{cfg.fingerprint}.json"
         path.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
@@ -175,6 +193,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     console.print(report.table())
+    if report.paths:
+        console.print("the longest paths (cells added up; what wires take is an estimate):")
+    for long_path in report.paths:
+        console.print(long_path.text(), highlight=False, soft_wrap=True)
     if report.timing is not None:
         console.print(report.timing.text())
     for name in report.too_large:

@@ -19,7 +19,7 @@ the bank of one of its tiles, or will write the one of ``dst`` in cycle 4.
 
 from itertools import pairwise
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -116,28 +116,35 @@ class AluPipeline(wiring.Component):
         coming = self.op.payload
 
         def on_its_way(index):
-            """Where the newest result for a tile will be in the next cycle."""
+            """In which of the stages a result for a tile is."""
+            return Cat(place.live & (place.dst == index) for place in stages)
+
+        def newest(places):
+            """Where the newest of them will be in the next cycle."""
             found = From.MEMORY
             for place, where in zip(
-                reversed(stages), (From.KEPT, From.WRITTEN, From.RESULT, From.SHORT)
+                reversed(places), (From.KEPT, From.WRITTEN, From.RESULT, From.SHORT)
             ):
-                found = Mux(place.live & (place.dst == index), where, found)
+                found = Mux(place, where, found)
             return found
 
         def clash(src, dst):
             return (src[: self.log_banks] == dst[: self.log_banks]) & (src != dst)
 
-        dst_from, src_from, coming_from = Signal(From), Signal(From), Signal(From)
-        m.d.comb += [
-            dst_from.eq(on_its_way(op.dst)),
-            coming_from.eq(on_its_way(coming.src)),
-            src_from.eq(Mux(src_ahead, From.AHEAD, coming_from)),
-        ]
-        needs_fetched = fetched.live & (
-            (fetched.dst == op.dst) | (~op.insn.use_imm & ~src_ahead & (fetched.dst == op.src))
+        # Compared before it is known which dst is read: that takes the longest.
+        dst_places = Signal(len(stages))
+        waiting_places, coming_places, src_places = (
+            Signal.like(dst_places, name=f"{name}_places") for name in ("waiting", "coming", "src")
         )
-        reads_dst = ~op.empty & (dst_from == From.MEMORY)
-        reads_src = ~op.empty & ~op.insn.use_imm & (src_from == From.MEMORY)
+        m.d.comb += [
+            waiting_places.eq(on_its_way(waiting.dst)),
+            coming_places.eq(on_its_way(coming.dst)),
+            src_places.eq(on_its_way(coming.src)),
+            dst_places.eq(Mux(src_ahead, waiting_places, coming_places)),
+        ]
+        needs_fetched = dst_places[0] | (~op.insn.use_imm & ~src_ahead & src_places[0])
+        reads_dst = ~op.empty & ~dst_places.any()
+        reads_src = ~op.empty & ~op.insn.use_imm & ~src_ahead & ~src_places.any()
         granted = self.dst_read.ready & (
             ~reads_src | (self.src_read.ready & ~(reads_dst & clash(coming.src, op.dst)))
         )
@@ -150,7 +157,7 @@ class AluPipeline(wiring.Component):
             # The src of the one that comes may be read if nobody before it will write it.
             goes_ahead.eq(
                 self.op.valid & (src_ahead == goes) & ~coming.empty & ~coming.insn.use_imm
-                & self.src_read.ready & (coming_from == From.MEMORY)
+                & self.src_read.ready & ~src_places.any()
                 & ~(src_ahead & ((waiting.dst == coming.src)
                                | (reads_dst & clash(coming.src, waiting.dst))))
             ),
@@ -166,8 +173,8 @@ class AluPipeline(wiring.Component):
             m.d.sync += [
                 fetched.dst.eq(op.dst),
                 insn.eq(op.insn),
-                origins[0].eq(dst_from),
-                origins[1].eq(src_from),
+                origins[0].eq(newest(dst_places)),
+                origins[1].eq(Mux(src_ahead, From.AHEAD, newest(src_places))),
             ]
         arrives = Signal()
         m.d.sync += arrives.eq(goes_ahead)

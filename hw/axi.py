@@ -121,13 +121,13 @@ class BurstSplitter(wiring.Component):
         left = Signal(BEATS_BITS)
         last = Signal()
 
-        room = Signal(range(self.burst_beats + 1))
-        size = Signal(range(self.burst_beats + 1))
+        # ``reach`` is where the request ends, from the last multiple of ``burst_beats`` on.
+        reach = Signal(BEATS_BITS + 1)
+        block, offset = beat // self.burst_beats, beat % self.burst_beats
         ends, advance = Signal(), Signal()
         m.d.comb += [
-            room.eq(self.burst_beats - beat % self.burst_beats),
-            ends.eq(left <= room),
-            size.eq(Mux(ends, left, room)),
+            reach.eq(left + offset),
+            ends.eq(reach <= self.burst_beats),
             advance.eq(~self.burst.valid | self.burst.ready),
             self.request.ready.eq((left == 0) | (advance & ends)),
         ]
@@ -135,10 +135,10 @@ class BurstSplitter(wiring.Component):
             m.d.sync += [
                 self.burst.valid.eq(left != 0),
                 burst.addr.eq(beat << log_beat),
-                burst.len.eq(size - 1),
+                burst.len.eq(Mux(ends, left, self.burst_beats - offset) - 1),
                 burst.last.eq(last & ends),
-                beat.eq(beat + size),
-                left.eq(left - size),
+                beat.eq((block + 1) * self.burst_beats),
+                left.eq(Mux(ends, 0, reach - self.burst_beats)),
             ]
         with m.If(self.request.ready):
             m.d.sync += [

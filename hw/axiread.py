@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, ReadPortSignature
+from vta.hw.relay import Relay
 from vta.memmap import ErrorCode
 
 BEATS_IN_FLIGHT = 256
@@ -170,20 +171,33 @@ class _Reader(wiring.Component):
         )
         m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEATS_WAITING)
         m.submodules.starts = starts = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
-        request, burst = self.port.request, splitter.burst
+        # The reader and the bus do not meet in one cycle.
+        m.submodules.relay = relay = Relay(self.port.request.payload.shape())
+        request, burst = relay.o, splitter.burst
+        connect(m, flipped(self.port.request), relay.i)
         in_flight = Signal(range(BEATS_IN_FLIGHT + 1))
         room = Signal()
+        allowed = Signal()
         m.d.comb += [
             splitter.request.payload.addr.eq(request.payload.addr),
             splitter.request.payload.beats.eq(request.payload.beats),
             splitter.request.valid.eq(request.valid),
             request.ready.eq(splitter.request.ready),
-            room.eq(~self.abort & starts.w_rdy & (in_flight <= BEATS_IN_FLIGHT - self.burst_beats)),
+            allowed.eq(room & ~self.abort),
             self.burst.payload.eq(burst.payload),
-            self.burst.valid.eq(burst.valid & room),
-            burst.ready.eq(self.burst.ready & room),
+            self.burst.valid.eq(burst.valid & allowed),
+            burst.ready.eq(self.burst.ready & allowed),
         ]
         issued, came = Signal(), Signal()
+
+        def room_for(bursts):
+            """Whether so many more, of any length, may be in flight."""
+            return (starts.w_level <= BURSTS_IN_FLIGHT - bursts) & (
+                in_flight <= BEATS_IN_FLIGHT - bursts * self.burst_beats
+            )
+
+        # Found out a cycle ahead: for one more than is issued now.
+        m.d.sync += room.eq(Mux(issued, room_for(2), room_for(1)))
         m.d.comb += [
             issued.eq(self.burst.valid & self.burst.ready),
             came.eq(self.beat.valid & self.beat.ready),

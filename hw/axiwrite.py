@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, WritePortSignature
+from vta.hw.relay import Relay
 from vta.memmap import ErrorCode, Source
 
 BURSTS_IN_FLIGHT = 32
@@ -58,7 +59,10 @@ class WriteMaster(wiring.Component):
         )
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
         m.submodules.answers = answers = SyncFIFO(width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT)
-        connect(m, flipped(self.port.request), splitter.request)
+        # The writer and the bus do not meet in one cycle.
+        m.submodules.relay = relay = Relay(self.port.request.payload.shape())
+        connect(m, flipped(self.port.request), relay.i)
+        connect(m, relay.o, splitter.request)
         self._address(m, splitter.burst, lengths, answers)
         self._data(m, lengths)
         self._answer(m, answers)

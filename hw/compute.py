@@ -101,13 +101,13 @@ class Compute(wiring.Component):
         self._queue(m, "gemm", issue.gemm, gemm.start)
         self._queue(m, "alu", issue.alu, alu.start)
         m.d.comb += [
-            issue.load_done.eq(loader.done),
             issue.gemm_done.eq(gemm.done),
             issue.alu_done.eq(alu.done),
             self.state.eq(issue.state),
             self.retired.eq(issue.retired),
             self.finished.eq(issue.finished),
         ]
+        m.d.sync += issue.load_done.eq(loader.done)  # whose last write may have waited for a bank
 
         # Memories.
         wiring.connect(m, loader.read, wiring.flipped(self.read))

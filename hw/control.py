@@ -91,6 +91,7 @@ class RunControl(wiring.Component):
         discard = Signal()
         """The user reset the machine: there is no run to report."""
         outstanding = self._count(m)
+        ended, failure = self._gather(m, outstanding)
         quiet = self._watch(m, state)
 
         m.d.comb += [
@@ -110,7 +111,7 @@ class RunControl(wiring.Component):
             with m.Case(RunState.IDLE), m.If(self.start):
                 m.d.sync += state.eq(RunState.RUN)
             with m.Case(RunState.RUN):
-                self._run(m, state, outstanding, quiet)
+                self._run(m, state, ended, failure, quiet)
             with m.Case(RunState.DRAIN), m.If(self.bus_idle):
                 m.d.sync += state.eq(RunState.RESET)
             with m.Case(RunState.RESET):
@@ -149,7 +150,21 @@ class RunControl(wiring.Component):
         m.d.sync += silence.eq(Mux(moves, 0, Mux(quiet, silence, silence + 1)))
         return quiet
 
-    def _run(self, m, state, outstanding, quiet):
+    def _gather(self, m, outstanding):
+        """Whether nothing is left to do, and the first error that is reported, a cycle later: both
+        come from all over the machine, and stay."""
+        ended = Signal()
+        failure = Signal(ErrorLayout())
+        m.d.sync += [
+            ended.eq(~self.start & ~self.fetch_busy & (outstanding == 0)),
+            failure.eq(0),
+        ]
+        for reported in reversed(list(self.reported)):
+            with m.If(reported.code != ErrorCode.NONE):
+                m.d.sync += failure.eq(reported)
+        return ended, failure
+
+    def _run(self, m, state, ended, failure, quiet):
         """While it runs: the first reason to stop."""
 
         def stop(code, source, addr):
@@ -160,13 +175,12 @@ class RunControl(wiring.Component):
                 state.eq(RunState.DRAIN),
             ]
 
-        with m.If(~self.fetch_busy & (outstanding == 0)):
+        with m.If(ended):
             with m.If(~self.finished):
                 stop(ErrorCode.MISSING_FINISH, Source.CORE, 0)
             with m.Elif(self.bus_idle):
                 m.d.sync += state.eq(RunState.DRAIN)
         with m.If(quiet):
             stop(ErrorCode.DEADLOCK, Source.CORE, 0)
-        for reported in reversed(list(self.reported)):
-            with m.If(reported.code != ErrorCode.NONE):
-                stop(reported.code, reported.source, reported.addr)
+        with m.If(failure.code != ErrorCode.NONE):
+            stop(failure.code, failure.source, failure.addr)

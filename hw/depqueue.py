@@ -3,7 +3,7 @@
 ``count' = count + push - pop``
 """
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -48,9 +48,12 @@ class TokenQueues(wiring.Component):
             count = getattr(self, queue)
             push = getattr(pusher, f"push_{push_side}")
             pop = getattr(popper, f"pop_{pop_side}")
-            m.d.comb += getattr(popper, f"{pop_side}_avail").eq(count != 0)
+            some = Signal(name=f"{queue}_some")  # count != 0
+            m.d.comb += getattr(popper, f"{pop_side}_avail").eq(some)
             with m.If(self.clear):
-                m.d.sync += count.eq(0)
-            with m.Else():
-                m.d.sync += count.eq(count + push - pop)
+                m.d.sync += [count.eq(0), some.eq(0)]
+            with m.Elif(push & ~pop):
+                m.d.sync += [count.eq(count + 1), some.eq(1)]
+            with m.Elif(pop & ~push):
+                m.d.sync += [count.eq(count - 1), some.eq(count != 1)]
         return m

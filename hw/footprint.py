@@ -18,7 +18,16 @@ from vta.hw.interfaces import layout_of
 from vta.hw.microops import MicroOpReadSignature, log_lanes
 from vta.isa import Isa, MemId, Opcode
 
-__all__ = ["FootprintLayout", "Footprints", "RangeLayout", "Unit", "Work", "conflict", "meet"]
+__all__ = [
+    "FootprintLayout",
+    "Footprints",
+    "RangeLayout",
+    "Unit",
+    "UopsLayout",
+    "Work",
+    "conflict",
+    "meet",
+]
 
 
 class Unit(enum.Enum, shape=2):
@@ -37,6 +46,13 @@ class RangeLayout(data.StructLayout):
 
     def __init__(self, log_depth: int) -> None:
         super().__init__({"used": 1, "low": log_depth, "high": log_depth})
+
+
+class UopsLayout(data.StructLayout):
+    """Micro-ops from ``low`` to the one before ``end``."""
+
+    def __init__(self, log_depth: int) -> None:
+        super().__init__({"low": log_depth, "end": log_depth + 1})
 
 
 class FootprintLayout(data.StructLayout):
@@ -247,10 +263,10 @@ class Footprints(wiring.Component):
         Legal instructions.
     work : stream of Work, out
         The same, in order, a few cycles later.
-    uops : Out(RangeLayout)
-        The micro-ops of the instruction at hand.
+    uops : Out(UopsLayout)
+        The micro-ops of the instruction at hand, if it has any.
     uops_pending : In(1)
-        A LOAD that came out before is yet to write some of ``uops``.
+        A LOAD that came out before is yet to write some of ``uops``; a cycle late.
     busy : Out(1)
         An instruction is at hand.
     uop_read : Out(MicroOpReadSignature)
@@ -263,7 +279,7 @@ class Footprints(wiring.Component):
         super().__init__({
             "insn": In(stream.Signature(isa.memory.bits)),
             "work": Out(stream.Signature(Work(isa))),
-            "uops": Out(RangeLayout(log_uop_depth)), "uops_pending": In(1),
+            "uops": Out(UopsLayout(log_uop_depth)), "uops_pending": In(1),
             "busy": Out(1),
             "uop_read": Out(MicroOpReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
         })  # fmt: skip
@@ -277,13 +293,13 @@ class Footprints(wiring.Component):
         taken, moves = Signal(), Signal()
         self._classify(m, self.insn.payload, next_unit)
         m.d.comb += [
-            taken.eq(self.insn.valid & self.insn.ready),
-            self.insn.ready.eq(~self.busy | moves),
+            taken.eq(self.insn.valid & ~self.busy),
+            self.insn.ready.eq(~self.busy),
         ]
-        with m.If(self.insn.ready):
-            m.d.sync += self.busy.eq(self.insn.valid)
         with m.If(taken):
-            m.d.sync += [word.eq(self.insn.payload), unit.eq(next_unit)]
+            m.d.sync += [self.busy.eq(1), word.eq(self.insn.payload), unit.eq(next_unit)]
+        with m.Elif(moves):
+            m.d.sync += self.busy.eq(0)
 
         # The one at hand: its products, and its micro-ops.
         m.submodules.span = span = Span(max(cfg.log_acc_depth, cfg.log_uop_depth) + 1)
@@ -291,46 +307,53 @@ class Footprints(wiring.Component):
         wiring.connect(m, scan.read, wiring.flipped(self.uop_read))
         load = data.View(layout_of(isa.memory), word)
         nest = data.View(layout_of(isa.alu), word)  # dst and src of GEMM are in the same places
-        is_load, one_row, is_nest, two = Signal(), Signal(), Signal(), Signal()
+        is_load = Signal()
+        is_nest = Signal()
+        one_row, two = Signal(), Signal()
         empty = (
             (nest.uop_bgn == nest.uop_end) | (nest.iter_out == 0) | (nest.iter_in == 0)
         )  # fmt: skip
         rows = load.y_pad_0 + load.y_size + load.y_pad_1
         columns = load.x_pad_0 + load.x_size + load.x_pad_1
         into_uops = load.memory == MemId.UOP
-        m.d.comb += [
+        known = Signal()  # it has been at hand for a cycle, so that its kind is in registers
+        m.d.sync += [
+            known.eq(self.busy & ~moves),
             is_load.eq((unit == Unit.LOAD) & (rows != 0)),
-            one_row.eq(is_load & (rows == 1)),
+            one_row.eq((unit == Unit.LOAD) & (rows == 1)),
             is_nest.eq(((unit == Unit.GEMM) | (unit == Unit.ALU)) & ~empty),
             two.eq((unit == Unit.ALU) & ~nest.use_imm),
-            self.uops.used.eq(self.busy & is_nest),
+        ]
+        m.d.comb += [
             self.uops.low.eq(nest.uop_bgn),
-            self.uops.high.eq(nest.uop_end - 1),
-            scan.start.eq(self.busy & is_nest),
+            self.uops.end.eq(nest.uop_end),
+            scan.start.eq(known & is_nest),
             scan.wait.eq(self.uops_pending),
             scan.low.eq(nest.uop_bgn),
             scan.end.eq(nest.uop_end),
             scan.forget.eq(moves & (unit == Unit.LOAD) & into_uops),
         ]
-        summed = self._multiply(m, span, taken, (is_load, one_row, is_nest, two), [
+        summed = self._multiply(m, span, taken, known, (is_load, one_row, is_nest, two), [
             (rows, columns),
             (nest.dst_factor_out, nest.iter_out - 1), (nest.dst_factor_in, nest.iter_in - 1),
             (nest.src_factor_out, nest.iter_out - 1), (nest.src_factor_in, nest.iter_in - 1),
         ])  # fmt: skip
 
-        # It goes on when all is known and the one before has gone.
-        out = self.work.payload
-        m.d.comb += moves.eq(
-            self.busy
-            & (self.work.ready | ~self.work.valid)
-            & (~(is_load | is_nest) | (summed & (is_load | scan.done)))
-        )
-        with m.If(self.work.ready | ~self.work.valid):
-            m.d.sync += self.work.valid.eq(moves)
+        # It goes on a cycle after all is known, when the one before has gone.
+        out, settled = self.work.payload, Signal()
+        bounds, entries = Signal.like(scan.bounds), Signal(len(span.sums[0]))
+        m.d.comb += moves.eq(settled & ~self.work.valid)
+        m.d.sync += [
+            settled.eq(known & ~moves & (~(is_load | is_nest) | (summed & (is_load | scan.done)))),
+            bounds.eq(scan.bounds),
+            entries.eq(Mux(one_row, columns, span.sums[0])),
+        ]
+        with m.If(self.work.ready):
+            m.d.sync += self.work.valid.eq(0)
         with m.If(moves):
+            m.d.sync += self.work.valid.eq(1)
             m.d.sync += [out.insn.eq(word), out.unit.eq(unit)]
-            bounds, sums = scan.bounds, span.sums
-            entries = Mux(one_row, columns, sums[0])
+            sums = span.sums
             transfer = (load.sram_base, load.sram_base + entries - 1)
             for target, used, (low, high) in (
                 (out.footprint.writes, is_nest, (bounds.dst_low, bounds.dst_high + sums[0])),
@@ -364,7 +387,7 @@ class Footprints(wiring.Component):
             beyond = value[len(field) :]
             m.d.sync += field.eq(Mux(beyond.any(), ~0, value) if len(beyond) else value)
 
-    def _multiply(self, m: Module, span: Span, taken, kinds, products):
+    def _multiply(self, m: Module, span: Span, taken, known, kinds, products):
         """Feeds the factors of the products one by one: the first for a LOAD of several rows, else
         two or four of the others. Gives whether all are summed.
         """
@@ -375,12 +398,12 @@ class Footprints(wiring.Component):
             last.eq(Mux(is_load, 0, Mux(two, 3, 1))),
             summed.eq((step == last + Span.LATENCY) | one_row),
             span.clear.eq(taken),
-            span.valid.eq(self.busy & ((is_load & ~one_row) | is_nest) & (step <= last)),
+            span.valid.eq(known & ((is_load & ~one_row) | is_nest) & (step <= last)),
             span.second.eq(step[1]),
         ]
         with m.If(taken):
             m.d.sync += step.eq(0)
-        with m.Elif(~summed):
+        with m.Elif(known & ~summed):
             m.d.sync += step.eq(step + 1)
         transfer, *nest = products
         with m.If(is_load):

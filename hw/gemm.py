@@ -8,8 +8,10 @@ cycle    of a micro-op (D: the latency of the dot product)
 0        the sequencer offers the indices; input and weight SRAM are read
 1        tiles come out of the SRAMs
 2        operand registers hold them
-D + 1    the accumulator is read
-D + 2    sums are there; accumulator, or a result on its way to it, plus sum
+D - 1    is its accumulator, or will it be, on its way to the memory?
+D        the accumulator is read
+D + 1    it comes out of its bank, or the result on its way is there, into a register
+D + 2    sums are there; accumulator, or the result right before, plus sum
 D + 3    the result is written
 =======  ================================================================================
 """
@@ -39,9 +41,17 @@ class SoonSignature(wiring.Signature):
 class Accumulate(wiring.Component):
     """``acc[dst] = (reset ? 0 : acc[dst] + addend)``, one a cycle in any order of ``dst``.
 
-    A tile is read in cycle 0, added to in cycle 1 and written in cycle 2. A tile that was given
-    one or two cycles before is not in the memory yet and is taken from the registers instead, and
-    the memory is not read. A tile that comes again in the next cycle need not be written.
+    =====  ================================================================================
+    cycle  of a tile
+    =====  ================================================================================
+    0      is it one of the three before, which are not in the memory yet when it is read?
+    1      if not, it is read
+    2      into a register: the tile, or the result of the second or third before it
+    3      the addend is added to that, or to the result of the one right before it
+    4      the result is written
+    =====  ================================================================================
+
+    A tile that comes again in the next cycle need not be written.
 
     Parameters
     ----------
@@ -56,12 +66,13 @@ class Accumulate(wiring.Component):
         A tile to add to; with ``again`` the next cycle's is the same one, and this result is not
         written.
     addend : In
-        What to add, a cycle after ``valid``.
+        What to add, :attr:`ADDEND` cycles after ``valid``.
     read, write : Out
-        The accumulator memory. ``write`` happens :attr:`LATENCY` cycles after ``valid``.
+        The accumulator memory, one and :attr:`LATENCY` cycles after ``valid``.
     """
 
-    LATENCY = 2
+    ADDEND = 3
+    LATENCY = 4
 
     def __init__(self, *, log_depth: int, lanes: int, lane_bits: int, addend_bits: int) -> None:
         bits = lanes * lane_bits
@@ -75,38 +86,48 @@ class Accumulate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # add: the tile is there; done: its result is written; kept: it was written a cycle ago
-        add, add_reset, add_again, done = Signal(), Signal(), Signal(), Signal()
-        writes, in_result, in_kept = Signal(), Signal(), Signal()
-        add_dst, done_dst = Signal.like(self.dst), Signal.like(self.dst)
-        result, kept = Signal(self.tile, reset_less=True), Signal(self.tile, reset_less=True)
-        from_result, from_kept = Signal(), Signal()
+        stage = data.StructLayout({
+            "live": 1, "reset": 1, "again": 1, "dst": len(self.dst),
+            "from_before": 1, "from_second": 1, "from_third": 1,
+        })  # fmt: skip
+        stages = [Signal(stage, name=f"cycle{n}") for n in range(self.LATENCY + 1)]
+        for before, after in pairwise(stages):
+            m.d.sync += after.eq(before)
+        came, reads, fetches, adds, writes = stages
+
+        def same(older):
+            return older.live & (older.dst == self.dst)
+
         m.d.comb += [
-            in_result.eq(add & (add_dst == self.dst)),
-            in_kept.eq(done & (done_dst == self.dst)),
-            self.read.en.eq(self.valid & ~self.reset & ~in_result & ~in_kept),
-            self.read.addr.eq(self.dst),
+            came.live.eq(self.valid),
+            came.reset.eq(self.reset),
+            came.again.eq(self.again),
+            came.dst.eq(self.dst),
+            came.from_before.eq(same(reads)),
+            came.from_second.eq(same(fetches)),
+            came.from_third.eq(same(adds)),
+            self.read.en.eq(
+                reads.live
+                & ~(reads.reset | reads.from_before | reads.from_second | reads.from_third)
+            ),
+            self.read.addr.eq(reads.dst),
         ]
-        m.d.sync += [add.eq(self.valid), done.eq(add), writes.eq(add & ~add_again)]
-        with m.If(self.valid):
-            m.d.sync += [
-                add_dst.eq(self.dst),
-                add_reset.eq(self.reset),
-                add_again.eq(self.again),
-                from_result.eq(in_result),
-                from_kept.eq(in_kept),
-            ]
         memory = data.View(self.tile, self.read.data)
-        with m.If(add):
-            m.d.sync += done_dst.eq(add_dst)
+        tile, result, kept = (Signal(self.tile, name=name, reset_less=True)
+                              for name in ("tile", "result", "kept"))  # fmt: skip
+        with m.If(fetches.live):
+            m.d.sync += tile.eq(
+                Mux(fetches.from_second, result, Mux(fetches.from_third, kept, memory))
+            )
+        with m.If(adds.live):
             for lane in range(self.tile.length):
-                old = Mux(from_result, result[lane], Mux(from_kept, kept[lane], memory[lane]))
-                m.d.sync += result[lane].eq(Mux(add_reset, 0, old + self.addend[lane]))
-        with m.If(done):
+                old = Mux(adds.from_before, result[lane], tile[lane])
+                m.d.sync += result[lane].eq(Mux(adds.reset, 0, old + self.addend[lane]))
+        with m.If(writes.live):
             m.d.sync += kept.eq(result)
         m.d.comb += [
-            self.write.mask.eq(writes),
-            self.write.addr.eq(done_dst),
+            self.write.mask.eq(writes.live & ~writes.again),
+            self.write.addr.eq(writes.dst),
             self.write.data.eq(result),
         ]
         return m
@@ -144,9 +165,11 @@ class Gemm(wiring.Component):
     def __init__(self, isa: Isa, *, paired: bool = False) -> None:
         self.isa, self.cfg = isa, (cfg := isa.cfg)
         self.paired = paired and DotProductPair.fits(cfg.inp_width, cfg.wgt_width)
-        self.read_after = DotProduct.latency(cfg.block_in) + 1
-        """Cycles from the indices to the read of the accumulator."""
-        self.latency = Sequencer.LATENCY + self.read_after + Accumulate.LATENCY
+        self.multiplied_after = 2 + max(DotProduct.latency(cfg.block_in), 3)
+        """Cycles from the indices to the sums; not so few that it is known late who will write."""
+        self.latency = (
+            Sequencer.LATENCY + self.multiplied_after - Accumulate.ADDEND + Accumulate.LATENCY
+        )
         """Cycles from ``start`` to the write of the first tile."""
         bits = cfg.acc_elem_bits
         super().__init__({
@@ -192,10 +215,9 @@ class Gemm(wiring.Component):
         ]
 
         # What goes with a product: a shift register from the indices to the write.
-        stage = data.StructLayout(
-            {"live": 1, "last": 1, "reset": 1, "again": 1, "dst": cfg.log_acc_depth}
-        )  # fmt: skip
-        stages = [Signal(stage, name=f"stage{n}") for n in range(self.read_after + 1)]
+        stage = data.StructLayout({"live": 1, "last": 1, "reset": 1, "dst": cfg.log_acc_depth})
+        depth = self.multiplied_after - Accumulate.ADDEND
+        stages = [Signal(stage, name=f"stage{n}") for n in range(depth + 1)]
         m.d.comb += [
             stages[0].live.eq(sequencer.op.valid & ~op.empty),
             stages[0].last.eq(sequencer.op.valid & op.last),
@@ -206,10 +228,10 @@ class Gemm(wiring.Component):
             m.d.sync += after.eq(before)
 
         # A write that the next micro-op would undo is left out. It is known early who will write.
-        at = len(stages) - 1 - (self.FORESIGHT - Accumulate.LATENCY)
-        behind, soon, follows = stages[at - 1 : at + 2]
-        again = soon.live & behind.live & ~soon.last & (soon.dst == behind.dst)
-        m.d.sync += follows.again.eq(again)
+        assert self.FORESIGHT == Accumulate.LATENCY
+        behind, before, soon = stages[-3:]
+        again = Signal()
+        m.d.sync += again.eq(before.live & behind.live & ~before.last & (before.dst == behind.dst))
         m.d.comb += [self.acc_soon.valid.eq(soon.live & ~again), self.acc_soon.addr.eq(soon.dst)]
 
         sums = self._multiply(m)
@@ -223,7 +245,7 @@ class Gemm(wiring.Component):
             accumulate.valid.eq(stages[-1].live),
             accumulate.reset.eq(stages[-1].reset),
             accumulate.dst.eq(stages[-1].dst),
-            accumulate.again.eq(stages[-1].again),
+            accumulate.again.eq(again),
             accumulate.addend.eq(Cat(sums)),
         ]
         wiring.connect(m, accumulate.read, wiring.flipped(self.acc_read))
@@ -263,4 +285,7 @@ class Gemm(wiring.Component):
                 else:
                     m.d.comb += dot.b.eq(wgt[c])
                     sums.append(dot.sum)
+        for _ in range(self.multiplied_after - 2 - DotProduct.latency(cfg.block_in)):
+            early, sums = sums, [Signal.like(one, reset_less=True) for one in sums]
+            m.d.sync += [one.eq(other) for one, other in zip(sums, early)]
         return sums

@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.footprint import FootprintLayout, Footprints, Unit, conflict, meet
+from vta.hw.footprint import FootprintLayout, Footprints, Unit, UopsLayout, Work, conflict
 from vta.hw.interfaces import ErrorLayout, TokenSignature, layout_of
 from vta.hw.microops import MicroOpReadSignature
 from vta.isa import Isa, Opcode
@@ -30,7 +30,10 @@ class EntryLayout(data.StructLayout):
 
 
 class Scoreboard(wiring.Component):
-    """The instructions under way, the oldest first.
+    """The next instruction, and those under way, the oldest first.
+
+    What the next one must wait for is found out in the cycle in which it comes; from then on it
+    only watches these come to their ends.
 
     Parameters
     ----------
@@ -39,14 +42,16 @@ class Scoreboard(wiring.Component):
 
     Attributes
     ----------
-    unit, footprint, finish, push_prev, push_next : In
-        The instruction that may start.
+    work : stream of Work, in
+        Instructions, with what they touch.
+    next_valid, next : Out
+        The one that starts next.
     clear : Out(1)
-        It has no conflict with one under way, and there is a place for it.
+        It waits for none of those under way, and there is a place for it.
     start : In(1)
         It starts (only with ``clear``).
     uops, uops_pending : In, Out
-        Whether a LOAD under way is yet to write some of these micro-ops.
+        Whether a LOAD here is yet to write some of these micro-ops; a cycle later.
     load_done, gemm_done, alu_done : In(1)
         The oldest instruction of the unit is done: reads from the next cycle on see its effects.
     any, retires : Out(1)
@@ -60,11 +65,10 @@ class Scoreboard(wiring.Component):
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        footprint = FootprintLayout(isa)
         super().__init__({
-            "unit": In(Unit), "footprint": In(footprint), "finish": In(1), "push_prev": In(1),
-            "push_next": In(1), "clear": Out(1), "start": In(1),
-            "uops": In(footprint["uops"].shape), "uops_pending": Out(1),
+            "work": In(stream.Signature(Work(isa))),
+            "next_valid": Out(1), "next": Out(Work(isa)), "clear": Out(1), "start": In(1),
+            "uops": In(UopsLayout(isa.cfg.log_uop_depth)), "uops_pending": Out(1),
             "load_done": In(1), "gemm_done": In(1), "alu_done": In(1),
             "any": Out(1), "retires": Out(1),
             "finishes": Out(1), "pushes_prev": Out(1), "pushes_next": Out(1),
@@ -82,32 +86,21 @@ class Scoreboard(wiring.Component):
             self.finishes.eq(oldest.finish),
             self.pushes_prev.eq(oldest.push_prev),
             self.pushes_next.eq(oldest.push_next),
-            self.uops_pending.eq(
-                Cat(
-                    one.works & (one.unit == Unit.LOAD) & meet(one.footprint.uops, self.uops)
-                    for one in entries
-                ).any()
-            ),
         ]
-        waits = [
-            at_work
-            & (one.unit != self.unit)
-            & conflict(self.footprint, self.unit, one.footprint, one.unit)
-            for one, at_work in zip(entries, works)
-        ]
-        m.d.comb += self.clear.eq(
-            ~entries[-1].live & ((self.unit == Unit.NONE) | ~Cat(waits).any())
-        )
+        self._admit(m, entries, works)
+        self._find_loads(m, entries)
 
-        # The new one goes behind the last, and all move up when the oldest retires.
+        # The one that starts goes behind the last, and all move up when the oldest retires.
         new = Signal(entry)
+        head = data.View(layout_of(self.isa.memory), self.next.insn)
         m.d.comb += [
             new.live.eq(1),
-            new.works.eq(self.unit != Unit.NONE),
-            *(
-                new[name].eq(getattr(self, name))
-                for name in ("unit", "finish", "push_prev", "push_next", "footprint")
-            ),
+            new.works.eq(self.next.unit != Unit.NONE),
+            new.unit.eq(self.next.unit),
+            new.footprint.eq(self.next.footprint),
+            new.finish.eq(head.opcode == Opcode.FINISH),
+            new.push_prev.eq(head.push_prev),
+            new.push_next.eq(head.push_next),
         ]
         after = [Signal(entry, name=f"after{n}") for n in range(self.DEPTH + 1)]
         for n, (one, at_work) in enumerate(zip(entries, works)):
@@ -117,18 +110,51 @@ class Scoreboard(wiring.Component):
             m.d.sync += one.eq(Mux(self.retires, after[n + 1], after[n]))
         return m
 
+    def _admit(self, m: Module, entries, works) -> None:
+        """Takes the next instruction in, and knows what it waits for: a bit for each entry. None
+        can start in the cycle in which it comes, so that nothing is missed."""
+        waits = Signal(self.DEPTH)
+        coming = Signal(self.DEPTH)
+        work = self.work.payload
+        conflicts = (
+            (one.unit != work.unit) & conflict(work.footprint, work.unit, one.footprint, one.unit)
+            for one in entries
+        )
+        m.d.comb += [
+            self.work.ready.eq(~self.next_valid),
+            coming.eq(Mux(self.next_valid, waits, Cat(conflicts)) & Cat(works)),
+            self.clear.eq(self.next_valid & ~entries[-1].live & ~waits.any()),
+        ]
+        m.d.sync += waits.eq(Mux(self.retires, coming >> 1, coming))
+        with m.If(self.work.ready):
+            m.d.sync += [self.next_valid.eq(self.work.valid), self.next.eq(work)]
+        with m.Elif(self.start):
+            m.d.sync += self.next_valid.eq(0)
+
+    def _find_loads(self, m: Module, entries) -> None:
+        """Drives ``uops_pending``."""
+        loads = [
+            there
+            & (unit == Unit.LOAD)
+            & footprint.uops.used
+            & (footprint.uops.low < self.uops.end)
+            & (self.uops.low <= footprint.uops.high)
+            for there, unit, footprint in (
+                (self.work.valid, self.work.payload.unit, self.work.payload.footprint),
+                (self.next_valid, self.next.unit, self.next.footprint),
+                *((one.works, one.unit, one.footprint) for one in entries),
+            )
+        ]
+        m.d.sync += self.uops_pending.eq(Cat(loads).any())
+
     def _completions(self, m: Module, entries) -> list:
         """Which entries are still at work after this cycle."""
         works = [Signal(name=f"works{n}") for n in range(self.DEPTH)]
         dones = {Unit.LOAD: self.load_done, Unit.GEMM: self.gemm_done, Unit.ALU: self.alu_done}
-        older = dict.fromkeys(dones, 0)
-        for one, at_work in zip(entries, works):
-            ends = 0
-            for unit, done in dones.items():
-                mine = one.works & (one.unit == unit)
-                ends |= done & mine & ~older[unit]
-                older[unit] |= mine
-            m.d.comb += at_work.eq(one.works & ~ends)
+        mine = {unit: Cat(one.works & (one.unit == unit) for one in entries) for unit in dones}
+        for n, (one, at_work) in enumerate(zip(entries, works)):
+            ends = Cat(done & mine[unit][n] & ~mine[unit][:n].any() for unit, done in dones.items())
+            m.d.comb += at_work.eq(one.works & ~ends.any())
         return works
 
 
@@ -184,18 +210,14 @@ class Issue(wiring.Component):
         m.submodules.scoreboard = board = Scoreboard(self.isa)
         wiring.connect(m, wiring.flipped(self.insn), footprints.insn)
         wiring.connect(m, footprints.uop_read, wiring.flipped(self.uop_read))
+        wiring.connect(m, footprints.work, board.work)
 
         # The next instruction: what it needs, and whether it is there.
-        work, valid = footprints.work.payload, footprints.work.valid
+        work, valid = board.next, board.next_valid
         head = data.View(layout_of(self.isa.memory), work.insn)
         has_tokens, may_start, starts = Signal(), Signal(), Signal()
         finishing = Signal()
         m.d.comb += [
-            board.unit.eq(work.unit),
-            board.footprint.eq(work.footprint),
-            board.finish.eq(head.opcode == Opcode.FINISH),
-            board.push_prev.eq(head.push_prev),
-            board.push_next.eq(head.push_next),
             board.start.eq(starts),
             board.load_done.eq(self.load_done),
             board.gemm_done.eq(self.gemm_done),
@@ -203,15 +225,11 @@ class Issue(wiring.Component):
             has_tokens.eq(
                 (~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)
             ),
-            may_start.eq(valid & has_tokens & board.clear & ~finishing),
-            footprints.work.ready.eq(starts),
+            may_start.eq(board.clear & has_tokens & ~finishing),
             tokens.pop_prev.eq(starts & head.pop_prev),
             tokens.pop_next.eq(starts & head.pop_next),
             board.uops.eq(footprints.uops),
-            footprints.uops_pending.eq(
-                board.uops_pending
-                | (valid & (work.unit == Unit.LOAD) & meet(work.footprint.uops, footprints.uops))
-            ),
+            footprints.uops_pending.eq(board.uops_pending),
         ]
 
         # It starts when its unit takes it.
@@ -223,7 +241,7 @@ class Issue(wiring.Component):
                     m.d.comb += [port.valid.eq(may_start), starts.eq(may_start & port.ready)]
             with m.Default():
                 m.d.comb += starts.eq(may_start)
-        with m.If(starts & board.finish):
+        with m.If(starts & (head.opcode == Opcode.FINISH)):
             m.d.sync += finishing.eq(1)
 
         # The oldest one under way retires when it is done.
@@ -242,7 +260,7 @@ class Issue(wiring.Component):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
         with m.Elif(valid):
             m.d.comb += self.state.eq(ModuleState.WAITING)
-        with m.Elif(footprints.busy | self.insn.valid):
+        with m.Elif(board.work.valid | footprints.busy | self.insn.valid):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
         with m.Else():
             m.d.comb += self.state.eq(ModuleState.IDLE)

@@ -44,12 +44,11 @@ class Sight:
         """The instruction that ``module`` is to begin, as a LOAD, if ``valid``; of the compute
         module the one that is known and may start."""
         if module == "compute":
-            path = "compute.issue.footprints.work"
-            word = data.View(Work(self.isa), self.at[f"{path}__payload"]).insn
+            path = "compute.issue.scoreboard.next"
+            word, valid = data.View(Work(self.isa), self.at[path]).insn, self.at[f"{path}_valid"]
         else:
-            path = f"fetch.{module}"
-            word = self.at[f"{path}__payload"]
-        return data.View(layout_of(self.isa.memory), word), self.at[f"{path}__valid"]
+            word, valid = self.at[f"fetch.{module}__payload"], self.at[f"fetch.{module}__valid"]
+        return data.View(layout_of(self.isa.memory), word), valid
 
     def entries(self):
         """The instructions of the compute module that are under way, the oldest first."""
@@ -111,14 +110,14 @@ def conflicts(new, old):
     """The next instruction, for one unit, touches what one under way on another is at."""
 
     def stall(s: Sight) -> ValueLike:
-        path = "compute.issue.footprints.work"
-        work = data.View(Work(s.isa), s.at[f"{path}__payload"])
+        path = "compute.issue.scoreboard.next"
+        work = data.View(Work(s.isa), s.at[path])
         waits = Cat(
             one.live & one.works & (one.unit == old)
             & conflict(work.footprint, work.unit, one.footprint, one.unit)
             for one in s.entries()
         ).any()  # fmt: skip
-        return s.at[f"{path}__valid"] & (work.unit == new) & waits
+        return s.at[f"{path}_valid"] & (work.unit == new) & waits
 
     return stall
 

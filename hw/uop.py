@@ -19,6 +19,7 @@ from amaranth.lib.wiring import In, Out
 from vta.config import ITER_BITS
 from vta.hw.interfaces import ErrorLayout, layout_of
 from vta.hw.microops import MicroOpBuffer, log_lanes, micro_op_ports
+from vta.hw.relay import Relay
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
 
@@ -88,8 +89,25 @@ class Offset(wiring.Component):
         return m
 
 
+class Planned(data.StructLayout):
+    """An instruction, whether it is ``empty`` (of no micro-ops), and for each of its loops (the
+    range of micro-ops ``u``, ``i`` and ``o``) whether it ends with its first round (``once``), and
+    its round before the last one otherwise."""
+
+    def __init__(self, insn: Format) -> None:
+        u = insn["uop_bgn"].width
+        super().__init__({
+            "insn": layout_of(insn), "empty": 1, "once_u": 1, "once_i": 1, "once_o": 1,
+            "before_last_u": u, "before_last_i": ITER_BITS, "before_last_o": ITER_BITS,
+        })  # fmt: skip
+
+
 class Nest(wiring.Component):
     """The loop counters: which micro-op is read, and how the offsets move after it.
+
+    The instruction that comes next waits in a register, where its loops are looked at; whether a
+    loop is in its last round is found out a step ahead. So nothing is compared in the cycle in
+    which one instruction follows another.
 
     Parameters
     ----------
@@ -99,7 +117,7 @@ class Nest(wiring.Component):
     Attributes
     ----------
     start : stream of the instruction's layout, in
-        Taken when idle, or in the cycle in which the last micro-op of the one before moves on.
+        Legal instructions.
     advance : In(1)
         The micro-op may move on.
     insn : out
@@ -111,58 +129,94 @@ class Nest(wiring.Component):
         Its number in the micro-op SRAM.
     last_round : Out(1)
         The range of micro-ops is walked for the last time.
+    follows_valid, follows : out
+        The instruction that comes next.
     clear, step_in, step_out : Out(1)
         How the offsets (:class:`Offset`) change at the end of this cycle.
     """
 
+    LATENCY = 2
+    """Cycles from the start of an instruction to its first micro-op."""
+
     def __init__(self, insn: Format) -> None:
+        self.format = insn
         super().__init__({
             "start": In(stream.Signature(layout_of(insn))),
             "advance": In(1),
             "insn": Out(layout_of(insn)),
             "valid": Out(1), "empty": Out(1), "last": Out(1), "last_round": Out(1),
             "u": Out(insn["uop_bgn"].width),
+            "follows_valid": Out(1), "follows": Out(layout_of(insn)),
             "clear": Out(1), "step_in": Out(1), "step_out": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
+        coming, now = Signal(Planned(self.format)), Signal(Planned(self.format))
+        self._plan(m, coming)
+
         i, o = Signal(ITER_BITS), Signal(ITER_BITS)
-        end_u, end_i, end_o, moves = Signal(), Signal(), Signal(), Signal()
-        start, insn = self.start.payload, self.insn
-        none = (start.uop_bgn == start.uop_end) | (start.iter_out == 0) | (start.iter_in == 0)
+        end_u, end_i = Signal(), Signal()
+        end_o, moves = Signal(), Signal()
+        insn = now.insn
         m.d.comb += [
-            end_u.eq(self.u + 1 == insn.uop_end),
-            end_i.eq(i + 1 == insn.iter_in),
-            end_o.eq(o + 1 == insn.iter_out),
+            self.insn.eq(insn),
+            self.empty.eq(now.empty),
             moves.eq(self.valid & self.advance),
             self.last_round.eq(end_i & end_o),
             self.last.eq(self.empty | (end_u & self.last_round)),
             self.step_in.eq(moves & end_u),
             self.step_out.eq(moves & end_u & end_i),
-            self.start.ready.eq(~self.valid | (self.advance & self.last)),
-            self.clear.eq(self.start.valid & self.start.ready),
+            self.clear.eq(self.follows_valid & (~self.valid | (moves & self.last))),
         ]
         with m.If(self.clear):
             m.d.sync += [
-                insn.eq(start), self.valid.eq(1), self.empty.eq(none),
-                self.u.eq(start.uop_bgn), i.eq(0), o.eq(0),
+                now.eq(coming), self.valid.eq(1), self.u.eq(coming.insn.uop_bgn), i.eq(0), o.eq(0),
+                end_u.eq(coming.once_u), end_i.eq(coming.once_i), end_o.eq(coming.once_o),
             ]  # fmt: skip
         with m.Elif(moves):
-            m.d.sync += [
-                self.valid.eq(~self.last),
-                self.u.eq(Mux(end_u, insn.uop_bgn, self.u + 1)),
-            ]
+            m.d.sync += self.valid.eq(~self.last)
             with m.If(end_u):
-                m.d.sync += [i.eq(Mux(end_i, 0, i + 1)), o.eq(o + end_i)]
+                m.d.sync += [self.u.eq(insn.uop_bgn), end_u.eq(now.once_u)]
+                with m.If(end_i):
+                    m.d.sync += [i.eq(0), end_i.eq(now.once_i)]
+                    m.d.sync += [o.eq(o + 1), end_o.eq(o == now.before_last_o)]
+                with m.Else():
+                    m.d.sync += [i.eq(i + 1), end_i.eq(i == now.before_last_i)]
+            with m.Else():
+                m.d.sync += [self.u.eq(self.u + 1), end_u.eq(self.u == now.before_last_u)]
         return m
+
+    def _plan(self, m: Module, coming) -> None:
+        """Takes an instruction into ``coming``, and finds out about its loops."""
+        start = self.start.payload
+        m.d.comb += [
+            self.follows.eq(coming.insn),
+            self.start.ready.eq(~self.follows_valid | self.clear),
+        ]
+        with m.If(self.start.ready):
+            m.d.sync += [
+                self.follows_valid.eq(self.start.valid),
+                coming.insn.eq(start),
+                coming.empty.eq(
+                    (start.uop_bgn == start.uop_end) | (start.iter_out == 0) | (start.iter_in == 0)
+                ),
+                coming.once_u.eq(start.uop_bgn + 1 == start.uop_end),
+                coming.once_i.eq(start.iter_in == 1),
+                coming.once_o.eq(start.iter_out == 1),
+                coming.before_last_u.eq(start.uop_end - 2),
+                coming.before_last_i.eq(start.iter_in - 2),
+                coming.before_last_o.eq(start.iter_out - 2),
+            ]
 
 
 class Sequencer(wiring.Component):
     """Walks the loop nests of instructions, one after the other without a gap.
 
-    Three stages move together: the loop counters choose the micro-op, the micro-op is added to its
-    offsets, the sums are checked and offered.
+    The loop counters choose the micro-op and the word of the SRAM to read ahead; the micro-op is
+    taken out of what was read; it is added to its offsets; the sums are checked, and offered. A
+    relay before the second and the last of these steps keeps ``op.ready`` and a micro-op that is
+    not there yet from reaching the loop counters in the same cycle.
 
     Parameters
     ----------
@@ -178,8 +232,8 @@ class Sequencer(wiring.Component):
     Attributes
     ----------
     start : stream of the instruction's layout, in
-        Legal instructions. The next is taken in the cycle in which the last micro-op of the one
-        before is read. One without micro-ops takes a cycle and gives one ``empty`` item.
+        Legal instructions. One is taken ahead. One without micro-ops takes a cycle and gives one
+        ``empty`` item.
     uop_read, uop_changed, uop_changed_addr
         The micro-op SRAM (:class:`~vta.hw.microops.MicroOps`). A micro-op that is not there yet
         leaves a gap; reading ahead, across instructions too, sees to it that this is rare.
@@ -190,7 +244,7 @@ class Sequencer(wiring.Component):
         That micro-op and all after it do not come out; the sequencer must be reset.
     """
 
-    LATENCY = 3
+    LATENCY = Nest.LATENCY + 2 + 2 * Relay.LATENCY
 
     def __init__(
         self, insn: Format, uop: Format, indices: Sequence[Index], carried: Sequence[str], *,
@@ -199,86 +253,114 @@ class Sequencer(wiring.Component):
         self.insn, self.uop, self.log_depth = insn, uop, log_depth
         self.indices, self.carried = tuple(indices), tuple(carried)
         assert all(index.unless is None or index.unless in carried for index in indices)
+        self.op_layout = MicroOpLayout(insn, indices, carried)
         super().__init__({
             "start": In(stream.Signature(layout_of(insn))),
             **micro_op_ports(log_depth=log_depth, bits=uop.bits),
-            "op": Out(stream.Signature(MicroOpLayout(insn, indices, carried))),
+            "op": Out(stream.Signature(self.op_layout)),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        advance = Signal()
-
-        # The loop counters choose the micro-op; the offsets follow them.
         m.submodules.nest = nest = Nest(self.insn)
+        m.submodules.chosen = chosen = Relay(self._chosen_layout())
+        m.submodules.checked = checked = Relay(self.op_layout)
         wiring.connect(m, nest.start, wiring.flipped(self.start))
-        buffer = self._buffer(m, nest)
-        there = Signal()
-        m.d.comb += [
-            there.eq(nest.valid & (nest.empty | buffer.hit)),
-            nest.advance.eq(advance & there),
-        ]
-        offsets = {index.name: self._offset(m, nest, index.name) for index in self.indices}
+        wiring.connect(m, checked.o, wiring.flipped(self.op))
+        self._choose(m, nest, chosen.i)
 
-        # The micro-op is added to its offsets.
+        # The micro-op is taken out of the word, then added to its offsets.
+        advance, there = Signal(), Signal()
+        buffer = self._buffer(m, nest, chosen.o)
+        m.d.comb += [
+            there.eq(chosen.o.valid & (chosen.o.payload.tags.empty | buffer.hit)),
+            chosen.o.ready.eq(advance & there),
+            advance.eq(checked.i.ready),
+        ]
         uop = Signal(layout_of(self.uop), reset_less=True)
-        layout = data.StructLayout({"insn": self.op.payload.insn.shape(), "empty": 1, "last": 1})
-        read, summed = Signal(), Signal()
-        read_with = Signal(layout, reset_less=True)
-        summed_with = Signal(layout, reset_less=True)
-        with m.If(advance):
-            m.d.sync += [read.eq(there), summed.eq(read)]
-            with m.If(there):
-                m.d.sync += uop.eq(buffer.uop)
-                m.d.sync += [read_with.empty.eq(nest.empty), read_with.last.eq(nest.last)]
-                m.d.sync += [
-                    read_with.insn[name].eq(nest.insn[name]) for name in self.carried
-                ]  # fmt: skip
-            with m.If(read):
-                m.d.sync += summed_with.eq(read_with)
+        taken, summed = Signal(), Signal()
+        taken_with = Signal(self._chosen_layout(), reset_less=True)
+        summed_with = Signal(self._tags_layout(), reset_less=True)
         sums = {}
-        for name, now in offsets.items():
-            offset = Signal.like(now, name=f"{name}_read_offset", reset_less=True)
-            total = offset + uop[name]
-            sums[name] = Signal(total.shape(), name=f"{name}_sum", reset_less=True)
-            with m.If(advance & there):
-                m.d.sync += offset.eq(now)
-            with m.If(advance & read):
-                m.d.sync += sums[name].eq(total)
+        with m.If(advance):
+            m.d.sync += [taken.eq(there), summed.eq(taken)]
+            m.d.sync += [uop.eq(buffer.uop), taken_with.eq(chosen.o.payload)]
+            m.d.sync += summed_with.eq(taken_with.tags)
+            for index in self.indices:
+                total = taken_with[f"{index.name}_offset"] + uop[index.name]
+                sums[index.name] = Signal(total.shape(), name=f"{index.name}_sum", reset_less=True)
+                m.d.sync += sums[index.name].eq(total)
 
         # It is offered if all of its indices are inside; else everything stops here.
-        wrong = self._report(m, summed & ~summed_with.empty, summed_with.insn, sums)
+        wrong = self._check(m, summed & ~summed_with.empty, summed_with.insn, sums)
+        op = checked.i.payload
         m.d.comb += [
-            self.op.valid.eq(summed & ~wrong),
-            self.op.payload.insn.eq(summed_with.insn),
-            self.op.payload.empty.eq(summed_with.empty),
-            self.op.payload.last.eq(summed_with.last),
-            *(self.op.payload[name].eq(total) for name, total in sums.items()),
-            advance.eq(~summed | (self.op.valid & self.op.ready)),
+            checked.i.valid.eq(summed & ~wrong & (self.error.code == ErrorCode.NONE)),
+            op.insn.eq(summed_with.insn),
+            op.empty.eq(summed_with.empty),
+            op.last.eq(summed_with.last),
+            *(op[name].eq(total) for name, total in sums.items()),
         ]
         return m
 
-    def _buffer(self, m: Module, nest: Nest) -> MicroOpBuffer:
-        """The micro-ops of the loop counters, and reading ahead in their order."""
+    def _tags_layout(self) -> data.StructLayout:
+        """What goes with a micro-op and is not an index."""
+        return data.StructLayout({
+            name: self.op_layout[name].shape for name in ("insn", "empty", "last")
+        })  # fmt: skip
+
+    def _chosen_layout(self) -> data.StructLayout:
+        """A micro-op by its number, with its offsets, and the word to read after its own."""
+        return data.StructLayout({
+            "tags": self._tags_layout(),
+            "number": self.log_depth,
+            **{
+                f"{index.name}_offset": self.insn[f"{index.name}_factor_out"].width + 1
+                for index in self.indices
+            },
+            "next_want": 1, "next_word": self.log_depth - log_lanes(self.log_depth),
+        })  # fmt: skip
+
+    def _choose(self, m: Module, nest: Nest, chosen) -> None:
+        """The micro-op of the loop counters; the word to read ahead is the one they get to next."""
+        item, insn = chosen.payload, nest.insn
+        m.d.comb += [
+            chosen.valid.eq(nest.valid),
+            nest.advance.eq(chosen.ready),
+            item.number.eq(nest.u),
+            item.tags.empty.eq(nest.empty),
+            item.tags.last.eq(nest.last),
+            *(item.tags.insn[name].eq(insn[name]) for name in self.carried),
+            *(
+                item[f"{index.name}_offset"].eq(self._offset(m, nest, index.name))
+                for index in self.indices
+            ),
+        ]
+        lanes = log_lanes(self.log_depth)
+        word, last_word = nest.u >> lanes, (insn.uop_end - 1) >> lanes
+        with m.If(~nest.empty & (word != last_word)):
+            m.d.comb += [item.next_word.eq(word + 1), item.next_want.eq(1)]
+        with m.Elif(~nest.empty & ~nest.last_round):
+            m.d.comb += [item.next_word.eq(insn.uop_bgn >> lanes), item.next_want.eq(1)]
+        with m.Else():
+            m.d.comb += [
+                item.next_word.eq(nest.follows.uop_bgn >> lanes),
+                item.next_want.eq(nest.follows_valid),
+            ]
+
+    def _buffer(self, m: Module, nest: Nest, chosen) -> MicroOpBuffer:
+        """The micro-op that was chosen, and reading ahead; when there is none, of the next one."""
         lanes = log_lanes(self.log_depth)
         m.submodules.buffer = buffer = MicroOpBuffer(
             log_depth=self.log_depth, bits=self.uop.bits
         )  # fmt: skip
-        insn, follows = nest.insn, self.start.payload
-        word, last_word = nest.u >> lanes, (insn.uop_end - 1) >> lanes
-        with m.If(buffer.want & (word != last_word)):
-            m.d.comb += [buffer.next_word.eq(word + 1), buffer.next_want.eq(1)]
-        with m.Elif(buffer.want & ~nest.last_round):
-            m.d.comb += [buffer.next_word.eq(insn.uop_bgn >> lanes), buffer.next_want.eq(1)]
-        with m.Else():
-            m.d.comb += [
-                buffer.next_word.eq(follows.uop_bgn >> lanes),
-                buffer.next_want.eq(self.start.valid & (follows.uop_bgn != follows.uop_end)),
-            ]
+        item = chosen.payload
         m.d.comb += [
-            buffer.want.eq(nest.valid & ~nest.empty),
-            buffer.number.eq(nest.u),
+            buffer.want.eq(chosen.valid & ~item.tags.empty),
+            buffer.number.eq(item.number),
+            buffer.next_want.eq(Mux(chosen.valid, item.next_want, nest.valid & ~nest.empty)),
+            buffer.next_word.eq(Mux(chosen.valid, item.next_word, nest.u >> lanes)),
             buffer.changed.eq(self.uop_changed),
             buffer.changed_addr.eq(self.uop_changed_addr),
         ]
@@ -299,15 +381,17 @@ class Sequencer(wiring.Component):
         ]
         return offset.value
 
-    def _report(self, m: Module, valid, insn, sums):
-        """Drives ``error``; gives whether an index is beyond its memory."""
+    def _check(self, m: Module, valid, insn, sums):
+        """Sets ``error``; gives whether an index is beyond its memory."""
         wrong = Signal()
-        for index in reversed(self.indices):
-            used = valid if index.unless is None else valid & ~insn[index.unless]
-            with m.If(used & sums[index.name][index.log_depth :].any()):
-                m.d.comb += [wrong.eq(1), self.error.addr.eq(sums[index.name])]
+        with m.If(self.error.code == ErrorCode.NONE):
+            for index in reversed(self.indices):
+                used = valid if index.unless is None else valid & ~insn[index.unless]
+                with m.If(used & sums[index.name][index.log_depth :].any()):
+                    m.d.comb += wrong.eq(1)
+                    m.d.sync += self.error.addr.eq(sums[index.name])
         with m.If(wrong):
-            m.d.comb += [
+            m.d.sync += [
                 self.error.code.eq(ErrorCode.SRAM_RANGE),
                 self.error.source.eq(Source.COMPUTE),
             ]

@@ -11,6 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import BEATS_BITS, ErrorLayout, layout_of
+from vta.hw.relay import Relay
 from vta.isa import Format, MemId
 from vta.memmap import ErrorCode, Source
 
@@ -130,7 +131,7 @@ class RowWalker(wiring.Component):
         ADDRESS, with the byte address of the first row that does not fit the bus. No row follows.
     """
 
-    LATENCY = 4
+    LATENCY = 6
 
     def __init__(
         self,
@@ -153,13 +154,17 @@ class RowWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Two stages prepare a transfer (pitch, then the products), the third walks its rows, the
-        # fourth turns element indices into addresses. Each stage empties into the next.
-        pitched, prepared = Signal(), Signal()
-        walk_ready, prepare_ready = Signal(), Signal()
+        # A transfer is prepared (pitch, then products, then the plan), its rows are walked, their
+        # element indices become addresses. Each stage empties into the next; while it is prepared
+        # no other is taken, and the rows are offered through a relay, so that who waits for the bus
+        # and who takes instructions do not meet in one cycle.
+        m.submodules.relay = self._relay = Relay(self.row.payload.shape())
+        wiring.connect(m, self._relay.o, wiring.flipped(self.row))
+        pitched, multiplied, prepared, walk_ready = Signal(), Signal(), Signal(), Signal()
         insn = Signal(layout_of(self.insn))
         pitch, trail_rows = Signal(range(2**16 + 30)), Signal(5)
-        m.d.comb += self.request.ready.eq(~pitched | prepare_ready)
+        m.d.comb += self.request.ready.eq(~pitched)
+        m.d.sync += multiplied.eq(pitched)
         with m.If(self.request.ready):
             new = self.request.payload
             m.d.sync += [
@@ -170,10 +175,12 @@ class RowWalker(wiring.Component):
             ]
 
         plan = Signal(self._plan_layout())
-        m.d.comb += prepare_ready.eq(~prepared | walk_ready)
-        with m.If(prepare_ready):
-            m.d.sync += prepared.eq(pitched)
-            self._prepare(m, plan, insn, pitch, trail_rows)
+        products = self._multiply(m, insn, pitch, trail_rows)
+        with m.If(walk_ready):
+            m.d.sync += prepared.eq(0)
+        with m.If(multiplied & ~prepared):
+            m.d.sync += [prepared.eq(1), pitched.eq(0), multiplied.eq(0)]
+            self._prepare(m, plan, insn, products)
 
         walked, walk = self._walk(m, plan, prepared, walk_ready)
         self._address(m, walked, walk)
@@ -187,14 +194,25 @@ class RowWalker(wiring.Component):
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
 
-    def _prepare(self, m, plan, insn, pitch, trail_rows):
-        """Make the plan of a transfer, whose rows are ``pitch`` wide with their padding;
-        ``trail_rows`` rows of zeros follow the last row that is read, or are all there is."""
+    def _multiply(self, m, insn, pitch, trail_rows):
+        """The products of a transfer, a cycle later: its elements, and the zeros in the rows before
+        and behind those that are read (each as two sums that are yet to be added); rows are
+        ``pitch`` wide with their padding."""
+        total = Signal(32)
+        m.d.sync += total.eq(insn.x_size * insn.y_size)
+        zeros = []
+        for name, rows in (("lead", insn.y_pad_0), ("trail", trail_rows)):
+            low, high = (Signal(ZEROS_BITS, name=f"{name}_{part}") for part in ("low", "high"))
+            m.d.sync += [low.eq(_times(rows[:2], pitch)), high.eq(_times(rows[2:], pitch))]
+            zeros.append(low + (high << 2))
+        return total, *zeros
+
+    def _prepare(self, m, plan, insn, products):
+        """Make the plan of a transfer."""
+        total, lead, trail = products
         for index, kind in enumerate(self.kinds):
             with m.If(insn.memory == kind.memory):
                 m.d.sync += plan.kind.eq(index)
-        total = Signal(32)
-        m.d.comb += total.eq(insn.x_size * insn.y_size)
         gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
         m.d.sync += [
             plan.sram.eq(insn.sram_base),
@@ -202,9 +220,9 @@ class RowWalker(wiring.Component):
             plan.stride.eq(insn.x_stride),
             plan.rows.eq(insn.y_size),
             plan.count.eq(insn.x_size),
-            plan.lead.eq(_times(insn.y_pad_0, pitch) + insn.x_pad_0),
+            plan.lead.eq(lead + insn.x_pad_0),
             plan.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            plan.trail.eq(_times(trail_rows, pitch) + Mux(insn.y_size == 0, 0, insn.x_pad_1)),
+            plan.trail.eq(trail + Mux(insn.y_size == 0, 0, insn.x_pad_1)),
         ]
         with m.If(insn.x_size == 0):
             m.d.sync += [plan.rows.eq(0), plan.trail.eq(0)]
@@ -227,7 +245,7 @@ class RowWalker(wiring.Component):
         active, first = Signal(), Signal()
         advance, ends = Signal(), Signal()
         m.d.comb += [
-            advance.eq(~walked | self.row.ready),
+            advance.eq(~walked | self._relay.i.ready),
             ends.eq((at.rows == 0) | ((at.rows == 1) & (at.trail == 0))),
             walk_ready.eq(~active | (advance & ends)),
         ]
@@ -276,9 +294,9 @@ class RowWalker(wiring.Component):
             size.eq(Array(walk.count << shift for shift in shifts)[walk.kind]),
         ]
         bad = walked & (end > 1 << self.addr_bits)
-        row = self.row.payload
+        row = self._relay.i.payload
         m.d.comb += [
-            self.row.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
+            self._relay.i.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
             row.kind.eq(walk.kind),
             row.sram.eq(walk.sram),
             row.first.eq(walk.first),

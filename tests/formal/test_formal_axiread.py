@@ -166,8 +166,9 @@ def test_reads_of_all_kinds_happen(properties):
         (Ledgers, "self.arid.eq(chosen)", "self.arid.eq(turn)"),
         (Ledgers, "reader.burst.ready.eq(advance & (chosen == index))",
          "reader.burst.ready.eq(advance)"),
-        (Ledgers, "BEATS_IN_FLIGHT - self.burst_beats", "BEATS_IN_FLIGHT"),
-        (Ledgers, "starts.w_rdy &", ""),
+        (Ledgers, "BEATS_IN_FLIGHT - bursts * self.burst_beats", "BEATS_IN_FLIGHT"),
+        (Ledgers, "(starts.w_level <= BURSTS_IN_FLIGHT - bursts) &", ""),
+        (Ledgers, "Mux(issued, room_for(2), room_for(1))", "room_for(1)"),
         (Ledgers, "Mux(issued, burst.payload.len + 1, 0)", "Mux(issued, burst.payload.len, 0)"),
         (Ledgers, "beats.w_rdy | self.abort", "1"),
         (Ledgers, "number.eq(Mux(self.beat_last, 0, number + 1))", "number.eq(number + 1)"),
@@ -175,7 +176,7 @@ def test_reads_of_all_kinds_happen(properties):
         (Ledgers, "self.beat.valid & ~self.abort", "self.beat.valid"),
     ],
     ids=["address-withdrawn", "wrong-id", "burst-of-another", "too-many-beats", "too-many-bursts",
-         "len-off-by-one", "beat-lost", "beat-number-kept", "error-of-another",
+         "one-more-now", "len-off-by-one", "beat-lost", "beat-number-kept", "error-of-another",
          "beats-after-abort"],
 )  # fmt: skip
 def test_broken_masters_are_found(properties, old, new):

@@ -64,12 +64,12 @@ def test_queues_fill_and_empty():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("count.eq(count + push - pop)", "count.eq(count + push - (pop & (count != 1)))"),
-        ("count.eq(count + push - pop)", "count.eq(count + push - (pop & ~push))"),
+        ("count.eq(count - 1), some", "count.eq(count - (count != 1)), some"),
+        ("with m.Elif(push & ~pop):", "with m.Elif(push):"),
         ('"g2l": (self.compute, "prev", self.load, "next")',
          '"g2l": (self.compute, "next", self.load, "next")'),
-        ("eq(count != 0)", "eq(count > 1)"),
-        ("m.d.sync += count.eq(0)", "m.d.sync += count.eq(push)"),
+        ("some.eq(count != 1)", "some.eq(count > 2)"),
+        ("[count.eq(0), some", "[count.eq(push), some"),
     ],
     ids=["last-token-stays", "pop-lost-at-push", "wrong-side", "one-is-none", "clear-keeps"],
 )  # fmt: skip

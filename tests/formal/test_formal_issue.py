@@ -2,7 +2,7 @@
 all retire in order, and each pushes its tokens once."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cover, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In, Out
@@ -12,7 +12,7 @@ from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
 from vta.config import VTAConfig
 from vta.hw import footprint, issue, load, store
-from vta.hw.footprint import FootprintLayout, Footprints, RangeLayout, Unit, Work
+from vta.hw.footprint import FootprintLayout, Footprints, RangeLayout, Unit, UopsLayout, Work
 from vta.hw.interfaces import layout_of
 from vta.hw.microops import MicroOpReadSignature
 from vta.hw.walker import MemoryKind
@@ -25,7 +25,7 @@ UNITS = ("load", "gemm", "alu")
 ROOM = issue.Scoreboard.DEPTH
 FEW = 3
 """Instructions that may be under way where runs are followed from power-up."""
-DEPTH = 11
+DEPTH = 14
 
 
 def _unit(word):
@@ -61,7 +61,7 @@ class AnyFootprints(wiring.Component):
     may be known at any time what."""
 
     any_footprint = Signal(FootprintLayout(ISA))
-    any_uops = Signal(RangeLayout(CFG.log_uop_depth))
+    any_uops = Signal(UopsLayout(CFG.log_uop_depth))
     any_busy = Signal()
     answer = Signal()
     """What the block says of ``any_uops``."""
@@ -71,7 +71,7 @@ class AnyFootprints(wiring.Component):
         super().__init__({
             "insn": In(stream.Signature(isa.memory.bits)),
             "work": Out(stream.Signature(Work(isa))),
-            "uops": Out(RangeLayout(log_depth)), "uops_pending": In(1), "busy": Out(1),
+            "uops": Out(UopsLayout(log_depth)), "uops_pending": In(1), "busy": Out(1),
             "uop_read": Out(MicroOpReadSignature(log_depth=log_depth, bits=isa.uop.bits)),
         })  # fmt: skip
 
@@ -101,10 +101,12 @@ class Tokens(Properties):
     one is given only by an instruction that retires."""
 
     def elaborate(self, platform):
-        m = super().elaborate(platform)
         block, tokens = self.block, self.block.tokens
-        head = View(layout_of(ISA.memory), block.insn.payload)
-        starts = block.insn.valid & block.insn.ready
+        inside = Inside(block)
+        m = super().elaborate(platform, inside.fragment)
+        head = View(layout_of(ISA.memory), View(Work(ISA), inside["scoreboard.next"]).insn)
+        starts = inside["starts"]
+        m.d.comb += Assert(~starts | inside["scoreboard.next_valid"])
         for side in ("prev", "next"):
             pop, push = getattr(tokens, f"pop_{side}"), getattr(tokens, f"push_{side}")
             m.d.comb += [
@@ -122,9 +124,10 @@ ENTRY = StructLayout({
 
 
 class InOrder(Properties):
-    """A ledger of the instructions under way, the oldest first. One starts exactly when its tokens
-    are there, its unit takes it, and it has no hazard with one of another unit that is not done.
-    They retire in order, each as soon as its unit has done it and those before.
+    """A ledger of the instructions under way, the oldest first, and of the one that waits to start.
+    That starts exactly when its tokens are there, its unit takes it, and those of other units with
+    which it has a hazard were done a cycle before. They retire in order, each as soon as its unit
+    has done it and those before.
 
     The units of the world do what they were given, in order, each in a cycle after its start. With
     ``invariants`` the registers of the block are compared to the ledger, for the induction.
@@ -138,17 +141,15 @@ class InOrder(Properties):
         block, tokens = self.block, self.block.tokens
         inside = Inside(block)
         m = super().elaborate(platform, inside.fragment)
-        word = block.insn.payload
-        head, touches = View(layout_of(ISA.memory), word), AnyFootprints.any_footprint
+        waits, waiting = self._wait(m, inside["starts"])
+        head, touches = View(layout_of(ISA.memory), waiting.insn), waiting.footprint
         starts, unit = Signal(), Signal(2)
-        m.d.comb += [starts.eq(block.insn.valid & block.insn.ready), unit.eq(_unit(word))]
-        for one in (touches.writes, touches.reads, touches.uops, AnyFootprints.any_uops):
-            m.d.comb += Assume(one.low <= one.high)
+        m.d.comb += [starts.eq(inside["starts"]), unit.eq(_unit(waiting.insn))]
 
         ledger = [Signal(ENTRY, name=f"entry{n}") for n in range(self.room + 1)]
         level = Signal(range(self.room + 1))
         now = [Signal(ENTRY, name=f"now{n}") for n in range(self.room + 1)]
-        self._work(m, ledger, level, now)
+        self._work(m, waiting, starts, ledger, level, now)
 
         # Retirement: of the oldest, when it is done, with its tokens, and never later.
         oldest = now[0]
@@ -178,46 +179,93 @@ class InOrder(Properties):
             m.d.sync += finished.eq(1)
         m.d.comb += [
             Assert(block.finished == finished),
-            Assert((block.error.code != 0) == (finished & block.insn.valid)),
+            Assert((block.error.code != 0) == (finished & waits)),
         ]
 
         # Start: as soon as there is nothing to wait for, and not before.
-        hazard, loading, taken = Signal(), Signal(), Signal(init=1)
+        hazards, taken = Signal(self.room), Signal(init=1)
         for n in range(self.room):
-            at_work = (level > n) & ~now[n].done
-            loads = (unit == 0) | (now[n].unit == 0)
-            others = at_work & (unit != 3) & (now[n].unit != unit)
-            with m.If(others & _hazard(touches, now[n].footprint, loads)):
-                m.d.comb += hazard.eq(1)
-            with m.If((level > n) & ~ledger[n].done & (ledger[n].unit == 0)
-                      & _share(ledger[n].footprint.uops, AnyFootprints.any_uops)):  # fmt: skip
-                m.d.comb += loading.eq(1)
+            at_work = (level > n) & ~ledger[n].done & (ledger[n].unit != 3)
+            loads = (unit == 0) | (ledger[n].unit == 0)
+            others = at_work & (unit != 3) & (ledger[n].unit != unit)
+            m.d.comb += hazards[n].eq(others & _hazard(touches, ledger[n].footprint, loads))
         m.d.comb += taken.eq(1)
         for number, name in enumerate(UNITS):
             with m.If(unit == number):
                 m.d.comb += taken.eq(getattr(block, name).ready)
         m.d.comb += [
             Assert(starts == (
-                block.insn.valid & (level < self.room) & ~hazard & taken & ~ended
+                waits & (level < self.room) & ~hazards.any() & taken & ~ended
                 & (~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)
             )),
-            # Micro-ops that an older LOAD is yet to write, at work or at the head, are not read.
-            Assert(AnyFootprints.answer == (loading | (
-                block.insn.valid & (unit == 0) & _share(touches.uops, AnyFootprints.any_uops)
-            ))),
         ]  # fmt: skip
+        self._loads(m, waits, waiting, ledger, level)
 
-        self._cover(m, ledger, level, now, hazard, finished)
+        self._cover(m, starts, ledger, level, now, waits & hazards.any(), finished)
         if self.invariants:
             self._compare(m, inside, ledger, level)
-            m.d.comb += Assert(inside["finishing"] == ended)
+            m.d.comb += [
+                Assert(inside["finishing"] == ended),
+                Assert(inside["scoreboard.next_valid"] == waits),
+                Assert(~waits | (inside["scoreboard.next"] == waiting.as_value())),
+                Assert(~waits | (waiting.unit.as_value() == unit)),
+                *(
+                    Assert(~waits | (one.low <= one.high) & (~one.used | (unit != 3)))
+                    for one in (waiting.footprint[name] for name in ("writes", "reads", "uops"))
+                ),
+                Assert(~waits | (inside["scoreboard.waits"] == hazards)),
+            ]
         return m
 
-    def _work(self, m, ledger, level, now):
+    def _wait(self, m, starts):
+        """The instruction that came last and has not started, and whether there is one; another is
+        taken when there is none."""
+        insn, touches = self.block.insn, AnyFootprints.any_footprint
+        for one in (touches.writes, touches.reads, touches.uops):
+            nobody = _unit(insn.payload) == 3
+            m.d.comb += Assume((one.low <= one.high) & (~one.used | ~nobody))
+        uops = AnyFootprints.any_uops
+        m.d.comb += Assume((uops.low < uops.end) & (uops.end <= 1 << CFG.log_uop_depth))
+        waits, waiting = Signal(), Signal(Work(ISA))
+        m.d.comb += Assert(insn.ready == ~waits)
+        with m.If(insn.valid & insn.ready):
+            m.d.sync += [
+                waits.eq(1),
+                waiting.insn.eq(insn.payload),
+                waiting.unit.eq(_unit(insn.payload)),
+                waiting.footprint.eq(touches),
+            ]
+        with m.Elif(starts):
+            m.d.sync += waits.eq(0)
+        return waits, waiting
+
+    def _loads(self, m, waits, waiting, ledger, level):
+        """Micro-ops that a LOAD is yet to write (at work, waiting, or coming) are not read in the
+        next cycle."""
+        insn, pending = self.block.insn, Signal()
+        uops = AnyFootprints.any_uops
+        asked = Signal(RangeLayout(CFG.log_uop_depth))
+        m.d.comb += [asked.used.eq(1), asked.low.eq(uops.low), asked.high.eq(uops.end - 1)]
+        m.d.sync += pending.eq(
+            Cat(
+                there & (unit == 0) & _share(footprint.uops, asked)
+                for there, unit, footprint in (
+                    (insn.valid, _unit(insn.payload), AnyFootprints.any_footprint),
+                    (waits, _unit(waiting.insn), waiting.footprint),
+                    *(
+                        ((level > n) & ~one.done, one.unit, one.footprint)
+                        for n, one in enumerate(ledger[: self.room])
+                    ),
+                )
+            ).any()
+        )
+        m.d.comb += Assert(AnyFootprints.answer == pending)
+
+    def _work(self, m, waiting, starts, ledger, level, now):
         """The world: a unit does the oldest instruction that it was given and has not done. ``now``
         is the ledger with what is done in this cycle."""
         block = self.block
-        unit, starts = _unit(block.insn.payload), block.insn.valid & block.insn.ready
+        unit = _unit(waiting.insn)
         for number, name in enumerate(UNITS):
             port, does = getattr(block, name), getattr(block, f"{name}_done")
             left = does
@@ -230,7 +278,7 @@ class InOrder(Properties):
                 Assume(~left),
                 Assert((port.valid & port.ready) == (starts & (unit == number))),
                 Assert(~port.valid | (unit == number)),
-                Assert(~port.valid | (port.payload.as_value() == block.insn.payload)),
+                Assert(~port.valid | (port.payload.as_value() == waiting.insn)),
             ]
         for n in range(self.room):
             for field in ("unit", "finish", "prev", "next", "footprint"):
@@ -238,13 +286,13 @@ class InOrder(Properties):
             with m.If(ledger[n].done | (ledger[n].unit == 3)):
                 m.d.comb += now[n].done.eq(1)
 
-    def _cover(self, m, ledger, level, now, hazard, finished):
+    def _cover(self, m, starts, ledger, level, now, hazard, finished):
         """Full, emptied, all units beside each other, done out of order, a hazard that passes."""
         block, tokens = self.block, self.block.tokens
         retirements, waited = Signal(3), Signal()
         with m.If(block.retired):
             m.d.sync += retirements.eq(retirements + (retirements != 7))
-        with m.If(hazard & block.insn.valid):
+        with m.If(hazard):
             m.d.sync += waited.eq(1)
         m.d.comb += [
             Cover(
@@ -254,7 +302,7 @@ class InOrder(Properties):
             Cover(level == self.room),
             Cover((retirements == 5) & finished),
             Cover((level >= 2) & ~now[0].done & now[1].done & (ledger[1].unit == 2)),
-            Cover(waited & block.insn.valid & block.insn.ready & (level != 0)),
+            Cover(waited & starts & (level != 0)),
             Cover(block.retired & tokens.push_prev & tokens.push_next & (retirements == 2)),
         ]  # fmt: skip
 
@@ -310,10 +358,20 @@ class NothingLost(Properties):
             Assert(~work.valid | (out.insn == ledger[0])),
             Assert(~work.valid | (out.unit.as_value() == _unit(ledger[0]))),
             Assert(~held | (work.valid & (out.as_value() == was))),
+            *(
+                Assert(~work.valid | ~out.footprint[name].used | (out.unit != Unit.NONE))
+                for name in ("writes", "reads", "uops")
+            ),
             Assert(block.busy == (level > work.valid)),
             Assert(level == block.busy + work.valid),
             Assert(~block.busy | (inside["word"] == Mux(work.valid, ledger[1], ledger[0]))),
             Assert(~block.busy | (inside["unit"] == _unit(inside["word"]))),
+            Assert(~inside["known"] | block.busy),
+            Assert(
+                ~(inside["known"] & (inside["is_load"] | inside["is_nest"]))
+                | (inside["unit"] != Unit.NONE.value)
+            ),
+            Assert(~inside["settled"] | inside["known"]),
             Cover((level == 2) & leaves & (out.unit == Unit.ALU) & out.footprint.reads.used),
             Cover(leaves & (out.unit == Unit.GEMM) & ~out.footprint.writes.used),
             Cover(leaves & (out.unit == Unit.LOAD) & out.footprint.uops.used & block.busy),
@@ -386,8 +444,10 @@ BROKEN = {
         issue, Tokens, "tokens.push_prev.eq(board.retires & board", "tokens.push_prev.eq(board",
     ),
     "wrong-side": (issue, InOrder, "push_next.eq(head.push_next)", "push_next.eq(head.push_prev)"),
-    "units-not-compared": (issue, InOrder, "& (one.unit != self.unit)", "& 0"),
-    "own-unit-waits": (issue, InOrder, "& (one.unit != self.unit)", ""),
+    "units-not-compared": (issue, InOrder, "(one.unit != work.unit) &", "0 &"),
+    "own-unit-waits": (issue, InOrder, "(one.unit != work.unit) &", ""),
+    "done-while-it-comes": (issue, InOrder, "Cat(conflicts)) & Cat(works)", "Cat(conflicts))"),
+    "waits-do-not-move-up": (issue, InOrder, "Mux(self.retires, coming >> 1, coming)", "coming"),
     "read-too-early": (footprint, InOrder, "| meet(new.reads, old.writes)", ""),
     "written-too-early": (footprint, InOrder, "| meet(new.writes, old.reads)", ""),
     "written-out-of-order": (footprint, InOrder, "meet(new.writes, old.writes)\n", "0\n"),
@@ -395,23 +455,28 @@ BROKEN = {
     "micro-ops-read-by-two": (footprint, InOrder, "(touches_uops & meet", "(1 & meet"),
     "last-entry-missed": (footprint, InOrder, "(one.low <= other.high)", "(one.low < other.high)"),
     "first-entry-missed": (footprint, InOrder, "(other.low <= one.high)", "(other.low < one.high)"),
-    "done-too-early": (issue, InOrder, "new.works.eq(self.unit != Unit.NONE)", "new.works.eq(0)"),
+    "done-too-early": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
+                       "new.works.eq(0)"),
     "done-too-late": (issue, InOrder, "oldest.live & ~works[0]", "oldest.live & ~oldest.works"),
-    "done-twice": (issue, InOrder, "done & mine & ~older[unit]", "done & mine"),
+    "done-twice": (issue, InOrder, "done & mine[unit][n] & ~mine[unit][:n].any()",
+                   "done & mine[unit][n]"),
     "done-forgotten": (issue, InOrder, ", after[n].works.eq(at_work)]", "]"),
-    "nop-stays": (issue, InOrder, "new.works.eq(self.unit != Unit.NONE)", "new.works.eq(1)"),
-    "nop-waits": (issue, InOrder, "(self.unit == Unit.NONE) | ~Cat(waits)", "~Cat(waits)"),
-    "after-finish": (issue, InOrder, "board.clear & ~finishing", "board.clear"),
-    "too-many": (issue, InOrder, "~entries[-1].live & (", "("),
-    "loads-ignored": (issue, InOrder, "one.works & (one.unit == Unit.LOAD) & meet", "0 & meet"),
-    "next-load-ignored": (issue, InOrder, "valid & (work.unit == Unit.LOAD) & meet", "0 & meet"),
+    "nop-stays": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
+                  "new.works.eq(1)"),
+    "after-finish": (issue, InOrder, "& has_tokens & ~finishing", "& has_tokens"),
+    "too-many": (issue, InOrder, "& ~entries[-1].live & ~waits", "& ~waits"),
+    "loads-ignored": (issue, InOrder, "(one.works, one.unit, one", "(0, one.unit, one"),
+    "next-load-ignored": (issue, InOrder, "(self.next_valid, self.next.unit", "(0, self.next.unit"),
+    "coming-load-ignored": (issue, InOrder, "(self.work.valid, self.work.payload.unit",
+                            "(0, self.work.payload.unit"),
     "load-no-wait": (load, LoadTokens, "insn.pop_next & ~self.tokens.next_avail", "0"),
     "store-popped-early": (
         store, LoadTokens, "self.tokens.pop_prev.eq(starts &", "self.tokens.pop_prev.eq(",
     ),
-    "word-overwritten": (footprint, NothingLost, "self.insn.ready.eq(~self.busy | moves)",
-                         "self.insn.ready.eq(1)"),
-    "work-overwritten": (footprint, NothingLost, "& (self.work.ready | ~self.work.valid)\n", "\n"),
+    "word-overwritten": (footprint, NothingLost, "taken.eq(self.insn.valid & ~self.busy)",
+                         "taken.eq(self.insn.valid)"),
+    "work-overwritten": (footprint, NothingLost, "moves.eq(settled & ~self.work.valid)",
+                         "moves.eq(settled)"),
     "wrong-unit": (footprint, NothingLost, "insn.x_size == 0", "insn.y_size == 0"),
 }  # fmt: skip
 """What is broken in which block, and the property that finds it."""
@@ -424,14 +489,12 @@ def test_broken_blocks_are_found(name):
     names = {issue: {"Footprints": AnyFootprints}, footprint: {"Unit": Unit}}.get(module, {})
     broken = mutant(module, old, new, **names)
     if properties is NothingLost:
-        refute(NothingLost(broken.Footprints(ISA)), depth=8)
+        refute(NothingLost(broken.Footprints(ISA)), depth=12)
     elif properties is LoadTokens:
         refute(LoadTokens({load: _load, store: _store}[module](broken)), depth=8)
     else:
         if module is footprint:
-            broken = shrunk(
-                issue, Footprints=AnyFootprints, conflict=broken.conflict, meet=broken.meet
-            )
+            broken = shrunk(issue, Footprints=AnyFootprints, conflict=broken.conflict)
         block = _issue(broken, FEW)
         if properties is Tokens:
             refute(Tokens(block, AnyFootprints.free()), depth=5)

@@ -95,15 +95,15 @@ def run(model, insns, *, pace=1.0, cycles=None, paired=False):
 
 
 def test_latencies():
-    assert Accumulate.LATENCY == 2
+    assert (Accumulate.ADDEND, Accumulate.LATENCY) == (3, 4)
     model = machine(TINY)
     set_uops(model, [Uop(1, 2, 3)])
     _, seen = run(model, [GemmInsn(uop_bgn=0, uop_end=1)])
     start = seen["start"][0]
     assert seen["product"] == [start + Sequencer.LATENCY]
     assert seen["write"] == [start + seen["latency"]]
-    # 3 to the indices, 2 to the operands, 2 in the dot product of 4, 1 to the write
-    assert seen["latency"] == 8
+    # 6 to the indices, 2 to the operands, 3 in the dot product of 4, 1 to the write
+    assert seen["latency"] == 12
     assert seen["done"] == seen["write"]
 
 

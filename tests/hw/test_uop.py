@@ -159,7 +159,7 @@ def test_one_micro_op_a_cycle_without_gaps():
     came, starts, _ = run(insns, uops, cycles=60)
     check(came, expected)
     first = starts[0] + Sequencer.LATENCY
-    assert Sequencer.LATENCY == 3
+    assert Sequencer.LATENCY == 6
     assert [cycle for cycle, _ in came] == list(range(first, first + len(expected)))
 
 

@@ -44,8 +44,8 @@ MUTANTS = (
     ),
     Mutant(
         "pad-first-row", "with rows of zeros above, the first row loses its left pad", "walker.py",
-        "plan.lead.eq(_times(insn.y_pad_0, pitch) + insn.x_pad_0)",
-        "plan.lead.eq(_times(insn.y_pad_0, pitch) + Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+        "plan.lead.eq(lead + insn.x_pad_0)",
+        "plan.lead.eq(lead + Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
     ),
     Mutant(
         "pad-last-row", "the last row loses its right pad", "walker.py",
@@ -112,12 +112,12 @@ MUTANTS = (
     ),
     Mutant(
         "push-pop-lost", "a push in the cycle of a pop is lost", "depqueue.py",
-        "count.eq(count + push - pop)", "count.eq(count + (push & ~pop) - pop)",
+        "with m.Elif(pop & ~push):", "with m.Elif(pop):",
     ),
     # ---- compute ----
     Mutant(
         "units-overlap", "a unit starts whatever the others still read and write", "issue.py",
-        "& (one.unit != self.unit)", "& 0",
+        "(one.unit != work.unit) &", "0 &",
     ),
     Mutant(
         "raw-missed", "the ALU reads what GEMM or a load is yet to write", "footprint.py",
@@ -153,7 +153,7 @@ MUTANTS = (
     ),
     Mutant(
         "retire-any", "an instruction retires when any of its unit is done", "issue.py",
-        "done & mine & ~older[unit]", "done & mine",
+        "done & mine[unit][n] & ~mine[unit][:n].any()", "done & mine[unit][n]",
     ),
     Mutant(
         "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does", "acc.py",
@@ -183,7 +183,7 @@ MUTANTS = (
     ),
     Mutant(
         "kept-back", "a sum is not written although nothing is added to it", "gemm.py",
-        "again = soon.live & behind.live & ~soon.last", "again = soon.live & ~soon.last",
+        "before.live & behind.live & ~before.last", "before.live & ~before.last",
     ),
     Mutant(
         "src-ahead", "src is read ahead although the micro-op before writes it", "alu.py",
@@ -191,16 +191,28 @@ MUTANTS = (
     ),
     Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "gemm.py",
-        "from_result.eq(in_result)", "from_result.eq(0)",
+        "from_before.eq(same(reads))", "from_before.eq(0)",
     ),
     Mutant(
         "gemm-bypass-2", "a sum is not forwarded to the second product behind it", "gemm.py",
-        "from_kept.eq(in_kept)", "from_kept.eq(0)",
+        "from_second.eq(same(fetches))", "from_second.eq(0)",
+    ),
+    Mutant(
+        "gemm-bypass-3", "a sum is not forwarded to the third product behind it", "gemm.py",
+        "from_third.eq(same(adds))", "from_third.eq(0)",
+    ),
+    Mutant(
+        "relay-drops", "an item that comes while another one is refused is lost", "relay.py",
+        "[full.eq(1), spare.eq(self.i.payload)]", "[spare.eq(self.i.payload)]",
+    ),
+    Mutant(
+        "room-late", "a burst is issued beyond what a reader has room for", "axiread.py",
+        "Mux(issued, room_for(2), room_for(1))", "1",
     ),
     Mutant(
         "gemm-reset-adds", "a reset adds to what was there", "gemm.py",
-        "Mux(add_reset, 0, old + self.addend[lane])",
-        "Mux(add_reset, old, old + self.addend[lane])",
+        "Mux(adds.reset, 0, old + self.addend[lane])",
+        "Mux(adds.reset, old, old + self.addend[lane])",
     ),
     Mutant(
         "gemm-counts-resets", "resets are counted as products", "gemm.py",

@@ -1,0 +1,28 @@
+"""A machine whose products share multipliers in pairs does what every other one does."""
+
+import pytest
+
+from vta.config import VTAConfig
+from vta.hw.emit import emit_verilog
+from vta.sim import verilator
+from vta.sim.campaign import Campaign
+from vta.sim.model import ReferenceModel
+
+PROGRAMS = 300
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", ["chaos", "ideal"])
+def test_random_programs(memory, monkeypatch):
+    cfg = VTAConfig.preset("tiny")
+    text, _ = emit_verilog(cfg, paired=True)
+    assert text != emit_verilog(cfg)[0]
+    monkeypatch.setattr(verilator, "_verilog", lambda _: text)
+    machine = verilator.VerilatedMachine(cfg, memory)
+    try:
+        for trial in Campaign(cfg, ReferenceModel(cfg), machine, seed=12).trials():
+            assert trial.failure is None, trial.failure.difference
+            if trial.number + 1 == PROGRAMS:
+                break
+    finally:
+        machine.close()
