@@ -12,7 +12,7 @@ from amaranth.lib.wiring import Out
 
 from vta.config import VTAConfig
 from vta.hw.core import Core
-from vta.hw.footprint import Unit, Work, conflict
+from vta.hw.footprint import Unit, Work
 from vta.hw.inside import Inside
 from vta.hw.interfaces import layout_of
 from vta.hw.issue import EntryLayout, Scoreboard
@@ -22,6 +22,7 @@ from vta.memmap import Source
 
 __all__ = ["STALLS", "ObservedCore"]
 
+BOARD = "compute.issue.scoreboard"
 UNITS = (Unit.LOAD, Unit.GEMM, Unit.ALU)
 
 
@@ -41,20 +42,21 @@ class Sight:
         self.bus, self.at, self.isa = core.m_axi, inside, Isa.of(core.cfg)
 
     def head(self, module: str):
-        """The instruction that ``module`` is to begin, as a LOAD, if ``valid``; of the compute
-        module the one that is known and may start."""
+        """The instruction that ``module`` is to begin, as a LOAD, if ``valid``."""
         if module == "compute":
-            path = "compute.issue.scoreboard.next"
-            word, valid = data.View(Work(self.isa), self.at[path]).insn, self.at[f"{path}_valid"]
+            word, valid = self.next().insn, self.at[f"{BOARD}.next_valid"]
         else:
             word, valid = self.at[f"fetch.{module}__payload"], self.at[f"fetch.{module}__valid"]
         return data.View(layout_of(self.isa.memory), word), valid
 
+    def next(self):
+        """The instruction of the compute module that starts next, and what it touches."""
+        return data.View(Work(self.isa), self.at[f"{BOARD}.next"])
+
     def entries(self):
         """The instructions of the compute module that are under way, the oldest first."""
-        board = "compute.issue.scoreboard"
         layout = EntryLayout(self.isa)
-        return [data.View(layout, self.at[f"{board}.entry{n}"]) for n in range(Scoreboard.DEPTH)]
+        return [data.View(layout, self.at[f"{BOARD}.entry{n}"]) for n in range(Scoreboard.DEPTH)]
 
 
 def refused(channel: str):
@@ -65,7 +67,7 @@ def refused(channel: str):
 def under_way(source: Source):
     """A reader has asked for as much as it may."""
     reader = f"reads.reader{source}"
-    return lambda s: s.at[f"{reader}.splitter.burst__valid"] & ~s.at[f"{reader}.room"]
+    return lambda s: s.at[f"{reader}.splitter.burst__valid"] & ~s.at[f"{reader}.allowed"]
 
 
 def not_taken(source: Source):
@@ -106,18 +108,12 @@ def board_full(s: Sight) -> ValueLike:
     return s.head("compute")[1] & s.entries()[-1].live
 
 
-def conflicts(new, old):
+def conflicts(new: Unit, old: Unit):
     """The next instruction, for one unit, touches what one under way on another is at."""
 
     def stall(s: Sight) -> ValueLike:
-        path = "compute.issue.scoreboard.next"
-        work = data.View(Work(s.isa), s.at[path])
-        waits = Cat(
-            one.live & one.works & (one.unit == old)
-            & conflict(work.footprint, work.unit, one.footprint, one.unit)
-            for one in s.entries()
-        ).any()  # fmt: skip
-        return s.at[f"{path}_valid"] & (work.unit == new) & waits
+        waits = s.at[f"{BOARD}.waits"] & Cat(one.unit == old for one in s.entries())
+        return s.at[f"{BOARD}.next_valid"] & (s.next().unit == new) & waits.any()
 
     return stall
 

@@ -1,0 +1,66 @@
+"""The relay: what goes in comes out, once, in order, in the next cycle."""
+
+import pytest
+from amaranth.hdl import Assert, Cover, Signal
+
+from tests.formal.mutant import mutant
+from tests.formal.runner import Properties, prove, reach, refute
+from vta.hw import relay
+from vta.hw.inside import Inside
+
+WIDTH, HOLDS = 2, 2
+
+
+class InOrder(Properties):
+    """A ledger of the items inside, the oldest first: it is what is offered. The relay takes an
+    item whenever it holds fewer than two."""
+
+    def __init__(self, module=relay):
+        super().__init__(module.Relay(WIDTH))
+
+    def elaborate(self, platform):
+        block, inside = self.block, Inside(self.block)
+        m = super().elaborate(platform, inside.fragment)
+        comes, goes = block.i.valid & block.i.ready, block.o.valid & block.o.ready
+        ledger = [Signal(WIDTH, name=f"entry{n}") for n in range(HOLDS + 1)]
+        level = Signal(range(HOLDS + 1))
+        m.d.sync += level.eq(level + comes - goes)
+        for n in range(HOLDS):
+            with m.If(goes):
+                m.d.sync += ledger[n].eq(ledger[n + 1])
+            with m.If(comes & (level - goes == n)):
+                m.d.sync += ledger[n].eq(block.i.payload)
+        m.d.comb += [
+            Assert(level <= HOLDS),
+            Assert(block.o.valid == (level != 0)),
+            Assert(~block.o.valid | (block.o.payload == ledger[0])),
+            Assert(block.i.ready == (level != HOLDS)),
+            Assert((level != HOLDS) | (inside["spare"] == ledger[1])),
+            Cover((level == HOLDS) & goes & (ledger[0] == 1) & (ledger[1] == 2)),
+            Cover((level == 1) & goes & comes),
+        ]
+        return m
+
+
+def test_items_come_out_in_order():
+    prove(InOrder(), depth=1)
+
+
+@pytest.mark.formal
+def test_it_fills_and_goes_on():
+    reach(InOrder(), depth=6)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("self.i.ready.eq(~full)", "self.i.ready.eq(1)"),
+        ("self.i.valid | full", "self.i.valid"),
+        ("with m.If(~self.o.valid | self.o.ready):", "with m.If(self.o.ready):"),
+        ("self.o.payload.eq(spare)", "self.o.payload.eq(self.i.payload)"),
+    ],
+    ids=["overwritten", "lost", "waits-for-nothing", "spare-forgotten"],
+)
+def test_broken_relays_are_found(old, new):
+    refute(InOrder(mutant(relay, old, new)), depth=6)
