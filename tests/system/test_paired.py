@@ -17,7 +17,7 @@ def test_random_programs(memory, monkeypatch):
     cfg = VTAConfig.preset("tiny")
     text, _ = emit_verilog(cfg, paired=True)
     assert text != emit_verilog(cfg)[0]
-    monkeypatch.setattr(verilator, "_verilog", lambda _: text)
+    monkeypatch.setattr(verilator, "_verilog", lambda *_: text)
     machine = verilator.VerilatedMachine(cfg, memory)
     try:
         for trial in Campaign(cfg, ReferenceModel(cfg), machine, seed=12).trials():
