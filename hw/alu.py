@@ -5,16 +5,17 @@ One tile a cycle:
 =======  ================================================================================
 cycle    of a micro-op
 =======  ================================================================================
-0        the sequencer offers the indices; both tiles are read
-1        the tiles, or results on their way to them, become the operands
-2, 3     the two stages of a lane
-4        the result is written
+0        the sequencer offers the indices; which micro-ops before it write its tiles?
+1        both tiles are read
+2        the tiles, or results on their way to them, become the operands
+3, 4     the two stages of a lane
+5        the result is written
 =======  ================================================================================
 
 A micro-op may read what the ones before it wrote, however close. MIN, MAX and ADD are there after
 the first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the
 result of a SHR or MUL right before it waits for one cycle. A micro-op also waits while GEMM reads
-the bank of one of its tiles, or will write the one of ``dst`` in cycle 4.
+the bank of one of its tiles, or will write the one of ``dst`` in cycle 5.
 """
 
 from itertools import pairwise
@@ -49,6 +50,16 @@ class From(enum.Enum, shape=3):
     """It was read before the other operand (only ``src``)."""
 
 
+class Compared(data.StructLayout):
+    """A micro-op, and where results for its tiles are: a bit of ``dst_places`` and ``src_places``
+    for each stage. ``clash``: its tiles are different ones of one bank."""
+
+    def __init__(self, op: MicroOpLayout, stages: int) -> None:
+        super().__init__({
+            "op": op, "dst_places": stages, "src_places": stages, "clash": 1,
+        })  # fmt: skip
+
+
 class AluPipeline(wiring.Component):
     """From final indices to written tiles; knows what is on its way and not yet in the memory.
 
@@ -73,14 +84,16 @@ class AluPipeline(wiring.Component):
         Micro-ops; refused while one must wait for a bank or, for a cycle, when it needs the result
         of a SHR or MUL right before it.
     dst_read, src_read, write : Out
-        The accumulators. ``write`` happens :attr:`LATENCY` cycles after ``dst_read``, which must
-        be granted (``dst_read.ready``) even if nothing is read.
+        The accumulators. ``dst_read`` comes :attr:`COMPARES` cycles after ``op`` at the earliest
+        and must be granted (``dst_read.ready``) even if nothing is read; ``write`` happens
+        :attr:`LATENCY` cycles after it.
     tile : Out(1)
         A micro-op went into the lanes.
     done : Out(1)
         An instruction writes its last tile: a read in the next cycle sees it.
     """
 
+    COMPARES = 1
     LATENCY = 4
 
     def __init__(self, op: MicroOpLayout, *, log_depth: int, log_banks: int, lanes: int) -> None:
@@ -107,17 +120,18 @@ class AluPipeline(wiring.Component):
         return m
 
     def _read(self, m: Module, stages, insn, origins, ahead) -> None:
-        """Cycle 0: reads both tiles of a micro-op, or takes them from where they are."""
+        """Cycle 1: reads both tiles of a micro-op, or takes them from where they are."""
         fetched = stages[0]
         # The one whose dst is read now: the one whose src was read ahead, or the one that comes.
-        op, src_ahead = Signal(self.op.payload.shape()), Signal()
-        waiting = Signal.like(op, reset_less=True)
-        m.d.comb += op.eq(Mux(src_ahead, waiting, self.op.payload))
-        coming = self.op.payload
-
-        def on_its_way(index):
-            """In which of the stages a result for a tile is."""
-            return Cat(place.live & (place.dst == index) for place in stages)
+        layout = Compared(self.op.payload.shape(), len(stages))
+        coming, waiting = (Signal(layout, name=name, reset_less=True)
+                           for name in ("coming", "waiting"))  # fmt: skip
+        comes = Signal()
+        src_ahead = Signal()
+        now = Signal(layout)
+        m.d.comb += now.eq(Mux(src_ahead, waiting, coming))
+        op = now.op
+        src, use_imm = coming.op.src, coming.op.insn.use_imm
 
         def newest(places):
             """Where the newest of them will be in the next cycle."""
@@ -128,65 +142,88 @@ class AluPipeline(wiring.Component):
                 found = Mux(place, where, found)
             return found
 
-        def clash(src, dst):
-            return (src[: self.log_banks] == dst[: self.log_banks]) & (src != dst)
-
-        # Compared before it is known which dst is read: that takes the longest.
-        dst_places = Signal(len(stages))
-        waiting_places, coming_places, src_places = (
-            Signal.like(dst_places, name=f"{name}_places") for name in ("waiting", "coming", "src")
-        )
-        m.d.comb += [
-            waiting_places.eq(on_its_way(waiting.dst)),
-            coming_places.eq(on_its_way(coming.dst)),
-            src_places.eq(on_its_way(coming.src)),
-            dst_places.eq(Mux(src_ahead, waiting_places, coming_places)),
-        ]
-        needs_fetched = dst_places[0] | (~op.insn.use_imm & ~src_ahead & src_places[0])
-        reads_dst = ~op.empty & ~dst_places.any()
-        reads_src = ~op.empty & ~op.insn.use_imm & ~src_ahead & ~src_places.any()
-        granted = self.dst_read.ready & (
-            ~reads_src | (self.src_read.ready & ~(reads_dst & clash(coming.src, op.dst)))
-        )
+        needs_fetched = now.dst_places[0] | (~op.insn.use_imm & ~src_ahead & coming.src_places[0])
+        reads_dst = ~op.empty & ~now.dst_places.any()
+        reads_src = ~op.empty & ~op.insn.use_imm & ~src_ahead & ~coming.src_places.any()
+        # The src of the one that comes may be read if nobody before it will write it.
+        may_read_src = (
+            comes & ~coming.op.empty & ~use_imm & ~coming.src_places.any()
+            & ~(src_ahead & ((waiting.op.dst == src)
+                           | (reads_dst & self._clash(src, waiting.op.dst))))
+        )  # fmt: skip
+        src_first = reads_src & reads_dst & coming.clash
+        granted = self.dst_read.ready & (~reads_src | self.src_read.ready) & ~src_first
         goes, goes_ahead = Signal(), Signal()
         m.d.comb += [
             goes.eq(
-                (src_ahead | self.op.valid)
+                (src_ahead | comes)
                 & (op.empty | (granted & ~(needs_fetched & is_long(insn.alu_opcode))))
             ),
-            # The src of the one that comes may be read if nobody before it will write it.
-            goes_ahead.eq(
-                self.op.valid & (src_ahead == goes) & ~coming.empty & ~coming.insn.use_imm
-                & self.src_read.ready & ~src_places.any()
-                & ~(src_ahead & ((waiting.dst == coming.src)
-                               | (reads_dst & clash(coming.src, waiting.dst))))
-            ),
-            self.op.ready.eq(goes_ahead | (goes & ~src_ahead)),
+            goes_ahead.eq(may_read_src & (src_ahead == goes) & self.src_read.ready),
+            self.op.ready.eq(~comes | goes_ahead | (goes & ~src_ahead)),
             self.tile.eq(goes & ~op.empty),
-            self.dst_read.en.eq(goes & reads_dst),
+            # What is read and then does not go is read again: the memories need not know who goes.
+            self.dst_read.en.eq((src_ahead | comes) & reads_dst & ~src_first),
             self.dst_read.addr.eq(op.dst),
-            self.src_read.en.eq((goes & reads_src) | goes_ahead),
-            self.src_read.addr.eq(coming.src),
-        ]  # fmt: skip
+            self.src_read.en.eq(may_read_src),
+            self.src_read.addr.eq(src),
+        ]
+        self._compare(m, stages, comes, coming, op.dst)
         m.d.sync += [fetched.live.eq(self.tile), fetched.last.eq(goes & op.last)]
         with m.If(self.tile):
             m.d.sync += [
                 fetched.dst.eq(op.dst),
                 insn.eq(op.insn),
-                origins[0].eq(newest(dst_places)),
-                origins[1].eq(Mux(src_ahead, From.AHEAD, newest(src_places))),
+                origins[0].eq(newest(now.dst_places)),
+                origins[1].eq(Mux(src_ahead, From.AHEAD, newest(coming.src_places))),
             ]
         arrives = Signal()
         m.d.sync += arrives.eq(goes_ahead)
+        m.d.sync += waiting.dst_places.eq(waiting.dst_places << 1)
         with m.If(goes_ahead):
-            m.d.sync += [src_ahead.eq(1), waiting.eq(coming)]
+            m.d.sync += [
+                src_ahead.eq(1),
+                waiting.eq(coming),
+                waiting.dst_places.eq(self._moved(coming.dst_places, coming.op.dst, op.dst)),
+            ]
         with m.Elif(goes):
             m.d.sync += src_ahead.eq(0)
         with m.If(arrives):
             m.d.sync += ahead.eq(self.src_read.data)
 
+    def _clash(self, one, other):
+        """Whether two tiles are different ones of one bank."""
+        return (one[: self.log_banks] == other[: self.log_banks]) & (one != other)
+
+    def _moved(self, places, index, goes_dst):
+        """Where the results for a tile will be in the next cycle: each a stage on, and the one that
+        may go now, to ``goes_dst``, in the first."""
+        return Cat(self.tile & (index == goes_dst), places[:-1])
+
+    def _compare(self, m: Module, stages, comes, coming, goes_dst) -> None:
+        """Cycle 0: takes a micro-op in and compares its tiles with those of the ones before it.
+        While it waits they move on."""
+        new = self.op.payload
+
+        def on_its_way(index):
+            """In which of the stages a result for a tile is."""
+            return Cat(place.live & (place.dst == index) for place in stages)
+
+        with m.If(self.op.ready):
+            m.d.sync += [
+                comes.eq(self.op.valid),
+                coming.op.eq(new),
+                coming.clash.eq(self._clash(new.src, new.dst)),
+            ]
+        for name in ("dst", "src"):
+            places, index = coming[f"{name}_places"], coming.op[name]
+            with m.If(self.op.ready):
+                m.d.sync += places.eq(self._moved(on_its_way(new[name]), new[name], goes_dst))
+            with m.Else():
+                m.d.sync += places.eq(self._moved(places, index, goes_dst))
+
     def _compute(self, m: Module, stages, insn, origins, ahead) -> None:
-        """Cycle 1: chooses the operands. Cycles 2 to 4: the lanes and the write."""
+        """Cycle 2: chooses the operands. Cycles 3 to 5: the lanes and the write."""
         fetched, first, second, writing = stages
         first_opcode = Signal(AluOpcode)
         for before, after in pairwise(stages):
@@ -255,7 +292,7 @@ class Alu(wiring.Component):
         SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
     """
 
-    LATENCY = Sequencer.LATENCY + AluPipeline.LATENCY
+    LATENCY = Sequencer.LATENCY + AluPipeline.COMPARES + AluPipeline.LATENCY
     """Cycles from ``start`` to the write of the first tile."""
 
     def __init__(self, isa: Isa) -> None:

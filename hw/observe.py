@@ -123,7 +123,7 @@ def alu_waits(**ready: bool):
     its second operand, or for a result."""
 
     def stall(s: Sight) -> ValueLike:
-        waits = unready("compute.alu.sequencer.op__valid", "compute.alu.pipeline.op__ready")(s)
+        waits = unready("compute.alu.pipeline.comes", "compute.alu.pipeline.op__ready")(s)
         for operand, wanted in ready.items():
             granted = s.at[f"compute.accumulators.alu_{operand}_read__ready"]
             waits = waits & (granted if wanted else ~granted)

@@ -134,7 +134,7 @@ def check(model, insns, **options):
 
 
 def test_latencies():
-    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 10)
+    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 11)
     model = machine(TINY)
     seen = check(model, [AluInsn(uop_bgn=0, uop_end=1, use_imm=True, imm=3)])
     assert seen["write"] == seen["done"] == [seen["start"][0] + Alu.LATENCY]
@@ -153,7 +153,7 @@ def test_independent_tiles_run_at_one_a_cycle(opcode, use_imm):
     seen = check(model, [insn, insn])
     # Both walk through the same banks: once, src goes a cycle ahead.
     assert seen["tile"] == list(range(seen["tile"][0], seen["tile"][0] + 2 * half))
-    assert seen["tile"][0] - seen["start"][0] == Sequencer.LATENCY + (not use_imm)
+    assert seen["tile"][0] - seen["start"][0] == Sequencer.LATENCY + 1 + (not use_imm)
 
 
 @pytest.mark.parametrize("offset", range(4))

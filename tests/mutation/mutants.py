@@ -187,7 +187,7 @@ MUTANTS = (
     ),
     Mutant(
         "src-ahead", "src is read ahead although the micro-op before writes it", "alu.py",
-        "~(src_ahead & ((waiting.dst == coming.src)", "~(src_ahead & ((waiting.dst != waiting.dst)",
+        "~(src_ahead & ((waiting.op.dst == src)", "~(src_ahead & ((src != src)",
     ),
     Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "gemm.py",
