@@ -228,7 +228,7 @@ def test_little_time_between_instructions():
     assert cycles(gemm) - empty == found_out + queued + 8 + 11
     assert cycles(*[gemm] * 10) - cycles(gemm) == 72
     assert cycles(*[alu] * 10) - cycles(alu) == 72
-    assert cycles(gemm, alu) - cycles(gemm) == queued + 8 + 10
+    assert cycles(gemm, alu) - cycles(gemm) == queued + 8 + 11
 
 
 @pytest.mark.parametrize("offset", range(4))
