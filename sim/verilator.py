@@ -279,16 +279,19 @@ def _build(
     """The simulator library of a configuration."""
     with _status(progress) as report:
         report("Amaranth: writing the RTL")
-        build = Build(_verilog(cfg, stalls > 0), cfg.bus_bytes, traced, stalls, verilator)
+        build = Build(_verilog(cfg, stalls > 0, traced), cfg.bus_bytes, traced, stalls, verilator)
         return build.library(report)
 
 
 @lru_cache
-def _verilog(cfg: VTAConfig, observed: bool) -> str:
-    """The RTL of a configuration; kept in the cache folder, by a hash of the sources that write it,
-    because elaboration takes seconds."""
+def _verilog(cfg: VTAConfig, observed: bool, traced: bool) -> str:
+    """The RTL of a configuration, as one flat module unless its waves are to be seen by name.
+
+    It is kept in the cache folder, by a hash of the sources that write it, because elaboration
+    takes seconds.
+    """
     digest = hashlib.sha256(
-        repr((cfg, observed, sys.version, metadata.version("amaranth"))).encode()
+        repr((cfg, observed, traced, sys.version, metadata.version("amaranth"))).encode()
     )
     edited = 0.0
     for package in ("vta", "vta.hw"):
@@ -299,9 +302,12 @@ def _verilog(cfg: VTAConfig, observed: bool) -> str:
     kept = cache_folder() / f"{digest.hexdigest()[:24]}.v"
     if kept.exists():
         return kept.read_text()
-    from vta.hw.emit import emit_verilog
+    from vta.hw.emit import emit_flat, emit_verilog
 
-    verilog, _ = emit_verilog(cfg, observed=observed)
+    if traced:
+        verilog, _ = emit_verilog(cfg, observed=observed)
+    else:
+        verilog = emit_flat(cfg, observed=observed)
     if edited > _process_start():  # this process may have read the sources before they changed
         return verilog
     kept.parent.mkdir(parents=True, exist_ok=True)

