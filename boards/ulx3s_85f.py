@@ -12,7 +12,7 @@ from vta.config import VTAConfig
 __all__ = ["BOARD", "MEMORY_BYTES"]
 
 MEMORY_BYTES = 128 * 1024
-"""64 of the 208 block RAMs; the machine takes some 85."""
+"""64 of the 208 block RAMs; the machine takes some 50."""
 
 
 class Ulx3s85fPlatform(Ecp5Project, ULX3S_85F_Platform):

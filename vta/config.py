@@ -421,4 +421,4 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 PRESETS = ("default", "tiny", "ulx3s_85f")
 """`default` is the original's 1x16x16 machine; `tiny` (1x4x4, small buffers) builds in seconds for
-tests; `ulx3s_85f` (1x8x8) is what the board of that name gets."""
+tests; `ulx3s_85f` (1x4x4, buffers in block RAM) is what the board of that name gets."""
