@@ -18,7 +18,13 @@ TARGET_MHZ = 100
 SEED = 1
 
 MENTIONED = 0.1
-"""Cells that take less (ns) are not printed: the bits of a carry chain."""
+"""Parts of a path that take less (ns) are not printed."""
+
+_MAPPED = re.compile(r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|DI|DO[AB]\d+)(?:_|\$|$)")
+"""What the mapping of a function into cells appends to a cell's name begins so."""
+
+_CARRY = "$nextpnr"
+"""The cells that nextpnr puts at the ends of a carry chain, without what is appended."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +69,34 @@ class Timing:
         return asdict(self)
 
     def text(self) -> str:
-        """For people: the clock, and the logic on the longest path."""
-        logic = [step for step in self.path if step.kind != "routing"]
-        wires = sum(step.delay for step in self.path) - sum(step.delay for step in logic)
+        """For people: the clock, and where on the longest path the time goes that is not wires'."""
         total = sum(step.delay for step in self.path)
+        wires = sum(step.delay for step in self.path if step.kind == "routing")
         lines = [
             f"{self.mhz:.1f} MHz after place and route ({self.tool})",
             f"longest path: {total:.2f} ns, {wires:.2f} ns of it wires",
             *(
-                f"  {step.delay:5.2f} ns {step.kind:8} {_short(step.where)}"
-                for step in logic
-                if step.delay >= MENTIONED
+                f"  {delay:5.2f} ns in {where}"
+                for where, delay in _places(self.path)
+                if delay >= MENTIONED
             ),
         ]
         return "\n".join(lines)
 
 
-def _short(cell: str) -> str:
-    """A cell's name without what the mapping of a function into cells appended."""
-    return re.split(r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|DI|DO[AB]\d+)(?:_|\$|$)", cell)[0]
+def _places(path: tuple[Step, ...]) -> list[tuple[str, float]]:
+    """The signals that a path goes through, and the delays (ns) of the cells of each in a row."""
+    places: list[tuple[str, float]] = []
+    for step in path:
+        if step.kind == "routing":
+            continue
+        where = re.split(_MAPPED, step.where)[0]
+        if places and where in (places[-1][0], _CARRY):
+            where, before = places.pop()
+            places.append((where, before + step.delay))
+        else:
+            places.append((where, step.delay))
+    return places
 
 
 def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
