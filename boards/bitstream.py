@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
     console, errors = Console(), Console(stderr=True)
 
     def tell(line: str) -> None:
-        errors.print(line, style="dim", highlight=False, markup=False)
+        errors.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     try:
         board = find_board(args.board)
@@ -230,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
     except (VTAError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console.print(f"{path}: for vta.program_fpga", highlight=False, markup=False)
+    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
