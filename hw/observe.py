@@ -108,8 +108,8 @@ def board_full(s: Sight) -> ValueLike:
     return s.head("compute")[1] & s.entries()[-1].live
 
 
-def conflicts(new: Unit, old: Unit):
-    """The next instruction, for one unit, touches what one under way on another is at."""
+def conflicts(new, old):
+    """The next instruction, for one :class:`Unit`, touches what one under way on another is at."""
 
     def stall(s: Sight) -> ValueLike:
         waits = s.at[f"{BOARD}.waits"] & Cat(one.unit == old for one in s.entries())
