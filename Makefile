@@ -72,7 +72,7 @@ lint: $(VENV)/installed-dev  ## style of the Python
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/installed-dev  ## types of the installed wheel, which also tests the packaging
-	rm -rf build/types build/lib 	rm -rf build/types && mkdir -p build/types	rm -rf build/types && mkdir -p build/types mkdir -p build/types
+	rm -rf build/types build/lib && mkdir -p build/types
 	$(BIN)/python -m build --wheel --outdir build/types .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types/site build/types/*.whl
 	cd build/types && MYPYPATH=site $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p vta
