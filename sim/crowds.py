@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vta.config import INSN_QUEUE_DEPTH
-from vta.isa import Alu, AluOpcode, Load, MemId, Module, Store
+from vta.isa import Alu, AluOpcode, Gemm, Load, MemId, Module, Store
 
-from .fuzz import IMMEDIATES, ProgramWriter, RandomProgram
+from .fuzz import IMMEDIATES, UOP_REGION, ProgramWriter, RandomProgram
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from vta.config import VTAConfig
+    from vta.isa import Instruction
 
 __all__ = ["crowded_program"]
 
 MANY = 48
 """Transfers, or rows of one, that follow each other: more than may be under way."""
+WALK = 16
+"""Micro-ops: the buffer of a unit holds eight (:mod:`vta.hw.microops`)."""
 BUSY = 4 * INSN_QUEUE_DEPTH
 """Cycles of work in which a queue fills: fetch takes two beats and more for an instruction."""
 
@@ -34,6 +37,7 @@ class _CrowdedWriter(ProgramWriter):
     def kinds(self) -> dict[Callable[[], object], float]:
         crowds: dict[Callable[[], object], float] = {
             self._fill_queue: 1, self._many_rows: 2, self._many_transfers: 3, self._work: 2,
+            self._walk_together: 6,
         }  # fmt: skip
         return {**super().kinds(), **crowds}
 
@@ -68,6 +72,41 @@ class _CrowdedWriter(ProgramWriter):
         work = self.rng.choice((self._gemm, self._alu))
         for _ in range(16):
             work()
+
+    def _walk_together(self) -> None:
+        """GEMM and the ALU walk through micro-ops side by side, each through more than it holds.
+        Those of GEMM are zeros, those of the ALU are all alike: who gets the other's shows it. The
+        loops differ in length, so that the two need the next word in the same cycle some time."""
+        rng, first = self.rng, self._region(MemId.UOP)[0]
+        words = self.image[-UOP_REGION:].view("<u4")
+        word = rng.randrange(words.size)
+        begin = int(self.isa.uop_indices(words[word : word + 1])["dst"][0])
+        size = min(WALK, self.cfg.uop_depth // 2)
+        if begin == 0:
+            return  # on the same accumulators they would wait for each other
+        for place, source in ((0, 0), (size, word)):
+            load = Load(
+                memory=MemId.UOP, sram_base=place, dram_base=first + source,
+                y_size=size, x_size=1, x_stride=0,
+            )  # fmt: skip
+            self._emit(load, reads=[], writes=[])
+            self.uops[place : place + size] = words[source]
+        ends = [size - rng.randrange(min(size, 4)) for _ in range(2)]
+        sums = (self.accesses[MemId.ACC], slice(0, min(begin, 4)))
+        gemm = Gemm(uop_bgn=0, uop_end=ends[0], iter_in=min(begin, 4), dst_factor_in=1)
+        values = (self.accesses[MemId.ACC], slice(begin, begin + 4))
+        alu = Alu(
+            alu_opcode=rng.choice(list(AluOpcode)), use_imm=True, imm=rng.choice(IMMEDIATES),
+            uop_bgn=size, uop_end=size + ends[1], iter_in=min(self.cfg.acc_depth - begin, 4),
+            dst_factor_in=1,
+        )  # fmt: skip
+        inp, wgt = (self.accesses[MemId.INP], 0), (self.accesses[MemId.WGT], 0)
+        pair: list[tuple[Instruction, list[Any], list[Any]]] = [
+            (gemm, [sums, inp, wgt], [sums]), (alu, [values], [values]),
+        ]  # fmt: skip
+        rng.shuffle(pair)
+        for insn, reads, writes in pair:
+            self._emit(insn, reads=reads, writes=writes)
 
     def _memory(self) -> MemId:
         return self.rng.choice([memory for memory in MemId if memory is not MemId.UOP])

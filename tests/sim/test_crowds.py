@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.configurations import CONFIGURATIONS
 from vta.config import INSN_QUEUE_DEPTH
-from vta.isa import Load, Module, Store
+from vta.isa import Alu, Gemm, Load, Module, Store
 from vta.sim.crowds import MANY, crowded_program
 from vta.sim.differential import is_sound
 
@@ -37,3 +37,15 @@ def test_every_kind_of_crowd_comes():
             most[module] = max(most[module], count)
     assert min(most.values()) > INSN_QUEUE_DEPTH
     assert rows == MANY and in_a_row >= MANY // 2
+
+
+def test_gemm_and_alu_walk_together():
+    """Through more micro-ops each than a unit holds, next to each other, in either order."""
+    orders = set()
+    for number in range(40):
+        program = crowded_program(CONFIGURATIONS["tiny"], random.Random(number))
+        for pair in zip(program.instructions, program.instructions[1:]):
+            kinds = tuple(type(insn) for insn in pair)
+            if set(kinds) == {Gemm, Alu} and all(i.uop_end - i.uop_bgn > 12 for i in pair):
+                orders.add(kinds)
+    assert orders == {(Gemm, Alu), (Alu, Gemm)}
