@@ -183,7 +183,7 @@ MUTANTS = (
     ),
     Mutant(
         "kept-back", "a sum is not written although nothing is added to it", "gemm.py",
-        "before.live & behind.live & ~before.last", "before.live & ~before.last",
+        "& ~before.last & (before.dst == behind.dst)", "& ~before.last",
     ),
     Mutant(
         "src-ahead", "src is read ahead although the micro-op before writes it", "alu.py",
@@ -204,10 +204,6 @@ MUTANTS = (
     Mutant(
         "relay-drops", "an item that comes while another one is refused is lost", "relay.py",
         "[full.eq(1), spare.eq(self.i.payload)]", "[spare.eq(self.i.payload)]",
-    ),
-    Mutant(
-        "room-late", "a burst is issued beyond what a reader has room for", "axiread.py",
-        "Mux(issued, room_for(2), room_for(1))", "1",
     ),
     Mutant(
         "gemm-reset-adds", "a reset adds to what was there", "gemm.py",

@@ -31,7 +31,7 @@ from vta.sim.differential import save_case
 from vta.sim.model import ReferenceModel
 
 ROOT = Path(__file__).parents[2]
-MEMORIES = ("chaos", "ideal", "ddr")
+MEMORIES = ("chaos", "ideal", "ddr", "far")
 EMIT = """
 import sys, vta.hw
 vta.hw.__path__[:] = [sys.argv[1]]
