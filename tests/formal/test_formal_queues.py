@@ -5,6 +5,7 @@ from amaranth.hdl import Assert, Cover, Mux, Signal
 from amaranth.lib import fifo
 
 from tests.formal.inside import Inside
+from tests.formal.ledger import keep_ledger
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
 
@@ -24,14 +25,7 @@ class InOrder(Properties):
         block, inside = self.block, Inside(self.block)
         m = super().elaborate(platform, inside.fragment)
         writes, reads = block.w_en & block.w_rdy, block.r_en & block.r_rdy
-        ledger = [Signal(WIDTH, name=f"entry{n}") for n in range(DEPTH + 1)]
-        level = Signal(range(DEPTH + 1))
-        m.d.sync += level.eq(level + writes - reads)
-        for n in range(DEPTH):
-            with m.If(reads):
-                m.d.sync += ledger[n].eq(ledger[n + 1])
-            with m.If(writes & (level - reads == n)):
-                m.d.sync += ledger[n].eq(block.w_data)
+        ledger, level = keep_ledger(m, block.w_data, depth=DEPTH, comes=writes, goes=reads)
 
         waited = Signal()
         m.d.sync += waited.eq((level != 0) & ~block.r_rdy)

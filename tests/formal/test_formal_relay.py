@@ -1,8 +1,9 @@
 """The relay: what goes in comes out, once, in order, in the next cycle."""
 
 import pytest
-from amaranth.hdl import Assert, Cover, Signal
+from amaranth.hdl import Assert, Cover
 
+from tests.formal.ledger import keep_ledger
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
 from vta.hw import relay
@@ -22,14 +23,7 @@ class InOrder(Properties):
         block, inside = self.block, Inside(self.block)
         m = super().elaborate(platform, inside.fragment)
         comes, goes = block.i.valid & block.i.ready, block.o.valid & block.o.ready
-        ledger = [Signal(WIDTH, name=f"entry{n}") for n in range(HOLDS + 1)]
-        level = Signal(range(HOLDS + 1))
-        m.d.sync += level.eq(level + comes - goes)
-        for n in range(HOLDS):
-            with m.If(goes):
-                m.d.sync += ledger[n].eq(ledger[n + 1])
-            with m.If(comes & (level - goes == n)):
-                m.d.sync += ledger[n].eq(block.i.payload)
+        ledger, level = keep_ledger(m, block.i.payload, depth=HOLDS, comes=comes, goes=goes)
         m.d.comb += [
             Assert(level <= HOLDS),
             Assert(block.o.valid == (level != 0)),
