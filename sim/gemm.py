@@ -68,7 +68,7 @@ def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: Nest, *, product_bits: int) -> N
         right = plan.wgt.at(wgt, w).astype(plan.exact, order="C").reshape(plan.right)
         sums = np.matmul(left, right.swapaxes(1, 2)).reshape(plan.sums).transpose(plan.order)
         out = plan.acc.at(acc, d)
-        out += sums.astype(plan.integer).astype(acc.dtype, copy=False)
+        out += sums.astype(plan.integer, order="C").astype(acc.dtype, copy=False)
 
 
 # ---- how a nest becomes products ----------------------------------------------------------------

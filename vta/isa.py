@@ -411,6 +411,7 @@ class Isa:
                 raise EncodingError(f"instruction {index}: {error}") from None
         return bytes(out)
 
+    @lru_cache(maxsize=1024)  # noqa: B019 - programs repeat their words; an Isa is a few formats
     def decode(self, word: bytes) -> Instruction:
         """The typed instruction in 16 bytes.
 
@@ -598,6 +599,15 @@ def _compute_text(insn: _Compute) -> str:
     return text
 
 
+_POPPED_FROM = {
+    Module.LOAD: ("", "g2l"), Module.COMPUTE: ("l2g", "s2g"), Module.STORE: ("g2s", ""),
+}  # fmt: skip
+_PUSHED_TO = {
+    Module.LOAD: ("", "l2g"), Module.COMPUTE: ("g2l", "g2s"), Module.STORE: ("s2g", ""),
+}  # fmt: skip
+"""The queues towards the module before and the one after; empty if there is none."""
+
+
 @dataclass
 class TokenCounts:
     """The four token queues, as counters. Names say from-to: l load, g compute (GEMM), s store."""
@@ -610,22 +620,14 @@ class TokenCounts:
     @staticmethod
     def popped_by(insn: Instruction) -> list[str]:
         """The queues that an instruction pops; a module without that neighbour has none."""
-        prev, next_ = {
-            Module.LOAD: ("", "g2l"),
-            Module.COMPUTE: ("l2g", "s2g"),
-            Module.STORE: ("g2s", ""),
-        }[insn.module]
+        prev, next_ = _POPPED_FROM[insn.module]
         flags = ((prev, insn.pop_prev), (next_, insn.pop_next))
         return [queue for queue, flag in flags if flag and queue]
 
     @staticmethod
     def pushed_by(insn: Instruction) -> list[str]:
         """The queues that an instruction pushes; a module without that neighbour has none."""
-        prev, next_ = {
-            Module.LOAD: ("", "l2g"),
-            Module.COMPUTE: ("g2l", "g2s"),
-            Module.STORE: ("s2g", ""),
-        }[insn.module]
+        prev, next_ = _PUSHED_TO[insn.module]
         flags = ((prev, insn.push_prev), (next_, insn.push_next))
         return [queue for queue, flag in flags if flag and queue]
 
