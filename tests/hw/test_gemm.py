@@ -55,23 +55,30 @@ def run(model, insns, *, pace=1.0, cycles=None, paired=False):
     async def watch(ctx):
         signals = {
             "start": dut.start.valid & dut.start.ready, "product": dut.product,
-            "write": dut.acc_write.mask, "done": dut.done, "soon": dut.acc_soon.valid,
+            "write": dut.acc_write.mask, "done": dut.done, "soon": dut.acc_write_soon.valid,
         }  # fmt: skip
-        announced = [None] * Gemm.FORESIGHT
+        announced, to_read = [None] * Gemm.FORESIGHT, None
         for cycle in range(cycles):
-            _, _, *values, soon, written, code, source, addr = await ctx.tick().sample(
+            _, _, *values, code, source, addr = await ctx.tick().sample(
                 *signals.values(),
-                dut.acc_soon.addr,
+                dut.acc_write_soon.addr,
                 dut.acc_write.addr,
+                dut.acc_read_soon.valid,
+                dut.acc_read_soon.addr,
+                dut.acc_read.en,
+                dut.acc_read.addr,
                 dut.error.code,
                 dut.error.source,
                 dut.error.addr,
             )
-            for name, value in zip(signals, values):
+            events, (soon, written, will_read, read_soon, reads, read) = values[:5], values[5:]
+            for name, value in zip(signals, events):
                 if value:
                     seen[name].append(cycle)
-            announced.append(soon if values[4] else None)
-            assert announced.pop(0) == (written if values[2] else None), cycle
+            announced.append(soon if events[4] else None)
+            assert announced.pop(0) == (written if events[2] else None), cycle
+            assert to_read == (read if reads else None), cycle
+            to_read = read_soon if will_read else None
         seen["error"] = (code, source, addr)
 
     memories = [
