@@ -147,7 +147,7 @@ def check(model, insns, **options):
 
 
 def test_latencies():
-    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 11)
+    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 12)
     model = machine(TINY)
     seen = check(model, [AluInsn(uop_bgn=0, uop_end=1, use_imm=True, imm=3)])
     assert seen["write"] == seen["done"] == [seen["start"][0] + Alu.LATENCY]

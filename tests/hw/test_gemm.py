@@ -109,8 +109,8 @@ def test_latencies():
     start = seen["start"][0]
     assert seen["product"] == [start + Sequencer.LATENCY]
     assert seen["write"] == [start + seen["latency"]]
-    # 6 to the indices, 2 to the operands, 3 in the dot product of 4, 1 to the write
-    assert seen["latency"] == 12
+    # 7 to the indices, 2 to the operands, 3 in the dot product of 4, 1 to the write
+    assert seen["latency"] == 13
     assert seen["done"] == seen["write"]
 
 
