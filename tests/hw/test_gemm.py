@@ -29,8 +29,9 @@ SQUARE = VTAConfig(
 )  # fmt: skip
 
 
-def run(model, insns, *, pace=1.0, cycles=None, paired=False):
-    """Runs GEMMs on the machine's memories as they are.
+def run(model, insns, *, pace=1.0, port_pace=1.0, cycles=None, paired=False):
+    """Runs GEMMs on the machine's memories as they are; micro-ops can be read in this share of the
+    cycles (``port_pace``).
 
     Gives the accumulators (lists of lists), the cycles of starts, products, writes and dones, and
     the error.
@@ -92,7 +93,10 @@ def run(model, insns, *, pace=1.0, cycles=None, paired=False):
         peer = partial(serve_sram, memory=memory, reads=reads, writes=writes)
         sim.add_testbench(peer, background=True)
     uops = [word % 2**32 for word in model.uop]
-    sim.add_testbench(partial(serve_micro_ops, memory=uops, ports=[dut.uop_read]), background=True)
+    sim.add_testbench(
+        partial(serve_micro_ops, memory=uops, ports=[dut.uop_read], pace=Pace(port_pace, 7)),
+        background=True,
+    )
     sim.add_testbench(
         partial(send, stream=dut.start, items=words, pace=Pace(pace, 5)), background=True
     )
@@ -173,6 +177,21 @@ def test_random_instructions(cfg, pace, paired):
     assert got == model.acc
     assert len(seen["product"]) == products
     assert len(seen["done"]) == len(insns)
+
+
+@pytest.mark.parametrize("port_pace", [0.5, 0.2])
+def test_a_sum_is_written_before_a_pause(port_pace):
+    """Each word of micro-ops is waited for; two tiles, so that what a pause looks like is often the
+    tile before it."""
+    rng = random.Random(12)
+    model = machine(TINY, seed=3)
+    set_uops(model, [Uop(rng.randrange(2), rng.randrange(8), 0) for _ in range(40)])
+    insn = GemmInsn(uop_bgn=0, uop_end=40, iter_in=3, src_factor_in=1)
+    got, seen = run(model, [insn], port_pace=port_pace, cycles=int(3 * 40 / port_pace) + 60)
+    model.gemm(insn)
+    assert len(seen["done"]) == 1
+    assert seen["product"][-1] - seen["product"][0] > 3 * 40
+    assert got == model.acc
 
 
 def test_instructions_follow_without_a_gap():
