@@ -189,6 +189,10 @@ MUTANTS = (
         "(coming.src_is_its | (waiting.reads_dst &", "(0 | (waiting.reads_dst &",
     ),
     Mutant(
+        "alu-held", "where a result is stands still for a micro-op that waits", "alu.py",
+        'm.d.sync += move(waiting, "dst", waiting.dst_places, 0, 1)', "pass",
+    ),
+    Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "gemm.py",
         "from_before.eq(same(reads))", "from_before.eq(0)",
     ),
