@@ -6,15 +6,16 @@ The tiles are dealt out to four banks (tile ``i`` is in bank ``i mod 4``), each 
 read port and one write port. In a cycle GEMM reads one tile and writes one, the ALU reads two and
 writes one, and a load writes one. Where two of them want the same port of a bank, GEMM never
 waits, the ALU waits for GEMM and a load for both. Two that walk through consecutive tiles meet
-once; after that they are in different banks in every cycle.
+once; after that they are in different banks in every cycle. GEMM and the ALU say in advance what
+they will read and write, so that the banks that another one must spare are in registers.
 """
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.gemm import SoonSignature
-from vta.hw.interfaces import SharedReadSignature, SramReadSignature, SramWriteSignature
+from vta.hw.gemm import Gemm, SoonSignature
+from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 from vta.hw.sram import Sram
 
 __all__ = ["Accumulators", "log_banks"]
@@ -47,16 +48,24 @@ class Accumulators(wiring.Component):
     ----------
     gemm_read : In(SramReadSignature)
         Never waits, but ``data`` is only valid in the cycle after ``en``.
+    gemm_read_soon : In(SoonSignature)
+        What ``gemm_read`` reads in the next cycle.
     gemm_write : In(SramWriteSignature)
         Whole tiles; never waits.
-    gemm_soon : In(SoonSignature)
-        What ``gemm_write`` will write as many cycles later as the ALU needs from read to write.
-    alu_dst_read, alu_src_read : In(SharedReadSignature)
-        ``alu_dst_read.ready`` is given if the tile can be read now and written when the ALU is
-        done with it, so that ``alu_write`` never waits. The ALU itself sees to it that its two
+    gemm_write_soon : In(SoonSignature)
+        What ``gemm_write`` will write ``Gemm.FORESIGHT`` cycles later: one more than the ALU needs
+        from read to write.
+    alu_dst_read, alu_src_read : In(SramReadSignature)
+        ``data`` is only valid in the cycle after ``en``. The ALU itself sees to it that its two
         reads are not of different tiles of one bank.
+    alu_dst_busy, alu_src_busy : Out
+        A bit for each bank: in this cycle ``alu_src_read`` and ``alu_dst_read`` do not get what
+        they read there; nor can what is read now as ``dst`` be written when the ALU is done with
+        it, so a ``dst`` must not go. Then ``alu_write`` never waits.
     alu_write : In(SramWriteSignature)
         Whole tiles.
+    alu_write_soon : In(SoonSignature)
+        What ``alu_write`` writes in the next cycle.
     load_write : In(SramWriteSignature)
         Parts of tiles.
     load_refused : Out(1)
@@ -75,40 +84,23 @@ class Accumulators(wiring.Component):
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
         self.out_bits, self.granule = out_bits, granule
         read = SramReadSignature(log_depth=log_depth, bits=bits)
-        shared = SharedReadSignature(log_depth=log_depth, bits=bits)
+        soon = SoonSignature(log_depth=log_depth)
+        banks = 1 << log_banks(log_depth)
         whole = SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)
         parts = SramWriteSignature(log_depth=log_depth, bits=bits, granule=granule)
         super().__init__({
-            "gemm_read": In(read), "alu_dst_read": In(shared), "alu_src_read": In(shared),
+            "gemm_read": In(read), "alu_dst_read": In(read), "alu_src_read": In(read),
             "gemm_write": In(whole), "alu_write": In(whole), "load_write": In(parts),
-            "gemm_soon": In(SoonSignature(log_depth=log_depth)), "load_refused": Out(1),
+            "gemm_read_soon": In(soon), "gemm_write_soon": In(soon), "alu_write_soon": In(soon),
+            "alu_dst_busy": Out(banks), "alu_src_busy": Out(banks), "load_refused": Out(1),
             "out_read": In(SramReadSignature(log_depth=log_depth, bits=lanes * out_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         low = log_banks(self.log_depth)
-
-        def same_bank(one, other):
-            return one.addr[:low] == other.addr[:low] if low else 1
-
-        # Who waits.
-        gemm, dst, src = self.gemm_read, self.alu_dst_read, self.alu_src_read
-        m.d.comb += [
-            dst.ready.eq(
-                ~(gemm.en & same_bank(gemm, dst))
-                & ~(self.gemm_soon.valid & same_bank(self.gemm_soon, dst))
-            ),
-            src.ready.eq(~(gemm.en & same_bank(gemm, src))),
-            self.load_refused.eq(
-                self.load_write.mask.any()
-                & Cat(
-                    port.mask.any() & same_bank(port, self.load_write)
-                    for port in (self.gemm_write, self.alu_write)
-                ).any()
-            ),
-        ]
-
+        self._spare(m, low)
+        readers = [self.alu_src_read, self.alu_dst_read, self.gemm_read]
         banks, mirrors = [], []
         for number in range(1 << low):
             m.submodules[f"bank{number}"] = bank = Sram(
@@ -123,7 +115,7 @@ class Accumulators(wiring.Component):
             )
             banks.append(bank)
             mirrors.append(mirror)
-            self._read(m, bank.read[0], number, [src, dst, gemm])
+            self._read(m, bank.read[0], number, readers)
             self._read(m, mirror.read[0], number, [self.out_read])
             self._write(m, bank.write, number)
             lanes = (
@@ -134,10 +126,29 @@ class Accumulators(wiring.Component):
                 mirror.write.mask.eq(bank.write.mask),
                 mirror.write.data.eq(Cat(lane[: self.out_bits] for lane in lanes)),
             ]
-        for port in (gemm, dst, src):
+        for port in readers:
             self._choose(m, port, banks)
         self._choose(m, self.out_read, mirrors)
         return m
+
+    def _spare(self, m: Module, low: int) -> None:
+        """Which banks the ALU and the load must spare, known from the cycle before."""
+
+        def bank_of(soon):
+            return Mux(soon.valid, 1 << soon.addr[:low], 0)
+
+        reads, writes = bank_of(self.gemm_read_soon), bank_of(self.gemm_write_soon)
+        m.d.sync += self.alu_src_busy.eq(reads)
+        for n in range(Gemm.FORESIGHT - 1):
+            before, writes = writes, Signal(1 << low, name=f"writes{n}")
+            m.d.sync += writes.eq(before)
+            if n == 0:
+                m.d.comb += self.alu_dst_busy.eq(self.alu_src_busy | writes)
+        written = Signal(1 << low)
+        m.d.sync += written.eq(writes | bank_of(self.alu_write_soon))
+        m.d.comb += self.load_refused.eq(
+            self.load_write.mask.any() & written.bit_select(self.load_write.addr[:low], 1)
+        )
 
     def _read(self, m: Module, bank, number: int, ports) -> None:
         """Reads for the last of the ports that reads a tile of this bank."""

@@ -20,7 +20,9 @@ class AluLane(wiring.Component):
     """``op(x, y)`` on 32-bit values, wrapping. Two stages.
 
     SHR by y >= 0 is ``x >> min(y, 31)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
-    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way.
+    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way. The
+    first stage shifts by up to 3, the second by a multiple of 4. MUL is three products in the first
+    stage and their sum in the second.
 
     Attributes
     ----------
@@ -54,20 +56,21 @@ class AluLane(wiring.Component):
             with m.Default():
                 m.d.comb += self.short.eq(Mux(less, y, x))
 
-        opcode = Signal.like(self.opcode)
-        simple = Signal.like(self.short, reset_less=True)
-        wide, amount = Signal(2 * LANE_BITS, reset_less=True), Signal(5, reset_less=True)
+        # What the second stage shifts, or passes on as it is.
+        wide, amount = Signal(2 * LANE_BITS - 4, reset_less=True), Signal(3, reset_less=True)
+        multiplies = Signal(reset_less=True)
         low = Signal(LANE_BITS, reset_less=True)
         cross0, cross1 = Signal(half, reset_less=True), Signal(half, reset_less=True)
         with m.If(self.valid):
-            m.d.sync += opcode.eq(self.opcode)
+            m.d.sync += multiplies.eq(self.opcode == AluOpcode.MUL)
             with m.Switch(self.opcode):
                 with m.Case(AluOpcode.SHR):
                     left = y[-1]
-                    far = Mux(left, ~y[5:-1].all(), y[5:-1].any())
+                    beyond = Mux(left, ~y[5:-1].all(), y[5:-1].any())
+                    word = Mux(left, x << LANE_BITS, x)
                     m.d.sync += [
-                        wide.eq(Mux(left, x << LANE_BITS, x)),
-                        amount.eq(Mux(far, Mux(left, 0, LANE_BITS - 1), y[:5])),
+                        wide.eq(Mux(beyond, (x[-1] & ~left).replicate(len(wide)), word >> y[:2])),
+                        amount.eq(y[2:5]),
                     ]
                 with m.Case(AluOpcode.MUL):
                     m.d.sync += [
@@ -76,12 +79,11 @@ class AluLane(wiring.Component):
                         cross1.eq(x[:half] * y[half:]),
                     ]
                 with m.Default():
-                    m.d.sync += simple.eq(self.short)
-        with m.Switch(opcode):
-            with m.Case(AluOpcode.SHR):
-                m.d.comb += self.result.eq(wide >> amount)
-            with m.Case(AluOpcode.MUL):
-                m.d.comb += self.result.eq(Cat(low[:half], low[half:] + cross0 + cross1))
-            with m.Default():
-                m.d.comb += self.result.eq(simple)
+                    m.d.sync += [wide.eq(self.short), amount.eq(0)]
+
+        # The sum of the products has one adder: three terms become two, a sum and its carries.
+        high = low[half:]
+        carries = (high & cross0) | (high & cross1) | (cross0 & cross1)
+        product = Cat(low[:half], (high ^ cross0 ^ cross1) + (carries << 1))
+        m.d.comb += self.result.eq(Mux(multiplies, product[:LANE_BITS], wide >> (amount << 2)))
         return m

@@ -124,12 +124,18 @@ class Compute(wiring.Component):
         wiring.connect(m, gemm.wgt_read, wiring.flipped(self.wgt_read))
         wiring.connect(m, gemm.acc_read, accumulators.gemm_read)
         wiring.connect(m, gemm.acc_write, accumulators.gemm_write)
-        assert Gemm.FORESIGHT == AluPipeline.LATENCY
-        wiring.connect(m, gemm.acc_soon, accumulators.gemm_soon)
+        assert Gemm.FORESIGHT == AluPipeline.LATENCY + 1
+        wiring.connect(m, gemm.acc_read_soon, accumulators.gemm_read_soon)
+        wiring.connect(m, gemm.acc_write_soon, accumulators.gemm_write_soon)
         wiring.connect(m, alu.dst_read, accumulators.alu_dst_read)
         wiring.connect(m, alu.src_read, accumulators.alu_src_read)
         wiring.connect(m, alu.acc_write, accumulators.alu_write)
-        m.d.comb += loader.refused.eq(accumulators.load_refused)
+        wiring.connect(m, alu.acc_write_soon, accumulators.alu_write_soon)
+        m.d.comb += [
+            alu.dst_busy.eq(accumulators.alu_dst_busy),
+            alu.src_busy.eq(accumulators.alu_src_busy),
+            loader.refused.eq(accumulators.load_refused),
+        ]
         wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
 
         # Events and errors.

@@ -32,7 +32,7 @@ __all__ = ["Accumulate", "Gemm", "SoonSignature"]
 
 
 class SoonSignature(wiring.Signature):
-    """An announcement: the tile ``addr`` will be written."""
+    """An announcement: the tile ``addr`` will be read, or written."""
 
     def __init__(self, *, log_depth: int) -> None:
         super().__init__({"valid": Out(1), "addr": Out(log_depth)})
@@ -69,6 +69,8 @@ class Accumulate(wiring.Component):
         What to add, :attr:`ADDEND` cycles after ``valid``.
     read, write : Out
         The accumulator memory, one and :attr:`LATENCY` cycles after ``valid``.
+    read_soon : Out(SoonSignature)
+        What ``read`` reads in the next cycle.
     """
 
     ADDEND = 3
@@ -82,12 +84,13 @@ class Accumulate(wiring.Component):
             "addend": In(data.ArrayLayout(signed(addend_bits), lanes)),
             "read": Out(SramReadSignature(log_depth=log_depth, bits=bits)),
             "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
+            "read_soon": Out(SoonSignature(log_depth=log_depth)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         stage = data.StructLayout({
-            "live": 1, "reset": 1, "again": 1, "dst": len(self.dst),
+            "live": 1, "reset": 1, "again": 1, "dst": len(self.dst), "is_read": 1,
             "from_before": 1, "from_second": 1, "from_third": 1,
         })  # fmt: skip
         stages = [Signal(stage, name=f"cycle{n}") for n in range(self.LATENCY + 1)]
@@ -106,10 +109,12 @@ class Accumulate(wiring.Component):
             came.from_before.eq(same(reads)),
             came.from_second.eq(same(fetches)),
             came.from_third.eq(same(adds)),
-            self.read.en.eq(
-                reads.live
-                & ~(reads.reset | reads.from_before | reads.from_second | reads.from_third)
+            came.is_read.eq(
+                came.live & ~(came.reset | came.from_before | came.from_second | came.from_third)
             ),
+            self.read_soon.valid.eq(came.is_read),
+            self.read_soon.addr.eq(came.dst),
+            self.read.en.eq(reads.is_read),
             self.read.addr.eq(reads.dst),
         ]
         memory = data.View(self.tile, self.read.data)
@@ -154,13 +159,14 @@ class Gemm(wiring.Component):
         A product (not of a reset) is issued in this cycle.
     uop_read, uop_changed, uop_changed_addr, inp_read, wgt_read, acc_read, acc_write
         The memories.
-    acc_soon : Out(SoonSignature)
-        The tile that ``acc_write`` writes :attr:`FORESIGHT` cycles later, if it will.
+    acc_read_soon, acc_write_soon : Out(SoonSignature)
+        The tile that ``acc_read`` reads in the next cycle, and that ``acc_write`` writes
+        :attr:`FORESIGHT` cycles later, if they will.
     error : ErrorLayout, out
         SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
     """
 
-    FORESIGHT = 4
+    FORESIGHT = 5
 
     def __init__(self, isa: Isa, *, paired: bool = False) -> None:
         self.isa, self.cfg = isa, (cfg := isa.cfg)
@@ -183,7 +189,8 @@ class Gemm(wiring.Component):
             "acc_write": Out(
                 SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
             ),
-            "acc_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
+            "acc_read_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
+            "acc_write_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
 
@@ -228,11 +235,15 @@ class Gemm(wiring.Component):
             m.d.sync += after.eq(before)
 
         # A write that the next micro-op would undo is left out. It is known early who will write.
-        assert self.FORESIGHT == Accumulate.LATENCY
-        behind, before, soon = stages[-3:]
-        again = Signal()
-        m.d.sync += again.eq(before.live & behind.live & ~before.last & (before.dst == behind.dst))
-        m.d.comb += [self.acc_soon.valid.eq(soon.live & ~again), self.acc_soon.addr.eq(soon.dst)]
+        assert self.FORESIGHT == Accumulate.LATENCY + 1
+        behind, before = stages[-3:-1]
+        again, was_again = Signal(), Signal()
+        m.d.comb += [
+            again.eq(before.live & behind.live & ~before.last & (before.dst == behind.dst)),
+            self.acc_write_soon.valid.eq(before.live & ~again),
+            self.acc_write_soon.addr.eq(before.dst),
+        ]
+        m.d.sync += was_again.eq(again)
 
         sums = self._multiply(m)
         m.submodules.accumulate = accumulate = Accumulate(
@@ -245,10 +256,11 @@ class Gemm(wiring.Component):
             accumulate.valid.eq(stages[-1].live),
             accumulate.reset.eq(stages[-1].reset),
             accumulate.dst.eq(stages[-1].dst),
-            accumulate.again.eq(again),
+            accumulate.again.eq(was_again),
             accumulate.addend.eq(Cat(sums)),
         ]
         wiring.connect(m, accumulate.read, wiring.flipped(self.acc_read))
+        wiring.connect(m, accumulate.read_soon, wiring.flipped(self.acc_read_soon))
         wiring.connect(m, accumulate.write, wiring.flipped(self.acc_write))
         done = stages[-1].last
         for n in range(Accumulate.LATENCY):

@@ -115,13 +115,16 @@ class MicroOpBuffer(wiring.Component):
     hit, uop : Out
         It is there, and this is it.
     next_want, next_word : In
-        The word that is needed after the one of ``number`` (or, without ``want``, first).
+        The word that is needed next. What is not there is asked for in the next cycle and comes
+        in the one after, unless the port is taken: it should be said :attr:`AHEAD` cycles early.
     read : Out(MicroOpReadSignature)
         The SRAM.
     changed, changed_addr : In
         As of :class:`MicroOps`; a word that changes is forgotten. So the hit can be trusted for
         every micro-op that is not about to be loaded.
     """
+
+    AHEAD = 2
 
     def __init__(self, *, log_depth: int, bits: int) -> None:
         self.log_depth, self.bits = log_depth, bits
@@ -158,15 +161,32 @@ class MicroOpBuffer(wiring.Component):
             self.hit.eq(has_now.any()),
             self.uop.eq(values[lane] if lanes else values[0]),
             missing.eq(self.want & ~self.hit),
-            self.read.en.eq(missing | (self.next_want & ~has_next.any())),
-            self.read.addr.eq(Mux(missing, word, self.next_word)),
         ]
-        into = Signal()  # not over the word at work, nor, if that is missing, over the next one
-        m.d.comb += into.eq(Mux(missing, has_next[0], self.want & has_now[0]))
+
+        # What is read does not go over the word at work.
+        granted = self.read.en & self.read.ready
+        into_second = self.want & has_now[0]
+        fills = Signal(2)
+        m.d.comb += fills.eq(Mux(granted, Cat(~into_second, into_second), 0))
+
+        # What is to be read is in registers; what is being read is not asked for again.
+        with m.If(missing):
+            m.d.sync += [
+                self.read.en.eq(~(granted & (self.read.addr == word))),
+                self.read.addr.eq(word),
+            ]
+        with m.Else():
+            m.d.sync += [
+                self.read.en.eq(
+                    self.next_want
+                    & ~(has_next & ~fills).any()
+                    & ~(granted & (self.read.addr == self.next_word))
+                ),
+                self.read.addr.eq(self.next_word),
+            ]
         for n, (valid, arrives, tag, _) in enumerate(places):
-            fills = self.read.en & self.read.ready & (into == n)
-            m.d.sync += arrives.eq(fills)
-            with m.If(fills):
+            m.d.sync += arrives.eq(fills[n])
+            with m.If(fills[n]):
                 m.d.sync += [
                     tag.eq(self.read.addr),
                     valid.eq(~(self.changed & (self.changed_addr == self.read.addr))),

@@ -125,8 +125,10 @@ def alu_waits(**ready: bool):
     def stall(s: Sight) -> ValueLike:
         waits = unready("compute.alu.pipeline.comes", "compute.alu.pipeline.op__ready")(s)
         for operand, wanted in ready.items():
-            granted = s.at[f"compute.accumulators.alu_{operand}_read__ready"]
-            waits = waits & (granted if wanted else ~granted)
+            busy = s.at[f"compute.accumulators.alu_{operand}_busy"]
+            tile = s.at[f"compute.alu.pipeline.{operand}_read__addr"]
+            free = ~busy.bit_select(tile[: len(busy).bit_length() - 1], 1)
+            waits = waits & (free if wanted else ~free)
         return waits
 
     return stall

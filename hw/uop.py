@@ -213,10 +213,10 @@ class Nest(wiring.Component):
 class Sequencer(wiring.Component):
     """Walks the loop nests of instructions, one after the other without a gap.
 
-    The loop counters choose the micro-op and the word of the SRAM to read ahead; the micro-op is
-    taken out of what was read; it is added to its offsets; the sums are checked, and offered. A
-    relay before the second and the last of these steps keeps ``op.ready`` and a micro-op that is
-    not there yet from reaching the loop counters in the same cycle.
+    The loop counters choose the micro-op; the word of the SRAM that is needed after it is asked
+    for; the micro-op is taken out of what was read; it is added to its offsets; the sums are
+    checked, and offered. A relay before the second and the last of these steps keeps ``op.ready``
+    and a micro-op that is not there yet from reaching the loop counters in the same cycle.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ class Sequencer(wiring.Component):
         That micro-op and all after it do not come out; the sequencer must be reset.
     """
 
-    LATENCY = Nest.LATENCY + 2 + 2 * Relay.LATENCY
+    LATENCY = Nest.LATENCY + 3 + 2 * Relay.LATENCY
 
     def __init__(
         self, insn: Format, uop: Format, indices: Sequence[Index], carried: Sequence[str], *,
@@ -272,12 +272,16 @@ class Sequencer(wiring.Component):
 
         # The micro-op is taken out of the word, then added to its offsets.
         advance, there = Signal(), Signal()
-        buffer = self._buffer(m, nest, chosen.o)
+        wants = Signal()
+        wanted = Signal(self._chosen_layout(), reset_less=True)
+        buffer = self._buffer(m, nest, chosen.o, wants, wanted)
         m.d.comb += [
-            there.eq(chosen.o.valid & (chosen.o.payload.tags.empty | buffer.hit)),
-            chosen.o.ready.eq(advance & there),
+            there.eq(wants & (wanted.tags.empty | buffer.hit)),
             advance.eq(checked.i.ready),
+            chosen.o.ready.eq(~wants | (advance & there)),
         ]
+        with m.If(chosen.o.ready):
+            m.d.sync += [wants.eq(chosen.o.valid), wanted.eq(chosen.o.payload)]
         uop = Signal(layout_of(self.uop), reset_less=True)
         taken, summed = Signal(), Signal()
         taken_with = Signal(self._chosen_layout(), reset_less=True)
@@ -285,7 +289,7 @@ class Sequencer(wiring.Component):
         sums = {}
         with m.If(advance):
             m.d.sync += [taken.eq(there), summed.eq(taken)]
-            m.d.sync += [uop.eq(buffer.uop), taken_with.eq(chosen.o.payload)]
+            m.d.sync += [uop.eq(buffer.uop), taken_with.eq(wanted)]
             m.d.sync += summed_with.eq(taken_with.tags)
             for index in self.indices:
                 total = taken_with[f"{index.name}_offset"] + uop[index.name]
@@ -349,16 +353,17 @@ class Sequencer(wiring.Component):
                 item.next_want.eq(nest.follows_valid),
             ]
 
-    def _buffer(self, m: Module, nest: Nest, chosen) -> MicroOpBuffer:
-        """The micro-op that was chosen, and reading ahead; when there is none, of the next one."""
+    def _buffer(self, m: Module, nest: Nest, chosen, wants, wanted) -> MicroOpBuffer:
+        """The micro-op that is wanted, and the word after that of the one behind it; when there is
+        none behind it, the first word of the next one."""
         lanes = log_lanes(self.log_depth)
         m.submodules.buffer = buffer = MicroOpBuffer(
             log_depth=self.log_depth, bits=self.uop.bits
         )  # fmt: skip
         item = chosen.payload
         m.d.comb += [
-            buffer.want.eq(chosen.valid & ~item.tags.empty),
-            buffer.number.eq(item.number),
+            buffer.want.eq(wants & ~wanted.tags.empty),
+            buffer.number.eq(wanted.number),
             buffer.next_want.eq(Mux(chosen.valid, item.next_want, nest.valid & ~nest.empty)),
             buffer.next_word.eq(Mux(chosen.valid, item.next_word, nest.u >> lanes)),
             buffer.changed.eq(self.uop_changed),

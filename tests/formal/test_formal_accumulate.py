@@ -147,7 +147,7 @@ def test_hazards_of_every_distance_happen():
         ("older.live & (older.dst == self.dst)", "older.dst == self.dst"),
         ("writes.live & ~writes.again", "writes.live & ~adds.again"),
         ("came.again.eq(self.again),", "came.again.eq(self.again | ~reads.live),"),
-        ("| reads.from_third)", "| adds.live)"),
+        ("| came.from_third)", "| adds.live)"),
         ("Mux(fetches.from_second, result, Mux(fetches.from_third, kept, memory))",
          "Mux(fetches.from_third, kept, Mux(fetches.from_second, result, memory))"),
         ("Mux(adds.from_before, result[lane], tile[lane])",

@@ -1,7 +1,7 @@
 """The banks of the accumulators: whoever reads a tile sees the last write, and none is lost."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
 
 from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
@@ -12,7 +12,7 @@ from vta.hw.alu import AluPipeline
 LOG_DEPTH, LANES, LANE_BITS, OUT_BITS = 3, 2, 2, 1
 LOG_BANKS = acc.log_banks(LOG_DEPTH)
 AHEAD = AluPipeline.LATENCY
-"""Cycles from a read of the ALU, and from GEMM's announcement, to their writes."""
+"""Cycles from a read of the ALU to its write; GEMM announces its writes a cycle earlier."""
 
 
 class LastWriteSeen(Properties):
@@ -20,8 +20,9 @@ class LastWriteSeen(Properties):
     it last, before this cycle, by whoever; with ``looks``, that is also what the memories hold,
     for the induction.
 
-    In the world GEMM reads and writes when it likes, and announces its writes. The ALU reads what
-    it is granted, its two operands not from different tiles of one bank, and writes each ``dst``.
+    In the world GEMM reads and writes when it likes, and announces both. The ALU lets no ``dst`` go
+    whose bank is busy, its two reads are not of different tiles of one bank, and it writes each
+    ``dst``, which it announces too. What it reads of a busy bank does not count.
     A load writes any part of any tile when it likes; what is refused has not happened.
     """
 
@@ -38,7 +39,7 @@ class LastWriteSeen(Properties):
         block, inside = self.block, Inside(self.block)
         m = super().elaborate(platform, inside.fragment)
         watched = constant(m, self.watched)
-        self._world(m)
+        world = self._world(m)
 
         # What the tile is, whoever writes.
         tile = Signal(LANES * LANE_BITS)
@@ -61,27 +62,40 @@ class LastWriteSeen(Properties):
             port, asked = getattr(block, name), Signal(name=f"{name}_asked")
             right = narrow if name == "out_read" else tile
             held = Signal(len(right), name=f"{name}_held")
-            m.d.sync += [asked.eq(port.en & (port.addr == watched)), held.eq(right)]
+            free = 1
+            if name.startswith("alu"):
+                busy = getattr(block, name.replace("read", "busy"))
+                free = ~busy.bit_select(port.addr[:LOG_BANKS], 1)
+            m.d.sync += [asked.eq(port.en & free & (port.addr == watched)), held.eq(right)]
             m.d.comb += [Assert(~asked | (port.data == held)), Cover(asked & held.all())]
         m.d.comb += Cover(block.load_refused & ~block.alu_write.mask)
         m.d.comb += Cover(block.gemm_write.mask & block.alu_write.mask & loads)
 
         if self.looks:
             self._look(m, inside, watched, tile, narrow)
+            self._look_at_announcements(m, inside, *world)
         return m
 
     def _world(self, m: Module):
-        """Who reads and writes what, and when."""
+        """Who reads and writes what, and when. Gives what GEMM reads now, and for now and each of
+        the cycles since it was announced what will then be written, by GEMM and by the ALU."""
         block, goes = self.block, self.goes
         dst, src = block.alu_dst_read, block.alu_src_read
         clash = (dst.addr[:LOG_BANKS] == src.addr[:LOG_BANKS]) & (dst.addr != src.addr)
+        reads, read_addr = Signal(), Signal(LOG_DEPTH)
+        m.d.sync += [reads.eq(block.gemm_read_soon.valid), read_addr.eq(block.gemm_read_soon.addr)]
         m.d.comb += [
-            Assume(~goes | dst.ready),
-            Assume(~dst.en | goes),
-            Assume(~src.en | src.ready),
+            Assume(block.gemm_read.en == reads),
+            Assume(block.gemm_read.addr == read_addr),
+            Assume(~(goes & block.alu_dst_busy.bit_select(dst.addr[:LOG_BANKS], 1))),
             Assume(~(dst.en & src.en & clash)),
         ]
-        later = [(block.gemm_soon.valid, block.gemm_soon.addr, goes, dst.addr)]
+        announced, announced_addr = Signal(), Signal(LOG_DEPTH)
+        m.d.sync += [
+            announced.eq(block.gemm_write_soon.valid),
+            announced_addr.eq(block.gemm_write_soon.addr),
+        ]
+        later = [(announced, announced_addr, goes, dst.addr)]
         for n in range(AHEAD):
             gemm, alu = Signal(name=f"gemm{n}"), Signal(name=f"alu{n}")
             gemm_addr, alu_addr = (Signal(LOG_DEPTH, name=f"{u}_addr{n}") for u in ("gemm", "alu"))
@@ -90,12 +104,34 @@ class LastWriteSeen(Properties):
             ]
             later.append((gemm, gemm_addr, alu, alu_addr))
             m.d.comb += Assert(~(gemm & alu & (gemm_addr[:LOG_BANKS] == alu_addr[:LOG_BANKS])))
+        _, _, alu, alu_addr = later[-2]
+        m.d.comb += [
+            Assume(block.alu_write_soon.valid == alu),
+            Assume(block.alu_write_soon.addr == alu_addr),
+        ]
         gemm, gemm_addr, alu, alu_addr = later[-1]
         m.d.comb += [
             Assume(block.gemm_write.mask == gemm),
             Assume(block.gemm_write.addr == gemm_addr),
             Assume(block.alu_write.mask == alu),
             Assume(block.alu_write.addr == alu_addr),
+        ]
+        return (reads, read_addr), later
+
+    def _look_at_announcements(self, m, inside, gemm_reads, later):
+        """What is known of the cycles to come."""
+
+        def bank_of(valid, addr):
+            return Mux(valid, 1 << addr[:LOG_BANKS], 0)
+
+        for n, (gemm, addr, _, _) in enumerate(later[:-1]):
+            m.d.comb += Assert(inside[f"writes{n}"] == bank_of(gemm, addr))
+        gemm, gemm_addr, alu, alu_addr = later[-1]
+        reads = bank_of(*gemm_reads)
+        m.d.comb += [
+            Assert(inside["written"] == bank_of(gemm, gemm_addr) | bank_of(alu, alu_addr)),
+            Assert(self.block.alu_src_busy == reads),
+            Assert(self.block.alu_dst_busy == reads | inside["writes0"]),
         ]
 
     def _look(self, m, inside, watched, tile, narrow):
@@ -122,10 +158,13 @@ def test_the_last_write_is_seen():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("for port in (self.gemm_write, self.alu_write)\n", "for port in (self.gemm_write,)\n"),
-        ("& ~(self.gemm_soon.valid & same_bank(self.gemm_soon, dst))", ""),
-        ("~(gemm.en & same_bank(gemm, dst))", "~(gemm.en & 0)"),
-        ("src.ready.eq(~(gemm.en & same_bank(gemm, src)))", "src.ready.eq(1)"),
+        ("written.eq(writes | bank_of(self.alu_write_soon))", "written.eq(writes)"),
+        ("written.eq(writes | bank_of(self.alu_write_soon))",
+         "written.eq(bank_of(self.alu_write_soon))"),
+        ("range(Gemm.FORESIGHT - 1)", "range(Gemm.FORESIGHT - 2)"),
+        ("eq(self.alu_src_busy | writes)", "eq(self.alu_src_busy)"),
+        ("eq(self.alu_src_busy | writes)", "eq(writes)"),
+        ("self.alu_src_busy.eq(reads)", "self.alu_src_busy.eq(0)"),
         ("with m.If(port.en & (port.addr[:low] == number)):", "with m.If(port.en):"),
         ("Array(tiles)[was]", "Array(tiles)[port.addr[: len(was)]]"),
         ("else port.mask),", "else port.mask | 1),"),
@@ -133,8 +172,9 @@ def test_the_last_write_is_seen():
         ("(self.load_write, self.alu_write, self.gemm_write)",
          "(self.alu_write, self.gemm_write, self.load_write)"),
     ],
-    ids=["load-over-alu", "written-at-once", "dst-read-at-once", "src-read-at-once", "other-bank",
-         "bank-of-next", "mask-ignored", "mirror-elsewhere", "load-goes-first"],
+    ids=["load-over-alu", "load-over-gemm", "refused-early", "written-at-once", "dst-read-at-once",
+         "src-read-at-once", "other-bank", "bank-of-next", "mask-ignored", "mirror-elsewhere",
+         "load-goes-first"],
 )  # fmt: skip
 def test_broken_banks_are_found(old, new):
     refute(LastWriteSeen(mutant(acc, old, new)), depth=8)

@@ -14,8 +14,9 @@ LOG_LANES = microops.log_lanes(LOG_DEPTH)
 
 
 class WhatTheSramHolds(Properties):
-    """One micro-op, any, is watched. Whenever the buffer has it, it is what was written last; and a
-    wanted one that the port was free for is there in the next cycle, unless its word changes.
+    """One micro-op, any, is watched. Whenever the buffer has it, it is what was written last. A
+    wanted one that is not there is asked for in the next cycle; where the port is free it is there
+    in the one after, and stays; unless its word changes.
 
     Another reader comes first, whenever it likes, and anything may be written at any time. With
     ``looks``, registers and memory are compared too, for the induction.
@@ -48,18 +49,23 @@ class WhatTheSramHolds(Properties):
         has = block.hit & (block.number == watched)
         m.d.comb += Assert(~has | (block.uop == uop))
 
-        # A wanted word that the port is free for is there in the next cycle.
-        word, asked, before = block.number >> LOG_LANES, Signal(), Signal(LOG_DEPTH - LOG_LANES)
+        # A wanted word is asked for; when the port is free it comes; and then it stays.
+        word, before = block.number >> LOG_LANES, Signal(LOG_DEPTH - LOG_LANES)
+        missed, comes = Signal(), Signal()
         changed = block.changed & (block.changed_addr == word)
+        asks = block.read.en & (block.read.addr == word)
         m.d.sync += [
-            asked.eq(block.want & ((block.read.ready & ~changed) | (block.hit & ~changed))),
             before.eq(word),
+            missed.eq(block.want & ~block.hit & ~changed),
+            comes.eq(((asks & block.read.ready) | (block.want & block.hit)) & ~changed),
         ]
         m.d.comb += [
-            Assert(~(asked & (word == before)) | block.hit),
-            Cover(has & uop.all() & asked & block.next_want & ~block.read.en),
+            Assert(~(missed & (word == before)) | block.hit | asks),
+            Assert(~(comes & (word == before)) | block.hit),
+            Cover(has & uop.all() & comes & block.next_want & ~block.read.en),
             Cover(has & changes & (uop == 2)),
-            Cover(block.want & ~block.hit & ~block.read.ready & asked),
+            Cover(block.want & ~block.hit & ~block.read.ready & asks),
+            Cover(block.want & block.hit & block.read.en & block.read.ready & missed),
         ]
 
         if self.looks:
@@ -76,6 +82,8 @@ class WhatTheSramHolds(Properties):
                     lane = words.word_select(watched[:LOG_LANES], BITS)
                     here = mine & (inside[f"arrives{n}"] == arrives)
                     m.d.comb += Assert(~here | (lane == uop))
+                asked = block.read.en & (inside[f"tag{n}"] == block.read.addr)
+                m.d.comb += Assert(~(inside[f"valid{n}"] & asked))
             both = inside["valid0"] & inside["valid1"]
             m.d.comb += Assert(~both | (inside["tag0"] != inside["tag1"]))
         return m
@@ -96,15 +104,15 @@ def test_a_buffered_micro_op_is_that_of_the_sram():
         ("value.eq(Mux(arrives, self.read.data, stored))", "value.eq(stored)"),
         ("with m.If(arrives):\n                m.d.sync += stored",
          "with m.If(arrives & ~self.read.en):\n                m.d.sync += stored"),
-        ("fills = self.read.en & self.read.ready & (into == n)",
-         "fills = self.read.en & (into == n)"),
+        ("granted = self.read.en & self.read.ready", "granted = self.read.en"),
+        ("self.read.en.eq(~(granted & (self.read.addr == word)))", "self.read.en.eq(~granted)"),
         ("Cat(valid & (tag == word) for", "Cat(tag == word for"),
-        ("into.eq(Mux(missing, has_next[0], self.want & has_now[0]))", "into.eq(has_next[0])"),
+        ("into_second = self.want & has_now[0]", "into_second = has_now[1]"),
         ("port.ready.eq(~taken)", "port.ready.eq(1)"),
         ("(self.write.addr[:lanes] if lanes else 0)", "0"),
     ],
     ids=["change-missed", "read-while-written", "arrives-late", "not-stored", "not-granted",
-         "tag-of-nothing", "over-the-one-at-work", "both-read", "first-lane"],
+         "not-asked-for", "tag-of-nothing", "over-the-one-at-work", "both-read", "first-lane"],
 )  # fmt: skip
 def test_broken_buffers_are_found(old, new):
     refute(WhatTheSramHolds(mutant(microops, old, new)), depth=8)

@@ -7,6 +7,7 @@ from amaranth.sim import Simulator
 
 from tests.support.hwmemories import pack, unpack
 from vta.hw.acc import Accumulators, log_banks
+from vta.hw.gemm import Gemm
 
 LANES, LANE_BITS, LOG_DEPTH = 4, 32, 4
 BANKS = 4
@@ -37,27 +38,44 @@ def test_all_at_once(out_bits, granule, log_depth):
     tiles = [[0] * LANES for _ in range(depth)]
     lanes_of_bit = {"gemm_write": LANES, "alu_write": LANES, "load_write": granule // LANE_BITS}
 
+    def tile_of(bank):
+        return rng.randrange(depth // banks) * banks + bank
+
     async def testbench(ctx):
+        # What is announced, the next cycle's first: tiles, or None.
+        gemm_reads, gemm_writes, alu_writes = [None] * 2, [None] * (Gemm.FORESIGHT + 1), [None] * 2
         for _ in range(250):
             # GEMM and ALU write to different banks, as they are promised; the load anywhere.
-            targets = dict(
-                zip(("gemm_write", "alu_write"), rng.sample(range(banks), min(2, banks)))
-            )
-            targets["load_write"] = rng.randrange(banks)
+            gemm_reads.append(rng.choice([None, rng.randrange(depth)]))
+            gemm_writes.append(rng.choice([None, rng.randrange(depth)]))
+            spared = None if gemm_writes[2] is None else gemm_writes[2] % banks
+            bank = rng.choice([None, *(set(range(banks)) - {spared})])
+            alu_writes.append(None if bank is None else tile_of(bank))
+            for name, plan in (
+                ("gemm_read", gemm_reads), ("gemm_write", gemm_writes), ("alu_write", alu_writes)
+            ):  # fmt: skip
+                del plan[0]
+                soon = getattr(dut, f"{name}_soon")
+                ctx.set(soon.valid, plan[-1] is not None)
+                ctx.set(soon.addr, rng.randrange(depth) if plan[-1] is None else plan[-1])
+            targets = {
+                "gemm_write": gemm_writes[0], "alu_write": alu_writes[0],
+                "load_write": rng.randrange(depth),
+            }  # fmt: skip
             written = {}
-            for name, bank in targets.items():
+            for name, addr in targets.items():
                 port = getattr(dut, name)
-                addr = rng.randrange(depth // banks) * banks + bank
                 values = [rng.randint(-(2**31), 2**31 - 1) for _ in range(LANES)]
-                mask = rng.getrandbits(len(port.mask))
+                mask = rng.getrandbits(len(port.mask)) if name == "load_write" else addr is not None
+                addr = rng.randrange(depth) if addr is None else addr
                 ctx.set(port.addr, addr)
                 ctx.set(port.data, pack(values, LANE_BITS))
                 ctx.set(port.mask, mask)
                 written[name] = addr, values, mask
             refused = ctx.get(dut.load_refused)
-            load_bank = targets["load_write"]
+            load_bank = targets["load_write"] % banks
             assert refused == any(
-                written["load_write"][2] and written[name][2] and targets[name] == load_bank
+                written["load_write"][2] and written[name][2] and targets[name] % banks == load_bank
                 for name in targets if name != "load_write"
             )  # fmt: skip
 
@@ -65,17 +83,26 @@ def test_all_at_once(out_bits, granule, log_depth):
             for name in ("gemm_read", "out_read", "alu_dst_read", "alu_src_read"):
                 port = getattr(dut, name)
                 addr = rng.randrange(depth)
+                en = rng.random() < 0.8
+                if name == "gemm_read":
+                    en = gemm_reads[0] is not None
+                    addr = gemm_reads[0] if en else addr
+                if name == "alu_src_read" and ctx.get(dut.alu_dst_read.en):
+                    dst = ctx.get(dut.alu_dst_read.addr)
+                    en = en and (dst == addr or dst % banks != addr % banks)
                 ctx.set(port.addr, addr)
-                ready = name in ("gemm_read", "out_read") or ctx.get(port.ready)
-                dst = asked.get("alu_dst_read")
-                if name == "alu_src_read" and dst is not None and dst != addr:
-                    ready = ready and dst % banks != addr % banks
-                en = ready and rng.random() < 0.8
                 ctx.set(port.en, en)
+                busy = 0
+                if name.startswith("alu"):
+                    busy = ctx.get(getattr(dut, name.replace("read", "busy"))) >> addr % banks & 1
+                    gemms = [gemm_reads[0], *([gemm_writes[4]] if "dst" in name else [])]
+                    assert busy == (addr % banks in [at % banks for at in gemms if at is not None])
                 if en:
-                    asked[name] = addr
+                    asked[name] = None if busy else addr
             await ctx.tick()
             for name, at in asked.items():
+                if at is None:
+                    continue
                 bits = out_bits if name == "out_read" else LANE_BITS
                 want = unpack(pack(tiles[at], bits), bits, LANES)
                 assert unpack(ctx.get(getattr(dut, name).data), bits, LANES) == want, name
@@ -89,26 +116,25 @@ def test_all_at_once(out_bits, granule, log_depth):
     run(dut, testbench)
 
 
-def test_the_alu_waits_for_gemm_and_nobody_else_does():
+def test_the_alu_spares_the_banks_of_gemm():
     dut = Accumulators(
         log_depth=LOG_DEPTH, lanes=LANES, lane_bits=LANE_BITS, out_bits=8, granule=128
     )
 
     async def testbench(ctx):
         for reads in (False, True):
-            for soon in (False, True):
-                for gemm in range(1 << LOG_DEPTH):
-                    for alu in range(1 << LOG_DEPTH):
-                        later = (gemm + 1) % BANKS
-                        ctx.set(dut.gemm_read.en, reads)
-                        ctx.set(dut.gemm_read.addr, gemm)
-                        ctx.set(dut.gemm_soon.valid, soon)
-                        ctx.set(dut.gemm_soon.addr, later)
-                        ctx.set(dut.alu_dst_read.addr, alu)
-                        ctx.set(dut.alu_src_read.addr, alu)
-                        free = not (reads and gemm % BANKS == alu % BANKS)
-                        assert ctx.get(dut.alu_src_read.ready) == free
-                        free = free and not (soon and later == alu % BANKS)
-                        assert ctx.get(dut.alu_dst_read.ready) == free
+            for writes in (False, True):
+                for read in range(1 << LOG_DEPTH):
+                    for write in range(1 << LOG_DEPTH):
+                        ctx.set(dut.gemm_read_soon.valid, reads)
+                        ctx.set(dut.gemm_read_soon.addr, read)
+                        ctx.set(dut.gemm_write_soon.valid, writes)
+                        ctx.set(dut.gemm_write_soon.addr, write)
+                        await ctx.tick()
+                        busy = [reads and bank == read % BANKS for bank in range(BANKS)]
+                        assert ctx.get(dut.alu_src_busy) == pack(busy, 1)
+                        for bank in range(BANKS):
+                            busy[bank] |= writes and bank == write % BANKS
+                        assert ctx.get(dut.alu_dst_busy) == pack(busy, 1)
 
     run(dut, testbench)

@@ -10,8 +10,8 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import (
     machine,
     pack,
+    serve_banks,
     serve_micro_ops,
-    serve_shared,
     set_uops,
     unpack,
 )
@@ -77,8 +77,8 @@ def test_lane(opcode):
 
 
 def run(model, insns, *, pace=1.0, grants=1.0):
-    """Runs ALU instructions, with this share of the reads granted; gives the accumulators, the
-    cycles of events, and the error."""
+    """Runs ALU instructions, with each bank free in this share of the cycles; gives the
+    accumulators, the cycles of events, and the error."""
     cfg, isa = model.cfg, model.isa
     dut = Alu(isa)
     layout = dut.start.payload.shape()
@@ -93,14 +93,26 @@ def run(model, insns, *, pace=1.0, grants=1.0):
             "start": dut.start.valid & dut.start.ready, "tile": dut.tile,
             "write": dut.acc_write.mask, "done": dut.done,
         }  # fmt: skip
+        signals |= {
+            "both": dut.dst_read.en & dut.src_read.en, "dst": dut.dst_read.addr,
+            "src": dut.src_read.addr, "busy": dut.dst_busy, "at": dut.acc_write.addr,
+            "soon": dut.acc_write_soon.valid, "soon_at": dut.acc_write_soon.addr,
+        }  # fmt: skip
+        announced, busy = None, [0] * AluPipeline.LATENCY
         for cycle in range(cycles):
-            _, _, *values, both, dst, src, code, source, addr = await ctx.tick().sample(
-                *signals.values(), dut.dst_read.en & dut.src_read.en, dut.dst_read.addr,
-                dut.src_read.addr, dut.error.code, dut.error.source, dut.error.addr,
-            )  # fmt: skip
-            assert not both or dst == src or dst % 4 != src % 4, "one bank, two tiles"
-            for name, value in zip(signals, values):
-                if value:
+            _, _, *values, code, source, addr = await ctx.tick().sample(
+                *signals.values(), dut.error.code, dut.error.source, dut.error.addr
+            )
+            now = dict(zip(signals, values))
+            dst, src, at = now["dst"], now["src"], now["at"]
+            assert not now["both"] or dst == src or dst % 4 != src % 4, "one bank, two tiles"
+            assert announced == (at if now["write"] else None), cycle
+            announced = now["soon_at"] if now["soon"] else None
+            busy.append(now["busy"])
+            began = busy.pop(0)
+            assert not (now["write"] and began >> at % 4 & 1), "dst went to a busy bank"
+            for name in seen.keys() & now.keys():
+                if now[name]:
                     seen[name].append(cycle)
         seen["error"] = (code, source, addr)
 
@@ -110,8 +122,9 @@ def run(model, insns, *, pace=1.0, grants=1.0):
     for peer in (
         partial(serve_micro_ops, memory=uops, ports=[dut.uop_read]),
         partial(
-            serve_shared, memory=acc, reads=[dut.dst_read, dut.src_read], writes=[dut.acc_write],
-            pace=Pace(grants, 6),
+            serve_banks, memory=acc,
+            reads=[(dut.dst_read, dut.dst_busy), (dut.src_read, dut.src_busy)],
+            writes=[dut.acc_write], pace=Pace(grants, 6),
         ),
     ):  # fmt: skip
         sim.add_testbench(peer, background=True)
@@ -134,7 +147,7 @@ def check(model, insns, **options):
 
 
 def test_latencies():
-    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 11)
+    assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 12)
     model = machine(TINY)
     seen = check(model, [AluInsn(uop_bgn=0, uop_end=1, use_imm=True, imm=3)])
     assert seen["write"] == seen["done"] == [seen["start"][0] + Alu.LATENCY]

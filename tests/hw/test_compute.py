@@ -225,10 +225,10 @@ def test_little_time_between_instructions():
     empty = cycles()
     found_out = 10  # what it touches, when the micro-ops are there: not before they are loaded
     queued = 1
-    assert cycles(gemm) - empty == found_out + queued + 8 + 11
+    assert cycles(gemm) - empty == found_out + queued + 8 + 12
     assert cycles(*[gemm] * 10) - cycles(gemm) == 72
     assert cycles(*[alu] * 10) - cycles(alu) == 72
-    assert cycles(gemm, alu) - cycles(gemm) == queued + 8 + 11
+    assert cycles(gemm, alu) - cycles(gemm) == queued + 8 + 12
 
 
 @pytest.mark.parametrize("offset", range(4))

@@ -29,8 +29,9 @@ SQUARE = VTAConfig(
 )  # fmt: skip
 
 
-def run(model, insns, *, pace=1.0, cycles=None, paired=False):
-    """Runs GEMMs on the machine's memories as they are.
+def run(model, insns, *, pace=1.0, port_pace=1.0, cycles=None, paired=False):
+    """Runs GEMMs on the machine's memories as they are; micro-ops can be read in this share of the
+    cycles (``port_pace``).
 
     Gives the accumulators (lists of lists), the cycles of starts, products, writes and dones, and
     the error.
@@ -55,23 +56,30 @@ def run(model, insns, *, pace=1.0, cycles=None, paired=False):
     async def watch(ctx):
         signals = {
             "start": dut.start.valid & dut.start.ready, "product": dut.product,
-            "write": dut.acc_write.mask, "done": dut.done, "soon": dut.acc_soon.valid,
+            "write": dut.acc_write.mask, "done": dut.done, "soon": dut.acc_write_soon.valid,
         }  # fmt: skip
-        announced = [None] * Gemm.FORESIGHT
+        announced, to_read = [None] * Gemm.FORESIGHT, None
         for cycle in range(cycles):
-            _, _, *values, soon, written, code, source, addr = await ctx.tick().sample(
+            _, _, *values, code, source, addr = await ctx.tick().sample(
                 *signals.values(),
-                dut.acc_soon.addr,
+                dut.acc_write_soon.addr,
                 dut.acc_write.addr,
+                dut.acc_read_soon.valid,
+                dut.acc_read_soon.addr,
+                dut.acc_read.en,
+                dut.acc_read.addr,
                 dut.error.code,
                 dut.error.source,
                 dut.error.addr,
             )
-            for name, value in zip(signals, values):
+            events, (soon, written, will_read, read_soon, reads, read) = values[:5], values[5:]
+            for name, value in zip(signals, events):
                 if value:
                     seen[name].append(cycle)
-            announced.append(soon if values[4] else None)
-            assert announced.pop(0) == (written if values[2] else None), cycle
+            announced.append(soon if events[4] else None)
+            assert announced.pop(0) == (written if events[2] else None), cycle
+            assert to_read == (read if reads else None), cycle
+            to_read = read_soon if will_read else None
         seen["error"] = (code, source, addr)
 
     memories = [
@@ -85,7 +93,10 @@ def run(model, insns, *, pace=1.0, cycles=None, paired=False):
         peer = partial(serve_sram, memory=memory, reads=reads, writes=writes)
         sim.add_testbench(peer, background=True)
     uops = [word % 2**32 for word in model.uop]
-    sim.add_testbench(partial(serve_micro_ops, memory=uops, ports=[dut.uop_read]), background=True)
+    sim.add_testbench(
+        partial(serve_micro_ops, memory=uops, ports=[dut.uop_read], pace=Pace(port_pace, 7)),
+        background=True,
+    )
     sim.add_testbench(
         partial(send, stream=dut.start, items=words, pace=Pace(pace, 5)), background=True
     )
@@ -102,8 +113,8 @@ def test_latencies():
     start = seen["start"][0]
     assert seen["product"] == [start + Sequencer.LATENCY]
     assert seen["write"] == [start + seen["latency"]]
-    # 6 to the indices, 2 to the operands, 3 in the dot product of 4, 1 to the write
-    assert seen["latency"] == 12
+    # 7 to the indices, 2 to the operands, 3 in the dot product of 4, 1 to the write
+    assert seen["latency"] == 13
     assert seen["done"] == seen["write"]
 
 
@@ -166,6 +177,21 @@ def test_random_instructions(cfg, pace, paired):
     assert got == model.acc
     assert len(seen["product"]) == products
     assert len(seen["done"]) == len(insns)
+
+
+@pytest.mark.parametrize("port_pace", [0.5, 0.2])
+def test_a_sum_is_written_before_a_pause(port_pace):
+    """Each word of micro-ops is waited for; two tiles, so that what a pause looks like is often the
+    tile before it."""
+    rng = random.Random(12)
+    model = machine(TINY, seed=3)
+    set_uops(model, [Uop(rng.randrange(2), rng.randrange(8), 0) for _ in range(40)])
+    insn = GemmInsn(uop_bgn=0, uop_end=40, iter_in=3, src_factor_in=1)
+    got, seen = run(model, [insn], port_pace=port_pace, cycles=int(3 * 40 / port_pace) + 60)
+    model.gemm(insn)
+    assert len(seen["done"]) == 1
+    assert seen["product"][-1] - seen["product"][0] > 3 * 40
+    assert got == model.acc
 
 
 def test_instructions_follow_without_a_gap():

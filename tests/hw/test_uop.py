@@ -146,6 +146,18 @@ def test_one_port_is_enough_for_two():
         assert took < 1.1 * len(expected) + 4, (begin, end)
 
 
+@pytest.mark.parametrize(("begin", "end"), [(3, 9), (2, 15), (7, 9)])
+def test_a_walk_through_any_words_has_no_gaps(begin, end):
+    """Also with one micro-op of the first and the last word, and three words in turn."""
+    uops = [Uop(d, 0, 0) for d in range(16)]
+    insn = Gemm(uop_bgn=begin, uop_end=end, iter_out=2, iter_in=5)
+    expected = expand(insn, uops) * 2
+    came, starts, _ = run([insn, insn], uops, cycles=len(expected) + 20)
+    check(came, expected)
+    first = starts[0] + Sequencer.LATENCY
+    assert [cycle for cycle, _ in came] == list(range(first, first + len(expected)))
+
+
 def test_one_micro_op_a_cycle_without_gaps():
     uops = [Uop(d, 0, 0) for d in range(4)]
     insns = [
@@ -159,7 +171,7 @@ def test_one_micro_op_a_cycle_without_gaps():
     came, starts, _ = run(insns, uops, cycles=60)
     check(came, expected)
     first = starts[0] + Sequencer.LATENCY
-    assert Sequencer.LATENCY == 6
+    assert Sequencer.LATENCY == 7
     assert [cycle for cycle, _ in came] == list(range(first, first + len(expected)))
 
 

@@ -157,16 +157,15 @@ MUTANTS = (
     ),
     Mutant(
         "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does", "acc.py",
-        "& ~(self.gemm_soon.valid & same_bank(self.gemm_soon, dst))", "",
+        "eq(self.alu_src_busy | writes)", "eq(self.alu_src_busy)",
     ),
     Mutant(
         "bank-of-gemm", "the ALU reads a bank in the cycle in which GEMM does", "acc.py",
-        "~(gemm.en & same_bank(gemm, dst))", "~(gemm.en & 0)",
+        "eq(self.alu_src_busy | writes)", "eq(writes)",
     ),
     Mutant(
         "load-not-refused", "a load writes into a bank in the cycle in which the ALU does",
-        "acc.py", "for port in (self.gemm_write, self.alu_write)\n",
-        "for port in (self.gemm_write,)\n",
+        "acc.py", "written.eq(writes | bank_of(self.alu_write_soon))", "written.eq(writes)",
     ),
     Mutant(
         "refused-lost", "a write of a load that is refused is lost", "rowwriter.py",
@@ -187,7 +186,11 @@ MUTANTS = (
     ),
     Mutant(
         "src-ahead", "src is read ahead although the micro-op before writes it", "alu.py",
-        "~(src_ahead & ((waiting.op.dst == src)", "~(src_ahead & ((src != src)",
+        "(coming.src_is_its | (waiting.reads_dst &", "(0 | (waiting.reads_dst &",
+    ),
+    Mutant(
+        "alu-held", "where a result is stands still for a micro-op that waits", "alu.py",
+        'm.d.sync += move(waiting, "dst", waiting.dst_places, 0, 1)', "pass",
     ),
     Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "gemm.py",
@@ -222,23 +225,23 @@ MUTANTS = (
     ),
     Mutant(
         "alu-bypass", "a result of three micro-ops ago is taken from the one after", "alu.py",
-        "(From.KEPT, kept)", "(From.KEPT, written)",
+        "From.KEPT: kept", "From.KEPT: written",
     ),
     Mutant(
         "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it", "alu.py",
-        "& ~(needs_fetched & is_long(insn.alu_opcode))", "",
+        "may_go = comes & ~src_ahead & ~(needs_fetched & long)", "may_go = comes & ~src_ahead",
     ),
     Mutant(
         "imm-unsigned", "immediates are not sign-extended", "alu.py",
-        "y[lane].eq(insn.imm) for", "y[lane].eq(insn.imm.as_unsigned()) for",
+        "imm[lane].eq(insn.imm) for", "imm[lane].eq(insn.imm.as_unsigned()) for",
     ),
     Mutant(
-        "shift-32", "a shift right by 32 or more shifts by 0", "alulane.py",
-        "Mux(left, 0, LANE_BITS - 1), y[:5]", "0, y[:5]",
+        "shift-32", "a shift right by 32 or more shifts by less", "alulane.py",
+        "Mux(left, ~y[5:-1].all(), y[5:-1].any())", "Mux(left, ~y[5:-1].all(), 0)",
     ),
     Mutant(
         "mul-half", "a cross product of MUL is missing", "alulane.py",
-        "low[half:] + cross0 + cross1", "low[half:] + cross0",
+        "(high ^ cross0 ^ cross1) + (carries << 1)", "high + cross0",
     ),
     Mutant(
         "min-is-less", "MIN and MAX compare unsigned", "alulane.py",

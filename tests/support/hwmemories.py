@@ -59,6 +59,29 @@ async def serve_shared(ctx, memory, reads, writes=(), *, pace=None):
                 memory[addr] = data
 
 
+async def serve_banks(ctx, memory, reads, writes, *, pace):
+    """Like :func:`serve_sram`, for pairs of a SramReadSignature port and the banks that are busy
+    for it: each is free at its own times. What is read of a busy one is wrong, and data is there
+    for one cycle only, and something else before and after.
+    """
+    while True:
+        frees = [[pace() for _ in busy] for _, busy in reads]
+        for (_, busy), free in zip(reads, frees):
+            ctx.set(busy, sum((not one) << number for number, one in enumerate(free)))
+        sampled = [value for port, _ in reads for value in (port.en, port.addr)]
+        sampled += [value for port in writes for value in (port.mask, port.addr, port.data)]
+        _, _, *values = await ctx.tick().sample(*sampled)
+        values = iter(values)
+        for (port, _), free in zip(reads, frees):
+            en, addr = next(values), next(values)
+            right = en and free[addr % len(free)]
+            ctx.set(port.data, memory[addr] if right else ~memory[addr])
+        for _ in writes:
+            mask, addr, data = next(values), next(values), next(values)
+            if mask:
+                memory[addr] = data
+
+
 async def serve_micro_ops(ctx, memory, ports, *, pace=None):
     """A micro-op SRAM (a list of words of 32 bits) behind MicroOpReadSignature ports."""
     lanes = len(ports[0].data) // 32
