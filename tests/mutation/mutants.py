@@ -145,10 +145,10 @@ MUTANTS = (
     ),
     Mutant(
         "footprint-pads", "the rows of zeros of a load are not in its range", "footprint.py",
-        "rows = load.y_pad_0 + load.y_size + load.y_pad_1", "rows = load.y_size",
+        "rows.eq(load.y_size + y_pads)", "rows.eq(load.y_size)",
     ),
     Mutant(
-        "scan-too-early", "micro-ops are scanned while they are being loaded", "footprint.py",
+        "scan-too-early", "micro-ops are scanned while they are being loaded", "scan.py",
         "self.read.en.eq(asks & ~self.wait)", "self.read.en.eq(asks)",
     ),
     Mutant(
