@@ -197,8 +197,10 @@ class Footprints(wiring.Component):
         word = Signal(isa.memory.bits, reset_less=True)
         unit = Signal(Unit)
         next_unit = Signal(Unit)
-        at_hand, taken, moves = Signal(), Signal(), Signal()
-        x_pads, y_pads = Signal(5, reset_less=True), Signal(5, reset_less=True)
+        at_hand = Signal()
+        taken, moves = Signal(), Signal()
+        x_pads = Signal(5, reset_less=True)
+        y_pads = Signal(5, reset_less=True)
         self._classify(m, self.insn.payload, next_unit)
         m.d.comb += [taken.eq(self.insn.valid & ~at_hand), self.insn.ready.eq(~at_hand)]
         with m.If(taken):
@@ -219,7 +221,8 @@ class Footprints(wiring.Component):
         is_load = Signal()
         is_nest = Signal()
         one_row, two = Signal(), Signal()
-        rows, columns = Signal(17), Signal(17)
+        rows = Signal(17, reset_less=True)
+        columns = Signal(17, reset_less=True)
         empty = (
             (nest.uop_bgn == nest.uop_end) | (nest.iter_out == 0) | (nest.iter_in == 0)
         )  # fmt: skip
@@ -251,8 +254,11 @@ class Footprints(wiring.Component):
 
         # It goes on a cycle after all is known, when the one before has gone: its ranges are summed
         # up in that cycle and clipped in the next.
-        out, settled, ranged = self.work.payload, Signal(), Signal()
-        bounds, more = Signal.like(scan.bounds), Signal(len(span.sums[0]))
+        out = self.work.payload
+        settled = Signal()
+        ranged = Signal()
+        bounds = Signal.like(scan.bounds)
+        more = Signal(len(span.sums[0]))
         m.d.comb += [moves.eq(settled & ~self.work.valid & ~ranged), self.busy.eq(at_hand | ranged)]
         m.d.sync += [
             settled.eq(known & ~moves & (~(is_load | is_nest) | (summed & (is_load | scan.done)))),
