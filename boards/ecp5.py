@@ -142,7 +142,7 @@ class Ecp5Toolchain:
 def _commands(board: Board, verilog: str) -> list[list[str]]:
     """Program and arguments of each step, in the project's folder."""
     synthesis = (
-        f"read_rtlil {TOP}.il; {board.part.family.command} -top {TOP}; "
+        f"read_rtlil {TOP}.il; {board.part.family.script(TOP)}; "
         f"tee -q -o stat.json stat -json; write_json {NETLIST}"
     )
     return [

@@ -27,6 +27,8 @@ class Family:
         The vendor's name of the family.
     command : str
         The Yosys command, without ``-top``.
+    inserted : tuple of str and str
+        A label of that command, and what to do in front of it; empty if nothing.
     resources : tuple of str
         The kinds of resource, in the order in which they are reported.
     costs : mapping of str to mapping of str to Fraction
@@ -42,6 +44,15 @@ class Family:
     resources: tuple[str, ...]
     costs: Mapping[str, Mapping[str, Fraction]]
     paired: bool = False
+    inserted: tuple[str, str] | tuple[()] = ()
+
+    def script(self, top: str) -> str:
+        """The Yosys commands that map the module ``top``."""
+        command = f"{self.command} -top {top}"
+        if not self.inserted:
+            return command
+        label, steps = self.inserted
+        return f"{command} -run :{label}; {steps}; {command} -run {label}:"
 
     def count(self, cells: Mapping[str, int]) -> dict[str, Fraction]:
         """The resources that ``cells`` (cell to number) take.
@@ -150,6 +161,8 @@ CYCLONE_V = Family(
         },
         M10K={"MISTRAL_M10K": 1},
     ),
+    # Left to itself, the command makes LUTs of sums of three and more; these make carry chains.
+    inserted=("map_bram", "maccmap; techmap -map +/intel_alm/common/arith_alm_map.v"),
 )
 """An ALM holds two functions of up to four inputs, two bits of an adder, or one function of five
 or six inputs (two of five that share inputs are counted apart: an upper estimate); four registers;

@@ -135,7 +135,8 @@ def synthesise(
     flat = flat or routed or paths > 0
     yosys = Yosys(folder / "cache")
     verilog, sidecar = emit_verilog(cfg, paired=part.family.paired)
-    digest = hashlib.sha256(f"{yosys.version}\n{verilog}".encode()).hexdigest()[:12]
+    script = part.family.script(TOP)
+    digest = hashlib.sha256(f"{yosys.version}\n{script}\n{verilog}".encode()).hexdigest()[:12]
     work = folder / f"{part.family.name.lower().replace(' ', '-')}-{digest}"
     blocks: dict[str, dict[str, Fraction]] = {}
     longest: tuple[LongPath, ...] = ()

@@ -72,7 +72,7 @@ class Yosys:
             if modules[name].box:
                 continue
             key = hashlib.sha256(
-                f"{self.version}\n{family.command}\n{modules[name].key(modules)}".encode()
+                f"{self.version}\n{family.script('')}\n{modules[name].key(modules)}".encode()
             ).hexdigest()[:32]
             kept = self.cache / f"{key}.json"
             if not kept.exists():
@@ -92,7 +92,7 @@ class Yosys:
         (folder / "module.v").write_text(text, encoding="utf-8")
         # Hidden names: an assertion of Yosys 0.70 fails when some of the text meet those of ABC.
         script = (
-            f"read_verilog module.v; rename -hide w:*; {family.command} -top {module.name}; "
+            f"read_verilog module.v; rename -hide w:*; {family.script(module.name)}; "
             "tee -q -o stat.json stat -json"
         )
         self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
@@ -118,9 +118,9 @@ class Yosys:
             return _num_cells(json.loads(stat.read_text(encoding="utf-8")))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "machine.v").write_text(verilog, encoding="utf-8")
-        flatten = " -flatten" if family.command.startswith("synth_xilinx") else ""
+        flatten = "proc; flatten; " if family.command.startswith("synth_xilinx") else ""
         script = (
-            f"read_verilog machine.v; {family.command}{flatten} -top {top}; "
+            f"read_verilog machine.v; hierarchy -top {top}; {flatten}{family.script(top)}; "
             "tee -q -o stat.json stat -json; write_json netlist.json"
         )
         self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)

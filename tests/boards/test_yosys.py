@@ -43,6 +43,24 @@ def test_narrow_products_share_a_block_of_cyclone_v(tmp_path):
     assert resources(tmp_path, block, CYCLONE_V)["DSP"] * 3 == 4
 
 
+SUM = """\
+module block (clk, a, b, c, s);
+  input clk;
+  input [15:0] a, b, c;
+  output reg [17:0] s;
+  always @(posedge clk) s <= a + b + c;
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "chain", "bits"), [(SEVEN, "CARRY4", 4), (CYCLONE_V, "MISTRAL_ALUT_ARITH", 1)]
+)
+def test_a_sum_of_three_ends_in_a_carry_chain(tmp_path, family, chain, bits):
+    cells = Yosys(tmp_path).cells(SUM, "block", family)["block"]
+    assert 16 <= cells[chain] * bits <= 20
+
+
 HARD = """\
 (* blackbox, keep *)
 module hard (a, y);
