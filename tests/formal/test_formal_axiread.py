@@ -172,7 +172,7 @@ def test_reads_of_all_kinds_happen(properties):
         (Ledgers, "BEATS_IN_FLIGHT - bursts * self.burst_beats", "BEATS_IN_FLIGHT"),
         (Ledgers, "Mux(was_issued, room_for_beats(2), room_for_beats(1))", "room_for_beats(1)"),
         (Ledgers, "starts.w_level <= BURSTS_IN_FLIGHT - bursts", "1"),
-        (Ledgers, "Mux(issued, room_for(2), room_for(1))", "room_for(1)"),
+        (Ledgers, "room_for_beats(3), room_for_beats(2))", "room_for_beats(2), room_for_beats(1))"),
         (Ledgers, "Mux(issued, burst.payload.len + ~came", "Mux(issued, burst.payload.len"),
         (Ledgers, "(in_flight != 0) | (change != 0)", "in_flight != 0"),
         (Ledgers, "beats.w_rdy | self.abort", "1"),

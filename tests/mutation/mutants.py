@@ -39,17 +39,17 @@ MUTANTS = (
     ),
     Mutant(
         "pad-top-short", "rows of zeros at the top are a right pad too narrow", "walker.py",
-        "pitch.eq(new.x_pad_0 + new.x_size + new.x_pad_1)",
+        "pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1))",
         "pitch.eq(new.x_pad_0 + new.x_size)",
     ),
     Mutant(
         "pad-first-row", "with rows of zeros above, the first row loses its left pad", "walker.py",
-        "plan.lead.eq(lead + insn.x_pad_0)",
-        "plan.lead.eq(lead + Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+        "parts.lead_beside.eq(insn.x_pad_0)",
+        "parts.lead_beside.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
     ),
     Mutant(
         "pad-last-row", "the last row loses its right pad", "walker.py",
-        "Mux(insn.y_size == 0, 0, insn.x_pad_1)", "0",
+        "Mux(some_rows, insn.x_pad_1, 0)", "0",
     ),
     Mutant(
         "pad-only", "a load of nothing but padding forgets the upper pad", "walker.py",
@@ -65,7 +65,7 @@ MUTANTS = (
     ),
     Mutant(
         "beats-short", "the beat that a misaligned row ends in is not asked for", "walker.py",
-        "(size + offset + (1 << log_beat) - 1) >> log_beat",
+        "_sum(size, offset, (1 << log_beat) - 1) >> log_beat",
         "(size + (1 << log_beat) - 1) >> log_beat",
     ),
     Mutant(
@@ -170,8 +170,7 @@ MUTANTS = (
     ),
     Mutant(
         "refused-lost", "a write of a load that is refused is lost", "rowwriter.py",
-        "well = (self.error.code == ErrorCode.NONE) & ~self.refused",
-        "well = self.error.code == ErrorCode.NONE",
+        "chosen.ready.eq(~self.refused)", "chosen.ready.eq(1)",
     ),
     Mutant(
         "uop-stale", "micro-ops read ahead are kept when others are loaded", "microops.py",
