@@ -262,8 +262,8 @@ MUTANTS = (
     ),
     Mutant(
         "done-early", "the run ends with FINISH, whatever load and store still do", "control.py",
-        "~self.fetch_busy & (outstanding == 0)",
-        "self.finished | (~self.fetch_busy & (outstanding == 0))",
+        "~fetching & (outstanding == 0)",
+        "(self.finished | (~fetching & (outstanding == 0)))",
     ),
     Mutant(
         "fetch-chunk", "every further chunk of the stream is read a beat too low", "fetch.py",
