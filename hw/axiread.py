@@ -45,7 +45,7 @@ class ReadMaster(wiring.Component):
     abort : in
         Issue nothing more and throw away what comes. Once high, high until reset.
     idle : out
-        Nothing that was asked for is missing.
+        Nothing that was asked for is missing; may be a cycle late.
     error : ErrorLayout, out
         The first SLVERR or DECERR, with the address of its beat.
     """
