@@ -34,7 +34,7 @@ def choice(count: int) -> range:
 
 
 def _sum(a, b, c):
-    """``a + b + c`` of unsigned numbers with one carry chain: synthesis makes a slow one of two."""
+    """``a + b + c`` of unsigned numbers with one carry chain, whatever a tool makes of such sums."""
     return (a ^ b ^ c) + (((a & b) | (b & c) | (c & a)) << 1)
 
 
