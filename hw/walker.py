@@ -34,7 +34,7 @@ def choice(count: int) -> range:
 
 
 def _sum(a, b, c):
-    """``a + b + c`` of unsigned numbers with one carry chain, whatever a tool makes of such sums."""
+    """``a + b + c`` of unsigned numbers with one carry chain, whatever the tool makes of these."""
     return (a ^ b ^ c) + (((a & b) | (b & c) | (c & a)) << 1)
 
 
