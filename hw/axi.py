@@ -116,34 +116,51 @@ class BurstSplitter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         log_beat = (self.data_bits // 8).bit_length() - 1
-        burst = self.burst.payload
-        beat = Signal(self.addr_bits - log_beat)
-        left = Signal(BEATS_BITS)
-        last = Signal()
+        burst, size = self.burst.payload, self.burst_beats
+        # A request, or what is left of it: ``reach`` is where it ends, from the last multiple of
+        # ``burst_beats`` on. A cycle for that sum, then one for each burst.
+        rest = data.StructLayout({
+            "beat": self.addr_bits - log_beat, "reach": BEATS_BITS + 1, "last": 1
+        })  # fmt: skip
+        asked, left = Signal(rest, name="asked"), Signal(rest, name="left")
+        pending = Signal()
+        walks = Signal()
+        takes = Signal()
+        ends = Signal()  # this is its last burst
+        end = Signal(8)  # the last beat of that
 
-        # ``reach`` is where the request ends, from the last multiple of ``burst_beats`` on.
-        reach = Signal(BEATS_BITS + 1)
-        block, offset = beat // self.burst_beats, beat % self.burst_beats
-        ends, advance = Signal(), Signal()
+        def within(reach, blocks):
+            """Whether it ends in the first so many blocks, a power of two."""
+            return (reach < blocks * size) | (reach == blocks * size)
+
         m.d.comb += [
-            reach.eq(left + offset),
-            ends.eq(reach <= self.burst_beats),
-            advance.eq(~self.burst.valid | self.burst.ready),
-            self.request.ready.eq((left == 0) | (advance & ends)),
+            takes.eq(~walks | (self.burst.ready & ends)),
+            self.request.ready.eq(~pending | takes),
+            self.burst.valid.eq(walks),
+            burst.addr.eq(left.beat << log_beat),
+            burst.len.eq((Mux(ends, end, size - 1) - left.beat % size) % size),
+            burst.last.eq(left.last & ends),
         ]
-        with m.If(advance):
-            m.d.sync += [
-                self.burst.valid.eq(left != 0),
-                burst.addr.eq(beat << log_beat),
-                burst.len.eq(Mux(ends, left, self.burst_beats - offset) - 1),
-                burst.last.eq(last & ends),
-                beat.eq((block + 1) * self.burst_beats),
-                left.eq(Mux(ends, 0, reach - self.burst_beats)),
-            ]
         with m.If(self.request.ready):
+            new = self.request.payload
+            beat = new.addr >> log_beat
             m.d.sync += [
-                beat.eq(self.request.payload.addr >> log_beat),
-                left.eq(Mux(self.request.valid, self.request.payload.beats, 0)),
-                last.eq(self.request.payload.last),
+                pending.eq(self.request.valid),
+                asked.beat.eq(beat),
+                asked.reach.eq(new.beats + beat % size),
+                asked.last.eq(new.last),
+            ]
+        with m.If(takes):
+            m.d.sync += [
+                walks.eq(pending),
+                left.eq(asked),
+                ends.eq(within(asked.reach, 1)),
+                end.eq((asked.reach - 1) % size),
+            ]
+        with m.Elif(self.burst.ready):
+            m.d.sync += [
+                left.beat.eq((left.beat // size + 1) * size),
+                left.reach.eq(left.reach - size),
+                ends.eq(within(left.reach, 2)),
             ]
         return m

@@ -3,7 +3,7 @@
 Readers take turns, a burst at a time. A beat goes to the reader that its ID names.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -45,7 +45,7 @@ class ReadMaster(wiring.Component):
     abort : in
         Issue nothing more and throw away what comes. Once high, high until reset.
     idle : out
-        Nothing that was asked for is missing.
+        Nothing that was asked for is missing; may be a cycle late.
     error : ErrorLayout, out
         The first SLVERR or DECERR, with the address of its beat.
     """
@@ -172,9 +172,9 @@ class _Reader(wiring.Component):
         m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEATS_WAITING)
         m.submodules.starts = starts = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
         # The reader and the bus do not meet in one cycle.
-        m.submodules.relay = relay = Relay(self.port.request.payload.shape())
-        request, burst = relay.o, splitter.burst
-        connect(m, flipped(self.port.request), relay.i)
+        m.submodules.relay = relay = Relay(splitter.burst.payload.shape())
+        request, burst = self.port.request, relay.o
+        connect(m, splitter.burst, relay.i)
         in_flight = Signal(range(BEATS_IN_FLIGHT + 1))
         room = Signal()
         allowed = Signal()
@@ -190,23 +190,42 @@ class _Reader(wiring.Component):
         ]
         issued, came = Signal(), Signal()
 
-        def room_for(bursts):
-            """Whether so many more, of any length, may be in flight."""
-            return (starts.w_level <= BURSTS_IN_FLIGHT - bursts) & (
-                in_flight <= BEATS_IN_FLIGHT - bursts * self.burst_beats
-            )
+        # Beats are summed up a cycle late, and whether there is room is found out a cycle ahead:
+        # for one burst more than is issued now, and was issued in the cycle before.
+        change = Signal(signed(len(burst.payload.len) + 1))
+        was_issued = Signal()
 
-        # Found out a cycle ahead: for one more than is issued now.
-        m.d.sync += room.eq(Mux(issued, room_for(2), room_for(1)))
+        def room_for(bursts):
+            """Whether so many more may be in flight."""
+            return starts.w_level <= BURSTS_IN_FLIGHT - bursts
+
+        def room_for_beats(bursts):
+            """Whether the beats of so many more may be in flight."""
+            return in_flight <= BEATS_IN_FLIGHT - bursts * self.burst_beats
+
+        m.d.sync += [
+            was_issued.eq(issued),
+            room.eq(
+                Mux(issued, room_for(2), room_for(1))
+                & Mux(
+                    issued,
+                    Mux(was_issued, room_for_beats(3), room_for_beats(2)),
+                    Mux(was_issued, room_for_beats(2), room_for_beats(1)),
+                )
+            ),
+        ]
         m.d.comb += [
             issued.eq(self.burst.valid & self.burst.ready),
             came.eq(self.beat.valid & self.beat.ready),
-            self.busy.eq(in_flight != 0),
+            self.busy.eq((in_flight != 0) | (change != 0)),
             starts.w_data.eq(burst.payload.addr),
             starts.w_en.eq(issued),
             starts.r_en.eq(came & self.beat_last),
         ]
-        m.d.sync += in_flight.eq(in_flight + Mux(issued, burst.payload.len + 1, 0) - came)
+        m.d.sync += [
+            change.eq(Mux(issued, burst.payload.len + ~came, Mux(came, -1, 0))),
+            in_flight.eq(in_flight + change),
+        ]
 
         beat_bytes = self.data_bits // 8
         number = Signal(range(self.burst_beats))

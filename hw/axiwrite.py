@@ -60,10 +60,10 @@ class WriteMaster(wiring.Component):
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
         m.submodules.answers = answers = SyncFIFO(width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT)
         # The writer and the bus do not meet in one cycle.
-        m.submodules.relay = relay = Relay(self.port.request.payload.shape())
-        connect(m, flipped(self.port.request), relay.i)
-        connect(m, relay.o, splitter.request)
-        self._address(m, splitter.burst, lengths, answers)
+        m.submodules.relay = relay = Relay(splitter.burst.payload.shape())
+        connect(m, flipped(self.port.request), splitter.request)
+        connect(m, splitter.burst, relay.i)
+        self._address(m, relay.o, lengths, answers)
         self._data(m, lengths)
         self._answer(m, answers)
         return m

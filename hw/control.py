@@ -3,7 +3,7 @@
 ``IDLE --launch--> RUN --end, error or reset--> DRAIN --bus idle--> RESET --> IDLE``
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -123,13 +123,17 @@ class RunControl(wiring.Component):
         return m
 
     def _count(self, m):
-        """Instructions that have been dealt and not retired."""
+        """Instructions that have been dealt and not retired, a cycle late."""
         outstanding = Signal(OUTSTANDING_BITS)
-        retired = sum(getattr(self, f"retired_{name}") for name in MODULES)
+        change = Signal(signed(3))
+        retired = Cat(getattr(self, f"retired_{name}") for name in MODULES)
+        # dealt - number of retired ones
+        numbers = Array(n.bit_count() for n in range(1 << len(MODULES)))
+        m.d.sync += change.eq(self.dealt - numbers[retired])
         with m.If(self.clear):
             m.d.sync += outstanding.eq(0)
         with m.Else():
-            m.d.sync += outstanding.eq(outstanding + self.dealt - retired)
+            m.d.sync += outstanding.eq(outstanding + change)
         return outstanding
 
     def _watch(self, m, state):
@@ -151,12 +155,14 @@ class RunControl(wiring.Component):
         return quiet
 
     def _gather(self, m, outstanding):
-        """Whether nothing is left to do, and the first error that is reported, a cycle later: both
-        come from all over the machine, and stay."""
+        """Whether nothing is left to do, as late as ``outstanding``, and the first error that is
+        reported, a cycle later: both come from all over the machine, and stay."""
         ended = Signal()
+        fetching = Signal()
         failure = Signal(ErrorLayout())
         m.d.sync += [
-            ended.eq(~self.start & ~self.fetch_busy & (outstanding == 0)),
+            fetching.eq(self.start | self.fetch_busy),
+            ended.eq(~self.start & ~fetching & (outstanding == 0)),
             failure.eq(0),
         ]
         for reported in reversed(list(self.reported)):

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
 from vta.hw.check import InstructionCheck
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
+from vta.hw.relay import Relay
 from vta.isa import INSN_BITS, Isa
 from vta.isa import Module as Stage
 from vta.memmap import ErrorCode, Source
@@ -67,33 +68,47 @@ class Fetch(wiring.Component):
             addr_bits=self.addr_bits, data_bits=self.data_bits
         )
         connect(m, flipped(self.read), reader.read)
-        m.d.comb += reader.count.eq(self.count)
 
-        # The end, one past the last byte, may be the end of the address space, not beyond.
+        # What is left of the stream, and, a cycle after the start, whether it can be read at all.
+        # Its end, one past the last byte, may be the end of the address space, not beyond.
+        addr = Signal(64)
+        left = Signal(COUNT_BITS)
+        begins = Signal()
         end = Signal(65)
         bad_addr = Signal()
-        m.d.comb += [
-            reader.addr.eq(self.addr),
-            end.eq(self.addr + (self.count << (INSN_BYTES.bit_length() - 1))),
-            bad_addr.eq((self.addr % INSN_BYTES != 0) | (end > 1 << self.addr_bits)),
-            reader.start.eq(self.start & ~bad_addr & (self.count != 0)),
-        ]
-        with m.If(self.start & bad_addr):
-            self._fail(m, ErrorCode.ADDRESS, self.addr)
+        beyond = end[self.addr_bits + 1 :].any() | (
+            end[self.addr_bits] & end[: self.addr_bits].any()
+        )
+        m.d.sync += begins.eq(self.start)
         with m.If(self.start):
-            m.d.sync += self.busy.eq(self.count != 0)
-        self._deal(m, reader.insn)
+            m.d.sync += [
+                addr.eq(self.addr),
+                left.eq(self.count),
+                end.eq(self.addr + (self.count << (INSN_BYTES.bit_length() - 1))),
+                self.busy.eq(self.count != 0),
+            ]
+        m.d.comb += [
+            bad_addr.eq((addr % INSN_BYTES != 0) | beyond),
+            reader.addr.eq(addr),
+            reader.count.eq(left),
+            reader.start.eq(begins & self.busy & ~bad_addr),
+        ]
+        # The reader, and what is at the queues, do not meet in one cycle.
+        m.submodules.relay = relay = Relay(INSN_BITS)
+        connect(m, reader.insn, relay.i)
+        self._deal(m, relay.o, addr, left)
+        with m.If(begins & bad_addr):
+            self._fail(m, ErrorCode.ADDRESS, addr)
         return m
 
-    def _deal(self, m, insn):
-        """One step checks an instruction, the next puts it in its queue."""
+    def _deal(self, m, insn, addr, left):
+        """One step checks an instruction, the next puts it in its queue. ``addr`` is the address of
+        the latter, and ``left`` counts it and those behind it."""
         m.submodules.check = check = InstructionCheck(self.isa)
         valid, advance = Signal(), Signal()
         word = Signal(INSN_BITS)
         stage = Signal(Stage)
         illegal = Signal()
-        addr = Signal(self.addr_bits)
-        left = Signal(COUNT_BITS)
         # The last beat may hold more than the stream: nothing counts once all has been dealt.
         live = valid & self.busy & (self.error.code == ErrorCode.NONE)
         m.d.comb += [check.word.eq(insn.payload), insn.ready.eq(advance)]
@@ -122,8 +137,6 @@ class Fetch(wiring.Component):
             advance.eq(~valid | self.dealt | ~self.busy),
             self.blocked.eq(live & ~room),
         ]
-        with m.If(self.start):
-            m.d.sync += [addr.eq(self.addr), left.eq(self.count)]
         with m.If(self.dealt):
             m.d.sync += [addr.eq(addr + INSN_BYTES), left.eq(left - 1), self.busy.eq(left != 1)]
         with m.If(live & illegal):
@@ -186,22 +199,37 @@ class _StreamReader(wiring.Component):
         beat = Signal(self.addr_bits - log_beat)
         room = Signal(range(self.ROOM + 1), init=self.ROOM)
         request = self.read.request
-        asked = request.valid & request.ready
+        asked = Signal()
+        # What the next request is, is found out in the cycle after the one before it.
+        known = Signal()
+        some = Signal()
+        beats = Signal(range(self.CHUNK + 1))
+        fits = Signal()
+        whole = left >= self.CHUNK
+        m.d.sync += [
+            known.eq(~self.start & ~asked),
+            some.eq(left != 0),
+            beats.eq(Mux(whole, self.CHUNK, left)),
+            fits.eq(room >= self.CHUNK),
+            room.eq(room - Mux(asked, beats, 0) + taken),
+        ]
         m.d.comb += [
             request.payload.addr.eq(beat << log_beat),
-            request.payload.beats.eq(Mux(left > self.CHUNK, self.CHUNK, left)),
-            request.valid.eq((left != 0) & (room >= self.CHUNK)),
+            request.payload.beats.eq(beats),
+            request.valid.eq(known & some & fits),
+            asked.eq(request.valid & request.ready),
         ]
-        m.d.sync += room.eq(room - Mux(asked, request.payload.beats, 0) + taken)
         with m.If(self.start):
-            first = self.addr[:log_beat]
-            size = (self.count << (INSN_BYTES.bit_length() - 1)) + first
+            # The stream begins with a whole instruction.
+            lanes = max(1, self.data_bits // INSN_BITS)
+            parts = max(1, INSN_BITS // self.data_bits)
+            skipped = self.addr[:log_beat] // INSN_BYTES
             m.d.sync += [
                 beat.eq(self.addr >> log_beat),
-                left.eq((size + beat_bytes - 1) >> log_beat),
+                left.eq((self.count + (skipped + lanes - 1)) // lanes * parts),
             ]
         with m.Elif(asked):
-            m.d.sync += [beat.eq(beat + self.CHUNK), left.eq(left - request.payload.beats)]
+            m.d.sync += [beat.eq(beat + self.CHUNK), left.eq(Mux(whole, left - self.CHUNK, 0))]
 
     def _join(self, m, buffer):
         """A beat is half an instruction."""

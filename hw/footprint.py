@@ -8,14 +8,13 @@ LOAD: ``low = sram_base``, ``high = low + (rows with padding) * (columns with pa
 A range is everything from the lowest to the highest entry: too large now and then, never too small.
 """
 
-from functools import reduce
-
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import layout_of
-from vta.hw.microops import MicroOpReadSignature, log_lanes
+from vta.hw.microops import MicroOpReadSignature
+from vta.hw.scan import Scan
 from vta.isa import Isa, MemId, Opcode
 
 __all__ = [
@@ -130,128 +129,36 @@ class Span(wiring.Component):
             product.eq(a * b),
             times.eq(there),
         ]
-        clipped = Mux(product[self.bits :].any(), (1 << self.bits) - 1, product[: self.bits])
         for n in range(2):
             with m.If(self.clear):
                 m.d.sync += self.sums[n].eq(0)
             with m.Elif(times[n]):
-                m.d.sync += self.sums[n].eq(self.sums[n] + clipped)
+                m.d.sync += self.sums[n].eq(self.sums[n] + _clipped(product, self.bits))
         return m
 
 
-class Scan(wiring.Component):
-    """The smallest and largest ``dst`` and ``src`` of a range of micro-ops.
+def _clipped(value, bits: int):
+    """``value``, or the largest number of so many bits if it has more."""
+    return Mux(value[bits:].any(), (1 << bits) - 1, value[:bits]) if len(value) > bits else value
 
-    The last :attr:`ENTRIES` ranges are remembered.
 
-    Attributes
-    ----------
-    start : In(1)
-        Begin with the range ``low <= number < end``, which must not be empty; held until ``done``.
-    wait : In(1)
-        The range is not there yet: do not read.
-    forget : In(1)
-        Micro-ops will be loaded: remember nothing.
-    done : Out(1)
-        ``bounds`` are those of the range.
-    bounds : Out
-        ``dst_low``, ``dst_high``, ``src_low``, ``src_high``.
-    read : Out(MicroOpReadSignature)
-        The micro-op SRAM.
-    """
+class _Exact:
+    """A range before it is clipped to its memory, in registers; its ends have so many bits."""
 
-    ENTRIES = 4
+    def __init__(self, name: str, bits: int) -> None:
+        self.used = Signal(name=f"{name}_used")
+        self.low, self.high = (
+            Signal(bits, name=f"{name}_{end}", reset_less=True) for end in ("low", "high")
+        )
 
-    def __init__(self, isa: Isa) -> None:
-        self.isa = isa
-        log_depth, uop = isa.cfg.log_uop_depth, isa.uop
-        self.bounds_layout = data.StructLayout({
-            f"{name}_{side}": uop[name].width for name in ("dst", "src") for side in ("low", "high")
-        })  # fmt: skip
-        super().__init__({
-            "start": In(1), "wait": In(1), "forget": In(1), "done": Out(1),
-            "low": In(log_depth), "end": In(log_depth + 1),
-            "bounds": Out(self.bounds_layout),
-            "read": Out(MicroOpReadSignature(log_depth=log_depth, bits=uop.bits)),
-        })  # fmt: skip
+    def set(self, used, low, high) -> list:
+        """Assignments."""
+        return [self.used.eq(used), self.low.eq(low), self.high.eq(high)]
 
-    def elaborate(self, platform):
-        m = Module()
-        begun, asks, arrives, fresh = Signal(), Signal(), Signal(), Signal()
-        wanted = Signal.like(self.read.addr)
-        number = Signal.like(wanted)
-        lanes = log_lanes(self.isa.cfg.log_uop_depth)
-        entry = data.StructLayout({
-            "valid": 1, "low": len(self.low), "end": len(self.end), "bounds": self.bounds_layout,
-        })  # fmt: skip
-        entries = [Signal(entry, name=f"known{n}") for n in range(self.ENTRIES)]
-
-        # Known, or read word by word.
-        known = Signal()
-        for one in entries:
-            with m.If(one.valid & (one.low == self.low) & (one.end == self.end)):
-                m.d.comb += [known.eq(1), self.bounds.eq(one.bounds)]
-        bounds = Signal(self.bounds_layout)
-        m.d.comb += [
-            self.done.eq(self.start & known),
-            self.read.en.eq(asks & ~self.wait),
-            self.read.addr.eq(wanted),
-        ]
-        with m.If(~self.start | known):
-            m.d.sync += begun.eq(0)
-        with m.Elif(~begun):
-            m.d.sync += [begun.eq(1), asks.eq(1), wanted.eq(self.low >> lanes)]
-            for field in ("dst", "src"):
-                m.d.sync += [bounds[f"{field}_low"].eq(~0), bounds[f"{field}_high"].eq(0)]
-        with m.If(self.read.en & self.read.ready):
-            m.d.sync += [
-                number.eq(wanted),
-                wanted.eq(wanted + 1),
-                asks.eq(wanted != (self.end - 1) >> lanes),
-            ]
-        m.d.sync += [arrives.eq(self.read.en & self.read.ready), fresh.eq(arrives)]
-        self._narrow(m, bounds, number, arrives, fresh)
-
-        # The oldest entry is replaced.
-        with m.If(begun & ~known & ~asks & ~arrives & ~fresh):
-            m.d.sync += [
-                entries[0].valid.eq(1),
-                entries[0].low.eq(self.low),
-                entries[0].end.eq(self.end),
-                entries[0].bounds.eq(bounds),
-                *(entries[n].eq(entries[n - 1]) for n in range(1, self.ENTRIES)),
-            ]
-        with m.If(self.forget):
-            m.d.sync += [one.valid.eq(0) for one in entries]
-        return m
-
-    def _narrow(self, m: Module, bounds, number, arrives, fresh) -> None:
-        """Takes a word into the bounds: a cycle in a register, then all lanes at once."""
-        uop = layout_of(self.isa.uop)
-        lanes = 1 << log_lanes(self.isa.cfg.log_uop_depth)
-        word = Signal.like(self.read.data, reset_less=True)
-        first = Signal(len(self.end), reset_less=True)  # number of the word's first micro-op
-        with m.If(arrives):
-            m.d.sync += [word.eq(self.read.data), first.eq(number * lanes)]
-        inside = [(first + n >= self.low) & (first + n < self.end) for n in range(lanes)]
-        uops = [data.View(uop, word.word_select(n, uop.size)) for n in range(lanes)]
-
-        def smaller(x, y):
-            return Mux(x < y, x, y)
-
-        def larger(x, y):
-            return Mux(x < y, y, x)
-
-        for field in ("dst", "src"):
-            low, high = bounds[f"{field}_low"], bounds[f"{field}_high"]
-            lows = (Mux(there, item[field], ~0) for there, item in zip(inside, uops))
-            highs = (Mux(there, item[field], 0) for there, item in zip(inside, uops))
-            lows = (value[: len(low)] for value in lows)
-            with m.If(fresh):
-                m.d.sync += [
-                    low.eq(reduce(smaller, lows, low)),
-                    high.eq(reduce(larger, highs, high)),
-                ]
+    def clip_into(self, target) -> list:
+        """Assignments to a range; what is beyond its memory counts as its last entry."""
+        low, high = (_clipped(value, len(target.low)) for value in (self.low, self.high))
+        return [target.used.eq(self.used), target.low.eq(low), target.high.eq(high)]
 
 
 class Footprints(wiring.Component):
@@ -290,16 +197,20 @@ class Footprints(wiring.Component):
         word = Signal(isa.memory.bits, reset_less=True)
         unit = Signal(Unit)
         next_unit = Signal(Unit)
+        at_hand = Signal()
         taken, moves = Signal(), Signal()
+        x_pads = Signal(5, reset_less=True)
+        y_pads = Signal(5, reset_less=True)
         self._classify(m, self.insn.payload, next_unit)
-        m.d.comb += [
-            taken.eq(self.insn.valid & ~self.busy),
-            self.insn.ready.eq(~self.busy),
-        ]
+        m.d.comb += [taken.eq(self.insn.valid & ~at_hand), self.insn.ready.eq(~at_hand)]
         with m.If(taken):
-            m.d.sync += [self.busy.eq(1), word.eq(self.insn.payload), unit.eq(next_unit)]
+            new = data.View(layout_of(isa.memory), self.insn.payload)
+            m.d.sync += [
+                at_hand.eq(1), word.eq(self.insn.payload), unit.eq(next_unit),
+                x_pads.eq(new.x_pad_0 + new.x_pad_1), y_pads.eq(new.y_pad_0 + new.y_pad_1),
+            ]  # fmt: skip
         with m.Elif(moves):
-            m.d.sync += self.busy.eq(0)
+            m.d.sync += at_hand.eq(0)
 
         # The one at hand: its products, and its micro-ops.
         m.submodules.span = span = Span(max(cfg.log_acc_depth, cfg.log_uop_depth) + 1)
@@ -310,19 +221,21 @@ class Footprints(wiring.Component):
         is_load = Signal()
         is_nest = Signal()
         one_row, two = Signal(), Signal()
+        rows = Signal(17, reset_less=True)
+        columns = Signal(17, reset_less=True)
         empty = (
             (nest.uop_bgn == nest.uop_end) | (nest.iter_out == 0) | (nest.iter_in == 0)
         )  # fmt: skip
-        rows = load.y_pad_0 + load.y_size + load.y_pad_1
-        columns = load.x_pad_0 + load.x_size + load.x_pad_1
         into_uops = load.memory == MemId.UOP
         known = Signal()  # it has been at hand for a cycle, so that its kind is in registers
         m.d.sync += [
-            known.eq(self.busy & ~moves),
-            is_load.eq((unit == Unit.LOAD) & (rows != 0)),
-            one_row.eq((unit == Unit.LOAD) & (rows == 1)),
+            known.eq(at_hand & ~moves),
+            is_load.eq((unit == Unit.LOAD) & ((load.y_size != 0) | (y_pads != 0))),
+            one_row.eq((unit == Unit.LOAD) & (load.y_size < 2) & (load.y_size[0] + y_pads == 1)),
             is_nest.eq(((unit == Unit.GEMM) | (unit == Unit.ALU)) & ~empty),
             two.eq((unit == Unit.ALU) & ~nest.use_imm),
+            rows.eq(load.y_size + y_pads),
+            columns.eq(load.x_size + x_pads),
         ]
         m.d.comb += [
             self.uops.low.eq(nest.uop_bgn),
@@ -339,31 +252,42 @@ class Footprints(wiring.Component):
             (nest.src_factor_out, nest.iter_out - 1), (nest.src_factor_in, nest.iter_in - 1),
         ])  # fmt: skip
 
-        # It goes on a cycle after all is known, when the one before has gone.
-        out, settled = self.work.payload, Signal()
-        bounds, entries = Signal.like(scan.bounds), Signal(len(span.sums[0]))
-        m.d.comb += moves.eq(settled & ~self.work.valid)
+        # It goes on a cycle after all is known, when the one before has gone: its ranges are summed
+        # up in that cycle and clipped in the next.
+        out = self.work.payload
+        settled = Signal()
+        ranged = Signal()
+        bounds = Signal.like(scan.bounds)
+        more = Signal(len(span.sums[0]))
+        m.d.comb += [moves.eq(settled & ~self.work.valid & ~ranged), self.busy.eq(at_hand | ranged)]
         m.d.sync += [
             settled.eq(known & ~moves & (~(is_load | is_nest) | (summed & (is_load | scan.done)))),
             bounds.eq(scan.bounds),
-            entries.eq(Mux(one_row, columns, span.sums[0])),
+            more.eq(Mux(one_row, _clipped(columns, span.bits), span.sums[0]) - 1),
+            ranged.eq(moves),
         ]
+        reach = max(len(load.sram_base), len(more)) + 1  # bits of a base and what is added to it
+        exact = {name: _Exact(name, reach) for name in ("writes", "reads", "uops")}
+        with m.If(moves):
+            sums, transfer = span.sums, (load.sram_base, load.sram_base + more)
+            m.d.sync += [
+                out.insn.eq(word),
+                out.unit.eq(unit),
+                *exact["writes"].set(is_nest, bounds.dst_low, bounds.dst_high + sums[0]),
+                *exact["reads"].set(is_nest & two, bounds.src_low, bounds.src_high + sums[1]),
+                *exact["uops"].set(is_nest, nest.uop_bgn, nest.uop_end - 1),
+            ]
+            with m.If(is_load):
+                m.d.sync += [
+                    *exact["writes"].set(~into_uops, *transfer),
+                    *exact["uops"].set(into_uops, *transfer),
+                ]
         with m.If(self.work.ready):
             m.d.sync += self.work.valid.eq(0)
-        with m.If(moves):
+        with m.If(ranged):
             m.d.sync += self.work.valid.eq(1)
-            m.d.sync += [out.insn.eq(word), out.unit.eq(unit)]
-            sums = span.sums
-            transfer = (load.sram_base, load.sram_base + entries - 1)
-            for target, used, (low, high) in (
-                (out.footprint.writes, is_nest, (bounds.dst_low, bounds.dst_high + sums[0])),
-                (out.footprint.reads, is_nest & two, (bounds.src_low, bounds.src_high + sums[1])),
-                (out.footprint.uops, is_nest, (nest.uop_bgn, nest.uop_end - 1)),
-            ):
-                self._set(m, target, used, low, high)
-            with m.If(is_load):
-                self._set(m, out.footprint.writes, ~into_uops, *transfer)
-                self._set(m, out.footprint.uops, into_uops, *transfer)
+            for name, ends in exact.items():
+                m.d.sync += ends.clip_into(out.footprint[name])
         return m
 
     def _classify(self, m: Module, word, unit) -> None:
@@ -378,14 +302,6 @@ class Footprints(wiring.Component):
                 m.d.comb += unit.eq(Mux(insn.x_size == 0, Unit.NONE, Unit.LOAD))
             with m.Default():
                 m.d.comb += unit.eq(Unit.NONE)
-
-    @staticmethod
-    def _set(m: Module, target, used, low, high) -> None:
-        """Sets a range; what is beyond its memory counts as its last entry."""
-        m.d.sync += target.used.eq(used)
-        for field, value in ((target.low, low), (target.high, high)):
-            beyond = value[len(field) :]
-            m.d.sync += field.eq(Mux(beyond.any(), ~0, value) if len(beyond) else value)
 
     def _multiply(self, m: Module, span: Span, taken, known, kinds, products):
         """Feeds the factors of the products one by one: the first for a LOAD of several rows, else

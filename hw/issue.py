@@ -181,7 +181,7 @@ class Issue(wiring.Component):
     """
 
     DEPTH = Scoreboard.DEPTH
-    LATENCY = 12
+    LATENCY = 16
     """Cycles until an instruction of few micro-ops may start, unless it must wait; while ones
     before it are under way, the instruction after them is made ready."""
 

@@ -67,7 +67,7 @@ def refused(channel: str):
 def under_way(source: Source):
     """A reader has asked for as much as it may."""
     reader = f"reads.reader{source}"
-    return lambda s: s.at[f"{reader}.splitter.burst__valid"] & ~s.at[f"{reader}.allowed"]
+    return lambda s: s.at[f"{reader}.relay.o__valid"] & ~s.at[f"{reader}.allowed"]
 
 
 def not_taken(source: Source):

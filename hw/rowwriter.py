@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
+from vta.hw.relay import Relay
 from vta.hw.walker import MemoryKind, Row, choice
 from vta.memmap import ErrorCode, Source
 
@@ -19,11 +20,30 @@ def write_signature(kind: MemoryKind, data_bits: int) -> SramWriteSignature:
     )
 
 
+class _Left:
+    """Counts ``number`` down, and knows a step ahead, in registers, whether ``some`` is left, and
+    whether it is just ``one``."""
+
+    def __init__(self, number, name: str) -> None:
+        self.number = number
+        self.some, self.one = Signal(name=f"some_{name}"), Signal(name=f"one_{name}")
+
+    def begin(self, number) -> list:
+        """What goes with ``number`` when it is loaded."""
+        return [self.some.eq(number != 0), self.one.eq(number == 1)]
+
+    def step(self) -> list:
+        """One less."""
+        left = self.number
+        return [left.eq(left - 1), self.some.eq(~self.one), self.one.eq(left == 2)]
+
+
 class RowWriter(wiring.Component):
     """Writes the rows into the SRAMs: zeros, then the beats as they come.
 
     Two steps: choose what to write (``_choose``); write it a cycle later (``_write``). A write that
-    is ``refused`` is offered again in the next cycle.
+    is ``refused`` is offered again in the next cycle; the relay between the steps keeps the rows
+    and the beats from that. How much of a row is left is known a step ahead.
     """
 
     def __init__(
@@ -45,16 +65,15 @@ class RowWriter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chosen = Signal(
-            data.StructLayout({
-                "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": choice(len(self.kinds)),
-                "index": max(kind.log_depth for kind in self.kinds),
-                "part": choice(max(self._parts(kind) for kind in self.kinds)),
-                "value": self.data_bits,
-            })
-        )  # fmt: skip
-        self._choose(m, chosen)
-        self._write(m, chosen)
+        chosen = data.StructLayout({
+            "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": choice(len(self.kinds)),
+            "index": max(kind.log_depth for kind in self.kinds),
+            "part": choice(max(self._parts(kind) for kind in self.kinds)),
+            "value": self.data_bits,
+        })  # fmt: skip
+        m.submodules.relay = relay = Relay(chosen)
+        self._choose(m, relay.i)
+        self._write(m, relay.o)
         return m
 
     def _parts(self, kind: MemoryKind) -> int:
@@ -83,31 +102,37 @@ class RowWriter(wiring.Component):
         narrow = Array(self._lanes(kind) > 1 for kind in self.kinds)[row.kind]
         in_range = Array(index < 2**kind.log_depth for kind in self.kinds)[row.kind]
 
-        well = (self.error.code == ErrorCode.NONE) & ~self.refused
+        well = (self.error.code == ErrorCode.NONE) & chosen.ready
+        zeros, count = _Left(row.zeros, "zeros"), _Left(row.count, "count")
         zero, take, whole = Signal(), Signal(), Signal()
         ends = Signal()
         m.d.comb += [
-            zero.eq(active & well & (row.zeros != 0)),
-            take.eq(active & well & (row.zeros == 0) & (row.count != 0) & self.beat.valid),
+            zero.eq(active & well & zeros.some),
+            take.eq(active & well & ~zeros.some & count.some & self.beat.valid),
             whole.eq(zero | (take & (narrow | (place == parts_end)))),
             ends.eq(
-                (active & well & (row.zeros == 0) & (row.count == 0))
-                | (zero & (row.zeros == 1) & (row.count == 0))
-                | (take & whole & (row.count == 1))
+                (active & well & ~zeros.some & ~count.some)
+                | (zero & zeros.one & ~count.some)
+                | (take & whole & count.one)
             ),
-            self.beat.ready.eq(take & (~narrow | (place == lanes_end) | (row.count == 1))),
-            self.row.ready.eq((~active | ends) & ~self.refused),
+            self.beat.ready.eq(take & (~narrow | (place == lanes_end) | count.one)),
+            self.row.ready.eq(~active | ends),
         ]
         with m.If(zero):
-            m.d.sync += row.zeros.eq(row.zeros - 1)
+            m.d.sync += zeros.step()
         with m.If(take):
             m.d.sync += place.eq(Mux(place == Mux(narrow, lanes_end, parts_end), 0, place + 1))
         with m.If(take & whole):
-            m.d.sync += row.count.eq(row.count - 1)
+            m.d.sync += count.step()
         with m.If(whole):
             m.d.sync += index.eq(index + 1)
         with m.If(self.row.ready):
-            m.d.sync += [active.eq(self.row.valid), row.eq(following)]
+            m.d.sync += [
+                active.eq(self.row.valid),
+                row.eq(following),
+                *zeros.begin(following.zeros),
+                *count.begin(following.count),
+            ]
             with m.If(self.row.valid):
                 begins = Array(
                     following.offset >> kind.log_bytes if self._lanes(kind) > 1 else 0
@@ -129,24 +154,27 @@ class RowWriter(wiring.Component):
             else self.beat.payload
             for kind in self.kinds
         )[row.kind]
-        with m.If(~self.refused):
-            m.d.sync += [
-                chosen.zero.eq(zero & in_range),
-                chosen.data.eq(take & in_range),
-                chosen.whole.eq(take & whole & in_range),
-                chosen.done.eq(ends & row.last & (in_range | ~(zero | take))),
-            ]
-        with m.If(zero | take):
-            m.d.sync += [
-                chosen.kind.eq(row.kind),
-                chosen.index.eq(index),
-                chosen.part.eq(place),
-                chosen.value.eq(Mux(zero, 0, picked)),
-            ]
+        item = chosen.payload
+        m.d.comb += [
+            chosen.valid.eq(zero | take | ends),
+            item.zero.eq(zero & in_range),
+            item.data.eq(take & in_range),
+            item.whole.eq(take & whole & in_range),
+            item.done.eq(ends & row.last & (in_range | ~(zero | take))),
+            item.kind.eq(row.kind),
+            item.index.eq(index),
+            item.part.eq(place),
+            item.value.eq(Mux(zero, 0, picked)),
+        ]
 
     def _write(self, m, chosen):
         """Drive the write port of the SRAM of the chosen kind."""
-        m.d.comb += self.done.eq(chosen.done & ~self.refused)
+        item, taken = chosen.payload, Signal()
+        m.d.comb += [
+            chosen.ready.eq(~self.refused),
+            taken.eq(chosen.valid & chosen.ready),
+            self.done.eq(taken & item.done),
+        ]
         for sram in dict.fromkeys(kind.sram for kind in self.kinds):
             port = getattr(self, f"write_{sram}")
             loaded = getattr(self, f"loaded_{sram}")
@@ -155,24 +183,24 @@ class RowWriter(wiring.Component):
             # Repeated over the word, the mask chooses; a wire, or Verilog spells each bit out.
             chunk = Signal(max(self._chunk_bits(kind) for _, kind in mine), name=f"chunk_{sram}")
             m.d.comb += [
-                port.addr.eq(chosen.index),
+                port.addr.eq(item.index),
                 port.data.eq(chunk.replicate(len(port.data) // len(chunk))),
             ]
             for number, kind in mine:
                 parts = self._parts(kind)
-                value = chosen.value[: min(self.data_bits, kind.elem_bytes * 8)]
+                value = item.value[: min(self.data_bits, kind.elem_bytes * 8)]
                 if kind.widens:
                     octets = (value[low : low + 8] for low in range(0, len(value), 8))
                     value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
-                with m.If(chosen.kind == number):
+                with m.If(item.kind == number):
                     m.d.comb += [
                         chunk.eq(value.replicate(len(chunk) // len(value))),
-                        loaded.eq(chosen.whole & ~self.refused),
+                        loaded.eq(taken & item.whole),
                     ]
-                    with m.If(chosen.data):
+                    with m.If(chosen.valid & item.data):
                         wide = lanes // parts
                         m.d.comb += port.mask.eq(
-                            ((1 << wide) - 1) << (chosen.part * wide if parts > 1 else 0)
+                            ((1 << wide) - 1) << (item.part * wide if parts > 1 else 0)
                         )
-                    with m.If(chosen.zero):
+                    with m.If(chosen.valid & item.zero):
                         m.d.comb += port.mask.eq(~0)

@@ -33,9 +33,16 @@ def choice(count: int) -> range:
     return range(max(count, 2))
 
 
+def _sum(a, b, c):
+    """``a + b + c`` of unsigned numbers with one carry chain, whatever the tool makes of these."""
+    return (a ^ b ^ c) + (((a & b) | (b & c) | (c & a)) << 1)
+
+
 def _times(rows, pitch):
-    """``rows * pitch`` for a few rows, as a sum: no use for a multiplier of the part."""
-    return sum(Mux(bit, pitch << n, 0) for n, bit in enumerate(rows))
+    """``rows * pitch`` for two or three bits of ``rows``, as a sum: no use for a multiplier of the
+    part."""
+    terms = [Mux(bit, pitch << n, 0) for n, bit in enumerate(rows)]
+    return _sum(*terms) if len(terms) == 3 else terms[0] + terms[1]
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,8 @@ class RowWalker(wiring.Component):
         wiring.connect(m, self._relay.o, wiring.flipped(self.row))
         pitched, multiplied, prepared, walk_ready = Signal(), Signal(), Signal(), Signal()
         insn = Signal(layout_of(self.insn))
-        pitch, trail_rows = Signal(range(2**16 + 30)), Signal(5)
+        pitch = Signal(range(2**16 + 30))
+        trail_rows = Signal(5)
         m.d.comb += self.request.ready.eq(~pitched)
         m.d.sync += multiplied.eq(pitched)
         with m.If(self.request.ready):
@@ -170,17 +178,17 @@ class RowWalker(wiring.Component):
             m.d.sync += [
                 pitched.eq(self.request.valid),
                 insn.eq(new),
-                pitch.eq(new.x_pad_0 + new.x_size + new.x_pad_1),
+                pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1)),
                 trail_rows.eq(new.y_pad_1 + Mux(new.y_size == 0, new.y_pad_0, 0)),
             ]
 
         plan = Signal(self._plan_layout())
-        products = self._multiply(m, insn, pitch, trail_rows)
+        parts = self._multiply(m, insn, pitch, trail_rows)
         with m.If(walk_ready):
             m.d.sync += prepared.eq(0)
         with m.If(multiplied & ~prepared):
             m.d.sync += [prepared.eq(1), pitched.eq(0), multiplied.eq(0)]
-            self._prepare(m, plan, insn, products)
+            self._prepare(m, plan, insn, parts)
 
         walked, walk = self._walk(m, plan, prepared, walk_ready)
         self._address(m, walked, walk)
@@ -190,52 +198,66 @@ class RowWalker(wiring.Component):
         """A transfer as the walk needs it: ``rows`` rows of ``count`` elements, zeros counted."""
         return data.StructLayout({
             "kind": choice(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
-            "rows": 16, "count": COUNT_BITS,
+            "rows": 16, "count": COUNT_BITS, "moves": 1,
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
 
     def _multiply(self, m, insn, pitch, trail_rows):
-        """The products of a transfer, a cycle later: its elements, and the zeros in the rows before
-        and behind those that are read (each as two sums that are yet to be added); rows are
-        ``pitch`` wide with their padding."""
-        total = Signal(32)
-        m.d.sync += total.eq(insn.x_size * insn.y_size)
-        zeros = []
-        for name, rows in (("lead", insn.y_pad_0), ("trail", trail_rows)):
-            low, high = (Signal(ZEROS_BITS, name=f"{name}_{part}") for part in ("low", "high"))
-            m.d.sync += [low.eq(_times(rows[:2], pitch)), high.eq(_times(rows[2:], pitch))]
-            zeros.append(low + (high << 2))
-        return total, *zeros
-
-    def _prepare(self, m, plan, insn, products):
-        """Make the plan of a transfer."""
-        total, lead, trail = products
+        """What the plan of a transfer is made of, a cycle later: its elements, and the zeros in the
+        rows before and behind those that are read (each as three parts that are yet to be added);
+        rows are ``pitch`` wide with their padding."""
+        parts = Signal(
+            data.StructLayout({
+                "kind": choice(len(self.kinds)),
+                "moves": 1, "one_row": 1, "total": 32,
+                **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
+                   for part in ("low", "high", "beside")},
+            })
+        )  # fmt: skip
         for index, kind in enumerate(self.kinds):
             with m.If(insn.memory == kind.memory):
-                m.d.sync += plan.kind.eq(index)
+                m.d.sync += parts.kind.eq(index)
+        some_rows = insn.y_size != 0
         gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
         m.d.sync += [
+            parts.moves.eq(insn.x_size != 0),
+            parts.one_row.eq(some_rows & gapless),
+            parts.total.eq(insn.x_size * insn.y_size),
+            parts.lead_low.eq(_times(insn.y_pad_0[:2], pitch)),
+            parts.lead_high.eq(_times(insn.y_pad_0[2:], pitch)),
+            parts.lead_beside.eq(insn.x_pad_0),
+            parts.trail_low.eq(_times(trail_rows[:2], pitch)),
+            parts.trail_high.eq(_times(trail_rows[2:], pitch)),
+            parts.trail_beside.eq(Mux(some_rows, insn.x_pad_1, 0)),
+        ]
+        return parts
+
+    def _prepare(self, m, plan, insn, parts):
+        """Make the plan of a transfer."""
+        m.d.sync += [
+            plan.kind.eq(parts.kind),
             plan.sram.eq(insn.sram_base),
             plan.element.eq(insn.dram_base),
             plan.stride.eq(insn.x_stride),
             plan.rows.eq(insn.y_size),
             plan.count.eq(insn.x_size),
-            plan.lead.eq(lead + insn.x_pad_0),
+            plan.moves.eq(parts.moves),
+            plan.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_beside)),
             plan.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            plan.trail.eq(trail + Mux(insn.y_size == 0, 0, insn.x_pad_1)),
+            plan.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_beside)),
         ]
-        with m.If(insn.x_size == 0):
+        with m.If(~parts.moves):
             m.d.sync += [plan.rows.eq(0), plan.trail.eq(0)]
-        with m.Elif((insn.y_size != 0) & gapless):
+        with m.Elif(parts.one_row):
             # More elements than COUNT_BITS counts are more than an SRAM has: clip them.
-            most = 2**COUNT_BITS - 1
-            m.d.sync += [plan.rows.eq(1), plan.count.eq(Mux(total > most, most, total))]
+            beyond = parts.total[COUNT_BITS:].any()
+            m.d.sync += [plan.rows.eq(1), plan.count.eq(Mux(beyond, ~0, parts.total))]
 
     def _walk(self, m, plan, prepared, walk_ready):
         """The rows of a plan, as (valid, registers): element indices, not yet addresses."""
         layout = data.StructLayout({
             "kind": choice(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
-            "zeros": ZEROS_BITS, "count": COUNT_BITS,
+            "zeros": ZEROS_BITS, "count": COUNT_BITS, "moves": 1,
             "element": ELEMENT_BITS, "end": ELEMENT_BITS,
         })  # fmt: skip
         walk, walked = Signal(layout), Signal()
@@ -243,10 +265,11 @@ class RowWalker(wiring.Component):
         element = Signal(ELEMENT_BITS)
         zeros = Signal(ZEROS_BITS)
         active, first = Signal(), Signal()
+        no_trail = Signal()
         advance, ends = Signal(), Signal()
         m.d.comb += [
             advance.eq(~walked | self._relay.i.ready),
-            ends.eq((at.rows == 0) | ((at.rows == 1) & (at.trail == 0))),
+            ends.eq((at.rows == 0) | ((at.rows == 1) & no_trail)),
             walk_ready.eq(~active | (advance & ends)),
         ]
         with m.If(advance):
@@ -260,10 +283,12 @@ class RowWalker(wiring.Component):
             ]
             with m.If(at.rows == 0):
                 m.d.sync += [walk.zeros.eq(at.trail), walk.count.eq(0), walk.end.eq(0)]
+                m.d.sync += walk.moves.eq(0)
             with m.Else():
                 m.d.sync += [
                     walk.zeros.eq(zeros),
                     walk.count.eq(at.count),
+                    walk.moves.eq(at.moves),
                     walk.end.eq(element + at.count),
                     element.eq(element + at.stride),
                     zeros.eq(at.between),
@@ -275,6 +300,7 @@ class RowWalker(wiring.Component):
                 active.eq(prepared),
                 first.eq(1),
                 at.eq(plan),
+                no_trail.eq(plan.trail == 0),
                 element.eq(plan.element),
                 zeros.eq(plan.lead),
             ]
@@ -305,9 +331,7 @@ class RowWalker(wiring.Component):
             row.count.eq(walk.count),
             row.addr.eq(begin[log_beat:] << log_beat),
             row.offset.eq(offset),
-            row.beats.eq(
-                Mux(walk.count == 0, 0, (size + offset + (1 << log_beat) - 1) >> log_beat)
-            ),
+            row.beats.eq(Mux(walk.moves, _sum(size, offset, (1 << log_beat) - 1) >> log_beat, 0)),
         ]
         with m.If(bad & (self.error.code == ErrorCode.NONE)):
             m.d.sync += [

@@ -70,8 +70,11 @@ class Ledgers(Properties):
             ]
             missing.append(self._bursts(m, number, comes & (block.rid == number)))
             self._beats(m, client, comes & (block.rid == number), aborted)
+        was_missing = Signal()
+        m.d.sync += was_missing.eq(block.arvalid | Cat(missing).any())
         m.d.comb += [
-            Assert(block.idle == ~(block.arvalid | Cat(missing).any())),
+            Assert(~block.idle | ~(block.arvalid | Cat(missing).any())),
+            Assert(block.idle | block.arvalid | Cat(missing).any() | was_missing),
             Cover(Cat(missing).all() & offered),
             Cover(aborted & block.arvalid),
         ]
@@ -167,17 +170,19 @@ def test_reads_of_all_kinds_happen(properties):
         (Ledgers, "reader.burst.ready.eq(advance & (chosen == index))",
          "reader.burst.ready.eq(advance)"),
         (Ledgers, "BEATS_IN_FLIGHT - bursts * self.burst_beats", "BEATS_IN_FLIGHT"),
-        (Ledgers, "(starts.w_level <= BURSTS_IN_FLIGHT - bursts) &", ""),
-        (Ledgers, "Mux(issued, room_for(2), room_for(1))", "room_for(1)"),
-        (Ledgers, "Mux(issued, burst.payload.len + 1, 0)", "Mux(issued, burst.payload.len, 0)"),
+        (Ledgers, "Mux(was_issued, room_for_beats(2), room_for_beats(1))", "room_for_beats(1)"),
+        (Ledgers, "starts.w_level <= BURSTS_IN_FLIGHT - bursts", "1"),
+        (Ledgers, "room_for_beats(3), room_for_beats(2))", "room_for_beats(2), room_for_beats(1))"),
+        (Ledgers, "Mux(issued, burst.payload.len + ~came", "Mux(issued, burst.payload.len"),
+        (Ledgers, "(in_flight != 0) | (change != 0)", "in_flight != 0"),
         (Ledgers, "beats.w_rdy | self.abort", "1"),
         (Ledgers, "number.eq(Mux(self.beat_last, 0, number + 1))", "number.eq(number + 1)"),
         (Ledgers, "self.error.source.eq(self.rid)", "self.error.source.eq(self.arid)"),
         (Ledgers, "self.beat.valid & ~self.abort", "self.beat.valid"),
     ],
-    ids=["address-withdrawn", "wrong-id", "burst-of-another", "too-many-beats", "too-many-bursts",
-         "one-more-now", "len-off-by-one", "beat-lost", "beat-number-kept", "error-of-another",
-         "beats-after-abort"],
+    ids=["address-withdrawn", "wrong-id", "burst-of-another", "too-many-beats", "one-more-before",
+         "too-many-bursts", "one-more-now", "len-off-by-one", "idle-too-early", "beat-lost",
+         "beat-number-kept", "error-of-another", "beats-after-abort"],
 )  # fmt: skip
 def test_broken_masters_are_found(properties, old, new):
     refute(properties(_master(mutant(axiread, old, new, **SMALL))), depth=DEPTH)

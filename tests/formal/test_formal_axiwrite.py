@@ -143,7 +143,7 @@ class Answers(Ledgers):
     was an error. (That the splitter marks just those is proved in ``test_formal_bursts.py``.)"""
 
     def _answers(self, m, added):
-        block, burst = self.block, View(Burst(ADDR_BITS), self.inside["splitter.burst__payload"])
+        block, burst = self.block, View(Burst(ADDR_BITS), self.inside["relay.o__payload"])
         lasts = Array(Signal(name=f"last{n}") for n in range(BURSTS))
         last = Signal()
         with m.If(self.inside["issued"]):

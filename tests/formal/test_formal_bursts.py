@@ -2,12 +2,13 @@
 
 import pytest
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
+from amaranth.lib.data import StructLayout, View
 
 from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
 from vta.hw import axi
-from vta.hw.interfaces import WriteRequest
+from vta.hw.interfaces import BEATS_BITS, WriteRequest
 
 ADDR_BITS = 20
 PAGE = 4096
@@ -82,25 +83,34 @@ class BurstsAreTheRequest(Properties):
                 m.d.sync += [has_next.eq(1), *(next_one[f].eq(asked[f]) for f in FIELDS)]
 
         # How the registers of the block and the ledger belong together, for the induction.
-        left, beat, last = inside["left"], inside["beat"], inside["last"]
-        waiting = Signal.like(oldest)  # what the registers hold, behind the burst on offer
-        rest = oldest.beats - Mux(burst.valid, size, 0)
+        rest = StructLayout({
+            "beat": ADDR_BITS - self.beat_bytes.bit_length() + 1, "reach": BEATS_BITS + 1,
+            "last": 1,
+        })  # fmt: skip
+        walked, told = View(rest, inside["left"]), View(rest, inside["asked"])
+        for there, held, it in (
+            (inside["walks"], walked, oldest),
+            (inside["pending"], told, Mux(inside["walks"], next_one, oldest)),
+        ):
+            it = View(entry, it)
+            with m.If(there):
+                m.d.comb += [
+                    Assert(held.beat * self.beat_bytes == it.addr),
+                    Assert(held.reach == it.beats + held.beat % self.burst_beats),
+                    Assert(held.last == it.last),
+                ]
+        with m.If(inside["walks"]):
+            m.d.comb += [
+                Assert(inside["ends"] == (walked.reach <= self.burst_beats)),
+                Assert(inside["end"] == (walked.reach - 1) % self.burst_beats),
+            ]
+        m.d.comb += [
+            Assert(has_oldest == (inside["walks"] | inside["pending"])),
+            Assert(has_next == (inside["walks"] & inside["pending"])),
+        ]
         with m.If(has_next):
-            m.d.comb += [waiting.eq(next_one), Assert(has_oldest & burst.valid & (rest == 0))]
             m.d.comb += [Assert(next_one.beats != 0), Assert(next_one.addr % self.beat_bytes == 0)]
             m.d.comb += Assert(next_one.addr + next_one.beats * self.beat_bytes <= 1 << ADDR_BITS)
-        with m.Else():
-            m.d.comb += [
-                waiting.addr.eq(oldest.addr + Mux(burst.valid, size, 0) * self.beat_bytes),
-                waiting.beats.eq(Mux(has_oldest, rest, 0)),
-                waiting.last.eq(oldest.last),
-            ]
-        m.d.comb += Assert(left == waiting.beats)
-        with m.If(left != 0):
-            m.d.comb += [
-                Assert(beat * self.beat_bytes == waiting.addr),
-                Assert(last == waiting.last),
-            ]
         with m.If(has_oldest):
             m.d.comb += [
                 Assert(oldest.beats != 0),
@@ -140,18 +150,20 @@ def test_requests_of_all_kinds_happen():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("self.burst_beats - offset) - 1", "self.burst_beats) - 1"),
-        ("reach.eq(left + offset)", "reach.eq(left + (beat + 1) % self.burst_beats)"),
-        ("ends.eq(reach <= self", "ends.eq(reach < self"),
-        ("self.burst_beats - offset) - 1", "self.burst_beats - offset)"),
-        ("burst.last.eq(last & ends)", "burst.last.eq(last)"),
-        ("advance.eq(~self.burst.valid | self.burst.ready)", "advance.eq(self.burst.ready | 1)"),
-        ("(left == 0) | (advance & ends)", "(left == 0) | ends"),
-        ("reach - self.burst_beats)", "reach - self.burst_beats - 1)"),
-        ("Mux(self.request.valid, self.request.payload.beats, 0)", "self.request.payload.beats"),
+        ("size - 1) - left.beat % size)", "size - 1))"),
+        ("new.beats + beat % size)", "new.beats + (beat + 1) % size)"),
+        ("| (reach == blocks * size)", ""),
+        ("(asked.reach - 1) % size", "asked.reach % size"),
+        ("burst.last.eq(left.last & ends)", "burst.last.eq(left.last)"),
+        ("takes.eq(~walks | (self.burst.ready & ends))", "takes.eq(~walks | ends)"),
+        ("self.request.ready.eq(~pending | takes)", "self.request.ready.eq(1)"),
+        ("left.reach - size)", "left.reach - size - 1)"),
+        ("pending.eq(self.request.valid)", "pending.eq(1)"),
+        ("within(left.reach, 2)", "within(left.reach, 1)"),
     ],
     ids=["page-ignored", "page-off-by-one", "end-missed", "len-off-by-one", "last-early",
-         "burst-not-held", "request-overwritten", "beats-lost", "request-invented"],
+         "burst-not-held", "request-overwritten", "beats-lost", "request-invented",
+         "end-found-late"],
 )  # fmt: skip
 def test_broken_splitters_are_found(old, new):
     refute(BurstsAreTheRequest(mutant(axi, old, new)), depth=8)

@@ -132,14 +132,15 @@ class EachOnce(Properties):
         reported with their address."""
         block, error = self.block, self.block.error
         self.dealt = Signal(range(self.longest + 1))
-        m.d.sync += self.dealt.eq(self.dealt + block.dealt)
+        began = Signal()
+        m.d.sync += [self.dealt.eq(self.dealt + block.dealt), began.eq(self.started)]
         m.d.comb += [
             Assert(~block.dealt | (self.started & (self.dealt < self.to_deal))),
             Assert(
                 block.busy
                 == (self.started & (self.count != 0) & (self.bad | (self.dealt != self.count)))
             ),
-            Assert(~(self.started & self.bad) | (error.code == ErrorCode.ADDRESS)),
+            Assert(~(began & self.bad) | (error.code == ErrorCode.ADDRESS)),
         ]
         with m.If(error.code != ErrorCode.NONE):
             m.d.comb += [
@@ -181,13 +182,13 @@ class EachOnce(Properties):
 
     def _progress(self, m):
         """With nothing on the bus and empty queues, fetch asks, or deals what it has."""
-        request, stuck = self.block.read.request, Signal(3)
+        request, stuck = self.block.read.request, Signal(4)
         rests = (self.asked == self.came) & ~request.valid & ~self.block.dealt & ~self.levels.any()
         with m.If(self.started & rests & (self.dealt != self.to_deal)):
             m.d.sync += stuck.eq(stuck + 1)
         with m.Else():
             m.d.sync += stuck.eq(0)
-        m.d.comb += Assert(stuck < 5)
+        m.d.comb += Assert(stuck < 7)
 
     def _cover(self, m):
         """Streams with instructions of all three kinds, from any place in a beat; every error."""
@@ -225,19 +226,21 @@ def test_streams_of_all_kinds_happen(data_bits):
         (256, 6, "advance.eq(~valid | self.dealt | ~self.busy)", "advance.eq(1)"),
         (64, 3, "queue.ready.eq(~offered.valid | offered.ready)", "queue.ready.eq(1)"),
         (64, 3, "addr.eq(addr + INSN_BYTES)", "addr.eq(addr + 8)"),
-        (64, 3, "end > 1 << self.addr_bits", "end >= 1 << self.addr_bits"),
-        (64, 6, "(room >= self.CHUNK)", "(room != 0)"),
+        (64, 3, "end[self.addr_bits] & end[: self.addr_bits].any()", "end[self.addr_bits]"),
+        (64, 6, "fits.eq(room >= self.CHUNK)", "fits.eq(room != 0)"),
+        (64, 6, "known.eq(~self.start & ~asked)", "known.eq(~self.start)"),
         (64, 3, "beat.eq(beat + self.CHUNK)", "beat.eq(beat + self.CHUNK - 1)"),
         (64, 3, "(buffer.r_data << len(low)) | low", "(low << len(low)) | buffer.r_data"),
         (256, 3, "live = valid & self.busy &", "live = valid &"),
         (256, 3, "lane.eq(self.addr // INSN_BYTES)", "lane.eq(0)"),
         (256, 3, "self.insn.ready & (lane == lanes - 1)", "self.insn.ready"),
-        (256, 3, "(size + beat_bytes - 1) >> log_beat", "size >> log_beat"),
+        (256, 3, "(skipped + lanes - 1)) // lanes", "skipped) // lanes"),
     ],
     ids=["illegal-dealt", "full-queue-ignored", "in-every-queue", "overwritten-before-a-queue",
          "overwritten-behind-a-queue", "wrong-error-address", "end-of-memory-refused",
-         "asked-without-room", "wrong-address", "halves-swapped", "goes-on-behind-the-end",
-         "first-place-ignored", "rest-of-a-beat-lost", "last-beat-not-asked"],
+         "asked-without-room", "asked-again", "wrong-address", "halves-swapped",
+         "goes-on-behind-the-end", "first-place-ignored", "rest-of-a-beat-lost",
+         "last-beat-not-asked"],
 )  # fmt: skip
 def test_broken_fetches_are_found(data_bits, longest, old, new):
     refute(EachOnce(data_bits, mutant(fetch, old, new), longest=longest), depth=18)

@@ -345,6 +345,7 @@ class NothingLost(Properties):
         enters, leaves = block.insn.valid & block.insn.ready, work.valid & work.ready
         ledger = [Signal(ISA.memory.bits, name=f"entry{n}") for n in range(3)]
         level = Signal(range(3))
+        ranged = inside["ranged"]
         m.d.sync += level.eq(level + enters - leaves)
         for n in range(2):
             with m.If(leaves):
@@ -366,7 +367,14 @@ class NothingLost(Properties):
             Assert(level == block.busy + work.valid),
             Assert(~block.busy | (inside["word"] == Mux(work.valid, ledger[1], ledger[0]))),
             Assert(~block.busy | (inside["unit"] == _unit(inside["word"]))),
-            Assert(~inside["known"] | block.busy),
+            Assert(~(ranged & (inside["at_hand"] | work.valid))),
+            Assert(block.busy == (inside["at_hand"] | ranged)),
+            Assert(~ranged | ((out.insn == ledger[0]) & (out.unit.as_value() == inside["unit"]))),
+            *(
+                Assert(~(ranged & inside[f"{name}_used"]) | (out.unit != Unit.NONE))
+                for name in ("writes", "reads", "uops")
+            ),
+            Assert(~inside["known"] | inside["at_hand"]),
             Assert(
                 ~(inside["known"] & (inside["is_load"] | inside["is_nest"]))
                 | (inside["unit"] != Unit.NONE.value)
@@ -473,10 +481,10 @@ BROKEN = {
     "store-popped-early": (
         store, LoadTokens, "self.tokens.pop_prev.eq(starts &", "self.tokens.pop_prev.eq(",
     ),
-    "word-overwritten": (footprint, NothingLost, "taken.eq(self.insn.valid & ~self.busy)",
+    "word-overwritten": (footprint, NothingLost, "taken.eq(self.insn.valid & ~at_hand)",
                          "taken.eq(self.insn.valid)"),
-    "work-overwritten": (footprint, NothingLost, "moves.eq(settled & ~self.work.valid)",
-                         "moves.eq(settled)"),
+    "work-overwritten": (footprint, NothingLost, "settled & ~self.work.valid & ~ranged",
+                         "settled & ~ranged"),
     "wrong-unit": (footprint, NothingLost, "insn.x_size == 0", "insn.y_size == 0"),
 }  # fmt: skip
 """What is broken in which block, and the property that finds it."""

@@ -180,7 +180,7 @@ def test_a_nop_waits_for_its_turn_to_push():
 
 
 def test_an_instruction_is_known_in_a_few_cycles():
-    assert Issue.LATENCY == 12
+    assert Issue.LATENCY == 16
     for insn in (Gemm(uop_end=1), Alu(uop_end=1), LOAD, Gemm(iter_out=0)):
         bench = Bench([insn], duration=lambda _: 1).run(20)
         assert bench.cycles_of("start", unit_of(insn))[0] <= Issue.LATENCY

@@ -39,17 +39,17 @@ MUTANTS = (
     ),
     Mutant(
         "pad-top-short", "rows of zeros at the top are a right pad too narrow", "walker.py",
-        "pitch.eq(new.x_pad_0 + new.x_size + new.x_pad_1)",
+        "pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1))",
         "pitch.eq(new.x_pad_0 + new.x_size)",
     ),
     Mutant(
         "pad-first-row", "with rows of zeros above, the first row loses its left pad", "walker.py",
-        "plan.lead.eq(lead + insn.x_pad_0)",
-        "plan.lead.eq(lead + Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+        "parts.lead_beside.eq(insn.x_pad_0)",
+        "parts.lead_beside.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
     ),
     Mutant(
         "pad-last-row", "the last row loses its right pad", "walker.py",
-        "Mux(insn.y_size == 0, 0, insn.x_pad_1)", "0",
+        "Mux(some_rows, insn.x_pad_1, 0)", "0",
     ),
     Mutant(
         "pad-only", "a load of nothing but padding forgets the upper pad", "walker.py",
@@ -65,7 +65,7 @@ MUTANTS = (
     ),
     Mutant(
         "beats-short", "the beat that a misaligned row ends in is not asked for", "walker.py",
-        "(size + offset + (1 << log_beat) - 1) >> log_beat",
+        "_sum(size, offset, (1 << log_beat) - 1) >> log_beat",
         "(size + (1 << log_beat) - 1) >> log_beat",
     ),
     Mutant(
@@ -145,10 +145,10 @@ MUTANTS = (
     ),
     Mutant(
         "footprint-pads", "the rows of zeros of a load are not in its range", "footprint.py",
-        "rows = load.y_pad_0 + load.y_size + load.y_pad_1", "rows = load.y_size",
+        "rows.eq(load.y_size + y_pads)", "rows.eq(load.y_size)",
     ),
     Mutant(
-        "scan-too-early", "micro-ops are scanned while they are being loaded", "footprint.py",
+        "scan-too-early", "micro-ops are scanned while they are being loaded", "scan.py",
         "self.read.en.eq(asks & ~self.wait)", "self.read.en.eq(asks)",
     ),
     Mutant(
@@ -169,8 +169,7 @@ MUTANTS = (
     ),
     Mutant(
         "refused-lost", "a write of a load that is refused is lost", "rowwriter.py",
-        "well = (self.error.code == ErrorCode.NONE) & ~self.refused",
-        "well = self.error.code == ErrorCode.NONE",
+        "chosen.ready.eq(~self.refused)", "chosen.ready.eq(1)",
     ),
     Mutant(
         "uop-stale", "micro-ops read ahead are kept when others are loaded", "microops.py",
@@ -266,8 +265,8 @@ MUTANTS = (
     ),
     Mutant(
         "done-early", "the run ends with FINISH, whatever load and store still do", "control.py",
-        "~self.fetch_busy & (outstanding == 0)",
-        "self.finished | (~self.fetch_busy & (outstanding == 0))",
+        "~fetching & (outstanding == 0)",
+        "(self.finished | (~fetching & (outstanding == 0)))",
     ),
     Mutant(
         "fetch-chunk", "every further chunk of the stream is read a beat too low", "fetch.py",
