@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 
 from vta.config import VTAConfig
 from vta.hw.acc import Accumulators
-from vta.hw.alu import Alu, AluPipeline
+from vta.hw.alu import Alu
+from vta.hw.alupipeline import AluPipeline
 from vta.hw.gemm import Gemm
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
 from vta.hw.issue import Issue

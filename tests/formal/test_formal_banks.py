@@ -7,7 +7,7 @@ from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
 from vta.hw import acc
-from vta.hw.alu import AluPipeline
+from vta.hw.alupipeline import AluPipeline
 
 LOG_DEPTH, LANES, LANE_BITS, OUT_BITS = 3, 2, 2, 1
 LOG_BANKS = acc.log_banks(LOG_DEPTH)

@@ -184,11 +184,11 @@ MUTANTS = (
         "& ~before.last & (before.dst == behind.dst)", "& ~before.last",
     ),
     Mutant(
-        "src-ahead", "src is read ahead although the micro-op before writes it", "alu.py",
+        "src-ahead", "src is read ahead although the micro-op before writes it", "alupipeline.py",
         "(coming.src_is_its | (waiting.reads_dst &", "(0 | (waiting.reads_dst &",
     ),
     Mutant(
-        "alu-held", "where a result is stands still for a micro-op that waits", "alu.py",
+        "alu-held", "where a result is stands still for a micro-op that waits", "alupipeline.py",
         'm.d.sync += move(waiting, "dst", waiting.dst_places, 0, 1)', "pass",
     ),
     Mutant(
@@ -223,15 +223,16 @@ MUTANTS = (
         '"b": In(data.ArrayLayout(b_bits, length))',
     ),
     Mutant(
-        "alu-bypass", "a result of three micro-ops ago is taken from the one after", "alu.py",
+        "alu-bypass", "a result of three micro-ops ago is taken from the one after",
+        "alupipeline.py",
         "From.KEPT: kept", "From.KEPT: written",
     ),
     Mutant(
-        "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it", "alu.py",
+        "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it", "alupipeline.py",
         "may_go = comes & ~src_ahead & ~(needs_fetched & long)", "may_go = comes & ~src_ahead",
     ),
     Mutant(
-        "imm-unsigned", "immediates are not sign-extended", "alu.py",
+        "imm-unsigned", "immediates are not sign-extended", "alupipeline.py",
         "imm[lane].eq(insn.imm) for", "imm[lane].eq(insn.imm.as_unsigned()) for",
     ),
     Mutant(

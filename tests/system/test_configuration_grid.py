@@ -46,6 +46,7 @@ def lint(text, folder):
     return done.stderr
 
 
+@pytest.mark.timeout(7200)  # the largest array takes ten minutes of an idle core
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,0 +1,338 @@
+"""The ALU's pipeline: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, wrap 32.
+
+One tile a cycle:
+
+=======  ================================================================================
+cycle    of a micro-op
+=======  ================================================================================
+0        the sequencer offers the indices; which micro-ops before it write its tiles?
+1        both tiles are read
+2        the tiles, or results on their way to them, become the operands
+3, 4     the two stages of a lane
+5        the result is written
+=======  ================================================================================
+
+A micro-op may read what the ones before it wrote, however close. MIN, MAX and ADD are there after
+the first stage of a lane, so that chains of them run at one a cycle; a micro-op that reads the
+result of a SHR or MUL right before it waits for one cycle. A micro-op also waits while GEMM reads
+the bank of one of its tiles, or will write the one of ``dst`` in cycle 5.
+"""
+
+from functools import reduce
+from itertools import pairwise
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.alulane import LANE_BITS, AluLane, is_long
+from vta.hw.gemm import SoonSignature
+from vta.hw.interfaces import SramReadSignature, SramWriteSignature
+from vta.hw.uop import MicroOpLayout
+from vta.isa import AluOpcode
+
+__all__ = ["AluPipeline"]
+
+
+class From(enum.Enum, shape=7):
+    """Where a micro-op finds an operand, when the tiles come out of the memory; a bit for each."""
+
+    MEMORY = 1
+    SHORT = 2
+    """The micro-op before it is in the first stage of the lanes."""
+    RESULT = 4
+    """The one before that is in the second stage."""
+    WRITTEN = 8
+    """The third before it is being written."""
+    KEPT = 16
+    """The fourth before it was written while the memory was read."""
+    AHEAD = 32
+    """It was read before the other operand (only ``src``)."""
+    IMM = 64
+    """It is the immediate (only ``src``)."""
+
+
+class Compared(data.StructLayout):
+    """A micro-op, and what is known of its tiles before they are read.
+
+    ``dst_places`` and ``src_places``: where results for them are, a bit for each stage;
+    ``reads_dst`` and ``reads_src``: there are none, and the tile is needed. ``clash``: they are
+    different ones of one bank. Compared with ``dst`` of the micro-op whose ``src`` is read
+    ahead: ``dst_is_its``, ``src_is_its``: they are that tile; ``src_beside_it``: ``src`` is another
+    one of its bank.
+    """
+
+    def __init__(self, op: MicroOpLayout, stages: int) -> None:
+        super().__init__({
+            "op": op, "dst_places": stages, "src_places": stages, "clash": 1,
+            "reads_dst": 1, "reads_src": 1, "dst_is_its": 1, "src_is_its": 1, "src_beside_it": 1,
+        })  # fmt: skip
+
+
+class AluPipeline(wiring.Component):
+    """From final indices to written tiles; knows what is on its way and not yet in the memory.
+
+    The two operands of a micro-op are read in the same cycle, or, if they are in the same bank or
+    ``dst`` is not to be had, ``src`` is read a cycle ahead. Then the next micro-op's ``src`` is
+    read beside this one's ``dst``, and so on: a walk through consecutive tiles runs at one a cycle
+    however its operands lie. Two when each ``src`` is in the bank of its ``dst`` and in that of the
+    ``dst`` before it (as with ``src`` and ``dst`` that move by a multiple of the banks).
+
+    Parameters
+    ----------
+    op : MicroOpLayout
+        With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
+    log_depth, log_banks : int
+        log2 of the number of tiles and of the banks that they are dealt out to.
+    lanes : int
+        Values in a tile.
+
+    Attributes
+    ----------
+    op : stream, in
+        Micro-ops; refused while one must wait for a bank or, for a cycle, when it needs the result
+        of a SHR or MUL right before it.
+    dst_read, src_read, write : Out
+        The accumulators. ``dst_read`` comes :attr:`COMPARES` cycles after ``op`` at the earliest,
+        ``write`` :attr:`LATENCY` cycles after it.
+    dst_busy, src_busy : In
+        A bit for each bank: ``dst_read``, ``src_read`` does not get what it reads there in this
+        cycle, and asks again. A micro-op waits while the bank of its ``dst`` is busy even if
+        nothing is read of it.
+    write_soon : Out(SoonSignature)
+        What ``write`` writes in the next cycle.
+    tile : Out(1)
+        A micro-op went into the lanes.
+    done : Out(1)
+        An instruction writes its last tile: a read in the next cycle sees it.
+    """
+
+    COMPARES = 1
+    LATENCY = 4
+
+    def __init__(self, op: MicroOpLayout, *, log_depth: int, log_banks: int, lanes: int) -> None:
+        bits = lanes * LANE_BITS
+        self.log_depth, self.log_banks = log_depth, log_banks
+        self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
+        read = SramReadSignature(log_depth=log_depth, bits=bits)
+        super().__init__({
+            "op": In(stream.Signature(op)),
+            "dst_read": Out(read), "src_read": Out(read),
+            "dst_busy": In(1 << log_banks), "src_busy": In(1 << log_banks),
+            "write_soon": Out(SoonSignature(log_depth=log_depth)),
+            "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
+            "tile": Out(1), "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        stage = data.StructLayout({"live": 1, "last": 1, "dst": self.log_depth})
+        stages = [Signal(stage, name=name) for name in ("fetched", "first", "second", "writing")]
+        insn = Signal.like(self.op.payload.insn, name="fetched_insn", reset_less=True)
+        origins = Signal(len(From), name="dst_from"), Signal(len(From), name="src_from")
+        ahead = Signal(self.tile_layout, reset_less=True)
+        self._read(m, stages, insn, origins, ahead)
+        self._compute(m, stages, insn, origins, ahead)
+        return m
+
+    def _read(self, m: Module, stages, insn, origins, ahead) -> None:
+        """Cycle 1: reads both tiles of a micro-op, or takes them from where they are."""
+        fetched = stages[0]
+        # The one that comes, and the one before it whose src was read ahead, if it was.
+        layout = Compared(self.op.payload.shape(), len(stages))
+        coming, waiting = (Signal(layout, name=name, reset_less=True)
+                           for name in ("coming", "waiting"))  # fmt: skip
+        comes = Signal()
+        src_ahead = Signal()
+        long = Signal()
+        op = coming.op
+
+        def newest(places):
+            """Where the newest of them will be in the next cycle."""
+            found = From.MEMORY
+            for place, where in zip(
+                reversed(places), (From.KEPT, From.WRITTEN, From.RESULT, From.SHORT)
+            ):
+                found = Mux(place, where, found)
+            return found
+
+        # The one that waits needs dst only, and goes first.
+        waiting_goes = Signal()
+        coming_goes = Signal()
+        goes_ahead = Signal()
+        m.d.comb += waiting_goes.eq(
+            src_ahead & ~(waiting.dst_places[0] & long) & self._free(self.dst_busy, waiting.op.dst)
+        )
+        # The one that comes goes if nobody waits; if its tiles are in one bank, src is read first.
+        src_first = coming.reads_src & coming.reads_dst & coming.clash
+        src_free = self._free(self.src_busy, op.src)
+        needs_fetched = coming.dst_places[0] | (~op.insn.use_imm & coming.src_places[0])
+        may_go = comes & ~src_ahead & ~(needs_fetched & long) & ~src_first
+        m.d.comb += coming_goes.eq(
+            (comes & ~src_ahead & op.empty)
+            | (may_go & self._free(self.dst_busy, op.dst) & (~coming.reads_src | src_free))
+        )
+        # Else its src may be read ahead if nobody before it will write that.
+        may_read_src = (
+            comes & coming.reads_src
+            & ~(src_ahead & (coming.src_is_its | (waiting.reads_dst & coming.src_beside_it)))
+        )  # fmt: skip
+        src_comes = may_read_src & src_free
+        m.d.comb += [
+            goes_ahead.eq(src_comes & Mux(src_ahead, waiting_goes, ~coming_goes)),
+            self.op.ready.eq(~comes | coming_goes | (src_comes & (waiting_goes | ~src_ahead))),
+            self.tile.eq(waiting_goes | (coming_goes & ~op.empty)),
+            # What is read and then does not go is read again: the memories need not know who goes.
+            self.dst_read.en.eq(
+                Mux(src_ahead, waiting.reads_dst, comes & coming.reads_dst & ~src_first)
+            ),
+            self.dst_read.addr.eq(Mux(src_ahead, waiting.op.dst, op.dst)),
+            self.src_read.en.eq(may_read_src),
+            self.src_read.addr.eq(op.src),
+        ]
+        self._compare(m, stages, comes, coming, waiting, (waiting_goes, coming_goes, goes_ahead))
+        m.d.sync += [
+            fetched.live.eq(self.tile),
+            fetched.last.eq((waiting_goes & waiting.op.last) | (coming_goes & op.last)),
+        ]
+        with m.If(self.tile):
+            m.d.sync += [fetched.dst.eq(self.dst_read.addr)]
+            with m.If(src_ahead):
+                m.d.sync += [
+                    insn.eq(waiting.op.insn),
+                    long.eq(is_long(waiting.op.insn.alu_opcode)),
+                    origins[0].eq(newest(waiting.dst_places)),
+                    origins[1].eq(From.AHEAD),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    insn.eq(op.insn),
+                    long.eq(is_long(op.insn.alu_opcode)),
+                    origins[0].eq(newest(coming.dst_places)),
+                    origins[1].eq(Mux(op.insn.use_imm, From.IMM, newest(coming.src_places))),
+                ]
+        with m.If(goes_ahead):
+            m.d.sync += src_ahead.eq(1)
+        with m.Elif(waiting_goes):
+            m.d.sync += src_ahead.eq(0)
+        arrives = Signal()
+        m.d.sync += arrives.eq(goes_ahead)
+        with m.If(arrives):
+            m.d.sync += ahead.eq(self.src_read.data)
+
+    @staticmethod
+    def _taken(where, sources):
+        """The source that ``where`` names; late ones pass through few gates."""
+        return reduce(
+            or_,
+            (
+                Mux((where & place.value).any(), Value.cast(value), 0)
+                for place, value in sources.items()
+            ),
+        )
+
+    def _free(self, busy, index):
+        """Whether the bank of a tile is."""
+        return ~busy.bit_select(index[: self.log_banks], 1)
+
+    def _clash(self, one, other):
+        """Whether two tiles are different ones of one bank."""
+        return (one[: self.log_banks] == other[: self.log_banks]) & (one != other)
+
+    def _compare(self, m: Module, stages, comes, coming, waiting, going) -> None:
+        """Cycle 0: takes a micro-op in and compares its tiles with those of the ones before it.
+        While it waits they move on."""
+        waiting_goes, coming_goes, goes_ahead = going
+        new = self.op.payload
+
+        def move(one, name, places, goes_now, used):
+            """Where the results for a tile will be in the next cycle: each a stage on, and that of
+            a micro-op that goes now in the first. Without any, the tile is read if it is used."""
+            after = Cat(goes_now, places[:-1])
+            return [one[f"{name}_places"].eq(after), one[f"reads_{name}"].eq(used & ~after.any())]
+
+        with m.If(self.op.ready):
+            m.d.sync += [
+                comes.eq(self.op.valid),
+                coming.op.eq(new),
+                coming.clash.eq(self._clash(new.src, new.dst)),
+                coming.src_beside_it.eq(
+                    Mux(
+                        goes_ahead,
+                        self._clash(new.src, coming.op.dst),
+                        self._clash(new.src, waiting.op.dst),
+                    )
+                ),
+            ]
+        old = coming.op
+        for name in ("dst", "src"):
+            index, places, is_its = new[name], coming[f"{name}_places"], coming[f"{name}_is_its"]
+            with m.If(self.op.ready):
+                of_waiting, of_coming = index == waiting.op.dst, index == old.dst
+                goes_now = (waiting_goes & of_waiting) | (coming_goes & ~old.empty & of_coming)
+                on_its_way = Cat(place.live & (place.dst == index) for place in stages)
+                used = ~new.empty & ~(new.insn.use_imm if name == "src" else 0)
+                m.d.sync += [
+                    *move(coming, name, on_its_way, goes_now, used),
+                    is_its.eq(Mux(goes_ahead, of_coming, of_waiting)),
+                ]
+            with m.Else():
+                used = ~old.empty & ~(old.insn.use_imm if name == "src" else 0)
+                m.d.sync += move(coming, name, places, waiting_goes & is_its, used)
+        m.d.sync += move(waiting, "dst", waiting.dst_places, 0, 1)
+        with m.If(goes_ahead):
+            goes_now = waiting_goes & coming.dst_is_its
+            m.d.sync += [
+                waiting.eq(coming),
+                *move(waiting, "dst", coming.dst_places, goes_now, 1),
+            ]
+
+    def _compute(self, m: Module, stages, insn, origins, ahead) -> None:
+        """Cycle 2: chooses the operands. Cycles 3 to 5: the lanes and the write."""
+        fetched, first, second, writing = stages
+        first_opcode = Signal(AluOpcode)
+        for before, after in pairwise(stages):
+            m.d.sync += after.eq(before)
+        tile = self.tile_layout
+        short, result = Signal(tile), Signal(tile)
+        written, kept = Signal(tile, reset_less=True), Signal(tile, reset_less=True)
+        x, y = Signal(tile, reset_less=True), Signal(tile, reset_less=True)
+        imm = Signal(tile)
+        m.d.comb += [imm[lane].eq(insn.imm) for lane in range(tile.length)]
+        with m.If(fetched.live):
+            m.d.sync += first_opcode.eq(insn.alu_opcode)
+            results = {
+                From.SHORT: short,
+                From.RESULT: result,
+                From.WRITTEN: written,
+                From.KEPT: kept,
+            }
+            dst = {From.MEMORY: self.dst_read.data, **results}
+            src = {From.MEMORY: self.src_read.data, From.AHEAD: ahead, From.IMM: imm, **results}
+            m.d.sync += [
+                Value.cast(operand).eq(self._taken(where, sources))
+                for operand, where, sources in zip((x, y), origins, (dst, src))
+            ]
+        for number in range(tile.length):
+            m.submodules[f"lane{number}"] = lane = AluLane()
+            m.d.comb += [
+                lane.valid.eq(first.live),
+                lane.opcode.eq(first_opcode),
+                lane.x.eq(x[number]),
+                lane.y.eq(y[number]),
+                short[number].eq(lane.short),
+                result[number].eq(lane.result),
+            ]
+        with m.If(second.live):
+            m.d.sync += written.eq(result)
+        with m.If(writing.live):
+            m.d.sync += kept.eq(written)
+        m.d.comb += [
+            self.write_soon.valid.eq(second.live),
+            self.write_soon.addr.eq(second.dst),
+            self.write.mask.eq(writing.live),
+            self.write.addr.eq(writing.dst),
+            self.write.data.eq(written),
+            self.done.eq(writing.last),
+        ]
