@@ -15,6 +15,7 @@ from vta.isa import Opcode
 __all__ = ["FootprintRegisters", "named"]
 
 LOG_LANES = log_lanes(LOG_UOP)
+SIDES = ("dst", "src")
 SPAN = max(ISA.cfg.log_acc_depth, LOG_UOP) + 1
 """Bits to which the block clips a product."""
 BOUNDS = StructLayout({
@@ -144,25 +145,29 @@ class FootprintRegisters:
         nest, bounds = at_hand.nest, BOUNDS
         word = u >> LOG_LANES
 
-        def around(value):
-            """Whether these bounds hold what the micro-op names."""
+        def around(value, alone):
+            """Whether these bounds hold what the micro-op names; and, if ``alone``, no more."""
             view = View(bounds, value)
-            return Cat(
-                (view[f"{side}_low"] <= uop[side]) & (uop[side] <= view[f"{side}_high"])
-                for side in ("dst", "src")
-            ).all()
+            ends = [(view[f"{side}_low"], uop[side], view[f"{side}_high"]) for side in SIDES]
+            holds = Cat((low <= here) & (here <= high) for low, here, high in ends).all()
+            exact = Cat((low == here) & (here == high) for low, here, high in ends).all()
+            return Mux(alone, exact, holds)
 
         def passes(stage):
-            """Whether a register of the scan between the word and the bounds holds it."""
-            count, at = 1 << (LOG_LANES - stage), u[:LOG_LANES] >> stage
-            held = []
-            for side in ("dst", "src"):
-                width = ISA.uop[side].width
+            """Whether a register of the scan between the word and the bounds holds it; and, if it
+            is alone, nothing else."""
+            count, held = 1 << (LOG_LANES - stage), []
+            for side, lane in ((side, lane) for side in SIDES for lane in range(count)):
+                width, here = ISA.uop[side].width, (u[:LOG_LANES] >> stage) == lane
                 low, high = (
-                    inside[f"scan.{side}_{end}{count}"].word_select(at, width)
+                    inside[f"scan.{side}_{end}{count}"].word_select(lane, width)
                     for end in ("low", "high")
                 )
-                held += [low <= uop[side], uop[side] <= high]
+                held += [
+                    ~here | ((low <= uop[side]) & (uop[side] <= high)),
+                    ~(here & at_hand.alone) | (low == high),
+                    ~(~here & at_hand.alone) | (low.all() & (high == 0)),
+                ]
             return Cat(held).all()
 
         # Behind a word that came: a bit for each step.
@@ -181,6 +186,7 @@ class FootprintRegisters:
             Assert(~(words | asks) | ~hits.any()),
             Assert(~came | (inside["scan.arrives"] & (inside["scan.number"] == word))),
             Assert((on_its_way & ~coming) == 0),
+            Assert(~asks | (inside["scan.wanted"] >= nest.uop_bgn >> LOG_LANES)),
             Assert(~asks | (inside["scan.wanted"] <= (nest.uop_end - 1) >> LOG_LANES)),
         ]
         read = inside["scan.word"].word_select(u[:LOG_LANES], ISA.uop.bits)
@@ -194,16 +200,28 @@ class FootprintRegisters:
                 Assert(~on_its_way[0] | (read == uop.as_value())),
                 Assert(~on_its_way[0] | (inside["scan.at"] == word)),
                 *(Assert(~on_its_way[stage + 1] | passes(stage)) for stage in range(LOG_LANES + 1)),
-                Assert(~got | around(inside["scan.found"])),
+                Assert(~got | around(inside["scan.found"], at_hand.alone)),
             ]
+
+            found = View(bounds, inside["scan.found"])
+            none = Cat(found[f"{side}_low"].all() & (found[f"{side}_high"] == 0) for side in SIDES)
+            with m.If(at_hand.alone):
+                m.d.comb += [
+                    Assert(~(past & asks)),
+                    Assert(inside["scan.arrives"] == came),
+                    Assert(coming == on_its_way),
+                    Assert(got | none.all()),
+                ]
 
         # Ranges that are known.
         for n in range(scan.Scan.ENTRIES):
             entry = View(KNOWN, inside[f"scan.known{n}"])
             with m.If(entry.valid & (entry.low <= u) & (u < entry.end)):
-                m.d.comb += Assert(~loading & around(entry.bounds))
+                m.d.comb += Assert(~loading & around(entry.bounds, entry.low + 1 == entry.end))
             same = entry.valid & (entry.low == nest.uop_bgn) & (entry.end == nest.uop_end)
             m.d.comb += Assert(~known | (hits[n] == same))
         with m.If(inside["settled"] & at_hand.runs):
             m.d.comb += Assert(hits.any())
-            m.d.comb += Assert(~at_hand.has_u | (~loading & around(inside["bounds"])))
+            m.d.comb += Assert(
+                ~at_hand.has_u | (~loading & around(inside["bounds"], at_hand.alone))
+            )

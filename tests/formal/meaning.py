@@ -29,7 +29,8 @@ def clip(place, bits):
 class Meaning:
     """What a word says, by the contract: of the place that is looked at, and as a whole.
 
-    A nest ``runs`` with ``factors`` of its products; ``two`` operands; ``has_u``: the micro-op.
+    A nest ``runs`` with ``factors`` of its products; ``two`` operands; ``has_u``: the micro-op,
+    ``alone`` if it is the only one, which says where the ranges end.
     ``looks`` at ``dst`` and ``src``. A LOAD ``moves`` rows and columns ``into_uops`` or
     accumulators, up to ``last``; ``loads_u``: over the micro-op; ``writes``: at ``place``.
     """
@@ -75,6 +76,7 @@ class Meaning:
         self.two = signal("two", 1, (nest.opcode == Opcode.ALU) & ~nest.use_imm)
         has_u = (nest.uop_bgn <= u) & (u < nest.uop_end)
         self.has_u = signal("has_u", 1, self.runs & has_u)
+        self.alone = signal("alone", 1, self.has_u & (nest.uop_bgn + 1 == nest.uop_end))
         self.looks = signal("looks", 1, self.has_u & (o < outer) & (i < inner))
         rounds = [signal(f"round{n}", ROUNDS, loop - 1) for n, loop in enumerate((outer, inner))]
         self.factors = [
@@ -89,6 +91,14 @@ class Meaning:
                    + i * nest[f"{side}_factor_in"])
             for side in ("dst", "src")
         )  # fmt: skip
+        dst, src = (
+            tuple(
+                clip(end, LOG_ACC)
+                for end in (uop[side], uop[side] + sum(a * b for a, b in factors))
+            )
+            for side, factors in (("dst", self.factors[:2]), ("src", self.factors[2:]))
+        )
+        self.alone_ends = dst, src
 
     def check(self, m, ranges, clipped=lambda end, bits: end):
         """Asserts that ``ranges`` hold what is looked at, that what is known of their ends is
@@ -113,6 +123,8 @@ class Meaning:
             Assert(uops[0] == (self.runs | (self.moves & self.into_uops))),
             Assert(~self.looks | holds(writes, self.dst, LOG_ACC)),
             Assert(~(self.looks & self.two) | holds(reads, self.src, LOG_ACC)),
+            Assert(~self.alone | ends(writes, *self.alone_ends[0])),
+            Assert(~(self.alone & self.two) | ends(reads, *self.alone_ends[1])),
             Assert(~self.has_u | ends(uops, nest.uop_bgn, nest.uop_end - 1)),
         ]
         for one, mine, bits in (
