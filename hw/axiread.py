@@ -188,7 +188,8 @@ class _Reader(wiring.Component):
             self.burst.valid.eq(burst.valid & allowed),
             burst.ready.eq(self.burst.ready & allowed),
         ]
-        issued, came = Signal(), Signal()
+        issued = Signal()
+        came = Signal()
 
         # Beats are summed up a cycle late, and whether there is room is found out a cycle ahead:
         # for one burst more than is issued now, and was issued in the cycle before.

@@ -97,7 +97,9 @@ class WriteMaster(wiring.Component):
     def _data(self, m, lengths):
         """W: the writer's beats, or empty ones after an abort."""
         number = Signal(range(self.bus.burst_beats))
-        advance, loads, ends = Signal(), Signal(), Signal()
+        advance = Signal()
+        loads = Signal()
+        ends = Signal()
         beat = self.port.beat
         m.d.comb += [
             advance.eq(lengths.r_rdy & (~self.wvalid | self.wready)),

@@ -105,7 +105,8 @@ class Fetch(wiring.Component):
         """One step checks an instruction, the next puts it in its queue. ``addr`` is the address of
         the latter, and ``left`` counts it and those behind it."""
         m.submodules.check = check = InstructionCheck(self.isa)
-        valid, advance = Signal(), Signal()
+        valid = Signal()
+        advance = Signal()
         word = Signal(INSN_BITS)
         stage = Signal(Stage)
         illegal = Signal()

@@ -119,9 +119,11 @@ class Span(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        a, b = Signal.like(self.a, reset_less=True), Signal.like(self.b, reset_less=True)
+        a = Signal.like(self.a, reset_less=True)
+        b = Signal.like(self.b, reset_less=True)
         product = Signal(2 * self.FACTOR_BITS, reset_less=True)
-        there, times = Signal(2), Signal(2)  # which sum it is for, one bit each
+        there = Signal(2)  # which sum it is for, one bit each
+        times = Signal(2)
         m.d.sync += [
             a.eq(self.a),
             b.eq(self.b),
@@ -198,7 +200,8 @@ class Footprints(wiring.Component):
         unit = Signal(Unit)
         next_unit = Signal(Unit)
         at_hand = Signal()
-        taken, moves = Signal(), Signal()
+        taken = Signal()
+        moves = Signal()
         x_pads = Signal(5, reset_less=True)
         y_pads = Signal(5, reset_less=True)
         self._classify(m, self.insn.payload, next_unit)
@@ -220,7 +223,8 @@ class Footprints(wiring.Component):
         nest = data.View(layout_of(isa.alu), word)  # dst and src of GEMM are in the same places
         is_load = Signal()
         is_nest = Signal()
-        one_row, two = Signal(), Signal()
+        one_row = Signal()
+        two = Signal()
         rows = Signal(17, reset_less=True)
         columns = Signal(17, reset_less=True)
         empty = (
@@ -308,7 +312,8 @@ class Footprints(wiring.Component):
         two or four of the others. Gives whether all are summed.
         """
         is_load, one_row, is_nest, two = kinds
-        step, last = Signal(range(len(products) + Span.LATENCY)), Signal(2)
+        step = Signal(range(len(products) + Span.LATENCY))
+        last = Signal(2)
         summed = Signal()
         m.d.comb += [
             last.eq(Mux(is_load, 0, Mux(two, 3, 1))),

@@ -237,7 +237,8 @@ class Gemm(wiring.Component):
         # A write that the next micro-op would undo is left out. It is known early who will write.
         assert self.FORESIGHT == Accumulate.LATENCY + 1
         behind, before = stages[-3:-1]
-        again, was_again = Signal(), Signal()
+        again = Signal()
+        was_again = Signal()
         m.d.comb += [
             again.eq(before.live & behind.live & ~before.last & (before.dst == behind.dst)),
             self.acc_write_soon.valid.eq(before.live & ~again),
@@ -274,8 +275,10 @@ class Gemm(wiring.Component):
         cfg = self.cfg
         rows = data.ArrayLayout(cfg.block_in * cfg.inp_width, cfg.batch)
         columns = data.ArrayLayout(cfg.block_in * cfg.wgt_width, cfg.block_out)
-        inp, wgt = Signal(rows, reset_less=True), Signal(columns, reset_less=True)
-        arrived, valid = Signal(), Signal()
+        inp = Signal(rows, reset_less=True)
+        wgt = Signal(columns, reset_less=True)
+        arrived = Signal()
+        valid = Signal()
         m.d.sync += [arrived.eq(self.product), valid.eq(arrived)]
         with m.If(arrived):
             m.d.sync += [inp.eq(self.inp_read.data), wgt.eq(self.wgt_read.data)]

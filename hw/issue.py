@@ -32,8 +32,8 @@ class EntryLayout(data.StructLayout):
 class Scoreboard(wiring.Component):
     """The next instruction, and those under way, the oldest first.
 
-    What the next one must wait for is found out in the cycle in which it comes; from then on it
-    only watches these come to their ends.
+    What the next one conflicts with is found out in the cycle in which it comes, and looked at in
+    the one after it; from then on it only watches these come to their ends.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Scoreboard(wiring.Component):
             self.pushes_prev.eq(oldest.push_prev),
             self.pushes_next.eq(oldest.push_next),
         ]
-        self._admit(m, entries, works)
+        self._admit(m, entries)
         self._find_loads(m, entries)
 
         # The one that starts goes behind the last, and all move up when the oldest retires.
@@ -110,22 +110,32 @@ class Scoreboard(wiring.Component):
             m.d.sync += one.eq(Mux(self.retires, after[n + 1], after[n]))
         return m
 
-    def _admit(self, m: Module, entries, works) -> None:
+    def _admit(self, m: Module, entries) -> None:
         """Takes the next instruction in, and knows what it waits for: a bit for each entry. None
-        can start in the cycle in which it comes, so that nothing is missed."""
-        waits = Signal(self.DEPTH)
-        coming = Signal(self.DEPTH)
+        starts before that is known, so that nothing is missed. An end is seen a cycle late, unless
+        the instruction retires with it."""
         work = self.work.payload
         conflicts = (
             (one.unit != work.unit) & conflict(work.footprint, work.unit, one.footprint, one.unit)
             for one in entries
         )
+        bare = Signal(self.DEPTH)  # in the cycle in which the next one comes, whoever is at work
+        moved = Signal()  # since then
+        compared = Signal()
+        waits = Signal(self.DEPTH)
+        watched = Signal(self.DEPTH)
+        at_work = Cat(one.works for one in entries)
         m.d.comb += [
             self.work.ready.eq(~self.next_valid),
-            coming.eq(Mux(self.next_valid, waits, Cat(conflicts)) & Cat(works)),
-            self.clear.eq(self.next_valid & ~entries[-1].live & ~waits.any()),
+            watched.eq(Mux(compared, waits, Mux(moved, bare >> 1, bare)) & at_work),
+            self.clear.eq(compared & ~entries[-1].live & ~waits.any()),
         ]
-        m.d.sync += waits.eq(Mux(self.retires, coming >> 1, coming))
+        m.d.sync += [
+            bare.eq(Cat(conflicts)),
+            moved.eq(self.retires),
+            compared.eq(self.next_valid & ~self.start),
+            waits.eq(Mux(self.retires, watched >> 1, watched)),
+        ]
         with m.If(self.work.ready):
             m.d.sync += [self.next_valid.eq(self.work.valid), self.next.eq(work)]
         with m.Elif(self.start):
@@ -181,7 +191,7 @@ class Issue(wiring.Component):
     """
 
     DEPTH = Scoreboard.DEPTH
-    LATENCY = 16
+    LATENCY = 17
     """Cycles until an instruction of few micro-ops may start, unless it must wait; while ones
     before it are under way, the instruction after them is made ready."""
 
@@ -215,16 +225,20 @@ class Issue(wiring.Component):
         # The next instruction: what it needs, and whether it is there.
         work, valid = board.next, board.next_valid
         head = data.View(layout_of(self.isa.memory), work.insn)
-        has_tokens, may_start, starts = Signal(), Signal(), Signal()
+        has_tokens = Signal()
+        may_start = Signal()
+        starts = Signal()
         finishing = Signal()
+        # From the cycle before: nothing starts, and takes tokens, in two cycles on end.
+        prev_there = Signal()
+        next_there = Signal()
+        m.d.sync += [prev_there.eq(tokens.prev_avail), next_there.eq(tokens.next_avail)]
         m.d.comb += [
             board.start.eq(starts),
             board.load_done.eq(self.load_done),
             board.gemm_done.eq(self.gemm_done),
             board.alu_done.eq(self.alu_done),
-            has_tokens.eq(
-                (~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)
-            ),
+            has_tokens.eq((~head.pop_prev | prev_there) & (~head.pop_next | next_there)),
             may_start.eq(board.clear & has_tokens & ~finishing),
             tokens.pop_prev.eq(starts & head.pop_prev),
             tokens.pop_next.eq(starts & head.pop_next),

@@ -187,7 +187,8 @@ class LoadModule(wiring.Component):
         m.submodules.pushes = pushes = SyncFIFO(width=1, depth=INSTRUCTIONS_AHEAD)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
 
-        waits, starts = Signal(), Signal()
+        waits = Signal()
+        starts = Signal()
         m.d.comb += [
             waits.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail),
             starts.eq(self.insn.valid & ~waits & pushes.w_rdy & engine.request.ready),

@@ -65,7 +65,8 @@ class RowReader(wiring.Component):
         active = Signal()
         index = Signal(17)
         lane = Signal(choice(self.lanes))
-        reads, ends = Signal(), Signal()
+        reads = Signal()
+        ends = Signal()
         in_range = index < 2**self.kind.log_depth
         well = self.error.code == ErrorCode.NONE
         m.d.comb += [

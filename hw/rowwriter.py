@@ -104,7 +104,9 @@ class RowWriter(wiring.Component):
 
         well = (self.error.code == ErrorCode.NONE) & chosen.ready
         zeros, count = _Left(row.zeros, "zeros"), _Left(row.count, "count")
-        zero, take, whole = Signal(), Signal(), Signal()
+        zero = Signal()
+        take = Signal()
+        whole = Signal()
         ends = Signal()
         m.d.comb += [
             zero.eq(active & well & zeros.some),
@@ -169,7 +171,8 @@ class RowWriter(wiring.Component):
 
     def _write(self, m, chosen):
         """Drive the write port of the SRAM of the chosen kind."""
-        item, taken = chosen.payload, Signal()
+        item = chosen.payload
+        taken = Signal()
         m.d.comb += [
             chosen.ready.eq(~self.refused),
             taken.eq(chosen.valid & chosen.ready),

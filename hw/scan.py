@@ -54,7 +54,9 @@ class Scan(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        begun, asks, arrives = Signal(), Signal(), Signal()
+        begun = Signal()
+        asks = Signal()
+        arrives = Signal()
         wanted = Signal.like(self.read.addr)
         number = Signal.like(wanted)
         lanes = log_lanes(self.isa.cfg.log_uop_depth)
@@ -71,8 +73,8 @@ class Scan(wiring.Component):
         for hit, one in zip(hits, entries):
             with m.If(hit):
                 m.d.comb += self.bounds.eq(one.bounds)
-        bounds = Signal(self.bounds_layout)
-        on_its_way = self._narrow(m, bounds, number, arrives)
+        found = Signal(self.bounds_layout)
+        on_its_way = self._narrow(m, found, number, arrives)
         m.d.comb += [
             self.done.eq(self.start & hits.any()),
             self.read.en.eq(asks & ~self.wait),
@@ -90,7 +92,7 @@ class Scan(wiring.Component):
         with m.Elif(~begun):
             m.d.sync += [begun.eq(1), asks.eq(1), wanted.eq(self.low >> lanes)]
             for field in ("dst", "src"):
-                m.d.sync += [bounds[f"{field}_low"].eq(~0), bounds[f"{field}_high"].eq(0)]
+                m.d.sync += [found[f"{field}_low"].eq(~0), found[f"{field}_high"].eq(0)]
         with m.Elif(~asks & ~on_its_way):
             # The oldest entry is replaced.
             m.d.sync += [
@@ -98,7 +100,7 @@ class Scan(wiring.Component):
                 entries[0].valid.eq(1),
                 entries[0].low.eq(self.low),
                 entries[0].end.eq(self.end),
-                entries[0].bounds.eq(bounds),
+                entries[0].bounds.eq(found),
                 *(entries[n].eq(entries[n - 1]) for n in range(1, self.ENTRIES)),
             ]
         with m.If(self.forget):

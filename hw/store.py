@@ -99,7 +99,8 @@ class StoreModule(wiring.Component):
         """Start instructions with their tokens; end them, in order, with the answers."""
         m.submodules.started = started = SyncFIFO(width=2, depth=INSTRUCTIONS_AHEAD)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
-        waits, starts = Signal(), Signal()
+        waits = Signal()
+        starts = Signal()
         moves = (insn.x_size != 0) & (insn.y_size != 0)
         m.d.comb += [
             waits.eq(self.insn.valid & insn.pop_prev & ~self.tokens.prev_avail),

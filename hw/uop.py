@@ -152,12 +152,16 @@ class Nest(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        coming, now = Signal(Planned(self.format)), Signal(Planned(self.format))
+        coming = Signal(Planned(self.format))
+        now = Signal(Planned(self.format))
         self._plan(m, coming)
 
-        i, o = Signal(ITER_BITS), Signal(ITER_BITS)
-        end_u, end_i = Signal(), Signal()
-        end_o, moves = Signal(), Signal()
+        i = Signal(ITER_BITS)
+        o = Signal(ITER_BITS)
+        end_u = Signal()
+        end_i = Signal()
+        end_o = Signal()
+        moves = Signal()
         insn = now.insn
         m.d.comb += [
             self.insn.eq(insn),
@@ -271,7 +275,8 @@ class Sequencer(wiring.Component):
         self._choose(m, nest, chosen.i)
 
         # The micro-op is taken out of the word, then added to its offsets.
-        advance, there = Signal(), Signal()
+        advance = Signal()
+        there = Signal()
         wants = Signal()
         wanted = Signal(self._chosen_layout(), reset_less=True)
         buffer = self._buffer(m, nest, chosen.o, wants, wanted)
@@ -283,7 +288,8 @@ class Sequencer(wiring.Component):
         with m.If(chosen.o.ready):
             m.d.sync += [wants.eq(chosen.o.valid), wanted.eq(chosen.o.payload)]
         uop = Signal(layout_of(self.uop), reset_less=True)
-        taken, summed = Signal(), Signal()
+        taken = Signal()
+        summed = Signal()
         taken_with = Signal(self._chosen_layout(), reset_less=True)
         summed_with = Signal(self._tags_layout(), reset_less=True)
         sums = {}

@@ -167,7 +167,10 @@ class RowWalker(wiring.Component):
         # and who takes instructions do not meet in one cycle.
         m.submodules.relay = self._relay = Relay(self.row.payload.shape())
         wiring.connect(m, self._relay.o, wiring.flipped(self.row))
-        pitched, multiplied, prepared, walk_ready = Signal(), Signal(), Signal(), Signal()
+        pitched = Signal()
+        multiplied = Signal()
+        prepared = Signal()
+        walk_ready = Signal()
         insn = Signal(layout_of(self.insn))
         pitch = Signal(range(2**16 + 30))
         trail_rows = Signal(5)
@@ -260,13 +263,16 @@ class RowWalker(wiring.Component):
             "zeros": ZEROS_BITS, "count": COUNT_BITS, "moves": 1,
             "element": ELEMENT_BITS, "end": ELEMENT_BITS,
         })  # fmt: skip
-        walk, walked = Signal(layout), Signal()
+        walk = Signal(layout)
+        walked = Signal()
         at = Signal(self._plan_layout())
         element = Signal(ELEMENT_BITS)
         zeros = Signal(ZEROS_BITS)
-        active, first = Signal(), Signal()
+        active = Signal()
+        first = Signal()
         no_trail = Signal()
-        advance, ends = Signal(), Signal()
+        advance = Signal()
+        ends = Signal()
         m.d.comb += [
             advance.eq(~walked | self._relay.i.ready),
             ends.eq((at.rows == 0) | ((at.rows == 1) & no_trail)),
@@ -310,7 +316,8 @@ class RowWalker(wiring.Component):
         """Byte addresses and beats of the row in ``walk``, or an error if it leaves the bus."""
         log_beat = (self.data_bits // 8).bit_length() - 1
         # The widest element is one page.
-        begin, end = Signal(ELEMENT_BITS + 12), Signal(ELEMENT_BITS + 12)
+        begin = Signal(ELEMENT_BITS + 12)
+        end = Signal(ELEMENT_BITS + 12)
         size = Signal(COUNT_BITS + 12)
         shifts = [kind.log_bytes for kind in self.kinds]
         offset = begin[:log_beat]

@@ -7,12 +7,11 @@ from amaranth.hdl import Assert, Cat, Const, Mux, Signal
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 
 from tests.formal.meaning import ISA, LOG_UOP, clip
-from tests.formal.mutant import mutant
-from vta.hw import footprint, scan
+from vta.hw import scan
 from vta.hw.microops import log_lanes
 from vta.isa import Opcode
 
-__all__ = ["FootprintRegisters", "named"]
+__all__ = ["FootprintRegisters"]
 
 LOG_LANES = log_lanes(LOG_UOP)
 SIDES = ("dst", "src")
@@ -25,36 +24,8 @@ KNOWN = StructLayout({"valid": 1, "low": LOG_UOP, "end": LOG_UOP + 1, "bounds": 
 """A range of micro-ops that the scan remembers."""
 
 
-def named():
-    """The block, where registers that have no name of their own have one."""
-    scans = mutant(
-        scan,
-        "begun, asks, arrives = Signal(), Signal()",
-        'begun, asks, arrives = Signal(name="begun"), Signal(name="asks")',
-    )
-    scans = mutant(
-        scans,
-        "bounds = Signal(self.bounds_layout)",
-        'bounds = Signal(self.bounds_layout, name="found")',
-    )
-    named = mutant(footprint, "one_row, two = Signal()", 'one_row, two = Signal(name="one_row")')
-    named = mutant(
-        named,
-        "step, last = Signal(range(len(products) + Span.LATENCY))",
-        'step, last = Signal(range(len(products) + Span.LATENCY), name="step")',
-    )
-    named = mutant(
-        named,
-        "a, b = Signal.like(self.a, reset_less=True)",
-        'a, b = Signal.like(self.a, reset_less=True, name="a")',
-    )
-    return mutant(
-        named, "there, times = Signal(2)", 'there, times = Signal(2, name="there")', Scan=scans.Scan
-    )
-
-
 class FootprintRegisters:
-    """What is said of the registers of ``block``; ``inside``: its signals, of :func:`named`."""
+    """What is said of the registers of ``block``; ``inside``: its signals, by name."""
 
     def look_at_order(self, m, inside, ledger, level, first, at_hand, under_way):
         """Which instruction is where, and what is known of it."""

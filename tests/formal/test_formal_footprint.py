@@ -4,7 +4,7 @@ import pytest
 from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal, Value
 from amaranth.lib.data import View
 
-from tests.formal.footprintregisters import FootprintRegisters, named
+from tests.formal.footprintregisters import FootprintRegisters
 from tests.formal.inside import Inside
 from tests.formal.ledger import keep_ledger
 from tests.formal.meaning import ISA, LOG_UOP, ROUNDS, SIZES, Meaning
@@ -150,7 +150,7 @@ class CoveredAgain(Covered):
 
 @pytest.mark.formal
 def test_ranges_hold_what_an_instruction_touches():
-    prove(Covered(named(), looks=True), depth=1)
+    prove(Covered(footprint, looks=True), depth=1)
 
 
 @pytest.mark.formal

@@ -25,7 +25,7 @@ UNITS = ("load", "gemm", "alu")
 ROOM = issue.Scoreboard.DEPTH
 FEW = 3
 """Instructions that may be under way where runs are followed from power-up."""
-DEPTH = 14
+DEPTH = 19
 
 
 def _unit(word):
@@ -98,7 +98,7 @@ class AnyFootprints(wiring.Component):
 
 class Tokens(Properties):
     """A token is taken only if it is there, and only by an instruction that starts and wants it;
-    one is given only by an instruction that retires."""
+    one is given only by an instruction that retires. One that is there stays until it is taken."""
 
     def elaborate(self, platform):
         block, tokens = self.block, self.block.tokens
@@ -109,8 +109,12 @@ class Tokens(Properties):
         m.d.comb += Assert(~starts | inside["scoreboard.next_valid"])
         for side in ("prev", "next"):
             pop, push = getattr(tokens, f"pop_{side}"), getattr(tokens, f"push_{side}")
+            available, stays = getattr(tokens, f"{side}_avail"), Signal(name=f"{side}_stays")
+            m.d.sync += stays.eq(available & ~pop)
             m.d.comb += [
-                Assert(~pop | getattr(tokens, f"{side}_avail")),
+                Assume(~stays | available),
+                Assert(~pop | available),
+                Assert(~(inside["scoreboard.next_valid"] & inside[f"{side}_there"]) | stays),
                 Assert(pop == (starts & getattr(head, f"pop_{side}"))),
                 Assert(~push | block.retired),
                 Cover(pop & push),
@@ -119,15 +123,16 @@ class Tokens(Properties):
 
 
 ENTRY = StructLayout({
-    "unit": 2, "done": 1, "finish": 1, "prev": 1, "next": 1, "footprint": FootprintLayout(ISA),
+    "unit": 2, "done": 1, "seen": 1, "finish": 1, "prev": 1, "next": 1,
+    "footprint": FootprintLayout(ISA),
 })  # fmt: skip
 
 
 class InOrder(Properties):
     """A ledger of the instructions under way, the oldest first, and of the one that waits to start.
-    That starts exactly when its tokens are there, its unit takes it, and those of other units with
-    which it has a hazard were done a cycle before. They retire in order, each as soon as its unit
-    has done it and those before.
+    That starts exactly when its tokens were there a cycle before, its unit takes it, and those of
+    other units with which it has a hazard have retired, or were done two cycles before. They retire
+    in order, each as soon as its unit has done it and those before.
 
     The units of the world do what they were given, in order, each in a cycle after its start. With
     ``invariants`` the registers of the block are compared to the ledger, for the induction.
@@ -165,6 +170,7 @@ class InOrder(Properties):
                 m.d.sync += [
                     ledger[n].unit.eq(unit),
                     ledger[n].done.eq(0),
+                    ledger[n].seen.eq(0),
                     ledger[n].finish.eq(head.opcode == Opcode.FINISH),
                     ledger[n].prev.eq(head.push_prev),
                     ledger[n].next.eq(head.push_next),
@@ -183,20 +189,29 @@ class InOrder(Properties):
         ]
 
         # Start: as soon as there is nothing to wait for, and not before.
-        hazards, taken = Signal(self.room), Signal(init=1)
+        hazards, running, taken = Signal(self.room), Signal(self.room), Signal(init=1)
+        there = {side: Signal(name=f"{side}_was_there") for side in ("prev", "next")}
+        compared = Signal()
+        m.d.sync += [
+            *(was.eq(getattr(tokens, f"{side}_avail")) for side, was in there.items()),
+            compared.eq(waits & ~starts),
+        ]
         for n in range(self.room):
-            at_work = (level > n) & ~ledger[n].done & (ledger[n].unit != 3)
+            at_work = (level > n) & ~ledger[n].seen & (ledger[n].unit != 3)
             loads = (unit == 0) | (ledger[n].unit == 0)
             others = at_work & (unit != 3) & (ledger[n].unit != unit)
-            m.d.comb += hazards[n].eq(others & _hazard(touches, ledger[n].footprint, loads))
+            m.d.comb += [
+                hazards[n].eq(others & _hazard(touches, ledger[n].footprint, loads)),
+                running[n].eq(~ledger[n].done),
+            ]
         m.d.comb += taken.eq(1)
         for number, name in enumerate(UNITS):
             with m.If(unit == number):
                 m.d.comb += taken.eq(getattr(block, name).ready)
         m.d.comb += [
             Assert(starts == (
-                waits & (level < self.room) & ~hazards.any() & taken & ~ended
-                & (~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)
+                compared & (level < self.room) & ~hazards.any() & taken & ~ended
+                & (~head.pop_prev | there["prev"]) & (~head.pop_next | there["next"])
             )),
         ]  # fmt: skip
         self._loads(m, waits, waiting, ledger, level)
@@ -213,7 +228,10 @@ class InOrder(Properties):
                     Assert(~waits | (one.low <= one.high) & (~one.used | (unit != 3)))
                     for one in (waiting.footprint[name] for name in ("writes", "reads", "uops"))
                 ),
-                Assert(~waits | (inside["scoreboard.waits"] == hazards)),
+                Assert(inside["scoreboard.compared"] == compared),
+                Assert(~compared | waits),
+                Assert(~compared | (inside["scoreboard.waits"] == hazards)),
+                Assert(~(waits & ~compared) | (inside["scoreboard.watched"] == hazards & running)),
             ]
         return m
 
@@ -283,6 +301,7 @@ class InOrder(Properties):
         for n in range(self.room):
             for field in ("unit", "finish", "prev", "next", "footprint"):
                 m.d.comb += now[n][field].eq(ledger[n][field])
+            m.d.comb += now[n].seen.eq(ledger[n].done)
             with m.If(ledger[n].done | (ledger[n].unit == 3)):
                 m.d.comb += now[n].done.eq(1)
 
@@ -322,6 +341,7 @@ class InOrder(Properties):
             with m.If(level > n):
                 m.d.comb += [
                     Assert(real.works == (~said.done & (said.unit != 3))),
+                    Assert(~said.seen | said.done),
                     Assert(real.unit.as_value() == said.unit),
                     Assert(real.finish == said.finish),
                     Assert(real.push_prev == said.prev),
@@ -424,7 +444,7 @@ def _issue(module=None, room=ROOM):
 def test_no_token_is_taken_that_is_not_there(properties, block):
     free = AnyFootprints.free() if block is _issue else ()
     prove(properties(block(), free), depth=1)
-    reach(properties(block(), free), depth=5)
+    reach(properties(block(), free), depth=7)
 
 
 @pytest.mark.formal
@@ -444,7 +464,7 @@ def test_no_instruction_is_lost_while_its_footprint_is_found():
 
 
 BROKEN = {
-    "no-wait": (issue, Tokens, "(~head.pop_next | tokens.next_avail)", "1"),
+    "no-wait": (issue, Tokens, "(~head.pop_next | next_there)", "1"),
     "popped-before-start": (
         issue, Tokens, "tokens.pop_prev.eq(starts & head", "tokens.pop_prev.eq(may_start & head",
     ),
@@ -452,10 +472,18 @@ BROKEN = {
         issue, Tokens, "tokens.push_prev.eq(board.retires & board", "tokens.push_prev.eq(board",
     ),
     "wrong-side": (issue, InOrder, "push_next.eq(head.push_next)", "push_next.eq(head.push_prev)"),
+    "token-there-for-ever": (
+        issue, Tokens, "next_there.eq(tokens", "next_there.eq(next_there | tokens",
+    ),
     "units-not-compared": (issue, InOrder, "(one.unit != work.unit) &", "0 &"),
     "own-unit-waits": (issue, InOrder, "(one.unit != work.unit) &", ""),
-    "done-while-it-comes": (issue, InOrder, "Cat(conflicts)) & Cat(works)", "Cat(conflicts))"),
-    "waits-do-not-move-up": (issue, InOrder, "Mux(self.retires, coming >> 1, coming)", "coming"),
+    "waits-for-what-has-ended": (issue, InOrder, "bare)) & at_work)", "bare)))"),
+    "starts-before-it-is-compared": (
+        issue, InOrder, "compared & ~entries", "self.next_valid & ~entries",
+    ),
+    "waits-do-not-move-up": (issue, InOrder, "Mux(self.retires, watched >> 1, watched)", "watched"),
+    "bare-ones-do-not-move-up": (issue, InOrder, "Mux(moved, bare >> 1, bare)", "bare"),
+    "compared-again": (issue, InOrder, "Mux(compared, waits, Mux", "Mux(0, waits, Mux"),
     "read-too-early": (footprint, InOrder, "| meet(new.reads, old.writes)", ""),
     "written-too-early": (footprint, InOrder, "| meet(new.writes, old.reads)", ""),
     "written-out-of-order": (footprint, InOrder, "meet(new.writes, old.writes)\n", "0\n"),
@@ -505,6 +533,6 @@ def test_broken_blocks_are_found(name):
             broken = shrunk(issue, Footprints=AnyFootprints, conflict=broken.conflict)
         block = _issue(broken, FEW)
         if properties is Tokens:
-            refute(Tokens(block, AnyFootprints.free()), depth=5)
+            refute(Tokens(block, AnyFootprints.free()), depth=7)
         else:
-            refute(InOrder(block, FEW), depth=8)
+            refute(InOrder(block, FEW), depth=14)

@@ -102,8 +102,8 @@ MUTANTS = (
     ),
     Mutant(
         "two-pops-one-wait", "compute waits for one of two tokens only", "issue.py",
-        "(~head.pop_prev | tokens.prev_avail) & (~head.pop_next | tokens.next_avail)",
-        "(~head.pop_prev | tokens.prev_avail)",
+        "(~head.pop_prev | prev_there) & (~head.pop_next | next_there)",
+        "(~head.pop_prev | prev_there)",
     ),
     Mutant(
         "two-pushes-one", "of two tokens pushed at once one is dropped", "issue.py",
