@@ -6,7 +6,7 @@ own instructions in order and without a gap, each seeing what the ones before it
 instruction retires, and pushes its tokens, when it and all before it are done.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,12 +20,13 @@ __all__ = ["EntryLayout", "Issue", "Scoreboard"]
 
 
 class EntryLayout(data.StructLayout):
-    """An instruction under way, at work until ``works`` goes low."""
+    """An instruction under way, at work until ``works`` goes low; ``ahead``: instructions before it
+    at work on its unit."""
 
     def __init__(self, isa: Isa) -> None:
         super().__init__({
-            "live": 1, "works": 1, "unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1,
-            "footprint": FootprintLayout(isa),
+            "live": 1, "works": 1, "unit": Unit, "ahead": range(Scoreboard.DEPTH),
+            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": FootprintLayout(isa),
         })  # fmt: skip
 
 
@@ -78,7 +79,16 @@ class Scoreboard(wiring.Component):
         m = Module()
         entry = EntryLayout(self.isa)
         entries = [Signal(entry, name=f"entry{n}") for n in range(self.DEPTH)]
-        works = self._completions(m, entries)
+        dones = Cat(self.load_done, self.gemm_done, self.alu_done)
+
+        def done(unit):
+            """Whether the oldest instruction of a unit is done."""
+            return dones.bit_select(unit.as_value(), 1)
+
+        works = [Signal(name=f"works{n}") for n in range(self.DEPTH)]
+        for one, at_work in zip(entries, works):
+            ends = done(one.unit) & (one.ahead == 0)
+            m.d.comb += at_work.eq(one.works & ~ends)
         oldest = entries[0]
         m.d.comb += [
             self.any.eq(oldest.live),
@@ -97,6 +107,7 @@ class Scoreboard(wiring.Component):
             new.live.eq(1),
             new.works.eq(self.next.unit != Unit.NONE),
             new.unit.eq(self.next.unit),
+            new.ahead.eq(self._count(m, dones) - done(self.next.unit)),
             new.footprint.eq(self.next.footprint),
             new.finish.eq(head.opcode == Opcode.FINISH),
             new.push_prev.eq(head.push_prev),
@@ -104,7 +115,11 @@ class Scoreboard(wiring.Component):
         ]
         after = [Signal(entry, name=f"after{n}") for n in range(self.DEPTH + 1)]
         for n, (one, at_work) in enumerate(zip(entries, works)):
-            m.d.comb += [after[n].eq(one), after[n].works.eq(at_work)]
+            m.d.comb += [
+                after[n].eq(one),
+                after[n].works.eq(at_work),
+                after[n].ahead.eq(one.ahead - done(one.unit)),
+            ]
             with m.If(self.start & ~one.live & (entries[n - 1].live if n else 1)):
                 m.d.comb += after[n].eq(new)
             m.d.sync += one.eq(Mux(self.retires, after[n + 1], after[n]))
@@ -157,15 +172,13 @@ class Scoreboard(wiring.Component):
         ]
         m.d.sync += self.uops_pending.eq(Cat(loads).any())
 
-    def _completions(self, m: Module, entries) -> list:
-        """Which entries are still at work after this cycle."""
-        works = [Signal(name=f"works{n}") for n in range(self.DEPTH)]
-        dones = {Unit.LOAD: self.load_done, Unit.GEMM: self.gemm_done, Unit.ALU: self.alu_done}
-        mine = {unit: Cat(one.works & (one.unit == unit) for one in entries) for unit in dones}
-        for n, (one, at_work) in enumerate(zip(entries, works)):
-            ends = Cat(done & mine[unit][n] & ~mine[unit][:n].any() for unit, done in dones.items())
-            m.d.comb += at_work.eq(one.works & ~ends.any())
-        return works
+    def _count(self, m: Module, dones):
+        """How many are at work on the unit of the next instruction."""
+        counts = Array(Signal(range(self.DEPTH + 1), name=f"at_work{n}") for n in range(len(dones)))
+        for unit, (count, done) in enumerate(zip(counts, dones)):
+            starts = self.start & (self.next.unit.as_value() == unit)
+            m.d.sync += count.eq(count + starts - done)
+        return counts[self.next.unit.as_value()]
 
 
 class Issue(wiring.Component):

@@ -328,10 +328,20 @@ class InOrder(Properties):
     def _compare(self, m, inside, ledger, level):
         """The registers of the scoreboard are the ledger."""
         layout = StructLayout({
-            "live": 1, "works": 1, "unit": Unit, "finish": 1, "push_prev": 1, "push_next": 1,
-            "footprint": FootprintLayout(ISA),
+            "live": 1, "works": 1, "unit": Unit, "ahead": range(self.room),
+            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": FootprintLayout(ISA),
         })  # fmt: skip
-        m.d.comb += Assert(level <= self.room)
+        works = [
+            Cat((level > n) & ~one.done & (one.unit == unit) for n, one in enumerate(ledger))
+            for unit in range(len(UNITS))
+        ]
+        m.d.comb += [
+            Assert(level <= self.room),
+            *(
+                Assert(inside[f"scoreboard.at_work{unit}"] == sum(mine))
+                for unit, mine in enumerate(works)
+            ),
+        ]
         for n in range(self.room):
             real, said = View(layout, inside[f"scoreboard.entry{n}"]), ledger[n]
             m.d.comb += [
@@ -341,6 +351,7 @@ class InOrder(Properties):
             with m.If(level > n):
                 m.d.comb += [
                     Assert(real.works == (~said.done & (said.unit != 3))),
+                    *(Assert(~mine[n] | (real.ahead == sum(mine[:n]))) for mine in works),
                     Assert(~said.seen | said.done),
                     Assert(real.unit.as_value() == said.unit),
                     Assert(real.finish == said.finish),
@@ -494,9 +505,14 @@ BROKEN = {
     "done-too-early": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
                        "new.works.eq(0)"),
     "done-too-late": (issue, InOrder, "oldest.live & ~works[0]", "oldest.live & ~oldest.works"),
-    "done-twice": (issue, InOrder, "done & mine[unit][n] & ~mine[unit][:n].any()",
-                   "done & mine[unit][n]"),
-    "done-forgotten": (issue, InOrder, ", after[n].works.eq(at_work)]", "]"),
+    "done-twice": (issue, InOrder, "done(one.unit) & (one.ahead == 0)", "done(one.unit)"),
+    "done-forgotten": (issue, InOrder, "after[n].works.eq(at_work),", ""),
+    "turn-never-comes": (issue, InOrder, "after[n].ahead.eq(one.ahead - done(one.unit)),", ""),
+    "done-while-one-starts": (issue, InOrder, "dones) - done(self.next.unit)", "dones)"),
+    "units-counted-as-one": (
+        issue, InOrder, "self.start & (self.next.unit.as_value() == unit)", "self.start",
+    ),
+    "ends-not-counted": (issue, InOrder, "count + starts - done", "count + starts"),
     "nop-stays": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
                   "new.works.eq(1)"),
     "after-finish": (issue, InOrder, "& has_tokens & ~finishing", "& has_tokens"),

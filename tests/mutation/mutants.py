@@ -153,7 +153,7 @@ MUTANTS = (
     ),
     Mutant(
         "retire-any", "an instruction retires when any of its unit is done", "issue.py",
-        "done & mine[unit][n] & ~mine[unit][:n].any()", "done & mine[unit][n]",
+        "done(one.unit) & (one.ahead == 0)", "done(one.unit)",
     ),
     Mutant(
         "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does", "acc.py",
