@@ -3,6 +3,9 @@
 Reads of an address that has no register give 0; writes to one that cannot be written do nothing.
 """
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -114,16 +117,22 @@ class ControlRegisters(wiring.Component):
 
     def _read(self, m):
         bus = self.bus
-        asked = Signal()
+        asked, found = Signal(), Signal()
         addr = Signal.like(bus.araddr)
-        word, high = Signal(32), Signal(32)
-        m.d.comb += bus.arready.eq(~asked & ~bus.rvalid)
+        # Which register it is, a bit for each; the word is an AND and an OR of them all.
+        chosen = Signal(len(REGISTERS), reset_less=True)
+        high = Signal(32)
+        m.d.comb += bus.arready.eq(~asked & ~found & ~bus.rvalid)
+        m.d.sync += [
+            found.eq(asked),
+            chosen.eq(Cat(addr[2:] == register.offset >> 2 for register in REGISTERS)),
+        ]
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += [asked.eq(1), addr.eq(bus.araddr)]
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(asked):
-            m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(word)]
+            m.d.sync += asked.eq(0)
 
         readable = {
             "ID": memmap.IDENTITY,
@@ -138,17 +147,19 @@ class ControlRegisters(wiring.Component):
             "INSN_ADDR": self.insn_addr[:32],
             "INSN_ADDR_HI": self.insn_addr[32:],
         }
-        with m.Switch(addr[2:]):
-            for register in REGISTERS:
-                with m.Case(register.offset >> 2):
-                    name = register.name
-                    if name in readable:
-                        m.d.comb += word.eq(readable[name])
-                    elif register.access == "ro" and name.endswith(_HI):
-                        m.d.comb += word.eq(high)
-                    elif register.access == "ro":
-                        value = self.values[name.lower()]
-                        m.d.comb += word.eq(value)
-                        if len(value) > 32:
-                            with m.If(asked):
-                                m.d.sync += high.eq(value[32:])
+        words, highs = [], []
+        for here, register in zip(chosen, REGISTERS):
+            name = register.name
+            if name in readable:
+                words.append(Mux(here, readable[name], 0))
+            elif register.access == "ro" and name.endswith(_HI):
+                words.append(Mux(here, high, 0))
+            elif register.access == "ro":
+                value = self.values[name.lower()]
+                words.append(Mux(here, value[:32], 0))
+                if len(value) > 32:
+                    highs.append((here, Mux(here, value[32:], 0)))
+        with m.If(found):
+            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(reduce(or_, words))]
+            with m.If(Cat(here for here, _ in highs).any()):
+                m.d.sync += high.eq(reduce(or_, (word for _, word in highs)))

@@ -68,6 +68,25 @@ def test_reading_the_low_half_keeps_the_high_half():
     simulate(dut, body)
 
 
+def test_a_read_answers_three_cycles_after_its_address():
+    dut = ControlRegisters(config_words(TINY))
+
+    async def body(ctx):
+        ctx.set(dut.bus.araddr, register("ID").offset)
+        ctx.set(dut.bus.arvalid, 1)
+        seen = []
+        for _ in range(8):
+            ready, valid = ctx.get(dut.bus.arready), ctx.get(dut.bus.rvalid)
+            seen.append((ready, valid))
+            await ctx.tick()
+            ctx.set(dut.bus.arvalid, 0)
+            ctx.set(dut.bus.rready, len(seen) == 5)
+        # Taken at once; the answer stays until it is taken, and only then comes the next address.
+        assert seen == [(1, 0), (0, 0), (0, 0), (0, 1), (0, 1), (0, 1), (1, 0), (1, 0)]
+
+    simulate(dut, body)
+
+
 @pytest.mark.parametrize("order", ["both", "aw", "w"])
 def test_writes_in_any_order_with_strobes(order):
     dut = ControlRegisters(config_words(TINY))
