@@ -10,7 +10,10 @@ once; after that they are in different banks in every cycle. GEMM and the ALU sa
 they will read and write, so that the banks that another one must spare are in registers.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -138,12 +141,10 @@ class Accumulators(wiring.Component):
             return Mux(soon.valid, 1 << soon.addr[:low], 0)
 
         reads, writes = bank_of(self.gemm_read_soon), bank_of(self.gemm_write_soon)
-        m.d.sync += self.alu_src_busy.eq(reads)
+        m.d.sync += [self.alu_src_busy.eq(reads), self.alu_dst_busy.eq(reads | writes)]
         for n in range(Gemm.FORESIGHT - 1):
             before, writes = writes, Signal(1 << low, name=f"writes{n}")
             m.d.sync += writes.eq(before)
-            if n == 0:
-                m.d.comb += self.alu_dst_busy.eq(self.alu_src_busy | writes)
         written = Signal(1 << low)
         m.d.sync += written.eq(writes | bank_of(self.alu_write_soon))
         m.d.comb += self.load_refused.eq(
@@ -175,7 +176,9 @@ class Accumulators(wiring.Component):
         if len(tiles) == 1:
             m.d.comb += port.data.eq(tiles[0])
             return
-        was = Signal(log_banks(self.log_depth), reset_less=True)
+        # A bit for each bank: the choice is an AND and an OR, which flow into what follows.
+        was = Signal(len(tiles), reset_less=True)
         with m.If(port.en):
-            m.d.sync += was.eq(port.addr[: len(was)])
-        m.d.comb += port.data.eq(Array(tiles)[was])
+            m.d.sync += was.eq(1 << port.addr[: log_banks(self.log_depth)])
+        chosen = (Mux(here, tile, 0) for here, tile in zip(was, tiles))
+        m.d.comb += port.data.eq(reduce(or_, chosen))

@@ -56,17 +56,17 @@ class AluLane(wiring.Component):
             with m.Default():
                 m.d.comb += self.short.eq(Mux(less, y, x))
 
-        # What the second stage shifts, or passes on as it is.
+        # What the second stage shifts, or passes on as it is; 0 for MUL, as the products are for
+        # all others: then the result is one or the other without a choice.
         wide, amount = Signal(2 * LANE_BITS - 4, reset_less=True), Signal(3, reset_less=True)
-        multiplies = Signal(reset_less=True)
         low = Signal(LANE_BITS, reset_less=True)
         cross0, cross1 = Signal(half, reset_less=True), Signal(half, reset_less=True)
         with m.If(self.valid):
-            m.d.sync += multiplies.eq(self.opcode == AluOpcode.MUL)
+            m.d.sync += [wide.eq(0), low.eq(0), cross0.eq(0), cross1.eq(0)]
             with m.Switch(self.opcode):
                 with m.Case(AluOpcode.SHR):
                     left = y[-1]
-                    beyond = Mux(left, ~y[5:-1].all(), y[5:-1].any())
+                    beyond = y[5:-1] != left.replicate(LANE_BITS - 6)
                     word = Mux(left, x << LANE_BITS, x)
                     m.d.sync += [
                         wide.eq(Mux(beyond, (x[-1] & ~left).replicate(len(wide)), word >> y[:2])),
@@ -85,5 +85,5 @@ class AluLane(wiring.Component):
         high = low[half:]
         carries = (high & cross0) | (high & cross1) | (cross0 & cross1)
         product = Cat(low[:half], (high ^ cross0 ^ cross1) + (carries << 1))
-        m.d.comb += self.result.eq(Mux(multiplies, product[:LANE_BITS], wide >> (amount << 2)))
+        m.d.comb += self.result.eq(product[:LANE_BITS] | (wide >> (amount << 2)))
         return m

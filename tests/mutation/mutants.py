@@ -157,11 +157,11 @@ MUTANTS = (
     ),
     Mutant(
         "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does", "acc.py",
-        "eq(self.alu_src_busy | writes)", "eq(self.alu_src_busy)",
+        "self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(reads)",
     ),
     Mutant(
         "bank-of-gemm", "the ALU reads a bank in the cycle in which GEMM does", "acc.py",
-        "eq(self.alu_src_busy | writes)", "eq(writes)",
+        "self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(writes)",
     ),
     Mutant(
         "load-not-refused", "a load writes into a bank in the cycle in which the ALU does",
@@ -237,7 +237,7 @@ MUTANTS = (
     ),
     Mutant(
         "shift-32", "a shift right by 32 or more shifts by less", "alulane.py",
-        "Mux(left, ~y[5:-1].all(), y[5:-1].any())", "Mux(left, ~y[5:-1].all(), 0)",
+        "y[5:-1] != left.replicate(LANE_BITS - 6)", "left & ~y[5:-1].all()",
     ),
     Mutant(
         "mul-half", "a cross product of MUL is missing", "alulane.py",
