@@ -97,8 +97,11 @@ class Scoreboard(wiring.Component):
             self.pushes_prev.eq(oldest.push_prev),
             self.pushes_next.eq(oldest.push_next),
         ]
-        self._admit(m, entries)
+        compared = self._admit(m, entries)
         self._find_loads(m, entries)
+        ahead = Signal(range(self.DEPTH + 1))
+        before = Mux(compared, ahead, self._count(m, dones))
+        m.d.sync += ahead.eq(before - done(self.next.unit))
 
         # The one that starts goes behind the last, and all move up when the oldest retires.
         new = Signal(entry)
@@ -107,7 +110,7 @@ class Scoreboard(wiring.Component):
             new.live.eq(1),
             new.works.eq(self.next.unit != Unit.NONE),
             new.unit.eq(self.next.unit),
-            new.ahead.eq(self._count(m, dones) - done(self.next.unit)),
+            new.ahead.eq(ahead - done(self.next.unit)),
             new.footprint.eq(self.next.footprint),
             new.finish.eq(head.opcode == Opcode.FINISH),
             new.push_prev.eq(head.push_prev),
@@ -128,7 +131,7 @@ class Scoreboard(wiring.Component):
     def _admit(self, m: Module, entries) -> None:
         """Takes the next instruction in, and knows what it waits for: a bit for each entry. None
         starts before that is known, so that nothing is missed. An end is seen a cycle late, unless
-        the instruction retires with it."""
+        the instruction retires with it. Gives whether it is known."""
         work = self.work.payload
         conflicts = (
             (one.unit != work.unit) & conflict(work.footprint, work.unit, one.footprint, one.unit)
@@ -155,6 +158,7 @@ class Scoreboard(wiring.Component):
             m.d.sync += [self.next_valid.eq(self.work.valid), self.next.eq(work)]
         with m.Elif(self.start):
             m.d.sync += self.next_valid.eq(0)
+        return compared
 
     def _find_loads(self, m: Module, entries) -> None:
         """Drives ``uops_pending``."""

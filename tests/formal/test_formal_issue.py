@@ -219,6 +219,10 @@ class InOrder(Properties):
         self._cover(m, starts, ledger, level, now, waits & hazards.any(), finished)
         if self.invariants:
             self._compare(m, inside, ledger, level)
+            for number in range(len(UNITS)):
+                m.d.comb += Assert(~compared | (unit != number) | (
+                    inside["scoreboard.ahead"] == inside[f"scoreboard.at_work{number}"]
+                ))  # fmt: skip
             m.d.comb += [
                 Assert(inside["finishing"] == ended),
                 Assert(inside["scoreboard.next_valid"] == waits),
@@ -508,7 +512,9 @@ BROKEN = {
     "done-twice": (issue, InOrder, "done(one.unit) & (one.ahead == 0)", "done(one.unit)"),
     "done-forgotten": (issue, InOrder, "after[n].works.eq(at_work),", ""),
     "turn-never-comes": (issue, InOrder, "after[n].ahead.eq(one.ahead - done(one.unit)),", ""),
-    "done-while-one-starts": (issue, InOrder, "dones) - done(self.next.unit)", "dones)"),
+    "done-while-one-starts": (issue, InOrder, "new.ahead.eq(ahead - done(self.next.unit))",
+                              "new.ahead.eq(ahead)"),
+    "done-while-it-is-compared": (issue, InOrder, "before - done(self.next.unit)", "before"),
     "units-counted-as-one": (
         issue, InOrder, "self.start & (self.next.unit.as_value() == unit)", "self.start",
     ),
