@@ -103,7 +103,7 @@ class Accumulators(wiring.Component):
         m = Module()
         low = log_banks(self.log_depth)
         self._spare(m, low)
-        readers = [self.alu_src_read, self.alu_dst_read, self.gemm_read]
+        readers = [self.alu_dst_read, self.alu_src_read, self.gemm_read]
         banks, mirrors = [], []
         for number in range(1 << low):
             m.submodules[f"bank{number}"] = bank = Sram(
@@ -152,8 +152,10 @@ class Accumulators(wiring.Component):
         )
 
     def _read(self, m: Module, bank, number: int, ports) -> None:
-        """Reads for the last of the ports that reads a tile of this bank."""
+        """Reads for the last of the ports that reads a tile of this bank; what the first port
+        says, while none does."""
         low = log_banks(self.log_depth)
+        m.d.comb += bank.addr.eq(ports[0].addr[low:])
         for port in ports:
             with m.If(port.en & (port.addr[:low] == number)):
                 m.d.comb += [bank.en.eq(1), bank.addr.eq(port.addr[low:])]

@@ -57,15 +57,16 @@ class Compared(data.StructLayout):
     """A micro-op, and what is known of its tiles before they are read.
 
     ``dst_places`` and ``src_places``: where results for them are, a bit for each stage;
-    ``reads_dst`` and ``reads_src``: there are none, and the tile is needed. ``clash``: they are
-    different ones of one bank. Compared with ``dst`` of the micro-op whose ``src`` is read
-    ahead: ``dst_is_its``, ``src_is_its``: they are that tile; ``src_beside_it``: ``src`` is another
-    one of its bank.
+    ``reads_dst`` and ``reads_src``: none are beyond the first, and the tile is needed. ``waits``:
+    the micro-op right before it is a SHR or MUL whose result it needs. ``clash``: the tiles are
+    different ones of one bank. Compared with ``dst`` of the micro-op whose ``src`` is read ahead:
+    ``dst_is_its``, ``src_is_its``: they are that tile; ``src_beside_it``: ``src`` is another one of
+    its bank.
     """
 
     def __init__(self, op: MicroOpLayout, stages: int) -> None:
         super().__init__({
-            "op": op, "dst_places": stages, "src_places": stages, "clash": 1,
+            "op": op, "dst_places": stages, "src_places": stages, "waits": 1, "clash": 1,
             "reads_dst": 1, "reads_src": 1, "dst_is_its": 1, "src_is_its": 1, "src_beside_it": 1,
         })  # fmt: skip
 
@@ -145,7 +146,6 @@ class AluPipeline(wiring.Component):
                            for name in ("coming", "waiting"))  # fmt: skip
         comes = Signal()
         src_ahead = Signal()
-        long = Signal()
         op = coming.op
 
         def newest(places):
@@ -157,41 +157,51 @@ class AluPipeline(wiring.Component):
                 found = Mux(place, where, found)
             return found
 
+        # What the one right before writes comes late: it is looked at here.
+        coming_reads_dst = coming.reads_dst & ~coming.dst_places[0]
+        coming_reads_src = coming.reads_src & ~coming.src_places[0]
+        waiting_reads_dst = waiting.reads_dst & ~waiting.dst_places[0]
+
         # The one that waits needs dst only, and goes first.
         waiting_goes = Signal()
         coming_goes = Signal()
         goes_ahead = Signal()
-        m.d.comb += waiting_goes.eq(
-            src_ahead & ~(waiting.dst_places[0] & long) & self._free(self.dst_busy, waiting.op.dst)
-        )
+        waiting_may_go = ~waiting.waits & self._free(self.dst_busy, waiting.op.dst)
+        m.d.comb += waiting_goes.eq(src_ahead & waiting_may_go)
         # The one that comes goes if nobody waits; if its tiles are in one bank, src is read first.
-        src_first = coming.reads_src & coming.reads_dst & coming.clash
+        src_first = coming_reads_src & coming_reads_dst & coming.clash
         src_free = self._free(self.src_busy, op.src)
-        needs_fetched = coming.dst_places[0] | (~op.insn.use_imm & coming.src_places[0])
-        may_go = comes & ~src_ahead & ~(needs_fetched & long) & ~src_first
+        may_go = ~coming.waits & self._free(self.dst_busy, op.dst) & ~src_first
         m.d.comb += coming_goes.eq(
-            (comes & ~src_ahead & op.empty)
-            | (may_go & self._free(self.dst_busy, op.dst) & (~coming.reads_src | src_free))
+            comes & ~src_ahead & (op.empty | (may_go & (~coming_reads_src | src_free)))
         )
         # Else its src may be read ahead if nobody before it will write that.
         may_read_src = (
-            comes & coming.reads_src
-            & ~(src_ahead & (coming.src_is_its | (waiting.reads_dst & coming.src_beside_it)))
+            comes & coming_reads_src
+            & ~(src_ahead & (coming.src_is_its | (waiting_reads_dst & coming.src_beside_it)))
         )  # fmt: skip
         src_comes = may_read_src & src_free
         m.d.comb += [
-            goes_ahead.eq(src_comes & Mux(src_ahead, waiting_goes, ~coming_goes)),
-            self.op.ready.eq(~comes | coming_goes | (src_comes & (waiting_goes | ~src_ahead))),
+            goes_ahead.eq(src_comes & Mux(src_ahead, waiting_may_go, ~may_go)),
+            # It makes room when its src is read, or when it goes if none is to be read.
+            self.op.ready.eq(
+                ~comes
+                | Mux(
+                    src_ahead,
+                    src_comes & waiting_may_go,
+                    op.empty | Mux(coming_reads_src, src_free, may_go),
+                )
+            ),
             self.tile.eq(waiting_goes | (coming_goes & ~op.empty)),
             # What is read and then does not go is read again: the memories need not know who goes.
             self.dst_read.en.eq(
-                Mux(src_ahead, waiting.reads_dst, comes & coming.reads_dst & ~src_first)
+                Mux(src_ahead, waiting_reads_dst, comes & coming_reads_dst & ~src_first)
             ),
             self.dst_read.addr.eq(Mux(src_ahead, waiting.op.dst, op.dst)),
             self.src_read.en.eq(may_read_src),
             self.src_read.addr.eq(op.src),
         ]
-        self._compare(m, stages, comes, coming, waiting, (waiting_goes, coming_goes, goes_ahead))
+        self._compare(m, stages, comes, coming, waiting, (src_ahead, waiting_may_go, may_go))
         m.d.sync += [
             fetched.live.eq(self.tile),
             fetched.last.eq((waiting_goes & waiting.op.last) | (coming_goes & op.last)),
@@ -201,14 +211,12 @@ class AluPipeline(wiring.Component):
             with m.If(src_ahead):
                 m.d.sync += [
                     insn.eq(waiting.op.insn),
-                    long.eq(is_long(waiting.op.insn.alu_opcode)),
                     origins[0].eq(newest(waiting.dst_places)),
                     origins[1].eq(From.AHEAD),
                 ]
             with m.Else():
                 m.d.sync += [
                     insn.eq(op.insn),
-                    long.eq(is_long(op.insn.alu_opcode)),
                     origins[0].eq(newest(coming.dst_places)),
                     origins[1].eq(Mux(op.insn.use_imm, From.IMM, newest(coming.src_places))),
                 ]
@@ -240,18 +248,28 @@ class AluPipeline(wiring.Component):
         """Whether two tiles are different ones of one bank."""
         return (one[: self.log_banks] == other[: self.log_banks]) & (one != other)
 
-    def _compare(self, m: Module, stages, comes, coming, waiting, going) -> None:
+    def _compare(self, m: Module, stages, comes, coming, waiting, may) -> None:
         """Cycle 0: takes a micro-op in and compares its tiles with those of the ones before it.
         While it waits they move on."""
-        waiting_goes, coming_goes, goes_ahead = going
-        new = self.op.payload
+        src_ahead, waiting_may_go, may_go = may
+        new, old = self.op.payload, coming.op
+        waiting_goes = src_ahead & waiting_may_go
+        coming_may_go = comes & ~old.empty & may_go
+        waiting_long, coming_long = (is_long(one.op.insn.alu_opcode) for one in (waiting, coming))
 
-        def move(one, name, places, goes_now, used):
+        def goes_now(of_waiting, of_coming):
+            """Whether one of them goes that this is said of, if another micro-op is taken in."""
+            return Mux(src_ahead, waiting_may_go & of_waiting, coming_may_go & of_coming)
+
+        def move(one, name, places, now, used):
             """Where the results for a tile will be in the next cycle: each a stage on, and that of
-            a micro-op that goes now in the first. Without any, the tile is read if it is used."""
-            after = Cat(goes_now, places[:-1])
-            return [one[f"{name}_places"].eq(after), one[f"reads_{name}"].eq(used & ~after.any())]
+            a micro-op that goes now in the first; whether the tile is read if not of that."""
+            return [
+                one[f"{name}_places"].eq(Cat(now, places[:-1])),
+                one[f"reads_{name}"].eq(used & ~places[:-1].any()),
+            ]
 
+        # If one is taken in and the one that came does not go, that is who waits.
         with m.If(self.op.ready):
             m.d.sync += [
                 comes.eq(self.op.valid),
@@ -259,33 +277,39 @@ class AluPipeline(wiring.Component):
                 coming.clash.eq(self._clash(new.src, new.dst)),
                 coming.src_beside_it.eq(
                     Mux(
-                        goes_ahead,
-                        self._clash(new.src, coming.op.dst),
+                        comes,
+                        self._clash(new.src, old.dst),
                         self._clash(new.src, waiting.op.dst),
                     )
                 ),
             ]
-        old = coming.op
+        new_waits, old_waits = [], []
         for name in ("dst", "src"):
             index, places, is_its = new[name], coming[f"{name}_places"], coming[f"{name}_is_its"]
+            of_waiting, of_coming = index == waiting.op.dst, index == old.dst
+            used, old_used = (
+                ~op.empty & ~(op.insn.use_imm if name == "src" else 0) for op in (new, old)
+            )
+            new_waits.append(used & goes_now(waiting_long & of_waiting, coming_long & of_coming))
+            old_waits.append(old_used & waiting_goes & waiting_long & is_its)
             with m.If(self.op.ready):
-                of_waiting, of_coming = index == waiting.op.dst, index == old.dst
-                goes_now = (waiting_goes & of_waiting) | (coming_goes & ~old.empty & of_coming)
                 on_its_way = Cat(place.live & (place.dst == index) for place in stages)
-                used = ~new.empty & ~(new.insn.use_imm if name == "src" else 0)
                 m.d.sync += [
-                    *move(coming, name, on_its_way, goes_now, used),
-                    is_its.eq(Mux(goes_ahead, of_coming, of_waiting)),
+                    *move(coming, name, on_its_way, goes_now(of_waiting, of_coming), used),
+                    is_its.eq(Mux(comes, of_coming, of_waiting)),
                 ]
             with m.Else():
-                used = ~old.empty & ~(old.insn.use_imm if name == "src" else 0)
-                m.d.sync += move(coming, name, places, waiting_goes & is_its, used)
+                m.d.sync += move(coming, name, places, waiting_goes & is_its, old_used)
+        m.d.sync += coming.waits.eq(Mux(self.op.ready, Cat(new_waits).any(), Cat(old_waits).any()))
+        m.d.sync += waiting.waits.eq(0)
         m.d.sync += move(waiting, "dst", waiting.dst_places, 0, 1)
-        with m.If(goes_ahead):
-            goes_now = waiting_goes & coming.dst_is_its
+        # When nobody else does, the one that came may be who waits in the next cycle.
+        with m.If(~src_ahead | waiting_may_go):
+            now = waiting_goes & coming.dst_is_its
             m.d.sync += [
                 waiting.eq(coming),
-                *move(waiting, "dst", coming.dst_places, goes_now, 1),
+                waiting.waits.eq(now & waiting_long),
+                *move(waiting, "dst", coming.dst_places, now, 1),
             ]
 
     def _compute(self, m: Module, stages, insn, origins, ahead) -> None:

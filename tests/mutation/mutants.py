@@ -185,7 +185,7 @@ MUTANTS = (
     ),
     Mutant(
         "src-ahead", "src is read ahead although the micro-op before writes it", "alupipeline.py",
-        "(coming.src_is_its | (waiting.reads_dst &", "(0 | (waiting.reads_dst &",
+        "(coming.src_is_its | (waiting_reads_dst &", "(0 | (waiting_reads_dst &",
     ),
     Mutant(
         "alu-held", "where a result is stands still for a micro-op that waits", "alupipeline.py",
@@ -229,7 +229,7 @@ MUTANTS = (
     ),
     Mutant(
         "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it", "alupipeline.py",
-        "may_go = comes & ~src_ahead & ~(needs_fetched & long)", "may_go = comes & ~src_ahead",
+        " may_go = ~coming.waits & self._free", " may_go = self._free",
     ),
     Mutant(
         "imm-unsigned", "immediates are not sign-extended", "alupipeline.py",
