@@ -92,7 +92,7 @@ class Scoreboard(wiring.Component):
         oldest = entries[0]
         m.d.comb += [
             self.any.eq(oldest.live),
-            self.retires.eq(oldest.live & ~works[0]),
+            self.retires.eq(oldest.live & ~oldest.works),
             self.finishes.eq(oldest.finish),
             self.pushes_prev.eq(oldest.push_prev),
             self.pushes_next.eq(oldest.push_next),
@@ -130,8 +130,8 @@ class Scoreboard(wiring.Component):
 
     def _admit(self, m: Module, entries) -> None:
         """Takes the next instruction in, and knows what it waits for: a bit for each entry. None
-        starts before that is known, so that nothing is missed. An end is seen a cycle late, unless
-        the instruction retires with it. Gives whether it is known."""
+        starts before that is known, so that nothing is missed. An end is seen a cycle late. Gives
+        whether it is known."""
         work = self.work.payload
         conflicts = (
             (one.unit != work.unit) & conflict(work.footprint, work.unit, one.footprint, one.unit)

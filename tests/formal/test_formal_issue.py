@@ -131,8 +131,8 @@ ENTRY = StructLayout({
 class InOrder(Properties):
     """A ledger of the instructions under way, the oldest first, and of the one that waits to start.
     That starts exactly when its tokens were there a cycle before, its unit takes it, and those of
-    other units with which it has a hazard have retired, or were done two cycles before. They retire
-    in order, each as soon as its unit has done it and those before.
+    other units with which it has a hazard were done two cycles before. They retire in order, each
+    in the cycle after its unit has done it, or after the one before.
 
     The units of the world do what they were given, in order, each in a cycle after its start. With
     ``invariants`` the registers of the block are compared to the ledger, for the induction.
@@ -156,8 +156,8 @@ class InOrder(Properties):
         now = [Signal(ENTRY, name=f"now{n}") for n in range(self.room + 1)]
         self._work(m, waiting, starts, ledger, level, now)
 
-        # Retirement: of the oldest, when it is done, with its tokens, and never later.
-        oldest = now[0]
+        # Retirement: of the oldest, when it was done, with its tokens, and never later.
+        oldest = ledger[0]
         m.d.comb += [
             Assert(block.retired == ((level != 0) & oldest.done)),
             Assert(tokens.push_prev == (block.retired & oldest.prev)),
@@ -169,7 +169,7 @@ class InOrder(Properties):
             with m.If(starts & (level - block.retired == n)):
                 m.d.sync += [
                     ledger[n].unit.eq(unit),
-                    ledger[n].done.eq(0),
+                    ledger[n].done.eq(unit == 3),
                     ledger[n].seen.eq(0),
                     ledger[n].finish.eq(head.opcode == Opcode.FINISH),
                     ledger[n].prev.eq(head.push_prev),
@@ -306,7 +306,7 @@ class InOrder(Properties):
             for field in ("unit", "finish", "prev", "next", "footprint"):
                 m.d.comb += now[n][field].eq(ledger[n][field])
             m.d.comb += now[n].seen.eq(ledger[n].done)
-            with m.If(ledger[n].done | (ledger[n].unit == 3)):
+            with m.If(ledger[n].done):
                 m.d.comb += now[n].done.eq(1)
 
     def _cover(self, m, starts, ledger, level, now, hazard, finished):
@@ -354,9 +354,10 @@ class InOrder(Properties):
             ]
             with m.If(level > n):
                 m.d.comb += [
-                    Assert(real.works == (~said.done & (said.unit != 3))),
+                    Assert(real.works == ~said.done),
                     *(Assert(~mine[n] | (real.ahead == sum(mine[:n]))) for mine in works),
                     Assert(~said.seen | said.done),
+                    Assert(said.done | (said.unit != 3)),
                     Assert(real.unit.as_value() == said.unit),
                     Assert(real.finish == said.finish),
                     Assert(real.push_prev == said.prev),
@@ -508,7 +509,7 @@ BROKEN = {
     "first-entry-missed": (footprint, InOrder, "(other.low <= one.high)", "(other.low < one.high)"),
     "done-too-early": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
                        "new.works.eq(0)"),
-    "done-too-late": (issue, InOrder, "oldest.live & ~works[0]", "oldest.live & ~oldest.works"),
+    "retired-too-early": (issue, InOrder, "oldest.live & ~oldest.works", "oldest.live & ~works[0]"),
     "done-twice": (issue, InOrder, "done(one.unit) & (one.ahead == 0)", "done(one.unit)"),
     "done-forgotten": (issue, InOrder, "after[n].works.eq(at_work),", ""),
     "turn-never-comes": (issue, InOrder, "after[n].ahead.eq(one.ahead - done(one.unit)),", ""),

@@ -142,8 +142,8 @@ def test_tokens_are_taken_both_at_once():
     assert bench.cycles_of("pop", "prev") == bench.cycles_of("pop", "next") == [20]
     assert bench.cycles_of("start", "gemm") == [20]
     assert bench.states[12:20] == [ModuleState.WAITING] * 8
-    assert bench.states[20:24] == [ModuleState.RUNNING] * 4
-    assert bench.states[24] == ModuleState.IDLE
+    assert bench.states[20:25] == [ModuleState.RUNNING] * 5
+    assert bench.states[25] == ModuleState.IDLE
 
 
 def test_what_is_not_known_yet_is_not_waiting():
@@ -166,8 +166,8 @@ def test_a_second_instruction_behind_one_that_waits_does_not_run():
 def test_tokens_are_pushed_when_it_is_done():
     bench = Bench([Alu(push_prev=True, push_next=True)], duration=lambda _: 6).run(30)
     (start,) = bench.cycles_of("start", "alu")
-    assert bench.cycles_of("push", "prev") == bench.cycles_of("push", "next") == [start + 6]
-    assert bench.cycles_of("retire") == [start + 6]
+    assert bench.cycles_of("push", "prev") == bench.cycles_of("push", "next") == [start + 7]
+    assert bench.cycles_of("retire") == [start + 7]
 
 
 def test_a_nop_waits_for_its_turn_to_push():
@@ -176,7 +176,7 @@ def test_a_nop_waits_for_its_turn_to_push():
     bench = Bench([Gemm(), nop, nop], duration=lambda _: 12, tokens=(2, 0)).run(40)
     (start,) = bench.cycles_of("start", "gemm")
     assert all(start < at < start + 12 for at in bench.cycles_of("pop", "prev"))
-    assert bench.cycles_of("push", "next") == [start + 13, start + 14]
+    assert bench.cycles_of("push", "next") == [start + 14, start + 15]
 
 
 def test_an_instruction_is_known_in_a_few_cycles():
@@ -296,8 +296,8 @@ def test_instructions_of_one_unit_are_not_compared():
     bench = Bench(insns, duration=lambda _: 40).run(130)
     ends = bench.cycles_of("done", "gemm")
     assert all(at < ends[0] for at in bench.cycles_of("start", "gemm"))
-    # The ALU starts in the cycle after the one in which the last GEMM is done.
-    assert bench.cycles_of("start", "alu")[0] == ends[-1] + 1
+    # The ALU starts two cycles after the one in which the last GEMM is done.
+    assert bench.cycles_of("start", "alu")[0] == ends[-1] + 2
     assert bench.cycles_of("start", "alu")[-1] < bench.cycles_of("done", "alu")[0]
 
 
@@ -379,7 +379,7 @@ def test_random_streams(seed):
 def test_finish_waits_for_all_and_nothing_may_follow():
     bench = Bench([Gemm(), Finish()], duration=lambda _: 19).run(60)
     (start,) = bench.cycles_of("start", "gemm")
-    assert bench.finished_at == start + 19 + 2
+    assert bench.finished_at == start + 19 + 3
     assert bench.error == (ErrorCode.NONE, 0)
     bench = Bench([Finish(), Gemm(), NOP], duration=lambda _: 2).run(30)
     assert not bench.cycles_of("start", "gemm")
