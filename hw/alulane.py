@@ -58,9 +58,11 @@ class AluLane(wiring.Component):
 
         # What the second stage shifts, or passes on as it is; 0 for MUL, as the products are for
         # all others: then the result is one or the other without a choice.
-        wide, amount = Signal(2 * LANE_BITS - 4, reset_less=True), Signal(3, reset_less=True)
+        wide = Signal(2 * LANE_BITS - 4, reset_less=True)
+        amount = Signal(3, reset_less=True)
         low = Signal(LANE_BITS, reset_less=True)
-        cross0, cross1 = Signal(half, reset_less=True), Signal(half, reset_less=True)
+        cross0 = Signal(half, reset_less=True)
+        cross1 = Signal(half, reset_less=True)
         with m.If(self.valid):
             m.d.sync += [wide.eq(0), low.eq(0), cross0.eq(0), cross1.eq(0)]
             with m.Switch(self.opcode):

@@ -319,9 +319,12 @@ class AluPipeline(wiring.Component):
         for before, after in pairwise(stages):
             m.d.sync += after.eq(before)
         tile = self.tile_layout
-        short, result = Signal(tile), Signal(tile)
-        written, kept = Signal(tile, reset_less=True), Signal(tile, reset_less=True)
-        x, y = Signal(tile, reset_less=True), Signal(tile, reset_less=True)
+        short = Signal(tile)
+        result = Signal(tile)
+        written = Signal(tile, reset_less=True)
+        kept = Signal(tile, reset_less=True)
+        x = Signal(tile, reset_less=True)
+        y = Signal(tile, reset_less=True)
         imm = Signal(tile)
         m.d.comb += [imm[lane].eq(insn.imm) for lane in range(tile.length)]
         with m.If(fetched.live):

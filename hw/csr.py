@@ -79,8 +79,11 @@ class ControlRegisters(wiring.Component):
 
     def _write(self, m):
         bus = self.bus
-        has_addr, has_data = Signal(), Signal()
-        addr, word, strb = Signal.like(bus.awaddr), Signal.like(bus.wdata), Signal.like(bus.wstrb)
+        has_addr = Signal()
+        has_data = Signal()
+        addr = Signal.like(bus.awaddr)
+        word = Signal.like(bus.wdata)
+        strb = Signal.like(bus.wstrb)
         writes = Signal()
         m.d.comb += [
             bus.awready.eq(~has_addr),
@@ -117,7 +120,8 @@ class ControlRegisters(wiring.Component):
 
     def _read(self, m):
         bus = self.bus
-        asked, found = Signal(), Signal()
+        asked = Signal()
+        found = Signal()
         addr = Signal.like(bus.araddr)
         # Which register it is, a bit for each; the word is an AND and an OR of them all.
         chosen = Signal(len(REGISTERS), reset_less=True)

@@ -300,7 +300,11 @@ class Gemm(wiring.Component):
                 else:
                     m.d.comb += dot.b.eq(wgt[c])
                     sums.append(dot.sum)
-        for _ in range(self.multiplied_after - 2 - DotProduct.latency(cfg.block_in)):
-            early, sums = sums, [Signal.like(one, reset_less=True) for one in sums]
+        for cycle in range(self.multiplied_after - 2 - DotProduct.latency(cfg.block_in)):
+            early = sums
+            sums = [
+                Signal.like(one, reset_less=True, name=f"sum{n}_late{cycle}")
+                for n, one in enumerate(early)
+            ]
             m.d.sync += [one.eq(other) for one, other in zip(sums, early)]
         return sums
