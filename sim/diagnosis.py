@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vta.check.accesses import rows_of
 from vta.config import INSN_BYTES
 from vta.errors import (
     DeadlockError,
@@ -14,7 +15,18 @@ from vta.errors import (
     MissingFinishError,
     SramRangeError,
 )
-from vta.isa import IllegalEncodingError, Instruction, Isa, Module, TokenCounts, disassemble
+from vta.isa import (
+    Alu,
+    Gemm,
+    IllegalEncodingError,
+    Instruction,
+    Isa,
+    Load,
+    Module,
+    Store,
+    TokenCounts,
+    disassemble,
+)
 from vta.memmap import ErrorCode, ModuleState, Source
 
 if TYPE_CHECKING:
@@ -88,13 +100,13 @@ class Diagnosis:
     def head(self, module: Module) -> int | None:
         """Number of the first instruction that the module has not finished, or None if there is
         none."""
-        finished = self.registers[f"INSNS_{module.name}"]
-        for index, insn in enumerate(self.insns):
-            if insn is not None and insn.module is module:
-                if not finished:
-                    return index
-                finished -= 1
-        return None
+        unfinished = self._unfinished(module)
+        return unfinished[0] if unfinished else None
+
+    def _unfinished(self, module: Module) -> list[int]:
+        """Numbers of the module's instructions from the first that it has not finished on."""
+        mine = [n for n, insn in enumerate(self.insns) if insn and insn.module is module]
+        return mine[self.registers[f"INSNS_{module.name}"] :]
 
     def reported_error(self) -> ExecutionError:
         """The error in the registers ERROR and ERROR_ADDR."""
@@ -138,7 +150,34 @@ class Diagnosis:
         if code is ErrorCode.DEADLOCK:
             heads = (self.head(module) for module in Module)
             return next((head for head in heads if head is not None), None)
-        return self.head(_MODULES[source]) if source in _MODULES else None
+        if source not in _MODULES:
+            return None
+        # Several may be under way in the compute module: who did that, or else may have?
+        unfinished = self._unfinished(_MODULES[source])
+        sure = [n for n in unfinished if self._fails(self.insns[n], code, addr)]
+        if not sure and code is ErrorCode.SRAM_RANGE:  # a nest, by its micro-ops
+            sure = [n for n in unfinished if isinstance(self.insns[n], Gemm | Alu)]
+        return next(iter(sure or unfinished), None)
+
+    def _fails(self, insn: Instruction | None, code: ErrorCode, addr: int) -> bool:
+        """Whether a transfer can be seen to be the cause of an error."""
+        if not isinstance(insn, Load | Store):
+            return False
+        if code is ErrorCode.SRAM_RANGE:
+            return self._leaves_sram(insn)
+        return self._transfers_at(insn, addr)
+
+    def _leaves_sram(self, insn: Load | Store) -> bool:
+        """Whether a transfer goes beyond the end of its on-chip memory."""
+        rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1
+        columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
+        return insn.sram_base + rows * columns > self.isa.depth(insn.memory)
+
+    def _transfers_at(self, insn: Load | Store, addr: int) -> bool:
+        """Whether a transfer needs the beat of the bus at an address, or begins a row in it."""
+        starts, size = rows_of(insn, self.isa.elem_bytes(insn.memory))
+        beat = self.isa.cfg.bus_bytes
+        return bool(((starts // beat * beat <= addr) & (addr < starts + size)).any())
 
     def _describe_head(self, module: Module) -> str:
         index = self.head(module)

@@ -57,6 +57,10 @@ ERRORS = {
         [load_acc(4), load_acc(0x1000 // ACC), Finish()],
         DramRangeError, ["0x5000", "asked for by compute", "at instruction 1: LOAD ACC"],
     ),
+    "load_beside_gemm": (
+        [Gemm(reset=True, uop_end=1, iter_out=500), load_acc(0x1000 // ACC, sram_base=4), Finish()],
+        DramRangeError, ["0x5000", "asked for by compute", "at instruction 1: LOAD ACC"],
+    ),
     "load_below": (
         [Load(memory=MemId.INP, dram_base=BASE // CFG.inp_elem_bytes - 2, **ROUND), Finish()],
         DramRangeError, ["0x3ff8", "asked for by load", "at instruction 0: LOAD INP"],
@@ -72,6 +76,14 @@ ERRORS = {
     "sram_load": (
         [load_acc(4, sram_base=CFG.acc_depth - 1), Finish()],
         SramRangeError, ["at instruction 0: LOAD ACC"],
+    ),
+    "sram_load_beside_gemm": (
+        [
+            Gemm(reset=True, uop_end=1, iter_out=500),
+            load_acc(4, sram_base=CFG.acc_depth - 1),
+            Finish(),
+        ],
+        SramRangeError, ["at instruction 1: LOAD ACC"],
     ),
     "sram_store": (
         [store(64, sram_base=CFG.acc_depth - 1), Finish()],
