@@ -128,7 +128,7 @@ class Scoreboard(wiring.Component):
             m.d.sync += one.eq(Mux(self.retires, after[n + 1], after[n]))
         return m
 
-    def _admit(self, m: Module, entries) -> None:
+    def _admit(self, m: Module, entries) -> Signal:
         """Takes the next instruction in, and knows what it waits for: a bit for each entry. None
         starts before that is known, so that nothing is missed. An end is seen a cycle late. Gives
         whether it is known."""
