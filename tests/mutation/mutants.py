@@ -156,6 +156,14 @@ MUTANTS = (
         "done(one.unit) & (one.ahead == 0)", "done(one.unit)",
     ),
     Mutant(
+        "turn-lost", "an instruction that starts as one of its unit ends waits for a turn too many",
+        "issue.py", "new.ahead.eq(ahead - done(self.next.unit))", "new.ahead.eq(ahead)",
+    ),
+    Mutant(
+        "token-kept", "compute remembers a token that has been taken", "issue.py",
+        "prev_there.eq(tokens.prev_avail)", "prev_there.eq(prev_there | tokens.prev_avail)",
+    ),
+    Mutant(
         "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does", "acc.py",
         "self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(reads)",
     ),
