@@ -137,7 +137,8 @@ def main(memories):
                 missed.append(f"{row.work} ({memory})")
             table.add_row(
                 row.work, memory, f"{row.bound:,}", f"{cycles:,}", f"{row.bound / cycles:.1%}",
-                "" if goal is None else f"{goal:,}", "" if goal is None else str(reached),
+                "" if goal is None else f"{goal:,}",
+                "" if goal is None else "reached" if reached else "missed",
             )  # fmt: skip
     Console(width=110).print(table)
     if missed:
