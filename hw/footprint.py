@@ -122,7 +122,8 @@ class Span(wiring.Component):
         a = Signal.like(self.a, reset_less=True)
         b = Signal.like(self.b, reset_less=True)
         product = Signal(2 * self.FACTOR_BITS, reset_less=True)
-        there = Signal(2)  # which sum it is for, one bit each
+        # Which sum it is for, one bit each.
+        there = Signal(2)
         times = Signal(2)
         m.d.sync += [
             a.eq(self.a),

@@ -79,7 +79,7 @@ class Scoreboard(wiring.Component):
         m = Module()
         entry = EntryLayout(self.isa)
         entries = [Signal(entry, name=f"entry{n}") for n in range(self.DEPTH)]
-        dones = Cat(self.load_done, self.gemm_done, self.alu_done)
+        dones = Cat(self.load_done, self.gemm_done, self.alu_done)  # by Unit
 
         def done(unit):
             """Whether the oldest instruction of a unit is done."""

@@ -152,12 +152,13 @@ class Diagnosis:
             return next((head for head in heads if head is not None), None)
         if source not in _MODULES:
             return None
-        # Several may be under way in the compute module: who did that, or else may have?
+        # Several may be under way in the compute module: a transfer that can be seen to have failed,
+        # or a nest, whose micro-ops are not known here, or else the oldest.
         unfinished = self._unfinished(_MODULES[source])
-        sure = [n for n in unfinished if self._fails(self.insns[n], code, addr)]
-        if not sure and code is ErrorCode.SRAM_RANGE:  # a nest, by its micro-ops
-            sure = [n for n in unfinished if isinstance(self.insns[n], Gemm | Alu)]
-        return next(iter(sure or unfinished), None)
+        suspects = [n for n in unfinished if self._fails(self.insns[n], code, addr)]
+        if not suspects and code is ErrorCode.SRAM_RANGE:
+            suspects = [n for n in unfinished if isinstance(self.insns[n], Gemm | Alu)]
+        return next(iter(suspects or unfinished), None)
 
     def _fails(self, insn: Instruction | None, code: ErrorCode, addr: int) -> bool:
         """Whether a transfer can be seen to be the cause of an error."""
@@ -174,7 +175,9 @@ class Diagnosis:
         return insn.sram_base + rows * columns > self.isa.depth(insn.memory)
 
     def _transfers_at(self, insn: Load | Store, addr: int) -> bool:
-        """Whether a transfer needs the beat of the bus at an address, or begins a row in it."""
+        """Whether a transfer needs the beat of the bus at an address."""
+        if not insn.x_size:
+            return False
         starts, size = rows_of(insn, self.isa.elem_bytes(insn.memory))
         beat = self.isa.cfg.bus_bytes
         return bool(((starts // beat * beat <= addr) & (addr < starts + size)).any())
