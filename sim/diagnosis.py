@@ -152,8 +152,8 @@ class Diagnosis:
             return next((head for head in heads if head is not None), None)
         if source not in _MODULES:
             return None
-        # Several may be under way in the compute module: a transfer that can be seen to have failed,
-        # or a nest, whose micro-ops are not known here, or else the oldest.
+        # Several may be in flight in the compute module: a transfer that can be seen to have
+        # failed, or a nest, whose micro-ops are not known here, or else the oldest.
         unfinished = self._unfinished(_MODULES[source])
         suspects = [n for n in unfinished if self._fails(self.insns[n], code, addr)]
         if not suspects and code is ErrorCode.SRAM_RANGE:
