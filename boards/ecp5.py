@@ -22,6 +22,7 @@ from vta.boards.parts import SynthesisError
 from vta.boards.toolchain import TOP, Built, Check, CheckError, Design, Timing
 from vta.boards.tools import tool
 from vta.errors import ToolError
+from vta.extras import install_command
 
 __all__ = ["Ecp5Project", "Ecp5Toolchain"]
 
@@ -80,7 +81,10 @@ class Ecp5Toolchain:
 
     name: str = "Yosys, nextpnr and Project Trellis"
     program: str = nextpnr.TOOL
-    versions: str = "as `pip install 'vta[synth]'` brings them"
+
+    @property
+    def versions(self) -> str:
+        return f"(install them with: {install_command('synth')})"
 
     def overrides(self, board: Board, clock_hz: int) -> dict[str, str]:
         return {}

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vta.boards.parts import SynthesisError
+from vta.extras import install_command
 
 __all__ = ["tool"]
 
@@ -23,6 +24,6 @@ def tool(name: str) -> str:
     if found is None:
         raise SynthesisError(
             f"{name} is neither beside {sys.executable} nor on PATH; "
-            f"pip install 'vta[synth]' brings it"
+            f"it comes with: {install_command('synth')}"
         )
     return found

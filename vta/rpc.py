@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vta.environment import get_env, rpc_token
 from vta.errors import RemoteError, ToolError
+from vta.extras import missing_package
 from vta.runtime import session as _session
 from vta.testing import simulator
 
@@ -72,9 +73,7 @@ def connect(
     try:
         from vta.runtime.remote.session import RemoteSession
     except ModuleNotFoundError as error:
-        raise ToolError(
-            f"sessions over a network need the package {error.name}; install vta[remote]"
-        ) from None
+        raise ToolError(missing_package("a session over a network", error.name, "remote")) from None
     return RemoteSession(
         host, port, _token(host, token, token_file),
         certificate=None if certificate is None else Path(certificate),

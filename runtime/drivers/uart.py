@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vta import memmap, uartlink
 from vta.errors import DeviceError
+from vta.extras import missing_package
 from vta.uartlink import Answer, Deframer, Info, Op, Status
 
 from .machine import MappedDevice
@@ -308,9 +309,7 @@ def _open_port(port: str, baud: int) -> SerialPort:
         import serial
         from serial.tools import list_ports
     except ImportError:
-        raise DeviceError(
-            "a board on a serial port needs pyserial: pip install 'vta[uart]'"
-        ) from None
+        raise DeviceError(missing_package("a board on a serial port", "pyserial", "uart")) from None
     try:
         opened: SerialPort = serial.serial_for_url(port, baudrate=baud, exclusive=True)
         return opened

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from vta.errors import RemoteError, VTAError
+from vta.extras import DISTRIBUTION
 from vta.runtime.device import Programmable
 
 from . import DEFAULT_PORT, wire
@@ -128,7 +129,7 @@ class Server:
 
     def _greeting(self) -> dict[str, Any]:
         return {
-            "package": metadata.version("vta"),
+            "package": metadata.version(DISTRIBUTION),
             "device": self.device.name,
             "has_fpga": isinstance(self.device, Programmable),
             "config": self.device.cfg.to_dict(),

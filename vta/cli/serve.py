@@ -13,6 +13,7 @@ import click
 
 from vta.config import TARGETS
 from vta.errors import ToolError
+from vta.extras import missing_package
 from vta.runtime.remote import DEFAULT_PORT
 from vta.runtime.remote.limits import Limits
 
@@ -167,7 +168,7 @@ async def _serve(
     try:
         from vta.runtime.remote.server import running
     except ModuleNotFoundError as error:
-        raise ToolError(f"`vta serve` needs the package {error.name}; get vta[remote]") from None
+        raise ToolError(missing_package("`vta serve`", error.name, "remote")) from None
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there

