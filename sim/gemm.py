@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .blas import one_blas_thread
 from .loops import Axis, Nest, fold
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: Nest, *, product_bits: int) -> N
     for d, s, w in plan.starts():
         left = plan.inp.at(inp, s).astype(plan.exact, order="C").reshape(plan.left)
         right = plan.wgt.at(wgt, w).astype(plan.exact, order="C").reshape(plan.right)
-        sums = np.matmul(left, right.swapaxes(1, 2)).reshape(plan.sums).transpose(plan.order)
+        with one_blas_thread():
+            product = np.matmul(left, right.swapaxes(1, 2))
+        sums = product.reshape(plan.sums).transpose(plan.order)
         out = plan.acc.at(acc, d)
         out += sums.astype(plan.integer, order="C").astype(acc.dtype, copy=False)
 

@@ -134,7 +134,7 @@ class _Run:
         """Bring the next instruction into its module's queue; False if there is none or no room."""
         if self.fetched is None:
             index = self.fetch_count
-            word = self.stream[index * INSN_BYTES :][:INSN_BYTES]
+            word = self.stream[index * INSN_BYTES : (index + 1) * INSN_BYTES]
             if not word:
                 return False
             self.fetched = index, self._decode(index, word)

@@ -1,32 +1,35 @@
-"""How fast the reference model multiplies: `python -m tests.bench.bench_model`.
+"""How fast the reference model is: `python -m tests.bench.bench_model`.
 
 The GEMM instructions of a 3x3 convolution, 256 to 256 channels on 14x14, as the convolution
 tutorial issues them (64 instructions, 451,584 products of 1x16x16), against `numpy.matmul` of two
 1024x1024 float32 matrices. Both on one BLAS thread, in turns in one process; the best of each.
+
+The same convolution while every core runs a loop of another process, with the model's limit of one
+BLAS thread and without. Streams of 100,000 and 1,000,000 ALU instructions: the time an instruction.
 """
-# ruff: noqa: E402 - the number of threads must be set before NumPy is imported
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-
-for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[_name] = "1"
-
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from unittest import mock
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from vta.config import VTAConfig
-from vta.isa import Finish, Gemm, Isa, Load, MemId, Uop
+from vta.isa import Alu, Finish, Gemm, Isa, Load, MemId, Uop
 from vta.sim.memory import Memory
 from vta.sim.model import ReferenceModel
 
 CFG = VTAConfig.preset("default")
 ROUNDS = 12
+BUSY_ROUNDS = 50
 MATRIX = 1024
 
 
@@ -83,7 +86,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
+def compare_with_matmul(console: Console) -> None:
+    """The convolution and a large product, both on one thread."""
     stream, memory = convolution()
     model = ReferenceModel(CFG)
     products = model.run(stream, memory).counters.gemm_counter
@@ -92,12 +96,13 @@ def main() -> None:
 
     data = np.random.default_rng(2)
     left, right = (data.random((MATRIX, MATRIX), np.float32) for _ in range(2))
-    np.matmul(left, right)
 
     model_s, matmul_s = [], []
-    for _ in range(ROUNDS):
-        model_s.append(seconds(lambda: model.run(stream, memory)))
-        matmul_s.append(seconds(lambda: np.matmul(left, right)))
+    with threadpool_limits(1, user_api="blas"):
+        np.matmul(left, right)
+        for _ in range(ROUNDS):
+            model_s.append(seconds(lambda: model.run(stream, memory)))
+            matmul_s.append(seconds(lambda: np.matmul(left, right)))
     rates = {
         "convolution on the reference model": (macs, min(model_s)),
         "numpy.matmul 1024 float32, one thread": (MATRIX**3, min(matmul_s)),
@@ -105,10 +110,72 @@ def main() -> None:
     table = Table("work", "ms", "billion MAC/s", box=None)
     for name, (count, best) in rates.items():
         table.add_row(name, f"{best * 1e3:.2f}", f"{count / best / 1e9:.2f}")
-    console = Console()
     console.print(table)
     share = (macs / min(model_s)) / (MATRIX**3 / min(matmul_s))
-    console.print(f"the model runs at {share:.1%} of matmul (goal 15 %, stretch goal 30 %)")
+    console.print(f"the model runs at {share:.1%} of matmul (goal 15 %, stretch goal 30 %)\n")
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """A process that never sleeps on each core."""
+    spawn = multiprocessing.get_context("spawn")
+    spinners = [spawn.Process(target=_spin, daemon=True) for _ in range(os.cpu_count() or 1)]
+    for spinner in spinners:
+        spinner.start()
+    time.sleep(1)
+    try:
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+
+
+def measure_on_busy_cores(console: Console) -> None:
+    """The convolution beside other work, with and without the limit, in turns."""
+    stream, memory = convolution()
+    model = ReferenceModel(CFG)
+    model.run(stream, memory)
+    times: dict[tuple[str, str], list[float]] = {}
+    for cores, load in (("idle", nullcontext), ("busy", busy_cores)):
+        with load():
+            for _ in range(BUSY_ROUNDS):
+                took = seconds(lambda: model.run(stream, memory))
+                times.setdefault((cores, "one"), []).append(took)
+                with mock.patch("vta.sim.gemm.one_blas_thread", nullcontext):
+                    took = seconds(lambda: model.run(stream, memory))
+                times.setdefault((cores, "as many as cores"), []).append(took)
+    columns = ("cores", "BLAS threads", "best ms", "median ms", "mean ms", "worst ms")
+    table = Table(*columns, box=None)
+    for (cores, threads), taken in times.items():
+        figures = (min(taken), float(np.median(taken)), float(np.mean(taken)), max(taken))
+        table.add_row(cores, threads, *(f"{figure * 1e3:.1f}" for figure in figures))
+    console.print(table)
+    console.print()
+
+
+def measure_streams(console: Console) -> None:
+    """One operation of the ALU an instruction: what is left is reading and ordering the stream."""
+    isa = Isa.of(CFG)
+    add = isa.encode_all([Alu(uop_bgn=0, uop_end=1, iter_out=1, iter_in=1, use_imm=True, imm=1)])
+    table = Table("ALU instructions", "s", "µs an instruction", box=None)
+    for count in (100_000, 1_000_000):
+        stream = add * count + isa.encode_all([Finish()])
+        memory = Memory.zeros(0x1000, 1 << 12)
+        took = seconds(lambda: ReferenceModel(CFG).run(stream, memory))  # noqa: B023
+        table.add_row(f"{count:,}", f"{took:.1f}", f"{took / count * 1e6:.1f}")
+    console.print(table)
+
+
+def main() -> None:
+    console = Console()
+    compare_with_matmul(console)
+    measure_on_busy_cores(console)
+    measure_streams(console)
 
 
 if __name__ == "__main__":
