@@ -184,8 +184,8 @@ class Schedule:
     def cache_write(self, tensor: Tensor, scope: str) -> Tensor:
         """Compute ``tensor`` into a copy in the memory ``scope`` and copy it out; returns the copy.
 
-        The reduction, if there is one, moves to the copy. To be called before the loops of
-        ``tensor`` are changed.
+        The reduction, if there is one, moves to the copy, with what was asked of its loops. To be
+        called before the loops of ``tensor`` are changed.
         """
         stage = self[tensor]
         op = stage.op
@@ -208,6 +208,7 @@ class Schedule:
         copied_out = TensorRead(Tensor(copy), op.axis)
         self._replace(stage, replace(op, reduce_axis=(), body=copied_out))
         stage.leaves = list(op.axis)
+        stage.hand_over(op.reduce_axis, made)
         self.record(None, "cache_write", (tensor, scope))
         made.scope = scope
         return Tensor(copy)

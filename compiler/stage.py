@@ -132,7 +132,8 @@ class Stage:
         outer one.
 
         Returns the outer and the inner axis. An extent that is no multiple leaves a guard in the
-        loops.
+        loops. Stages that are computed at ``parent`` are then computed at the inner axis, in the
+        same rounds.
         """
         size = min(self._split_size(parent, factor, nparts), parent.extent)
         other = -(-parent.extent // size)
@@ -144,6 +145,7 @@ class Stage:
         self.relations.append(Split(parent, outer, inner, factor, nparts))
         where = self.leaves.index(parent)
         self.leaves[where : where + 1] = [outer, inner]
+        self._move_attached((parent,), inner)
         self._record("split", parent, factor=factor, nparts=nparts)
         return outer, inner
 
@@ -178,6 +180,9 @@ class Stage:
     def fuse(self, *axes: IterVar) -> IterVar:
         """Replace neighbouring loops, named from the outermost to the innermost, by one loop over
         all.
+
+        Stages that are computed at one of them are then computed at the fused loop: those at an
+        outer one more often than before, a smaller part each time.
         """
         if not axes:
             raise ScheduleError(f"stage {self.name}: fuse: at least one axis is required")
@@ -205,11 +210,33 @@ class Stage:
         fused = IterVar(name, extent=outer.extent * inner.extent, kind=outer.kind)
         self.relations.append(Fuse(outer, inner, fused))
         self.leaves[where : where + 2] = [fused]
+        self._move_attached((outer, inner), fused)
         self._record("fuse", outer, inner)
         return fused
 
+    def _move_attached(self, replaced: tuple[IterVar, ...], axis: IterVar) -> None:
+        """The stages that are computed at one of the ``replaced`` loops: at ``axis`` from now on."""
+        for stage in self.schedule.stages:
+            if stage.attach.axis in replaced:
+                stage.attach = Attach("at", self, axis)
+
+    def hand_over(self, axes: tuple[IterVar, ...], other: Stage) -> None:
+        """Ask of ``other`` what was asked of the loops ``axes``, which are its loops now."""
+        for axis in axes:
+            if axis in self.pragmas:
+                other.pragmas[axis] = self.pragmas.pop(axis)
+            if axis in self.unrolled:
+                self.unrolled.remove(axis)
+                other.unrolled.add(axis)
+            if self.tensorized is not None and self.tensorized[0] is axis:
+                self.tensorized, other.tensorized = None, self.tensorized
+            other._move_attached((axis,), axis)
+
     def reorder(self, *axes: IterVar) -> None:
-        """Put the named loops in the named order; loops that are not named keep their places."""
+        """Put the named loops in the named order; loops that are not named keep their places.
+
+        A stage that is computed at a loop moves with the loop.
+        """
         for axis in axes:
             self._require_leaf("reorder", axis)
         if len(set(axes)) != len(axes):
@@ -369,7 +396,7 @@ class Stage:
         )
 
     def _require_loop(self, primitive: str, axis: IterVar) -> None:
-        """``axis`` must be a loop that nothing else refers to: it is about to be replaced."""
+        """``axis`` is about to be replaced: no request of the schedule may name it."""
         self._require_leaf(primitive, axis)
         if axis in self.threads:
             self._fail(primitive, axis, "is bound to a virtual thread; do it before bind")
@@ -380,9 +407,6 @@ class Stage:
             self._fail(primitive, axis, "is unrolled; do it before unroll")
         if self.tensorized is not None and axis is self.tensorized[0]:
             self._fail(primitive, axis, "is tensorized; do it before tensorize")
-        for stage in self.schedule.stages:
-            if stage.attach.axis is axis:
-                self._fail(primitive, axis, f"has stage {stage.name} computed at it; do it before")
 
     def _require_movable(self, primitive: str) -> None:
         if not self.is_compute:
