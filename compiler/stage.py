@@ -215,7 +215,7 @@ class Stage:
         return fused
 
     def _move_attached(self, replaced: tuple[IterVar, ...], axis: IterVar) -> None:
-        """The stages that are computed at one of the ``replaced`` loops: at ``axis`` from now on."""
+        """Compute at ``axis`` the stages that are computed at one of the ``replaced`` loops."""
         for stage in self.schedule.stages:
             if stage.attach.axis in replaced:
                 stage.attach = Attach("at", self, axis)
