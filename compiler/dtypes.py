@@ -6,11 +6,12 @@ the machine has it.
 
 from __future__ import annotations
 
+import operator
 from functools import cache
 
 from vta.errors import TensorError
 
-__all__ = ["BOOL", "DTYPES", "INDEX", "bits", "check", "is_signed", "limits", "wrap"]
+__all__ = ["BOOL", "DTYPES", "INDEX", "bits", "check", "integer", "is_signed", "limits", "wrap"]
 
 DTYPES = ("int4", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool")
 INDEX = "int32"
@@ -58,3 +59,13 @@ def wrap(value: int, dtype: str) -> int:
     """``value`` modulo 2^bits, in the range of the type."""
     low, _ = limits(dtype)
     return (value - low) % (1 << bits(dtype)) + low
+
+
+def integer(value: object) -> int | None:
+    """``value`` as a Python integer; None if it is none (a bool, a float, an expression)."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None

@@ -1,20 +1,33 @@
 """Scalar expressions: what one element of a tensor is, and where in a buffer it lies.
- Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
-the comparison *node* is :func:`vta.compiler.conditions.equal`. ``<``, ``<=``, ``>``, ``>=`` make
-nodes. Both operands of an operator have one dtype; a Python integer takes the dtype of the other
-side. Integer arithmetic wraps at the width of the type.
+
+Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
+the comparison *node* is :func:`vta.compiler.conditions.equal`. Where a user writes the elements of
+a tensor, and with a number, ``==`` is refused, as it would be mistaken for that node. ``<``,
+``<=``, ``>``, ``>=`` make nodes. Both operands of an operator have one dtype; a Python integer
+takes the dtype of the other side. Integer arithmetic wraps at the width of the type.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, fields
+from functools import cache
+from numbers import Number
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vta.errors import TensorError
+from vta.errors import TensorError, TensorTypeError
 
 from . import dtypes
+from .unsupported import (
+    UnsupportedUses,
+    operation_text,
+    refuse_number,
+    require_comparison_outside_compute,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .tensor import Tensor
 
 __all__ = [
@@ -47,10 +60,30 @@ __all__ = [
 ]
 
 
-class Expr:
+@cache
+def _key(node: type[Expr]) -> Callable[[Expr], Any]:
+    """What two nodes of a class are compared by: their fields."""
+    return attrgetter(*(field.name for field in fields(node)))  # type: ignore[arg-type]
+
+
+class Expr(UnsupportedUses):
     """Base of all expressions; ``dtype`` is the type of its value."""
 
     __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        require_comparison_outside_compute(self, other, isinstance(other, Number))
+        return type(self) is type(other) and self._same(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), _key(type(self))(self)))
+
+    def _same(self, other: object) -> bool:
+        """Whether ``other``, of the same class, is the same expression."""
+        key = _key(type(self))
+        return bool(key(self) == key(other))  # type: ignore[arg-type]
 
     if TYPE_CHECKING:  # a field in some nodes, a property in others
 
@@ -99,8 +132,27 @@ class Expr:
     def __rlshift__(self, other: ExprLike) -> Expr:
         return Shl.of(other, self)
 
+    def __divmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
+        return other // self, other % self
+
     def __neg__(self) -> Expr:
         return Sub.of(0, self)
+
+    def __pos__(self) -> Expr:
+        return self
+
+    def __invert__(self) -> Expr:
+        """``~x`` is ``-1 - x``; for unsigned types the highest value less ``x``."""
+        if self.dtype == dtypes.BOOL:
+            raise TensorTypeError(f"`~{self}`: write the opposite comparison")
+        return Sub.of(Const(dtypes.wrap(-1, self.dtype), self.dtype), self)
+
+    def __abs__(self) -> Expr:
+        """``max(x, 0 - x)``, which leaves the lowest value of the type as NumPy does."""
+        return Max.of(self, Sub.of(0, self)) if dtypes.is_signed(self.dtype) else self
 
     def __lt__(self, other: ExprLike) -> Expr:
         return Compare.of("<", self, other)
@@ -122,12 +174,6 @@ class Expr:
         """The node ``self == other``; see :func:`vta.compiler.conditions.equal`."""
         return Compare.of("==", self, other)
 
-    def __bool__(self) -> bool:
-        raise TensorError(
-            f"the value of `{self}` is not known while the program is written; use te.if_then_else,"
-            f" te.all or te.any instead of Python's if, and, or, and of chained comparisons"
-        )
-
     def __str__(self) -> str:
         from .printer import expr_text
 
@@ -145,36 +191,37 @@ def as_expr(value: object, dtype: str = dtypes.INDEX) -> Expr:
     Raises
     ------
     TensorError
-        If it is neither an expression nor an integer, or an integer outside the range of ``dtype``.
+        If it is an integer outside the range of ``dtype``; a TensorTypeError if it is neither an
+        expression nor an integer.
     """
     if isinstance(value, Expr):
         return value
     if isinstance(value, bool):
         if dtype == dtypes.BOOL:
             return Const(int(value), dtype)
-        raise TensorError(
+        raise TensorTypeError(
             f"a Python bool ({value}) cannot be used as a value of type {dtype}; note that == "
             f"between expressions compares them as written, te.equal(a, b) makes the comparison"
         )
-    if hasattr(value, "__index__"):
-        value = value.__index__()
-    if not isinstance(value, int):
-        raise TensorError(
-            f"cannot use {value!r} ({type(value).__name__}) in an expression of type {dtype}"
-        )
+    number = dtypes.integer(value)
+    if number is None:
+        refuse_number(value, dtype)
     low, high = dtypes.limits(dtype)
-    if not low <= value <= high:
-        raise TensorError(f"the constant {value} does not fit {dtype}; must be in {low}..{high}")
-    return Const(value, dtype)
+    if not low <= number <= high:
+        raise TensorError(f"the constant {number} does not fit {dtype}; must be in {low}..{high}")
+    return Const(number, dtype)
 
 
 def operands(symbol: str, a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
     """Both operands as expressions of one dtype."""
-    if not isinstance(a, Expr):
-        b = as_expr(b)
-        a = as_expr(a, b.dtype)
-    else:
-        b = as_expr(b, a.dtype)
+    try:
+        if not isinstance(a, Expr):
+            b = as_expr(b)
+            a = as_expr(a, b.dtype)
+        else:
+            b = as_expr(b, a.dtype)
+    except TensorError as error:
+        raise type(error)(f"`{operation_text(a, symbol, b)}`: {error}") from None
     if a.dtype != b.dtype:
         raise TensorError(
             f"the operands of `{symbol}` have different dtypes: {a} is {a.dtype}, "
@@ -183,7 +230,7 @@ def operands(symbol: str, a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
     return a, b
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Const(Expr):
     """An integer, or 0 or 1 of type bool."""
 
@@ -200,6 +247,12 @@ class Var(Expr):
     name: str
     dtype: str = dtypes.INDEX
 
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def _same(self, other: object) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class IterVar(Var):
@@ -213,7 +266,7 @@ class IterVar(Var):
     begin: int = 0
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Binary(Expr):
     """``a op b``; both have the type of the result."""
 
@@ -373,7 +426,7 @@ class Shl(_Shift):
         return x << y if y >= 0 else x >> -y
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Cast(Expr):
     """``value`` converted to ``dtype``: sign- or zero-extended, or its low bits."""
 
@@ -408,7 +461,7 @@ class _Bool(Expr):
         return dtypes.BOOL
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Compare(_Bool):
     """``a op b`` of two integers; op is one of ``< <= > >= == !=``."""
 
@@ -428,19 +481,19 @@ class Compare(_Bool):
         return bool(_COMPARE[op](x, y))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class And(_Bool):
     a: Expr
     b: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Or(_Bool):
     a: Expr
     b: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Select(Expr):
     """``then`` where ``cond`` holds, else ``other``; only the chosen side is evaluated."""
 
@@ -453,7 +506,7 @@ class Select(Expr):
         return self.then.dtype
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class TensorRead(Expr):
     """One element of a tensor; as many indices as the tensor has dimensions."""
 
@@ -465,7 +518,7 @@ class TensorRead(Expr):
         return self.tensor.dtype
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Reduce(Expr):
     """``body`` combined over all values of ``axes``: ``sum``, ``max`` or ``min``. Only as a whole
     body of a compute.

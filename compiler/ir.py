@@ -69,7 +69,7 @@ class Buffer:
         return tuple(prod(self.shape[dim + 1 :]) for dim in range(len(self.shape)))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class BufferLoad(Expr):
     """The value of one scalar of a buffer."""
 

@@ -55,7 +55,7 @@ from .ir import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["expr_text", "func_text", "stmt_text"]
+__all__ = ["expr_text", "func_text", "is_operation", "stmt_text"]
 
 INDENT = "    "
 _PRECEDENCE: dict[type[Expr], int] = {
@@ -72,6 +72,11 @@ _PRECEDENCE: dict[type[Expr], int] = {
 }
 _ATOM = 7
 _RANGE_NAME = {"serial": "range", "unroll": "unroll", "cthread": "cthread"}
+
+
+def is_operation(value: object) -> bool:
+    """Whether ``value`` is an expression whose text is ``a op b``."""
+    return type(value) in _PRECEDENCE
 
 
 def expr_text(expr: Expr) -> str:

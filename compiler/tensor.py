@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal
 
 from vta.errors import TensorError
 
-from . import dtypes
+from . import dtypes, tags
 from .expr import (
     Const,
     Expr,
@@ -19,6 +20,7 @@ from .expr import (
     maximum,
     minimum,
 )
+from .unsupported import WholeTensor, elements_are_written
 from .visitor import walk
 from .wellformed import check_body
 
@@ -61,6 +63,20 @@ class Operation:
         """The tensors that the definition reads, in order of first use."""
         return ()
 
+    @property
+    def input_tensors(self) -> list[Tensor]:
+        """:attr:`inputs` under the name of the original."""
+        return list(self.inputs)
+
+    @property
+    def num_outputs(self) -> int:
+        """Always 1."""
+        return 1
+
+    def same_as(self, other: object) -> bool:
+        """Whether ``other`` is this operation, and not only one like it."""
+        return self is other
+
     def output(self, index: int = 0) -> Tensor:
         """The tensor that this operation defines (every operation has one)."""
         if index != 0:
@@ -86,7 +102,7 @@ class ComputeOp(Operation):
 
 
 @dataclass(frozen=True)
-class Tensor:
+class Tensor(WholeTensor):
     """A multi-dimensional array, given or computed. ``tensor[i, j]`` reads an element."""
 
     op: Operation
@@ -156,12 +172,14 @@ def _shape(shape: object, what: str) -> tuple[int, ...]:
     dims = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if not dims:
         raise TensorError(f"{what}: a tensor must have at least one dimension")
+    extents: list[int] = []
     for dim in dims:
-        if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        if (extent := dtypes.integer(dim)) is None:
             raise TensorError(f"{what}: shape is {list(dims)}; every extent must be an integer")
-        if dim.__index__() < 1:
+        if extent < 1:
             raise TensorError(f"{what}: shape is {list(dims)}; every extent must be at least 1")
-    return tuple(dim.__index__() for dim in dims)
+        extents.append(extent)
+    return tuple(extents)
 
 
 def placeholder(shape: object, dtype: object = "int32", name: str = "placeholder") -> Tensor:
@@ -184,10 +202,9 @@ def reduce_axis(dom: Sequence[int], name: str = "rv") -> IterVar:
     TensorError
         If ``dom`` is no pair of integers with ``begin < end``.
     """
-    pair = tuple(dom)
-    if len(pair) != 2 or not all(hasattr(end, "__index__") for end in pair):
+    pair = [dtypes.integer(end) for end in dom] if isinstance(dom, Iterable) else []
+    if len(pair) != 2 or (begin := pair[0]) is None or (end := pair[1]) is None:
         raise TensorError(f"reduce_axis {name}: dom is {dom!r}; must be (begin, end), two integers")
-    begin, end = (value.__index__() for value in pair)
     if begin >= end:
         raise TensorError(f"reduce_axis {name}: dom is ({begin}, {end}); begin must be below end")
     return IterVar(name, extent=end - begin, kind="reduce", begin=begin)
@@ -203,7 +220,8 @@ def compute(
     """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``.
 
     The axes are named as the parameters of ``fcompute``; with ``*args`` they are ``i0``, ``i1``,
-    ... ``attrs`` is accepted for compatibility and not used.
+    ... ``tag`` names the kind of operator (:mod:`.tags`); empty: that of the ``te.tag_scope``
+    around it. ``attrs`` is accepted for compatibility and not used.
 
     Raises
     ------
@@ -218,13 +236,17 @@ def compute(
         IterVar(axis_name, extent=extent)
         for axis_name, extent in zip(_axis_names(fcompute, len(extents), what), extents)
     )
-    result = fcompute(*axes)
+    with elements_are_written(True):
+        result = fcompute(*axes)
     if isinstance(result, Tensor):
         raise TensorError(f"{what}: the function returns the tensor {result.name}; index it")
-    body = as_expr(result)
-    reduced = body.axes if isinstance(body, Reduce) else ()
-    check_body(what, body, (*axes, *reduced))
-    return Tensor(ComputeOp(name, extents, body.dtype, tag, axes, reduced, body=body))
+    with elements_are_written(False):  # this compute may stand in the function of another one
+        body = as_expr(result)
+        reduced = body.axes if isinstance(body, Reduce) else ()
+        check_body(what, body, (*axes, *reduced))
+    return Tensor(
+        ComputeOp(name, extents, body.dtype, tag or tags.current_tag(), axes, reduced, body=body)
+    )
 
 
 def _axis_names(fcompute: Callable[..., ExprLike], ndim: int, what: str) -> tuple[str, ...]:
@@ -285,13 +307,13 @@ def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
 
 def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The largest ``expr`` over reduction axes; with a second value instead, the larger one."""
-    if isinstance(axis, Expr | SupportsIndex) and not isinstance(axis, IterVar):
+    if not isinstance(axis, IterVar | tuple | list):
         return maximum(expr, axis)
     return _reduce("max", as_expr(expr), _axes("max", axis))
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The smallest ``expr`` over reduction axes; with a second value instead, the smaller one."""
-    if isinstance(axis, Expr | SupportsIndex) and not isinstance(axis, IterVar):
+    if not isinstance(axis, IterVar | tuple | list):
         return minimum(expr, axis)
     return _reduce("min", as_expr(expr), _axes("min", axis))

@@ -1,23 +1,29 @@
 """Element-wise operators on whole tensors, each one ``te.compute``.
 
-Operands are tensors of one shape and dtype, or a tensor and a Python integer.
+Operands are tensors of one dtype whose shapes broadcast as NumPy's do, or a tensor and an integer
+(a Python one or a NumPy scalar). The tag of an operation (:mod:`.tags`) says which of both.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vta.errors import TensorError
 
-from . import dtypes
-from .expr import Add, Expr, Max, Min, Mul, Shl, Shr, Sub
-from .tensor import Tensor, compute
+from . import dtypes, tags
+from .expr import Add, Const, Expr, Max, Min, Mul, Shl, Shr, Sub
+from .tensor import Tensor, compute, placeholder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .expr import Binary
 
 __all__ = [
     "add",
+    "broadcast_to",
     "cast",
     "clip",
     "identity",
@@ -36,17 +42,40 @@ def _elementwise(node: type[Binary], a: Operand, b: Operand, name: str) -> Tenso
     tensors = [item for item in (a, b) if isinstance(item, Tensor)]
     if not tensors:
         raise TensorError(f"{name}: at least one operand must be a tensor; got {a!r} and {b!r}")
-    shape = tensors[0].shape
-    if tensors[-1].shape != shape:
-        raise TensorError(
-            f"{name}: the operands must have one shape; {tensors[0].name} has {list(shape)}, "
-            f"{tensors[-1].name} has {list(tensors[-1].shape)}"
-        )
+    shape = _broadcast(name, tensors)
 
     def element(*index: Expr) -> Expr:
-        return node.of(*(item[index] if isinstance(item, Tensor) else item for item in (a, b)))
+        return node.of(
+            *(_read(item, index) if isinstance(item, Tensor) else item for item in (a, b))
+        )
 
-    return compute(shape, element, name=name)
+    tag = tags.BROADCAST if len(tensors) == 2 else tags.ELEMWISE
+    return compute(shape, element, name=name, tag=tag)
+
+
+def _broadcast(name: str, tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """The shape of the result: dimensions are paired from the last one on; those of extent 1, and
+    missing ones, are repeated.
+
+    Raises
+    ------
+    TensorError
+        If two extents of a dimension differ and neither is 1.
+    """
+    try:
+        return np.broadcast_shapes(*(tensor.shape for tensor in tensors))
+    except ValueError:
+        shapes = ", ".join(f"{tensor.name} has {list(tensor.shape)}" for tensor in tensors)
+        raise TensorError(
+            f"{name}: the shapes do not broadcast as NumPy's do; {shapes}; counted from the last "
+            f"dimension, extents must be equal or 1"
+        ) from None
+
+
+def _read(tensor: Tensor, index: Sequence[Expr]) -> Expr:
+    """The element of a tensor that is broadcast to the shape of ``index``."""
+    own = index[len(index) - tensor.ndim :]
+    return tensor[tuple(Const(0) if extent == 1 else i for i, extent in zip(own, tensor.shape))]
 
 
 def add(a: Operand, b: Operand, name: str = "add") -> Tensor:
@@ -86,13 +115,27 @@ def left_shift(a: Operand, b: Operand, name: str = "left_shift") -> Tensor:
 
 def identity(x: Tensor, name: str = "identity") -> Tensor:
     """A copy."""
-    return compute(x.shape, lambda *i: x[i], name=name)
+    return compute(x.shape, lambda *i: x[i], name=name, tag=tags.ELEMWISE)
+
+
+def broadcast_to(x: Tensor, shape: Sequence[int], name: str = "broadcast_to") -> Tensor:
+    """``x`` repeated to ``shape``, as ``numpy.broadcast_to`` does.
+
+    Raises
+    ------
+    TensorError
+        If ``x`` does not broadcast to ``shape``.
+    """
+    wanted = placeholder(shape, x.dtype, "the result")
+    if _broadcast(f"{name} {x.name}", [x, wanted]) != wanted.shape:
+        raise TensorError(f"{name}: {x.name} has {list(x.shape)}; must broadcast to {list(shape)}")
+    return compute(wanted.shape, lambda *i: _read(x, i), name=name, tag=tags.BROADCAST)
 
 
 def cast(x: Tensor, dtype: object, name: str = "cast") -> Tensor:
     """``x`` converted to ``dtype``; narrowing keeps the low bits."""
     wanted = dtypes.check(dtype, f"cast {x.name}")
-    return compute(x.shape, lambda *i: x[i].astype(wanted), name=name)
+    return compute(x.shape, lambda *i: x[i].astype(wanted), name=name, tag=tags.ELEMWISE)
 
 
 def clip(x: Tensor, a_min: int, a_max: int, name: str = "clip") -> Tensor:

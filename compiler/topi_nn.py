@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vta.errors import TensorError
 
+from . import dtypes, tags
 from .conditions import all_of, equal, select
 from .expr import Const, Expr
 from .tensor import Tensor, compute
@@ -48,7 +49,7 @@ def pad(
         read = data[tuple(i - b for i, b in zip(index, before))]
         return select(all_of(*inside), read, value) if inside else read
 
-    return compute(shape, element, name=name)
+    return compute(shape, element, name=name, tag=f"{tags.INJECTIVE},pad")
 
 
 def _pads(data: Tensor, what: str, pads: Sequence[int]) -> tuple[int, ...]:
@@ -56,10 +57,10 @@ def _pads(data: Tensor, what: str, pads: Sequence[int]) -> tuple[int, ...]:
         raise TensorError(
             f"pad {data.name}: {what} is {list(pads)}; the tensor has {data.ndim} dimensions"
         )
-    for amount in pads:
-        if not hasattr(amount, "__index__") or amount < 0:
-            raise TensorError(f"pad {data.name}: {what} is {list(pads)}; must be integers >= 0")
-    return tuple(amount.__index__() for amount in pads)
+    amounts = [amount for pad in pads if (amount := dtypes.integer(pad)) is not None and pad >= 0]
+    if len(amounts) != len(pads):
+        raise TensorError(f"pad {data.name}: {what} is {list(pads)}; must be integers >= 0")
+    return tuple(amounts)
 
 
 def _integer(value: float, what: str) -> int:
@@ -91,7 +92,7 @@ def dilate(
         read = data[tuple(i // stride for i, stride in zip(index, strides))]
         return select(all_of(*hits), read, value) if hits else read
 
-    return compute(shape, element, name=name)
+    return compute(shape, element, name=name, tag=f"{tags.INJECTIVE},dilate")
 
 
 def relu(x: Tensor, name: str = "relu") -> Tensor:

@@ -26,6 +26,7 @@ __all__ = [
     "ScheduleError",
     "SramRangeError",
     "TensorError",
+    "TensorTypeError",
     "TimeoutError",
     "ToolError",
     "VTAError",
@@ -62,6 +63,12 @@ class CompileError(VTAError):
 
 class TensorError(CompileError):
     """A tensor expression that is malformed: shapes, dtypes, number of indices."""
+
+
+class TensorTypeError(TensorError, TypeError):
+    """An operation that expressions do not have, or one that needs the value of an expression
+    (``bool``, ``int``, NumPy functions); also a :class:`TypeError`, as Python's protocols
+    expect."""
 
 
 class ScheduleError(CompileError):

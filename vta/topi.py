@@ -3,6 +3,7 @@
 from vta.compiler import topi_nn as nn
 from vta.compiler.topi import (
     add,
+    broadcast_to,
     cast,
     clip,
     identity,
@@ -16,6 +17,7 @@ from vta.compiler.topi import (
 
 __all__ = [
     "add",
+    "broadcast_to",
     "cast",
     "clip",
     "identity",

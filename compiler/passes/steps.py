@@ -14,9 +14,10 @@ from vta.errors import LoweringError
 from vta.isa import IMM_BITS, AluOpcode
 
 from .. import dtypes
-from ..expr import Add, Binary, Const, Expr, Max, Min, Mul, Shl, Shr, Sub
+from ..expr import Add, Binary, Const, Expr, FloorDiv, FloorMod, Max, Min, Mul, Shl, Shr, Sub
 from ..ir import Buffer, BufferLoad, BufferStore
 from ..target import Target
+from ..unsupported import quotient_cure, remainder_cure
 from .nest import flat_index
 
 __all__ = ["Step", "StepTaker", "steps_in_place"]
@@ -142,9 +143,13 @@ class StepTaker:
                 if isinstance(b, Const):
                     return start, [*steps, *self._immediate(opcode, b.value)]
                 return start, [*steps, Step(opcode, self._operand(b, value))]
+        cure = ""
+        if isinstance(value, FloorDiv | FloorMod):
+            cure_of = quotient_cure if isinstance(value, FloorDiv) else remainder_cure
+            cure = f" ({cure_of(value.a, value.b)})"
         raise LoweringError(
             f"{self.where}: the vector ALU cannot compute `{value}`; it can add, subtract, "
-            f"multiply, take min and max, and shift"
+            f"multiply, take min and max, and shift{cure}"
         )
 
     def _difference(self, a: Expr, b: Expr, value: Expr) -> tuple[BufferLoad | int, list[Step]]:

@@ -140,7 +140,7 @@ def test_operators(make: object, text: str) -> None:
         (lambda: topi.add(1, 2), "at least one operand must be a tensor"),
         (
             lambda: topi.add(A, te.placeholder((4, 9), "int32", "B")),
-            r"one shape; A has \[4, 8\], B has \[4, 9\]",
+            r"do not broadcast as NumPy.s do; A has \[4, 8\], B has \[4, 9\]",
         ),
     ],
 )
