@@ -1,0 +1,1 @@
+"""Open synthesis: Yosys, nextpnr, resources of a part, and estimated paths."""

@@ -1,0 +1,1 @@
+"""The vendors' and the open toolchains: projects, checks before they run, and their reports."""

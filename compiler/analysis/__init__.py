@@ -1,0 +1,1 @@
+"""What several passes need to know of a program: loop nests, bounds, conflicts."""

@@ -1,0 +1,1 @@
+"""From the lowered program to instructions, micro-ops and relocations."""

@@ -1,0 +1,1 @@
+"""Tensor expressions: scalar types, expressions, tensors, and the operators of topi."""

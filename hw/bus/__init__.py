@@ -1,0 +1,1 @@
+"""The AXI4 memory master: bursts, read master and write master."""

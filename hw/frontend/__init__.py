@@ -1,0 +1,1 @@
+"""Instruction fetch, decode, and the token queues between the modules."""

@@ -1,0 +1,1 @@
+"""Memories and stream buffers that know nothing of the machine."""

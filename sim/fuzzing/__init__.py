@@ -1,0 +1,1 @@
+"""Differential fuzzing: random programs, their comparison on two machines, shrinking, and coverage."""

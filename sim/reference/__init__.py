@@ -1,0 +1,1 @@
+"""The reference model: the meaning of the instruction set, executed with NumPy."""
