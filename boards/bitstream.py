@@ -19,7 +19,7 @@ from rich.table import Table
 
 from vta.bitstream import SUFFIX, Bitstream
 from vta.boards.board import Board, find_board
-from vta.boards.toolchain import TOP, Built, Check, CheckError, Design
+from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design
 from vta.config import PRESETS, VTAConfig
 from vta.errors import ConfigError, ToolError, VTAError
 from vta.hw.emit import fold_initial

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Elaboratable
 
-from vta.boards.parts import PARTS, Part
+from vta.boards.synthesis.parts import PARTS, Part
 from vta.config import VTAConfig
 from vta.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vta.boards.toolchain import Toolchain
+    from vta.boards.toolchains.toolchain import Toolchain
 
 __all__ = ["Board", "MemoryPort", "board_names", "find_board", "find_part"]
 

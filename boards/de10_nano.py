@@ -3,16 +3,16 @@
 from amaranth_boards.de10_nano import DE10NanoPlatform
 
 from vta.boards.board import Board, MemoryPort
-from vta.boards.parts import PARTS
-from vta.boards.quartus import COMMANDS, Quartus
 from vta.boards.shells.cyclonev import FPGA2HPS, REGISTERS, CycloneVShell
+from vta.boards.synthesis.parts import PARTS
+from vta.boards.toolchains.quartus import COMMANDS, Quartus
 from vta.config import VTAConfig
 
 __all__ = ["BOARD"]
 
 
 class Platform(DE10NanoPlatform):
-    """The board's pins, with the flow script of :mod:`vta.boards.quartus`."""
+    """The board's pins, with the flow script of :mod:`vta.boards.toolchains.quartus`."""
 
     quartus_required_tools = ("quartus_sh",)
     quartus_command_templates = COMMANDS

@@ -5,9 +5,9 @@ from amaranth.vendor import XilinxPlatform
 from amaranth_boards.resources import LEDResources
 
 from vta.boards.board import Board
-from vta.boards.parts import PARTS
 from vta.boards.shells.zynq import HP0_MEMORY, ZYNQ_REGISTERS, ZynqShell
-from vta.boards.vivado import Vivado
+from vta.boards.synthesis.parts import PARTS
+from vta.boards.toolchains.vivado import Vivado
 from vta.config import VTAConfig
 
 

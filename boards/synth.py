@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from vta.boards.board import find_part
-from vta.boards.nextpnr import Timing, route
-from vta.boards.parts import Part
-from vta.boards.paths import LongPath, longest_paths
-from vta.boards.yosys import Yosys
+from vta.boards.synthesis.nextpnr import Timing, route
+from vta.boards.synthesis.parts import Part
+from vta.boards.synthesis.paths import LongPath, longest_paths
+from vta.boards.synthesis.yosys import Yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
 from vta.hw.emit import TOP, emit_verilog

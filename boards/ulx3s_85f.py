@@ -3,10 +3,10 @@
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from vta.boards.board import Board
-from vta.boards.ecp5 import Ecp5Project, Ecp5Toolchain
-from vta.boards.parts import PARTS
 from vta.boards.shells.uart_shell import BLOCK_RAM
 from vta.boards.shells.ulx3s import ulx3s_shell
+from vta.boards.synthesis.parts import PARTS
+from vta.boards.toolchains.ecp5 import Ecp5Project, Ecp5Toolchain
 from vta.config import VTAConfig
 
 __all__ = ["BOARD", "MEMORY_BYTES"]

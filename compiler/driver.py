@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vta.compiler.codegen.codegen import generate
+from vta.compiler.passes.alu import inject_alu
+from vta.compiler.passes.buffer_reuse import share_in_place
+from vta.compiler.passes.dma import inject_dma
+from vta.compiler.passes.gemm import inject_gemm
+from vta.compiler.passes.merge_scopes import lift_scopes
+from vta.compiler.passes.storage_allocation import allocate_storage
+from vta.compiler.passes.token_insertion import insert_tokens
+from vta.compiler.passes.uop_loops import fold_uop_loops
+from vta.compiler.passes.virtual_threads import expand_threads
+from vta.compiler.target import Target
+from vta.compiler.tir.ir import PrimFunc
 from vta.errors import LoweringError
-
-from .codegen import generate
-from .ir import PrimFunc
-from .passes.alu import inject_alu
-from .passes.coproc import lift_scopes
-from .passes.dma import inject_dma
-from .passes.gemm import inject_gemm
-from .passes.inplace import share_in_place
-from .passes.storage import allocate_storage
-from .passes.sync import insert_tokens
-from .passes.uop import fold_uop_loops
-from .passes.vthread import expand_threads
-from .target import Target
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

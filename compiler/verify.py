@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from vta.isa import MemId, Module
-
-from .affine import interval
-from .driver import PASSES
-from .evaluate import evaluator
-from .expr import Expr, Var
-from .ir import (
+from vta.compiler.driver import PASSES
+from vta.compiler.target import Memory, Target
+from vta.compiler.te.expr import Expr, Var
+from vta.compiler.tir.affine import interval
+from vta.compiler.tir.evaluate import evaluator
+from vta.compiler.tir.ir import (
     Allocate,
     BufferStore,
     CoprocScope,
@@ -34,8 +33,8 @@ from .ir import (
     UopPush,
     UopScope,
 )
-from .target import Memory, Target
-from .visitor import children, walk
+from vta.compiler.tir.visitor import children, walk
+from vta.isa import MemId, Module
 
 __all__ = ["verify"]
 

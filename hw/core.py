@@ -11,20 +11,20 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import VTAConfig
-from vta.hw.axi import AXI4, BusTraits, channels
-from vta.hw.axiread import ReadMaster
-from vta.hw.axiwrite import WriteMaster
-from vta.hw.compute import Compute
-from vta.hw.control import MODULES, RunControl
-from vta.hw.counters import Counters
-from vta.hw.csr import ControlRegisters
-from vta.hw.depqueue import QUEUES, TokenQueues
-from vta.hw.fetch import Fetch
+from vta.hw.bus.axi import AXI4, BusTraits, channels
+from vta.hw.bus.read_master import ReadMaster
+from vta.hw.bus.write_master import WriteMaster
+from vta.hw.compute.compute import Compute
+from vta.hw.control.counters import Counters
+from vta.hw.control.csr import ControlRegisters
+from vta.hw.control.run_control import MODULES, RunControl
+from vta.hw.dma.load import LoadModule
+from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.store import StoreModule
+from vta.hw.frontend.fetch import Fetch
+from vta.hw.frontend.token_queues import QUEUES, TokenQueues
 from vta.hw.interfaces import AXI4LiteSignature, AXI4Signature
-from vta.hw.load import LoadModule
-from vta.hw.sram import Sram
-from vta.hw.store import StoreModule
-from vta.hw.walker import MemoryKind
+from vta.hw.lib.sram import Sram
 from vta.isa import Isa, MemId
 from vta.memmap import ADDR_BITS, COUNTERS, ErrorCode, Source, config_words
 

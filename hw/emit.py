@@ -23,7 +23,7 @@ from vta import memmap
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
 from vta.hw.core import Core
-from vta.hw.observe import ObservedCore
+from vta.hw.debug.stall_probes import ObservedCore
 
 TOP = "vta_core"
 """Name of the Verilog module and of the files."""
@@ -84,7 +84,7 @@ def emit_verilog(
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
     With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`; with
-    ``observed`` there is a port for coverage, see :class:`~vta.hw.observe.ObservedCore`.
+    ``observed`` there is a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
     the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
     the text.

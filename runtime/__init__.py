@@ -1,8 +1,8 @@
 """Devices, buffers, compiled modules and sessions: running a program somewhere."""
 
-from .buffer import DeviceArray, array, empty
-from .module import CompiledModule, load_module
-from .session import LocalSession, Session
+from vta.runtime.buffer import DeviceArray, array, empty
+from vta.runtime.module import CompiledModule, load_module
+from vta.runtime.session import LocalSession, Session
 
 __all__ = [
     "CompiledModule",

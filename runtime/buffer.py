@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vta.errors import DeviceError, VTAError
 
 if TYPE_CHECKING:
-    from .device import Device
+    from vta.runtime.device import Device
 
 __all__ = ["DeviceArray", "array", "empty", "release"]
 

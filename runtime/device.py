@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.program import Program
-    from vta.sim.stats import RunResult
-
-    from .placement import Placement
+    from vta.run_result import RunResult
+    from vta.runtime.placement import Placement
 
 __all__ = ["Device", "PlacesPrograms", "Programmable"]
 

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 from vta.errors import DeviceError
 from vta.program import Program
-
-from .buffer import DeviceArray
-from .placement import place
+from vta.runtime.buffer import DeviceArray
+from vta.runtime.placement import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vta.sim.stats import RunResult
-
-    from .device import Device
-    from .placement import Placement
+    from vta.run_result import RunResult
+    from vta.runtime.device import Device
+    from vta.runtime.placement import Placement
 
 __all__ = ["BenchmarkResult", "CompiledModule", "load_module"]
 

@@ -6,16 +6,15 @@ import weakref
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from .buffer import release
-from .device import PlacesPrograms
+from vta.runtime.buffer import release
+from vta.runtime.device import PlacesPrograms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vta.program import Program
-    from vta.sim.stats import RunResult
-
-    from .device import Device
+    from vta.run_result import RunResult
+    from vta.runtime.device import Device
 
 __all__ = ["LocalPlacement", "Placement", "place"]
 

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vta.errors import ConfigError, DeviceError
 from vta.program import Program
-
-from .device import Programmable
-from .module import CompiledModule
-from .simulated import SIMULATED
-from .targets import open_device
+from vta.runtime.device import Programmable
+from vta.runtime.module import CompiledModule
+from vta.runtime.simulated import SIMULATED
+from vta.runtime.targets import open_device
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
-
-    from .device import Device
+    from vta.runtime.device import Device
 
 __all__ = [
     "LocalSession",

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vta.config import INSN_BYTES
 from vta.errors import ConfigError, DeviceError
+from vta.runtime.allocator import PAGE_BYTES, Allocator
 from vta.sim.memory import Memory
-
-from .allocator import PAGE_BYTES, Allocator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vta.config import VTAConfig
-    from vta.sim.stats import RunResult
-
-    from .device import Device
+    from vta.run_result import RunResult
+    from vta.runtime.device import Device
 
 __all__ = ["SIMULATED", "SimDevice", "TsimDevice", "open_simulated"]
 
@@ -106,7 +104,7 @@ class SimDevice(_SimulatedDevice):
     name = "sim"
 
     def __init__(self, cfg: VTAConfig, **options: Any) -> None:
-        from vta.sim.model import ReferenceModel
+        from vta.sim.reference.model import ReferenceModel
 
         super().__init__(cfg, ReferenceModel(cfg), **options)
 
@@ -117,7 +115,7 @@ class TsimDevice(_SimulatedDevice):
     Parameters
     ----------
     memory_preset : str
-        The timing of the DRAM, a name of :data:`vta.sim.timing.PRESETS`.
+        The timing of the DRAM, a name of :data:`vta.memory_timing.PRESETS`.
     seed : int
         Of the memory's random stalls.
     progress : callable or None
@@ -135,7 +133,7 @@ class TsimDevice(_SimulatedDevice):
         progress: Callable[[str], None] | None = None,
         **options: Any,
     ) -> None:
-        from vta.sim.verilator import VerilatedMachine
+        from vta.sim.rtl.machine import VerilatedMachine
 
         machine = VerilatedMachine(cfg, memory_preset, seed, progress=progress)
         super().__init__(cfg, machine, **options)

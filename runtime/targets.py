@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vta.errors import DeviceError
-
-from .simulated import SIMULATED, open_simulated
+from vta.runtime.simulated import SIMULATED, open_simulated
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
-
-    from .device import Device
+    from vta.runtime.device import Device
 
 __all__ = ["open_device"]
 
@@ -35,7 +33,7 @@ def open_device(cfg: VTAConfig, **options: Any) -> Device:
     """
     if cfg.target in SIMULATED:
         return open_simulated(cfg, **options)
-    from .drivers.boards import LINUX_BOARDS, open_board
+    from vta.runtime.drivers.boards import LINUX_BOARDS, open_board
 
     if cfg.target in LINUX_BOARDS:
         return open_board(cfg, **options)
@@ -44,6 +42,6 @@ def open_device(cfg: VTAConfig, **options: Any) -> Device:
             f"the target {cfg.target} is at the end of a serial line: say which (port=, --serial), "
             f"as /dev/ttyUSB0"
         )
-    from .drivers.uart import open_uart
+    from vta.runtime.drivers.uart import open_uart
 
     return open_uart(cfg, **options)

@@ -6,11 +6,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VOCABULARY = {
     "config", "isa", "memmap", "packing", "container", "program", "bitstream", "listing", "errors",
-    "check", "uartlink", "extras",
+    "check", "uartlink", "run_result", "diagnosis", "memory_timing", "cycle_bound", "extras",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"runtime": {"sim"}, "boards": {"hw"}}
-EXCEPTIONS = {("vta.sim.verilator", "hw")}  # the simulated RTL needs the RTL
+EXCEPTIONS = {("vta.sim.rtl.machine", "hw")}  # the simulated RTL needs the RTL
 
 
 def modules():

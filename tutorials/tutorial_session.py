@@ -11,7 +11,7 @@ from vta import rpc
 from vta.config import VTAConfig
 from vta.environment import Environment, get_env
 from vta.errors import VTAError
-from vta.sim.timing import PRESETS
+from vta.memory_timing import PRESETS
 from vta.testing import simulator
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .config import VTAConfig
-from .container import FileKind
-from .errors import BitstreamError, ConfigError
-from .memmap import VERSION, config_words
+from vta.config import VTAConfig
+from vta.container import FileKind
+from vta.errors import BitstreamError, ConfigError
+from vta.memmap import VERSION, config_words
 
 __all__ = ["DATA_FORMATS", "SUFFIX", "Bitstream"]
 

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from vta.compiler.codegen import generate
+from vta.compiler.codegen.codegen import generate
 from vta.compiler.driver import LOOP_NEST, PASSES, run_passes
-from vta.compiler.lower import lower as _lower_schedule
+from vta.compiler.lower.lower import lower as _lower_schedule
 from vta.environment import Environment, get_env
 from vta.errors import CompileError
 from vta.listing import instruction_lines, uop_lines
 from vta.runtime.module import CompiledModule
 
 if TYPE_CHECKING:
-    from vta.compiler.ir import PrimFunc
-    from vta.compiler.schedule import Schedule
-    from vta.compiler.tensor import Tensor
+    from vta.compiler.schedule.schedule import Schedule
+    from vta.compiler.te.tensor import Tensor
+    from vta.compiler.tir.ir import PrimFunc
 
 __all__ = ["LOOP_NEST", "PASSES", "build", "build_config", "lower"]
 

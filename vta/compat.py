@@ -30,9 +30,9 @@ from vta.runtime.buffer import array, empty
 from vta.testing import simulator
 
 if TYPE_CHECKING:
-    from vta.compiler.ir import PrimFunc
-    from vta.compiler.schedule import Schedule
-    from vta.compiler.tensor import Tensor
+    from vta.compiler.schedule.schedule import Schedule
+    from vta.compiler.te.tensor import Tensor
+    from vta.compiler.tir.ir import PrimFunc
 
 __all__ = ["conv2d_nchw_python", "simulator", "tvm", "utils"]
 

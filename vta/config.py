@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError
+from vta.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

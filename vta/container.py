@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import VTAError
+from vta.errors import VTAError
 
 __all__ = ["MANIFEST", "MAX_FILE_BYTES", "FileKind"]
 

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vta.isa import Format
-
-    from .timing import MemoryTiming
+    from vta.memory_timing import MemoryTiming
 
 __all__ = ["cycle_bound"]
 

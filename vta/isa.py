@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .config import INSN_BYTES, ITER_BITS, UOP_BYTES
-from .errors import EncodingError
+from vta.config import INSN_BYTES, ITER_BITS, UOP_BYTES
+from vta.errors import EncodingError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from .config import VTAConfig
+    from vta.config import VTAConfig
 
 __all__ = [
     "Alu",

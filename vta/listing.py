@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .isa import Isa, TokenCounts, disassemble
+from vta.isa import Isa, TokenCounts, disassemble
 
 if TYPE_CHECKING:
-    from .program import Program
+    from vta.program import Program
 
 __all__ = ["HEADER", "instruction_line", "instruction_lines", "uop_lines"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .config import VTAConfig
+    from vta.config import VTAConfig
 
 __all__ = [
     "ADDR_BITS",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import TensorError
+from vta.errors import TensorError
 
 __all__ = ["pack", "packed_shape", "unpack"]
 

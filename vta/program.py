@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .config import INSN_BYTES, UOP_BYTES, VTAConfig
-from .container import FileKind
-from .errors import ConfigError, EncodingError, ProgramError
-from .isa import Finish, Instruction, Isa, Load, MemId, Store
+from vta.config import INSN_BYTES, UOP_BYTES, VTAConfig
+from vta.container import FileKind
+from vta.errors import ConfigError, EncodingError, ProgramError
+from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
 
 __all__ = ["FORMAT_VERSION", "UOP_BUFFER", "Program", "Relocation", "TensorSpec"]
 

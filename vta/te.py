@@ -1,13 +1,13 @@
 """Tensor expressions and schedules: ``from vta import te``."""
 
-from vta.compiler.conditions import all_of, any_of, equal, not_equal, select
-from vta.compiler.expr import IterVar, Var
-from vta.compiler.schedule import Schedule, create_schedule
-from vta.compiler.stage import Stage, thread_axis
-from vta.compiler.tensor import Tensor, compute, placeholder, reduce_axis
-from vta.compiler.tensor import reduce_max as max
-from vta.compiler.tensor import reduce_min as min
-from vta.compiler.tensor import reduce_sum as sum
+from vta.compiler.schedule.schedule import Schedule, create_schedule
+from vta.compiler.schedule.stage import Stage, thread_axis
+from vta.compiler.te.conditions import all_of, any_of, equal, not_equal, select
+from vta.compiler.te.expr import IterVar, Var
+from vta.compiler.te.tensor import Tensor, compute, placeholder, reduce_axis
+from vta.compiler.te.tensor import reduce_max as max
+from vta.compiler.te.tensor import reduce_min as min
+from vta.compiler.te.tensor import reduce_sum as sum
 
 all = all_of
 any = any_of

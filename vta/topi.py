@@ -1,7 +1,7 @@
 """Operators on whole tensors: ``from vta import topi``, then ``topi.add``, ``topi.nn.pad``, ..."""
 
-from vta.compiler import topi_nn as nn
-from vta.compiler.topi import (
+from vta.compiler.te import topi_nn as nn
+from vta.compiler.te.topi import (
     add,
     broadcast_to,
     cast,

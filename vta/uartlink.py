@@ -24,7 +24,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from .errors import DeviceError
+from vta.errors import DeviceError
 
 __all__ = [
     "ANSWER",

@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.boards.shells.ports import AXIPort, AXISignature
-from vta.hw.axi import INCR, Resp
+from vta.hw.bus.axi import INCR, Resp
 from vta.hw.interfaces import AXI4LiteSignature
 from vta.memmap import ADDR_BITS
 

@@ -31,7 +31,7 @@ from vta.boards.shells import hps
 from vta.boards.shells.machine import ProcessorMachine
 from vta.boards.shells.ports import AXIPort
 from vta.config import VTAConfig
-from vta.hw.axi import BusTraits
+from vta.hw.bus.axi import BusTraits
 
 __all__ = ["BORDER", "FPGA2HPS", "REGISTERS", "CycloneVShell"]
 

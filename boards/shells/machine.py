@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect
 from vta.boards.shells.bridge import RegisterBridge
 from vta.boards.shells.ports import AXIPort, AXISignature
 from vta.config import VTAConfig
-from vta.hw.axi import BusTraits
+from vta.hw.bus.axi import BusTraits
 from vta.hw.core import Core
 
 __all__ = ["ProcessorMachine"]

@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vta.errors import ConfigError
-from vta.hw.axi import INCR, Resp
+from vta.hw.bus.axi import INCR, Resp
 from vta.hw.interfaces import ID_BITS, AXI4Signature
 
 __all__ = ["BytePortSignature", "OnChipMemory", "require_memory"]

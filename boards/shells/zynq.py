@@ -24,7 +24,7 @@ from vta.boards.board import MemoryPort
 from vta.boards.shells.machine import ProcessorMachine
 from vta.boards.shells.ports import AXIPort, AXISignature
 from vta.config import VTAConfig
-from vta.hw.axi import BusTraits
+from vta.hw.bus.axi import BusTraits
 
 __all__ = ["ULTRASCALE_REGISTERS", "ZYNQ_REGISTERS", "UltraScaleShell", "ZynqShell"]
 

@@ -9,7 +9,7 @@ Wires are not in them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vta.boards.parts import CYCLONE_V, ECP5, SEVEN
+from vta.boards.synthesis.parts import CYCLONE_V, ECP5, SEVEN
 
 __all__ = ["DELAYS", "CellDelays", "FamilyDelays"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from vta.boards.parts import SynthesisError
+from vta.boards.synthesis.parts import SynthesisError
 
 __all__ = ["VerilogModule", "instances", "split"]
 

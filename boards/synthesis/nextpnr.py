@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vta.boards.parts import Part, SynthesisError
-from vta.boards.tools import tool
+from vta.boards.synthesis.parts import Part, SynthesisError
+from vta.boards.synthesis.tools import tool
 
 __all__ = ["Step", "Timing", "route", "timing_of", "version"]
 

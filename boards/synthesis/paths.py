@@ -1,8 +1,8 @@
 """The longest paths of a mapped netlist, for parts that no open place-and-route tool knows.
 
 Delays of cells are added up from register to register; wires are not known before placement, so
-what they take is an estimate (:attr:`~vta.boards.delays.FamilyDelays.wire` each) and is shown
-apart. The list tells where to cut and how families compare, not the clock of a board.
+what they take is an estimate (:attr:`~vta.boards.synthesis.delays.FamilyDelays.wire` each) and is
+shown apart. The list tells where to cut and how families compare, not the clock of a board.
 """
 
 import re
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vta.boards.delays import DELAYS, CellDelays, FamilyDelays
-from vta.boards.parts import Family, SynthesisError
+from vta.boards.synthesis.delays import DELAYS, CellDelays, FamilyDelays
+from vta.boards.synthesis.parts import Family, SynthesisError
 
 __all__ = ["LongPath", "longest_paths"]
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from vta.boards.parts import SynthesisError
-from vta.boards.toolchain import TOP, Design
-from vta.boards.yosys import Yosys
+from vta.boards.synthesis.parts import SynthesisError
+from vta.boards.synthesis.yosys import Yosys
+from vta.boards.toolchains.toolchain import TOP, Design
 
 __all__ = ["resources"]
 

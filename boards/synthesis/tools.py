@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from vta.boards.parts import SynthesisError
+from vta.boards.synthesis.parts import SynthesisError
 from vta.extras import install_command
 
 __all__ = ["tool"]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vta.boards.netlist import VerilogModule, instances, split
-from vta.boards.parts import Family, SynthesisError
-from vta.boards.tools import tool
+from vta.boards.synthesis.netlist import VerilogModule, instances, split
+from vta.boards.synthesis.parts import Family, SynthesisError
+from vta.boards.synthesis.tools import tool
 
 __all__ = ["Yosys"]
 

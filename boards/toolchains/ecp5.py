@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from vta.boards import nextpnr
 from vta.boards.board import Board
-from vta.boards.parts import SynthesisError
-from vta.boards.toolchain import TOP, Built, Check, CheckError, Design, Timing
-from vta.boards.tools import tool
+from vta.boards.synthesis import nextpnr
+from vta.boards.synthesis.parts import SynthesisError
+from vta.boards.synthesis.tools import tool
+from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design, Timing
 from vta.errors import ToolError
 from vta.extras import install_command
 
@@ -76,8 +76,8 @@ class Ecp5Project:
 
 @dataclass(frozen=True)
 class Ecp5Toolchain:
-    """A toolchain, as :class:`~vta.boards.toolchain.Toolchain` describes it. Its programs are
-    looked for beside the running Python first, where pip puts them."""
+    """A toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it. Its
+    programs are looked for beside the running Python first, where pip puts them."""
 
     name: str = "Yosys, nextpnr and Project Trellis"
     program: str = nextpnr.TOOL

@@ -18,10 +18,15 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vta.boards.quartus_checks import check_clocks, check_flow, check_pins, check_resources
-from vta.boards.quartus_reports import Fit, read_fit, read_timing, read_usercode
 from vta.boards.shells.cyclonev import BORDER
-from vta.boards.toolchain import TOP, Built, Design
+from vta.boards.toolchains.quartus_checks import (
+    check_clocks,
+    check_flow,
+    check_pins,
+    check_resources,
+)
+from vta.boards.toolchains.quartus_reports import Fit, read_fit, read_timing, read_usercode
+from vta.boards.toolchains.toolchain import TOP, Built, Design
 from vta.errors import ToolError
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vta.boards.board import Board
-    from vta.boards.toolchain import Check
+    from vta.boards.toolchains.toolchain import Check
 
 __all__ = ["COMMANDS", "FLOW_FILE", "Quartus", "usercode"]
 
@@ -112,7 +117,7 @@ def usercode(verilog: str) -> str:
 
 @dataclass(frozen=True)
 class Quartus:
-    """The toolchain, as :class:`~vta.boards.toolchain.Toolchain` describes it."""
+    """The toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it."""
 
     name: str = "Quartus Prime (Lite or Standard)"
     program: str = "quartus_sh"

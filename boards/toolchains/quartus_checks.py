@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vta.boards.resources import resources
 from vta.boards.shells.cyclonev import BORDER
 from vta.boards.shells.hps import black_boxes
-from vta.boards.tcl import commands
-from vta.boards.toolchain import TOP, Check, CheckError
+from vta.boards.synthesis.resources import resources
+from vta.boards.toolchains.tcl import commands
+from vta.boards.toolchains.toolchain import TOP, Check, CheckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vta.boards.tcl import Command
-    from vta.boards.toolchain import Design
+    from vta.boards.toolchains.tcl import Command
+    from vta.boards.toolchains.toolchain import Design
 
 __all__ = ["check_clocks", "check_flow", "check_pins", "check_resources"]
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vta.boards.toolchain import TOP, Timing
+from vta.boards.toolchains.toolchain import TOP, Timing
 from vta.errors import ToolError
 
 if TYPE_CHECKING:

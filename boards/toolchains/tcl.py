@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from vta.boards.toolchain import CheckError
+from vta.boards.toolchains.toolchain import CheckError
 from vta.errors import ToolError
 
 __all__ = ["Command", "commands"]

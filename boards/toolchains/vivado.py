@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vta.boards.board import Board
-from vta.boards.resources import resources
-from vta.boards.tcl import Command, commands
-from vta.boards.toolchain import TOP, Built, Check, CheckError, Design, Timing
+from vta.boards.synthesis.resources import resources
+from vta.boards.toolchains.tcl import Command, commands
+from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design, Timing
 from vta.errors import ToolError
 
 __all__ = ["Vivado", "user_id"]
@@ -73,7 +73,7 @@ def user_id(verilog: str) -> str:
 
 @dataclass(frozen=True)
 class Vivado:
-    """The toolchain, as :class:`~vta.boards.toolchain.Toolchain` describes it."""
+    """The toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it."""
 
     name: str = "Vivado"
     program: str = "vivado"

@@ -10,15 +10,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vta.compiler.analysis.loop_nest import flat_index
+from vta.compiler.target import Target
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import (
+    Add,
+    Binary,
+    Const,
+    Expr,
+    FloorDiv,
+    FloorMod,
+    Max,
+    Min,
+    Mul,
+    Shl,
+    Shr,
+    Sub,
+)
+from vta.compiler.te.unsupported import quotient_cure, remainder_cure
+from vta.compiler.tir.ir import Buffer, BufferLoad, BufferStore
 from vta.errors import LoweringError
 from vta.isa import IMM_BITS, AluOpcode
-
-from .. import dtypes
-from ..expr import Add, Binary, Const, Expr, FloorDiv, FloorMod, Max, Min, Mul, Shl, Shr, Sub
-from ..ir import Buffer, BufferLoad, BufferStore
-from ..target import Target
-from ..unsupported import quotient_cure, remainder_cure
-from .nest import flat_index
 
 __all__ = ["Step", "StepTaker", "steps_in_place"]
 

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
+from vta.compiler.analysis.loop_nest import Loop, rewrap, uses
+from vta.compiler.te.expr import Const, Expr
+from vta.compiler.tir.affine import linear, simplify
+from vta.compiler.tir.ir import LoadBuffer2D, Stmt, StoreBuffer2D
 from vta.errors import LoweringError
-
-from ..affine import linear, simplify
-from ..expr import Const, Expr
-from ..ir import LoadBuffer2D, Stmt, StoreBuffer2D
-from .clip import Clip, Ranges, clip_loops, constraints
-from .nest import Loop, rewrap, uses
 
 __all__ = ["MAX_SIZE", "fold", "fold_guarded"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vta.compiler.analysis.loop_nest import Loop
+from vta.compiler.te.conditions import all_of
+from vta.compiler.te.expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
+from vta.compiler.tir.affine import Affine, linear, simplify
 from vta.errors import LoweringError
-
-from ..affine import Affine, linear, simplify
-from ..conditions import all_of
-from ..expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
-from .nest import Loop
 
 __all__ = ["Clip", "Ranges", "clip_loops", "constraints", "only_if"]
 

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
+from vta.compiler.te.expr import Expr, Var
+from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.ir import Buffer, For, IfThenElse, Seq, Stmt
+from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
-
-from ..affine import Affine, linear, simplify
-from ..expr import Expr, Var
-from ..ir import Buffer, For, IfThenElse, Seq, Stmt
-from ..visitor import walk
 
 __all__ = ["Loop", "Nest", "flat_index", "join_loops", "peel", "rewrap", "strip_tile", "uses"]
 

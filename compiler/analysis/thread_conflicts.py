@@ -11,12 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations, product
 
-from vta.errors import LoweringError
-from vta.isa import Module
-
-from ..affine import interval
-from ..expr import Const, Expr, Var
-from ..ir import (
+from vta.compiler.te.expr import Const, Expr, Var
+from vta.compiler.tir.affine import interval
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     CoprocScope,
@@ -27,7 +24,9 @@ from ..ir import (
     StoreBuffer2D,
     UopPush,
 )
-from ..visitor import children
+from vta.compiler.tir.visitor import children
+from vta.errors import LoweringError
+from vta.isa import Module
 
 __all__ = ["refuse_conflicts"]
 

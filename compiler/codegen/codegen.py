@@ -11,14 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vta.config import VTAConfig
-from vta.errors import EncodingError, LoweringError
-from vta.isa import Alu, AluOpcode, Gemm, Isa, Load, MemId, Store
-from vta.program import UOP_BUFFER, Program, TensorSpec
-
-from .evaluate import Evaluator, Values, evaluator
-from .expr import Const, Expr, Var
-from .ir import (
+from vta.compiler.codegen.instruction_stream import Stream
+from vta.compiler.codegen.uop_cache import Recorder, UopCache
+from vta.compiler.te.expr import Const, Expr, Var
+from vta.compiler.tir.evaluate import Evaluator, Values, evaluator
+from vta.compiler.tir.ir import (
     Buffer,
     CoprocScope,
     DepPop,
@@ -35,9 +32,11 @@ from .ir import (
     UopPush,
     UopScope,
 )
-from .kernels import Recorder, UopCache
-from .stream import Stream
-from .visitor import walk
+from vta.compiler.tir.visitor import walk
+from vta.config import VTAConfig
+from vta.errors import EncodingError, LoweringError
+from vta.isa import Alu, AluOpcode, Gemm, Isa, Load, MemId, Store
+from vta.program import UOP_BUFFER, Program, TensorSpec
 
 __all__ = ["generate"]
 

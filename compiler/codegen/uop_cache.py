@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vta.compiler.te.expr import Var
+from vta.compiler.tir.evaluate import Values, evaluator
+from vta.compiler.tir.ir import For, IfThenElse, Stmt, UopLoop, UopPush, UopScope
+from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
 from vta.isa import Isa, Uop
-
-from .evaluate import Values, evaluator
-from .expr import Var
-from .ir import For, IfThenElse, Stmt, UopLoop, UopPush, UopScope
-from .visitor import walk
 
 __all__ = ["Kernel", "Recorder", "UopCache"]
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vta.compiler.schedule.stage import Split, Stage
+from vta.compiler.te.expr import Const, Expr, IterVar, TensorRead, Var
+from vta.compiler.tir.affine import interval, linear, region, simplify
+from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
-
-from .affine import interval, linear, region, simplify
-from .expr import Const, Expr, IterVar, TensorRead, Var
-from .stage import Split, Stage
-from .visitor import substitute, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .schedule import Schedule
+    from vta.compiler.schedule.schedule import Schedule
 
 __all__ = ["Nest", "infer_bounds"]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vta.compiler.target import GLOBAL
+from vta.compiler.te.expr import Expr, TensorRead
+from vta.compiler.te.tensor import ComputeOp
+from vta.compiler.tir.visitor import rebuild, substitute
 from vta.errors import LoweringError
 
-from .expr import Expr, TensorRead
-from .target import GLOBAL
-from .tensor import ComputeOp
-from .visitor import rebuild, substitute
-
 if TYPE_CHECKING:
-    from .schedule import Schedule
-    from .stage import Stage
+    from vta.compiler.schedule.schedule import Schedule
+    from vta.compiler.schedule.stage import Stage
 
 __all__ = ["inline_bodies"]
 

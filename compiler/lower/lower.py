@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from vta.errors import LoweringError
-
-from .affine import simplify
-from .bounds import Nest, infer_bounds
-from .expr import Expr, IterVar, Reduce, TensorRead, Var
-from .inline import inline_bodies
-from .ir import (
+from vta.compiler.lower.bounds import Nest, infer_bounds
+from vta.compiler.lower.inline import inline_bodies
+from vta.compiler.lower.tensorize import match_gemm
+from vta.compiler.schedule.stage import Stage
+from vta.compiler.te.expr import Expr, IterVar, Reduce, TensorRead, Var
+from vta.compiler.te.tensor import PlaceholderOp, Tensor
+from vta.compiler.tir.affine import simplify
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferLoad,
@@ -30,15 +31,13 @@ from .ir import (
     Stmt,
     seq,
 )
-from .stage import Stage
-from .tensor import PlaceholderOp, Tensor
-from .tensorize import match_gemm
-from .visitor import guarded, rebuild, substitute, walk
+from vta.compiler.tir.visitor import guarded, rebuild, substitute, walk
+from vta.errors import LoweringError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .schedule import Schedule
+    from vta.compiler.schedule.schedule import Schedule
 
 __all__ = ["lower"]
 

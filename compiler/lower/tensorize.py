@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin
+from vta.compiler.te.expr import Cast, Const, Expr, Mul, Reduce, TensorRead, Var
+from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.ir import BufferLoad, GemmTile
+from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
-
-from .affine import Affine, linear, simplify
-from .expr import Cast, Const, Expr, Mul, Reduce, TensorRead, Var
-from .ir import BufferLoad, GemmTile
-from .target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin
-from .visitor import substitute, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .bounds import Nest
+    from vta.compiler.lower.bounds import Nest
 
 __all__ = ["match_gemm"]
 

@@ -7,11 +7,12 @@ CoprocScope of the compute module, its loops over elements joined where they are
 
 from __future__ import annotations
 
-from vta.errors import LoweringError
-from vta.isa import Module
-
-from ..expr import Const, Expr
-from ..ir import (
+from vta.compiler.analysis.alu_operations import Step, StepTaker
+from vta.compiler.analysis.loop_bounds import constraints
+from vta.compiler.analysis.loop_nest import Nest, flat_index, join_loops, peel, rewrap, strip_tile
+from vta.compiler.target import Target
+from vta.compiler.te.expr import Const, Expr
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferLoad,
@@ -25,11 +26,9 @@ from ..ir import (
     UopScope,
     seq,
 )
-from ..target import Target
-from ..visitor import rebuild, with_body
-from .clip import constraints
-from .nest import Nest, flat_index, join_loops, peel, rewrap, strip_tile
-from .steps import Step, StepTaker
+from vta.compiler.tir.visitor import rebuild, with_body
+from vta.errors import LoweringError
+from vta.isa import Module
 
 __all__ = ["inject_alu"]
 

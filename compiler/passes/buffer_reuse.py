@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ir import (
+from vta.compiler.analysis.alu_operations import steps_in_place
+from vta.compiler.analysis.loop_nest import flat_index, peel
+from vta.compiler.target import Target
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferLoad,
@@ -24,10 +27,7 @@ from ..ir import (
     Stmt,
     StoreBuffer2D,
 )
-from ..target import Target
-from ..visitor import children, rebuild, replace_buffers, walk, with_body
-from .nest import flat_index, peel
-from .steps import steps_in_place
+from vta.compiler.tir.visitor import children, rebuild, replace_buffers, walk, with_body
 
 __all__ = ["share_in_place"]
 

@@ -13,12 +13,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from vta.errors import LoweringError
-from vta.isa import MemId, Module
-
-from ..affine import Affine, interval, simplify
-from ..expr import Cast, Const, Expr, Select, Var
-from ..ir import (
+from vta.compiler.analysis.dma_coalescing import MAX_SIZE, fold, fold_guarded
+from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints, only_if
+from vta.compiler.analysis.loop_nest import (
+    Loop,
+    Nest,
+    flat_index,
+    join_loops,
+    peel,
+    rewrap,
+    strip_tile,
+    uses,
+)
+from vta.compiler.target import GLOBAL, Memory, Target
+from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
+from vta.compiler.tir.affine import Affine, interval, simplify
+from vta.compiler.tir.ir import (
     BufferLoad,
     BufferStore,
     CoprocScope,
@@ -31,11 +41,9 @@ from ..ir import (
     Stmt,
     StoreBuffer2D,
 )
-from ..target import GLOBAL, Memory, Target
-from ..visitor import rebuild, with_body
-from .clip import Clip, Ranges, clip_loops, constraints, only_if
-from .nest import Loop, Nest, flat_index, join_loops, peel, rewrap, strip_tile, uses
-from .repeat import MAX_SIZE, fold, fold_guarded
+from vta.compiler.tir.visitor import rebuild, with_body
+from vta.errors import LoweringError
+from vta.isa import MemId, Module
 
 __all__ = ["inject_dma"]
 

@@ -6,12 +6,11 @@ holds all loops in which nothing else happens.
 
 from __future__ import annotations
 
-from vta.errors import LoweringError
-from vta.isa import Module
-
-from ..affine import Affine
-from ..expr import Const, Expr
-from ..ir import (
+from vta.compiler.analysis.loop_nest import flat_index
+from vta.compiler.target import Memory, Target
+from vta.compiler.te.expr import Const, Expr
+from vta.compiler.tir.affine import Affine
+from vta.compiler.tir.ir import (
     BufferLoad,
     CoprocScope,
     For,
@@ -22,9 +21,9 @@ from ..ir import (
     UopPush,
     UopScope,
 )
-from ..target import Memory, Target
-from ..visitor import rebuild, with_body
-from .nest import flat_index
+from vta.compiler.tir.visitor import rebuild, with_body
+from vta.errors import LoweringError
+from vta.isa import Module
 
 __all__ = ["inject_gemm"]
 

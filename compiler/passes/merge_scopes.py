@@ -8,9 +8,9 @@ only scopes of one module; it is inside such a scope.
 
 from __future__ import annotations
 
-from ..ir import CoprocScope, For, IfThenElse, PrimFunc, Seq, Stmt, seq
-from ..target import Target
-from ..visitor import rebuild, with_body
+from vta.compiler.target import Target
+from vta.compiler.tir.ir import CoprocScope, For, IfThenElse, PrimFunc, Seq, Stmt, seq
+from vta.compiler.tir.visitor import rebuild, with_body
 
 __all__ = ["lift_scopes"]
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vta.errors import LoweringError
-
-from ..affine import linear
-from ..expr import Const, Expr
-from ..ir import (
+from vta.compiler.analysis.thread_conflicts import refuse_conflicts
+from vta.compiler.target import GLOBAL, Memory, Target
+from vta.compiler.te.expr import Const, Expr
+from vta.compiler.tir.affine import linear
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferStore,
@@ -29,9 +29,8 @@ from ..ir import (
     StoreBuffer2D,
     UopPush,
 )
-from ..target import GLOBAL, Memory, Target
-from ..visitor import children, rebuild, with_body
-from .conflicts import refuse_conflicts
+from vta.compiler.tir.visitor import children, rebuild, with_body
+from vta.errors import LoweringError
 
 __all__ = ["allocate_storage"]
 

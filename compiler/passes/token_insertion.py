@@ -16,9 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from vta.isa import Module
-
-from ..ir import (
+from vta.compiler.target import Target
+from vta.compiler.tir.ir import (
     Allocate,
     CoprocScope,
     DepPop,
@@ -30,8 +29,8 @@ from ..ir import (
     Stmt,
     seq,
 )
-from ..target import Target
-from ..visitor import with_body
+from vta.compiler.tir.visitor import with_body
+from vta.isa import Module
 
 __all__ = ["insert_tokens"]
 

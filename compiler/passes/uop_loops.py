@@ -15,16 +15,15 @@ from copy import copy
 from dataclasses import replace
 from math import prod
 
+from vta.compiler.analysis.loop_bounds import Ranges, clip_loops, constraints
+from vta.compiler.analysis.loop_nest import Loop, peel, rewrap, uses
+from vta.compiler.target import Target
+from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
+from vta.compiler.tir.affine import linear
+from vta.compiler.tir.ir import For, PrimFunc, Stmt, UopLoop, UopPush, UopScope, seq
+from vta.compiler.tir.visitor import rebuild, substitute, with_body
 from vta.config import ITER_BITS
 from vta.errors import LoweringError
-
-from ..affine import linear
-from ..expr import Const, Expr, Var, maximum, minimum
-from ..ir import For, PrimFunc, Stmt, UopLoop, UopPush, UopScope, seq
-from ..target import Target
-from ..visitor import rebuild, substitute, with_body
-from .clip import Ranges, clip_loops, constraints
-from .nest import Loop, peel, rewrap, uses
 
 __all__ = ["fold_uop_loops"]
 

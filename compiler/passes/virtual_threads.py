@@ -12,11 +12,11 @@ Input: ``cthread`` loops, with tokens and addresses for each thread. Output: ser
 
 from __future__ import annotations
 
-from ..expr import Var
-from ..ir import For, IfThenElse, PrimFunc, Seq, Stmt, seq
-from ..target import Target
-from ..visitor import rebuild, substitute, with_body
-from .nest import uses
+from vta.compiler.analysis.loop_nest import uses
+from vta.compiler.target import Target
+from vta.compiler.te.expr import Var
+from vta.compiler.tir.ir import For, IfThenElse, PrimFunc, Seq, Stmt, seq
+from vta.compiler.tir.visitor import rebuild, substitute, with_body
 
 __all__ = ["expand_threads"]
 

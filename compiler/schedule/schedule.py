@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from vta.compiler.schedule.stage import Stage, require_scope
+from vta.compiler.target import GLOBAL
+from vta.compiler.te.expr import Expr, IterVar, TensorRead
+from vta.compiler.te.tensor import ComputeOp, Operation, Tensor
+from vta.compiler.tir.visitor import rebuild, substitute
 from vta.errors import ScheduleError
-
-from .expr import Expr, IterVar, TensorRead
-from .stage import Stage, require_scope
-from .target import GLOBAL
-from .tensor import ComputeOp, Operation, Tensor
-from .visitor import rebuild, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,14 +11,13 @@ from itertools import pairwise
 from operator import index
 from typing import TYPE_CHECKING, Literal, NoReturn, SupportsIndex
 
+from vta.compiler.target import GLOBAL, SCOPES, GemmIntrin
+from vta.compiler.te.expr import IterVar
+from vta.compiler.te.tensor import ComputeOp, Operation, Tensor
 from vta.errors import ScheduleError
 
-from .expr import IterVar
-from .target import GLOBAL, SCOPES, GemmIntrin
-from .tensor import ComputeOp, Operation, Tensor
-
 if TYPE_CHECKING:
-    from .schedule import Schedule
+    from vta.compiler.schedule.schedule import Schedule
 
 __all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "require_scope", "thread_axis"]
 
@@ -90,7 +89,7 @@ def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
 
 
 class Stage:
-    """The schedule of one tensor. Made by :class:`~vta.compiler.schedule.Schedule`; use
+    """The schedule of one tensor. Made by :class:`~vta.compiler.schedule.schedule.Schedule`; use
     ``s[tensor]``.
     """
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import And, Compare, Const, Expr, ExprLike, Or, Select, operands
 from vta.errors import TensorError
-
-from . import dtypes
-from .expr import And, Compare, Const, Expr, ExprLike, Or, Select, operands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Scalar expressions: what one element of a tensor is, and where in a buffer it lies.
 
 Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
-the comparison *node* is :func:`vta.compiler.conditions.equal`. Where a user writes the elements of
-a tensor, and with a number, ``==`` is refused, as it would be mistaken for that node. ``<``,
+the comparison *node* is :func:`vta.compiler.te.conditions.equal`. Where a user writes the elements
+of a tensor, and with a number, ``==`` is refused, as it would be mistaken for that node. ``<``,
 ``<=``, ``>``, ``>=`` make nodes. Both operands of an operator have one dtype; a Python integer
 takes the dtype of the other side. Integer arithmetic wraps at the width of the type.
 """
@@ -15,20 +15,19 @@ from numbers import Number
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vta.errors import TensorError, TensorTypeError
-
-from . import dtypes
-from .unsupported import (
+from vta.compiler.te import dtypes
+from vta.compiler.te.unsupported import (
     UnsupportedUses,
     operation_text,
     refuse_number,
     require_comparison_outside_compute,
 )
+from vta.errors import TensorError, TensorTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .tensor import Tensor
+    from vta.compiler.te.tensor import Tensor
 
 __all__ = [
     "Add",
@@ -171,11 +170,11 @@ class Expr(UnsupportedUses):
         return Cast.of(self, dtypes.check(dtype, "astype"))
 
     def equal(self, other: ExprLike) -> Expr:
-        """The node ``self == other``; see :func:`vta.compiler.conditions.equal`."""
+        """The node ``self == other``; see :func:`vta.compiler.te.conditions.equal`."""
         return Compare.of("==", self, other)
 
     def __str__(self) -> str:
-        from .printer import expr_text
+        from vta.compiler.tir.printer import expr_text
 
         return expr_text(self)
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from vta.errors import TensorError
-
-from . import dtypes, tags
-from .expr import (
+from vta.compiler import tags
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import (
     Const,
     Expr,
     IterVar,
@@ -20,14 +19,15 @@ from .expr import (
     maximum,
     minimum,
 )
-from .unsupported import WholeTensor, elements_are_written
-from .visitor import walk
-from .wellformed import check_body
+from vta.compiler.te.unsupported import WholeTensor, elements_are_written
+from vta.compiler.te.wellformed import check_body
+from vta.compiler.tir.visitor import walk
+from vta.errors import TensorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .expr import ExprLike
+    from vta.compiler.te.expr import ExprLike
 
 __all__ = [
     "ComputeOp",

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vta.compiler import tags
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import Add, Const, Expr, Max, Min, Mul, Shl, Shr, Sub
+from vta.compiler.te.tensor import Tensor, compute, placeholder
 from vta.errors import TensorError
-
-from . import dtypes, tags
-from .expr import Add, Const, Expr, Max, Min, Mul, Shl, Shr, Sub
-from .tensor import Tensor, compute, placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .expr import Binary
+    from vta.compiler.te.expr import Binary
 
 __all__ = [
     "add",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vta.compiler import tags
+from vta.compiler.te import dtypes
+from vta.compiler.te.conditions import all_of, equal, select
+from vta.compiler.te.expr import Const, Expr
+from vta.compiler.te.tensor import Tensor, compute
+from vta.compiler.te.topi import maximum
 from vta.errors import TensorError
-
-from . import dtypes, tags
-from .conditions import all_of, equal, select
-from .expr import Const, Expr
-from .tensor import Tensor, compute
-from .topi import maximum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from math import isfinite
 
-from vta.errors import LoweringError, TensorError
-
-from . import dtypes
-from .affine import interval, linear
-from .expr import (
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import (
     Binary,
     Cast,
     Const,
@@ -23,7 +20,9 @@ from .expr import (
     TensorRead,
     Var,
 )
-from .visitor import children, walk
+from vta.compiler.tir.affine import interval, linear
+from vta.compiler.tir.visitor import children, walk
+from vta.errors import LoweringError, TensorError
 
 __all__ = ["check_body"]
 

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from math import gcd, isnan
 from typing import TYPE_CHECKING
 
-from vta.errors import LoweringError
-
-from . import dtypes
-from .conditions import all_of, any_of, select
-from .expr import (
+from vta.compiler.te import dtypes
+from vta.compiler.te.conditions import all_of, any_of, select
+from vta.compiler.te.expr import (
     Add,
     And,
     Binary,
@@ -35,8 +33,9 @@ from .expr import (
     TensorRead,
     Var,
 )
-from .ir import BufferLoad
-from .visitor import rebuild, walk
+from vta.compiler.tir.ir import BufferLoad
+from vta.compiler.tir.visitor import rebuild, walk
+from vta.errors import LoweringError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

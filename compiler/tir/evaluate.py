@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .affine import linear
-from .expr import And, Binary, Compare, Const, Expr, Or, Select, Var
+from vta.compiler.te.expr import And, Binary, Compare, Const, Expr, Or, Select, Var
+from vta.compiler.tir.affine import linear
 
 __all__ = ["Evaluator", "Values", "evaluator"]
 

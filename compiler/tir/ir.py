@@ -1,8 +1,9 @@
 """The loop-nest program between a schedule and the instruction stream.
 
-A :class:`PrimFunc` is made by :func:`vta.compiler.lower.lower` and rewritten by the passes until
-only coprocessor statements are left in loops. All nodes are frozen values: a pass builds new ones
-(:func:`vta.compiler.visitor.rebuild`).
+A :class:`PrimFunc` is made by :func:`vta.compiler.lower.lower.lower` and rewritten by the passes
+until only coprocessor statements are left in loops. All nodes are frozen values: a pass builds new
+ones
+(:func:`vta.compiler.tir.visitor.rebuild`).
 
 What holds in every program: loops run from 0, extents are Python integers and greater than 1 (a
 loop of one round is replaced by its body); a loop variable belongs to one loop; buffers keep the
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from .expr import Const, Expr, Var
+from vta.compiler.te.expr import Const, Expr, Var
 
 if TYPE_CHECKING:
     from vta.isa import AluOpcode, MemId, Module
@@ -87,7 +88,7 @@ class Stmt:
     __slots__ = ()
 
     def __str__(self) -> str:
-        from .printer import stmt_text
+        from vta.compiler.tir.printer import stmt_text
 
         return stmt_text(self)
 
@@ -306,7 +307,7 @@ class PrimFunc:
     body: Stmt
 
     def __str__(self) -> str:
-        from .printer import func_text
+        from vta.compiler.tir.printer import func_text
 
         return func_text(self)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import dtypes
-from .expr import (
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import (
     Add,
     And,
     Binary,
@@ -29,7 +29,7 @@ from .expr import (
     TensorRead,
     Var,
 )
-from .ir import (
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferLoad,

@@ -16,9 +16,9 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .conditions import all_of, any_of, select
-from .expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var
-from .ir import Buffer, For, IfThenElse, PrimFunc, Seq, Stmt, seq
+from vta.compiler.te.conditions import all_of, any_of, select
+from vta.compiler.te.expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var
+from vta.compiler.tir.ir import Buffer, For, IfThenElse, PrimFunc, Seq, Stmt, seq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

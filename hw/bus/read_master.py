@@ -8,9 +8,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
+from vta.hw.bus.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, ReadPortSignature
-from vta.hw.relay import Relay
+from vta.hw.lib.skid_buffer import Relay
 from vta.memmap import ErrorCode
 
 BEATS_IN_FLIGHT = 256

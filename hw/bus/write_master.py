@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
+from vta.hw.bus.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, WritePortSignature
-from vta.hw.relay import Relay
+from vta.hw.lib.skid_buffer import Relay
 from vta.memmap import ErrorCode, Source
 
 BURSTS_IN_FLIGHT = 32

@@ -1,1 +1,1 @@
-"""The compute module: issue, hazard detection, micro-op sequencing, GEMM, ALU and the accumulators."""
+"""The compute module: issue, hazard detection, micro-op sequencing, GEMM, ALU, accumulators."""

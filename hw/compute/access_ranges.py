@@ -12,9 +12,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.compute.uop_bounds import Scan
+from vta.hw.compute.uop_memory import MicroOpReadSignature
 from vta.hw.interfaces import layout_of
-from vta.hw.microops import MicroOpReadSignature
-from vta.hw.scan import Scan
 from vta.isa import Isa, MemId, Opcode
 
 __all__ = [

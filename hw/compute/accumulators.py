@@ -17,9 +17,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.gemm import Gemm, SoonSignature
+from vta.hw.compute.gemm import Gemm, SoonSignature
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
-from vta.hw.sram import Sram
+from vta.hw.lib.sram import Sram
 
 __all__ = ["Accumulators", "log_banks"]
 

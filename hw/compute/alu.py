@@ -4,12 +4,12 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.acc import log_banks
-from vta.hw.alupipeline import AluPipeline
-from vta.hw.gemm import SoonSignature
+from vta.hw.compute.accumulators import log_banks
+from vta.hw.compute.alu_pipeline import AluPipeline
+from vta.hw.compute.gemm import SoonSignature
+from vta.hw.compute.sequencer import Index, Sequencer
+from vta.hw.compute.uop_memory import connect_micro_ops, micro_op_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
-from vta.hw.microops import connect_micro_ops, micro_op_ports
-from vta.hw.uop import Index, Sequencer
 from vta.isa import Isa
 
 __all__ = ["Alu"]
@@ -36,7 +36,8 @@ class Alu(wiring.Component):
     dst_read, src_read, dst_busy, src_busy, acc_write, acc_write_soon
         The accumulators, as of :class:`AluPipeline`.
     error : ErrorLayout, out
-        SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
+        SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. What was issued before is
+        still written.
     """
 
     LATENCY = Sequencer.LATENCY + AluPipeline.COMPARES + AluPipeline.LATENCY

@@ -26,10 +26,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.alulane import LANE_BITS, AluLane, is_long
-from vta.hw.gemm import SoonSignature
+from vta.hw.compute.alu_lane import LANE_BITS, AluLane, is_long
+from vta.hw.compute.gemm import SoonSignature
+from vta.hw.compute.sequencer import MicroOpLayout
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
-from vta.hw.uop import MicroOpLayout
 from vta.isa import AluOpcode
 
 __all__ = ["AluPipeline"]

@@ -1,7 +1,7 @@
 """The compute module: takes its instructions in order and runs each on its unit.
 
 ``LOAD`` of UOP, ACC, ACC_8BIT: the load engine; ``GEMM`` and ``ALU``: a pipeline each; ``FINISH``
-and NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.issue`.
+and NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.compute.issue`.
 """
 
 from amaranth.hdl import Module
@@ -10,15 +10,15 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from vta.config import VTAConfig
-from vta.hw.acc import Accumulators
-from vta.hw.alu import Alu
-from vta.hw.alupipeline import AluPipeline
-from vta.hw.gemm import Gemm
+from vta.hw.compute.accumulators import Accumulators
+from vta.hw.compute.alu import Alu
+from vta.hw.compute.alu_pipeline import AluPipeline
+from vta.hw.compute.gemm import Gemm
+from vta.hw.compute.issue import Issue
+from vta.hw.compute.uop_memory import MicroOps
+from vta.hw.dma.load import LoadEngine
+from vta.hw.dma.row_generator import MemoryKind
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
-from vta.hw.issue import Issue
-from vta.hw.load import LoadEngine
-from vta.hw.microops import MicroOps
-from vta.hw.walker import MemoryKind
 from vta.isa import Isa, MemId
 from vta.memmap import ErrorCode, Source
 
@@ -36,7 +36,7 @@ class Compute(wiring.Component):
     cfg : VTAConfig
         The machine.
     paired : bool
-        As of :class:`~vta.hw.gemm.Gemm`.
+        As of :class:`~vta.hw.compute.gemm.Gemm`.
 
     Attributes
     ----------

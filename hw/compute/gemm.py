@@ -22,10 +22,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dot import DotProduct, DotProductPair
+from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.compute.sequencer import Index, Sequencer
+from vta.hw.compute.uop_memory import connect_micro_ops, micro_op_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
-from vta.hw.microops import connect_micro_ops, micro_op_ports
-from vta.hw.uop import Index, Sequencer
 from vta.isa import Isa
 
 __all__ = ["Accumulate", "Gemm", "SoonSignature"]
@@ -163,7 +163,8 @@ class Gemm(wiring.Component):
         The tile that ``acc_read`` reads in the next cycle, and that ``acc_write`` writes
         :attr:`FORESIGHT` cycles later, if they will.
     error : ErrorLayout, out
-        SRAM_RANGE, see :class:`~vta.hw.uop.Sequencer`. What was issued before is still written.
+        SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. What was issued before is
+        still written.
     """
 
     FORESIGHT = 5

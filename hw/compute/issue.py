@@ -10,9 +10,16 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.footprint import FootprintLayout, Footprints, Unit, UopsLayout, Work, conflict
+from vta.hw.compute.access_ranges import (
+    FootprintLayout,
+    Footprints,
+    Unit,
+    UopsLayout,
+    Work,
+    conflict,
+)
+from vta.hw.compute.uop_memory import MicroOpReadSignature
 from vta.hw.interfaces import ErrorLayout, TokenSignature, layout_of
-from vta.hw.microops import MicroOpReadSignature
 from vta.isa import Isa, Opcode
 from vta.memmap import ErrorCode, ModuleState, Source
 

@@ -17,9 +17,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.config import ITER_BITS
+from vta.hw.compute.uop_memory import MicroOpBuffer, log_lanes, micro_op_ports
 from vta.hw.interfaces import ErrorLayout, layout_of
-from vta.hw.microops import MicroOpBuffer, log_lanes, micro_op_ports
-from vta.hw.relay import Relay
+from vta.hw.lib.skid_buffer import Relay
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
 
@@ -239,8 +239,9 @@ class Sequencer(wiring.Component):
         Legal instructions. One is taken ahead. One without micro-ops takes a cycle and gives one
         ``empty`` item.
     uop_read, uop_changed, uop_changed_addr
-        The micro-op SRAM (:class:`~vta.hw.microops.MicroOps`). A micro-op that is not there yet
-        leaves a gap; reading ahead, across instructions too, sees to it that this is rare.
+        The micro-op SRAM (:class:`~vta.hw.compute.uop_memory.MicroOps`). A micro-op that is not
+        there yet leaves a gap; reading ahead, across instructions too, sees to it that this is
+        rare.
     op : stream of MicroOpLayout, out
         The first comes :attr:`LATENCY` cycles after the cycle in which ``start`` was taken.
     error : ErrorLayout, out

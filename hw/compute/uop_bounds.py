@@ -8,8 +8,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.compute.uop_memory import MicroOpReadSignature, log_lanes
 from vta.hw.interfaces import layout_of
-from vta.hw.microops import MicroOpReadSignature, log_lanes
 from vta.isa import Isa
 
 __all__ = ["Scan"]

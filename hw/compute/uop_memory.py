@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import SharedReadSignature, SramWriteSignature
-from vta.hw.sram import Sram
+from vta.hw.lib.sram import Sram
 
 __all__ = [
     "MicroOpBuffer",

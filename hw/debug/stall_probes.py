@@ -11,11 +11,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
 from vta.config import VTAConfig
+from vta.hw.compute.access_ranges import Unit, Work
+from vta.hw.compute.issue import EntryLayout, Scoreboard
 from vta.hw.core import Core
-from vta.hw.footprint import Unit, Work
-from vta.hw.inside import Inside
+from vta.hw.debug.signal_paths import Inside
 from vta.hw.interfaces import layout_of
-from vta.hw.issue import EntryLayout, Scoreboard
 from vta.isa import Isa
 from vta.isa import Module as Stage
 from vta.memmap import Source

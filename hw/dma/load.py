@@ -13,14 +13,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from vta.hw.dma.row_generator import MemoryKind, RowWalker
+from vta.hw.dma.row_writer import RowWriter, write_signature
 from vta.hw.interfaces import (
     ErrorLayout,
     ReadPortSignature,
     layout_of,
     module_status,
 )
-from vta.hw.rowwriter import RowWriter, write_signature
-from vta.hw.walker import MemoryKind, RowWalker
 from vta.isa import Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 

@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import BEATS_BITS, ErrorLayout, layout_of
-from vta.hw.relay import Relay
+from vta.hw.lib.skid_buffer import Relay
 from vta.isa import Format, MemId
 from vta.memmap import ErrorCode, Source
 

@@ -7,8 +7,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.dma.row_generator import MemoryKind, Row, choice
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, WritePortSignature
-from vta.hw.walker import MemoryKind, Row, choice
 from vta.memmap import ErrorCode, Source
 
 

@@ -7,9 +7,9 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.dma.row_generator import MemoryKind, Row, choice
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
-from vta.hw.relay import Relay
-from vta.hw.walker import MemoryKind, Row, choice
+from vta.hw.lib.skid_buffer import Relay
 from vta.memmap import ErrorCode, Source
 
 

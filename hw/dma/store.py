@@ -8,14 +8,14 @@ from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out, connect, flipped
 
+from vta.hw.dma.row_generator import MemoryKind, RowWalker
+from vta.hw.dma.row_reader import RowReader
 from vta.hw.interfaces import (
     SramReadSignature,
     WritePortSignature,
     layout_of,
     module_status,
 )
-from vta.hw.rowreader import RowReader
-from vta.hw.walker import MemoryKind, RowWalker
 from vta.isa import Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 

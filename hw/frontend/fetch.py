@@ -9,9 +9,9 @@ from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
-from vta.hw.check import InstructionCheck
+from vta.hw.frontend.decode import InstructionCheck
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
-from vta.hw.relay import Relay
+from vta.hw.lib.skid_buffer import Relay
 from vta.isa import INSN_BITS, Isa
 from vta.isa import Module as Stage
 from vta.memmap import ErrorCode, Source

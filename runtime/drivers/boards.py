@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from vta.bitstream import Bitstream
 from vta.errors import ConfigError, DeviceError
-
-from .cyclonev import CycloneVFpga
-from .fpga_device import FpgaDevice
-from .linux import DEV_MEM, Linux
-from .pynq_memory import PynqMemory
-from .udmabuf import UDmaBuf, find_udmabuf
-from .zynq import ULTRASCALE, ZYNQ7, ZynqFpga
+from vta.runtime.drivers.cyclonev import CycloneVFpga
+from vta.runtime.drivers.fpga_device import FpgaDevice
+from vta.runtime.drivers.linux import DEV_MEM, Linux
+from vta.runtime.drivers.pynq_memory import PynqMemory
+from vta.runtime.drivers.udmabuf import UDmaBuf, find_udmabuf
+from vta.runtime.drivers.zynq import ULTRASCALE, ZYNQ7, ZynqFpga
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from vta.config import VTAConfig
-
-    from .ports import DeviceMemory, Fpga, Registers
+    from vta.runtime.drivers.ports import DeviceMemory, Fpga, Registers
 
 __all__ = ["LINUX_BOARDS", "LinuxBoard", "open_board"]
 

@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.errors import BitstreamError, DeviceError
-
-from .fpga_manager import require_board
-from .linux import DEV_MEM
+from vta.runtime.drivers.fpga_manager import require_board
+from vta.runtime.drivers.linux import DEV_MEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vta.bitstream import Bitstream
-
-    from .linux import Linux
-    from .ports import Registers
+    from vta.runtime.drivers.linux import Linux
+    from vta.runtime.drivers.ports import Registers
 
 __all__ = ["CycloneVFpga"]
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 from vta.bitstream import Bitstream
 from vta.errors import BitstreamError
 from vta.memmap import VERSION
-
-from .machine import MappedDevice
+from vta.runtime.drivers.machine import MappedDevice
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
-
-    from .ports import DeviceMemory, Fpga, Registers
+    from vta.runtime.drivers.ports import DeviceMemory, Fpga, Registers
 
 __all__ = ["FpgaDevice"]
 

@@ -16,8 +16,7 @@ from vta.errors import BitstreamError, DeviceError
 
 if TYPE_CHECKING:
     from vta.bitstream import Bitstream
-
-    from .linux import Linux
+    from vta.runtime.drivers.linux import Linux
 
 __all__ = ["KernelFpgaManager", "require_board", "xilinx_words"]
 

@@ -9,7 +9,7 @@ from vta.errors import ConfigError, DeviceError
 from vta.memmap import IDENTITY, VERSION, config_fields, register
 
 if TYPE_CHECKING:
-    from .ports import Registers
+    from vta.runtime.drivers.ports import Registers
 
 __all__ = ["require_identity"]
 

@@ -14,8 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from vta.errors import DeviceError
-
-from .ports import Registers
+from vta.runtime.drivers.ports import Registers
 
 __all__ = ["DEV_MEM", "Bytes", "Linux", "MappedRegisters"]
 

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from vta.config import INSN_BYTES
+from vta.cycle_bound import cycle_bound
+from vta.diagnosis import Diagnosis, wide
 from vta.errors import DeviceError, TimeoutError
 from vta.isa import Isa
 from vta.memmap import (
@@ -19,21 +21,17 @@ from vta.memmap import (
     STATUS_ERROR,
     register,
 )
+from vta.memory_timing import MemoryTiming
+from vta.run_result import Counters, RunResult
 from vta.runtime.allocator import Allocator
-from vta.sim.diagnosis import Diagnosis, wide
-from vta.sim.stats import Counters, RunResult
-from vta.sim.timing import MemoryTiming
-from vta.sim.workload import cycle_bound
-
-from .identity import require_identity
-from .ports import LINE_BYTES
+from vta.runtime.drivers.identity import require_identity
+from vta.runtime.drivers.ports import LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vta.config import VTAConfig
-
-    from .ports import DeviceMemory, Registers
+    from vta.runtime.drivers.ports import DeviceMemory, Registers
 
 __all__ = ["MappedDevice"]
 

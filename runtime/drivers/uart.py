@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vta import memmap, uartlink
 from vta.errors import DeviceError
 from vta.extras import missing_package
+from vta.runtime.drivers.machine import MappedDevice
 from vta.uartlink import Answer, Deframer, Info, Op, Status
-
-from .machine import MappedDevice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vta.config import VTAConfig
-    from vta.sim.stats import RunResult
+    from vta.run_result import RunResult
 
 __all__ = [
     "BAUD",

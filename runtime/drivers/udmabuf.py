@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vta.errors import DeviceError
-
-from .linux import Linux
-from .ports import LINE_BYTES
+from vta.runtime.drivers.linux import Linux
+from vta.runtime.drivers.ports import LINE_BYTES
 
 if TYPE_CHECKING:
-    from .linux import Bytes
+    from vta.runtime.drivers.linux import Bytes
 
 __all__ = ["CLASS", "UDmaBuf", "find_udmabuf"]
 

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vta.errors import DeviceError
-
-from .fpga_manager import KernelFpgaManager
-from .linux import DEV_MEM
+from vta.runtime.drivers.fpga_manager import KernelFpgaManager
+from vta.runtime.drivers.linux import DEV_MEM
 
 if TYPE_CHECKING:
     from vta.bitstream import Bitstream
-
-    from .linux import Linux
+    from vta.runtime.drivers.linux import Linux
 
 __all__ = ["ULTRASCALE", "ZYNQ7", "ProcessingSystem", "ZynqFpga"]
 

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING
 
 from vta.bitstream import Bitstream
 from vta.config import INSN_BYTES
+from vta.cycle_bound import cycle_bound
 from vta.errors import DeviceError, IllegalInstructionError, RemoteError
 from vta.isa import IllegalEncodingError, Isa, Load, Store, disassemble
+from vta.memory_timing import MemoryTiming
 from vta.program import Program
+from vta.run_result import Counters, RunResult
 from vta.runtime.device import Programmable
 from vta.runtime.placement import LocalPlacement
 from vta.runtime.session import require_fpga, require_plain_name
-from vta.sim.stats import Counters, RunResult
-from vta.sim.timing import MemoryTiming
-from vta.sim.workload import cycle_bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vta.runtime.device import Device
-
-    from .handover import Handover
-    from .limits import Limits
+    from vta.runtime.remote.limits import Limits
+    from vta.runtime.remote.scrubber import Handover
 
 __all__ = ["Workspace", "total"]
 

@@ -17,14 +17,13 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from vta.errors import RemoteError, VTAError
-
-from . import wire
+from vta.runtime.remote import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from .credentials import Token
+    from vta.runtime.remote.credentials import Token
 
 __all__ = ["Connection"]
 

@@ -29,7 +29,7 @@ class Limits:
         Size of a bitstream, on a device that has an FPGA.
     cycles : int
         What a run may take by a generous estimate made before it begins
-        (:func:`vta.sim.workload.cycle_bound`: some 16 times what a good machine needs). The default
+        (:func:`vta.cycle_bound.cycle_bound`: some 16 times what a good machine needs). The default
         is ten layers of ResNet-18 in one program.
     idle_seconds : float
         Time without a request after which the session ends.

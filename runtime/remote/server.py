@@ -25,12 +25,11 @@ from websockets.typing import Subprotocol
 from vta.errors import RemoteError, VTAError
 from vta.extras import DISTRIBUTION
 from vta.runtime.device import Programmable
-
-from . import DEFAULT_PORT, wire
-from .handover import Handover
-from .limits import Limits
-from .line import Line
-from .workspace import Workspace, total
+from vta.runtime.remote import DEFAULT_PORT, wire
+from vta.runtime.remote.client_session import Workspace, total
+from vta.runtime.remote.job_queue import Line
+from vta.runtime.remote.limits import Limits
+from vta.runtime.remote.scrubber import Handover
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Response
 
     from vta.runtime.device import Device
-
-    from .credentials import Credentials, Token
+    from vta.runtime.remote.credentials import Credentials, Token
 
 __all__ = ["Server", "running"]
 

@@ -11,6 +11,8 @@ from vta.config import VTAConfig
 from vta.errors import DeviceError, RemoteError
 from vta.program import Program
 from vta.runtime.module import CompiledModule
+from vta.runtime.remote import wire
+from vta.runtime.remote.connection import Connection
 from vta.runtime.session import (
     no_fpga,
     require_bitstream,
@@ -18,15 +20,11 @@ from vta.runtime.session import (
     require_same,
 )
 
-from . import wire
-from .connection import Connection
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vta.sim.stats import RunResult
-
-    from .credentials import Token
+    from vta.run_result import RunResult
+    from vta.runtime.remote.credentials import Token
 
 __all__ = ["RemoteDevice", "RemoteSession"]
 

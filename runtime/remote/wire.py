@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vta import errors
 from vta.errors import ExecutionError, RemoteError, VTAError
-from vta.sim.stats import Counters, RunResult
+from vta.run_result import Counters, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Differential fuzzing: random programs, their comparison on two machines, shrinking, and coverage."""
+"""Differential fuzzing: random programs, comparison of two machines, shrinking, coverage."""

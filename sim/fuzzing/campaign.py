@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .crowds import crowded_program
-from .differential import Machine, difference
-from .fuzz import RandomProgram, random_program
-from .shrink import shrink
+from vta.sim.fuzzing.congestion import crowded_program
+from vta.sim.fuzzing.differential import Machine, difference
+from vta.sim.fuzzing.random_programs import RandomProgram, random_program
+from vta.sim.fuzzing.shrink import shrink
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vta.config import INSN_QUEUE_DEPTH
 from vta.isa import Alu, AluOpcode, Gemm, Load, MemId, Module, Store
-
-from .fuzz import IMMEDIATES, UOP_REGION, ProgramWriter, RandomProgram
+from vta.sim.fuzzing.random_programs import IMMEDIATES, UOP_REGION, ProgramWriter, RandomProgram
 
 if TYPE_CHECKING:
     import random
@@ -21,7 +20,7 @@ __all__ = ["crowded_program"]
 MANY = 48
 """Transfers, or rows of one, that follow each other: more than may be under way."""
 WALK = 16
-"""Micro-ops: the buffer of a unit holds eight (:mod:`vta.hw.microops`)."""
+"""Micro-ops: the buffer of a unit holds eight (:mod:`vta.hw.compute.uop_memory`)."""
 BUSY = 4 * INSN_QUEUE_DEPTH
 """Cycles of work in which a queue fills: fetch takes two beats and more for an instruction."""
 
@@ -29,7 +28,8 @@ BUSY = 4 * INSN_QUEUE_DEPTH
 def crowded_program(
     cfg: VTAConfig, rng: random.Random, *, steps: int = 24, max_operations: int = 48
 ) -> RandomProgram:
-    """As :func:`vta.sim.fuzz.random_program`; some of the steps are up to 550 instructions."""
+    """As :func:`~vta.sim.fuzzing.random_programs.random_program`; some steps are up to 550
+    instructions."""
     return _CrowdedWriter(cfg, rng, max_operations).write(steps)
 
 

@@ -28,18 +28,16 @@ from vta.isa import (
     Store,
     TokenCounts,
 )
-
-from .datapath import Datapath
-from .loops import Nest, flat_indices
-from .model import ReferenceModel
+from vta.sim.reference.datapath import Datapath
+from vta.sim.reference.loops import Nest, flat_indices
+from vta.sim.reference.model import ReferenceModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vta.config import VTAConfig
-
-    from .memory import Memory
-    from .stats import Counters, RunResult
+    from vta.run_result import Counters, RunResult
+    from vta.sim.memory import Memory
 
 __all__ = ["BINS", "Coverage", "CoveredModel"]
 

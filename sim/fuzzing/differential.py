@@ -14,12 +14,11 @@ from vta.check import check_stream
 from vta.config import VTAConfig
 from vta.errors import DeviceError, VTAError
 from vta.isa import Instruction, Isa
-
-from .fuzz import RandomProgram
+from vta.sim.fuzzing.random_programs import RandomProgram
 
 if TYPE_CHECKING:
-    from .memory import Memory
-    from .stats import RunResult
+    from vta.run_result import RunResult
+    from vta.sim.memory import Memory
 
 __all__ = ["Machine", "difference", "is_sound", "load_case", "save_case"]
 

@@ -1,7 +1,8 @@
 """Random legal programs: any instruction, any hazard, and yet one result whatever the timing.
 
-The operands are drawn here; :mod:`vta.sim.ordering` adds the tokens that the program needs, and
-some that it does not. The order of the stream is always a possible order of execution: nothing
+The operands are drawn here; :mod:`vta.sim.fuzzing.token_insertion` adds the tokens that the
+program needs, and some that it does not. The order of the stream is always a possible order of
+execution: nothing
 deadlocks.
 """
 
@@ -26,9 +27,8 @@ from vta.isa import (
     Uop,
     disassemble,
 )
-
-from .memory import Memory
-from .ordering import Accesses, OrderedStream
+from vta.sim.fuzzing.token_insertion import Accesses, OrderedStream
+from vta.sim.memory import Memory
 
 if TYPE_CHECKING:
     import random

@@ -1,7 +1,8 @@
 """From a program that fails to a small one that still fails.
 
-Every candidate must stay sound (:func:`vta.sim.differential.is_sound`): a program whose result
-depends on timing would fail for a reason of its own. Instructions first become NOPs that keep their
+Every candidate must stay sound (:func:`vta.sim.fuzzing.differential.is_sound`): a program whose
+result depends on timing would fail for a reason of its own. Instructions first become NOPs that
+keep their
 tokens, so that what is left stays ordered; then tokens go, in pairs; then the empty NOPs.
 """
 
@@ -13,9 +14,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from vta.isa import Alu, Finish, Gemm, Instruction, Load, MemId, Module, Store, TokenCounts
-
-from .differential import is_sound
-from .fuzz import RandomProgram
+from vta.sim.fuzzing.differential import is_sound
+from vta.sim.fuzzing.random_programs import RandomProgram
 
 __all__ = ["shrink"]
 

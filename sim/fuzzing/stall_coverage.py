@@ -28,7 +28,7 @@ def stall_holes(stalls: Mapping[str, int]) -> dict[str, list[str]]:
     Parameters
     ----------
     stalls : mapping of str to int
-        :attr:`vta.sim.verilator.VerilatedMachine.stalls`.
+        :attr:`vta.sim.rtl.machine.VerilatedMachine.stalls`.
     """
     missing = {
         group: [name for name, cycles in names.items() if not cycles]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.isa import AluOpcode
-
-from .loops import Indices, Nest, flat_indices
+from vta.sim.reference.loops import Indices, Nest, flat_indices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

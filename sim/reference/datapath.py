@@ -8,19 +8,17 @@ import numpy as np
 
 from vta.errors import SramRangeError
 from vta.isa import Alu, Finish, Gemm, Instruction, Isa, Load, MemId, Store
-
-from .alu import alu
-from .gemm import gemm, reset
-from .loops import Nest
-from .tiles import decode_tiles, encode_tiles, tile_dtype
+from vta.sim.reference.alu import alu
+from vta.sim.reference.gemm import gemm, reset
+from vta.sim.reference.loops import Nest
+from vta.sim.reference.tiles import decode_tiles, encode_tiles, tile_dtype
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vta.config import VTAConfig
-
-    from .memory import Memory
-    from .stats import Counters
+    from vta.run_result import Counters
+    from vta.sim.memory import Memory
 
 __all__ = ["Datapath"]
 

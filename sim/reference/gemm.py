@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .blas import one_blas_thread
-from .loops import Axis, Nest, fold
+from vta.sim.blas import one_blas_thread
+from vta.sim.reference.loops import Axis, Nest, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -3,7 +3,7 @@
 Three modules, each with a queue of instructions; four counters of tokens between them. Fetch fills
 the queues in the order of the stream and waits when the one it needs is full. A module starts the
 instruction at the head of its queue when all the tokens that it pops are there. What an instruction
-does is in :mod:`vta.sim.datapath`; the contract is docs/machine.md.
+does is in :mod:`vta.sim.reference.datapath`; the contract is docs/machine.md.
 """
 
 from __future__ import annotations
@@ -30,16 +30,14 @@ from vta.isa import (
     TokenCounts,
     disassemble,
 )
-
-from .datapath import Datapath
-from .stats import Counters, RunResult
+from vta.run_result import Counters, RunResult
+from vta.sim.reference.datapath import Datapath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vta.config import VTAConfig
-
-    from .memory import Memory
+    from vta.sim.memory import Memory
 
 __all__ = ["ReferenceModel"]
 

@@ -1,1 +1,1 @@
-"""The Verilated RTL (``tsim``): its build, its C++ harness with the memory model, and the machine that runs programs on it."""
+"""The Verilated RTL (``tsim``): its build, its C++ harness and memory model, its machine."""

@@ -223,7 +223,7 @@ class Build:
         """The C++ files by relative path, the written header among them; read once, so that what is
         built is what was hashed."""
         out = {"machine.h": self._machine_header(), "vta_memmap.h": memmap.c_header()}
-        root = resources.files("vta.sim").joinpath("csrc")
+        root = resources.files("vta.sim.rtl").joinpath("csrc")
         for folder in (root, root.joinpath("fst")):
             for item in folder.iterdir():
                 if item.name.endswith((".h", ".cpp")):

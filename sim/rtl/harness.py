@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vta.errors import BusProtocolError, DeviceError
-
-from .timing import MemoryTiming
-from .verilator_build import readable_registers
+from vta.memory_timing import MemoryTiming
+from vta.sim.rtl.build import readable_registers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +129,7 @@ class Harness:
     Parameters
     ----------
     library : Path
-        What :meth:`vta.sim.verilator_build.Build.library` made.
+        What :meth:`vta.sim.rtl.build.Build.library` made.
     timing : MemoryTiming
         How the memory behaves.
     trace : Path or None

@@ -15,23 +15,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.config import INSN_BYTES
+from vta.cycle_bound import cycle_bound
+from vta.diagnosis import Diagnosis, wide
 from vta.errors import DeviceError, TimeoutError
 from vta.isa import Instruction, Isa
 from vta.memmap import COUNTERS, IDENTITY, STATUS_DONE, STATUS_ERROR, Source, config_words
-
-from .diagnosis import Diagnosis, wide
-from .harness import BusReport, Harness, Injection, Region
-from .stats import Counters, RunResult
-from .timing import MemoryTiming
-from .verilator_build import Build, cache_folder
-from .workload import cycle_bound
+from vta.memory_timing import MemoryTiming
+from vta.run_result import Counters, RunResult
+from vta.sim.rtl.build import Build, cache_folder
+from vta.sim.rtl.harness import BusReport, Harness, Injection, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from vta.config import VTAConfig
-
-    from .memory import Memory
+    from vta.sim.memory import Memory
 
 __all__ = ["VerilatedMachine"]
 
@@ -54,7 +52,7 @@ class VerilatedMachine:
     cfg : VTAConfig
         The machine.
     memory_preset : str or MemoryTiming
-        The timing of the DRAM: a name of :data:`vta.sim.timing.PRESETS`, or the timing itself.
+        The timing of the DRAM: a name of :data:`vta.memory_timing.PRESETS`, or the timing itself.
     seed : int
         Of the memory's random stalls: the same seed gives the same run, cycle by cycle. It also
         moves the instruction stream within its page.
@@ -190,8 +188,9 @@ class VerilatedMachine:
 
     @property
     def stalls(self) -> dict[str, int]:
-        """Of an observed machine: in how many cycles each of :data:`vta.hw.observe.STALLS` has
-        happened, by "group: name", in all runs so far. Of another: nothing."""
+        """Of an observed machine: in how many cycles each of
+        :data:`vta.hw.debug.stall_probes.STALLS` has happened, by "group: name", in all runs so
+        far. Of another: nothing."""
         if self._harness is None:
             return dict(self._stalled)
         now = self._harness.stalls(len(self._stalled))
@@ -264,7 +263,7 @@ def _hex(*words: int) -> str:
 
 def _stall_names() -> Sequence[str]:
     """What an observed core counts, in the order of its bits."""
-    from vta.hw.observe import ObservedCore
+    from vta.hw.debug.stall_probes import ObservedCore
 
     return ObservedCore.NAMES
 
@@ -294,9 +293,9 @@ def _verilog(cfg: VTAConfig, observed: bool, traced: bool) -> str:
         repr((cfg, observed, traced, sys.version, metadata.version("amaranth"))).encode()
     )
     edited = 0.0
-    for package in ("vta", "vta.hw"):
+    for package, pattern in (("vta", "*.py"), ("vta", "isa/*.py"), ("vta.hw", "**/*.py")):
         folder = Path(str(resources.files(package)))
-        for source in sorted(folder.glob("*.py")):
+        for source in sorted(folder.glob(pattern)):
             digest.update(source.read_bytes())
             edited = max(edited, source.stat().st_mtime)
     kept = cache_folder() / f"{digest.hexdigest()[:24]}.v"

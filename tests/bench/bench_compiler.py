@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.workloads import conv2d, schedule_conv2d
-from vta.compiler.codegen import generate
+from vta.compiler.codegen.codegen import generate
 from vta.compiler.driver import PASSES, run_passes
-from vta.compiler.ir import PrimFunc
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
+from vta.compiler.tir.ir import PrimFunc
 from vta.config import VTAConfig
 
 CFG = VTAConfig.preset("default")

@@ -19,7 +19,7 @@ from rich.table import Table
 from vta.config import VTAConfig
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Uop
 from vta.sim.memory import Memory
-from vta.sim.verilator import VerilatedMachine
+from vta.sim.rtl.machine import VerilatedMachine
 
 TUTORIALS = Path(__file__).parents[2] / "tutorials"
 BASE = 0x1000_0000

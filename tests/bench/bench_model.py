@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from vta.config import VTAConfig
 from vta.isa import Alu, Finish, Gemm, Isa, Load, MemId, Uop
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
+from vta.sim.reference.model import ReferenceModel
 
 CFG = VTAConfig.preset("default")
 ROUNDS = 12

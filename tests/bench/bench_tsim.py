@@ -17,7 +17,7 @@ from rich.table import Table
 from vta.config import VTAConfig
 from vta.isa import Finish, Gemm, Load, MemId, Store
 from vta.sim.memory import Memory
-from vta.sim.verilator import VerilatedMachine
+from vta.sim.rtl.machine import VerilatedMachine
 
 BASE = 0x1000_0000
 REPEATS = 3

@@ -3,7 +3,7 @@
 import pytest
 
 from vta.boards.board import board_names, find_board, find_part
-from vta.boards.parts import PARTS
+from vta.boards.synthesis.parts import PARTS
 from vta.config import TARGETS
 from vta.errors import ConfigError
 from vta.memmap import ADDR_BITS

@@ -13,7 +13,7 @@ from tests.support.cocotb_tops import CFG, ISA
 from tests.support.slow_model import SlowModel
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Instruction, Load, MemId, Module
 from vta.memmap import ErrorCode, ModuleState, Source
-from vta.sim.fuzz import RandomProgram, random_program
+from vta.sim.fuzzing.random_programs import RandomProgram, random_program
 
 BASE = 0x4000
 EVENTS = {"product": 1, "tile": 1, "loaded_uop": 4, "loaded_acc": CFG.acc_elem_bytes}

@@ -9,7 +9,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from tests.support.cocotb_bus import stall
 from vta import memmap
-from vta.hw.csr import Values
+from vta.hw.control.csr import Values
 from vta.memmap import REGISTERS, register
 
 WRITABLE = ("INSN_COUNT", "INSN_ADDR", "INSN_ADDR_HI")

@@ -15,8 +15,8 @@ from tests.support.cocotb_machine import Machine
 from tests.support.cocotb_tops import CFG, ISA
 from vta import memmap
 from vta.isa import Load, MemId
-from vta.sim.fuzz import random_program
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.random_programs import random_program
+from vta.sim.reference.model import ReferenceModel
 
 STALLS = (0.0, 0.1, 0.4, 0.8)
 WIPE = ISA.encode(

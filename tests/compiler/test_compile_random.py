@@ -11,7 +11,7 @@ from tests.support.workloads import conv2d, matmul, schedule_conv2d, schedule_ma
 from vta import te
 from vta.compat import conv2d_nchw_python
 from vta.compiler.driver import compile_func, run_passes
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, Target
 from vta.compiler.verify import verify
 from vta.config import VTAConfig

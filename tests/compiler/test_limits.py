@@ -7,12 +7,14 @@ import pytest
 
 from tests.support.compiled import check_orders
 from tests.support.configurations import CONFIGURATIONS
-from tests.support.judges import convolution, matrix_product
+from tests.support.numpy_golden import convolution, matrix_product
 from tests.support.workloads import conv2d, matmul, schedule_conv2d, schedule_matmul
 from vta import te
 from vta.compiler.driver import compile_func
-from vta.compiler.expr import Const, Var
-from vta.compiler.ir import (
+from vta.compiler.lower.lower import lower
+from vta.compiler.target import ACC_SCOPE, Target
+from vta.compiler.te.expr import Const, Var
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     CoprocScope,
@@ -24,8 +26,6 @@ from vta.compiler.ir import (
     UopScope,
     seq,
 )
-from vta.compiler.lower import lower
-from vta.compiler.target import ACC_SCOPE, Target
 from vta.config import ITER_BITS, VTAConfig
 from vta.errors import LoweringError
 from vta.isa import Alu, AluOpcode, Load, MemId, Module

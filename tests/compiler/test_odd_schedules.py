@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.support.compiled import check_orders
-from tests.support.judges import matrix_product
+from tests.support.numpy_golden import matrix_product
 from tests.support.workloads import matmul
 from vta import te
 from vta.compiler.driver import compile_func, run_passes
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
 from vta.compiler.verify import verify
 from vta.config import VTAConfig

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from amaranth.hdl import Assert, Cat, Const, Mux, Signal
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 
-from tests.formal.meaning import ISA, LOG_UOP, clip
-from vta.hw import scan
-from vta.hw.microops import log_lanes
+from tests.formal.reference_semantics import ISA, LOG_UOP, clip
+from vta.hw.compute import uop_bounds as scan
+from vta.hw.compute.uop_memory import log_lanes
 from vta.isa import Opcode
 
 __all__ = ["FootprintRegisters"]

@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Cat, Mux, Signal
 from amaranth.lib.data import View
 
 from vta.config import VTAConfig
-from vta.hw.footprint import Unit
+from vta.hw.compute.access_ranges import Unit
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, MemId, Opcode
 

@@ -1,5 +1,5 @@
 """The registers inside a block, by name, for the invariants that an induction needs."""
 
-from vta.hw.inside import Inside
+from vta.hw.debug.signal_paths import Inside
 
 __all__ = ["Inside"]

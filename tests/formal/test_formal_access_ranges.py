@@ -4,15 +4,16 @@ import pytest
 from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal, Value
 from amaranth.lib.data import View
 
-from tests.formal.footprintregisters import FootprintRegisters
-from tests.formal.inside import Inside
-from tests.formal.ledger import keep_ledger
-from tests.formal.meaning import ISA, LOG_UOP, ROUNDS, SIZES, Meaning
+from tests.formal.access_range_registers import FootprintRegisters
 from tests.formal.mutant import mutant, shrunk
+from tests.formal.reference_semantics import ISA, LOG_UOP, ROUNDS, SIZES, Meaning
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from vta.hw import footprint, scan
+from tests.formal.signal_paths import Inside
+from tests.formal.transaction_log import keep_ledger
+from vta.hw.compute import access_ranges as footprint
+from vta.hw.compute import uop_bounds as scan
+from vta.hw.compute.uop_memory import log_lanes
 from vta.hw.interfaces import layout_of
-from vta.hw.microops import log_lanes
 from vta.isa import MemId, Opcode
 
 LOG_LANES = log_lanes(LOG_UOP)

@@ -6,7 +6,8 @@ from amaranth.lib import wiring
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from vta.hw import gemm, sram
+from vta.hw.compute import gemm
+from vta.hw.lib import sram
 
 LOG_DEPTH, LANES, LANE_BITS, ADDEND_BITS = 2, 2, 4, 3
 

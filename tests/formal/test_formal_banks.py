@@ -3,11 +3,11 @@
 import pytest
 from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from vta.hw import acc
-from vta.hw.alupipeline import AluPipeline
+from tests.formal.signal_paths import Inside
+from vta.hw.compute import accumulators as acc
+from vta.hw.compute.alu_pipeline import AluPipeline
 
 LOG_DEPTH, LANES, LANE_BITS, OUT_BITS = 3, 2, 2, 1
 LOG_BANKS = acc.log_banks(LOG_DEPTH)

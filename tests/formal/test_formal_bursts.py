@@ -4,10 +4,10 @@ import pytest
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
 from amaranth.lib.data import StructLayout, View
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from vta.hw import axi
+from tests.formal.signal_paths import Inside
+from vta.hw.bus import axi
 from vta.hw.interfaces import BEATS_BITS, WriteRequest
 
 ADDR_BITS = 20

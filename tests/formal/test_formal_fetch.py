@@ -12,8 +12,8 @@ from amaranth.lib.data import View
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import INSN_BYTES, VTAConfig
-from vta.hw import fetch
-from vta.hw.check import InstructionCheck
+from vta.hw.frontend import fetch
+from vta.hw.frontend.decode import InstructionCheck
 from vta.hw.interfaces import layout_of
 from vta.isa import INSN_BITS, Isa, MemId, Opcode
 from vta.memmap import ErrorCode, Source

@@ -7,15 +7,24 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In, Out
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
+from tests.formal.signal_paths import Inside
 from vta.config import VTAConfig
-from vta.hw import footprint, issue, load, store
-from vta.hw.footprint import FootprintLayout, Footprints, RangeLayout, Unit, UopsLayout, Work
+from vta.hw.compute import access_ranges as footprint
+from vta.hw.compute import issue
+from vta.hw.compute.access_ranges import (
+    FootprintLayout,
+    Footprints,
+    RangeLayout,
+    Unit,
+    UopsLayout,
+    Work,
+)
+from vta.hw.compute.uop_memory import MicroOpReadSignature
+from vta.hw.dma import load, store
+from vta.hw.dma.row_generator import MemoryKind
 from vta.hw.interfaces import layout_of
-from vta.hw.microops import MicroOpReadSignature
-from vta.hw.walker import MemoryKind
 from vta.isa import Isa, MemId, Opcode
 
 CFG = VTAConfig.preset("tiny").replace(log_acc_buff_size=7, log_uop_buff_size=5)
@@ -57,8 +66,8 @@ def _hazard(new, old, loads):
 
 
 class AnyFootprints(wiring.Component):
-    """In place of :class:`~vta.hw.footprint.Footprints`: an instruction may touch anything, and it
-    may be known at any time what."""
+    """In place of :class:`~vta.hw.compute.access_ranges.Footprints`: an instruction may touch
+    anything, and it may be known at any time what."""
 
     any_footprint = Signal(FootprintLayout(ISA))
     any_uops = Signal(UopsLayout(CFG.log_uop_depth))

@@ -4,10 +4,10 @@ import pytest
 from amaranth.hdl import Assert, Cover, Mux, Signal
 from amaranth.lib import fifo
 
-from tests.formal.inside import Inside
-from tests.formal.ledger import keep_ledger
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
+from tests.formal.signal_paths import Inside
+from tests.formal.transaction_log import keep_ledger
 
 WIDTH, DEPTH = 2, 4
 

@@ -10,7 +10,8 @@ from amaranth.lib.data import StructLayout
 
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, hold, prove, reach, refute
-from vta.hw import axi, axiread
+from vta.hw.bus import axi
+from vta.hw.bus import read_master as axiread
 
 CLIENTS, ADDR_BITS, DATA_BITS = 2, 6, 16
 BEAT = DATA_BITS // 8

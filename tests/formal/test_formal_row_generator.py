@@ -6,7 +6,7 @@ from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import VTAConfig
-from vta.hw import walker
+from vta.hw.dma import row_generator as walker
 from vta.isa import Isa, MemId
 from vta.memmap import Source
 

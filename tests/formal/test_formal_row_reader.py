@@ -5,11 +5,11 @@ import pytest
 from amaranth.hdl import Array, Assert, Assume, Cover, Mux, Signal
 from amaranth.lib import data
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from vta.hw import rowreader
-from vta.hw.walker import MemoryKind, Row, choice
+from tests.formal.signal_paths import Inside
+from vta.hw.dma import row_reader as rowreader
+from vta.hw.dma.row_generator import MemoryKind, Row, choice
 from vta.isa import MemId
 from vta.memmap import ErrorCode, Source
 

@@ -6,11 +6,12 @@ from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
-from vta.hw import rowwriter, walker
-from vta.hw.walker import MemoryKind
+from tests.formal.signal_paths import Inside
+from vta.hw.dma import row_generator as walker
+from vta.hw.dma import row_writer as rowwriter
+from vta.hw.dma.row_generator import MemoryKind
 from vta.isa import MemId
 from vta.memmap import ErrorCode, Source
 
@@ -39,8 +40,8 @@ WIDE = (_kind(MemId.ACC, "acc", 32, 3), _kind(MemId.ACC_8BIT, "acc", 8, 3, widen
 
 
 class AnyRelay(wiring.Component):
-    """In place of :class:`~vta.hw.relay.Relay`, which is proved by itself: it takes nothing now and
-    then, and holds one item."""
+    """In place of :class:`~vta.hw.lib.skid_buffer.Relay`, which is proved by itself: it takes
+    nothing now and then, and holds one item."""
 
     willing = Signal()
 

@@ -3,11 +3,11 @@
 import pytest
 from amaranth.hdl import Assert, Cover
 
-from tests.formal.ledger import keep_ledger
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from vta.hw import relay
-from vta.hw.inside import Inside
+from tests.formal.transaction_log import keep_ledger
+from vta.hw.debug.signal_paths import Inside
+from vta.hw.lib import skid_buffer as relay
 
 WIDTH, HOLDS = 2, 2
 

@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Assume, Cat, Cover, Signal
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from vta.hw import depqueue
+from vta.hw.frontend import token_queues as depqueue
 
 QUEUES = {
     "l2g": ("load", "next", "compute", "prev"),

@@ -4,10 +4,10 @@ import pytest
 from amaranth.hdl import Assert, Cover, Signal, Value
 from amaranth.lib import wiring
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from vta.hw import microops
+from tests.formal.signal_paths import Inside
+from vta.hw.compute import uop_memory as microops
 
 LOG_DEPTH, BITS = 4, 2
 LOG_LANES = microops.log_lanes(LOG_DEPTH)

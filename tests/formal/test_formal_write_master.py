@@ -9,11 +9,12 @@ import pytest
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Signal
 from amaranth.lib.data import View
 
-from tests.formal.inside import Inside
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, hold, prove, reach, refute
-from vta.hw import axi, axiwrite
-from vta.hw.axi import Burst
+from tests.formal.signal_paths import Inside
+from vta.hw.bus import axi
+from vta.hw.bus import write_master as axiwrite
+from vta.hw.bus.axi import Burst
 
 ADDR_BITS, DATA_BITS = 6, 16
 SMALL_AXI = shrunk(axi, BEATS_BITS=4)

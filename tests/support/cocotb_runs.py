@@ -11,7 +11,7 @@ from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
 from tests.support.cocotb_tops import emit, toplevel
-from vta.sim.verilator_build import make_variables, verilator_command
+from vta.sim.rtl.build import make_variables, verilator_command
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = "verilated*.o"

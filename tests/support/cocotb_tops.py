@@ -14,19 +14,19 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.boards.bitstream import design_of
 from vta.boards.board import find_board
-from vta.boards.toolchain import TOP
+from vta.boards.toolchains.toolchain import TOP
 from vta.config import VTAConfig
-from vta.hw.axi import channels
-from vta.hw.axiread import ReadMaster
-from vta.hw.axiwrite import WriteMaster
-from vta.hw.compute import Compute
+from vta.hw.bus.axi import channels
+from vta.hw.bus.read_master import ReadMaster
+from vta.hw.bus.write_master import WriteMaster
+from vta.hw.compute.compute import Compute
+from vta.hw.control.csr import ControlRegisters
 from vta.hw.core import Core
-from vta.hw.csr import ControlRegisters
-from vta.hw.fetch import Fetch
+from vta.hw.dma.load import LoadModule
+from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.store import StoreModule
+from vta.hw.frontend.fetch import Fetch
 from vta.hw.interfaces import AXI4Signature, ErrorLayout
-from vta.hw.load import LoadModule
-from vta.hw.store import StoreModule
-from vta.hw.walker import MemoryKind
 from vta.isa import Isa, MemId
 from vta.memmap import config_words
 

@@ -5,7 +5,7 @@ import numpy as np
 from tests.support.checked import checked
 from vta.program import Program
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
+from vta.sim.reference.model import ReferenceModel
 
 __all__ = ["check_orders", "run_program"]
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from vta.config import VTAConfig
 from vta.isa import Finish, Load, MemId, Store
+from vta.run_result import Counters
 from vta.sim.memory import Memory
-from vta.sim.stats import Counters
 
 CFG = VTAConfig.preset("tiny")
 BASE = 0x4000

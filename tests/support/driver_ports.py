@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from vta.memmap import CONTROL_LAUNCH, STATUS_DONE, register
-from vta.sim.harness import Harness, Region
-from vta.sim.timing import MemoryTiming
+from vta.memory_timing import MemoryTiming
+from vta.sim.rtl.harness import Harness, Region
 
 __all__ = ["CLOCK_HZ", "CachedDram", "PlainDram", "PortMemory", "RtlBoard", "RtlRegisters"]
 

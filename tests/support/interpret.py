@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler import dtypes
-from vta.compiler.expr import (
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import (
     And,
     Binary,
     Cast,
@@ -23,7 +23,7 @@ from vta.compiler.expr import (
     Select,
     Var,
 )
-from vta.compiler.ir import (
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferLoad,

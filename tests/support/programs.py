@@ -1,4 +1,4 @@
-"""Hypothesis strategies of random legal programs (the generator itself is vta.sim.fuzz)."""
+"""Hypothesis strategies of random legal programs (vta.sim.fuzzing.random_programs makes them)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from hypothesis import strategies as st
 
 from vta.config import VTAConfig
-from vta.sim.fuzz import RandomProgram, random_program
+from vta.sim.fuzzing.random_programs import RandomProgram, random_program
 
 
 @st.composite

@@ -14,9 +14,9 @@ from amaranth.lib.memory import Memory
 
 from vta import memmap
 from vta.hw.interfaces import AXI4LiteSignature, AXI4Signature
-from vta.sim.harness import Harness
-from vta.sim.timing import MemoryTiming
-from vta.sim.verilator_build import Build
+from vta.memory_timing import MemoryTiming
+from vta.sim.rtl.build import Build
+from vta.sim.rtl.harness import Harness
 
 ADDR_BITS = 32
 EVENTS = 64
@@ -97,8 +97,8 @@ EVENT = data.StructLayout({"data": 24, "last": 1, "resp": 2, "id": 4, "write": 1
 
 
 def events_of(report):
-    """The events of a run in a :class:`vta.sim.harness.BusReport`, by register offset / 4: those
-    that no register shows are missing, and a read of zeros with ID 0 would be too."""
+    """The events of a run in a :class:`vta.sim.rtl.harness.BusReport`, by register offset / 4:
+    those that no register shows are missing, and a read of zeros with ID 0 would be too."""
     words = {memmap.register(name).offset // 4: word for name, word in report.registers.items()}
     return {index: _event(word) for index, word in words.items() if word}
 

@@ -20,9 +20,9 @@ from vta.boards.bitstream import design_of
 from vta.boards.board import find_board
 from vta.boards.shells.uart_phy import clocks_per_bit
 from vta.boards.shells.uart_shell import BAUD
-from vta.boards.toolchain import TOP, Design
+from vta.boards.toolchains.toolchain import TOP, Design
 from vta.runtime.drivers.uart import SerialLine, device_on
-from vta.sim.verilator_build import cache_folder, make_variables, verilator_command
+from vta.sim.rtl.build import cache_folder, make_variables, verilator_command
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

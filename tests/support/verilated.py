@@ -3,7 +3,7 @@
 from functools import cache
 
 from vta.config import VTAConfig
-from vta.sim.verilator import VerilatedMachine
+from vta.sim.rtl.machine import VerilatedMachine
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from vta import te, topi
-from vta.compiler.schedule import Schedule
+from vta.compiler.schedule.schedule import Schedule
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
 
 __all__ = ["conv2d", "matmul", "schedule_conv2d", "schedule_matmul", "schedule_vadd", "vadd"]

@@ -12,10 +12,10 @@ import pytest
 from tests.support.copy_program import check_good
 from tests.support.verilated import verilated
 from vta.config import INSN_BYTES
+from vta.cycle_bound import cycle_bound
 from vta.errors import ExecutionError, TimeoutError
-from vta.sim.fuzz import random_program
-from vta.sim.model import ReferenceModel
-from vta.sim.workload import cycle_bound
+from vta.sim.fuzzing.random_programs import random_program
+from vta.sim.reference.model import ReferenceModel
 
 LONGEST = 4_000_000
 """Cycles; a flipped bit may ask for days of work."""

@@ -9,7 +9,7 @@ from tests.support import workloads
 from tests.support.checked import checked
 from vta.check import Kind, check_program
 from vta.compiler.driver import compile_func
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.isa import Isa

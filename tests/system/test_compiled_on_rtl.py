@@ -16,7 +16,7 @@ from tests.support.workloads import (
     vadd,
 )
 from vta.compiler.driver import compile_func
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 

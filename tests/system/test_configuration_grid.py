@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.grid import VALUES, every_machine, pairwise
 from vta.hw.emit import emit_verilog
-from vta.sim import verilator_build
-from vta.sim.differential import difference
-from vta.sim.fuzz import random_program
-from vta.sim.model import ReferenceModel
-from vta.sim.verilator import VerilatedMachine
-from vta.sim.verilator_build import make_variables, verilator_command
+from vta.sim.fuzzing.differential import difference
+from vta.sim.fuzzing.random_programs import random_program
+from vta.sim.reference.model import ReferenceModel
+from vta.sim.rtl import build as verilator_build
+from vta.sim.rtl.build import make_variables, verilator_command
+from vta.sim.rtl.machine import VerilatedMachine
 
 GRID = pairwise()
 SAMPLE = 2

@@ -6,9 +6,9 @@ import random
 from tests.support.configurations import CONFIGURATIONS
 from tests.support.verilated import verilated
 from vta.hw.emit import emit_verilog
-from vta.sim import verilator
-from vta.sim.fuzz import random_program
-from vta.sim.verilator import VerilatedMachine
+from vta.sim.fuzzing.random_programs import random_program
+from vta.sim.rtl import machine as verilator
+from vta.sim.rtl.machine import VerilatedMachine
 
 TINY = CONFIGURATIONS["tiny"]
 

@@ -9,8 +9,8 @@ from tests.support.slow_model import SlowModel
 from tests.support.verilated import verilated
 from vta.check.order import find_order
 from vta.isa import Isa
-from vta.sim.differential import difference, is_sound, load_case
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.differential import difference, is_sound, load_case
+from vta.sim.reference.model import ReferenceModel
 
 FOLDER = Path(__file__).parent.parent / "golden" / "fuzz"
 CASES = sorted(path.name for path in FOLDER.iterdir())

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.verilated import verilated
-from vta.sim.fuzz import random_program
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.random_programs import random_program
+from vta.sim.reference.model import ReferenceModel
 
 MEMORIES = ("ideal", "ddr", "chaos")
 

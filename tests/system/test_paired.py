@@ -4,9 +4,9 @@ import pytest
 
 from vta.config import VTAConfig
 from vta.hw.emit import emit_verilog
-from vta.sim import verilator
-from vta.sim.campaign import Campaign
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.campaign import Campaign
+from vta.sim.reference.model import ReferenceModel
+from vta.sim.rtl import machine as verilator
 
 PROGRAMS = 300
 

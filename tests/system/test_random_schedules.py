@@ -16,12 +16,12 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.support.compiled import check_orders, run_program
-from tests.support.judges import convolution, matrix_product
+from tests.support.numpy_golden import convolution, matrix_product
 from tests.support.verilated import verilated
 from tests.support.workloads import conv2d, matmul
 from vta import te
 from vta.compiler.driver import compile_func, run_passes
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
 from vta.compiler.verify import verify
 from vta.config import VTAConfig

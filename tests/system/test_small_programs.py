@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from tests.support.compiled import run_program
-from tests.support.judges import matrix_product
+from tests.support.numpy_golden import matrix_product
 from tests.support.verilated import verilated
 from tests.support.workloads import matmul, schedule_matmul
 from vta import te, topi
 from vta.compiler.driver import compile_func
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
 from vta.config import VTAConfig
 from vta.program import Program
-from vta.sim.stats import Counters
+from vta.run_result import Counters
 
 TINY = VTAConfig.preset("tiny")
 LANES = (TINY.batch, TINY.block_out)

@@ -5,11 +5,11 @@ import pytest
 
 from tests.support.configurations import CONFIGURATIONS
 from vta.isa import Finish, Load, MemId
-from vta.sim.campaign import Campaign
+from vta.sim.fuzzing.campaign import Campaign
+from vta.sim.fuzzing.stall_coverage import stall_holes, stall_table
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
-from vta.sim.stalls import stall_holes, stall_table
-from vta.sim.verilator import VerilatedMachine
+from vta.sim.reference.model import ReferenceModel
+from vta.sim.rtl.machine import VerilatedMachine
 
 TINY = CONFIGURATIONS["tiny"]
 slow = pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 import vta
 from tests.support.workloads import conv2d, matmul, schedule_vadd, vadd
 from vta import rpc, te
-from vta.compiler.schedule import Schedule
+from vta.compiler.schedule.schedule import Schedule
 from vta.config import VTAConfig
 from vta.environment import Environment
 from vta.errors import CompileError

@@ -11,7 +11,7 @@ from tests.support.programs import seeded_programs
 from vta.check import check_stream
 from vta.errors import ExecutionError
 from vta.isa import Isa, TokenCounts
-from vta.sim.model import ReferenceModel
+from vta.sim.reference.model import ReferenceModel
 
 TINY = CONFIGURATIONS["tiny"]
 FLAGS = {

@@ -15,7 +15,7 @@ from vta.memmap import (
     config_words,
     register,
 )
-from vta.sim.stats import Counters
+from vta.run_result import Counters
 
 OFFSETS = {
     "ID": 0x000, "VERSION": 0x004, "CONFIG0": 0x008, "CONFIG1": 0x00C, "CONTROL": 0x014,

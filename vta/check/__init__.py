@@ -6,7 +6,7 @@ two modules never touch the same entry, one of them writing, without a token ord
 stream without findings gives one result, whatever the timing of memory and modules.
 """
 
-from .checker import check_program, check_stream
-from .report import Finding, Kind, Report
+from vta.check.checker import check_program, check_stream
+from vta.check.report import Finding, Kind, Report
 
 __all__ = ["Finding", "Kind", "Report", "check_program", "check_stream"]

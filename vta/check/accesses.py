@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vta.isa import Load, Module, Store
 
 if TYPE_CHECKING:
-    from .order import Clock
+    from vta.check.order import Clock
 
 __all__ = ["Conflict", "Entries", "Pieces", "Places", "Rows", "reach", "rows_of"]
 

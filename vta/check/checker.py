@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vta.check.accesses import Entries, Places, reach
+from vta.check.dram import Buffers, Contents, ImageContents, ProgramContents
+from vta.check.order import Order, find_order
+from vta.check.report import Finding, Kind, Report
 from vta.config import INSN_BYTES
 from vta.errors import ProgramError
 from vta.isa import (
@@ -23,11 +27,6 @@ from vta.isa import (
     Store,
     disassemble,
 )
-
-from .accesses import Entries, Places, reach
-from .dram import Buffers, Contents, ImageContents, ProgramContents
-from .order import Order, find_order
-from .report import Finding, Kind, Report
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vta.check.accesses import Pieces, Places, Rows, rows_of
 from vta.isa import Instruction, Isa, Load, Store
-
-from .accesses import Pieces, Places, Rows, rows_of
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from vta.check.report import Finding, Kind
 from vta.config import INSN_QUEUE_DEPTH
 from vta.isa import Instruction, Module, TokenCounts, disassemble
-
-from .report import Finding, Kind
 
 __all__ = ["Clock", "Order", "find_order"]
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
+from vta.cli.check import check
+from vta.cli.execute import execute
+from vta.cli.fuzz import fuzz
+from vta.cli.inspect import disasm, show_config
+from vta.cli.program import program
+from vta.cli.serve import serve
 from vta.errors import VTAError
-
-from .check import check
-from .execute import execute
-from .fuzz import fuzz
-from .inspect import disasm, show_config
-from .program import program
-from .serve import serve
 
 __all__ = ["main"]
 

@@ -9,9 +9,8 @@ import click
 import numpy as np
 
 from vta.check import check_program, check_stream
+from vta.cli.options import ADDRESS, EXISTING_FILE, machine, machine_options, read
 from vta.program import Program
-
-from .options import ADDRESS, EXISTING_FILE, machine, machine_options, read
 
 __all__ = ["check"]
 

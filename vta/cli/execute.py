@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from .options import ADDRESS, EXISTING_FILE, FILE, machine, machine_options, read, write_all
+from vta.cli.options import ADDRESS, EXISTING_FILE, FILE, machine, machine_options, read, write_all
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
+    from vta.run_result import RunResult
     from vta.sim.memory import Memory
-    from vta.sim.stats import RunResult
 
 __all__ = ["execute"]
 
@@ -81,10 +81,10 @@ def _run(
     trace: Path | None,
 ) -> RunResult:
     if target == "sim":
-        from vta.sim.model import ReferenceModel
+        from vta.sim.reference.model import ReferenceModel
 
         return ReferenceModel(cfg).run(stream, image)
-    from vta.sim.verilator import VerilatedMachine
+    from vta.sim.rtl.machine import VerilatedMachine
 
     simulated = VerilatedMachine(cfg, memory_preset=memory or "ideal", trace=trace)
     result: RunResult = simulated.run(stream, image)

@@ -11,11 +11,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from .options import machine, machine_options
+from vta.cli.options import machine, machine_options
 
 if TYPE_CHECKING:
-    from vta.sim.campaign import Campaign, Failure
-    from vta.sim.fuzz import RandomProgram
+    from vta.sim.fuzzing.campaign import Campaign, Failure
+    from vta.sim.fuzzing.random_programs import RandomProgram
 
 __all__ = ["fuzz"]
 
@@ -65,11 +65,11 @@ def fuzz(
     tokens must agree after every program. One with which they do not is made small and written to a
     folder that `vta exec` can run; the exit code is 1 then. The same seed gives the same programs.
     """
-    from vta.sim.campaign import Campaign
-    from vta.sim.coverage import CoveredModel
-    from vta.sim.model import ReferenceModel
-    from vta.sim.stalls import stall_table
-    from vta.sim.verilator import VerilatedMachine
+    from vta.sim.fuzzing.campaign import Campaign
+    from vta.sim.fuzzing.coverage import CoveredModel
+    from vta.sim.fuzzing.stall_coverage import stall_table
+    from vta.sim.reference.model import ReferenceModel
+    from vta.sim.rtl.machine import VerilatedMachine
 
     cfg = machine(config, preset, otherwise="tiny")
     console = Console()
@@ -130,7 +130,7 @@ def _make_small(campaign: Campaign, console: Console, failure: Failure, minutes:
 
 def _write(failure: Failure, out: Path, seed: int, memory: str) -> str:
     """Write the case; returns the message."""
-    from vta.sim.differential import save_case
+    from vta.sim.fuzzing.differential import save_case
 
     program = failure.program
     folder = out / f"{program.cfg.fingerprint}-{seed}-{failure.machine_seed}"

@@ -10,13 +10,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from vta.cli.options import EXISTING_FILE, machine, machine_options, read
 from vta.config import INSN_BYTES, PRESETS
 from vta.errors import ProgramError
 from vta.isa import IllegalEncodingError, Isa, TokenCounts, disassemble
 from vta.listing import HEADER, instruction_line
 from vta.program import Program
-
-from .options import EXISTING_FILE, machine, machine_options, read
 
 __all__ = ["disasm", "show_config"]
 

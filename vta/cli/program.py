@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
+from vta.cli.options import EXISTING_FILE, buffer_option
 from vta.errors import BitstreamError
-
-from .options import EXISTING_FILE, buffer_option
 
 __all__ = ["program"]
 

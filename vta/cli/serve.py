@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
 from vta.config import TARGETS
 from vta.errors import ToolError
 from vta.extras import missing_package
 from vta.runtime.remote import DEFAULT_PORT
 from vta.runtime.remote.limits import Limits
-
-from .options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
 
 if TYPE_CHECKING:
     from vta.runtime.device import Device

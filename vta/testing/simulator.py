@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from vta.sim.stats import Counters
+from vta.run_result import Counters
 
 if TYPE_CHECKING:
-    from vta.sim.stats import RunResult
+    from vta.run_result import RunResult
 
 __all__ = ["clear_stats", "enabled", "record", "stats"]
 

@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Signal
 
 from vta.boards.shells import hps
-from vta.boards.tools import tool
+from vta.boards.synthesis.tools import tool
 
 STUBS = Path(__file__).parents[1] / "support" / "cyclonev_stubs.v"
 

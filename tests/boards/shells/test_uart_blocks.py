@@ -14,7 +14,7 @@ from vta.boards.shells.uart_frames import FrameTransmitter
 from vta.boards.shells.uart_memory import OnChipMemory, require_memory
 from vta.boards.shells.uart_phy import UartReceiver, UartTransmitter, clocks_per_bit
 from vta.errors import ConfigError
-from vta.hw.axi import Resp
+from vta.hw.bus.axi import Resp
 
 BASE, NBYTES = 0x4000, 0x2000
 

@@ -6,10 +6,10 @@ import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Elaboratable, Module, Signal
 
-from vta.boards.netlist import instances, split
-from vta.boards.parts import SynthesisError
-from vta.hw.dot import DotProduct, DotProductPair
-from vta.hw.sram import Sram
+from vta.boards.synthesis.netlist import instances, split
+from vta.boards.synthesis.parts import SynthesisError
+from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.lib.sram import Sram
 
 
 class Design(Elaboratable):

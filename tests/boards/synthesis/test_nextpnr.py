@@ -1,6 +1,6 @@
 """What a report of nextpnr says to people."""
 
-from vta.boards.nextpnr import Step, Timing, timing_of
+from vta.boards.synthesis.nextpnr import Step, Timing, timing_of
 
 
 def test_a_path_is_told_by_its_signals():

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from vta.boards.parts import (
+from vta.boards.synthesis.parts import (
     CYCLONE_V,
     ECP5,
     FAMILIES,

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from vta.boards.delays import DELAYS
-from vta.boards.parts import FAMILIES, SEVEN, ULTRASCALE_PLUS, SynthesisError
-from vta.boards.paths import longest_paths
-from vta.boards.yosys import Yosys
+from vta.boards.synthesis.delays import DELAYS
+from vta.boards.synthesis.parts import FAMILIES, SEVEN, ULTRASCALE_PLUS, SynthesisError
+from vta.boards.synthesis.paths import longest_paths
+from vta.boards.synthesis.yosys import Yosys
 
 WIRE = DELAYS[SEVEN.name].wire
 

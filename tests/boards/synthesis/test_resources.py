@@ -6,9 +6,9 @@ import pytest
 
 from vta.boards.bitstream import design_of
 from vta.boards.board import board_names, find_board
-from vta.boards.parts import SynthesisError
-from vta.boards.resources import CACHE, resources
-from vta.boards.toolchain import TOP, Design
+from vta.boards.synthesis.parts import SynthesisError
+from vta.boards.synthesis.resources import CACHE, resources
+from vta.boards.toolchains.toolchain import TOP, Design
 from vta.config import VTAConfig
 
 BLOCK = """\

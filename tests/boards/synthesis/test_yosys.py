@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from amaranth.back import verilog
 
-from vta.boards import yosys
-from vta.boards.parts import CYCLONE_V, ECP5, SEVEN, SynthesisError
-from vta.boards.yosys import Yosys
-from vta.hw.dot import DotProduct, DotProductPair
-from vta.hw.sram import Sram
+from vta.boards.synthesis import yosys
+from vta.boards.synthesis.parts import CYCLONE_V, ECP5, SEVEN, SynthesisError
+from vta.boards.synthesis.yosys import Yosys
+from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.lib.sram import Sram
 
 
 def text_of(block):

@@ -16,13 +16,13 @@ from amaranth.lib.memory import Memory
 
 from tests.support.uart_board import design
 from vta.bitstream import Bitstream
-from vta.boards import ecp5
 from vta.boards.bitstream import build, check, collect, design_of, main, write
 from vta.boards.board import find_board
-from vta.boards.parts import SynthesisError
 from vta.boards.shells.ecp5_pll import Ecp5Clock, Ecp5PllSettings
-from vta.boards.toolchain import CheckError, TimingError
-from vta.boards.tools import tool
+from vta.boards.synthesis.parts import SynthesisError
+from vta.boards.synthesis.tools import tool
+from vta.boards.toolchains import ecp5
+from vta.boards.toolchains.toolchain import CheckError, TimingError
 from vta.config import VTAConfig
 from vta.errors import ToolError
 

@@ -11,10 +11,10 @@ import pytest
 from vta.bitstream import Bitstream
 from vta.boards.bitstream import build, collect, design_of, write
 from vta.boards.board import find_board
-from vta.boards.quartus import FLOW_FILE, usercode
-from vta.boards.quartus_checks import check_clocks, check_flow, check_pins
-from vta.boards.tcl import commands
-from vta.boards.toolchain import CheckError, TimingError
+from vta.boards.toolchains.quartus import FLOW_FILE, usercode
+from vta.boards.toolchains.quartus_checks import check_clocks, check_flow, check_pins
+from vta.boards.toolchains.tcl import commands
+from vta.boards.toolchains.toolchain import CheckError, TimingError
 from vta.config import VTAConfig
 from vta.errors import ToolError
 

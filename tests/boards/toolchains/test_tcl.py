@@ -2,9 +2,9 @@
 
 import pytest
 
-from vta.boards import tcl
-from vta.boards.tcl import commands
-from vta.boards.toolchain import CheckError
+from vta.boards.toolchains import tcl
+from vta.boards.toolchains.tcl import commands
+from vta.boards.toolchains.toolchain import CheckError
 from vta.errors import ToolError
 
 

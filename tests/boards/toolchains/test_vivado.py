@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from vta.bitstream import Bitstream
-from vta.boards import vivado
 from vta.boards.bitstream import build, check, collect, design_of, main, write
 from vta.boards.board import find_board
-from vta.boards.parts import SynthesisError
-from vta.boards.tcl import commands
-from vta.boards.toolchain import CheckError, TimingError
+from vta.boards.synthesis.parts import SynthesisError
+from vta.boards.toolchains import vivado
+from vta.boards.toolchains.tcl import commands
+from vta.boards.toolchains.toolchain import CheckError, TimingError
 from vta.config import VTAConfig
 from vta.errors import ToolError
 

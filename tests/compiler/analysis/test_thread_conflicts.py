@@ -4,8 +4,9 @@ another thread.
 
 import pytest
 
-from vta.compiler.expr import Const, Var
-from vta.compiler.ir import (
+from vta.compiler.analysis.thread_conflicts import refuse_conflicts
+from vta.compiler.te.expr import Const, Var
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     CoprocScope,
@@ -15,7 +16,6 @@ from vta.compiler.ir import (
     StoreBuffer2D,
     seq,
 )
-from vta.compiler.passes.conflicts import refuse_conflicts
 from vta.errors import LoweringError
 from vta.isa import MemId, Module
 

@@ -10,12 +10,12 @@ from tests.support.compiled import check_orders, run_program
 from tests.support.configurations import CONFIGURATIONS
 from tests.support.workloads import matmul, schedule_matmul
 from vta import te, topi
+from vta.compiler.codegen.instruction_stream import Stream
+from vta.compiler.codegen.uop_cache import Kernel, UopCache
 from vta.compiler.driver import compile_func, run_passes
-from vta.compiler.expr import Const
-from vta.compiler.kernels import Kernel, UopCache
-from vta.compiler.lower import lower
-from vta.compiler.stream import Stream
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
+from vta.compiler.te.expr import Const
 from vta.compiler.verify import verify
 from vta.config import VTAConfig
 from vta.errors import LoweringError

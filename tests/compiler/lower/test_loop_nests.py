@@ -18,7 +18,7 @@ from tests.support.workloads import (
     vadd,
 )
 from vta import te
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.interpret import run_nest
-from tests.support.judges import convolution, matrix_product
+from tests.support.numpy_golden import convolution, matrix_product
 from tests.support.workloads import (
     conv2d,
     matmul,
@@ -18,7 +18,7 @@ from tests.support.workloads import (
     vadd,
 )
 from vta import te, topi
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.errors import LoweringError

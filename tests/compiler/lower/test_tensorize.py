@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.workloads import matmul
 from vta import te
-from vta.compiler.ir import GemmTile, PrimFunc
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import GemmIntrin
-from vta.compiler.visitor import walk
+from vta.compiler.tir.ir import GemmTile, PrimFunc
+from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
 
 GEMM = GemmIntrin(2, 4, 4, "int8", "int8", "int32")

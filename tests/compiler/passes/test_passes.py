@@ -18,7 +18,7 @@ from tests.support.workloads import (
 )
 from vta import te, topi
 from vta.compiler.driver import LOOP_NEST, PASSES, compile_func, run_passes
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, Target
 from vta.compiler.verify import verify
 from vta.config import VTAConfig

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from vta import te
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import GemmIntrin
 from vta.errors import ScheduleError
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vta import te
-from vta.compiler import dtypes
-from vta.compiler.expr import Add, Const, Expr, Select, Var
+from vta.compiler.te import dtypes
+from vta.compiler.te.expr import Add, Const, Expr, Select, Var
 from vta.errors import TensorError
 
 I, J = Var("i"), Var("j")  # noqa: E741

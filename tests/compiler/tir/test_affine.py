@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vta.compiler.affine import Affine, affine, interval, linear, region, simplify
-from vta.compiler.conditions import all_of, any_of, select
-from vta.compiler.expr import (
+from vta.compiler.te.conditions import all_of, any_of, select
+from vta.compiler.te.expr import (
     And,
     Binary,
     Compare,
@@ -22,6 +21,7 @@ from vta.compiler.expr import (
     maximum,
     minimum,
 )
+from vta.compiler.tir.affine import Affine, affine, interval, linear, region, simplify
 from vta.errors import LoweringError
 
 I, J, K = (Var(name) for name in "ijk")  # noqa: E741

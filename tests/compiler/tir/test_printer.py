@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vta.compiler.expr import Const, Var, maximum
-from vta.compiler.ir import (
+from vta.compiler.te.expr import Const, Var, maximum
+from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
     BufferLoad,

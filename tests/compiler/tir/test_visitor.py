@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vta.compiler.conditions import all_of, select
-from vta.compiler.expr import Const, Expr, Var
-from vta.compiler.ir import (
+from vta.compiler.te.conditions import all_of, select
+from vta.compiler.te.expr import Const, Expr, Var
+from vta.compiler.tir.ir import (
     Buffer,
     BufferLoad,
     BufferStore,
@@ -16,7 +16,7 @@ from vta.compiler.ir import (
     Sync,
     seq,
 )
-from vta.compiler.visitor import children, rebuild, replace_buffers, substitute, walk
+from vta.compiler.tir.visitor import children, rebuild, replace_buffers, substitute, walk
 
 I, J = Var("i"), Var("j")  # noqa: E741
 A, B = Buffer("A", (4, 4), "int32"), Buffer("B", (4, 4), "int32")

@@ -10,9 +10,9 @@ from amaranth.sim import Simulator
 from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
 from tests.support.hwpeers import Pace, receive, send
 from vta.errors import ConfigError
-from vta.hw.axi import AXI4, BURST_BEATS, BusTraits
-from vta.hw.axiread import BEATS_IN_FLIGHT, ReadMaster
-from vta.hw.axiwrite import WriteMaster
+from vta.hw.bus.axi import AXI4, BURST_BEATS, BusTraits
+from vta.hw.bus.read_master import BEATS_IN_FLIGHT, ReadMaster
+from vta.hw.bus.write_master import WriteMaster
 from vta.memmap import ErrorCode, Source
 
 BASE = 0x8000

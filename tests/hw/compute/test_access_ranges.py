@@ -10,8 +10,8 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import pack, serve_shared
 from tests.support.hwpeers import Pace
 from vta.config import VTAConfig
-from vta.hw.footprint import Footprints, Unit
-from vta.hw.microops import log_lanes
+from vta.hw.compute.access_ranges import Footprints, Unit
+from vta.hw.compute.uop_memory import log_lanes
 from vta.isa import Alu, Finish, Gemm, Isa, Load, MemId, Uop
 
 CFG = VTAConfig.preset("tiny")

@@ -6,8 +6,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hwmemories import pack, unpack
-from vta.hw.acc import Accumulators, log_banks
-from vta.hw.gemm import Gemm
+from vta.hw.compute.accumulators import Accumulators, log_banks
+from vta.hw.compute.gemm import Gemm
 
 LANES, LANE_BITS, LOG_DEPTH = 4, 32, 4
 BANKS = 4

@@ -17,10 +17,10 @@ from tests.support.hwmemories import (
 )
 from tests.support.hwpeers import Pace, send
 from vta.config import VTAConfig
-from vta.hw.alu import Alu
-from vta.hw.alulane import AluLane
-from vta.hw.alupipeline import AluPipeline
-from vta.hw.uop import Sequencer
+from vta.hw.compute.alu import Alu
+from vta.hw.compute.alu_lane import AluLane
+from vta.hw.compute.alu_pipeline import AluPipeline
+from vta.hw.compute.sequencer import Sequencer
 from vta.isa import Alu as AluInsn
 from vta.isa import AluOpcode, Uop
 from vta.memmap import ErrorCode, Source

@@ -11,7 +11,7 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import machine, pack, serve_sram, unpack
 from tests.support.hwpeers import PACES, Pace, send, serve_reads
 from vta.config import VTAConfig
-from vta.hw.compute import Compute
+from vta.hw.compute.compute import Compute
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Load, MemId, Uop
 from vta.memmap import ErrorCode, ModuleState, Source
 

@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from vta.hw.dot import DotProduct, DotProductPair
+from vta.hw.compute.dot import DotProduct, DotProductPair
 
 LATENCIES = {2: 2, 4: 2, 8: 3, 16: 3, 32: 4, 64: 4}
 

@@ -16,8 +16,8 @@ from tests.support.hwmemories import (
 )
 from tests.support.hwpeers import Pace, send
 from vta.config import VTAConfig
-from vta.hw.gemm import Accumulate, Gemm
-from vta.hw.uop import Sequencer
+from vta.hw.compute.gemm import Accumulate, Gemm
+from vta.hw.compute.sequencer import Sequencer
 from vta.isa import Gemm as GemmInsn
 from vta.isa import Uop
 from vta.memmap import ErrorCode, Source

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import serve_micro_ops
 from tests.support.hwpeers import Pace
 from vta.config import VTAConfig
-from vta.hw.issue import Issue
+from vta.hw.compute.issue import Issue
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Uop
 from vta.memmap import ErrorCode, ModuleState, Source
 

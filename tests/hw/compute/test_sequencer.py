@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import serve_micro_ops
 from tests.support.hwpeers import PACES, Pace, send
 from vta.config import VTAConfig
-from vta.hw.uop import Index, Sequencer
+from vta.hw.compute.sequencer import Index, Sequencer
 from vta.isa import Gemm, Isa, Uop
 from vta.memmap import ErrorCode, Source
 

@@ -8,9 +8,9 @@ from amaranth.sim import Simulator
 from tests.support.axipeer import LiteHost
 from vta import memmap
 from vta.config import VTAConfig
-from vta.hw.counters import Counters
-from vta.hw.csr import ControlRegisters
-from vta.hw.depqueue import TokenQueues
+from vta.hw.control.counters import Counters
+from vta.hw.control.csr import ControlRegisters
+from vta.hw.frontend.token_queues import TokenQueues
 from vta.memmap import REGISTERS, config_words, register
 
 TINY = VTAConfig.preset("tiny")

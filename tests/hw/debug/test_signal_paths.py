@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Elaboratable, Module, Signal
 
-from vta.hw.inside import Inside
+from vta.hw.debug.signal_paths import Inside
 
 
 class Child(Elaboratable):

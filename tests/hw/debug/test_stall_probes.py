@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.configurations import CONFIGURATIONS
+from vta.hw.debug.stall_probes import STALLS, ObservedCore
 from vta.hw.emit import emit_verilog
-from vta.hw.observe import STALLS, ObservedCore
 
 
 @pytest.mark.parametrize("name", ["tiny", "two_entries"])

@@ -11,9 +11,9 @@ from amaranth.sim import Simulator
 from tests.support.configurations import machine
 from tests.support.hwpeers import PACES, Pace, hold_writes, send, serve_reads
 from vta.config import VTAConfig
-from vta.hw.load import LoadEngine
-from vta.hw.rowwriter import RowWriter
-from vta.hw.walker import MemoryKind
+from vta.hw.dma.load import LoadEngine
+from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.row_writer import RowWriter
 from vta.isa import Isa, Load, MemId
 from vta.memmap import ErrorCode, Source
 

@@ -9,8 +9,8 @@ from amaranth.sim import Simulator
 
 from tests.support.hwpeers import PACES, Pace, send
 from vta.config import VTAConfig
-from vta.hw.store import StoreModule
-from vta.hw.walker import MemoryKind
+from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.store import StoreModule
 from vta.isa import Isa, MemId, Store
 from vta.memmap import ErrorCode, ModuleState, Source
 

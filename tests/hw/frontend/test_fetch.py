@@ -9,8 +9,8 @@ from amaranth.sim import Simulator
 
 from tests.support.hwpeers import PACES, Pace, receive, serve_reads
 from vta.config import VTAConfig
-from vta.hw.check import InstructionCheck
-from vta.hw.fetch import Fetch
+from vta.hw.frontend.decode import InstructionCheck
+from vta.hw.frontend.fetch import Fetch
 from vta.isa import (
     Alu,
     AluOpcode,

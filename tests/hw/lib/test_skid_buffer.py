@@ -4,7 +4,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hwpeers import PACES, Pace, send
-from vta.hw.relay import Relay
+from vta.hw.lib.skid_buffer import Relay
 
 
 def run(items, *, into, out, cycles):

@@ -6,7 +6,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from vta.hw.sram import Sram
+from vta.hw.lib.sram import Sram
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from vta.errors import (
 )
 from vta.isa import Finish, Isa, Load, MemId
 from vta.memmap import CONTROL_LAUNCH, CONTROL_RESET, STATUS_DONE, register
+from vta.memory_timing import MemoryTiming
 from vta.runtime import array, empty
 from vta.runtime.device import Device, Programmable
 from vta.runtime.drivers.machine import MappedDevice
-from vta.sim.harness import Injection, Region
-from vta.sim.timing import MemoryTiming
+from vta.sim.rtl.harness import Injection, Region
 
 BASE = 0x1E90_0000
 NBYTES = 1 << 20

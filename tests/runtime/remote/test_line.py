@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from vta.runtime.remote.line import Line
+from vta.runtime.remote.job_queue import Line
 
 
 class Jobs:

@@ -8,7 +8,7 @@ from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
 from vta.errors import DeviceError, IllegalInstructionError
 from vta.isa import Finish, Isa, Load, MemId, Store
 from vta.runtime.remote import wire
-from vta.runtime.remote.handover import Handover
+from vta.runtime.remote.scrubber import Handover
 from vta.runtime.simulated import SimDevice
 
 ISA = Isa.of(TINY)

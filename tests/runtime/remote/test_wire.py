@@ -21,8 +21,8 @@ from vta.errors import (
     VTAError,
 )
 from vta.isa import IllegalEncodingError
+from vta.run_result import Counters, RunResult
 from vta.runtime.remote import wire
-from vta.sim.stats import Counters, RunResult
 
 NUMBERS = st.integers(0, 2**63 - 1)
 LISTS = st.lists(NUMBERS, max_size=8)

@@ -12,10 +12,10 @@ from tests.support.configurations import CONFIGURATIONS
 from vta.cli import main
 from vta.errors import DeadlockError, VTAError
 from vta.isa import AluOpcode, Gemm, MemId
-from vta.sim.campaign import Campaign
-from vta.sim.datapath import Datapath
-from vta.sim.differential import difference, is_sound, load_case, save_case
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.campaign import Campaign
+from vta.sim.fuzzing.differential import difference, is_sound, load_case, save_case
+from vta.sim.reference.datapath import Datapath
+from vta.sim.reference.model import ReferenceModel
 
 TINY = CONFIGURATIONS["tiny"]
 
@@ -164,7 +164,7 @@ def test_command(tmp_path, monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr("vta.sim.verilator.VerilatedMachine", Wrong)
+    monkeypatch.setattr("vta.sim.rtl.machine.VerilatedMachine", Wrong)
     result = CliRunner().invoke(
         main, ["fuzz", "--out", str(tmp_path), "--seed", "4", "--memory", "ddr", "--coverage"]
     )
@@ -185,7 +185,7 @@ def test_command_without_a_failure(monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr("vta.sim.verilator.VerilatedMachine", Right)
+    monkeypatch.setattr("vta.sim.rtl.machine.VerilatedMachine", Right)
     result = CliRunner().invoke(main, ["fuzz", "--programs", "5", "--preset", "default"])
     assert result.exit_code == 0, result.output
     assert "1x16_i8w8a32_15_15_18_17: model and RTL agree on 5 programs" in result.output

@@ -7,8 +7,8 @@ import pytest
 from tests.support.configurations import CONFIGURATIONS
 from vta.config import INSN_QUEUE_DEPTH
 from vta.isa import Alu, Gemm, Load, Module, Store
-from vta.sim.crowds import MANY, crowded_program
-from vta.sim.differential import is_sound
+from vta.sim.fuzzing.congestion import MANY, crowded_program
+from vta.sim.fuzzing.differential import is_sound
 
 SMALL = ("tiny", "batch2", "int4_by_int16", "block2", "two_entries")
 

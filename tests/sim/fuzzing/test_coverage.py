@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.configurations import CONFIGURATIONS
 from vta.isa import Finish, Isa, Load, MemId, Store, Uop
-from vta.sim.campaign import Campaign
-from vta.sim.coverage import BINS, Coverage, CoveredModel
+from vta.sim.fuzzing.campaign import Campaign
+from vta.sim.fuzzing.coverage import BINS, Coverage, CoveredModel
 from vta.sim.memory import Memory
 
 TINY = CONFIGURATIONS["tiny"]

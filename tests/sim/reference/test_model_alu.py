@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vta.isa import AluOpcode
-from vta.sim import loops
-from vta.sim.alu import alu
-from vta.sim.loops import Axis, Nest
+from vta.sim.reference import loops
+from vta.sim.reference.alu import alu
+from vta.sim.reference.loops import Axis, Nest
 
 LOW, HIGH = -(2**31), 2**31 - 1
 

@@ -16,7 +16,7 @@ from vta.errors import (
 )
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
+from vta.sim.reference.model import ReferenceModel
 
 TINY = CONFIGURATIONS["tiny"]
 BASE = 0x1000

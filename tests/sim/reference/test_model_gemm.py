@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vta.sim import gemm as gemm_module
-from vta.sim.gemm import gemm, reset
-from vta.sim.loops import Axis, Nest, fold
+from vta.sim.reference import gemm as gemm_module
+from vta.sim.reference.gemm import gemm, reset
+from vta.sim.reference.loops import Axis, Nest, fold
 
 BATCH, BLOCK = 2, 4
 

@@ -12,8 +12,8 @@ from tests.support.programs import programs, seeded_programs
 from tests.support.slow_model import SlowModel
 from vta.errors import ExecutionError
 from vta.isa import Isa
-from vta.sim.fuzz import RandomProgram, random_program
-from vta.sim.model import ReferenceModel
+from vta.sim.fuzzing.random_programs import RandomProgram, random_program
+from vta.sim.reference.model import ReferenceModel
 
 TINY = CONFIGURATIONS["tiny"]
 

@@ -7,7 +7,7 @@ from tests.support.configurations import CONFIGURATIONS, machine
 from vta.config import VTAConfig
 from vta.isa import Alu, AluOpcode, Finish, Instruction, Load, MemId, Store
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
+from vta.sim.reference.model import ReferenceModel
 
 TINY = CONFIGURATIONS["tiny"]  # 1x4: inp and out 4 bytes, wgt 16, acc 16, depth 64
 BASE = 0x1000

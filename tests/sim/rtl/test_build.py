@@ -10,9 +10,9 @@ import pytest
 from tests.support.lz4_block import decompress
 from tests.support.scripted_core import Row, ScriptedCore, await_events, read
 from vta.errors import DeviceError, ToolError
-from vta.sim.harness import Harness, Region
-from vta.sim.timing import MemoryTiming
-from vta.sim.verilator_build import Build, verilator_command
+from vta.memory_timing import MemoryTiming
+from vta.sim.rtl.build import Build, verilator_command
+from vta.sim.rtl.harness import Harness, Region
 
 FST_HEADER, FST_GEOMETRY, FST_VALUES, FST_HIERARCHY = 0, 3, 8, 6
 

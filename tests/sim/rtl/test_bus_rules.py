@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.scripted_core import Row, ScriptedMachine, await_events, read, write
 from vta.errors import BusProtocolError
-from vta.sim.harness import Region
-from vta.sim.timing import MemoryTiming
+from vta.memory_timing import MemoryTiming
+from vta.sim.rtl.harness import Region
 
 NEVER_AR = MemoryTiming(stall_ar=1)
 NEVER_AW = MemoryTiming(stall_aw=1)

@@ -28,7 +28,7 @@ extern "C" int zlib(Bytef* out, uLongf* size, const Bytef* in, uLong n) {
 def codecs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("codecs")
     (folder / "codecs.cpp").write_text(SOURCE)
-    include = resources.files("vta.sim").joinpath("csrc", "fst")
+    include = resources.files("vta.sim.rtl").joinpath("csrc", "fst")
     flags = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared"]
     command = ["g++", *flags, f"-I{include}", "codecs.cpp", "-o", "codecs.so"]
     subprocess.run(command, cwd=folder, check=True)

@@ -28,10 +28,10 @@ from vta.errors import (
     TimeoutError,
 )
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store
-from vta.sim.harness import Injection
+from vta.memory_timing import MemoryTiming
 from vta.sim.memory import Memory
-from vta.sim.timing import MemoryTiming
-from vta.sim.verilator import VerilatedMachine
+from vta.sim.rtl.harness import Injection
+from vta.sim.rtl.machine import VerilatedMachine
 
 
 @pytest.mark.parametrize("preset", ["ideal", "ddr", "chaos"])

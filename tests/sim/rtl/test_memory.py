@@ -15,8 +15,8 @@ from tests.support.scripted_core import (
     write,
 )
 from vta.errors import DeviceError
-from vta.sim.harness import Injection, Region
-from vta.sim.timing import PRESETS, MemoryTiming
+from vta.memory_timing import PRESETS, MemoryTiming
+from vta.sim.rtl.harness import Injection, Region
 
 OKAY, SLVERR, DECERR = 0, 2, 3
 WORDS = [0x0011_2233_4455_6677, 0x8899_AABB_CCDD_EEFF, 0x0102_0304_0506_0708]

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from vta.compiler.te import dtypes
 from vta.errors import TensorTypeError
-
-from . import dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .expr import Expr
+    from vta.compiler.te.expr import Expr
 
 __all__ = [
     "UnsupportedUses",
@@ -68,7 +67,7 @@ def require_comparison_outside_compute(a: object, b: object, number: bool) -> No
 
 def operand_text(value: object) -> str:
     """``value`` as an operand: in parentheses if it is an operation itself."""
-    from .printer import is_operation
+    from vta.compiler.tir.printer import is_operation
 
     return f"({value})" if is_operation(value) else _text(value)
 
@@ -264,20 +263,20 @@ def _plain(value: Any) -> Any:
 
 
 def _maximum(a: Any, b: Any) -> Any:
-    from .expr import Max
+    from vta.compiler.te.expr import Max
 
     return Max.of(a, b)
 
 
 def _minimum(a: Any, b: Any) -> Any:
-    from .expr import Min
+    from vta.compiler.te.expr import Min
 
     return Min.of(a, b)
 
 
 def _compare(op: str) -> Callable[[Any, Any], Any]:
     def compare(a: Any, b: Any) -> Any:
-        from .expr import Compare
+        from vta.compiler.te.expr import Compare
 
         return Compare.of(op, a, b)
 
