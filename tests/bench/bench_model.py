@@ -146,7 +146,7 @@ def measure_on_busy_cores(console: Console) -> None:
             for _ in range(BUSY_ROUNDS):
                 took = seconds(lambda: model.run(stream, memory))
                 times.setdefault((cores, "one"), []).append(took)
-                with mock.patch("vta.sim.gemm.one_blas_thread", nullcontext):
+                with mock.patch("vta.sim.reference.gemm.one_blas_thread", nullcontext):
                     took = seconds(lambda: model.run(stream, memory))
                 times.setdefault((cores, "as many as cores"), []).append(took)
     columns = ("cores", "BLAS threads", "best ms", "median ms", "mean ms", "worst ms")

@@ -10,10 +10,10 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from vta.config import VTAConfig
 from vta.isa import Finish, Gemm
-from vta.sim import gemm
 from vta.sim.blas import one_blas_thread
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
+from vta.sim.reference import gemm
+from vta.sim.reference.model import ReferenceModel
 
 
 def threads() -> set[int]:

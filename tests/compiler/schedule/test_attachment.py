@@ -6,7 +6,7 @@ import pytest
 from tests.support.compiled import check_orders
 from vta import te
 from vta.compiler.driver import compile_func, run_passes
-from vta.compiler.lower import lower
+from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, Target
 from vta.compiler.verify import verify
 from vta.config import VTAConfig

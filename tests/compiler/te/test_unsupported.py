@@ -11,7 +11,7 @@ import pytest
 import vta
 from tests.support.compiled import run_program
 from vta import te, topi
-from vta.compiler.expr import Expr, Var
+from vta.compiler.te.expr import Expr, Var
 from vta.config import VTAConfig
 from vta.environment import Environment
 from vta.errors import LoweringError, TensorError, TensorTypeError, VTAError

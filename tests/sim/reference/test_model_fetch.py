@@ -3,7 +3,7 @@
 from vta.config import INSN_BYTES, VTAConfig
 from vta.isa import Finish, Isa, Load, MemId
 from vta.sim.memory import Memory
-from vta.sim.model import ReferenceModel
+from vta.sim.reference.model import ReferenceModel
 
 
 class Counted(bytes):
