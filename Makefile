@@ -10,6 +10,18 @@ MINUTES ?= 5
 SEED   ?= 0
 BIN    := $(VENV)/bin
 
+# Recipes read what the user gave from the environment, as "$$CONFIG": the shell then takes a space, a
+# quote or a dollar in a path for what it is. All paths below are relative, so that the checkout may
+# lie in a folder of any name; tools run as modules, because a script cannot name each interpreter.
+override CONFIG := $(value CONFIG)
+override BOARD := $(value BOARD)
+export CONFIG BOARD
+CONFIG_OPTION = $(if $(CONFIG),--config "$$CONFIG")
+
+ifneq ($(words $(VENV)),1)
+$(error VENV is '$(VENV)'; must be a path without spaces)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help sim test test-slow test-configs fuzz mutation formal bench rtl synth bitstream lint types clean
 
@@ -35,7 +47,7 @@ $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 # ---- what people run ----------------------------------------------------------------------------
 
 sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorials on it (CONFIG=, MEMORY=)
-	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(if $(CONFIG),--config $(CONFIG))
+	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(CONFIG_OPTION)
 
 test: $(VENV)/installed-dev  ## the test suite
 	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs"
@@ -47,7 +59,7 @@ test-configs: $(VENV)/installed-dev  ## every machine of the configuration grid,
 	$(BIN)/python -m pytest tests/system/test_configuration_grid.py
 
 fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they differ (MINUTES=, SEED=)
-	$(BIN)/vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage
+	$(BIN)/python -m vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage
 
 mutation: $(VENV)/installed-dev  ## break the RTL in many ways; the differential test must notice
 	$(BIN)/python -m tests.mutation.run_all
@@ -59,23 +71,23 @@ bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
 	$(BIN)/python tests/bench/run_all.py
 
 rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (CONFIG=)
-	$(BIN)/python -m vta.hw.emit $(if $(CONFIG),--config $(CONFIG)) -o build/rtl
+	$(BIN)/python -m vta.hw.emit $(CONFIG_OPTION) -o build/rtl
 
 synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=, PATHS=)
-	$(BIN)/python -m vta.boards.synth $(BOARD) $(if $(CONFIG),--config $(CONFIG)) $(if $(PATHS),--paths $(PATHS))
+	$(BIN)/python -m vta.boards.synth "$$BOARD" $(CONFIG_OPTION) $(if $(PATHS),--paths $(PATHS))
 
 bitstream: $(VENV)/installed-dev  ## the bitstream of a board, or all but the vendor's tool (BOARD=, CONFIG=, MHZ=)
-	$(BIN)/python -m vta.boards.bitstream $(BOARD) $(if $(CONFIG),--config $(CONFIG)) $(if $(MHZ),--mhz $(MHZ))
+	$(BIN)/python -m vta.boards.bitstream "$$BOARD" $(CONFIG_OPTION) $(if $(MHZ),--mhz $(MHZ))
 
 lint: $(VENV)/installed-dev  ## style of the Python
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 types: $(VENV)/installed-dev  ## types of the installed wheel, which also tests the packaging
 	rm -rf build/types build/lib && mkdir -p build/types
 	$(BIN)/python -m build --wheel --outdir build/types .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types/site build/types/*.whl
-	cd build/types && MYPYPATH=site $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p vta
+	cd build/types && MYPYPATH=site $(if $(filter /%,$(BIN)),,../../)$(BIN)/python -m mypy --config-file ../../pyproject.toml -p vta
 
 clean:  ## remove what was built, but not the environment
 	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

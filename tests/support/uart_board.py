@@ -22,7 +22,7 @@ from vta.boards.shells.uart_phy import clocks_per_bit
 from vta.boards.shells.uart_shell import BAUD
 from vta.boards.toolchains.toolchain import TOP, Design
 from vta.runtime.drivers.uart import SerialLine, device_on
-from vta.sim.rtl.build import cache_folder, make_variables, verilator_command
+from vta.sim.rtl.build import builds_folder, make_variables, verilator_command
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -96,7 +96,7 @@ def _library(made: Design) -> Path:
         "-Wno-fatal", "-CFLAGS", "-I.. -std=c++20 -fPIC -DVL_TIME_CONTEXT",
     ]  # fmt: skip
     text = repr((sorted(files.items()), flags, make_variables(), command))
-    library = cache_folder() / hashlib.sha256(text.encode()).hexdigest()[:24] / "libboard.so"
+    library = builds_folder() / hashlib.sha256(text.encode()).hexdigest()[:24] / "libboard.so"
     library.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(library.with_suffix(".lock")), tempfile.TemporaryDirectory() as name:
         if library.exists():

