@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,24 @@ from vta.container import FileKind
 from vta.errors import ConfigError, EncodingError, ProgramError
 from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
 
-__all__ = ["FORMAT_VERSION", "UOP_BUFFER", "Program", "Relocation", "TensorSpec"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MAX_DIMENSIONS",
+    "MAX_TENSORS",
+    "MAX_TENSOR_BYTES",
+    "UOP_BUFFER",
+    "Program",
+    "Relocation",
+    "TensorSpec",
+]
 
 FORMAT_VERSION = 1
 UOP_BUFFER = -1
 """The `argument` of a relocation that points into the program's own micro-ops."""
+MAX_TENSORS = 4096
+MAX_DIMENSIONS = 32
+MAX_TENSOR_BYTES = 1 << 44
+"""What ``dram_base`` reaches: 2^32 elements of a page each."""
 
 _CODE, _UOPS, _RELOCATIONS = "instructions.bin", "uops.bin", "relocations.bin"
 _FILE = FileKind(
@@ -48,7 +62,8 @@ class TensorSpec:
     name : str
         For messages.
     shape : tuple of int
-        Extents in scalars, all positive.
+        Extents in scalars, all positive: at most :data:`MAX_DIMENSIONS`, and
+        :data:`MAX_TENSOR_BYTES` in all.
     dtype : str
         ``int4`` (two values a byte), ``int8``, ``int16``, ``int32`` or the unsigned kinds.
     read, written : bool
@@ -64,21 +79,32 @@ class TensorSpec:
     def __post_init__(self) -> None:
         if not _DTYPE.fullmatch(self.dtype):
             raise ProgramError(f"tensor {self.name}: dtype {self.dtype!r}; must be an integer type")
-        if not all(isinstance(n, int) and n > 0 for n in self.shape):
-            raise ProgramError(f"tensor {self.name}: shape {self.shape}; extents must be positive")
+        if len(self.shape) > MAX_DIMENSIONS:
+            raise ProgramError(
+                f"tensor {self.name}: {len(self.shape)} dimensions; at most {MAX_DIMENSIONS}"
+            )
+        scalars = 1
+        for axis, extent in enumerate(self.shape):
+            if isinstance(extent, bool) or not isinstance(extent, int) or extent <= 0:
+                raise ProgramError(
+                    f"tensor {self.name}: shape {self.shape}; extents must be positive integers"
+                )
+            if extent > MAX_TENSOR_BYTES * 8 or scalars * extent * self.bits > MAX_TENSOR_BYTES * 8:
+                raise ProgramError(
+                    f"tensor {self.name}: the first {axis + 1} of {len(self.shape)} extents make "
+                    f"more than {MAX_TENSOR_BYTES} bytes"
+                )
+            scalars *= extent
 
     @property
     def bits(self) -> int:
         """Bits of one scalar."""
         return int(self.dtype.rpartition("int")[2])
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Bytes in device memory; 4-bit scalars lie two in a byte."""
-        scalars = 1
-        for extent in self.shape:
-            scalars *= extent
-        return (scalars * self.bits + 7) // 8
+        return (prod(self.shape) * self.bits + 7) // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,8 @@ class Program:
             raise self._error(f"the code is {len(self.code)} bytes; must be a multiple of 16")
         if len(self.uops) % UOP_BYTES:
             raise self._error(f"the micro-ops are {len(self.uops)} bytes; must be a multiple of 4")
+        if len(self.tensors) > MAX_TENSORS:
+            raise self._error(f"{len(self.tensors)} tensors; at most {MAX_TENSORS}")
         last = -1
         for item in self.relocations:
             if not last < item.instruction < self.instruction_count:
@@ -225,11 +253,17 @@ class Program:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Of each relocation: the instruction, the argument, and the bytes of the elements
         moved."""
-        insns = self.instructions
+        isa = Isa.of(self.cfg)
         where = np.array([r.instruction for r in self.relocations], dtype=np.int64)
         arguments = np.array([r.argument for r in self.relocations], dtype=np.int64)
-        sizes = [_elem_bytes(self.cfg, insns[n]) for n in where]
-        return where, arguments, np.array(sizes, dtype=np.int64)
+        words = np.frombuffer(self.code, "<u8").reshape(-1, 2)[where]
+        kind = isa.memory["memory"]
+        sizes = np.ones(kind.high + 1, dtype=np.int64)
+        for memory in MemId:
+            sizes[memory] = isa.elem_bytes(memory)
+        half, shift = divmod(kind.offset, 64)
+        kinds = words[:, half] >> np.uint64(shift) & np.uint64(kind.high)
+        return where, arguments, sizes[kinds.astype(np.intp)]
 
     # ---- checking --------------------------------------------------------------------------------
 
@@ -245,8 +279,8 @@ class Program:
             Naming the instruction.
         """
         isa = Isa.of(self.cfg)
-        try:
-            insns = self.instructions
+        try:  # not `instructions`, which keeps what it decodes
+            insns = isa.decode_all(self.code)
         except EncodingError as error:
             raise self._error(str(error)) from None
         if not insns or not isinstance(insns[-1], Finish):
@@ -350,7 +384,10 @@ class Program:
                 f"the fingerprint says {fingerprint}, the configuration gives {cfg.fingerprint}"
             )
         tensors = []
-        for item in _FILE.entry(manifest, "tensors", list):
+        items = _FILE.entry(manifest, "tensors", list)
+        if len(items) > MAX_TENSORS:
+            raise ProgramError(f"{len(items)} tensors; at most {MAX_TENSORS}")
+        for item in items:
             if not isinstance(item, dict):
                 raise ProgramError(f"a tensor is a JSON object; got {type(item).__name__}")
             tensors.append(
@@ -361,6 +398,12 @@ class Program:
                     _FILE.entry(item, "read", bool),
                     _FILE.entry(item, "written", bool),
                 )
+            )
+        if len(parts[_RELOCATIONS]) // _RELOCATION_DTYPE.itemsize > len(parts[_CODE]) // INSN_BYTES:
+            raise ProgramError(
+                f"{_RELOCATIONS} has {len(parts[_RELOCATIONS])} bytes, {_CODE} "
+                f"{len(parts[_CODE])}; there is at most one relocation of 8 bytes for each "
+                f"instruction of 16"
             )
         table = np.frombuffer(parts[_RELOCATIONS], _RELOCATION_DTYPE)
         relocations = tuple(Relocation(int(i), int(a)) for i, a in table.tolist())

@@ -1,7 +1,6 @@
 """Bitstream files: what is saved comes back, what is damaged, foreign or inconsistent is not
 taken."""
 
-import contextlib
 import hashlib
 import io
 import json
@@ -23,8 +22,8 @@ def changed(**entries):
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(GOOD.to_bytes())) as old, zipfile.ZipFile(out, "w") as new:
         manifest = json.loads(old.read("manifest.json")) | entries
-        new.writestr("manifest.json", json.dumps(manifest))
-        new.writestr("bitstream.bin", old.read("bitstream.bin"))
+        new.writestr(zipfile.ZipInfo("manifest.json"), json.dumps(manifest))
+        new.writestr(zipfile.ZipInfo("bitstream.bin"), old.read("bitstream.bin"))
     return out.getvalue()
 
 
@@ -87,12 +86,12 @@ def test_other_files_are_refused_and_the_right_one_is_named(magic, message):
         Bitstream.from_bytes(bytes.fromhex(magic) + bytes(100 if magic else 0), where="f")
 
 
-def test_no_damaged_byte_gives_another_bitstream():
+def test_every_damaged_byte_is_refused():
     good = GOOD.to_bytes()
     for at in range(len(good)):
         damaged = good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :]
-        with contextlib.suppress(BitstreamError):
-            assert Bitstream.from_bytes(damaged) == GOOD, at  # a date of the container
+        with pytest.raises(BitstreamError):
+            Bitstream.from_bytes(damaged)
     for size in range(0, len(good), 7):
         with pytest.raises(BitstreamError):
             Bitstream.from_bytes(good[:size])

@@ -36,12 +36,12 @@ def program(insns=INSNS, tensors=TENSORS, relocations=RELOCATIONS, cfg=CFG):
 
 
 def rewritten(data, **changes):
-    """A program file with some members replaced; the CRCs are right."""
+    """A program file with some members replaced; the container is right."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
             key = name.partition(".")[0]
-            new.writestr(name, changes.get(key, old.read(name)))
+            new.writestr(zipfile.ZipInfo(name), changes.get(key, old.read(name)))
     return out.getvalue()
 
 
@@ -105,16 +105,13 @@ def test_every_truncation_is_refused():
             Program.from_bytes(data[:length])
 
 
-def test_every_flipped_byte_is_refused_or_harmless():
+def test_every_flipped_byte_is_refused():
     data = program().to_bytes()
     for at in range(len(data)):
         broken = bytearray(data)
         broken[at] ^= 0x41
-        try:
-            read = Program.from_bytes(bytes(broken))
-        except ProgramError:
-            continue
-        assert read == program(), f"byte {at}"  # a date or an attribute of the container
+        with pytest.raises(ProgramError):
+            Program.from_bytes(bytes(broken))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +136,7 @@ def test_manifest_is_checked(changes, message):
     assert str(error.value).startswith("kernel.vta: ")
 
 
-@pytest.mark.parametrize("shape", [[0], [-1], ["x"], [1.5], [True, None]])
+@pytest.mark.parametrize("shape", [[0], [-1], ["x"], [True, 1], [None]])
 def test_shapes_are_checked(shape):
     tensor = {"name": "a", "shape": shape, "dtype": "int8", "read": True, "written": False}
     with pytest.raises(ProgramError, match="extents must be positive"):
