@@ -4,7 +4,10 @@ The vector ALU writes over its first operand. So where a stage reads a tensor fo
 exactly the positions that it writes, its result gets the same buffer: a chain of shift, max and min
 works in the memory of the product that it finishes.
 
-Input: the schedule's nest with its ``alu`` pragmas. Output: the same with fewer buffers.
+Stages that will be left out (``skip_alu``) are merged alike, so that they need no more memory.
+
+Input: the schedule's nest with its ``alu`` and ``skip_alu`` pragmas. Output: the same with fewer
+buffers.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
             last_use[buffer] = position
             first_use.setdefault(buffer, position)
     for position, node in enumerate(nodes):
-        if not (isinstance(node, Pragma) and node.key == "alu"):
+        if not (isinstance(node, Pragma) and node.key in ("alu", "skip_alu")):
             continue
         store = peel(node.body).leaf
         if not isinstance(store, BufferStore) or store.buffer not in places:

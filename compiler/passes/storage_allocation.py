@@ -1,9 +1,10 @@
 """Where buffers lie on chip: an address in its memory for each allocation.
 
 A buffer is alive from its first to its last access; a loop in which it is used, but which it was
-not allocated in, counts whole. Buffers that are never alive at the same time share elements. A
-loop of virtual threads has a frame in each memory, once for each thread: buffers that are allocated
-inside it lie in the frame, so threads never share one.
+not allocated in, counts whole. Buffers that are never alive at the same time share elements; one
+that nothing accesses has none (``skip_alu`` and ``skip_dma_copy`` leave such buffers). A loop of
+virtual threads has a frame in each memory, once for each thread: buffers that are allocated inside
+it lie in the frame, so threads never share one.
 
 Input: Allocate statements; indices counted from the start of each buffer. Output: no Allocate is
 left; indices count elements of the memory.
@@ -122,7 +123,7 @@ class _Frame:
 
     def place(self, memory: Memory) -> None:
         """First fit, in the order of allocation; inner frames first."""
-        blocks = self.blocks.get(memory.scope, [])
+        blocks = [block for block in self.blocks.get(memory.scope, []) if block.end >= 0]
         for frame in self.frames:
             frame.place(memory)
             size = frame.sizes[memory.scope]

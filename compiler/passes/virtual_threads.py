@@ -7,16 +7,35 @@ block, the load module already fetches the other's.
 The order of pushes and pops in each token queue is the same for all threads, so each pop gets the
 token that its own thread pushed.
 
+A condition that differs between threads (a rest, which leaves some threads without a last round)
+moves inwards as well: a thread for which it does not hold does nothing in these steps. What stands
+inside a condition exchanges tokens among itself only, so such a thread neither pushes nor pops one;
+tokens before and behind the condition are pushed and popped by all threads.
+
 Input: ``cthread`` loops, with tokens and addresses for each thread. Output: serial loops only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vta.compiler.analysis.loop_nest import uses
 from vta.compiler.target import Target
-from vta.compiler.te.expr import Var
-from vta.compiler.tir.ir import For, IfThenElse, PrimFunc, Seq, Stmt, seq
+from vta.compiler.te.conditions import all_of
+from vta.compiler.te.expr import Expr, Var
+from vta.compiler.tir.ir import (
+    CoprocScope,
+    DepPop,
+    DepPush,
+    For,
+    IfThenElse,
+    PrimFunc,
+    Seq,
+    Stmt,
+    seq,
+)
 from vta.compiler.tir.visitor import rebuild, substitute, with_body
+from vta.isa import Module
 
 __all__ = ["expand_threads"]
 
@@ -39,11 +58,67 @@ def expand_threads(func: PrimFunc, target: Target) -> PrimFunc:
 def _inwards(loop: For, stmt: Stmt) -> Stmt:
     match stmt:
         case Seq(stmts=stmts):
-            return seq(*(_inwards(loop, item) for item in stmts))
+            return seq(*(_inwards(loop, item) for item in _steps(loop, stmts)))
         case For(var=var, extent=extent, kind=kind, body=body):
             return For(var, extent, kind, _inwards(loop, body))
         case IfThenElse(cond=cond, then=then) if not uses(cond, [loop.var]):
             return IfThenElse(cond, _inwards(loop, then))
+        case IfThenElse(cond=cond, then=Seq() | For() | IfThenElse() as then):
+            return _inwards(loop, _under(cond, then))
         case _:
             thread = Var(loop.var.name)
             return For(thread, loop.extent, "serial", substitute(stmt, {loop.var: thread}))
+
+
+def _under(cond: Expr, stmt: Stmt) -> Stmt:
+    """``stmt`` with each of its steps under ``cond``."""
+    match stmt:
+        case Seq(stmts=stmts):
+            return seq(*(_under(cond, item) for item in stmts))
+        case For(var=var, extent=extent, kind=kind, body=body):
+            return For(var, extent, kind, _under(cond, body))
+        case IfThenElse(cond=inner, then=then):
+            return _under(all_of(cond, inner), then)
+        case CoprocScope(stage=stage, body=body):
+            return CoprocScope(stage, IfThenElse(cond, body))
+        case _:
+            return IfThenElse(cond, stmt)
+
+
+def _steps(loop: For, stmts: Sequence[Stmt]) -> list[Stmt]:
+    """``stmts`` with the steps of conditions on the thread among them.
+
+    A scope of which a thread may leave out the body takes in the tokens around it, so that the
+    module waits for the other threads' tokens only where their work begins.
+    """
+    steps: list[Stmt] = []
+    guarded: Module | None = None  # of the step before, if that is a guarded scope
+    for stmt in stmts:
+        if isinstance(stmt, IfThenElse) and uses(stmt.cond, [loop.var]):
+            first, *rest = _flat(_under(stmt.cond, stmt.then))
+            if isinstance(first, CoprocScope):
+                first = CoprocScope(first.stage, seq(*_pops(steps, first.stage), first.body))
+            steps += [first, *rest]
+            guarded = steps[-1].stage if isinstance(steps[-1], CoprocScope) else None
+        elif isinstance(stmt, DepPush) and stmt.source is guarded:
+            scope = steps[-1]
+            assert isinstance(scope, CoprocScope)
+            steps[-1] = CoprocScope(scope.stage, seq(scope.body, stmt))
+        else:
+            steps.append(stmt)
+            guarded = None
+    return steps
+
+
+def _flat(stmt: Stmt) -> tuple[Stmt, ...]:
+    return stmt.stmts if isinstance(stmt, Seq) else (stmt,)
+
+
+def _pops(steps: list[Stmt], module: Module) -> list[Stmt]:
+    """Take the pops of ``module`` off the end of ``steps``."""
+    at = len(steps)
+    while at and isinstance(step := steps[at - 1], DepPop) and step.target is module:
+        at -= 1
+    pops = steps[at:]
+    del steps[at:]
+    return pops
