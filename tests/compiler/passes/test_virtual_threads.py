@@ -11,11 +11,11 @@ from tests.support.workloads import conv2d, matmul
 from vta import te
 from vta.compat import conv2d_nchw_python
 from vta.compiler.driver import compile_func, run_passes
-from vta.compiler.tir.ir import CoprocScope, For
 from vta.compiler.lower.lower import lower
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
-from vta.compiler.verify import verify
+from vta.compiler.tir.ir import CoprocScope, For
 from vta.compiler.tir.visitor import walk
+from vta.compiler.verify import verify
 from vta.config import VTAConfig
 
 CFG = VTAConfig.preset("tiny").replace(log_acc_buff_size=13, log_inp_buff_size=11)
