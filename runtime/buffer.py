@@ -50,12 +50,29 @@ class DeviceArray:
         if any(extent < 1 for extent in self.shape):
             raise DeviceError(f"shape of a device array is {self.shape}; extents must be positive")
         self.nbytes = (prod(self.shape) * int(dtype.rpartition("int")[2]) + 7) // 8
-        self.address = device.alloc(self.nbytes)
-        self._finalizer = weakref.finalize(self, release, device, self.address)
+        self._address = device.alloc(self.nbytes)
+        self._finalizer = weakref.finalize(self, release, device, self._address)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
-        return f"DeviceArray({shape} {self.dtype} on {self.device.name} at 0x{self.address:x})"
+        place = f"at 0x{self._address:x}" if self._finalizer.alive else "(freed)"
+        return f"DeviceArray({shape} {self.dtype} on {self.device.name} {place})"
+
+    @property
+    def address(self) -> int:
+        """Physical byte address of the first element.
+
+        Raises
+        ------
+        DeviceError
+            If the array was freed: the memory may be another array's by now. Every use of the
+            contents goes through this address.
+        """
+        if not self._finalizer.alive:
+            raise DeviceError(
+                f"a device array of {self.dtype} and shape {self.shape} is used after free()"
+            )
+        return self._address
 
     @property
     def ctx(self) -> Device:
@@ -68,7 +85,13 @@ class DeviceArray:
         return np.dtype({"int4": "int8", "uint4": "uint8"}.get(self.dtype, self.dtype))
 
     def numpy(self) -> npt.NDArray[np.signedinteger[npt.NBitBase]]:
-        """A copy on the host, of :attr:`shape` and :attr:`host_dtype`."""
+        """A copy on the host, of :attr:`shape` and :attr:`host_dtype`.
+
+        Raises
+        ------
+        DeviceError
+            If the array was freed, or the device is closed.
+        """
         raw = np.frombuffer(self.device.read(self.address, self.nbytes), np.uint8)
         if self.dtype.endswith("int4"):
             values = np.stack([raw & 15, raw >> 4], axis=-1).reshape(-1)[: prod(self.shape)]
@@ -87,7 +110,8 @@ class DeviceArray:
         Raises
         ------
         DeviceError
-            If ``source`` has another shape, another dtype, or 4-bit values out of range.
+            If ``source`` has another shape, another dtype, or 4-bit values out of range; if the
+            array was freed.
         """
         values = np.asarray(source)
         if values.shape != self.shape:
@@ -114,7 +138,8 @@ class DeviceArray:
         )
 
     def free(self) -> None:
-        """Give the memory back now; the array cannot be used afterwards."""
+        """Give the memory back now. Every later use of the array is a DeviceError, except
+        ``free()`` itself, which does nothing the second time."""
         self._finalizer()
 
 

@@ -6,6 +6,7 @@ import weakref
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
+from vta.errors import DeviceError
 from vta.runtime.buffer import release
 from vta.runtime.device import PlacesPrograms
 
@@ -58,11 +59,16 @@ class LocalPlacement:
         return addr
 
     def free(self) -> None:
-        """Give the memory back now; the placement cannot be used afterwards."""
+        """Give the memory back now. A later run is a DeviceError; a second ``free()`` does
+        nothing."""
         for finalizer in self._finalizers:
             finalizer()
 
     def run(self, addresses: Sequence[int]) -> RunResult:
+        if not self._finalizers[0].alive:
+            raise DeviceError(
+                f"the placement of program {self.program.name!r} is used after free()"
+            )
         if list(addresses) != self._addresses:
             self.device.write(self._code_addr, self.program.relocate(addresses, self._uop_addr))
             self._addresses = list(addresses)
