@@ -93,17 +93,16 @@ def read_token(folder: Path) -> Token | None:
     Raises
     ------
     RemoteError
-        If the file cannot be read, or others than its owner may read it.
+        If the file cannot be read, or it or the folder belongs to another user or is open to
+        others.
     """
     path = folder / "token"
+    cure = "Delete it and start the server again for a new token"
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise RemoteError(
-                f"{path} has the mode {mode:04o}; must be 0600: others could read it. Delete it "
-                f"and start the server again for a new token"
-            )
-        return Token.parse(path.read_text(encoding="ascii"))
+        _require_private_folder(folder)
+        with path.open(encoding="ascii") as file:
+            _require_private(path, os.fstat(file.fileno()), cure)
+            return Token.parse(file.read(1000))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -125,16 +124,22 @@ def open_credentials(
     Raises
     ------
     RemoteError
-        If the files cannot be read or written, or do not belong together.
+        If the files cannot be read or written, or do not belong together; if the folder, the key
+        or the token belongs to another user or is open to others.
     ToolError
         If a certificate has to be made and there is no ``openssl``.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_private_folder(folder)
         if certificate is None or key is None:
             certificate, key = folder / "server.crt", folder / "server.key"
             if not (certificate.exists() and key.exists()):
                 _make_certificate(certificate, key)
+            cure = f"Delete {certificate}, {key} and the token for new ones"
+        else:
+            cure = "Copy it to a file of mode 0600"
+        _require_private(key, key.stat(), cure, system_key=True)
         fingerprint = _fingerprint(certificate)
         token = read_token(folder)
         new = token is None
@@ -149,6 +154,41 @@ def open_credentials(
             f"{folder / 'token'} to have a new one made"
         )
     return Credentials(certificate, key, token, new)
+
+
+def _require_private_folder(folder: Path) -> None:
+    cure = (
+        "Name another folder with --state, or take it back: chown, chmod 0700, and delete the token"
+    )
+    _require_private(folder, folder.stat(), cure)
+
+
+def _require_private(
+    path: Path, found: os.stat_result, cure: str, *, system_key: bool = False
+) -> None:
+    """A file or folder must be of the user that runs this, and closed to everybody else.
+
+    Parameters
+    ----------
+    cure : str
+        What to do if it is not, for the message.
+    system_key : bool
+        Take a file of root that a group may read, too: how systems keep the keys of services.
+    """
+    if os.name != "posix":  # elsewhere neither modes nor owners say who may read
+        return
+    mode, me = stat.S_IMODE(found.st_mode), os.geteuid()
+    of_root = system_key and found.st_uid == 0
+    if found.st_uid != me and not of_root:
+        raise RemoteError(
+            f"{path} belongs to the user {found.st_uid}; must belong to {me}, who runs this. {cure}"
+        )
+    if mode & (0o037 if of_root else 0o077):
+        wanted = "0700" if stat.S_ISDIR(found.st_mode) else "0600"
+        raise RemoteError(
+            f"{path} has the mode {mode:04o}; must be {wanted}: others could read or replace it. "
+            f"{cure}"
+        )
 
 
 def _fingerprint(certificate: Path) -> str:

@@ -1,12 +1,14 @@
 """Certificate and token: made once, for their owner only, and never guessed around."""
 
 import hashlib
+import os
 import ssl
 import stat
 
 import pytest
 
 from vta.errors import RemoteError, ToolError
+from vta.runtime.remote import credentials
 from vta.runtime.remote.credentials import Token, open_credentials, read_token
 
 
@@ -53,6 +55,77 @@ def test_a_token_that_others_can_read_is_refused(tmp_path):
     for use in (open_credentials, read_token):
         with pytest.raises(RemoteError, match="has the mode 0644; must be 0600"):
             use(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [0o777, 0o750, 0o701])
+def test_a_folder_that_others_can_enter_is_refused(tmp_path, wrong):
+    open_credentials(tmp_path)
+    tmp_path.chmod(wrong)
+    for use in (open_credentials, read_token):
+        with pytest.raises(RemoteError, match=f"has the mode {wrong:04o}; must be 0700"):
+            use(tmp_path)
+
+
+def test_a_folder_that_is_made_under_any_umask_is_private(tmp_path):
+    before = os.umask(0)
+    try:
+        made = open_credentials(tmp_path / "serve")
+    finally:
+        os.umask(before)
+    assert (mode(tmp_path / "serve"), mode(made.key)) == (0o700, 0o600)
+
+
+@pytest.mark.parametrize("wrong", [0o644, 0o604, 0o666])
+def test_a_key_that_others_can_read_is_refused(tmp_path, wrong):
+    made = open_credentials(tmp_path / "serve")
+    made.key.chmod(wrong)
+    with pytest.raises(RemoteError, match=rf"server\.key has the mode {wrong:04o}; must be 0600"):
+        open_credentials(tmp_path / "serve")
+    with pytest.raises(RemoteError, match=f"has the mode {wrong:04o}.* Copy it to a file of mode"):
+        open_credentials(tmp_path / "x", certificate=made.certificate, key=made.key)
+
+
+def owned(monkeypatch, user, name):
+    """Make ``name`` look as if it belonged to another user."""
+
+    def told(real):
+        def stat(what, *args, **options):
+            found = real(what, *args, **options)
+            path = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else str(what)
+            if not path.endswith(name):
+                return found
+            return os.stat_result((*found[:4], user, *found[5:]))
+
+        return stat
+
+    monkeypatch.setattr(os, "stat", told(os.stat))
+    monkeypatch.setattr(os, "fstat", told(os.fstat))
+
+
+@pytest.mark.parametrize("name", ["serve", "token", "server.key"])
+def test_what_belongs_to_another_user_is_refused(tmp_path, monkeypatch, name):
+    open_credentials(tmp_path / "serve")
+    owned(monkeypatch, 12345, name)
+    message = rf"{name} belongs to the user 12345; must belong to {os.geteuid()}"
+    with pytest.raises(RemoteError, match=message):
+        open_credentials(tmp_path / "serve")
+    if name != "server.key":
+        with pytest.raises(RemoteError, match=message):
+            read_token(tmp_path / "serve")
+
+
+def test_a_key_of_root_that_a_group_may_read(tmp_path, monkeypatch):
+    """As Debian keeps the keys of services; token and folder have no such exception."""
+    made = open_credentials(tmp_path / "serve")
+    monkeypatch.setattr(os, "geteuid", lambda: made.key.stat().st_uid + 1)
+    monkeypatch.setattr(credentials, "_require_private_folder", lambda folder: None)
+    owned(monkeypatch, 0, "server.key")
+    owned(monkeypatch, made.key.stat().st_uid + 1, "token")
+    made.key.chmod(0o640)
+    open_credentials(tmp_path / "serve")
+    made.key.chmod(0o644)
+    with pytest.raises(RemoteError, match=r"server\.key has the mode 0644"):
+        open_credentials(tmp_path / "serve")
 
 
 def test_a_token_of_another_certificate_is_refused(tmp_path):
