@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.bus.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, ReadPortSignature
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode
 
 BEATS_IN_FLIGHT = 256
@@ -172,9 +172,9 @@ class _Reader(wiring.Component):
         m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEATS_WAITING)
         m.submodules.starts = starts = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
         # The reader and the bus do not meet in one cycle.
-        m.submodules.relay = relay = Relay(splitter.burst.payload.shape())
-        request, burst = self.port.request, relay.o
-        connect(m, splitter.burst, relay.i)
+        m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
+        request, burst = self.port.request, skid.o
+        connect(m, splitter.burst, skid.i)
         in_flight = Signal(range(BEATS_IN_FLIGHT + 1))
         room = Signal()
         allowed = Signal()

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.bus.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXI4Signature, ErrorLayout, WritePortSignature
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode, Source
 
 BURSTS_IN_FLIGHT = 32
@@ -60,10 +60,10 @@ class WriteMaster(wiring.Component):
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
         m.submodules.answers = answers = SyncFIFO(width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT)
         # The writer and the bus do not meet in one cycle.
-        m.submodules.relay = relay = Relay(splitter.burst.payload.shape())
+        m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
         connect(m, flipped(self.port.request), splitter.request)
-        connect(m, splitter.burst, relay.i)
-        self._address(m, relay.o, lengths, answers)
+        connect(m, splitter.burst, skid.i)
+        self._address(m, skid.o, lengths, answers)
         self._data(m, lengths)
         self._answer(m, answers)
         return m

@@ -135,7 +135,7 @@ class Compute(wiring.Component):
         m.d.comb += [
             alu.dst_busy.eq(accumulators.alu_dst_busy),
             alu.src_busy.eq(accumulators.alu_src_busy),
-            loader.refused.eq(accumulators.load_refused),
+            loader.stall.eq(accumulators.load_refused),
         ]
         wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
 

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 from vta.config import ITER_BITS
 from vta.hw.compute.uop_memory import MicroOpBuffer, log_lanes, micro_op_ports
 from vta.hw.interfaces import ErrorLayout, layout_of
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
 
@@ -249,7 +249,7 @@ class Sequencer(wiring.Component):
         That micro-op and all after it do not come out; the sequencer must be reset.
     """
 
-    LATENCY = Nest.LATENCY + 3 + 2 * Relay.LATENCY
+    LATENCY = Nest.LATENCY + 3 + 2 * SkidBuffer.LATENCY
 
     def __init__(
         self, insn: Format, uop: Format, indices: Sequence[Index], carried: Sequence[str], *,
@@ -269,8 +269,8 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.nest = nest = Nest(self.insn)
-        m.submodules.chosen = chosen = Relay(self._chosen_layout())
-        m.submodules.checked = checked = Relay(self.op_layout)
+        m.submodules.chosen = chosen = SkidBuffer(self._chosen_layout())
+        m.submodules.checked = checked = SkidBuffer(self.op_layout)
         wiring.connect(m, nest.start, wiring.flipped(self.start))
         wiring.connect(m, checked.o, wiring.flipped(self.op))
         self._choose(m, nest, chosen.i)

@@ -6,10 +6,10 @@ can be read; so nothing is added to the design itself.
 
 from amaranth.hdl import Const, Elaboratable, Fragment, MemoryInstance, Signal
 
-__all__ = ["Inside"]
+__all__ = ["SignalPaths"]
 
 
-class Inside:
+class SignalPaths:
     """What ``design`` became: ``fragment`` goes into the larger design; ``inside["reader0.left"]``
     is the signal ``left`` that the submodule ``reader0`` drives.
 
@@ -46,7 +46,7 @@ class Inside:
             raise KeyError(f"no signal {path!r}; beside it: {', '.join(sorted(beside)) or 'none'}")
         return self._signals[path]
 
-    def look(self, memory: str, addr: Signal, data: Signal) -> None:
+    def probe_memory(self, memory: str, addr: Signal, data: Signal) -> None:
         """Let ``data`` be, in every cycle, the word at ``addr`` of a memory inside."""
         self._memories[memory].read_port(
             domain="comb", addr=addr, data=data, en=Const(1), transparent_for=()

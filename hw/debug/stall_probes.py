@@ -14,7 +14,7 @@ from vta.config import VTAConfig
 from vta.hw.compute.access_ranges import Unit, Work
 from vta.hw.compute.issue import EntryLayout, Scoreboard
 from vta.hw.core import Core
-from vta.hw.debug.signal_paths import Inside
+from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa
 from vta.isa import Module as Stage
@@ -26,19 +26,19 @@ BOARD = "compute.issue.scoreboard"
 UNITS = (Unit.LOAD, Unit.GEMM, Unit.ALU)
 
 
-class Sight:
+class ProbeContext:
     """What the functions of :data:`STALLS` look at.
 
     Attributes
     ----------
     bus : AXI4Signature
         The memory port.
-    at : Inside
+    at : SignalPaths
         The signals inside the core, by path.
     isa : Isa
     """
 
-    def __init__(self, core: Core, inside: Inside) -> None:
+    def __init__(self, core: Core, inside: SignalPaths) -> None:
         self.bus, self.at, self.isa = core.m_axi, inside, Isa.of(core.cfg)
 
     def head(self, module: str):
@@ -67,7 +67,7 @@ def refused(channel: str):
 def under_way(source: Source):
     """A reader has asked for as much as it may."""
     reader = f"reads.reader{source}"
-    return lambda s: s.at[f"{reader}.relay.o__valid"] & ~s.at[f"{reader}.allowed"]
+    return lambda s: s.at[f"{reader}.skid.o__valid"] & ~s.at[f"{reader}.allowed"]
 
 
 def not_taken(source: Source):
@@ -93,7 +93,7 @@ def unready(wants: str, ready: str):
 def no_token(module: str, prev: str | None = None, next: str | None = None):
     """The instruction at the head waits for tokens, of one side or (with both) of two at once."""
 
-    def stall(s: Sight) -> ValueLike:
+    def stall(s: ProbeContext) -> ValueLike:
         insn, waits = s.head(module)
         for pops, queue in ((insn.pop_prev, prev), (insn.pop_next, next)):
             if queue is not None:
@@ -103,7 +103,7 @@ def no_token(module: str, prev: str | None = None, next: str | None = None):
     return stall
 
 
-def board_full(s: Sight) -> ValueLike:
+def board_full(s: ProbeContext) -> ValueLike:
     """The next instruction of the compute module finds as many under way as there may be."""
     return s.head("compute")[1] & s.entries()[-1].live
 
@@ -111,7 +111,7 @@ def board_full(s: Sight) -> ValueLike:
 def conflicts(new, old):
     """The next instruction, for one :class:`Unit`, touches what one under way on another is at."""
 
-    def stall(s: Sight) -> ValueLike:
+    def stall(s: ProbeContext) -> ValueLike:
         waits = s.at[f"{BOARD}.waits"] & Cat(one.unit == old for one in s.entries())
         return s.at[f"{BOARD}.next_valid"] & (s.next().unit == new) & waits.any()
 
@@ -122,7 +122,7 @@ def alu_waits(**ready: bool):
     """A micro-op of the ALU waits while GEMM has the bank of an operand, or while it has none: for
     its second operand, or for a result."""
 
-    def stall(s: Sight) -> ValueLike:
+    def stall(s: ProbeContext) -> ValueLike:
         waits = unready("compute.alu.pipeline.comes", "compute.alu.pipeline.op__ready")(s)
         for operand, wanted in ready.items():
             busy = s.at[f"compute.accumulators.alu_{operand}_busy"]
@@ -134,7 +134,7 @@ def alu_waits(**ready: bool):
     return stall
 
 
-STALLS: dict[str, dict[str, Callable[[Sight], ValueLike]]] = {
+STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
     "bus": {
         "AR refused": refused("ar"),
         "R refused": refused("r"),
@@ -153,10 +153,10 @@ STALLS: dict[str, dict[str, Callable[[Sight], ValueLike]]] = {
         "load has enough instructions": unready("fetch.load__valid", "load.pushes.w_rdy"),
         "store has enough instructions": unready("fetch.store__valid", "store.started.w_rdy"),
         "load has enough rows": unready(
-            "load.engine.walker.row__valid", "load.engine.rows.w_rdy"),
+            "load.engine.generator.row__valid", "load.engine.rows.w_rdy"),
         "compute has enough rows": unready(
-            "compute.loader.walker.row__valid", "compute.loader.rows.w_rdy"),
-        "store has enough rows": unready("store.walker.row__valid", "store.rows.w_rdy"),
+            "compute.loader.generator.row__valid", "compute.loader.rows.w_rdy"),
+        "store has enough rows": unready("store.generator.row__valid", "store.rows.w_rdy"),
     },
     "tokens": {
         "load waits for g2l": no_token("load", next="g2l"),
@@ -227,11 +227,11 @@ class ObservedCore(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        inside = Inside(self.core)
+        inside = SignalPaths(self.core)
         m.submodules.core = inside.fragment
         wiring.connect(m, self.core.m_axi, wiring.flipped(self.m_axi))
         wiring.connect(m, wiring.flipped(self.s_axi), self.core.s_axi)
-        sight = Sight(self.core, inside)
+        sight = ProbeContext(self.core, inside)
         looks = [look for names in STALLS.values() for look in names.values()]
         m.d.comb += [
             self.irq.eq(self.core.irq),

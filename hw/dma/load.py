@@ -13,7 +13,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.row_generator import MemoryKind, RowWalker
+from vta.hw.dma.row_generator import MemoryKind, RowGenerator
 from vta.hw.dma.row_writer import RowWriter, write_signature
 from vta.hw.interfaces import (
     ErrorLayout,
@@ -25,7 +25,7 @@ from vta.isa import Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 
 ROWS_AHEAD = 32
-"""Rows that the walker may be ahead of the data. More than the reads that a memory of 60 cycles
+"""Rows that the generator may be ahead of the data. More than the reads that a memory of 60 cycles
 latency must have under way, when each row is two beats."""
 
 INSTRUCTIONS_AHEAD = 16
@@ -64,7 +64,7 @@ class LoadEngine(wiring.Component):
         The bus.
     write_<sram> : SramWriteSignature, out
         One for each SRAM; ``granule`` is the smaller of a beat and an element of the SRAM.
-    refused : in
+    stall : in
         The write of this cycle is not done (it must not be) and is offered again in the next.
     loaded_<sram> : out
         One pulse for each element that came from DRAM (padding does not count), for the counters.
@@ -89,7 +89,7 @@ class LoadEngine(wiring.Component):
             "request": In(stream.Signature(layout_of(insn))),
             "done": Out(1),
             "busy": Out(1),
-            "refused": In(1),
+            "stall": In(1),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "error": Out(ErrorLayout()),
         }
@@ -100,7 +100,7 @@ class LoadEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.walker = walker = RowWalker(
+        m.submodules.generator = generator = RowGenerator(
             self.insn,
             self.kinds,
             addr_bits=self.addr_bits,
@@ -111,32 +111,32 @@ class LoadEngine(wiring.Component):
             self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits, source=self.source
         )
         m.submodules.rows = rows = SyncFIFO(
-            width=len(walker.row.payload.as_value()), depth=ROWS_AHEAD
+            width=len(generator.row.payload.as_value()), depth=ROWS_AHEAD
         )
 
         # A row goes to the bus and, through the queue, to the writer: to both or to none.
-        row = walker.row.payload
+        row = generator.row.payload
         asks = row.beats != 0
         m.d.comb += [
-            self.read.request.valid.eq(walker.row.valid & asks & rows.w_rdy),
+            self.read.request.valid.eq(generator.row.valid & asks & rows.w_rdy),
             self.read.request.payload.addr.eq(row.addr),
             self.read.request.payload.beats.eq(row.beats),
-            rows.w_en.eq(walker.row.valid & (~asks | self.read.request.ready)),
+            rows.w_en.eq(generator.row.valid & (~asks | self.read.request.ready)),
             rows.w_data.eq(row),
-            walker.row.ready.eq(rows.w_rdy & (~asks | self.read.request.ready)),
+            generator.row.ready.eq(rows.w_rdy & (~asks | self.read.request.ready)),
         ]
-        m.d.comb += writer.refused.eq(self.refused)
-        connect(m, flipped(self.request), walker.request)
+        m.d.comb += writer.stall.eq(self.stall)
+        connect(m, flipped(self.request), generator.request)
         connect(m, rows.r_stream, writer.row)
         connect(m, flipped(self.read.beat), writer.beat)
         for name in self.srams:
             connect(m, flipped(getattr(self, f"write_{name}")), getattr(writer, f"write_{name}"))
             m.d.comb += getattr(self, f"loaded_{name}").eq(getattr(writer, f"loaded_{name}"))
         m.d.comb += self.error.eq(
-            Mux(writer.error.code != ErrorCode.NONE, writer.error, walker.error)
+            Mux(writer.error.code != ErrorCode.NONE, writer.error, generator.error)
         )
 
-        under_way = Signal(range(ROWS_AHEAD + 2 * walker.LATENCY))
+        under_way = Signal(range(ROWS_AHEAD + 2 * generator.LATENCY))
         m.d.sync += under_way.eq(
             under_way + (self.request.valid & self.request.ready) - writer.done
         )

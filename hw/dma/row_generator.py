@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import BEATS_BITS, ErrorLayout, layout_of
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format, MemId
 from vta.memmap import ErrorCode, Source
 
@@ -28,7 +28,7 @@ ZEROS_BITS = 21
 """Width of the zeros before a row: ``30 * (15 + x_size + 15) < 2^21``."""
 
 
-def choice(count: int) -> range:
+def index_range(count: int) -> range:
     """The shape of a number below ``count``, a bit at least: Verilog has no wires of no bits."""
     return range(max(count, 2))
 
@@ -101,20 +101,20 @@ class Row(data.StructLayout):
     """A row: first ``zeros`` elements of zero, then ``count`` elements of DRAM.
 
     ``first`` and ``last`` mark the ends of the instruction; ``sram``, the index of its first
-    element, holds for the row with ``first``. ``kind`` counts the kinds of the walker. The row
+    element, holds for the row with ``first``. ``kind`` counts the kinds of the generator. The row
     lies in ``beats`` bus beats from ``addr`` on (aligned to the bus) and begins ``offset`` bytes
     into the first. A row without elements (``count = beats = 0``) asks nothing of the bus.
     """
 
     def __init__(self, *, kinds: int, addr_bits: int, data_bits: int) -> None:
         super().__init__({
-            "kind": choice(kinds), "sram": 16, "first": 1, "last": 1,
+            "kind": index_range(kinds), "sram": 16, "first": 1, "last": 1,
             "zeros": ZEROS_BITS, "count": COUNT_BITS,
             "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
         })  # fmt: skip
 
 
-class RowWalker(wiring.Component):
+class RowGenerator(wiring.Component):
     """Turns transfers into rows. Rows that follow each other in DRAM and in the SRAM become one.
 
     Parameters
@@ -163,10 +163,10 @@ class RowWalker(wiring.Component):
 
         # A transfer is prepared (pitch, then products, then the plan), its rows are walked, their
         # element indices become addresses. Each stage empties into the next; while it is prepared
-        # no other is taken, and the rows are offered through a relay, so that who waits for the bus
-        # and who takes instructions do not meet in one cycle.
-        m.submodules.relay = self._relay = Relay(self.row.payload.shape())
-        wiring.connect(m, self._relay.o, wiring.flipped(self.row))
+        # no other is taken. A skid buffer offers the rows: there is no combinational path from the
+        # bus to the acceptance of an instruction.
+        m.submodules.skid = self._skid = SkidBuffer(self.row.payload.shape())
+        wiring.connect(m, self._skid.o, wiring.flipped(self.row))
         pitched = Signal()
         multiplied = Signal()
         prepared = Signal()
@@ -200,7 +200,7 @@ class RowWalker(wiring.Component):
     def _plan_layout(self) -> data.StructLayout:
         """A transfer as the walk needs it: ``rows`` rows of ``count`` elements, zeros counted."""
         return data.StructLayout({
-            "kind": choice(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
+            "kind": index_range(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
             "rows": 16, "count": COUNT_BITS, "moves": 1,
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
@@ -211,7 +211,7 @@ class RowWalker(wiring.Component):
         rows are ``pitch`` wide with their padding."""
         parts = Signal(
             data.StructLayout({
-                "kind": choice(len(self.kinds)),
+                "kind": index_range(len(self.kinds)),
                 "moves": 1, "one_row": 1, "total": 32,
                 **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
                    for part in ("low", "high", "beside")},
@@ -259,7 +259,7 @@ class RowWalker(wiring.Component):
     def _walk(self, m, plan, prepared, walk_ready):
         """The rows of a plan, as (valid, registers): element indices, not yet addresses."""
         layout = data.StructLayout({
-            "kind": choice(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
+            "kind": index_range(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
             "zeros": ZEROS_BITS, "count": COUNT_BITS, "moves": 1,
             "element": ELEMENT_BITS, "end": ELEMENT_BITS,
         })  # fmt: skip
@@ -274,7 +274,7 @@ class RowWalker(wiring.Component):
         advance = Signal()
         ends = Signal()
         m.d.comb += [
-            advance.eq(~walked | self._relay.i.ready),
+            advance.eq(~walked | self._skid.i.ready),
             ends.eq((at.rows == 0) | ((at.rows == 1) & no_trail)),
             walk_ready.eq(~active | (advance & ends)),
         ]
@@ -327,9 +327,9 @@ class RowWalker(wiring.Component):
             size.eq(Array(walk.count << shift for shift in shifts)[walk.kind]),
         ]
         bad = walked & (end > 1 << self.addr_bits)
-        row = self._relay.i.payload
+        row = self._skid.i.payload
         m.d.comb += [
-            self._relay.i.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
+            self._skid.i.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
             row.kind.eq(walk.kind),
             row.sram.eq(walk.sram),
             row.first.eq(walk.first),

@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dma.row_generator import MemoryKind, Row, choice
+from vta.hw.dma.row_generator import MemoryKind, Row, index_range
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, WritePortSignature
 from vta.memmap import ErrorCode, Source
 
@@ -48,7 +48,7 @@ class RowReader(wiring.Component):
         elem_bits = self.kind.elem_bytes * 8
         self.parts = max(1, elem_bits // self.data_bits)
         self.lanes = max(1, self.data_bits // elem_bits)
-        held = data.StructLayout({"valid": 1, "lane": choice(self.lanes), "ends": 1})
+        held = data.StructLayout({"valid": 1, "lane": index_range(self.lanes), "ends": 1})
         element = Signal(held)
         free = Signal()
         self._read(m, element, free)
@@ -64,7 +64,7 @@ class RowReader(wiring.Component):
         following = data.View(self.row_layout, self.row.payload)
         active = Signal()
         index = Signal(17)
-        lane = Signal(choice(self.lanes))
+        lane = Signal(index_range(self.lanes))
         reads = Signal()
         ends = Signal()
         in_range = index < 2**self.kind.log_depth
@@ -100,7 +100,7 @@ class RowReader(wiring.Component):
 
     def _send(self, m, element, free):
         """An element is ``parts`` beats."""
-        part = Signal(choice(self.parts))
+        part = Signal(index_range(self.parts))
         beat = self.beat.payload
         m.d.comb += [
             beat.data.eq(self.sram.data.word_select(part, self.data_bits)),

@@ -7,9 +7,9 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dma.row_generator import MemoryKind, Row, choice
+from vta.hw.dma.row_generator import MemoryKind, Row, index_range
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode, Source
 
 
@@ -41,9 +41,9 @@ class _Left:
 class RowWriter(wiring.Component):
     """Writes the rows into the SRAMs: zeros, then the beats as they come.
 
-    Two steps: choose what to write (``_choose``); write it a cycle later (``_write``). A write that
-    is ``refused`` is offered again in the next cycle; the relay between the steps keeps the rows
-    and the beats from that. How much of a row is left is known a step ahead.
+    Two steps: choose what to write (``_choose``); write it a cycle later (``_write``). A stalled
+    write is offered again in the next cycle; the skid buffer between the steps isolates the rows
+    and the beats from the stall. How much of a row is left is known a step ahead.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RowWriter(wiring.Component):
         members = {
             "row": In(stream.Signature(self.row_layout.size)),
             "beat": In(stream.Signature(data_bits)),
-            "refused": In(1),
+            "stall": In(1),
             "done": Out(1),
             "error": Out(ErrorLayout()),
         }
@@ -66,14 +66,14 @@ class RowWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         chosen = data.StructLayout({
-            "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": choice(len(self.kinds)),
+            "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": index_range(len(self.kinds)),
             "index": max(kind.log_depth for kind in self.kinds),
-            "part": choice(max(self._parts(kind) for kind in self.kinds)),
+            "part": index_range(max(self._parts(kind) for kind in self.kinds)),
             "value": self.data_bits,
         })  # fmt: skip
-        m.submodules.relay = relay = Relay(chosen)
-        self._choose(m, relay.i)
-        self._write(m, relay.o)
+        m.submodules.skid = skid = SkidBuffer(chosen)
+        self._choose(m, skid.i)
+        self._write(m, skid.o)
         return m
 
     def _parts(self, kind: MemoryKind) -> int:
@@ -94,7 +94,7 @@ class RowWriter(wiring.Component):
         following = data.View(self.row_layout, self.row.payload)
         active = Signal()
         index = Signal(17)
-        place = Signal(choice(max(max(self._parts(k), self._lanes(k)) for k in self.kinds)))
+        place = Signal(index_range(max(max(self._parts(k), self._lanes(k)) for k in self.kinds)))
         """Which part of the element, or which element of the beat, comes next."""
 
         parts_end = Array(self._parts(kind) - 1 for kind in self.kinds)[row.kind]
@@ -174,7 +174,7 @@ class RowWriter(wiring.Component):
         item = chosen.payload
         taken = Signal()
         m.d.comb += [
-            chosen.ready.eq(~self.refused),
+            chosen.ready.eq(~self.stall),
             taken.eq(chosen.valid & chosen.ready),
             self.done.eq(taken & item.done),
         ]

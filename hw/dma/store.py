@@ -8,7 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out, connect, flipped
 
-from vta.hw.dma.row_generator import MemoryKind, RowWalker
+from vta.hw.dma.row_generator import MemoryKind, RowGenerator
 from vta.hw.dma.row_reader import RowReader
 from vta.hw.interfaces import (
     SramReadSignature,
@@ -65,34 +65,34 @@ class StoreModule(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bus = {"addr_bits": self.addr_bits, "data_bits": self.data_bits}
-        m.submodules.walker = walker = RowWalker(
+        m.submodules.generator = generator = RowGenerator(
             self.isa.memory, (self.kind,), **bus, source=Source.STORE
         )
         m.submodules.reader = reader = RowReader(self.kind, **bus)
         m.submodules.rows = rows = SyncFIFO(
-            width=len(walker.row.payload.as_value()), depth=ROWS_AHEAD
+            width=len(generator.row.payload.as_value()), depth=ROWS_AHEAD
         )
 
         # A row goes to the bus and, through the queue, to the reader: to both or to none.
-        row, request = walker.row.payload, self.write.request
+        row, request = generator.row.payload, self.write.request
         asks = row.beats != 0
         m.d.comb += [
-            request.valid.eq(walker.row.valid & asks & rows.w_rdy),
+            request.valid.eq(generator.row.valid & asks & rows.w_rdy),
             request.payload.addr.eq(row.addr),
             request.payload.beats.eq(row.beats),
             request.payload.last.eq(row.last),
-            rows.w_en.eq(walker.row.valid & (~asks | request.ready)),
+            rows.w_en.eq(generator.row.valid & (~asks | request.ready)),
             rows.w_data.eq(row),
-            walker.row.ready.eq(rows.w_rdy & (~asks | request.ready)),
+            generator.row.ready.eq(rows.w_rdy & (~asks | request.ready)),
         ]
         connect(m, rows.r_stream, reader.row)
         connect(m, reader.sram, flipped(self.out_read))
         connect(m, reader.beat, flipped(self.write.beat))
         m.d.comb += [
             self.stored.eq(reader.read),
-            self.error.eq(Mux(reader.error.code != ErrorCode.NONE, reader.error, walker.error)),
+            self.error.eq(Mux(reader.error.code != ErrorCode.NONE, reader.error, generator.error)),
         ]
-        self._sequence(m, walker.request)
+        self._sequence(m, generator.request)
         return m
 
     def _sequence(self, m, request):

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
 from vta.hw.frontend.decode import InstructionCheck
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import INSN_BITS, Isa
 from vta.isa import Module as Stage
 from vta.memmap import ErrorCode, Source
@@ -94,9 +94,9 @@ class Fetch(wiring.Component):
             reader.start.eq(begins & self.busy & ~bad_addr),
         ]
         # The reader, and what is at the queues, do not meet in one cycle.
-        m.submodules.relay = relay = Relay(INSN_BITS)
-        connect(m, reader.insn, relay.i)
-        self._deal(m, relay.o, addr, left)
+        m.submodules.skid = skid = SkidBuffer(INSN_BITS)
+        connect(m, reader.insn, skid.i)
+        self._deal(m, skid.o, addr, left)
         with m.If(begins & bad_addr):
             self._fail(m, ErrorCode.ADDRESS, addr)
         return m

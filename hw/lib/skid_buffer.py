@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Relay"]
+__all__ = ["SkidBuffer"]
 
 
-class Relay(wiring.Component):
+class SkidBuffer(wiring.Component):
     """Passes items on, one a cycle, in order; ``o`` and ``i.ready`` come straight from registers.
 
     Holds two items: the one that is offered and one that came while that was refused.

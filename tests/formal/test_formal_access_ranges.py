@@ -8,11 +8,11 @@ from tests.formal.access_range_registers import FootprintRegisters
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.reference_semantics import ISA, LOG_UOP, ROUNDS, SIZES, Meaning
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from tests.formal.transaction_log import keep_ledger
 from vta.hw.compute import access_ranges as footprint
 from vta.hw.compute import uop_bounds as scan
 from vta.hw.compute.uop_memory import log_lanes
+from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
 from vta.isa import MemId, Opcode
 
@@ -46,7 +46,7 @@ class Covered(FootprintRegisters, Properties):
         ])  # fmt: skip
 
     def elaborate(self, platform):
-        block, work, inside = self.block, self.block.work, Inside(self.block)
+        block, work, inside = self.block, self.block.work, SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         places = [constant(m, one) for one in self.places]
         u, uop, under_way = places[2], Signal.like(self.any_uop), Signal()

@@ -5,9 +5,9 @@ from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from vta.hw.compute import accumulators as acc
 from vta.hw.compute.alu_pipeline import AluPipeline
+from vta.hw.debug.signal_paths import SignalPaths
 
 LOG_DEPTH, LANES, LANE_BITS, OUT_BITS = 3, 2, 2, 1
 LOG_BANKS = acc.log_banks(LOG_DEPTH)
@@ -36,7 +36,7 @@ class LastWriteSeen(Properties):
         super().__init__(block, [self.watched, self.goes])
 
     def elaborate(self, platform):
-        block, inside = self.block, Inside(self.block)
+        block, inside = self.block, SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         watched = constant(m, self.watched)
         world = self._world(m)
@@ -143,7 +143,7 @@ class LastWriteSeen(Properties):
                     place = Signal(LOG_DEPTH - LOG_BANKS, name=f"{memory}{number}_{lane}_place")
                     word = Signal(width, name=f"{memory}{number}_{lane}_word")
                     m.d.comb += place.eq(watched[LOG_BANKS:])
-                    inside.look(f"{memory}{number}.lane{lane}", place, word)
+                    inside.probe_memory(f"{memory}{number}.lane{lane}", place, word)
                     with m.If(watched[:LOG_BANKS] == number):
                         m.d.comb += Assert(word == Value.cast(right).word_select(lane, width))
 

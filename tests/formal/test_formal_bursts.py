@@ -6,8 +6,8 @@ from amaranth.lib.data import StructLayout, View
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from vta.hw.bus import axi
+from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import BEATS_BITS, WriteRequest
 
 ADDR_BITS = 20
@@ -27,7 +27,7 @@ class BurstsAreTheRequest(Properties):
 
     def elaborate(self, platform):
         block, request, burst = self.block, self.block.request, self.block.burst
-        inside = Inside(block)
+        inside = SignalPaths(block)
         m = super().elaborate(platform, inside.fragment)
         asked, got = request.payload, burst.payload
 

@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out
 
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from vta.config import VTAConfig
 from vta.hw.compute import access_ranges as footprint
 from vta.hw.compute import issue
@@ -22,6 +21,7 @@ from vta.hw.compute.access_ranges import (
     Work,
 )
 from vta.hw.compute.uop_memory import MicroOpReadSignature
+from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.dma import load, store
 from vta.hw.dma.row_generator import MemoryKind
 from vta.hw.interfaces import layout_of
@@ -111,7 +111,7 @@ class Tokens(Properties):
 
     def elaborate(self, platform):
         block, tokens = self.block, self.block.tokens
-        inside = Inside(block)
+        inside = SignalPaths(block)
         m = super().elaborate(platform, inside.fragment)
         head = View(layout_of(ISA.memory), View(Work(ISA), inside["scoreboard.next"]).insn)
         starts = inside["starts"]
@@ -153,7 +153,7 @@ class InOrder(Properties):
 
     def elaborate(self, platform):
         block, tokens = self.block, self.block.tokens
-        inside = Inside(block)
+        inside = SignalPaths(block)
         m = super().elaborate(platform, inside.fragment)
         waits, waiting = self._wait(m, inside["starts"])
         head, touches = View(layout_of(ISA.memory), waiting.insn), waiting.footprint
@@ -384,7 +384,7 @@ class NothingLost(Properties):
     unit that executes it, and stays until it is taken. The registers are compared to a ledger."""
 
     def elaborate(self, platform):
-        block, inside = self.block, Inside(self.block)
+        block, inside = self.block, SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         work, out = block.work, block.work.payload
         enters, leaves = block.insn.valid & block.insn.ready, work.valid & work.ready

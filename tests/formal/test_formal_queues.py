@@ -6,8 +6,8 @@ from amaranth.lib import fifo
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from tests.formal.transaction_log import keep_ledger
+from vta.hw.debug.signal_paths import SignalPaths
 
 WIDTH, DEPTH = 2, 4
 
@@ -22,7 +22,7 @@ class InOrder(Properties):
         self.buffered = name == "SyncFIFOBuffered"
 
     def elaborate(self, platform):
-        block, inside = self.block, Inside(self.block)
+        block, inside = self.block, SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         writes, reads = block.w_en & block.w_rdy, block.r_en & block.r_rdy
         ledger, level = keep_ledger(m, block.w_data, depth=DEPTH, comes=writes, goes=reads)
@@ -53,7 +53,7 @@ class InOrder(Properties):
         for n in range(size):
             place, word = Signal.like(consume, name=f"place{n}"), Signal(WIDTH, name=f"word{n}")
             m.d.comb += place.eq((consume + n) % size)
-            inside.look("storage", place, word)
+            inside.probe_memory("storage", place, word)
             with m.If(n + ahead < level):
                 entry = ledger[n]
                 if self.buffered:

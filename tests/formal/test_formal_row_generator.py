@@ -6,7 +6,7 @@ from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import VTAConfig
-from vta.hw.dma import row_generator as walker
+from vta.hw.dma import row_generator
 from vta.isa import Isa, MemId
 from vta.memmap import Source
 
@@ -20,7 +20,9 @@ SIZES = {
 }  # fmt: skip
 """Bits of the fields that may have any value; the others are 0."""
 KINDS = tuple(
-    walker.MemoryKind(memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=8)
+    row_generator.MemoryKind(
+        memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=8
+    )
     for memory, sram, size in ((MemId.INP, "inp", 2), (MemId.WGT, "wgt", 32))
 )
 """One with elements smaller than a beat, one with elements wider."""
@@ -34,11 +36,13 @@ class ExactlyTheElements(Properties):
     With ``stalls`` a row may have to wait for any time before it is taken.
     """
 
-    def __init__(self, module=walker, *, memory=MemId.INP, stalls=False):
+    def __init__(self, module=row_generator, *, memory=MemId.INP, stalls=False):
         self.memory, self.stalls = memory, stalls
         self.r, self.c = Signal(3), Signal(3)
         self.fields = {name: Signal(bits, name=name) for name, bits in SIZES.items()}
-        block = module.RowWalker(INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD)
+        block = module.RowGenerator(
+            INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD
+        )
         super().__init__(block, [self.r, self.c, *self.fields.values()])
 
     def elaborate(self, platform):
@@ -178,12 +182,12 @@ def test_transfers_of_all_kinds_happen(memory):
         ("some_rows & gapless", "gapless"),
         ("ends.eq((at.rows == 0) | ((at.rows == 1) & no_trail))", "ends.eq(at.rows == 0)"),
         ("_sum(size, offset, (1 << log_beat) - 1)", "(size + (1 << log_beat) - 1)"),
-        ("advance.eq(~walked | self._relay.i.ready)", "advance.eq(1)"),
+        ("advance.eq(~walked | self._skid.i.ready)", "advance.eq(1)"),
         ("zeros.eq(at.between),", "zeros.eq(at.lead),"),
     ],
     ids=["lead-without-x", "trail-without-lead", "trail-too-wide", "between-half",
          "stride-ignored", "pads-ignored", "gaps-ignored", "nop-moves", "no-rows",
          "empty-row-at-end", "offset-ignored", "row-not-held", "zeros-of-first"],
 )  # fmt: skip
-def test_broken_walkers_are_found(old, new):
-    refute(ExactlyTheElements(mutant(walker, old, new), stalls=True), depth=13)
+def test_broken_row_generators_are_found(old, new):
+    refute(ExactlyTheElements(mutant(row_generator, old, new), stalls=True), depth=13)

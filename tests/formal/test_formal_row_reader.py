@@ -7,9 +7,9 @@ from amaranth.lib import data
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from tests.formal.signal_paths import Inside
-from vta.hw.dma import row_reader as rowreader
-from vta.hw.dma.row_generator import MemoryKind, Row, choice
+from vta.hw.debug.signal_paths import SignalPaths
+from vta.hw.dma import row_reader
+from vta.hw.dma.row_generator import MemoryKind, Row, index_range
 from vta.isa import MemId
 from vta.memmap import ErrorCode, Source
 
@@ -23,7 +23,7 @@ class ExactlyTheRows(Properties):
     """Beside the block: the row whose elements are read; the element that was read last, its row,
     and how many beats of that have been sent. The SRAM holds any bytes, always the same."""
 
-    def __init__(self, module=rowreader, elem_bytes=1):
+    def __init__(self, module=row_reader, elem_bytes=1):
         self.elem_bytes, self.depth = elem_bytes, DEPTHS[elem_bytes]
         kind = MemoryKind(
             memory=MemId.OUT, sram="out", elem_bytes=elem_bytes, sram_bits=elem_bytes * 8,
@@ -44,7 +44,7 @@ class ExactlyTheRows(Properties):
         super().__init__(block, [self.any_contents])
 
     def elaborate(self, platform):
-        inside = Inside(self.block)
+        inside = SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         self.contents = constant(m, self.any_contents)
         self.well = self.block.error.code == ErrorCode.NONE
@@ -60,7 +60,7 @@ class ExactlyTheRows(Properties):
         return Array(octets)[(base << self.log_bytes) + position]
 
     def well_formed(self, row):
-        """What the address generator promises of a row (``test_formal_walker.py``)."""
+        """What the address generator promises of a row (``test_formal_row_generator.py``)."""
         size = row.count << self.log_bytes
         return [
             row.zeros == 0,
@@ -180,7 +180,7 @@ class ExactlyTheRows(Properties):
             m.d.comb += Assert(reading.reads == 0)
 
         byte = held.row.offset + (held.number << self.log_bytes)
-        element = data.StructLayout({"valid": 1, "lane": choice(lanes), "ends": 1})
+        element = data.StructLayout({"valid": 1, "lane": index_range(lanes), "ends": 1})
         element = data.View(element, inside["element"])
         m.d.comb += Assert(element.valid == held.valid)
         with m.If(held.valid):
@@ -283,4 +283,4 @@ def test_rows_of_all_kinds_happen(elem_bytes):
          "rows-in-one-beat", "beat-overwritten", "half-an-element", "halves-swapped"],
 )  # fmt: skip
 def test_broken_readers_are_found(elem_bytes, old, new):
-    refute(ExactlyTheRows(mutant(rowreader, old, new), elem_bytes), depth=12)
+    refute(ExactlyTheRows(mutant(row_reader, old, new), elem_bytes), depth=12)

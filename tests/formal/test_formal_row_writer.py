@@ -8,16 +8,15 @@ from amaranth.lib.wiring import In, Out
 
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.signal_paths import Inside
-from vta.hw.dma import row_generator as walker
-from vta.hw.dma import row_writer as rowwriter
+from vta.hw.debug.signal_paths import SignalPaths
+from vta.hw.dma import row_generator, row_writer
 from vta.hw.dma.row_generator import MemoryKind
 from vta.isa import MemId
 from vta.memmap import ErrorCode, Source
 
 ADDR_BITS, DATA_BITS = 16, 32
 BEAT = DATA_BITS // 8
-Row = shrunk(walker, ZEROS_BITS=6, COUNT_BITS=5).Row
+Row = shrunk(row_generator, ZEROS_BITS=6, COUNT_BITS=5).Row
 """Rows of up to 63 zeros and 31 elements: more than the SRAMs here hold."""
 
 
@@ -39,8 +38,8 @@ WIDE = (_kind(MemId.ACC, "acc", 32, 3), _kind(MemId.ACC_8BIT, "acc", 8, 3, widen
 """Elements of many beats, with and without widening."""
 
 
-class AnyRelay(wiring.Component):
-    """In place of :class:`~vta.hw.lib.skid_buffer.Relay`, which is proved by itself: it takes
+class AnySkidBuffer(wiring.Component):
+    """In place of :class:`~vta.hw.lib.skid_buffer.SkidBuffer`, which is proved by itself: it takes
     nothing now and then, and holds one item."""
 
     willing = Signal()
@@ -58,22 +57,22 @@ class AnyRelay(wiring.Component):
         return m
 
 
-SMALL = {"Row": Row, "Relay": AnyRelay}
+SMALL = {"Row": Row, "SkidBuffer": AnySkidBuffer}
 
 
 class ExactlyTheRows(Properties):
     """A row is so many steps: one for each zero, one for each beat or smaller part of its elements.
     ``steps`` of the row at hand have been made; what the row says of the next one must be on the
-    write port a cycle after it could be made, until it is not refused, and nothing else ever."""
+    write port a cycle after it could be made, until it is not stalled, and nothing else ever."""
 
     def __init__(self, module=None, kinds=LOADS):
         self.kinds = kinds
         self.layout = Row(kinds=len(kinds), addr_bits=ADDR_BITS, data_bits=DATA_BITS)
         super().__init__(
-            (module or shrunk(rowwriter, **SMALL)).RowWriter(
+            (module or shrunk(row_writer, **SMALL)).RowWriter(
                 kinds, addr_bits=ADDR_BITS, data_bits=DATA_BITS, source=Source.LOAD
             ),
-            [AnyRelay.willing],
+            [AnySkidBuffer.willing],
         )
 
     def of(self, kind, fact):
@@ -84,14 +83,14 @@ class ExactlyTheRows(Properties):
         return self.of(kind, lambda each: max(1, each.elem_bytes // BEAT).bit_length() - 1)
 
     def elaborate(self, platform):
-        block, inside = self.block, Inside(self.block)
+        block, inside = self.block, SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         row, active, ends_first = Signal(self.layout), Signal(), Signal(init=1)
         base = Signal(18)  # place of its first step
         steps, beats = Signal(10), Signal(10)
         well = block.error.code == ErrorCode.NONE
         held = Signal()  # a step that is yet to be written, or the end of a row
-        room = AnyRelay.willing & (~held | ~block.refused)
+        room = AnySkidBuffer.willing & (~held | ~block.stall)
         goes = well & room
 
         # The next step.
@@ -120,7 +119,7 @@ class ExactlyTheRows(Properties):
             Assert(~ends | (beats + taken == row.beats)),
             Assert(block.row.ready == (~active | ends)),
         ]
-        with m.If(~block.refused):
+        with m.If(~block.stall):
             m.d.sync += held.eq(0)
         with m.If(zero | takes | ends):
             m.d.sync += held.eq(1)
@@ -138,11 +137,11 @@ class ExactlyTheRows(Properties):
         self._world(m, following, ends_first)
         loads = self._writes(m, row, zero & in_range, takes & in_range, whole, place, number, byte)
         done = Signal()
-        with m.If(~block.refused):
+        with m.If(~block.stall):
             m.d.sync += done.eq(0)
         with m.If(zero | takes | ends):
             m.d.sync += done.eq(ends & row.last & (in_range | ~(zero | takes)))
-        m.d.comb += Assert(block.done == (done & ~block.refused))
+        m.d.comb += Assert(block.done == (done & ~block.stall))
         self._error(m, (zero | takes) & ~in_range, place)
 
         # How the registers of the block belong to this, for the induction.
@@ -150,11 +149,11 @@ class ExactlyTheRows(Properties):
         narrow = (1 << log_chunk) < BEAT
         chosen = data.View(
             data.StructLayout({"zero": 1, "data": 1, "whole": 1, "done": 1}),
-            inside["relay.o__payload"][:4],
+            inside["skid.o__payload"][:4],
         )
         m.d.comb += [
             Assert(inside["active"] == active),
-            Assert(inside["relay.o__valid"] == held),
+            Assert(inside["skid.o__valid"] == held),
             Assert(held | ~(done | loads)),
             Assert(~held | (chosen.done == done)),
             Assert(~held | (chosen.whole == loads)),
@@ -185,7 +184,7 @@ class ExactlyTheRows(Properties):
         return m
 
     def well_formed(self, row):
-        """What the address generator promises of a row (``test_formal_walker.py``)."""
+        """What the address generator promises of a row (``test_formal_row_generator.py``)."""
         size = row.count << self.of(row.kind, lambda each: each.log_bytes)
         aligned = self.of(row.kind, lambda each: min(each.elem_bytes, BEAT) - 1)
         return [
@@ -214,7 +213,7 @@ class ExactlyTheRows(Properties):
             granule = len(port.data) // len(port.mask)
             bits, value = Signal.like(port.data), Signal.like(port.data)  # which, and what
             addr, loaded = Signal.like(port.addr), Signal()
-            with m.If(~self.block.refused | zero | takes):
+            with m.If(~self.block.stall | zero | takes):
                 m.d.sync += [bits.eq(0), value.eq(0), addr.eq(place), loaded.eq(0)]
             for which, kind in enumerate(self.kinds):
                 if kind.sram != sram:
@@ -238,7 +237,7 @@ class ExactlyTheRows(Properties):
                 Assert((port.data ^ value) & bits == 0),
                 Assert((bits == 0) | (port.addr == addr)),
                 Assert((bits != 0) | ~loaded),
-                Assert(getattr(self.block, f"loaded_{sram}") == (loaded & ~self.block.refused)),
+                Assert(getattr(self.block, f"loaded_{sram}") == (loaded & ~self.block.stall)),
             ]  # fmt: skip
         return Cat(loads).any()
 
@@ -317,16 +316,16 @@ def test_rows_of_all_kinds_happen(kinds):
         ("loads", "(self.error.code == ErrorCode.NONE) & chosen.ready",
          "(self.error.code == ErrorCode.NONE)"),
         ("loads", "(taken & item.done)", "(chosen.valid & item.done)"),
-        ("loads", "chosen.ready.eq(~self.refused)", "chosen.ready.eq(1)"),
+        ("loads", "chosen.ready.eq(~self.stall)", "chosen.ready.eq(1)"),
         ("widened", "octet[7].replicate(24)", "octet[6].replicate(24)"),
         ("wide", "(item.part * wide if parts > 1 else 0)", "(item.part if parts > 1 else 0)"),
     ],
     ids=["a-zero-lost", "elements-after-zeros-lost", "zeros-are-data", "zeros-in-part",
          "part-is-element", "rows-begin-anew", "offset-ignored", "last-beat-kept",
          "full-beat-kept", "one-found-late", "lane-does-not-wrap", "beyond-the-sram",
-         "done-each-row", "counted-twice", "goes-on-when-refused", "done-when-refused",
-         "refused-lost", "wrong-sign", "wrong-mask"],
+         "done-each-row", "counted-twice", "goes-on-when-stalled", "done-when-stalled",
+         "stall-lost", "wrong-sign", "wrong-mask"],
 )  # fmt: skip
 def test_broken_writers_are_found(kinds, old, new):
-    broken = mutant(rowwriter, old, new, **SMALL)
+    broken = mutant(row_writer, old, new, **SMALL)
     refute(ExactlyTheRows(broken, SETS[kinds]), depth=10)

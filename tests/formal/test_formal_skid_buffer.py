@@ -1,4 +1,4 @@
-"""The relay: what goes in comes out, once, in order, in the next cycle."""
+"""The skid buffer: what goes in comes out, once, in order, in the next cycle."""
 
 import pytest
 from amaranth.hdl import Assert, Cover
@@ -6,21 +6,21 @@ from amaranth.hdl import Assert, Cover
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
 from tests.formal.transaction_log import keep_ledger
-from vta.hw.debug.signal_paths import Inside
-from vta.hw.lib import skid_buffer as relay
+from vta.hw.debug.signal_paths import SignalPaths
+from vta.hw.lib import skid_buffer
 
 WIDTH, HOLDS = 2, 2
 
 
 class InOrder(Properties):
-    """A ledger of the items inside, the oldest first: it is what is offered. The relay takes an
-    item whenever it holds fewer than two."""
+    """A queue of the items inside, the oldest first, which is the offered item. The skid buffer
+    accepts an item whenever it holds fewer than two."""
 
-    def __init__(self, module=relay):
-        super().__init__(module.Relay(WIDTH))
+    def __init__(self, module=skid_buffer):
+        super().__init__(module.SkidBuffer(WIDTH))
 
     def elaborate(self, platform):
-        block, inside = self.block, Inside(self.block)
+        block, inside = self.block, SignalPaths(self.block)
         m = super().elaborate(platform, inside.fragment)
         comes, goes = block.i.valid & block.i.ready, block.o.valid & block.o.ready
         ledger, level = keep_ledger(m, block.i.payload, depth=HOLDS, comes=comes, goes=goes)
@@ -56,5 +56,5 @@ def test_it_fills_and_goes_on():
     ],
     ids=["overwritten", "lost", "waits-for-nothing", "spare-forgotten"],
 )
-def test_broken_relays_are_found(old, new):
-    refute(InOrder(mutant(relay, old, new)), depth=6)
+def test_broken_skid_buffers_are_found(old, new):
+    refute(InOrder(mutant(skid_buffer, old, new)), depth=6)

@@ -6,8 +6,8 @@ from amaranth.lib import wiring
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from vta.hw.compute import uop_memory as microops
+from vta.hw.debug.signal_paths import SignalPaths
 
 LOG_DEPTH, BITS = 4, 2
 LOG_LANES = microops.log_lanes(LOG_DEPTH)
@@ -33,7 +33,7 @@ class WhatTheSramHolds(Properties):
         )
 
     def elaborate(self, platform):
-        block, inside, sram = self.block, Inside(self.block), Inside(self.sram)
+        block, inside, sram = self.block, SignalPaths(self.block), SignalPaths(self.sram)
         m = super().elaborate(platform, inside.fragment)
         m.submodules.sram = sram.fragment
         wiring.connect(m, block.read, self.sram.read[1])
@@ -73,7 +73,7 @@ class WhatTheSramHolds(Properties):
             m.d.comb += place.eq(watched >> LOG_LANES)
             for lane in range(1 << LOG_LANES):
                 held = Signal(BITS, name=f"held{lane}")
-                sram.look(f"words.lane{lane}", place, held)
+                sram.probe_memory(f"words.lane{lane}", place, held)
                 with m.If(watched[:LOG_LANES] == lane):
                     m.d.comb += Assert(held == uop)
             for n in range(2):

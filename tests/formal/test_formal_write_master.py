@@ -11,10 +11,10 @@ from amaranth.lib.data import View
 
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, hold, prove, reach, refute
-from tests.formal.signal_paths import Inside
 from vta.hw.bus import axi
 from vta.hw.bus import write_master as axiwrite
 from vta.hw.bus.axi import Burst
+from vta.hw.debug.signal_paths import SignalPaths
 
 ADDR_BITS, DATA_BITS = 6, 16
 SMALL_AXI = shrunk(axi, BEATS_BITS=4)
@@ -78,7 +78,7 @@ class Ledgers(Properties):
     """What was asked, addressed, sent and answered."""
 
     def elaborate(self, platform):
-        self.inside = Inside(self.block)
+        self.inside = SignalPaths(self.block)
         m = super().elaborate(platform, self.inside.fragment)
         block, request = self.block, self.block.port.request
         asked = request.payload
@@ -144,7 +144,7 @@ class Answers(Ledgers):
     was an error. (That the splitter marks just those is proved in ``test_formal_bursts.py``.)"""
 
     def _answers(self, m, added):
-        block, burst = self.block, View(Burst(ADDR_BITS), self.inside["relay.o__payload"])
+        block, burst = self.block, View(Burst(ADDR_BITS), self.inside["skid.o__payload"])
         lasts = Array(Signal(name=f"last{n}") for n in range(BURSTS))
         last = Signal()
         with m.If(self.inside["issued"]):

@@ -193,8 +193,8 @@ MUTANTS = (
         "written.eq(writes | bank_of(self.alu_write_soon))", "written.eq(writes)",
     ),
     Mutant(
-        "refused-lost", "a write of a load that is refused is lost", "dma/row_writer.py",
-        "chosen.ready.eq(~self.refused)", "chosen.ready.eq(1)",
+        "write-stall-lost", "a stalled write of a load is lost", "dma/row_writer.py",
+        "chosen.ready.eq(~self.stall)", "chosen.ready.eq(1)",
     ),
     Mutant(
         "uop-stale", "micro-ops read ahead are kept when others are loaded",
@@ -233,7 +233,7 @@ MUTANTS = (
         "from_third.eq(same(adds))", "from_third.eq(0)",
     ),
     Mutant(
-        "relay-drops", "an item that comes while another one is refused is lost",
+        "skid-buffer-drops", "an item that arrives while another one is stalled is lost",
         "lib/skid_buffer.py",
         "[full.eq(1), spare.eq(self.i.payload)]", "[spare.eq(self.i.payload)]",
     ),

@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Elaboratable, Module, Signal
 
-from vta.hw.debug.signal_paths import Inside
+from vta.hw.debug.signal_paths import SignalPaths
 
 
 class Child(Elaboratable):
@@ -34,7 +34,7 @@ class Parent(Elaboratable):
 
 def test_signals_are_found_where_they_are_driven():
     parent = Parent()
-    inside = Inside(parent)
+    inside = SignalPaths(parent)
     assert inside["mine"] is parent.mine
     assert inside["child.out"] is parent.child.out
 
@@ -49,5 +49,5 @@ def test_signals_are_found_where_they_are_driven():
 )
 def test_paths_without_one_signal_are_refused(path, message):
     with pytest.raises(KeyError) as caught:
-        Inside(Parent())[path]
+        SignalPaths(Parent())[path]
     assert message in str(caught.value)

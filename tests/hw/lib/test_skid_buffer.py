@@ -1,15 +1,15 @@
-"""The relay: every item once and in order at any pace, one a cycle, and no path through it."""
+"""The skid buffer: each item once and in order at any pace, one a cycle, no path through it."""
 
 import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hwpeers import PACES, Pace, send
-from vta.hw.lib.skid_buffer import Relay
+from vta.hw.lib.skid_buffer import SkidBuffer
 
 
 def run(items, *, into, out, cycles):
     """Items that came out, with their cycles, and the cycles in which items went in."""
-    dut = Relay(8)
+    dut = SkidBuffer(8)
     came, went = [], []
     willing = Pace(out, 2)
 
@@ -46,11 +46,11 @@ def test_every_item_once_and_in_order(into, out):
 def test_one_a_cycle_a_cycle_later():
     came, went = run(list(range(40)), into=1.0, out=1.0, cycles=50)
     assert went == list(range(went[0], went[0] + 40))
-    assert [cycle for cycle, _ in came] == [cycle + Relay.LATENCY for cycle in went]
+    assert [cycle for cycle, _ in came] == [cycle + SkidBuffer.LATENCY for cycle in went]
 
 
 def test_ready_does_not_depend_on_the_other_side_in_the_same_cycle():
-    dut = Relay(8)
+    dut = SkidBuffer(8)
 
     async def testbench(ctx):
         ctx.set(dut.i.valid, 1)
