@@ -12,24 +12,24 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.uop_bounds import Scan
-from vta.hw.compute.uop_memory import MicroOpReadSignature
+from vta.hw.compute.uop_bounds import UopBounds
+from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, MemId, Opcode
 
 __all__ = [
-    "FootprintLayout",
-    "Footprints",
+    "AccessRanges",
+    "AccessRangesLayout",
+    "ExecutionUnit",
+    "IssueRequest",
     "RangeLayout",
-    "Unit",
-    "UopsLayout",
-    "Work",
+    "UopRangeLayout",
     "conflict",
     "meet",
 ]
 
 
-class Unit(enum.Enum, shape=2):
+class ExecutionUnit(enum.Enum, shape=2):
     """Who executes an instruction."""
 
     LOAD = 0
@@ -47,14 +47,14 @@ class RangeLayout(data.StructLayout):
         super().__init__({"used": 1, "low": log_depth, "high": log_depth})
 
 
-class UopsLayout(data.StructLayout):
+class UopRangeLayout(data.StructLayout):
     """Micro-ops from ``low`` to the one before ``end``."""
 
     def __init__(self, log_depth: int) -> None:
         super().__init__({"low": log_depth, "end": log_depth + 1})
 
 
-class FootprintLayout(data.StructLayout):
+class AccessRangesLayout(data.StructLayout):
     """What an instruction touches: accumulators that it ``writes`` (and may read), accumulators
     that it only ``reads``, and ``uops``, which LOAD writes and GEMM and ALU read."""
 
@@ -63,12 +63,12 @@ class FootprintLayout(data.StructLayout):
         super().__init__({"writes": acc, "reads": acc, "uops": uop})
 
 
-class Work(data.StructLayout):
+class IssueRequest(data.StructLayout):
     """An instruction, who executes it, and what it touches."""
 
     def __init__(self, isa: Isa) -> None:
         super().__init__({
-            "insn": isa.memory.bits, "unit": Unit, "footprint": FootprintLayout(isa),
+            "insn": isa.memory.bits, "unit": ExecutionUnit, "footprint": AccessRangesLayout(isa),
         })  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def meet(one, other):
 
 def conflict(new, new_unit, old, old_unit):
     """Whether an instruction must wait for one before it, which is of another unit."""
-    touches_uops = (new_unit == Unit.LOAD) | (old_unit == Unit.LOAD)
+    touches_uops = (new_unit == ExecutionUnit.LOAD) | (old_unit == ExecutionUnit.LOAD)
     return (
         meet(new.writes, old.writes)
         | meet(new.writes, old.reads)
@@ -164,22 +164,22 @@ class _Exact:
         return [target.used.eq(self.used), target.low.eq(low), target.high.eq(high)]
 
 
-class Footprints(wiring.Component):
+class AccessRanges(wiring.Component):
     """Finds out what each instruction touches, while the ones before it wait or run.
 
     Attributes
     ----------
     insn : stream of words, in
         Legal instructions.
-    work : stream of Work, out
+    work : stream of IssueRequest, out
         The same, in order, a few cycles later.
-    uops : Out(UopsLayout)
+    uops : Out(UopRangeLayout)
         The micro-ops of the instruction at hand, if it has any.
     uops_pending : In(1)
         A LOAD that came out before is yet to write some of ``uops``; a cycle late.
     busy : Out(1)
         An instruction is at hand.
-    uop_read : Out(MicroOpReadSignature)
+    uop_read : Out(UopReadSignature)
         The micro-op SRAM.
     """
 
@@ -188,18 +188,18 @@ class Footprints(wiring.Component):
         log_uop_depth = isa.cfg.log_uop_depth
         super().__init__({
             "insn": In(stream.Signature(isa.memory.bits)),
-            "work": Out(stream.Signature(Work(isa))),
-            "uops": Out(UopsLayout(log_uop_depth)), "uops_pending": In(1),
+            "work": Out(stream.Signature(IssueRequest(isa))),
+            "uops": Out(UopRangeLayout(log_uop_depth)), "uops_pending": In(1),
             "busy": Out(1),
-            "uop_read": Out(MicroOpReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
+            "uop_read": Out(UopReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         cfg, isa = self.isa.cfg, self.isa
         word = Signal(isa.memory.bits, reset_less=True)
-        unit = Signal(Unit)
-        next_unit = Signal(Unit)
+        unit = Signal(ExecutionUnit)
+        next_unit = Signal(ExecutionUnit)
         at_hand = Signal()
         taken = Signal()
         moves = Signal()
@@ -218,7 +218,7 @@ class Footprints(wiring.Component):
 
         # The one at hand: its products, and its micro-ops.
         m.submodules.span = span = Span(max(cfg.log_acc_depth, cfg.log_uop_depth) + 1)
-        m.submodules.scan = scan = Scan(isa)
+        m.submodules.scan = scan = UopBounds(isa)
         wiring.connect(m, scan.read, wiring.flipped(self.uop_read))
         load = data.View(layout_of(isa.memory), word)
         nest = data.View(layout_of(isa.alu), word)  # dst and src of GEMM are in the same places
@@ -235,10 +235,12 @@ class Footprints(wiring.Component):
         known = Signal()  # it has been at hand for a cycle, so that its kind is in registers
         m.d.sync += [
             known.eq(at_hand & ~moves),
-            is_load.eq((unit == Unit.LOAD) & ((load.y_size != 0) | (y_pads != 0))),
-            one_row.eq((unit == Unit.LOAD) & (load.y_size < 2) & (load.y_size[0] + y_pads == 1)),
-            is_nest.eq(((unit == Unit.GEMM) | (unit == Unit.ALU)) & ~empty),
-            two.eq((unit == Unit.ALU) & ~nest.use_imm),
+            is_load.eq((unit == ExecutionUnit.LOAD) & ((load.y_size != 0) | (y_pads != 0))),
+            one_row.eq(
+                (unit == ExecutionUnit.LOAD) & (load.y_size < 2) & (load.y_size[0] + y_pads == 1)
+            ),
+            is_nest.eq(((unit == ExecutionUnit.GEMM) | (unit == ExecutionUnit.ALU)) & ~empty),
+            two.eq((unit == ExecutionUnit.ALU) & ~nest.use_imm),
             rows.eq(load.y_size + y_pads),
             columns.eq(load.x_size + x_pads),
         ]
@@ -249,7 +251,7 @@ class Footprints(wiring.Component):
             scan.wait.eq(self.uops_pending),
             scan.low.eq(nest.uop_bgn),
             scan.end.eq(nest.uop_end),
-            scan.forget.eq(moves & (unit == Unit.LOAD) & into_uops),
+            scan.forget.eq(moves & (unit == ExecutionUnit.LOAD) & into_uops),
         ]
         summed = self._multiply(m, span, taken, known, (is_load, one_row, is_nest, two), [
             (rows, columns),
@@ -300,13 +302,13 @@ class Footprints(wiring.Component):
         insn = data.View(layout_of(self.isa.memory), word)
         with m.Switch(insn.opcode):
             with m.Case(Opcode.GEMM):
-                m.d.comb += unit.eq(Unit.GEMM)
+                m.d.comb += unit.eq(ExecutionUnit.GEMM)
             with m.Case(Opcode.ALU):
-                m.d.comb += unit.eq(Unit.ALU)
+                m.d.comb += unit.eq(ExecutionUnit.ALU)
             with m.Case(Opcode.LOAD):
-                m.d.comb += unit.eq(Mux(insn.x_size == 0, Unit.NONE, Unit.LOAD))
+                m.d.comb += unit.eq(Mux(insn.x_size == 0, ExecutionUnit.NONE, ExecutionUnit.LOAD))
             with m.Default():
-                m.d.comb += unit.eq(Unit.NONE)
+                m.d.comb += unit.eq(ExecutionUnit.NONE)
 
     def _multiply(self, m: Module, span: Span, taken, known, kinds, products):
         """Feeds the factors of the products one by one: the first for a LOAD of several rows, else

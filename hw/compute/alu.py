@@ -8,7 +8,7 @@ from vta.hw.compute.accumulators import log_banks
 from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.gemm import SoonSignature
 from vta.hw.compute.sequencer import Index, Sequencer
-from vta.hw.compute.uop_memory import connect_micro_ops, micro_op_ports
+from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
 from vta.isa import Isa
 
@@ -31,7 +31,7 @@ class Alu(wiring.Component):
         An instruction writes its last tile in this cycle: a read in the next cycle sees it.
     tile : Out(1)
         A tile is issued in this cycle.
-    uop_read, uop_changed, uop_changed_addr
+    uop_read, uop_written, uop_written_addr
         The micro-op SRAM.
     dst_read, src_read, dst_busy, src_busy, acc_write, acc_write_soon
         The accumulators, as of :class:`AluPipeline`.
@@ -52,7 +52,7 @@ class Alu(wiring.Component):
         super().__init__({
             "start": In(stream.Signature(layout_of(isa.alu))),
             "done": Out(1), "tile": Out(1),
-            **micro_op_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
+            **uop_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
             "dst_read": Out(read), "src_read": Out(read), "acc_write": Out(write),
             "dst_busy": In(banks), "src_busy": In(banks),
             "acc_write_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
@@ -65,7 +65,7 @@ class Alu(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(
             self.isa.alu,
             self.isa.uop,
-            (Index("dst", cfg.log_acc_depth), Index("src", cfg.log_acc_depth, unless="use_imm")),
+            (Index("dst", cfg.log_acc_depth), Index("src", cfg.log_acc_depth, unused_if="use_imm")),
             ("alu_opcode", "use_imm", "imm"),
             log_depth=cfg.log_uop_depth,
         )
@@ -77,7 +77,7 @@ class Alu(wiring.Component):
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         wiring.connect(m, sequencer.op, pipeline.op)
-        connect_micro_ops(m, sequencer, wiring.flipped(self))
+        connect_uops(m, sequencer, wiring.flipped(self))
         wiring.connect(m, pipeline.dst_read, wiring.flipped(self.dst_read))
         wiring.connect(m, pipeline.src_read, wiring.flipped(self.src_read))
         wiring.connect(m, pipeline.write, wiring.flipped(self.acc_write))

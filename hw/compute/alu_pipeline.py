@@ -28,7 +28,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.alu_lane import LANE_BITS, AluLane, is_long
 from vta.hw.compute.gemm import SoonSignature
-from vta.hw.compute.sequencer import MicroOpLayout
+from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 from vta.isa import AluOpcode
 
@@ -64,7 +64,7 @@ class Compared(data.StructLayout):
     its bank.
     """
 
-    def __init__(self, op: MicroOpLayout, stages: int) -> None:
+    def __init__(self, op: IndexedUopLayout, stages: int) -> None:
         super().__init__({
             "op": op, "dst_places": stages, "src_places": stages, "waits": 1, "clash": 1,
             "reads_dst": 1, "reads_src": 1, "dst_is_its": 1, "src_is_its": 1, "src_beside_it": 1,
@@ -82,7 +82,7 @@ class AluPipeline(wiring.Component):
 
     Parameters
     ----------
-    op : MicroOpLayout
+    op : IndexedUopLayout
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
     log_depth, log_banks : int
         log2 of the number of tiles and of the banks that they are dealt out to.
@@ -112,7 +112,7 @@ class AluPipeline(wiring.Component):
     COMPARES = 1
     LATENCY = 4
 
-    def __init__(self, op: MicroOpLayout, *, log_depth: int, log_banks: int, lanes: int) -> None:
+    def __init__(self, op: IndexedUopLayout, *, log_depth: int, log_banks: int, lanes: int) -> None:
         bits = lanes * LANE_BITS
         self.log_depth, self.log_banks = log_depth, log_banks
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)

@@ -15,7 +15,7 @@ from vta.hw.compute.alu import Alu
 from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.gemm import Gemm
 from vta.hw.compute.issue import Issue
-from vta.hw.compute.uop_memory import MicroOps
+from vta.hw.compute.uop_memory import UopMemory
 from vta.hw.dma.load import LoadEngine
 from vta.hw.dma.row_generator import MemoryKind
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
@@ -84,7 +84,7 @@ class Compute(wiring.Component):
         )
         m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
         m.submodules.alu = alu = Alu(isa)
-        m.submodules.uops = uops = MicroOps(
+        m.submodules.uops = uops = UopMemory(
             log_depth=cfg.log_uop_depth, bits=isa.uop.bits, readers=3
         )
         m.submodules.accumulators = accumulators = Accumulators(
@@ -118,8 +118,8 @@ class Compute(wiring.Component):
             wiring.connect(m, reader, port)
         for unit in (gemm, alu):
             m.d.comb += [
-                unit.uop_changed.eq(uops.changed),
-                unit.uop_changed_addr.eq(uops.changed_addr),
+                unit.uop_written.eq(uops.changed),
+                unit.uop_written_addr.eq(uops.changed_addr),
             ]
         wiring.connect(m, gemm.inp_read, wiring.flipped(self.inp_read))
         wiring.connect(m, gemm.wgt_read, wiring.flipped(self.wgt_read))

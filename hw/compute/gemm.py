@@ -24,7 +24,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.dot import DotProduct, DotProductPair
 from vta.hw.compute.sequencer import Index, Sequencer
-from vta.hw.compute.uop_memory import connect_micro_ops, micro_op_ports
+from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
 from vta.isa import Isa
 
@@ -157,7 +157,7 @@ class Gemm(wiring.Component):
         An instruction writes its last tile in this cycle: a read in the next cycle sees it.
     product : Out(1)
         A product (not of a reset) is issued in this cycle.
-    uop_read, uop_changed, uop_changed_addr, inp_read, wgt_read, acc_read, acc_write
+    uop_read, uop_written, uop_written_addr, inp_read, wgt_read, acc_read, acc_write
         The memories.
     acc_read_soon, acc_write_soon : Out(SoonSignature)
         The tile that ``acc_read`` reads in the next cycle, and that ``acc_write`` writes
@@ -183,7 +183,7 @@ class Gemm(wiring.Component):
             "start": In(stream.Signature(layout_of(isa.gemm))),
             "done": Out(1),
             "product": Out(1),
-            **micro_op_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
+            **uop_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
             "inp_read": Out(SramReadSignature(log_depth=cfg.log_inp_depth, bits=cfg.inp_elem_bits)),
             "wgt_read": Out(SramReadSignature(log_depth=cfg.log_wgt_depth, bits=cfg.wgt_elem_bits)),
             "acc_read": Out(SramReadSignature(log_depth=cfg.log_acc_depth, bits=bits)),
@@ -203,14 +203,14 @@ class Gemm(wiring.Component):
             self.isa.uop,
             (
                 Index("dst", cfg.log_acc_depth),
-                Index("src", cfg.log_inp_depth, unless="reset"),
-                Index("wgt", cfg.log_wgt_depth, unless="reset"),
+                Index("src", cfg.log_inp_depth, unused_if="reset"),
+                Index("wgt", cfg.log_wgt_depth, unused_if="reset"),
             ),
             ("reset",),
             log_depth=cfg.log_uop_depth,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
-        connect_micro_ops(m, sequencer, wiring.flipped(self))
+        connect_uops(m, sequencer, wiring.flipped(self))
         op = sequencer.op.payload
         m.d.comb += [
             sequencer.op.ready.eq(1),

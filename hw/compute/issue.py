@@ -11,14 +11,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.access_ranges import (
-    FootprintLayout,
-    Footprints,
-    Unit,
-    UopsLayout,
-    Work,
+    AccessRanges,
+    AccessRangesLayout,
+    ExecutionUnit,
+    IssueRequest,
+    UopRangeLayout,
     conflict,
 )
-from vta.hw.compute.uop_memory import MicroOpReadSignature
+from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.interfaces import ErrorLayout, TokenSignature, layout_of
 from vta.isa import Isa, Opcode
 from vta.memmap import ErrorCode, ModuleState, Source
@@ -32,8 +32,8 @@ class EntryLayout(data.StructLayout):
 
     def __init__(self, isa: Isa) -> None:
         super().__init__({
-            "live": 1, "works": 1, "unit": Unit, "ahead": range(Scoreboard.DEPTH),
-            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": FootprintLayout(isa),
+            "live": 1, "works": 1, "unit": ExecutionUnit, "ahead": range(Scoreboard.DEPTH),
+            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": AccessRangesLayout(isa),
         })  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class Scoreboard(wiring.Component):
 
     Attributes
     ----------
-    work : stream of Work, in
+    work : stream of IssueRequest, in
         Instructions, with what they touch.
     next_valid, next : Out
         The one that starts next.
@@ -74,9 +74,9 @@ class Scoreboard(wiring.Component):
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
         super().__init__({
-            "work": In(stream.Signature(Work(isa))),
-            "next_valid": Out(1), "next": Out(Work(isa)), "clear": Out(1), "start": In(1),
-            "uops": In(UopsLayout(isa.cfg.log_uop_depth)), "uops_pending": Out(1),
+            "work": In(stream.Signature(IssueRequest(isa))),
+            "next_valid": Out(1), "next": Out(IssueRequest(isa)), "clear": Out(1), "start": In(1),
+            "uops": In(UopRangeLayout(isa.cfg.log_uop_depth)), "uops_pending": Out(1),
             "load_done": In(1), "gemm_done": In(1), "alu_done": In(1),
             "any": Out(1), "retires": Out(1),
             "finishes": Out(1), "pushes_prev": Out(1), "pushes_next": Out(1),
@@ -86,7 +86,7 @@ class Scoreboard(wiring.Component):
         m = Module()
         entry = EntryLayout(self.isa)
         entries = [Signal(entry, name=f"entry{n}") for n in range(self.DEPTH)]
-        dones = Cat(self.load_done, self.gemm_done, self.alu_done)  # by Unit
+        dones = Cat(self.load_done, self.gemm_done, self.alu_done)  # by ExecutionUnit
 
         def done(unit):
             """Whether the oldest instruction of a unit is done."""
@@ -115,7 +115,7 @@ class Scoreboard(wiring.Component):
         head = data.View(layout_of(self.isa.memory), self.next.insn)
         m.d.comb += [
             new.live.eq(1),
-            new.works.eq(self.next.unit != Unit.NONE),
+            new.works.eq(self.next.unit != ExecutionUnit.NONE),
             new.unit.eq(self.next.unit),
             new.ahead.eq(ahead - done(self.next.unit)),
             new.footprint.eq(self.next.footprint),
@@ -171,7 +171,7 @@ class Scoreboard(wiring.Component):
         """Drives ``uops_pending``."""
         loads = [
             there
-            & (unit == Unit.LOAD)
+            & (unit == ExecutionUnit.LOAD)
             & footprint.uops.used
             & (footprint.uops.low < self.uops.end)
             & (self.uops.low <= footprint.uops.high)
@@ -208,7 +208,7 @@ class Issue(wiring.Component):
         Instructions to execute.
     load_done, gemm_done, alu_done : In(1)
         The oldest instruction of the unit is done: reads from the next cycle on see its effects.
-    uop_read : Out(MicroOpReadSignature)
+    uop_read : Out(UopReadSignature)
         The micro-op SRAM, to find out what an instruction touches.
     finished : Out(1)
         FINISH has retired; held until reset.
@@ -232,7 +232,7 @@ class Issue(wiring.Component):
             "alu": Out(stream.Signature(layout_of(isa.alu))),
             "load_done": In(1), "gemm_done": In(1), "alu_done": In(1),
             "uop_read": Out(
-                MicroOpReadSignature(log_depth=isa.cfg.log_uop_depth, bits=isa.uop.bits)
+                UopReadSignature(log_depth=isa.cfg.log_uop_depth, bits=isa.uop.bits)
             ),
             "finished": Out(1),
         })  # fmt: skip
@@ -240,7 +240,7 @@ class Issue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tokens = self.tokens
-        m.submodules.footprints = footprints = Footprints(self.isa)
+        m.submodules.footprints = footprints = AccessRanges(self.isa)
         m.submodules.scoreboard = board = Scoreboard(self.isa)
         wiring.connect(m, wiring.flipped(self.insn), footprints.insn)
         wiring.connect(m, footprints.uop_read, wiring.flipped(self.uop_read))
@@ -271,7 +271,11 @@ class Issue(wiring.Component):
         ]
 
         # It starts when its unit takes it.
-        streams = {Unit.LOAD: self.load, Unit.GEMM: self.gemm, Unit.ALU: self.alu}
+        streams = {
+            ExecutionUnit.LOAD: self.load,
+            ExecutionUnit.GEMM: self.gemm,
+            ExecutionUnit.ALU: self.alu,
+        }
         with m.Switch(work.unit):
             for which, port in streams.items():
                 m.d.comb += port.payload.eq(work.insn)

@@ -17,13 +17,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.config import ITER_BITS
-from vta.hw.compute.uop_memory import MicroOpBuffer, log_lanes, micro_op_ports
+from vta.hw.compute.uop_memory import UopBuffer, log_lanes, uop_ports
 from vta.hw.interfaces import ErrorLayout, layout_of
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
 
-__all__ = ["Index", "MicroOpLayout", "Offset", "Sequencer"]
+__all__ = ["Index", "IndexedUopLayout", "Offset", "Sequencer"]
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class Index:
         ``<name>_factor_in``.
     log_depth : int
         log2 of the elements of the memory that it points into.
-    unless : str or None
+    unused_if : str or None
         A carried flag of the instruction with which the index is not used, and so not checked.
     """
 
     name: str
     log_depth: int
-    unless: str | None = None
+    unused_if: str | None = None
 
 
-class MicroOpLayout(data.StructLayout):
+class IndexedUopLayout(data.StructLayout):
     """A micro-op with its final indices, and ``insn``: fields of its instruction that go with it,
     ``last``: it ends the instruction, ``empty``: it only carries ``last`` and is not executed."""
 
@@ -238,11 +238,11 @@ class Sequencer(wiring.Component):
     start : stream of the instruction's layout, in
         Legal instructions. One is taken ahead. One without micro-ops takes a cycle and gives one
         ``empty`` item.
-    uop_read, uop_changed, uop_changed_addr
-        The micro-op SRAM (:class:`~vta.hw.compute.uop_memory.MicroOps`). A micro-op that is not
+    uop_read, uop_written, uop_written_addr
+        The micro-op SRAM (:class:`~vta.hw.compute.uop_memory.UopMemory`). A micro-op that is not
         there yet leaves a gap; reading ahead, across instructions too, sees to it that this is
         rare.
-    op : stream of MicroOpLayout, out
+    op : stream of IndexedUopLayout, out
         The first comes :attr:`LATENCY` cycles after the cycle in which ``start`` was taken.
     error : ErrorLayout, out
         SRAM_RANGE with the first index (in the order of ``indices``) that is beyond its memory.
@@ -257,11 +257,11 @@ class Sequencer(wiring.Component):
     ) -> None:  # fmt: skip
         self.insn, self.uop, self.log_depth = insn, uop, log_depth
         self.indices, self.carried = tuple(indices), tuple(carried)
-        assert all(index.unless is None or index.unless in carried for index in indices)
-        self.op_layout = MicroOpLayout(insn, indices, carried)
+        assert all(index.unused_if is None or index.unused_if in carried for index in indices)
+        self.op_layout = IndexedUopLayout(insn, indices, carried)
         super().__init__({
             "start": In(stream.Signature(layout_of(insn))),
-            **micro_op_ports(log_depth=log_depth, bits=uop.bits),
+            **uop_ports(log_depth=log_depth, bits=uop.bits),
             "op": Out(stream.Signature(self.op_layout)),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
@@ -360,11 +360,11 @@ class Sequencer(wiring.Component):
                 item.next_want.eq(nest.follows_valid),
             ]
 
-    def _buffer(self, m: Module, nest: Nest, chosen, wants, wanted) -> MicroOpBuffer:
+    def _buffer(self, m: Module, nest: Nest, chosen, wants, wanted) -> UopBuffer:
         """The micro-op that is wanted, and the word after that of the one behind it; when there is
         none behind it, the first word of the next one."""
         lanes = log_lanes(self.log_depth)
-        m.submodules.buffer = buffer = MicroOpBuffer(
+        m.submodules.buffer = buffer = UopBuffer(
             log_depth=self.log_depth, bits=self.uop.bits
         )  # fmt: skip
         item = chosen.payload
@@ -373,8 +373,8 @@ class Sequencer(wiring.Component):
             buffer.number.eq(wanted.number),
             buffer.next_want.eq(Mux(chosen.valid, item.next_want, nest.valid & ~nest.empty)),
             buffer.next_word.eq(Mux(chosen.valid, item.next_word, nest.u >> lanes)),
-            buffer.changed.eq(self.uop_changed),
-            buffer.changed_addr.eq(self.uop_changed_addr),
+            buffer.changed.eq(self.uop_written),
+            buffer.changed_addr.eq(self.uop_written_addr),
         ]
         wiring.connect(m, buffer.read, wiring.flipped(self.uop_read))
         return buffer
@@ -398,7 +398,7 @@ class Sequencer(wiring.Component):
         wrong = Signal()
         with m.If(self.error.code == ErrorCode.NONE):
             for index in reversed(self.indices):
-                used = valid if index.unless is None else valid & ~insn[index.unless]
+                used = valid if index.unused_if is None else valid & ~insn[index.unused_if]
                 with m.If(used & sums[index.name][index.log_depth :].any()):
                     m.d.comb += wrong.eq(1)
                     m.d.sync += self.error.addr.eq(sums[index.name])

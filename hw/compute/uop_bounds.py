@@ -8,14 +8,14 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.uop_memory import MicroOpReadSignature, log_lanes
+from vta.hw.compute.uop_memory import UopReadSignature, log_lanes
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa
 
-__all__ = ["Scan"]
+__all__ = ["UopBounds"]
 
 
-class Scan(wiring.Component):
+class UopBounds(wiring.Component):
     """The smallest and largest ``dst`` and ``src`` of a range of micro-ops.
 
     The last :attr:`ENTRIES` ranges are remembered.
@@ -33,7 +33,7 @@ class Scan(wiring.Component):
         ``bounds`` are those of the range.
     bounds : Out
         ``dst_low``, ``dst_high``, ``src_low``, ``src_high``.
-    read : Out(MicroOpReadSignature)
+    read : Out(UopReadSignature)
         The micro-op SRAM.
     """
 
@@ -49,7 +49,7 @@ class Scan(wiring.Component):
             "start": In(1), "wait": In(1), "forget": In(1), "done": Out(1),
             "low": In(log_depth), "end": In(log_depth + 1),
             "bounds": Out(self.bounds_layout),
-            "read": Out(MicroOpReadSignature(log_depth=log_depth, bits=uop.bits)),
+            "read": Out(UopReadSignature(log_depth=log_depth, bits=uop.bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):

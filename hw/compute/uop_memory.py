@@ -1,7 +1,7 @@
 """The micro-op SRAM: one copy with one read port for all who read micro-ops.
 
 A word holds :data:`LANES` consecutive micro-ops, so a reader that walks through them needs the port
-in one cycle of four. :class:`MicroOpBuffer` is the reader's side: it holds two words, the one at
+in one cycle of four. :class:`UopBuffer` is the reader's side: it holds two words, the one at
 work and the one that comes next.
 """
 
@@ -13,12 +13,12 @@ from vta.hw.interfaces import SharedReadSignature, SramWriteSignature
 from vta.hw.lib.sram import Sram
 
 __all__ = [
-    "MicroOpBuffer",
-    "MicroOpReadSignature",
-    "MicroOps",
-    "connect_micro_ops",
+    "UopBuffer",
+    "UopMemory",
+    "UopReadSignature",
+    "connect_uops",
     "log_lanes",
-    "micro_op_ports",
+    "uop_ports",
 ]
 
 
@@ -28,7 +28,7 @@ def log_lanes(log_depth: int) -> int:
     return min(2, max(log_depth - 1, 0))
 
 
-class MicroOpReadSignature(SharedReadSignature):
+class UopReadSignature(SharedReadSignature):
     """Reads words of micro-ops, the first in the lowest bits."""
 
     def __init__(self, *, log_depth: int, bits: int):
@@ -36,32 +36,32 @@ class MicroOpReadSignature(SharedReadSignature):
         super().__init__(log_depth=log_depth - lanes, bits=bits << lanes)
 
 
-def micro_op_ports(*, log_depth: int, bits: int) -> dict:
+def uop_ports(*, log_depth: int, bits: int) -> dict:
     """Ports of a block that reads micro-ops and holds some of them."""
     return {
-        "uop_read": Out(MicroOpReadSignature(log_depth=log_depth, bits=bits)),
-        "uop_changed": In(1), "uop_changed_addr": In(log_depth - log_lanes(log_depth)),
+        "uop_read": Out(UopReadSignature(log_depth=log_depth, bits=bits)),
+        "uop_written": In(1), "uop_written_addr": In(log_depth - log_lanes(log_depth)),
     }  # fmt: skip
 
 
-def connect_micro_ops(m: Module, inner, outer) -> None:
-    """Connects the :func:`micro_op_ports` of a submodule to those of the block around it
+def connect_uops(m: Module, inner, outer) -> None:
+    """Connects the :func:`uop_ports` of a submodule to those of the block around it
     (flipped)."""
     wiring.connect(m, inner.uop_read, outer.uop_read)
     m.d.comb += [
-        inner.uop_changed.eq(outer.uop_changed),
-        inner.uop_changed_addr.eq(outer.uop_changed_addr),
+        inner.uop_written.eq(outer.uop_written),
+        inner.uop_written_addr.eq(outer.uop_written_addr),
     ]
 
 
-class MicroOps(wiring.Component):
+class UopMemory(wiring.Component):
     """``2**log_depth`` micro-ops of ``bits`` bits; the first reader that wants to read does.
 
     Attributes
     ----------
     write : In(SramWriteSignature)
         A micro-op.
-    read : list of In(MicroOpReadSignature)
+    read : list of In(UopReadSignature)
         The readers, the most urgent first. A read in the cycle of a write gives the old word.
     changed, changed_addr : Out
         A micro-op of this word is written in this cycle.
@@ -69,7 +69,7 @@ class MicroOps(wiring.Component):
 
     def __init__(self, *, log_depth: int, bits: int, readers: int) -> None:
         self.log_depth, self.bits = log_depth, bits
-        read = MicroOpReadSignature(log_depth=log_depth, bits=bits)
+        read = UopReadSignature(log_depth=log_depth, bits=bits)
         super().__init__({
             "write": In(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
             "read": In(read).array(readers),
@@ -100,7 +100,7 @@ class MicroOps(wiring.Component):
         return m
 
 
-class MicroOpBuffer(wiring.Component):
+class UopBuffer(wiring.Component):
     """Two words of micro-ops, read ahead, for a reader that says what it needs next.
 
     Parameters
@@ -117,10 +117,10 @@ class MicroOpBuffer(wiring.Component):
     next_want, next_word : In
         The word that is needed next. What is not there is asked for in the next cycle and comes
         in the one after, unless the port is taken: it should be said :attr:`AHEAD` cycles early.
-    read : Out(MicroOpReadSignature)
+    read : Out(UopReadSignature)
         The SRAM.
     changed, changed_addr : In
-        As of :class:`MicroOps`; a word that changes is forgotten. So the hit can be trusted for
+        As of :class:`UopMemory`; a word that changes is forgotten. So the hit can be trusted for
         every micro-op that is not about to be loaded.
     """
 
@@ -132,7 +132,7 @@ class MicroOpBuffer(wiring.Component):
         super().__init__({
             "want": In(1), "number": In(log_depth), "hit": Out(1), "uop": Out(bits),
             "next_want": In(1), "next_word": In(word),
-            "read": Out(MicroOpReadSignature(log_depth=log_depth, bits=bits)),
+            "read": Out(UopReadSignature(log_depth=log_depth, bits=bits)),
             "changed": In(1), "changed_addr": In(word),
         })  # fmt: skip
 

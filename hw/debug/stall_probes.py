@@ -11,7 +11,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
 from vta.config import VTAConfig
-from vta.hw.compute.access_ranges import Unit, Work
+from vta.hw.compute.access_ranges import ExecutionUnit, IssueRequest
 from vta.hw.compute.issue import EntryLayout, Scoreboard
 from vta.hw.core import Core
 from vta.hw.debug.signal_paths import SignalPaths
@@ -23,7 +23,7 @@ from vta.memmap import Source
 __all__ = ["STALLS", "ObservedCore"]
 
 BOARD = "compute.issue.scoreboard"
-UNITS = (Unit.LOAD, Unit.GEMM, Unit.ALU)
+UNITS = (ExecutionUnit.LOAD, ExecutionUnit.GEMM, ExecutionUnit.ALU)
 
 
 class ProbeContext:
@@ -51,7 +51,7 @@ class ProbeContext:
 
     def next(self):
         """The instruction of the compute module that starts next, and what it touches."""
-        return data.View(Work(self.isa), self.at[f"{BOARD}.next"])
+        return data.View(IssueRequest(self.isa), self.at[f"{BOARD}.next"])
 
     def entries(self):
         """The instructions of the compute module that are under way, the oldest first."""
@@ -109,7 +109,7 @@ def board_full(s: ProbeContext) -> ValueLike:
 
 
 def conflicts(new, old):
-    """The next instruction, for one :class:`Unit`, touches what one under way on another is at."""
+    """The next instruction has a hazard with one in flight on another :class:`ExecutionUnit`."""
 
     def stall(s: ProbeContext) -> ValueLike:
         waits = s.at[f"{BOARD}.waits"] & Cat(one.unit == old for one in s.entries())

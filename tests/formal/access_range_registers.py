@@ -185,7 +185,7 @@ class FootprintRegisters:
                 ]
 
         # Ranges that are known.
-        for n in range(scan.Scan.ENTRIES):
+        for n in range(scan.UopBounds.ENTRIES):
             entry = View(KNOWN, inside[f"scan.known{n}"])
             with m.If(entry.valid & (entry.low <= u) & (u < entry.end)):
                 m.d.comb += Assert(~loading & around(entry.bounds, entry.low + 1 == entry.end))

@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Cat, Mux, Signal
 from amaranth.lib.data import View
 
 from vta.config import VTAConfig
-from vta.hw.compute.access_ranges import Unit
+from vta.hw.compute.access_ranges import ExecutionUnit
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, MemId, Opcode
 
@@ -49,9 +49,11 @@ class Meaning:
             & (nest.iter_out >> ROUNDS == 0) & (nest.iter_in >> ROUNDS == 0)
             & (nest.uop_bgn <= nest.uop_end) & (nest.uop_end <= 1 << LOG_UOP),
         )  # fmt: skip
-        other = Mux(is_load & (load.x_size != 0), Unit.LOAD.value, Unit.NONE.value)
-        alu = Mux(load.opcode == Opcode.ALU, Unit.ALU.value, other)
-        self.unit = Mux(load.opcode == Opcode.GEMM, Unit.GEMM.value, alu)
+        other = Mux(
+            is_load & (load.x_size != 0), ExecutionUnit.LOAD.value, ExecutionUnit.NONE.value
+        )
+        alu = Mux(load.opcode == Opcode.ALU, ExecutionUnit.ALU.value, other)
+        self.unit = Mux(load.opcode == Opcode.GEMM, ExecutionUnit.GEMM.value, alu)
 
         def signal(what, bits, value):
             held = Signal(bits, name=f"{name}_{what}")

@@ -1,4 +1,4 @@
-"""Footprints: whatever an instruction touches lies in the ranges that come out with it."""
+"""AccessRanges: whatever an instruction touches lies in the ranges that come out with it."""
 
 import pytest
 from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal, Value
@@ -40,7 +40,7 @@ class Covered(FootprintRegisters, Properties):
         self.any_insn, self.any_uop = Signal(ISA.memory.bits), Signal(layout_of(ISA.uop))
         self.any_data = Signal(ISA.uop.bits << LOG_LANES)
         self.any_wait, self.load_ends = Signal(), Signal()
-        super().__init__(module.Footprints(ISA), [
+        super().__init__(module.AccessRanges(ISA), [
             *self.places, self.any_insn, Value.cast(self.any_uop), self.any_data, self.any_wait,
             self.load_ends,
         ])  # fmt: skip
@@ -180,7 +180,9 @@ BROKEN = {
     "immediate-read": (footprint, Covered, "& ~nest.use_imm", "& nest.use_imm"),
     "before-the-scan": (footprint, Covered, "(is_load | scan.done)", "1"),
     "before-the-sum": (footprint, Covered, "(summed & (is_load", "((is_load"),
-    "forgets-nothing": (footprint, CoveredAgain, "moves & (unit == Unit.LOAD) & into_uops", "0"),
+    "forgets-nothing": (
+        footprint, CoveredAgain, "moves & (unit == ExecutionUnit.LOAD) & into_uops", "0",
+    ),
     "read-before-loaded": (footprint, CoveredAgain, "scan.wait.eq(self.uops_pending)",
                            "scan.wait.eq(0)"),
     "first-word-only": (scan, Covered, "asks.eq(wanted != (self.end - 1) >> lanes)", "asks.eq(0)"),
@@ -199,5 +201,5 @@ def test_broken_blocks_are_found(name):
     module, properties, old, new = BROKEN[name]
     broken = mutant(module, old, new)
     if module is scan:
-        broken = shrunk(footprint, Scan=broken.Scan)
+        broken = shrunk(footprint, UopBounds=broken.UopBounds)
     refute(properties(broken), depth=DEPTH_AGAIN if properties is CoveredAgain else DEPTH)

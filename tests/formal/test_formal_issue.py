@@ -13,14 +13,14 @@ from vta.config import VTAConfig
 from vta.hw.compute import access_ranges as footprint
 from vta.hw.compute import issue
 from vta.hw.compute.access_ranges import (
-    FootprintLayout,
-    Footprints,
+    AccessRanges,
+    AccessRangesLayout,
+    ExecutionUnit,
+    IssueRequest,
     RangeLayout,
-    Unit,
-    UopsLayout,
-    Work,
+    UopRangeLayout,
 )
-from vta.hw.compute.uop_memory import MicroOpReadSignature
+from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.dma import load, store
 from vta.hw.dma.row_generator import MemoryKind
@@ -66,11 +66,11 @@ def _hazard(new, old, loads):
 
 
 class AnyFootprints(wiring.Component):
-    """In place of :class:`~vta.hw.compute.access_ranges.Footprints`: an instruction may touch
+    """In place of :class:`~vta.hw.compute.access_ranges.AccessRanges`: an instruction may touch
     anything, and it may be known at any time what."""
 
-    any_footprint = Signal(FootprintLayout(ISA))
-    any_uops = Signal(UopsLayout(CFG.log_uop_depth))
+    any_footprint = Signal(AccessRangesLayout(ISA))
+    any_uops = Signal(UopRangeLayout(CFG.log_uop_depth))
     any_busy = Signal()
     answer = Signal()
     """What the block says of ``any_uops``."""
@@ -79,9 +79,9 @@ class AnyFootprints(wiring.Component):
         log_depth = isa.cfg.log_uop_depth
         super().__init__({
             "insn": In(stream.Signature(isa.memory.bits)),
-            "work": Out(stream.Signature(Work(isa))),
-            "uops": Out(UopsLayout(log_depth)), "uops_pending": In(1), "busy": Out(1),
-            "uop_read": Out(MicroOpReadSignature(log_depth=log_depth, bits=isa.uop.bits)),
+            "work": Out(stream.Signature(IssueRequest(isa))),
+            "uops": Out(UopRangeLayout(log_depth)), "uops_pending": In(1), "busy": Out(1),
+            "uop_read": Out(UopReadSignature(log_depth=log_depth, bits=isa.uop.bits)),
         })  # fmt: skip
 
     @classmethod
@@ -113,7 +113,7 @@ class Tokens(Properties):
         block, tokens = self.block, self.block.tokens
         inside = SignalPaths(block)
         m = super().elaborate(platform, inside.fragment)
-        head = View(layout_of(ISA.memory), View(Work(ISA), inside["scoreboard.next"]).insn)
+        head = View(layout_of(ISA.memory), View(IssueRequest(ISA), inside["scoreboard.next"]).insn)
         starts = inside["starts"]
         m.d.comb += Assert(~starts | inside["scoreboard.next_valid"])
         for side in ("prev", "next"):
@@ -133,7 +133,7 @@ class Tokens(Properties):
 
 ENTRY = StructLayout({
     "unit": 2, "done": 1, "seen": 1, "finish": 1, "prev": 1, "next": 1,
-    "footprint": FootprintLayout(ISA),
+    "footprint": AccessRangesLayout(ISA),
 })  # fmt: skip
 
 
@@ -257,7 +257,7 @@ class InOrder(Properties):
             m.d.comb += Assume((one.low <= one.high) & (~one.used | ~nobody))
         uops = AnyFootprints.any_uops
         m.d.comb += Assume((uops.low < uops.end) & (uops.end <= 1 << CFG.log_uop_depth))
-        waits, waiting = Signal(), Signal(Work(ISA))
+        waits, waiting = Signal(), Signal(IssueRequest(ISA))
         m.d.comb += Assert(insn.ready == ~waits)
         with m.If(insn.valid & insn.ready):
             m.d.sync += [
@@ -341,8 +341,8 @@ class InOrder(Properties):
     def _compare(self, m, inside, ledger, level):
         """The registers of the scoreboard are the ledger."""
         layout = StructLayout({
-            "live": 1, "works": 1, "unit": Unit, "ahead": range(self.room),
-            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": FootprintLayout(ISA),
+            "live": 1, "works": 1, "unit": ExecutionUnit, "ahead": range(self.room),
+            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": AccessRangesLayout(ISA),
         })  # fmt: skip
         works = [
             Cat((level > n) & ~one.done & (one.unit == unit) for n, one in enumerate(ledger))
@@ -405,7 +405,7 @@ class NothingLost(Properties):
             Assert(~work.valid | (out.unit.as_value() == _unit(ledger[0]))),
             Assert(~held | (work.valid & (out.as_value() == was))),
             *(
-                Assert(~work.valid | ~out.footprint[name].used | (out.unit != Unit.NONE))
+                Assert(~work.valid | ~out.footprint[name].used | (out.unit != ExecutionUnit.NONE))
                 for name in ("writes", "reads", "uops")
             ),
             Assert(block.busy == (level > work.valid)),
@@ -416,18 +416,20 @@ class NothingLost(Properties):
             Assert(block.busy == (inside["at_hand"] | ranged)),
             Assert(~ranged | ((out.insn == ledger[0]) & (out.unit.as_value() == inside["unit"]))),
             *(
-                Assert(~(ranged & inside[f"{name}_used"]) | (out.unit != Unit.NONE))
+                Assert(~(ranged & inside[f"{name}_used"]) | (out.unit != ExecutionUnit.NONE))
                 for name in ("writes", "reads", "uops")
             ),
             Assert(~inside["known"] | inside["at_hand"]),
             Assert(
                 ~(inside["known"] & (inside["is_load"] | inside["is_nest"]))
-                | (inside["unit"] != Unit.NONE.value)
+                | (inside["unit"] != ExecutionUnit.NONE.value)
             ),
             Assert(~inside["settled"] | inside["known"]),
-            Cover((level == 2) & leaves & (out.unit == Unit.ALU) & out.footprint.reads.used),
-            Cover(leaves & (out.unit == Unit.GEMM) & ~out.footprint.writes.used),
-            Cover(leaves & (out.unit == Unit.LOAD) & out.footprint.uops.used & block.busy),
+            Cover(
+                (level == 2) & leaves & (out.unit == ExecutionUnit.ALU) & out.footprint.reads.used
+            ),
+            Cover(leaves & (out.unit == ExecutionUnit.GEMM) & ~out.footprint.writes.used),
+            Cover(leaves & (out.unit == ExecutionUnit.LOAD) & out.footprint.uops.used & block.busy),
         ]
         return m
 
@@ -457,7 +459,7 @@ def _store(module=store):
 
 def _issue(module=None, room=ROOM):
     """The block, with any footprints."""
-    module = module or shrunk(issue, Footprints=AnyFootprints)
+    module = module or shrunk(issue, AccessRanges=AnyFootprints)
     module.Scoreboard.DEPTH = room
     return module.Issue(ISA)
 
@@ -484,8 +486,8 @@ def test_streams_of_all_kinds_happen():
 
 @pytest.mark.formal
 def test_no_instruction_is_lost_while_its_footprint_is_found():
-    prove(NothingLost(Footprints(ISA)), depth=1)
-    reach(NothingLost(Footprints(ISA)), depth=DEPTH)
+    prove(NothingLost(AccessRanges(ISA)), depth=1)
+    reach(NothingLost(AccessRanges(ISA)), depth=DEPTH)
 
 
 BROKEN = {
@@ -516,7 +518,7 @@ BROKEN = {
     "micro-ops-read-by-two": (footprint, InOrder, "(touches_uops & meet", "(1 & meet"),
     "last-entry-missed": (footprint, InOrder, "(one.low <= other.high)", "(one.low < other.high)"),
     "first-entry-missed": (footprint, InOrder, "(other.low <= one.high)", "(other.low < one.high)"),
-    "done-too-early": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
+    "done-too-early": (issue, InOrder, "new.works.eq(self.next.unit != ExecutionUnit.NONE)",
                        "new.works.eq(0)"),
     "retired-too-early": (issue, InOrder, "oldest.live & ~oldest.works", "oldest.live & ~works[0]"),
     "done-twice": (issue, InOrder, "done(one.unit) & (one.ahead == 0)", "done(one.unit)"),
@@ -529,7 +531,7 @@ BROKEN = {
         issue, InOrder, "self.start & (self.next.unit.as_value() == unit)", "self.start",
     ),
     "ends-not-counted": (issue, InOrder, "count + starts - done", "count + starts"),
-    "nop-stays": (issue, InOrder, "new.works.eq(self.next.unit != Unit.NONE)",
+    "nop-stays": (issue, InOrder, "new.works.eq(self.next.unit != ExecutionUnit.NONE)",
                   "new.works.eq(1)"),
     "after-finish": (issue, InOrder, "& has_tokens & ~finishing", "& has_tokens"),
     "too-many": (issue, InOrder, "& ~entries[-1].live & ~waits", "& ~waits"),
@@ -554,15 +556,18 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_blocks_are_found(name):
     module, properties, old, new = BROKEN[name]
-    names = {issue: {"Footprints": AnyFootprints}, footprint: {"Unit": Unit}}.get(module, {})
+    names = {
+        issue: {"AccessRanges": AnyFootprints},
+        footprint: {"ExecutionUnit": ExecutionUnit},
+    }.get(module, {})
     broken = mutant(module, old, new, **names)
     if properties is NothingLost:
-        refute(NothingLost(broken.Footprints(ISA)), depth=12)
+        refute(NothingLost(broken.AccessRanges(ISA)), depth=12)
     elif properties is LoadTokens:
         refute(LoadTokens({load: _load, store: _store}[module](broken)), depth=8)
     else:
         if module is footprint:
-            broken = shrunk(issue, Footprints=AnyFootprints, conflict=broken.conflict)
+            broken = shrunk(issue, AccessRanges=AnyFootprints, conflict=broken.conflict)
         block = _issue(broken, FEW)
         if properties is Tokens:
             refute(Tokens(block, AnyFootprints.free()), depth=7)

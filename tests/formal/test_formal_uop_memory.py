@@ -24,13 +24,11 @@ class WhatTheSramHolds(Properties):
 
     def __init__(self, module=microops, *, looks=False):
         sizes = {"log_depth": LOG_DEPTH, "bits": BITS}
-        self.sram = module.MicroOps(**sizes, readers=2)
+        self.sram = module.UopMemory(**sizes, readers=2)
         self.looks, self.watched = looks, Signal(LOG_DEPTH)
         rival, write = self.sram.read[0], self.sram.write
         free = [Value.cast(one) for one in (rival.en, rival.addr, write.addr, write.mask)]
-        super().__init__(
-            module.MicroOpBuffer(**sizes), [self.watched, *free, Value.cast(write.data)]
-        )
+        super().__init__(module.UopBuffer(**sizes), [self.watched, *free, Value.cast(write.data)])
 
     def elaborate(self, platform):
         block, inside, sram = self.block, SignalPaths(self.block), SignalPaths(self.sram)

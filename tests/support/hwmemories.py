@@ -82,8 +82,8 @@ async def serve_banks(ctx, memory, reads, writes, *, pace):
                 memory[addr] = data
 
 
-async def serve_micro_ops(ctx, memory, ports, *, pace=None):
-    """A micro-op SRAM (a list of words of 32 bits) behind MicroOpReadSignature ports."""
+async def serve_uops(ctx, memory, ports, *, pace=None):
+    """A micro-op SRAM (a list of words of 32 bits) behind UopReadSignature ports."""
     lanes = len(ports[0].data) // 32
     words = [pack(memory[at : at + lanes], 32) for at in range(0, len(memory), lanes)]
     await serve_shared(ctx, words, ports, pace=pace)

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import pack, serve_shared
 from tests.support.hwpeers import Pace
 from vta.config import VTAConfig
-from vta.hw.compute.access_ranges import Footprints, Unit
+from vta.hw.compute.access_ranges import AccessRanges, ExecutionUnit
 from vta.hw.compute.uop_memory import log_lanes
 from vta.isa import Alu, Finish, Gemm, Isa, Load, MemId, Uop
 
@@ -48,8 +48,8 @@ def bounds(entries, depth):
 
 def unit_of(insn):
     if isinstance(insn, Load) and insn.x_size:
-        return Unit.LOAD
-    return {Gemm: Unit.GEMM, Alu: Unit.ALU}.get(type(insn), Unit.NONE)
+        return ExecutionUnit.LOAD
+    return {Gemm: ExecutionUnit.GEMM, Alu: ExecutionUnit.ALU}.get(type(insn), ExecutionUnit.NONE)
 
 
 def run(insns, uops, loads=None, *, pace=1.0, seed=0):
@@ -58,7 +58,7 @@ def run(insns, uops, loads=None, *, pace=1.0, seed=0):
     ``loads``: for the number of a LOAD of micro-ops, what it writes, {place: micro-op}. It does so
     some time after it came out; until then these places hold rubbish.
     """
-    dut, rng = Footprints(ISA), random.Random(seed)
+    dut, rng = AccessRanges(ISA), random.Random(seed)
     lanes = 1 << log_lanes(CFG.log_uop_depth)
     words = [0] * (CFG.uop_depth // lanes)
     came, loads = [], loads or {}

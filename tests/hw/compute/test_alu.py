@@ -11,7 +11,7 @@ from tests.support.hwmemories import (
     machine,
     pack,
     serve_banks,
-    serve_micro_ops,
+    serve_uops,
     set_uops,
     unpack,
 )
@@ -121,7 +121,7 @@ def run(model, insns, *, pace=1.0, grants=1.0):
     sim.add_clock(1e-6)
     uops = [word % 2**32 for word in model.uop]
     for peer in (
-        partial(serve_micro_ops, memory=uops, ports=[dut.uop_read]),
+        partial(serve_uops, memory=uops, ports=[dut.uop_read]),
         partial(
             serve_banks, memory=acc,
             reads=[(dut.dst_read, dut.dst_busy), (dut.src_read, dut.src_busy)],

@@ -9,8 +9,8 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import (
     machine,
     pack,
-    serve_micro_ops,
     serve_sram,
+    serve_uops,
     set_uops,
     unpack,
 )
@@ -94,7 +94,7 @@ def run(model, insns, *, pace=1.0, port_pace=1.0, cycles=None, paired=False):
         sim.add_testbench(peer, background=True)
     uops = [word % 2**32 for word in model.uop]
     sim.add_testbench(
-        partial(serve_micro_ops, memory=uops, ports=[dut.uop_read], pace=Pace(port_pace, 7)),
+        partial(serve_uops, memory=uops, ports=[dut.uop_read], pace=Pace(port_pace, 7)),
         background=True,
     )
     sim.add_testbench(

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 from amaranth.sim import Simulator
 
-from tests.support.hwmemories import serve_micro_ops
+from tests.support.hwmemories import serve_uops
 from tests.support.hwpeers import Pace
 from vta.config import VTAConfig
 from vta.hw.compute.issue import Issue
@@ -124,7 +124,7 @@ class Bench:
         sim = Simulator(dut)
         sim.add_clock(1e-6)
         sim.add_testbench(
-            partial(serve_micro_ops, memory=self.uops, ports=[dut.uop_read], pace=Pace(0.7, 1)),
+            partial(serve_uops, memory=self.uops, ports=[dut.uop_read], pace=Pace(0.7, 1)),
             background=True,
         )
         sim.add_testbench(testbench)

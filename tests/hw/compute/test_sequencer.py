@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from tests.support.hwmemories import serve_micro_ops
+from tests.support.hwmemories import serve_uops
 from tests.support.hwpeers import PACES, Pace, send
 from vta.config import VTAConfig
 from vta.hw.compute.sequencer import Index, Sequencer
@@ -40,8 +40,8 @@ def run(insns, uops, *, pace=1.0, port_pace=1.0, cycles):
         ISA.uop,
         (
             Index("dst", CFG.log_acc_depth),
-            Index("src", CFG.log_inp_depth, unless="reset"),
-            Index("wgt", CFG.log_wgt_depth, unless="reset"),
+            Index("src", CFG.log_inp_depth, unused_if="reset"),
+            Index("wgt", CFG.log_wgt_depth, unused_if="reset"),
         ),
         ("reset",),
         log_depth=CFG.log_uop_depth,
@@ -53,7 +53,7 @@ def run(insns, uops, *, pace=1.0, port_pace=1.0, cycles):
     willing = Pace(pace, seed=3)
 
     async def peer(ctx):
-        await serve_micro_ops(ctx, memory, [dut.uop_read], pace=Pace(port_pace, 4))
+        await serve_uops(ctx, memory, [dut.uop_read], pace=Pace(port_pace, 4))
 
     async def starter(ctx):
         await send(ctx, dut.start, words, Pace())
