@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?=
+PRESET ?=
 MHZ    ?=
 BOARD  ?= pynq_z1
 MEMORY ?= ideal
@@ -16,7 +17,7 @@ BIN    := $(VENV)/bin
 override CONFIG := $(value CONFIG)
 override BOARD := $(value BOARD)
 export CONFIG BOARD
-CONFIG_OPTION = $(if $(CONFIG),--config "$$CONFIG")
+CONFIG_OPTION = $(if $(CONFIG),--config "$$CONFIG") $(if $(PRESET),--preset $(PRESET))
 
 ifneq ($(words $(VENV)),1)
 $(error VENV is '$(VENV)'; must be a path without spaces)
@@ -46,7 +47,7 @@ $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 
 # ---- what people run ----------------------------------------------------------------------------
 
-sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorials on it (CONFIG=, MEMORY=)
+sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorials on it (PRESET= or CONFIG=, MEMORY=)
 	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(CONFIG_OPTION)
 
 test: $(VENV)/installed-dev  ## the test suite
@@ -70,7 +71,7 @@ formal: $(VENV)/installed-dev  ## the proofs of docs/formal.md
 bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
 	$(BIN)/python tests/bench/run_all.py
 
-rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (CONFIG=)
+rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (PRESET= or CONFIG=)
 	$(BIN)/python -m vta.hw.emit $(CONFIG_OPTION) -o build/rtl
 
 synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOARD=, CONFIG=, PATHS=)

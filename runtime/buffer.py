@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+import vta.int4  # noqa: F401 - registers the type
 from vta.errors import DeviceError, VTAError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class DeviceArray:
     shape : tuple of int
         All positive.
     dtype : str
-        An integer type. ``int4`` lies two values in a byte, the first in the low half, and is int8
-        (-8..7) on the host's side.
+        An integer type. ``int4`` lies two values in a byte, the first in the low half. On the
+        host's side it is read as int8 (-8..7) and written from int8 or :mod:`vta.int4`.
 
     Raises
     ------
@@ -116,6 +117,8 @@ class DeviceArray:
         values = np.asarray(source)
         if values.shape != self.shape:
             raise DeviceError(f"array of shape {values.shape} into a tensor of shape {self.shape}")
+        if values.dtype.name == self.dtype:
+            values = values.astype(self.host_dtype)
         if values.dtype != self.host_dtype:
             raise DeviceError(f"array of dtype {values.dtype} into a tensor of {self.dtype}")
         if self.dtype.endswith("int4"):
@@ -155,6 +158,6 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike, device: Device) -> Devic
 
 
 def array(source: npt.ArrayLike, device: Device, dtype: str | None = None) -> DeviceArray:
-    """A copy of a NumPy array on ``device``; ``dtype`` is needed only for ``int4``."""
+    """A copy of a NumPy array on ``device``. ``dtype`` is needed only to make ``int4`` of int8."""
     values = np.asarray(source)
     return DeviceArray(device, values.shape, dtype or values.dtype.name).copyfrom(values)

@@ -6,7 +6,8 @@ python tutorials/convolution_opt.py --target tsim     # the RTL, simulated clock
 
 # A middle layer of ResNet-18: 14 x 14 pixels of 256 channels, 256 kernels of 3 x 3, padded by one
 # pixel of zeros, then shift and clip. 115.6 million multiply-accumulates are 451,584 products of
-# tiles.
+# tiles. These are the sizes of the default machine; on another one layer and blocks are such that
+# they suit its tiles and its memories.
 
 from tempfile import TemporaryDirectory
 
@@ -23,9 +24,14 @@ env, remote = open_session(__doc__)
 # ---- What is computed ----------------------------------------------------------------------------
 #
 # Images are (batch, channels, rows, columns), each cut into tiles that lie innermost; `pad` puts
-# zeros around the pixels. They never exist in DRAM: the load writes them while it copies.
+# zeros around the pixels. They never exist in DRAM: the load writes them while it copies. There are
+# 16 tiles of channels, but no more than 256 channels; a machine with few accumulators gets a small
+# layer, because it needs an instruction for every few products.
 
-batch, height, width, channels_in, channels_out = env.BATCH, 14, 14, 256, 256
+large = env.cfg.acc_depth >= 256
+batch, channel_tiles = env.BATCH, min(16 if large else 4, 256 // env.BLOCK_IN)
+channels_in, channels_out = channel_tiles * env.BLOCK_IN, channel_tiles * env.BLOCK_OUT
+height = width = 14 if large else 4
 kernel_size, pad = 3, 1
 
 data_shape = (
@@ -73,7 +79,7 @@ res_conv = te.compute(
     name="res_conv",
 )
 highest = (1 << (env.INP_WIDTH - 1)) - 1
-res_shr = te.compute(output_shape, lambda *i: res_conv(*i) >> 8, "res_shr")
+res_shr = te.compute(output_shape, lambda *i: res_conv(*i) >> env.INP_WIDTH, "res_shr")
 res_max = te.compute(output_shape, lambda *i: te.max(res_shr(*i), 0), "res_max")
 res_min = te.compute(output_shape, lambda *i: te.min(res_max(*i), highest), "res_min")
 res = te.compute(output_shape, lambda *i: res_min(*i).astype(env.inp_dtype), "res")
@@ -83,9 +89,42 @@ res = te.compute(output_shape, lambda *i: res_min(*i).astype(env.inp_dtype), "re
 # A block is 128 output channels of 7 rows. Inside it the input channels are taken 16 at a time: the
 # outer reduction loop goes outermost, and each of its rounds loads 9 rows of pixels and 8 x 9 tiles
 # of weights.
+#
+# That is the largest block of which two have room on the default machine (two, for the threads
+# below). A machine that has no room for the nine taps of the kernel at once gets the other order:
+# the loops over the taps go out too, and each round loads the pixels and weights of a single tap.
+
+
+def room(taps, oc_block, h_block, w_block):
+    """Whether the machine holds two blocks with `taps` x `taps` of the kernel, and their micro-ops.
+
+    The block has `oc_block` tiles of output channels, `h_block` rows and `w_block` columns.
+    """
+    cfg = env.cfg
+    return (
+        2 * (h_block + taps - 1) * (w_block + taps - 1) <= cfg.inp_depth
+        and 2 * oc_block * taps * taps <= cfg.wgt_depth
+        and 2 * oc_block * h_block * w_block <= cfg.acc_depth
+        and taps * taps * w_block <= cfg.uop_depth
+    )
+
+
+sides = [side for side in range(1, height + 1) if height % side == 0]
+blocks = [
+    (taps, oc_block, h_block, w_block)
+    for taps in (kernel_size, 1)
+    for oc_block in (1, 2, 4, 8)
+    for h_block in sides
+    for w_block in sides
+    if 2 * oc_block <= channel_tiles and room(taps, oc_block, h_block, w_block)
+]
+# The most taps, then the most accumulators, then the most channels, which share the pixels.
+taps, oc_block, h_block, w_block = max(
+    blocks, key=lambda block: (block[0], block[1] * block[2] * block[3], block[1], block[3])
+)
+ic_block = 1
 
 s = te.create_schedule(res.op)
-oc_block, ic_block, h_block, w_block = 128 // env.BLOCK_OUT, 16 // env.BLOCK_IN, 7, 14
 
 b, oc, y, x, b_tns, oc_tns = s[res].op.axis
 b_out, b_inn = s[res].split(b, factor=1)
@@ -98,7 +137,12 @@ for stage in (res_conv, res_shr, res_max, res_min):
 
 b_inn, oc_inn, y_inn, x_inn, b_tns, oc_tns = s[res_conv].op.axis
 ic_out, ic_inn = s[res_conv].split(ic, factor=ic_block)
-s[res_conv].reorder(ic_out, b_inn, oc_inn, y_inn, ic_inn, dy, dx, x_inn, b_tns, oc_tns, ic_tns)
+if taps == kernel_size:
+    round_loop = ic_out
+    s[res_conv].reorder(ic_out, b_inn, oc_inn, y_inn, ic_inn, dy, dx, x_inn, b_tns, oc_tns, ic_tns)
+else:
+    round_loop = dx
+    s[res_conv].reorder(ic_out, dy, dx, b_inn, oc_inn, y_inn, ic_inn, x_inn, b_tns, oc_tns, ic_tns)
 
 # ---- Two virtual threads -------------------------------------------------------------------------
 #
@@ -116,8 +160,8 @@ s[kernel_buf].set_scope(env.wgt_scope)
 for stage in (res_conv, res_shr, res_max, res_min):
     s[stage].set_scope(env.acc_scope)
 
-s[data_buf].compute_at(s[res_conv], ic_out)
-s[kernel_buf].compute_at(s[res_conv], ic_out)
+s[data_buf].compute_at(s[res_conv], round_loop)
+s[kernel_buf].compute_at(s[res_conv], round_loop)
 s[data_buf].pragma(s[data_buf].op.axis[0], env.dma_copy)
 s[kernel_buf].pragma(s[kernel_buf].op.axis[0], env.dma_copy)
 s[res].pragma(s[res].op.axis[4], env.dma_copy)
@@ -148,8 +192,10 @@ def tiles(tensor, rows, columns):
 
 
 rng = np.random.default_rng(1)
-image = rng.integers(-128, 128, (batch, channels_in, height, width)).astype(data.dtype)
-weights = rng.integers(-128, 128, (channels_out, channels_in, 3, 3)).astype(kernel.dtype)
+low, high = -(1 << (env.INP_WIDTH - 1)), 1 << (env.INP_WIDTH - 1)
+image = rng.integers(low, high, (batch, channels_in, height, width)).astype(data.dtype)
+low, high = -(1 << (env.WGT_WIDTH - 1)), 1 << (env.WGT_WIDTH - 1)
+weights = rng.integers(low, high, (channels_out, channels_in, 3, 3)).astype(kernel.dtype)
 device = remote.ext_dev(0)
 out = empty(output_shape, res.dtype, device)
 f(
@@ -159,7 +205,7 @@ f(
 )
 
 sums = conv2d_nchw_python(image.astype(env.acc_dtype), weights.astype(env.acc_dtype), 1, pad)
-expected = np.clip(sums >> 8, 0, highest).astype(res.dtype)
+expected = np.clip(sums >> env.INP_WIDTH, 0, highest).astype(res.dtype)
 np.testing.assert_array_equal(out.numpy(), tiles(expected, env.BATCH, env.BLOCK_OUT))
 report()
 print(f"Convolution on {env.TARGET}: the result equals NumPy's.")

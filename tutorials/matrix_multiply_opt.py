@@ -7,7 +7,8 @@ python tutorials/matrix_multiply_opt.py --target tsim     # the RTL, simulated c
 # A fully connected layer: one row of 1024 inputs times a 1024 x 1024 matrix of weights, then what a
 # quantised network does with the sums: shift them right, clip them to 0..127, keep 8 bits. The
 # weights are 1 MiB, the memory for them on chip 256 KiB, so the schedule cuts the product into 16
-# blocks of 256 x 256 and walks over them.
+# blocks of 256 x 256 and walks over them. These are the sizes of the default machine; on
+# another one layer and blocks are such that they suit its tiles and its memories.
 
 from tempfile import TemporaryDirectory
 
@@ -23,9 +24,12 @@ env, remote = open_session(__doc__)
 # ---- What is computed ----------------------------------------------------------------------------
 #
 # Everything is cut into the tiles that one product takes: BATCH x BLOCK_IN inputs, BLOCK_OUT x
-# BLOCK_IN weights (each row one output), BATCH x BLOCK_OUT sums.
+# BLOCK_IN weights (each row one output), BATCH x BLOCK_OUT sums. The layer is 64 x 64 tiles of
+# weights, but no more than 1024 channels.
 
-batch, channels_in, channels_out = env.BATCH, 1024, 1024
+channel_tiles = min(64, 1024 // env.BLOCK_IN)
+batch = env.BATCH
+channels_in, channels_out = channel_tiles * env.BLOCK_IN, channel_tiles * env.BLOCK_OUT
 
 data_shape = (batch // env.BATCH, channels_in // env.BLOCK_IN, env.BATCH, env.BLOCK_IN)
 weight_shape = (
@@ -63,10 +67,20 @@ res = te.compute(output_shape, lambda *i: res_min(*i).astype(env.inp_dtype), "re
 #
 # The outputs are cut into blocks of 256 channels; all that makes a block happens inside its loop.
 # The sum over the inputs is cut too, and its outer loop goes outermost: one block of inputs and one
-# of weights are on chip at a time.
+# of weights are on chip at a time. Sizes of blocks are in tiles. A block is a quarter of the
+# channels each way, halved until its inputs, its weights and its sums have room on the machine.
 
 s = te.create_schedule(res.op)
-i_block, o_block = 256 // env.BLOCK_IN, 256 // env.BLOCK_OUT
+i_block = o_block = channel_tiles // 4
+while i_block > env.cfg.inp_depth:
+    i_block //= 2
+while o_block > env.cfg.acc_depth:
+    o_block //= 2
+while i_block * o_block > env.cfg.wgt_depth:
+    if i_block > o_block:
+        i_block //= 2
+    else:
+        o_block //= 2
 
 b, oc, b_tns, oc_tns = s[res].op.axis
 b_out, b_inn = s[res].split(b, 1)
@@ -125,8 +139,10 @@ def tiles(matrix, rows, columns):
 
 
 rng = np.random.default_rng(1)
-x = rng.integers(-128, 128, (batch, channels_in)).astype(data.dtype)
-w = rng.integers(-128, 128, (channels_out, channels_in)).astype(weight.dtype)
+low, high = -(1 << (env.INP_WIDTH - 1)), 1 << (env.INP_WIDTH - 1)
+x = rng.integers(low, high, (batch, channels_in)).astype(data.dtype)
+low, high = -(1 << (env.WGT_WIDTH - 1)), 1 << (env.WGT_WIDTH - 1)
+w = rng.integers(low, high, (channels_out, channels_in)).astype(weight.dtype)
 device = remote.ext_dev(0)
 y = empty(output_shape, res.dtype, device)
 f(

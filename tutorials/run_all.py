@@ -1,6 +1,6 @@
 """Run every tutorial and print its counters; on tsim also the cycles. `make sim` calls this.
 
-python tutorials/run_all.py [--target sim|tsim] [--memory NAME] [--config FILE]
+python tutorials/run_all.py [--target sim|tsim] [--memory NAME] [--preset NAME | --config FILE]
 python tutorials/run_all.py --remote HOST:PORT
 """
 
@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from tutorial_session import arguments
+from tutorial_session import arguments, machine
 
 from vta.config import VTAConfig
-from vta.environment import Environment, get_env
+from vta.environment import Environment
 from vta.errors import VTAError
 from vta.runtime.simulated import open_simulated
 from vta.testing import simulator
@@ -30,8 +30,7 @@ def main() -> int:
     options = arguments(__doc__ or "").parse_args()
     console = Console()
     try:
-        cfg = VTAConfig.from_file(options.config) if options.config else get_env().cfg
-        cfg = cfg.replace(target=options.target) if options.target else cfg
+        cfg = machine(options)
         if cfg.target == "tsim" and not options.remote:
             build(cfg, options.memory, console)
         failed = [name for name in TUTORIALS if not run(name, console)]

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import vta
 from vta import rpc
-from vta.config import VTAConfig
+from vta.config import PRESETS, VTAConfig
 from vta.environment import Environment, get_env
 from vta.errors import VTAError
-from vta.memory_timing import PRESETS
+from vta.memory_timing import PRESETS as MEMORIES
 from vta.testing import simulator
 
 if TYPE_CHECKING:
     from vta.runtime.remote.session import RemoteSession
     from vta.runtime.session import LocalSession, Session
 
-__all__ = ["arguments", "open_session", "report"]
+__all__ = ["arguments", "machine", "open_session", "report"]
 
 
 def arguments(about: str) -> argparse.ArgumentParser:
@@ -32,9 +32,15 @@ def arguments(about: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--remote", metavar="HOST:PORT", type=address, help="use the device of a `vta serve` there"
     )
-    parser.add_argument("--config", metavar="FILE", help="a vta_config.json; default: the preset")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="the machine; default: VTA_CONFIG, else the preset default",
+    )
+    which.add_argument("--config", metavar="FILE", help="a vta_config.json")
     parser.add_argument(
-        "--memory", choices=tuple(PRESETS), default="ideal", help="timing of tsim's DRAM"
+        "--memory", choices=tuple(MEMORIES), default="ideal", help="timing of tsim's DRAM"
     )
     return parser
 
@@ -60,11 +66,18 @@ def open_session(about: str) -> tuple[Environment, Session]:
     return env, session
 
 
+def machine(options: argparse.Namespace) -> VTAConfig:
+    """The machine that the command line asks for."""
+    if options.config:
+        cfg = VTAConfig.from_file(options.config)
+    else:
+        cfg = VTAConfig.preset(options.preset) if options.preset else get_env().cfg
+    return cfg.replace(target=options.target) if options.target else cfg
+
+
 def local_session(options: argparse.Namespace) -> LocalSession:
     """A simulator in this process."""
-    cfg = VTAConfig.from_file(options.config) if options.config else get_env().cfg
-    if options.target:
-        cfg = cfg.replace(target=options.target)
+    cfg = machine(options)
     timing = {"memory_preset": options.memory} if cfg.target == "tsim" else {}
     session = rpc.LocalSession(cfg, **timing)
     session.ext_dev(0)
@@ -76,8 +89,8 @@ def remote_session(options: argparse.Namespace) -> RemoteSession:
     session = rpc.connect(
         *options.remote, on_wait=lambda place: print(f"waiting for the device, place {place}")
     )
-    if options.config:
-        session.require_config(VTAConfig.from_file(options.config))
+    if options.config or options.preset:
+        session.require_config(machine(options))
     if options.target and options.target != session.cfg.target:
         sys.exit(f"the server runs {session.cfg.target}, not {options.target}")
     return session

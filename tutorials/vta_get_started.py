@@ -22,12 +22,13 @@ env, remote = open_session(__doc__)
 # ---- What is computed ----------------------------------------------------------------------------
 #
 # 1024 sums. The vector unit works on tiles of BATCH x BLOCK_OUT values (1 x 16 by default), so the
-# vectors are tensors of 64 such tiles. A and B are in DRAM. The unit only sees the accumulator
+# vectors are tensors of 64 such tiles, or of fewer where both do not fit in the accumulator memory
+# of the machine. A and B are in DRAM. The unit only sees the accumulator
 # memory on chip, so there are two stages that copy A and B there, one that adds, and one that
 # copies the sum back. What is stored has the narrow type of an input, as the next layer would want
 # it: a store keeps the low 8 bits.
 
-o, m = 1, 64
+o, m = 1, min(64, env.cfg.acc_depth // 2)
 shape = (o, m, env.BATCH, env.BLOCK_OUT)
 
 A = te.placeholder(shape, name="A", dtype=env.acc_dtype)

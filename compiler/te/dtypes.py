@@ -1,7 +1,7 @@
 """The scalar types of tensor programs: signed and unsigned integers of a few widths, and bool.
 
 A type is a string as in NumPy (``int8``, ``uint16``, ``bool``); ``int4`` exists as well, because
-the machine has it.
+the machine has it, and NumPy learns it from :mod:`vta.int4`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from functools import cache
 
+import vta.int4  # noqa: F401 - registers the type
 from vta.errors import TensorError
 
 __all__ = ["BOOL", "DTYPES", "INDEX", "bits", "check", "integer", "is_signed", "limits", "wrap"]

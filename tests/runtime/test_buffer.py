@@ -87,3 +87,18 @@ def test_reads_and_writes_stay_in_one_buffer(device):
         device.read(x.address, 11)
     with pytest.raises(DeviceError, match="not in one allocated buffer"):
         device.write(x.address + 5, bytes(6))
+
+
+def test_int4_as_numpy_type(device):
+    """`x.astype(A.dtype)` of any user's code, for machines with values of 4 bits."""
+    wide = np.random.default_rng(1).integers(-100, 100, (3, 5))
+    for dtype, low in (("int4", -8), ("uint4", 0)):
+        x = wide.astype(dtype)
+        expected = (wide - low) % 16 + low
+        y = array(x, device)
+        assert (y.dtype, y.nbytes, y.numpy().dtype.itemsize) == (dtype, 8, 1)
+        np.testing.assert_array_equal(y.numpy(), expected)
+        np.testing.assert_array_equal(y.numpy(), x)
+        z = empty(x.shape, x.dtype, device).copyfrom(x)
+        assert z.dtype == dtype
+        np.testing.assert_array_equal(z.numpy(), expected)

@@ -1,5 +1,6 @@
 """The tutorials run as a newcomer runs them, on both simulators; the counters are known."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.configurations import CONFIGURATIONS
+from tests.support.grid import pairwise
+from vta.config import PRESETS, VTAConfig
 from vta.memmap import COUNTERS
 
 TUTORIALS = Path(__file__).parents[2] / "tutorials"
@@ -53,6 +57,35 @@ def test_all_on_the_simulated_rtl():
         assert cycles >= stats["gemm_counter"] + stats["alu_counter"]
         assert "on tsim: the result equals NumPy's." in report
     assert "All 3 tutorials: the results equal NumPy's." in text
+
+
+MACHINES = {
+    **{name: VTAConfig.preset(name) for name in PRESETS},
+    **CONFIGURATIONS,  # two of the presets are among them
+    **pairwise(),
+}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_on_every_kind_of_machine(name, tmp_path):
+    """Each tutorial takes layer and blocks from the machine, down to memories of two entries."""
+    path = tmp_path / "my machine.json"
+    path.write_text(json.dumps(MACHINES[name].to_dict()))
+    text = run("run_all.py", "--target", "sim", "--config", str(path))
+    assert "All 3 tutorials: the results equal NumPy's." in text
+    _, product, convolution = map(statistics, text.split("Execution statistics:")[1:])
+    side, taps = product["gemm_counter"] ** 0.5, 9
+    assert side in (16, 32, 64)
+    assert convolution["gemm_counter"] in (4**4 * taps, 14**2 * 16**2 * taps)
+
+
+def test_presets_by_name():
+    text = run("run_all.py", "--target", "sim", "--preset", "tiny")
+    assert "All 3 tutorials: the results equal NumPy's." in text
+    path = TUTORIALS / "run_all.py"
+    both = [sys.executable, str(path), "--preset", "tiny", "--config", "tiny.json"]
+    done = subprocess.run(both, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "not allowed with argument --preset" in done.stderr
 
 
 def test_every_tutorial_is_in_the_runner():
