@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from tests.support.axipeer import (
     DECERR,
@@ -14,6 +13,7 @@ from tests.support.axipeer import (
     serve_axi_reads,
     serve_axi_writes,
 )
+from tests.support.hwpeers import simulate
 from vta.config import VTAConfig
 from vta.hw.core import Core
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
@@ -52,14 +52,8 @@ class Bench:
         async def bench(ctx):
             await host_process(LiteHost(ctx, self.dut.s_axi))
 
-        sim = Simulator(self.dut)
-        sim.add_clock(1e-6)
-        for peer in (serve_axi_reads, serve_axi_writes):
-            sim.add_testbench(
-                partial(peer, axi=self.dut.m_axi, memory=self.memory), background=True
-            )
-        sim.add_testbench(bench)
-        sim.run()
+        bus = {"axi": self.dut.m_axi, "memory": self.memory}
+        simulate(self.dut, bench, partial(serve_axi_reads, **bus), partial(serve_axi_writes, **bus))
 
     async def launch(self, host, insns, *, addr=STREAM):
         stream = insns if isinstance(insns, bytes) else ISA.encode_all(insns)

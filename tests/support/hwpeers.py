@@ -8,6 +8,7 @@ from collections import deque
 
 import numpy as np
 from amaranth.hdl import Value
+from amaranth.sim import Simulator
 
 
 class Pace:
@@ -18,6 +19,21 @@ class Pace:
 
     def __call__(self) -> bool:
         return self.probability >= 1 or self.random.random() < self.probability
+
+
+def simulate(dut, testbench, *peers, clock: bool = True) -> None:
+    """Simulate ``dut`` until ``testbench`` returns, with ``peers`` as background testbenches.
+
+    Each is a coroutine function of one argument, the simulation context. ``clock=False`` is for
+    combinational blocks, which have no clock domain.
+    """
+    simulator = Simulator(dut)
+    if clock:
+        simulator.add_clock(1e-6)
+    for peer in peers:
+        simulator.add_testbench(peer, background=True)
+    simulator.add_testbench(testbench)
+    simulator.run()
 
 
 PACES = {"no stalls": 1.0, "random stalls": 0.5, "full back-pressure": 0.05}

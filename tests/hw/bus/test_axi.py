@@ -5,10 +5,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
-from tests.support.hwpeers import Pace, receive, send
+from tests.support.hwpeers import Pace, receive, send, simulate
 from vta.errors import ConfigError
 from vta.hw.bus.axi import AXI4, BURST_BEATS, BusTraits
 from vta.hw.bus.read_master import BEATS_IN_FLIGHT, ReadMaster
@@ -40,15 +39,6 @@ def beats_of(mem, addr, beats, bits):
     return [int.from_bytes(raw[at : at + size], "little") for at in range(0, raw.size, size)]
 
 
-def simulate(dut, peers, body):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    for peer in peers:
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(body)
-    sim.run()
-
-
 @pytest.mark.parametrize("bits", [64, 512])
 @pytest.mark.parametrize(
     ("bus", "client"), [(1.0, 1.0), (0.5, 0.5), (1.0, 0.25), (0.25, 1.0)],
@@ -76,7 +66,7 @@ def test_reads_come_back_in_order(bits, bus, client):
         await ctx.tick().repeat(3)
         assert ctx.get(dut.idle) and not ctx.get(dut.error.code)
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
     assert got == want
     assert {ident for ident, _, _ in mem.reads} == {0, 1, 2}
     assert all(beats <= BURST_BEATS for _, _, beats in mem.reads)
@@ -104,14 +94,14 @@ def test_a_port_says_its_bursts_cache_and_protection():
     ):  # fmt: skip
         seen = []
 
-        async def look(ctx, dut=dut, seen=seen):
+        async def record_attributes(ctx, dut=dut, seen=seen):
             p = "ar" if dut is reads else "aw"
             pins = [getattr(dut, p + name) for name in ("valid", "ready", "cache", "prot")]
             async for _, _, valid, ready, cache, prot in ctx.tick().sample(*pins):
                 if valid and ready:
                     seen.append((cache, prot))
 
-        simulate(dut, [*peers, look], body)
+        simulate(dut, body, *peers, record_attributes)
         assert set(seen) == {(0b1111, 0b010)}
     assert mem.reads == mem.writes
     assert [beats for _, _, beats in mem.reads] == [3, 16, 16, 5]
@@ -141,7 +131,7 @@ def test_full_rate_at_a_latency_of_sixty_cycles():
         await ctx.tick().repeat(4 * 512 + 80)
         assert len(got) == 4 * 512
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
 
 
 def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
@@ -161,7 +151,7 @@ def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
         await ctx.tick().repeat(400)
         assert len(got) == 300
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
 
 
 def test_turns_are_taken_burst_by_burst():
@@ -176,7 +166,7 @@ def test_turns_are_taken_burst_by_burst():
     async def body(ctx):
         await ctx.tick().repeat(14 * BURST_BEATS)
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
     order = [ident for ident, _, _ in mem.reads]
     assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:9]) == [0, 1, 2]
 
@@ -203,7 +193,7 @@ def test_an_aborted_read_drains(when):
                 issued = len(mem.reads)
         assert issued is not None
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
 
 
 def test_read_errors_name_reader_and_beat():
@@ -222,7 +212,7 @@ def test_read_errors_name_reader_and_beat():
         error = [ctx.get(dut.error[key]) for key in ("code", "source", "addr")]
         assert error == [ErrorCode.AXI_SLVERR, Source.LOAD, bad]
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
 
 
 @pytest.mark.parametrize("bits", [64, 512])
@@ -263,7 +253,7 @@ def test_writes_arrive_and_are_answered(bits, bus, client):
                 break
         assert done == sum(lasts) and ctx.get(dut.idle) and mem.unanswered == 0
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
     np.testing.assert_array_equal(mem.data, want)
 
 
@@ -292,7 +282,7 @@ def test_an_aborted_write_finishes_its_bursts_without_writing(when, pace):
         assert ctx.get(dut.idle) and mem.unanswered == 0
         assert not ctx.get(dut.awvalid) and not ctx.get(dut.wvalid)
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)
     np.testing.assert_array_equal(mem.data[80:], before[80:])
 
 
@@ -315,4 +305,4 @@ def test_a_write_error_names_the_burst_and_gives_no_done():
         assert error == [ErrorCode.AXI_DECERR, Source.STORE, bad]
         assert ctx.get(dut.idle)
 
-    simulate(dut, peers, body)
+    simulate(dut, body, *peers)

@@ -6,10 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 from amaranth.back import verilog
-from amaranth.sim import Simulator
 
 from tests.support.configurations import machine
-from tests.support.hwpeers import PACES, Pace, hold_writes, send, serve_reads
+from tests.support.hwpeers import PACES, Pace, hold_writes, send, serve_reads, simulate
 from vta.config import VTAConfig
 from vta.hw.dma.load import LoadEngine
 from vta.hw.dma.row_generator import MemoryKind
@@ -96,8 +95,6 @@ def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
                 return
         raise AssertionError(f"{done} of {len(insns)} loads done after {cycles} cycles")
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
     peers = [
         partial(send, stream=dut.request, items=words, pace=Pace(probability, 3)),
         partial(
@@ -106,10 +103,7 @@ def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
     ]
     for name, sram in srams.items():
         peers.append(partial(hold_writes, port=getattr(dut, f"write_{name}"), memory=sram))
-    for peer in peers:
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(watch)
-    sim.run()
+    simulate(dut, watch, *peers)
     return srams, result
 
 

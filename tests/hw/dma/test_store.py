@@ -5,9 +5,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
-from tests.support.hwpeers import PACES, Pace, send
+from tests.support.hwpeers import PACES, Pace, send, simulate
 from vta.config import VTAConfig
 from vta.hw.dma.row_generator import MemoryKind
 from vta.hw.dma.store import StoreModule
@@ -111,19 +110,15 @@ def run(cfg, insns, *, pace=1.0, answer_after=3, tokens=1 << 20, cycles=20000):
         log["cycles"] = cycle
         log["state"] = ctx.get(dut.state)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    for peer in (
+    peers = (
         partial(send, stream=dut.insn, items=words, pace=Pace(pace, 1)),
         partial(serve_sram, port=dut.out_read, sram=contents(cfg)),
         partial(
             serve_writes, port=dut.write, dram=dram, pace=Pace(pace, 2),
             requests=log["requests"], answer_after=answer_after,
         ),
-    ):  # fmt: skip
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(body)
-    sim.run()
+    )  # fmt: skip
+    simulate(dut, body, *peers)
     return dram, log
 
 

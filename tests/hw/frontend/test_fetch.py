@@ -5,9 +5,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
-from tests.support.hwpeers import PACES, Pace, receive, serve_reads
+from tests.support.hwpeers import PACES, Pace, receive, serve_reads, simulate
 from vta.config import VTAConfig
 from vta.hw.frontend.decode import InstructionCheck
 from vta.hw.frontend.fetch import Fetch
@@ -99,17 +98,12 @@ def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=T
             blocked=ctx.get(dut.blocked),
         )
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
     peers = [partial(serve_reads, port=dut.read, memory=memory, pace=Pace(pace, 1), log=log)]
     if readers:
         for seed, (module, into) in enumerate(queues.items()):
             port = getattr(dut, module.name.lower())
             peers.append(partial(receive, stream=port, into=into, pace=Pace(pace, seed)))
-    for peer in peers:
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(body)
-    sim.run()
+    simulate(dut, body, *peers)
     return queues, result, log
 
 
@@ -165,9 +159,7 @@ def test_the_check_agrees_with_the_instruction_set_on_random_words():
             seen.add(illegal)
         assert seen == {True, False}
 
-    sim = Simulator(dut)
-    sim.add_testbench(body)
-    sim.run()
+    simulate(dut, body, clock=False)
 
 
 def test_a_full_queue_blocks_fetch_and_its_reads():
@@ -196,7 +188,4 @@ def test_a_stream_that_the_bus_cannot_reach(addr, count):
         error = tuple(ctx.get(dut.error[key]) for key in ("code", "source", "addr"))
         assert error == (ErrorCode.ADDRESS, Source.FETCH, addr)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(body)
-    sim.run()
+    simulate(dut, body)

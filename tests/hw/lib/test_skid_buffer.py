@@ -1,9 +1,8 @@
 """The skid buffer: each item once and in order at any pace, one a cycle, no path through it."""
 
 import pytest
-from amaranth.sim import Simulator
 
-from tests.support.hwpeers import PACES, Pace, send
+from tests.support.hwpeers import PACES, Pace, send, simulate
 from vta.hw.lib.skid_buffer import SkidBuffer
 
 
@@ -27,11 +26,7 @@ def run(items, *, into, out, cycles):
             if taken:
                 went.append(cycle)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(sender, background=True)
-    sim.add_testbench(watch)
-    sim.run()
+    simulate(dut, watch, sender)
     return came, went
 
 
@@ -64,7 +59,4 @@ def test_ready_does_not_depend_on_the_other_side_in_the_same_cycle():
         await ctx.tick()
         assert ctx.get(dut.i.ready) == 1
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    simulate(dut, testbench)

@@ -4,8 +4,8 @@ import gc
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
+from tests.support.hwpeers import simulate
 from vta.hw.lib.sram import Sram
 
 
@@ -42,10 +42,7 @@ def test_random_traffic(bits, granule, read_ports):
                 if held[number] is not None:
                     assert ctx.get(port.data) == held[number]
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    simulate(dut, testbench)
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

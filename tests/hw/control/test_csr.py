@@ -1,26 +1,17 @@
-"""Registers, tokens and counters, each alone."""
+"""The control registers: every register, write strobes, the latency of a read, pulses."""
 
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from tests.support.axipeer import LiteHost
+from tests.support.hwpeers import simulate
 from vta import memmap
 from vta.config import VTAConfig
-from vta.hw.control.counters import Counters
 from vta.hw.control.csr import ControlRegisters
-from vta.hw.frontend.token_queues import TokenQueues
 from vta.memmap import REGISTERS, config_words, register
 
 TINY = VTAConfig.preset("tiny")
-
-
-def simulate(dut, body):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(body)
-    sim.run()
 
 
 def test_every_register_reads_what_it_should():
@@ -126,58 +117,4 @@ def test_control_and_status_pulse_once_a_write():
         await host.write(register("STATUS").offset, 2)
         assert seen == {"launch": 1, "reset": 1, "clear_done": 1}
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(watch, background=True)
-    sim.add_testbench(body)
-    sim.run()
-
-
-def test_tokens_are_counted_in_their_queues():
-    """Every queue against a plain count, with pushes and pops in the same cycle."""
-    dut = TokenQueues()
-    ends = {
-        "l2g": (dut.load.push_next, dut.compute.pop_prev, dut.compute.prev_avail),
-        "g2l": (dut.compute.push_prev, dut.load.pop_next, dut.load.next_avail),
-        "g2s": (dut.compute.push_next, dut.store.pop_prev, dut.store.prev_avail),
-        "s2g": (dut.store.push_prev, dut.compute.pop_next, dut.compute.next_avail),
-    }
-    rng = random.Random(4)
-
-    async def body(ctx):
-        counts = dict.fromkeys(ends, 0)
-        for step in range(300):
-            clear = step == 200
-            ctx.set(dut.clear, clear)
-            for queue, (push, pop, avail) in ends.items():
-                assert ctx.get(avail) == (counts[queue] > 0)
-                assert ctx.get(getattr(dut, queue)) == counts[queue]
-                pushes, pops = rng.random() < 0.5, counts[queue] > 0 and rng.random() < 0.5
-                ctx.set(push, pushes)
-                ctx.set(pop, pops)
-                counts[queue] = 0 if clear else counts[queue] + pushes - pops
-            await ctx.tick()
-
-    simulate(dut, body)
-
-
-def test_counters_add_their_weights():
-    dut = Counters({"one": 1, "tile": 16})
-
-    async def body(ctx):
-        ctx.set(dut.run, 1)
-        for step in range(10):
-            ctx.set(dut.event_one, step % 2)
-            ctx.set(dut.event_tile, step < 3)
-            await ctx.tick()
-        assert [ctx.get(c) for c in (dut.cycles, dut.one, dut.tile)] == [10, 4, 48]
-        ctx.set(dut.event_one, 0)
-        await ctx.tick()  # an event is seen after a cycle
-        assert [ctx.get(c) for c in (dut.cycles, dut.one, dut.tile)] == [11, 5, 48]
-        ctx.set(dut.event_one, 1)
-        await ctx.tick()
-        ctx.set(dut.clear, 1)
-        await ctx.tick()
-        assert [ctx.get(c) for c in (dut.cycles, dut.one, dut.tile)] == [0, 0, 0]
-
-    simulate(dut, body)
+    simulate(dut, body, watch)
