@@ -118,8 +118,8 @@ class Compute(wiring.Component):
             wiring.connect(m, reader, port)
         for unit in (gemm, alu):
             m.d.comb += [
-                unit.uop_written.eq(uops.changed),
-                unit.uop_written_addr.eq(uops.changed_addr),
+                unit.uop_written.eq(uops.written),
+                unit.uop_written_addr.eq(uops.written_addr),
             ]
         wiring.connect(m, gemm.inp_read, wiring.flipped(self.inp_read))
         wiring.connect(m, gemm.wgt_read, wiring.flipped(self.wgt_read))

@@ -1,8 +1,24 @@
-"""The micro-op SRAM: one copy with one read port for all who read micro-ops.
+"""The micro-op SRAM, and the prefetch buffer in front of each reader.
 
-A word holds :data:`LANES` consecutive micro-ops, so a reader that walks through them needs the port
-in one cycle of four. :class:`UopBuffer` is the reader's side: it holds two words, the one at
-work and the one that comes next.
+``word[n] = (uop[4*n], uop[4*n + 1], uop[4*n + 2], uop[4*n + 3])``
+
+The SRAM has one read port for three readers (GEMM, ALU, micro-op bounds). A word holds four
+micro-ops, so a reader that walks through consecutive micro-ops needs the port in one cycle of four.
+A :class:`UopBuffer` holds two words: the word in use and the word that is used next.
+
+=====  =======================================================================
+cycle  of a prefetch
+=====  =======================================================================
+0      ``prefetch_word`` is compared with the tags of both slots
+1      on a miss the read request goes to the SRAM; the port may be granted
+2      the word arrives and hits; it goes into its slot at the end of the cycle
+=====  =======================================================================
+
+A miss of the required micro-op stalls the reader until its word arrives: two cycles, and one more
+for each cycle in which a reader of higher priority has the port.
+
+Neither block orders a read after the write of a LOAD. :mod:`vta.hw.compute.issue` does: no
+instruction starts while a LOAD is in flight that writes its micro-ops.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -23,13 +39,13 @@ __all__ = [
 
 
 def log_lanes(log_depth: int) -> int:
-    """log2 of the micro-ops in a word of an SRAM of ``2**log_depth``: four, but at least two
-    words."""
+    """log2 of the micro-ops in a word of an SRAM of ``2**log_depth`` micro-ops: four, unless the
+    SRAM would have fewer than two words."""
     return min(2, max(log_depth - 1, 0))
 
 
 class UopReadSignature(SharedReadSignature):
-    """Reads words of micro-ops, the first in the lowest bits."""
+    """Reads a word of micro-ops, the first micro-op in the lowest bits."""
 
     def __init__(self, *, log_depth: int, bits: int):
         lanes = log_lanes(log_depth)
@@ -37,7 +53,7 @@ class UopReadSignature(SharedReadSignature):
 
 
 def uop_ports(*, log_depth: int, bits: int) -> dict:
-    """Ports of a block that reads micro-ops and holds some of them."""
+    """Ports of a block with a :class:`UopBuffer`: the read port, and the word that is written."""
     return {
         "uop_read": Out(UopReadSignature(log_depth=log_depth, bits=bits)),
         "uop_written": In(1), "uop_written_addr": In(log_depth - log_lanes(log_depth)),
@@ -45,8 +61,7 @@ def uop_ports(*, log_depth: int, bits: int) -> dict:
 
 
 def connect_uops(m: Module, inner, outer) -> None:
-    """Connects the :func:`uop_ports` of a submodule to those of the block around it
-    (flipped)."""
+    """Connects the :func:`uop_ports` of a submodule to those of the block around it (flipped)."""
     wiring.connect(m, inner.uop_read, outer.uop_read)
     m.d.comb += [
         inner.uop_written.eq(outer.uop_written),
@@ -55,16 +70,17 @@ def connect_uops(m: Module, inner, outer) -> None:
 
 
 class UopMemory(wiring.Component):
-    """``2**log_depth`` micro-ops of ``bits`` bits; the first reader that wants to read does.
+    """``2**log_depth`` micro-ops of ``bits`` bits, with a fixed-priority arbiter at the read port.
 
     Attributes
     ----------
     write : In(SramWriteSignature)
-        A micro-op.
+        Writes one micro-op.
     read : list of In(UopReadSignature)
-        The readers, the most urgent first. A read in the cycle of a write gives the old word.
-    changed, changed_addr : Out
-        A micro-op of this word is written in this cycle.
+        The readers, in order of falling priority. ``data`` is valid in the cycle after the grant. A
+        read in the cycle of a write to the same word returns the old word.
+    written, written_addr : Out
+        A micro-op of the word ``written_addr`` is written in this cycle.
     """
 
     def __init__(self, *, log_depth: int, bits: int, readers: int) -> None:
@@ -73,7 +89,7 @@ class UopMemory(wiring.Component):
         super().__init__({
             "write": In(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
             "read": In(read).array(readers),
-            "changed": Out(1), "changed_addr": Out(log_depth - log_lanes(log_depth)),
+            "written": Out(1), "written_addr": Out(log_depth - log_lanes(log_depth)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -83,17 +99,17 @@ class UopMemory(wiring.Component):
             log_depth=self.log_depth - lanes, bits=self.bits << lanes, granule=self.bits
         )
         m.d.comb += [
-            self.changed.eq(self.write.mask),
-            self.changed_addr.eq(self.write.addr >> lanes),
-            words.write.addr.eq(self.changed_addr),
+            self.written.eq(self.write.mask),
+            self.written_addr.eq(self.write.addr >> lanes),
+            words.write.addr.eq(self.written_addr),
             words.write.mask.eq(self.write.mask << (self.write.addr[:lanes] if lanes else 0)),
             words.write.data.eq(self.write.data.replicate(1 << lanes)),
         ]
-        taken = 0
+        higher_priority = 0
         for port in self.read:
-            m.d.comb += [port.ready.eq(~taken), port.data.eq(words.read[0].data)]
-            taken |= port.en
-        m.d.comb += words.read[0].en.eq(taken)
+            m.d.comb += [port.ready.eq(~higher_priority), port.data.eq(words.read[0].data)]
+            higher_priority |= port.en
+        m.d.comb += words.read[0].en.eq(higher_priority)
         for port in reversed(self.read):
             with m.If(port.en):
                 m.d.comb += words.read[0].addr.eq(port.addr)
@@ -101,7 +117,7 @@ class UopMemory(wiring.Component):
 
 
 class UopBuffer(wiring.Component):
-    """Two words of micro-ops, read ahead, for a reader that says what it needs next.
+    """A prefetch buffer of two words, each in a slot with a tag.
 
     Parameters
     ----------
@@ -110,67 +126,68 @@ class UopBuffer(wiring.Component):
 
     Attributes
     ----------
-    want, number : In
-        The micro-op that is needed now.
+    required, number : In
+        The micro-op ``number`` is required in this cycle.
     hit, uop : Out
-        It is there, and this is it.
-    next_want, next_word : In
-        The word that is needed next. What is not there is asked for in the next cycle and comes
-        in the one after, unless the port is taken: it should be said :attr:`AHEAD` cycles early.
+        The word of ``number`` is in the buffer, or arrives in this cycle; ``uop`` is the micro-op.
+    prefetch, prefetch_word : In
+        The word that is required next. A prefetch :attr:`PREFETCH_CYCLES` cycles ahead of its use
+        costs no stall, unless another reader has the port.
     read : Out(UopReadSignature)
-        The SRAM.
-    changed, changed_addr : In
-        As of :class:`UopMemory`; a word that changes is forgotten. So the hit can be trusted for
-        every micro-op that is not about to be loaded.
+        The SRAM. A miss of ``number`` goes before a prefetch.
+    written, written_addr : In
+        As of :class:`UopMemory`. A write to a word invalidates its slot, so a hit returns what the
+        SRAM holds, for each micro-op that no LOAD is about to write.
     """
 
-    AHEAD = 2
+    PREFETCH_CYCLES = 2
 
     def __init__(self, *, log_depth: int, bits: int) -> None:
         self.log_depth, self.bits = log_depth, bits
         word = log_depth - log_lanes(log_depth)
         super().__init__({
-            "want": In(1), "number": In(log_depth), "hit": Out(1), "uop": Out(bits),
-            "next_want": In(1), "next_word": In(word),
+            "required": In(1), "number": In(log_depth), "hit": Out(1), "uop": Out(bits),
+            "prefetch": In(1), "prefetch_word": In(word),
             "read": Out(UopReadSignature(log_depth=log_depth, bits=bits)),
-            "changed": In(1), "changed_addr": In(word),
+            "written": In(1), "written_addr": In(word),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         lanes = log_lanes(self.log_depth)
         word, lane = self.number >> lanes, self.number[:lanes]
-        places = []
-        for n in range(2):
-            valid, arrives = Signal(name=f"valid{n}"), Signal(name=f"arrives{n}")
-            tag = Signal.like(self.next_word, name=f"tag{n}", reset_less=True)
-            stored = Signal.like(self.read.data, name=f"stored{n}", reset_less=True)
-            value = Signal.like(stored, name=f"value{n}")
-            m.d.comb += value.eq(Mux(arrives, self.read.data, stored))
-            with m.If(arrives):
-                m.d.sync += stored.eq(self.read.data)
-            places.append((valid, arrives, tag, value))
+        slots = range(2)
+        valid = [Signal(name=f"valid{n}") for n in slots]
+        arrives = [Signal(name=f"arrives{n}") for n in slots]
+        tag = [Signal.like(self.prefetch_word, name=f"tag{n}", reset_less=True) for n in slots]
+        stored = [Signal.like(self.read.data, name=f"stored{n}", reset_less=True) for n in slots]
+        value = [Signal.like(self.read.data, name=f"value{n}") for n in slots]
+        for n in slots:
+            m.d.comb += value[n].eq(Mux(arrives[n], self.read.data, stored[n]))
+            with m.If(arrives[n]):
+                m.d.sync += stored[n].eq(self.read.data)
 
-        # The word at work comes from one place; the other is for the next.
-        has_now = Cat(valid & (tag == word) for valid, _, tag, _ in places)
-        has_next = Cat(valid & (tag == self.next_word) for valid, _, tag, _ in places)
-        values = Array(Mux(has_now[1], places[1][3], places[0][3]).word_select(n, self.bits)
-                       for n in range(1 << lanes))  # fmt: skip
-        missing = Signal()
+        # Lookup of the required micro-op and of the word to prefetch.
+        hits = Cat(valid[n] & (tag[n] == word) for n in slots)
+        prefetched = Cat(valid[n] & (tag[n] == self.prefetch_word) for n in slots)
+        uops = Array(
+            Mux(hits[1], value[1], value[0]).word_select(n, self.bits) for n in range(1 << lanes)
+        )
+        miss = Signal()
         m.d.comb += [
-            self.hit.eq(has_now.any()),
-            self.uop.eq(values[lane] if lanes else values[0]),
-            missing.eq(self.want & ~self.hit),
+            self.hit.eq(hits.any()),
+            self.uop.eq(uops[lane] if lanes else uops[0]),
+            miss.eq(self.required & ~self.hit),
         ]
 
-        # What is read does not go over the word at work.
+        # A granted read fills the slot that does not hold the required word.
         granted = self.read.en & self.read.ready
-        into_second = self.want & has_now[0]
-        fills = Signal(2)
-        m.d.comb += fills.eq(Mux(granted, Cat(~into_second, into_second), 0))
+        fill_slot1 = self.required & hits[0]
+        fill = Signal(2)
+        m.d.comb += fill.eq(Mux(granted, Cat(~fill_slot1, fill_slot1), 0))
 
-        # What is to be read is in registers; what is being read is not asked for again.
-        with m.If(missing):
+        # The read request is registered. A word that is being read is not requested again.
+        with m.If(miss):
             m.d.sync += [
                 self.read.en.eq(~(granted & (self.read.addr == word))),
                 self.read.addr.eq(word),
@@ -178,19 +195,19 @@ class UopBuffer(wiring.Component):
         with m.Else():
             m.d.sync += [
                 self.read.en.eq(
-                    self.next_want
-                    & ~(has_next & ~fills).any()
-                    & ~(granted & (self.read.addr == self.next_word))
+                    self.prefetch
+                    & ~(prefetched & ~fill).any()
+                    & ~(granted & (self.read.addr == self.prefetch_word))
                 ),
-                self.read.addr.eq(self.next_word),
+                self.read.addr.eq(self.prefetch_word),
             ]
-        for n, (valid, arrives, tag, _) in enumerate(places):
-            m.d.sync += arrives.eq(fills[n])
-            with m.If(fills[n]):
+        for n in slots:
+            m.d.sync += arrives[n].eq(fill[n])
+            with m.If(fill[n]):
                 m.d.sync += [
-                    tag.eq(self.read.addr),
-                    valid.eq(~(self.changed & (self.changed_addr == self.read.addr))),
+                    tag[n].eq(self.read.addr),
+                    valid[n].eq(~(self.written & (self.written_addr == self.read.addr))),
                 ]
-            with m.Elif(self.changed & (self.changed_addr == tag)):
-                m.d.sync += valid.eq(0)
+            with m.Elif(self.written & (self.written_addr == tag[n])):
+                m.d.sync += valid[n].eq(0)
         return m

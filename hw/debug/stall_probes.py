@@ -187,9 +187,9 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         "GEMM queue full": unready("compute.issue.gemm__valid", "compute.gemm_queue.w_rdy"),
         "ALU queue full": unready("compute.issue.alu__valid", "compute.alu_queue.w_rdy"),
         "GEMM waits for micro-ops": unready(
-            "compute.gemm.sequencer.want", "compute.gemm.sequencer.buffer.hit"),
+            "compute.gemm.sequencer.required", "compute.gemm.sequencer.buffer.hit"),
         "ALU waits for micro-ops": unready(
-            "compute.alu.sequencer.want", "compute.alu.sequencer.buffer.hit"),
+            "compute.alu.sequencer.required", "compute.alu.sequencer.buffer.hit"),
         "the scan waits for its port": unready(
             "compute.issue.footprints.scan.read__en", "compute.uops.read__2__ready"),
         "ALU waits for the bank of dst": alu_waits(dst=False),

@@ -199,11 +199,11 @@ MUTANTS = (
     Mutant(
         "uop-stale", "micro-ops read ahead are kept when others are loaded",
         "compute/uop_memory.py",
-        "with m.Elif(self.changed & (self.changed_addr == tag)):", "with m.Elif(0):",
+        "with m.Elif(self.written & (self.written_addr == tag[n])):", "with m.Elif(0):",
     ),
     Mutant(
         "uop-port", "a reader takes micro-ops that another has read", "compute/uop_memory.py",
-        "port.ready.eq(~taken)", "port.ready.eq(1)",
+        "port.ready.eq(~higher_priority)", "port.ready.eq(1)",
     ),
     Mutant(
         "kept-back", "a sum is not written although nothing is added to it", "compute/gemm.py",
@@ -279,11 +279,12 @@ MUTANTS = (
         "less.eq(x < y)", "less.eq(x.as_unsigned() < y.as_unsigned())",
     ),
     Mutant(
-        "outer-goes-on", "the outer loop goes on where the inner one ended", "compute/sequencer.py",
+        "outer-goes-on", "the outer loop goes on where the inner one ended",
+        "compute/loop_counter.py",
         "self.value.eq(outer + self.factor_out)", "self.value.eq(self.value + self.factor_out)",
     ),
     Mutant(
-        "empty-loop-runs", "a loop of no rounds runs once", "compute/sequencer.py",
+        "empty-loop-runs", "a loop of no rounds runs once", "compute/loop_counter.py",
         "(start.iter_out == 0) | (start.iter_in == 0)", "(start.iter_out == 0)",
     ),
     Mutant(
