@@ -17,7 +17,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.gemm import Gemm, SoonSignature
+from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 from vta.hw.lib.sram import Sram
 
@@ -51,27 +51,27 @@ class Accumulators(wiring.Component):
     ----------
     gemm_read : In(SramReadSignature)
         Never waits, but ``data`` is only valid in the cycle after ``en``.
-    gemm_read_soon : In(SoonSignature)
+    gemm_read_lookahead : In(LookaheadSignature)
         What ``gemm_read`` reads in the next cycle.
     gemm_write : In(SramWriteSignature)
         Whole tiles; never waits.
-    gemm_write_soon : In(SoonSignature)
-        What ``gemm_write`` will write ``Gemm.FORESIGHT`` cycles later: one more than the ALU needs
-        from read to write.
+    gemm_write_lookahead : In(LookaheadSignature)
+        What ``gemm_write`` will write :data:`~vta.hw.compute.lookahead.GEMM_WRITE_LOOKAHEAD` cycles
+        later: one more than the ALU needs from read to write.
     alu_dst_read, alu_src_read : In(SramReadSignature)
         ``data`` is only valid in the cycle after ``en``. The ALU itself sees to it that its two
         reads are not of different tiles of one bank.
-    alu_dst_busy, alu_src_busy : Out
+    alu_dst_reserved, alu_src_reserved : Out
         A bit for each bank: in this cycle ``alu_src_read`` and ``alu_dst_read`` do not get what
         they read there; nor can what is read now as ``dst`` be written when the ALU is done with
         it, so a ``dst`` must not go. Then ``alu_write`` never waits.
     alu_write : In(SramWriteSignature)
         Whole tiles.
-    alu_write_soon : In(SoonSignature)
+    alu_write_lookahead : In(LookaheadSignature)
         What ``alu_write`` writes in the next cycle.
     load_write : In(SramWriteSignature)
         Parts of tiles.
-    load_refused : Out(1)
+    load_stall : Out(1)
         ``load_write`` does not happen in this cycle.
     out_read : In(SramReadSignature)
         Mirror tiles.
@@ -87,15 +87,16 @@ class Accumulators(wiring.Component):
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
         self.out_bits, self.granule = out_bits, granule
         read = SramReadSignature(log_depth=log_depth, bits=bits)
-        soon = SoonSignature(log_depth=log_depth)
+        soon = LookaheadSignature(log_depth=log_depth)
         banks = 1 << log_banks(log_depth)
         whole = SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)
         parts = SramWriteSignature(log_depth=log_depth, bits=bits, granule=granule)
         super().__init__({
             "gemm_read": In(read), "alu_dst_read": In(read), "alu_src_read": In(read),
             "gemm_write": In(whole), "alu_write": In(whole), "load_write": In(parts),
-            "gemm_read_soon": In(soon), "gemm_write_soon": In(soon), "alu_write_soon": In(soon),
-            "alu_dst_busy": Out(banks), "alu_src_busy": Out(banks), "load_refused": Out(1),
+            "gemm_read_lookahead": In(soon), "gemm_write_lookahead": In(soon),
+            "alu_write_lookahead": In(soon),
+            "alu_dst_reserved": Out(banks), "alu_src_reserved": Out(banks), "load_stall": Out(1),
             "out_read": In(SramReadSignature(log_depth=log_depth, bits=lanes * out_bits)),
         })  # fmt: skip
 
@@ -140,14 +141,14 @@ class Accumulators(wiring.Component):
         def bank_of(soon):
             return Mux(soon.valid, 1 << soon.addr[:low], 0)
 
-        reads, writes = bank_of(self.gemm_read_soon), bank_of(self.gemm_write_soon)
-        m.d.sync += [self.alu_src_busy.eq(reads), self.alu_dst_busy.eq(reads | writes)]
-        for n in range(Gemm.FORESIGHT - 1):
+        reads, writes = bank_of(self.gemm_read_lookahead), bank_of(self.gemm_write_lookahead)
+        m.d.sync += [self.alu_src_reserved.eq(reads), self.alu_dst_reserved.eq(reads | writes)]
+        for n in range(GEMM_WRITE_LOOKAHEAD - 1):
             before, writes = writes, Signal(1 << low, name=f"writes{n}")
             m.d.sync += writes.eq(before)
         written = Signal(1 << low)
-        m.d.sync += written.eq(writes | bank_of(self.alu_write_soon))
-        m.d.comb += self.load_refused.eq(
+        m.d.sync += written.eq(writes | bank_of(self.alu_write_lookahead))
+        m.d.comb += self.load_stall.eq(
             self.load_write.mask.any() & written.bit_select(self.load_write.addr[:low], 1)
         )
 

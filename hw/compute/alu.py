@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.accumulators import log_banks
 from vta.hw.compute.alu_pipeline import AluPipeline
-from vta.hw.compute.gemm import SoonSignature
+from vta.hw.compute.lookahead import LookaheadSignature
 from vta.hw.compute.sequencer import Index, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
@@ -33,7 +33,7 @@ class Alu(wiring.Component):
         A tile is issued in this cycle.
     uop_read, uop_written, uop_written_addr
         The micro-op SRAM.
-    dst_read, src_read, dst_busy, src_busy, acc_write, acc_write_soon
+    dst_read, src_read, dst_reserved, src_reserved, acc_write, acc_write_lookahead
         The accumulators, as of :class:`AluPipeline`.
     error : ErrorLayout, out
         SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. What was issued before is
@@ -54,8 +54,8 @@ class Alu(wiring.Component):
             "done": Out(1), "tile": Out(1),
             **uop_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
             "dst_read": Out(read), "src_read": Out(read), "acc_write": Out(write),
-            "dst_busy": In(banks), "src_busy": In(banks),
-            "acc_write_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
+            "dst_reserved": In(banks), "src_reserved": In(banks),
+            "acc_write_lookahead": Out(LookaheadSignature(log_depth=cfg.log_acc_depth)),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
 
@@ -81,10 +81,10 @@ class Alu(wiring.Component):
         wiring.connect(m, pipeline.dst_read, wiring.flipped(self.dst_read))
         wiring.connect(m, pipeline.src_read, wiring.flipped(self.src_read))
         wiring.connect(m, pipeline.write, wiring.flipped(self.acc_write))
-        wiring.connect(m, pipeline.write_soon, wiring.flipped(self.acc_write_soon))
+        wiring.connect(m, pipeline.write_lookahead, wiring.flipped(self.acc_write_lookahead))
         m.d.comb += [
-            pipeline.dst_busy.eq(self.dst_busy),
-            pipeline.src_busy.eq(self.src_busy),
+            pipeline.dst_reserved.eq(self.dst_reserved),
+            pipeline.src_reserved.eq(self.src_reserved),
             self.done.eq(pipeline.done),
             self.tile.eq(pipeline.tile),
             self.error.eq(sequencer.error),

@@ -27,7 +27,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.alu_lane import LANE_BITS, AluLane, is_long
-from vta.hw.compute.gemm import SoonSignature
+from vta.hw.compute.lookahead import LookaheadSignature
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 from vta.isa import AluOpcode
@@ -97,11 +97,11 @@ class AluPipeline(wiring.Component):
     dst_read, src_read, write : Out
         The accumulators. ``dst_read`` comes :attr:`COMPARES` cycles after ``op`` at the earliest,
         ``write`` :attr:`LATENCY` cycles after it.
-    dst_busy, src_busy : In
+    dst_reserved, src_reserved : In
         A bit for each bank: ``dst_read``, ``src_read`` does not get what it reads there in this
         cycle, and asks again. A micro-op waits while the bank of its ``dst`` is busy even if
         nothing is read of it.
-    write_soon : Out(SoonSignature)
+    write_lookahead : Out(LookaheadSignature)
         What ``write`` writes in the next cycle.
     tile : Out(1)
         A micro-op went into the lanes.
@@ -120,8 +120,8 @@ class AluPipeline(wiring.Component):
         super().__init__({
             "op": In(stream.Signature(op)),
             "dst_read": Out(read), "src_read": Out(read),
-            "dst_busy": In(1 << log_banks), "src_busy": In(1 << log_banks),
-            "write_soon": Out(SoonSignature(log_depth=log_depth)),
+            "dst_reserved": In(1 << log_banks), "src_reserved": In(1 << log_banks),
+            "write_lookahead": Out(LookaheadSignature(log_depth=log_depth)),
             "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
             "tile": Out(1), "done": Out(1),
         })  # fmt: skip
@@ -166,12 +166,12 @@ class AluPipeline(wiring.Component):
         waiting_goes = Signal()
         coming_goes = Signal()
         goes_ahead = Signal()
-        waiting_may_go = ~waiting.waits & self._free(self.dst_busy, waiting.op.dst)
+        waiting_may_go = ~waiting.waits & self._free(self.dst_reserved, waiting.op.dst)
         m.d.comb += waiting_goes.eq(src_ahead & waiting_may_go)
         # The one that comes goes if nobody waits; if its tiles are in one bank, src is read first.
         src_first = coming_reads_src & coming_reads_dst & coming.clash
-        src_free = self._free(self.src_busy, op.src)
-        may_go = ~coming.waits & self._free(self.dst_busy, op.dst) & ~src_first
+        src_free = self._free(self.src_reserved, op.src)
+        may_go = ~coming.waits & self._free(self.dst_reserved, op.dst) & ~src_first
         m.d.comb += coming_goes.eq(
             comes & ~src_ahead & (op.empty | (may_go & (~coming_reads_src | src_free)))
         )
@@ -356,8 +356,8 @@ class AluPipeline(wiring.Component):
         with m.If(writing.live):
             m.d.sync += kept.eq(written)
         m.d.comb += [
-            self.write_soon.valid.eq(second.live),
-            self.write_soon.addr.eq(second.dst),
+            self.write_lookahead.valid.eq(second.live),
+            self.write_lookahead.addr.eq(second.dst),
             self.write.mask.eq(writing.live),
             self.write.addr.eq(writing.dst),
             self.write.data.eq(written),

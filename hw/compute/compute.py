@@ -15,6 +15,7 @@ from vta.hw.compute.alu import Alu
 from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.gemm import Gemm
 from vta.hw.compute.issue import Issue
+from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.uop_memory import UopMemory
 from vta.hw.dma.load import LoadEngine
 from vta.hw.dma.row_generator import MemoryKind
@@ -125,17 +126,17 @@ class Compute(wiring.Component):
         wiring.connect(m, gemm.wgt_read, wiring.flipped(self.wgt_read))
         wiring.connect(m, gemm.acc_read, accumulators.gemm_read)
         wiring.connect(m, gemm.acc_write, accumulators.gemm_write)
-        assert Gemm.FORESIGHT == AluPipeline.LATENCY + 1
-        wiring.connect(m, gemm.acc_read_soon, accumulators.gemm_read_soon)
-        wiring.connect(m, gemm.acc_write_soon, accumulators.gemm_write_soon)
+        assert GEMM_WRITE_LOOKAHEAD == AluPipeline.LATENCY + 1
+        wiring.connect(m, gemm.acc_read_lookahead, accumulators.gemm_read_lookahead)
+        wiring.connect(m, gemm.acc_write_lookahead, accumulators.gemm_write_lookahead)
         wiring.connect(m, alu.dst_read, accumulators.alu_dst_read)
         wiring.connect(m, alu.src_read, accumulators.alu_src_read)
         wiring.connect(m, alu.acc_write, accumulators.alu_write)
-        wiring.connect(m, alu.acc_write_soon, accumulators.alu_write_soon)
+        wiring.connect(m, alu.acc_write_lookahead, accumulators.alu_write_lookahead)
         m.d.comb += [
-            alu.dst_busy.eq(accumulators.alu_dst_busy),
-            alu.src_busy.eq(accumulators.alu_src_busy),
-            loader.stall.eq(accumulators.load_refused),
+            alu.dst_reserved.eq(accumulators.alu_dst_reserved),
+            alu.src_reserved.eq(accumulators.alu_src_reserved),
+            loader.stall.eq(accumulators.load_stall),
         ]
         wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
 

@@ -23,19 +23,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.compute.sequencer import Index, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
 from vta.isa import Isa
 
-__all__ = ["Accumulate", "Gemm", "SoonSignature"]
-
-
-class SoonSignature(wiring.Signature):
-    """An announcement: the tile ``addr`` will be read, or written."""
-
-    def __init__(self, *, log_depth: int) -> None:
-        super().__init__({"valid": Out(1), "addr": Out(log_depth)})
+__all__ = ["Accumulate", "Gemm"]
 
 
 class Accumulate(wiring.Component):
@@ -69,7 +63,7 @@ class Accumulate(wiring.Component):
         What to add, :attr:`ADDEND` cycles after ``valid``.
     read, write : Out
         The accumulator memory, one and :attr:`LATENCY` cycles after ``valid``.
-    read_soon : Out(SoonSignature)
+    read_lookahead : Out(LookaheadSignature)
         What ``read`` reads in the next cycle.
     """
 
@@ -84,7 +78,7 @@ class Accumulate(wiring.Component):
             "addend": In(data.ArrayLayout(signed(addend_bits), lanes)),
             "read": Out(SramReadSignature(log_depth=log_depth, bits=bits)),
             "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
-            "read_soon": Out(SoonSignature(log_depth=log_depth)),
+            "read_lookahead": Out(LookaheadSignature(log_depth=log_depth)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -112,8 +106,8 @@ class Accumulate(wiring.Component):
             came.is_read.eq(
                 came.live & ~(came.reset | came.from_before | came.from_second | came.from_third)
             ),
-            self.read_soon.valid.eq(came.is_read),
-            self.read_soon.addr.eq(came.dst),
+            self.read_lookahead.valid.eq(came.is_read),
+            self.read_lookahead.addr.eq(came.dst),
             self.read.en.eq(reads.is_read),
             self.read.addr.eq(reads.dst),
         ]
@@ -159,15 +153,13 @@ class Gemm(wiring.Component):
         A product (not of a reset) is issued in this cycle.
     uop_read, uop_written, uop_written_addr, inp_read, wgt_read, acc_read, acc_write
         The memories.
-    acc_read_soon, acc_write_soon : Out(SoonSignature)
+    acc_read_lookahead, acc_write_lookahead : Out(LookaheadSignature)
         The tile that ``acc_read`` reads in the next cycle, and that ``acc_write`` writes
-        :attr:`FORESIGHT` cycles later, if they will.
+        :data:`~vta.hw.compute.lookahead.GEMM_WRITE_LOOKAHEAD` cycles later, if they will.
     error : ErrorLayout, out
         SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. What was issued before is
         still written.
     """
-
-    FORESIGHT = 5
 
     def __init__(self, isa: Isa, *, paired: bool = False) -> None:
         self.isa, self.cfg = isa, (cfg := isa.cfg)
@@ -190,8 +182,8 @@ class Gemm(wiring.Component):
             "acc_write": Out(
                 SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
             ),
-            "acc_read_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
-            "acc_write_soon": Out(SoonSignature(log_depth=cfg.log_acc_depth)),
+            "acc_read_lookahead": Out(LookaheadSignature(log_depth=cfg.log_acc_depth)),
+            "acc_write_lookahead": Out(LookaheadSignature(log_depth=cfg.log_acc_depth)),
             "error": Out(ErrorLayout()),
         })  # fmt: skip
 
@@ -236,14 +228,14 @@ class Gemm(wiring.Component):
             m.d.sync += after.eq(before)
 
         # A write that the next micro-op would undo is left out. It is known early who will write.
-        assert self.FORESIGHT == Accumulate.LATENCY + 1
+        assert GEMM_WRITE_LOOKAHEAD == Accumulate.LATENCY + 1
         behind, before = stages[-3:-1]
         again = Signal()
         was_again = Signal()
         m.d.comb += [
             again.eq(before.live & behind.live & ~before.last & (before.dst == behind.dst)),
-            self.acc_write_soon.valid.eq(before.live & ~again),
-            self.acc_write_soon.addr.eq(before.dst),
+            self.acc_write_lookahead.valid.eq(before.live & ~again),
+            self.acc_write_lookahead.addr.eq(before.dst),
         ]
         m.d.sync += was_again.eq(again)
 
@@ -262,7 +254,7 @@ class Gemm(wiring.Component):
             accumulate.addend.eq(Cat(sums)),
         ]
         wiring.connect(m, accumulate.read, wiring.flipped(self.acc_read))
-        wiring.connect(m, accumulate.read_soon, wiring.flipped(self.acc_read_soon))
+        wiring.connect(m, accumulate.read_lookahead, wiring.flipped(self.acc_read_lookahead))
         wiring.connect(m, accumulate.write, wiring.flipped(self.acc_write))
         done = stages[-1].last
         for n in range(Accumulate.LATENCY):

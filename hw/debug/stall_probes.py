@@ -125,7 +125,7 @@ def alu_waits(**ready: bool):
     def stall(s: ProbeContext) -> ValueLike:
         waits = unready("compute.alu.pipeline.comes", "compute.alu.pipeline.op__ready")(s)
         for operand, wanted in ready.items():
-            busy = s.at[f"compute.accumulators.alu_{operand}_busy"]
+            busy = s.at[f"compute.accumulators.alu_{operand}_reserved"]
             tile = s.at[f"compute.alu.pipeline.{operand}_read__addr"]
             free = ~busy.bit_select(tile[: len(busy).bit_length() - 1], 1)
             waits = waits & (free if wanted else ~free)
@@ -196,7 +196,7 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         "ALU waits for the bank of src": alu_waits(src=False),
         "ALU waits for both banks": alu_waits(dst=False, src=False),
         "ALU waits for itself": alu_waits(dst=True, src=True),
-        "LOAD waits for a bank": lambda s: s.at["compute.accumulators.load_refused"],
+        "LOAD waits for a bank": lambda s: s.at["compute.accumulators.load_stall"],
     },
 }  # fmt: skip
 """What is looked at, by group and name."""

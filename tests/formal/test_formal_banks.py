@@ -47,7 +47,7 @@ class LastWriteSeen(Properties):
             name: (port := getattr(block, name)).mask.any() & (port.addr == watched)
             for name in ("gemm_write", "alu_write", "load_write")
         }
-        loads = written["load_write"] & ~block.load_refused
+        loads = written["load_write"] & ~block.load_stall
         for lane in range(LANES):
             with m.If(loads & block.load_write.mask[lane]):
                 now = tile.word_select(lane, LANE_BITS)
@@ -64,11 +64,11 @@ class LastWriteSeen(Properties):
             held = Signal(len(right), name=f"{name}_held")
             free = 1
             if name.startswith("alu"):
-                busy = getattr(block, name.replace("read", "busy"))
+                busy = getattr(block, name.replace("read", "reserved"))
                 free = ~busy.bit_select(port.addr[:LOG_BANKS], 1)
             m.d.sync += [asked.eq(port.en & free & (port.addr == watched)), held.eq(right)]
             m.d.comb += [Assert(~asked | (port.data == held)), Cover(asked & held.all())]
-        m.d.comb += Cover(block.load_refused & ~block.alu_write.mask)
+        m.d.comb += Cover(block.load_stall & ~block.alu_write.mask)
         m.d.comb += Cover(block.gemm_write.mask & block.alu_write.mask & loads)
 
         if self.looks:
@@ -83,17 +83,20 @@ class LastWriteSeen(Properties):
         dst, src = block.alu_dst_read, block.alu_src_read
         clash = (dst.addr[:LOG_BANKS] == src.addr[:LOG_BANKS]) & (dst.addr != src.addr)
         reads, read_addr = Signal(), Signal(LOG_DEPTH)
-        m.d.sync += [reads.eq(block.gemm_read_soon.valid), read_addr.eq(block.gemm_read_soon.addr)]
+        m.d.sync += [
+            reads.eq(block.gemm_read_lookahead.valid),
+            read_addr.eq(block.gemm_read_lookahead.addr),
+        ]
         m.d.comb += [
             Assume(block.gemm_read.en == reads),
             Assume(block.gemm_read.addr == read_addr),
-            Assume(~(goes & block.alu_dst_busy.bit_select(dst.addr[:LOG_BANKS], 1))),
+            Assume(~(goes & block.alu_dst_reserved.bit_select(dst.addr[:LOG_BANKS], 1))),
             Assume(~(dst.en & src.en & clash)),
         ]
         announced, announced_addr = Signal(), Signal(LOG_DEPTH)
         m.d.sync += [
-            announced.eq(block.gemm_write_soon.valid),
-            announced_addr.eq(block.gemm_write_soon.addr),
+            announced.eq(block.gemm_write_lookahead.valid),
+            announced_addr.eq(block.gemm_write_lookahead.addr),
         ]
         later = [(announced, announced_addr, goes, dst.addr)]
         for n in range(AHEAD):
@@ -106,8 +109,8 @@ class LastWriteSeen(Properties):
             m.d.comb += Assert(~(gemm & alu & (gemm_addr[:LOG_BANKS] == alu_addr[:LOG_BANKS])))
         _, _, alu, alu_addr = later[-2]
         m.d.comb += [
-            Assume(block.alu_write_soon.valid == alu),
-            Assume(block.alu_write_soon.addr == alu_addr),
+            Assume(block.alu_write_lookahead.valid == alu),
+            Assume(block.alu_write_lookahead.addr == alu_addr),
         ]
         gemm, gemm_addr, alu, alu_addr = later[-1]
         m.d.comb += [
@@ -130,8 +133,8 @@ class LastWriteSeen(Properties):
         reads = bank_of(*gemm_reads)
         m.d.comb += [
             Assert(inside["written"] == bank_of(gemm, gemm_addr) | bank_of(alu, alu_addr)),
-            Assert(self.block.alu_src_busy == reads),
-            Assert(self.block.alu_dst_busy == reads | inside["writes0"]),
+            Assert(self.block.alu_src_reserved == reads),
+            Assert(self.block.alu_dst_reserved == reads | inside["writes0"]),
         ]
 
     def _look(self, m, inside, watched, tile, narrow):
@@ -158,13 +161,13 @@ def test_the_last_write_is_seen():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("written.eq(writes | bank_of(self.alu_write_soon))", "written.eq(writes)"),
-        ("written.eq(writes | bank_of(self.alu_write_soon))",
-         "written.eq(bank_of(self.alu_write_soon))"),
-        ("range(Gemm.FORESIGHT - 1)", "range(Gemm.FORESIGHT - 2)"),
-        ("self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(reads)"),
-        ("self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(writes)"),
-        ("self.alu_src_busy.eq(reads)", "self.alu_src_busy.eq(0)"),
+        ("written.eq(writes | bank_of(self.alu_write_lookahead))", "written.eq(writes)"),
+        ("written.eq(writes | bank_of(self.alu_write_lookahead))",
+         "written.eq(bank_of(self.alu_write_lookahead))"),
+        ("range(GEMM_WRITE_LOOKAHEAD - 1)", "range(GEMM_WRITE_LOOKAHEAD - 2)"),
+        ("self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(reads)"),
+        ("self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(writes)"),
+        ("self.alu_src_reserved.eq(reads)", "self.alu_src_reserved.eq(0)"),
         ("with m.If(port.en & (port.addr[:low] == number)):", "with m.If(port.en):"),
         ("zip(was, tiles)", "zip(1 << port.addr[: log_banks(self.log_depth)], tiles)"),
         ("else port.mask),", "else port.mask | 1),"),

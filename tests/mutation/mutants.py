@@ -180,17 +180,17 @@ MUTANTS = (
     Mutant(
         "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does",
         "compute/accumulators.py",
-        "self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(reads)",
+        "self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(reads)",
     ),
     Mutant(
         "bank-of-gemm", "the ALU reads a bank in the cycle in which GEMM does",
         "compute/accumulators.py",
-        "self.alu_dst_busy.eq(reads | writes)", "self.alu_dst_busy.eq(writes)",
+        "self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(writes)",
     ),
     Mutant(
         "load-not-refused", "a load writes into a bank in the cycle in which the ALU does",
         "compute/accumulators.py",
-        "written.eq(writes | bank_of(self.alu_write_soon))", "written.eq(writes)",
+        "written.eq(writes | bank_of(self.alu_write_lookahead))", "written.eq(writes)",
     ),
     Mutant(
         "write-stall-lost", "a stalled write of a load is lost", "dma/row_writer.py",

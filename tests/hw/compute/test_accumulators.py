@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 
 from tests.support.hwmemories import pack, unpack
 from vta.hw.compute.accumulators import Accumulators, log_banks
-from vta.hw.compute.gemm import Gemm
+from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 
 LANES, LANE_BITS, LOG_DEPTH = 4, 32, 4
 BANKS = 4
@@ -43,7 +43,11 @@ def test_all_at_once(out_bits, granule, log_depth):
 
     async def testbench(ctx):
         # What is announced, the next cycle's first: tiles, or None.
-        gemm_reads, gemm_writes, alu_writes = [None] * 2, [None] * (Gemm.FORESIGHT + 1), [None] * 2
+        gemm_reads, gemm_writes, alu_writes = (
+            [None] * 2,
+            [None] * (GEMM_WRITE_LOOKAHEAD + 1),
+            [None] * 2,
+        )
         for _ in range(250):
             # GEMM and ALU write to different banks, as they are promised; the load anywhere.
             gemm_reads.append(rng.choice([None, rng.randrange(depth)]))
@@ -55,7 +59,7 @@ def test_all_at_once(out_bits, granule, log_depth):
                 ("gemm_read", gemm_reads), ("gemm_write", gemm_writes), ("alu_write", alu_writes)
             ):  # fmt: skip
                 del plan[0]
-                soon = getattr(dut, f"{name}_soon")
+                soon = getattr(dut, f"{name}_lookahead")
                 ctx.set(soon.valid, plan[-1] is not None)
                 ctx.set(soon.addr, rng.randrange(depth) if plan[-1] is None else plan[-1])
             targets = {
@@ -72,7 +76,7 @@ def test_all_at_once(out_bits, granule, log_depth):
                 ctx.set(port.data, pack(values, LANE_BITS))
                 ctx.set(port.mask, mask)
                 written[name] = addr, values, mask
-            refused = ctx.get(dut.load_refused)
+            refused = ctx.get(dut.load_stall)
             load_bank = targets["load_write"] % banks
             assert refused == any(
                 written["load_write"][2] and written[name][2] and targets[name] % banks == load_bank
@@ -94,7 +98,9 @@ def test_all_at_once(out_bits, granule, log_depth):
                 ctx.set(port.en, en)
                 busy = 0
                 if name.startswith("alu"):
-                    busy = ctx.get(getattr(dut, name.replace("read", "busy"))) >> addr % banks & 1
+                    busy = (
+                        ctx.get(getattr(dut, name.replace("read", "reserved"))) >> addr % banks & 1
+                    )
                     gemms = [gemm_reads[0], *([gemm_writes[4]] if "dst" in name else [])]
                     assert busy == (addr % banks in [at % banks for at in gemms if at is not None])
                 if en:
@@ -126,15 +132,15 @@ def test_the_alu_spares_the_banks_of_gemm():
             for writes in (False, True):
                 for read in range(1 << LOG_DEPTH):
                     for write in range(1 << LOG_DEPTH):
-                        ctx.set(dut.gemm_read_soon.valid, reads)
-                        ctx.set(dut.gemm_read_soon.addr, read)
-                        ctx.set(dut.gemm_write_soon.valid, writes)
-                        ctx.set(dut.gemm_write_soon.addr, write)
+                        ctx.set(dut.gemm_read_lookahead.valid, reads)
+                        ctx.set(dut.gemm_read_lookahead.addr, read)
+                        ctx.set(dut.gemm_write_lookahead.valid, writes)
+                        ctx.set(dut.gemm_write_lookahead.addr, write)
                         await ctx.tick()
                         busy = [reads and bank == read % BANKS for bank in range(BANKS)]
-                        assert ctx.get(dut.alu_src_busy) == pack(busy, 1)
+                        assert ctx.get(dut.alu_src_reserved) == pack(busy, 1)
                         for bank in range(BANKS):
                             busy[bank] |= writes and bank == write % BANKS
-                        assert ctx.get(dut.alu_dst_busy) == pack(busy, 1)
+                        assert ctx.get(dut.alu_dst_reserved) == pack(busy, 1)
 
     run(dut, testbench)

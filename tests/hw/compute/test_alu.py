@@ -96,8 +96,8 @@ def run(model, insns, *, pace=1.0, grants=1.0):
         }  # fmt: skip
         signals |= {
             "both": dut.dst_read.en & dut.src_read.en, "dst": dut.dst_read.addr,
-            "src": dut.src_read.addr, "busy": dut.dst_busy, "at": dut.acc_write.addr,
-            "soon": dut.acc_write_soon.valid, "soon_at": dut.acc_write_soon.addr,
+            "src": dut.src_read.addr, "busy": dut.dst_reserved, "at": dut.acc_write.addr,
+            "soon": dut.acc_write_lookahead.valid, "soon_at": dut.acc_write_lookahead.addr,
         }  # fmt: skip
         announced, busy = None, [0] * AluPipeline.LATENCY
         for cycle in range(cycles):
@@ -124,7 +124,7 @@ def run(model, insns, *, pace=1.0, grants=1.0):
         partial(serve_uops, memory=uops, ports=[dut.uop_read]),
         partial(
             serve_banks, memory=acc,
-            reads=[(dut.dst_read, dut.dst_busy), (dut.src_read, dut.src_busy)],
+            reads=[(dut.dst_read, dut.dst_reserved), (dut.src_read, dut.src_reserved)],
             writes=[dut.acc_write], pace=Pace(grants, 6),
         ),
     ):  # fmt: skip

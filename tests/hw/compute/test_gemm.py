@@ -17,6 +17,7 @@ from tests.support.hwmemories import (
 from tests.support.hwpeers import Pace, send
 from vta.config import VTAConfig
 from vta.hw.compute.gemm import Accumulate, Gemm
+from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.sequencer import Sequencer
 from vta.isa import Gemm as GemmInsn
 from vta.isa import Uop
@@ -56,30 +57,30 @@ def run(model, insns, *, pace=1.0, port_pace=1.0, cycles=None, paired=False):
     async def watch(ctx):
         signals = {
             "start": dut.start.valid & dut.start.ready, "product": dut.product,
-            "write": dut.acc_write.mask, "done": dut.done, "soon": dut.acc_write_soon.valid,
+            "write": dut.acc_write.mask, "done": dut.done, "soon": dut.acc_write_lookahead.valid,
         }  # fmt: skip
-        announced, to_read = [None] * Gemm.FORESIGHT, None
+        announced, to_read = [None] * GEMM_WRITE_LOOKAHEAD, None
         for cycle in range(cycles):
             _, _, *values, code, source, addr = await ctx.tick().sample(
                 *signals.values(),
-                dut.acc_write_soon.addr,
+                dut.acc_write_lookahead.addr,
                 dut.acc_write.addr,
-                dut.acc_read_soon.valid,
-                dut.acc_read_soon.addr,
+                dut.acc_read_lookahead.valid,
+                dut.acc_read_lookahead.addr,
                 dut.acc_read.en,
                 dut.acc_read.addr,
                 dut.error.code,
                 dut.error.source,
                 dut.error.addr,
             )
-            events, (soon, written, will_read, read_soon, reads, read) = values[:5], values[5:]
+            events, (soon, written, will_read, read_lookahead, reads, read) = values[:5], values[5:]
             for name, value in zip(signals, events):
                 if value:
                     seen[name].append(cycle)
             announced.append(soon if events[4] else None)
             assert announced.pop(0) == (written if events[2] else None), cycle
             assert to_read == (read if reads else None), cycle
-            to_read = read_soon if will_read else None
+            to_read = read_lookahead if will_read else None
         seen["error"] = (code, source, addr)
 
     memories = [
