@@ -34,7 +34,7 @@ from vta.compiler.tir.ir import (
     UopScope,
 )
 from vta.compiler.tir.visitor import children, walk
-from vta.isa import MemId, Module
+from vta.isa import MemId, PipelineModule
 
 __all__ = ["verify"]
 
@@ -82,18 +82,18 @@ def _after_dma(func: PrimFunc, target: Target) -> None:
 def _modules_fit(func: PrimFunc) -> None:
     """Each operation is in one scope, of the module that executes it."""
 
-    def visit(node: Stmt | Expr, stage: Module | None) -> None:
+    def visit(node: Stmt | Expr, stage: PipelineModule | None) -> None:
         match node:
             case CoprocScope():
                 assert stage is None, f"a scope inside a scope:\n{node}"
                 stage = node.stage
             case LoadBuffer2D():
                 load = node.mem_id in (MemId.INP, MemId.WGT)
-                assert stage is (Module.LOAD if load else Module.COMPUTE), node
+                assert stage is (PipelineModule.LOAD if load else PipelineModule.COMPUTE), node
             case StoreBuffer2D():
-                assert stage is Module.STORE, node
+                assert stage is PipelineModule.STORE, node
             case UopScope():
-                assert stage is Module.COMPUTE, node
+                assert stage is PipelineModule.COMPUTE, node
         for child in children(node):
             visit(child, stage)
 
@@ -154,7 +154,7 @@ def _after_coproc(func: PrimFunc, target: Target) -> None:
 
 def _after_sync(func: PrimFunc, target: Target) -> None:
     """One statement at a time, in order, every pop finds a token, and none is left."""
-    tokens: Counter[tuple[Module, Module]] = Counter()
+    tokens: Counter[tuple[PipelineModule, PipelineModule]] = Counter()
 
     def visit(node: Stmt, values: dict[Var, int]) -> None:
         match node:
@@ -166,7 +166,7 @@ def _after_sync(func: PrimFunc, target: Target) -> None:
                 if evaluator(cond)(values):
                     visit(then, values)
             case DepPush(source=source, target=to):
-                assert {source, to} != {Module.LOAD, Module.STORE}, node
+                assert {source, to} != {PipelineModule.LOAD, PipelineModule.STORE}, node
                 tokens[source, to] += 1
             case DepPop(source=source, target=to):
                 tokens[source, to] -= 1

@@ -22,7 +22,7 @@ from vta.isa import (
     Instruction,
     Isa,
     Load,
-    Module,
+    PipelineModule,
     Store,
     TokenCounts,
     disassemble,
@@ -45,9 +45,9 @@ _KINDS: dict[ErrorCode, tuple[type[ExecutionError], str]] = {
     ErrorCode.AFTER_FINISH: (MissingFinishError, "a compute instruction follows FINISH"),
 }
 _MODULES = {
-    Source.LOAD: Module.LOAD,
-    Source.COMPUTE: Module.COMPUTE,
-    Source.STORE: Module.STORE,
+    Source.LOAD: PipelineModule.LOAD,
+    Source.COMPUTE: PipelineModule.COMPUTE,
+    Source.STORE: PipelineModule.STORE,
 }
 
 
@@ -97,13 +97,13 @@ class Diagnosis:
                 out.append(None)
         return out
 
-    def head(self, module: Module) -> int | None:
+    def head(self, module: PipelineModule) -> int | None:
         """Number of the first instruction that the module has not finished, or None if there is
         none."""
         unfinished = self._unfinished(module)
         return unfinished[0] if unfinished else None
 
-    def _unfinished(self, module: Module) -> list[int]:
+    def _unfinished(self, module: PipelineModule) -> list[int]:
         """Numbers of the module's instructions from the first that it has not finished on."""
         mine = [n for n, insn in enumerate(self.insns) if insn and insn.module is module]
         return mine[self.registers[f"INSNS_{module.name}"] :]
@@ -134,7 +134,7 @@ class Diagnosis:
     ) -> ExecutionError:
         """An error with the state of the modules and the tokens; ``index`` is the instruction at
         fault."""
-        heads = {module.name.lower(): self._describe_head(module) for module in Module}
+        heads = {module.name.lower(): self._describe_head(module) for module in PipelineModule}
         if self.registers["MODULES"] >> 8 & 1:
             heads["fetch"] = "busy"
         text = None if index is None else self._text(index)
@@ -148,7 +148,7 @@ class Diagnosis:
             index = (addr - self.insn_addr) // INSN_BYTES
             return index if 0 <= index < len(self.insns) else None
         if code is ErrorCode.DEADLOCK:
-            heads = (self.head(module) for module in Module)
+            heads = (self.head(module) for module in PipelineModule)
             return next((head for head in heads if head is not None), None)
         if source not in _MODULES:
             return None
@@ -182,7 +182,7 @@ class Diagnosis:
         beat = self.isa.cfg.bus_bytes
         return bool(((starts // beat * beat <= addr) & (addr < starts + size)).any())
 
-    def _describe_head(self, module: Module) -> str:
+    def _describe_head(self, module: PipelineModule) -> str:
         index = self.head(module)
         if index is None:
             return "idle"
@@ -190,7 +190,7 @@ class Diagnosis:
         assert insn is not None
         text = f"at instruction {index}: {disassemble(insn)}"
         missing = [name for name in TokenCounts.popped_by(insn) if not getattr(self.tokens, name)]
-        state = self.registers["MODULES"] >> 2 * (module - Module.LOAD) & 3
+        state = self.registers["MODULES"] >> 2 * (module - PipelineModule.LOAD) & 3
         if state == ModuleState.RUNNING:
             text += "  [running]"
         elif missing:

@@ -26,7 +26,7 @@ from vta.compiler.tir.ir import (
 )
 from vta.compiler.tir.visitor import children
 from vta.errors import LoweringError
-from vta.isa import Module
+from vta.isa import PipelineModule
 
 __all__ = ["refuse_conflicts"]
 
@@ -37,7 +37,7 @@ class _Access:
     are inside the buffer's allocation.
     """
 
-    module: Module
+    module: PipelineModule
     buffer: Buffer
     writes: bool
     first: Expr
@@ -99,7 +99,7 @@ def _compare(var: Var, one: _Access, two: _Access) -> None:
 
 
 def _accesses(
-    stmt: Stmt, loops: tuple[For, ...], module: Module | None, depths: Mapping[Buffer, int]
+    stmt: Stmt, loops: tuple[For, ...], module: PipelineModule | None, depths: Mapping[Buffer, int]
 ) -> Iterator[_Access]:
     """Every access; ``depths`` counts the loops around the allocations."""
     match stmt:

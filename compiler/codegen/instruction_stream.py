@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from vta.isa import Finish, Instruction, Load, MemId, Module, Store
+from vta.isa import Finish, Instruction, Load, MemId, PipelineModule, Store
 from vta.program import Relocation
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class _Slot:
     flags: set[str] = field(default_factory=set)
 
 
-_NOPS: dict[Module, Instruction] = {
-    Module.LOAD: Load(memory=MemId.INP),
-    Module.COMPUTE: Load(memory=MemId.UOP),
-    Module.STORE: Store(),
+_NOPS: dict[PipelineModule, Instruction] = {
+    PipelineModule.LOAD: Load(memory=MemId.INP),
+    PipelineModule.COMPUTE: Load(memory=MemId.UOP),
+    PipelineModule.STORE: Store(),
 }
 
 
@@ -40,8 +40,8 @@ class Stream:
 
     def __init__(self) -> None:
         self._slots: list[_Slot] = []
-        self._last: dict[Module, _Slot] = {}
-        self._pops: dict[Module, set[str]] = {module: set() for module in Module}
+        self._last: dict[PipelineModule, _Slot] = {}
+        self._pops: dict[PipelineModule, set[str]] = {module: set() for module in PipelineModule}
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -54,14 +54,14 @@ class Stream:
         self._slots.append(slot)
         self._last[insn.module] = slot
 
-    def pop(self, source: Module, target: Module) -> None:
+    def pop(self, source: PipelineModule, target: PipelineModule) -> None:
         """``target`` takes a token of ``source`` before its next instruction."""
         flag = "pop_prev" if source < target else "pop_next"
         if flag in self._pops[target]:
             self.emit(_NOPS[target])
         self._pops[target].add(flag)
 
-    def push(self, source: Module, target: Module) -> None:
+    def push(self, source: PipelineModule, target: PipelineModule) -> None:
         """``source`` gives ``target`` a token after all that it was given so far."""
         flag = "push_prev" if target < source else "push_next"
         last = self._last.get(source)
@@ -71,7 +71,7 @@ class Stream:
 
     def finish(self) -> None:
         """Append FINISH, after NOPs for the pops that no instruction took."""
-        for module in (Module.LOAD, Module.STORE):
+        for module in (PipelineModule.LOAD, PipelineModule.STORE):
             if self._pops[module]:
                 self.emit(_NOPS[module])
         self.emit(Finish())

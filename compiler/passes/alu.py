@@ -28,7 +28,7 @@ from vta.compiler.tir.ir import (
 )
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
-from vta.isa import Module
+from vta.isa import PipelineModule
 
 __all__ = ["inject_alu"]
 
@@ -50,7 +50,7 @@ def inject_alu(func: PrimFunc, target: Target) -> PrimFunc:
                 where = f"stage {node.stage}, alu at axis {node.axis}"
                 nests = body.stmts if isinstance(body, Seq) else (body,)
                 kernels = [_kernels(peel(nest), target, where) for nest in nests]
-                return CoprocScope(Module.COMPUTE, seq(*kernels))
+                return CoprocScope(PipelineModule.COMPUTE, seq(*kernels))
             case Stmt():
                 return rebuild(node, change)
             case _:

@@ -43,7 +43,7 @@ from vta.compiler.tir.ir import (
 )
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
-from vta.isa import MemId, Module
+from vta.isa import MemId, PipelineModule
 
 __all__ = ["inject_dma"]
 
@@ -215,10 +215,12 @@ class _Copy:
             acc8 = self.memory is self.target.acc and self.dram.dtype == "int8"
             if acc8 and self.memory.dtype != "int8":
                 mem_id = MemId.ACC_8BIT
-            stage = Module.COMPUTE if self.memory is self.target.acc else Module.LOAD
+            stage = (
+                PipelineModule.COMPUTE if self.memory is self.target.acc else PipelineModule.LOAD
+            )
             stmt = self._load(x, y, mem_id)
         else:
-            stage = Module.STORE
+            stage = PipelineModule.STORE
             stmt = self._store(x, y)
         for dim in host:
             folded = None if dim.clip else fold(stmt, dim.loop)

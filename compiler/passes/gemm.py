@@ -23,7 +23,7 @@ from vta.compiler.tir.ir import (
 )
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
-from vta.isa import Module
+from vta.isa import PipelineModule
 
 __all__ = ["inject_gemm"]
 
@@ -40,20 +40,20 @@ def inject_gemm(func: PrimFunc, target: Target) -> PrimFunc:
     def change(node: Stmt) -> Stmt:
         match node:
             case GemmTile():
-                return CoprocScope(Module.COMPUTE, UopScope("gemm", _push(node, target)))
+                return CoprocScope(PipelineModule.COMPUTE, UopScope("gemm", _push(node, target)))
             case For(kind="serial" | "unroll", body=body):
                 inner = change(body)
                 kernel = _kernel(inner)
                 if kernel is not None:
                     loop = For(node.var, node.extent, "serial", kernel)
-                    return CoprocScope(Module.COMPUTE, UopScope("gemm", loop))
+                    return CoprocScope(PipelineModule.COMPUTE, UopScope("gemm", loop))
                 return node if inner is body else For(node.var, node.extent, node.kind, inner)
             case IfThenElse(cond=cond, then=then):
                 inner = change(then)
                 kernel = _kernel(inner)
                 if kernel is not None:
                     guarded = IfThenElse(cond, kernel)
-                    return CoprocScope(Module.COMPUTE, UopScope("gemm", guarded))
+                    return CoprocScope(PipelineModule.COMPUTE, UopScope("gemm", guarded))
                 return node if inner is then else IfThenElse(cond, inner)
             case Stmt():
                 return rebuild(node, change)

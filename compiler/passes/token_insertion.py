@@ -30,7 +30,7 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.compiler.tir.visitor import with_body
-from vta.isa import Module
+from vta.isa import PipelineModule
 
 __all__ = ["insert_tokens"]
 
@@ -49,19 +49,21 @@ class _Node:
     """
 
     stmt: Stmt
-    first: Module | None = None
-    last: Module | None = None
-    carried: tuple[Module, Module] | None = None
+    first: PipelineModule | None = None
+    last: PipelineModule | None = None
+    carried: tuple[PipelineModule, PipelineModule] | None = None
 
 
-def _route(source: Module, target: Module) -> list[tuple[Module, Module]]:
+def _route(
+    source: PipelineModule, target: PipelineModule
+) -> list[tuple[PipelineModule, PipelineModule]]:
     """The token queues on the way from one module to another."""
-    if {source, target} == {Module.LOAD, Module.STORE}:
-        return [(source, Module.COMPUTE), (Module.COMPUTE, target)]
+    if {source, target} == {PipelineModule.LOAD, PipelineModule.STORE}:
+        return [(source, PipelineModule.COMPUTE), (PipelineModule.COMPUTE, target)]
     return [(source, target)]
 
 
-def _handover(source: Module, target: Module) -> tuple[list[Stmt], list[Stmt]]:
+def _handover(source: PipelineModule, target: PipelineModule) -> tuple[list[Stmt], list[Stmt]]:
     """What ``source`` does last and what ``target`` does first so that it comes after."""
     route = _route(source, target)
     middle: list[Stmt] = []

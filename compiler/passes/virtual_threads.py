@@ -35,7 +35,7 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.compiler.tir.visitor import rebuild, substitute, with_body
-from vta.isa import Module
+from vta.isa import PipelineModule
 
 __all__ = ["expand_threads"]
 
@@ -92,7 +92,7 @@ def _steps(loop: For, stmts: Sequence[Stmt]) -> list[Stmt]:
     module waits for the other threads' tokens only where their work begins.
     """
     steps: list[Stmt] = []
-    guarded: Module | None = None  # of the step before, if that is a guarded scope
+    guarded: PipelineModule | None = None  # of the step before, if that is a guarded scope
     for stmt in stmts:
         if isinstance(stmt, IfThenElse) and uses(stmt.cond, [loop.var]):
             first, *rest = _flat(_under(stmt.cond, stmt.then))
@@ -114,7 +114,7 @@ def _flat(stmt: Stmt) -> tuple[Stmt, ...]:
     return stmt.stmts if isinstance(stmt, Seq) else (stmt,)
 
 
-def _pops(steps: list[Stmt], module: Module) -> list[Stmt]:
+def _pops(steps: list[Stmt], module: PipelineModule) -> list[Stmt]:
     """Take the pops of ``module`` off the end of ``steps``."""
     at = len(steps)
     while at and isinstance(step := steps[at - 1], DepPop) and step.target is module:

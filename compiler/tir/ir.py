@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from vta.compiler.te.expr import Const, Expr, Var
 
 if TYPE_CHECKING:
-    from vta.isa import AluOpcode, MemId, Module
+    from vta.isa import AluOpcode, MemId, PipelineModule
 
 __all__ = [
     "Allocate",
@@ -184,7 +184,7 @@ class GemmTile(Stmt):
 class CoprocScope(Stmt):
     """``body`` belongs to one module of the machine: load (1), compute (2) or store (3)."""
 
-    stage: Module
+    stage: PipelineModule
     body: Stmt
 
 
@@ -275,16 +275,16 @@ class UopPush(Stmt):
 class DepPush(Stmt):
     """``source`` tells ``target`` that it may go on: one token."""
 
-    source: Module
-    target: Module
+    source: PipelineModule
+    target: PipelineModule
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DepPop(Stmt):
     """``target`` waits for one token of ``source``."""
 
-    source: Module
-    target: Module
+    source: PipelineModule
+    target: PipelineModule
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -16,8 +16,7 @@ from vta.hw.compute.issue import EntryLayout, Scoreboard
 from vta.hw.core import Core
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
-from vta.isa import Isa
-from vta.isa import Module as Stage
+from vta.isa import Isa, PipelineModule
 from vta.memmap import Source
 
 __all__ = ["STALLS", "ObservedCore"]
@@ -75,7 +74,7 @@ def not_taken(source: Source):
     return lambda s: refused("r")(s) & (s.bus.rid == source)
 
 
-def full(stage: Stage):
+def full(stage: PipelineModule):
     """Fetch waits for room in the queue of a module."""
     return lambda s: s.at["fetch.blocked"] & (s.at["fetch.stage"] == stage)
 
@@ -148,8 +147,8 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         "AW waits for B": unready("writes.splitter.burst__valid", "writes.answers.w_rdy"),
     },
     "queues": {
-        **{f"{each.name.lower()} full": full(each) for each in Stage},
-        **{f"{each.name.lower()} empty": empty(each.name.lower()) for each in Stage},
+        **{f"{each.name.lower()} full": full(each) for each in PipelineModule},
+        **{f"{each.name.lower()} empty": empty(each.name.lower()) for each in PipelineModule},
         "load has enough instructions": unready("fetch.load__valid", "load.pushes.w_rdy"),
         "store has enough instructions": unready("fetch.store__valid", "store.started.w_rdy"),
         "load has enough rows": unready(

@@ -8,8 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import layout_of
-from vta.isa import INSN_BITS, AluOpcode, Format, Isa, MemId, Opcode
-from vta.isa import Module as Stage
+from vta.isa import INSN_BITS, AluOpcode, Format, Isa, MemId, Opcode, PipelineModule
 
 
 class InstructionCheck(wiring.Component):
@@ -20,28 +19,31 @@ class InstructionCheck(wiring.Component):
     word : in
         The instruction's 128 bits.
     stage : out
-        The module that executes it (``vta.isa.Module``).
+        The module that executes it (``vta.isa.PipelineModule``).
     illegal : out
         What :meth:`vta.isa.Isa.decode` or :meth:`vta.isa.Isa.why_illegal` refuses.
     """
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        super().__init__({"word": In(INSN_BITS), "stage": Out(Stage), "illegal": Out(1)})
+        super().__init__({"word": In(INSN_BITS), "stage": Out(PipelineModule), "illegal": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         memory = data.View(layout_of(self.isa.memory), self.word)
-        m.d.comb += self.stage.eq(Stage.COMPUTE)
+        m.d.comb += self.stage.eq(PipelineModule.COMPUTE)
         with m.Switch(memory.opcode):
             with m.Case(Opcode.LOAD):
                 to_load = (memory.memory == MemId.INP) | (memory.memory == MemId.WGT)
                 m.d.comb += [
-                    self.stage.eq(Mux(to_load, Stage.LOAD, Stage.COMPUTE)),
+                    self.stage.eq(Mux(to_load, PipelineModule.LOAD, PipelineModule.COMPUTE)),
                     self.illegal.eq(self._bad_load(memory, to_load)),
                 ]
             with m.Case(Opcode.STORE):
-                m.d.comb += [self.stage.eq(Stage.STORE), self.illegal.eq(self._bad_store(memory))]
+                m.d.comb += [
+                    self.stage.eq(PipelineModule.STORE),
+                    self.illegal.eq(self._bad_store(memory)),
+                ]
             with m.Case(Opcode.GEMM):
                 gemm = data.View(layout_of(self.isa.gemm), self.word)
                 m.d.comb += self.illegal.eq(self._reserved(self.isa.gemm) | self._bad_range(gemm))

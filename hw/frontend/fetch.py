@@ -12,12 +12,11 @@ from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
 from vta.hw.frontend.decode import InstructionCheck
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
-from vta.isa import INSN_BITS, Isa
-from vta.isa import Module as Stage
+from vta.isa import INSN_BITS, Isa, PipelineModule
 from vta.memmap import ErrorCode, Source
 
 COUNT_BITS = 32
-STAGES = (Stage.LOAD, Stage.COMPUTE, Stage.STORE)
+STAGES = (PipelineModule.LOAD, PipelineModule.COMPUTE, PipelineModule.STORE)
 
 
 class Fetch(wiring.Component):
@@ -108,7 +107,7 @@ class Fetch(wiring.Component):
         valid = Signal()
         advance = Signal()
         word = Signal(INSN_BITS)
-        stage = Signal(Stage)
+        stage = Signal(PipelineModule)
         illegal = Signal()
         # The last beat may hold more than the stream: nothing counts once all has been dealt.
         live = valid & self.busy & (self.error.code == ErrorCode.NONE)

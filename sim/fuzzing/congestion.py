@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vta.config import INSN_QUEUE_DEPTH
-from vta.isa import Alu, AluOpcode, Gemm, Load, MemId, Module, Store
+from vta.isa import Alu, AluOpcode, Gemm, Load, MemId, PipelineModule, Store
 from vta.sim.fuzzing.random_programs import IMMEDIATES, UOP_REGION, ProgramWriter, RandomProgram
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class _CrowdedWriter(ProgramWriter):
 
     def _fill_queue(self) -> None:
         """Let a module work, or wait, for so long that its queue fills."""
-        module = self.rng.choice(list(Module))
+        module = self.rng.choice(list(PipelineModule))
         zero_uop, _ = self._region(MemId.UOP)
         load = Load(memory=MemId.UOP, dram_base=zero_uop, y_size=1, x_size=1, x_stride=1)
         self._emit(load, reads=[], writes=[])
@@ -54,8 +54,10 @@ class _CrowdedWriter(ProgramWriter):
         )  # fmt: skip
         acc = (self.accesses[MemId.ACC], 0)
         self._emit(work, reads=[acc], writes=[acc])
-        if module is not Module.COMPUTE:
-            self.stream.order(Module.COMPUTE, self.stream.count(Module.COMPUTE), module)
+        if module is not PipelineModule.COMPUTE:
+            self.stream.order(
+                PipelineModule.COMPUTE, self.stream.count(PipelineModule.COMPUTE), module
+            )
         for _ in range(INSN_QUEUE_DEPTH + 8):
             self.stream.emit(self.stream.nop(module))
 

@@ -24,7 +24,7 @@ from vta.isa import (
     Isa,
     Load,
     MemId,
-    Module,
+    PipelineModule,
     Store,
     TokenCounts,
 )
@@ -62,7 +62,7 @@ BINS: dict[str, list[str]] = {
     "instructions": [
         *(f"LOAD {memory.name}" for memory in LOADED),
         "STORE", "GEMM", "GEMM reset", "FINISH",
-        *(f"NOP {module.name}" for module in Module),
+        *(f"NOP {module.name}" for module in PipelineModule),
         *(f"{op.name} {operand}" for op in AluOpcode for operand in ("imm", "acc")),
     ],
     "pads": [
@@ -183,9 +183,9 @@ class Coverage:
 
     def _tokens(self, insn: Instruction) -> None:
         names = {
-            Module.LOAD: ("pop_next", "push_next"),
-            Module.COMPUTE: ("pop_prev", "pop_next", "push_prev", "push_next"),
-            Module.STORE: ("pop_prev", "push_prev"),
+            PipelineModule.LOAD: ("pop_next", "push_next"),
+            PipelineModule.COMPUTE: ("pop_prev", "pop_next", "push_prev", "push_next"),
+            PipelineModule.STORE: ("pop_prev", "push_prev"),
         }[insn.module]
         flags = "+".join(name for name in names if getattr(insn, name)) or "none"
         self.hit("tokens", f"{insn.module.name.lower()} {flags}")

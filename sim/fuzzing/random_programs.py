@@ -22,7 +22,7 @@ from vta.isa import (
     Isa,
     Load,
     MemId,
-    Module,
+    PipelineModule,
     Store,
     Uop,
     disassemble,
@@ -191,12 +191,12 @@ class ProgramWriter:
         if rng.random() < 0.8:
             self._reveal()
         if rng.random() < 0.7:
-            for module in (Module.LOAD, Module.STORE):
-                stream.order(module, stream.count(module), Module.COMPUTE)
+            for module in (PipelineModule.LOAD, PipelineModule.STORE):
+                stream.order(module, stream.count(module), PipelineModule.COMPUTE)
         tail = rng.random() < 0.2  # FINISH ends the compute module, not the stream
         if tail:
             stream.emit(Finish(push_prev=rng.random() < 0.3, push_next=rng.random() < 0.3))
-        for module in (Module.LOAD, Module.STORE):
+        for module in (PipelineModule.LOAD, PipelineModule.STORE):
             if stream.pops[module]:
                 stream.emit(stream.nop(module))
         if not tail:
@@ -220,7 +220,7 @@ class ProgramWriter:
             accesses.note(module, self.stream.count(module), entries, write=write)
 
     def _nop(self) -> None:
-        self.stream.emit(self.stream.nop(self.rng.choice(list(Module))))
+        self.stream.emit(self.stream.nop(self.rng.choice(list(PipelineModule))))
 
     def _reveal(self) -> None:
         """Store all the bits of the first accumulators, which may have gone nowhere so far."""

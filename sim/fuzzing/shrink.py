@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from vta.isa import Alu, Finish, Gemm, Instruction, Load, MemId, Module, Store, TokenCounts
+from vta.isa import Alu, Finish, Gemm, Instruction, Load, MemId, PipelineModule, Store, TokenCounts
 from vta.sim.fuzzing.differential import is_sound
 from vta.sim.fuzzing.random_programs import RandomProgram
 
@@ -173,9 +173,9 @@ def _nop(insn: Instruction) -> Instruction:
     """A plain NOP with the tokens of an instruction; FINISH stays."""
     if isinstance(insn, Finish):
         return insn
-    if insn.module is Module.STORE:
+    if insn.module is PipelineModule.STORE:
         return Store(**_flags(insn))
-    memory = MemId.INP if insn.module is Module.LOAD else MemId.ACC
+    memory = MemId.INP if insn.module is PipelineModule.LOAD else MemId.ACC
     return Load(memory=memory, **_flags(insn))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vta.isa import Instruction, Load, MemId, Module, Store
+from vta.isa import Instruction, Load, MemId, PipelineModule, Store
 
 if TYPE_CHECKING:
     import random
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["Accesses", "OrderedStream"]
 
 SIDE = {
-    (Module.LOAD, Module.COMPUTE): "next",
-    (Module.COMPUTE, Module.LOAD): "prev",
-    (Module.COMPUTE, Module.STORE): "next",
-    (Module.STORE, Module.COMPUTE): "prev",
+    (PipelineModule.LOAD, PipelineModule.COMPUTE): "next",
+    (PipelineModule.COMPUTE, PipelineModule.LOAD): "prev",
+    (PipelineModule.COMPUTE, PipelineModule.STORE): "next",
+    (PipelineModule.STORE, PipelineModule.COMPUTE): "prev",
 }
 """(a module, its neighbour): where the neighbour is."""
 
-Clock = dict[Module, int]
+Clock = dict[PipelineModule, int]
 """For each module, how many of its instructions are known to be done."""
 
 
@@ -39,16 +39,20 @@ class OrderedStream:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.insns: list[Instruction] = []
-        self.clock: dict[Module, Clock] = {m: dict.fromkeys(Module, 0) for m in Module}
+        self.clock: dict[PipelineModule, Clock] = {
+            m: dict.fromkeys(PipelineModule, 0) for m in PipelineModule
+        }
         """What the next instruction of a module will have seen."""
-        self.last: dict[Module, tuple[int, Clock]] = {}
+        self.last: dict[PipelineModule, tuple[int, Clock]] = {}
         """A module's last instruction: its place in the stream, what was seen when it is done."""
-        self.tokens: dict[tuple[Module, Module], deque[Clock]] = {pair: deque() for pair in SIDE}
+        self.tokens: dict[tuple[PipelineModule, PipelineModule], deque[Clock]] = {
+            pair: deque() for pair in SIDE
+        }
         """Tokens on their way, with what they tell."""
-        self.pops: dict[Module, set[str]] = {m: set() for m in Module}
+        self.pops: dict[PipelineModule, set[str]] = {m: set() for m in PipelineModule}
         """Flags that the next instruction of a module carries."""
 
-    def count(self, module: Module) -> int:
+    def count(self, module: PipelineModule) -> int:
         """How many instructions the module has got."""
         return self.clock[module][module]
 
@@ -59,7 +63,7 @@ class OrderedStream:
         self.insns.append(replace(insn, **dict.fromkeys(self.pops[module], True)))
         self.pops[module].clear()
 
-    def push(self, source: Module, target: Module) -> None:
+    def push(self, source: PipelineModule, target: PipelineModule) -> None:
         """A token from the last instruction of ``source``, or from a NOP after it."""
         flag = f"push_{SIDE[source, target]}"
         place, _ = self.last.get(source, (None, None))
@@ -69,7 +73,7 @@ class OrderedStream:
         self.insns[place] = replace(self.insns[place], **{flag: True})
         self.tokens[source, target].append(clock)
 
-    def pop(self, source: Module, target: Module) -> None:
+    def pop(self, source: PipelineModule, target: PipelineModule) -> None:
         """The next instruction of ``target`` takes a token that is on its way from ``source``."""
         flag = f"pop_{SIDE[target, source]}"
         if flag in self.pops[target]:
@@ -79,7 +83,7 @@ class OrderedStream:
             clock[module] = max(clock[module], done)
         self.pops[target].add(flag)
 
-    def order(self, source: Module, count: int, target: Module) -> None:
+    def order(self, source: PipelineModule, count: int, target: PipelineModule) -> None:
         """Make the next instruction of ``target`` see the first ``count`` of ``source`` done."""
         if self.clock[target][source] >= count:
             return
@@ -89,18 +93,18 @@ class OrderedStream:
                     self.push(source, target)
                 self.pop(source, target)
         else:  # load and store have no tokens for each other: through compute
-            self.order(source, count, Module.COMPUTE)
-            if self.pops[Module.COMPUTE]:
-                self.emit(self.nop(Module.COMPUTE))
-            self.order(Module.COMPUTE, self.count(Module.COMPUTE), target)
+            self.order(source, count, PipelineModule.COMPUTE)
+            if self.pops[PipelineModule.COMPUTE]:
+                self.emit(self.nop(PipelineModule.COMPUTE))
+            self.order(PipelineModule.COMPUTE, self.count(PipelineModule.COMPUTE), target)
 
-    def nop(self, module: Module) -> Instruction:
+    def nop(self, module: PipelineModule) -> Instruction:
         """A transfer without columns; all of its other fields are junk."""
         rng = self.rng
         memories = {
-            Module.LOAD: (MemId.INP, MemId.WGT),
-            Module.COMPUTE: (MemId.UOP, MemId.ACC, MemId.ACC_8BIT),
-            Module.STORE: tuple(MemId),
+            PipelineModule.LOAD: (MemId.INP, MemId.WGT),
+            PipelineModule.COMPUTE: (MemId.UOP, MemId.ACC, MemId.ACC_8BIT),
+            PipelineModule.STORE: tuple(MemId),
         }[module]
         junk: dict[str, Any] = {}
         if rng.random() < 0.3:
@@ -109,7 +113,7 @@ class OrderedStream:
             }
             junk |= {name: rng.randrange(1 << 16) for name in ("sram_base", "y_size", "x_stride")}
             junk["dram_base"] = rng.randrange(1 << 32)
-        kind = Store if module is Module.STORE else Load
+        kind = Store if module is PipelineModule.STORE else Load
         return kind(memory=rng.choice(memories), x_size=0, **junk)
 
     def scatter(self) -> None:
@@ -131,13 +135,15 @@ class Accesses:
     """
 
     def __init__(self, size: int) -> None:
-        self.reads = {module: np.zeros(size, np.int64) for module in Module}
-        self.writes = {module: np.zeros(size, np.int64) for module in Module}
+        self.reads = {module: np.zeros(size, np.int64) for module in PipelineModule}
+        self.writes = {module: np.zeros(size, np.int64) for module in PipelineModule}
 
-    def needed(self, module: Module, entries: Any, *, write: bool) -> dict[Module, int]:
+    def needed(
+        self, module: PipelineModule, entries: Any, *, write: bool
+    ) -> dict[PipelineModule, int]:
         """How many instructions of the others must be done before ``module`` may touch entries."""
         needed = {}
-        for other in Module:
+        for other in PipelineModule:
             if other is not module:
                 times = [self.writes[other][entries]]
                 if write:
@@ -145,6 +151,6 @@ class Accesses:
                 needed[other] = max(int(time.max(initial=0)) for time in times)
         return needed
 
-    def note(self, module: Module, count: int, entries: Any, *, write: bool) -> None:
+    def note(self, module: PipelineModule, count: int, entries: Any, *, write: bool) -> None:
         """Instruction ``count`` of ``module`` touches the entries."""
         (self.writes if write else self.reads)[module][entries] = count

@@ -26,7 +26,7 @@ from vta.isa import (
     IllegalEncodingError,
     Instruction,
     Isa,
-    Module,
+    PipelineModule,
     TokenCounts,
     disassemble,
 )
@@ -113,7 +113,9 @@ class _Run:
         self.order = order
         self.counters = Counters()
         self.tokens = TokenCounts()
-        self.queues: dict[Module, deque[tuple[int, Instruction]]] = {m: deque() for m in Module}
+        self.queues: dict[PipelineModule, deque[tuple[int, Instruction]]] = {
+            m: deque() for m in PipelineModule
+        }
         self.fetched: tuple[int, Instruction] | None = None  # not yet in its queue
         self.fetch_count = 0
         self.finish_index: int | None = None  # of the FINISH, once it has been fetched
@@ -121,7 +123,7 @@ class _Run:
     def to_the_end(self) -> RunResult:
         """Let fetch and the modules take steps until none can."""
         steps: list[Callable[[], bool]] = [self._fetch]
-        steps += [partial(self._execute, module) for module in Module]
+        steps += [partial(self._execute, module) for module in PipelineModule]
         while any(step() for step in steps):
             if self.order is not None:
                 self.order.shuffle(steps)
@@ -153,7 +155,7 @@ class _Run:
         reason = self.isa.why_illegal(insn)
         if reason is not None:
             raise self._error(IllegalInstructionError, reason, index, disassemble(insn))
-        if insn.module is Module.COMPUTE:
+        if insn.module is PipelineModule.COMPUTE:
             if self.finish_index is not None:
                 message = f"FINISH at {self.finish_index} is not the last of the compute module"
                 raise self._error(MissingFinishError, message, index, disassemble(insn))
@@ -161,7 +163,7 @@ class _Run:
                 self.finish_index = index
         return insn
 
-    def _execute(self, module: Module) -> bool:
+    def _execute(self, module: PipelineModule) -> bool:
         """Do the instruction at the head of a queue; False if there is none or it must wait."""
         queue = self.queues[module]
         if not queue:
@@ -184,7 +186,7 @@ class _Run:
 
     def _check_end(self) -> None:
         """Nothing can move any more: is the run done?"""
-        for module in Module:
+        for module in PipelineModule:
             if self.queues[module]:
                 index, insn = self.queues[module][0]
                 missing = " and ".join(self._missing_tokens(insn))

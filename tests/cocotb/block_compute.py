@@ -11,7 +11,7 @@ from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
 from tests.support.cocotb_streams import Pace, Tokens, error_at, power_up, send, until
 from tests.support.cocotb_tops import CFG, ISA
 from tests.support.slow_model import SlowModel
-from vta.isa import Alu, AluOpcode, Finish, Gemm, Instruction, Load, MemId, Module
+from vta.isa import Alu, AluOpcode, Finish, Gemm, Instruction, Load, MemId, PipelineModule
 from vta.memmap import ErrorCode, ModuleState, Source
 from vta.sim.fuzzing.random_programs import RandomProgram, random_program
 
@@ -120,7 +120,7 @@ def work_of(seed: str, steps: int = 40) -> tuple[RandomProgram, list[Instruction
     program = random_program(CFG, random.Random(seed), steps=steps)
     insns = [
         insn for insn in program.instructions
-        if insn.module is Module.COMPUTE and not isinstance(insn, Finish)
+        if insn.module is PipelineModule.COMPUTE and not isinstance(insn, Finish)
     ]  # fmt: skip
     return program, CLEAR + insns
 

@@ -28,7 +28,7 @@ from vta.compiler.tir.ir import (
 )
 from vta.config import ITER_BITS, VTAConfig
 from vta.errors import LoweringError
-from vta.isa import Alu, AluOpcode, Load, MemId, Module
+from vta.isa import Alu, AluOpcode, Load, MemId, PipelineModule
 
 DEEP = VTAConfig(log_block=1, log_inp_buff_size=8, log_wgt_buff_size=8, log_acc_buff_size=14)
 """2048 accumulator tiles of two lanes."""
@@ -79,7 +79,10 @@ def add_in_place(tiles, kernels, *, rounds=1):
         scopes.append(UopScope("alu", For(i, extent, "serial", push)))
     work = seq(*scopes) if rounds == 1 else For(Var("round"), rounds, "serial", seq(*scopes))
     store = StoreBuffer2D(chip, none, c, none, count, one, count)
-    body = seq(CoprocScope(Module.COMPUTE, seq(load, work)), CoprocScope(Module.STORE, store))
+    body = seq(
+        CoprocScope(PipelineModule.COMPUTE, seq(load, work)),
+        CoprocScope(PipelineModule.STORE, store),
+    )
     return PrimFunc("f", (a, c), (c,), Allocate(chip, body))
 
 

@@ -8,7 +8,18 @@ programs.
 from __future__ import annotations
 
 from vta.config import VTAConfig
-from vta.isa import Alu, AluOpcode, Finish, Gemm, Instruction, Isa, Load, MemId, Module, Store
+from vta.isa import (
+    Alu,
+    AluOpcode,
+    Finish,
+    Gemm,
+    Instruction,
+    Isa,
+    Load,
+    MemId,
+    PipelineModule,
+    Store,
+)
 
 
 def signed(value: int, bits: int) -> int:
@@ -53,14 +64,14 @@ class SlowModel:
 
     def move_tokens(self, insn: Instruction, what: str) -> None:
         queues = {
-            (Module.LOAD, "pop_next"): "g2l",
-            (Module.LOAD, "push_next"): "l2g",
-            (Module.COMPUTE, "pop_prev"): "l2g",
-            (Module.COMPUTE, "pop_next"): "s2g",
-            (Module.COMPUTE, "push_prev"): "g2l",
-            (Module.COMPUTE, "push_next"): "g2s",
-            (Module.STORE, "pop_prev"): "g2s",
-            (Module.STORE, "push_prev"): "s2g",
+            (PipelineModule.LOAD, "pop_next"): "g2l",
+            (PipelineModule.LOAD, "push_next"): "l2g",
+            (PipelineModule.COMPUTE, "pop_prev"): "l2g",
+            (PipelineModule.COMPUTE, "pop_next"): "s2g",
+            (PipelineModule.COMPUTE, "push_prev"): "g2l",
+            (PipelineModule.COMPUTE, "push_next"): "g2s",
+            (PipelineModule.STORE, "pop_prev"): "g2s",
+            (PipelineModule.STORE, "push_prev"): "s2g",
         }
         for side in ("prev", "next"):
             if getattr(insn, f"{what}_{side}"):

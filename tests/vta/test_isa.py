@@ -20,7 +20,7 @@ from vta.isa import (
     Isa,
     Load,
     MemId,
-    Module,
+    PipelineModule,
     Store,
     TokenCounts,
     Uop,
@@ -266,15 +266,15 @@ def test_why_illegal(insn, reason):
 @pytest.mark.parametrize(
     ("insn", "module", "pops", "pushes"),
     [
-        (Load(memory=MemId.INP), Module.LOAD, [None, "g2l"], [None, "l2g"]),
-        (Load(memory=MemId.WGT), Module.LOAD, [None, "g2l"], [None, "l2g"]),
-        (Load(memory=MemId.UOP), Module.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
-        (Load(memory=MemId.ACC), Module.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
-        (Load(memory=MemId.ACC_8BIT), Module.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
-        (Gemm(), Module.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
-        (Alu(), Module.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
-        (Finish(), Module.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
-        (Store(), Module.STORE, ["g2s", None], ["s2g", None]),
+        (Load(memory=MemId.INP), PipelineModule.LOAD, [None, "g2l"], [None, "l2g"]),
+        (Load(memory=MemId.WGT), PipelineModule.LOAD, [None, "g2l"], [None, "l2g"]),
+        (Load(memory=MemId.UOP), PipelineModule.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
+        (Load(memory=MemId.ACC), PipelineModule.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
+        (Load(memory=MemId.ACC_8BIT), PipelineModule.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
+        (Gemm(), PipelineModule.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
+        (Alu(), PipelineModule.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
+        (Finish(), PipelineModule.COMPUTE, ["l2g", "s2g"], ["g2l", "g2s"]),
+        (Store(), PipelineModule.STORE, ["g2s", None], ["s2g", None]),
     ],
 )
 def test_routing_and_tokens(insn, module, pops, pushes):

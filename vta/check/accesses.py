@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vta.isa import Load, Module, Store
+from vta.isa import Load, PipelineModule, Store
 
 if TYPE_CHECKING:
     from vta.check.order import Clock
@@ -29,7 +29,7 @@ class Conflict:
 
     Attributes
     ----------
-    module : Module
+    module : PipelineModule
         The other module.
     count : int
         Which of its instructions, from 1.
@@ -39,7 +39,7 @@ class Conflict:
         The entries that both touch.
     """
 
-    module: Module
+    module: PipelineModule
     count: int
     writes: bool
     places: npt.NDArray[np.int64]
@@ -55,8 +55,8 @@ class Entries:
     def __init__(self, name: str, size: int, *, written: bool = False) -> None:
         self.name, self.size = name, size
         self.written = np.full(size, written)
-        self._reads: dict[Module, npt.NDArray[np.int64]] = {}
-        self._writes: dict[Module, npt.NDArray[np.int64]] = {}
+        self._reads: dict[PipelineModule, npt.NDArray[np.int64]] = {}
+        self._writes: dict[PipelineModule, npt.NDArray[np.int64]] = {}
 
     def describe(self, places: npt.NDArray[np.int64]) -> str:
         """Some entries, in words."""
@@ -67,7 +67,7 @@ class Entries:
         return f"{self.name} entries {first}..{last}{gaps}"
 
     def conflicts(
-        self, module: Module, clock: Clock, places: Places, *, write: bool
+        self, module: PipelineModule, clock: Clock, places: Places, *, write: bool
     ) -> Iterator[Conflict]:
         """Accesses of others that ``module``, having seen ``clock``, is not ordered after."""
         for theirs, writes in ((self._writes, True), (self._reads, False)):
@@ -87,7 +87,7 @@ class Entries:
         missing = ~self.written[places]
         return self._numbers(places)[missing] if missing.any() else np.empty(0, np.int64)
 
-    def note(self, module: Module, clock: Clock, places: Places, *, write: bool) -> None:
+    def note(self, module: PipelineModule, clock: Clock, places: Places, *, write: bool) -> None:
         """The module's instruction with this clock touches the entries."""
         table = self._writes if write else self._reads
         if module not in table:

@@ -23,7 +23,7 @@ from vta.isa import (
     Isa,
     Load,
     MemId,
-    Module,
+    PipelineModule,
     Store,
     disassemble,
 )
@@ -121,7 +121,7 @@ def _decode(isa: Isa, stream: bytes) -> tuple[list[Instruction], list[Finding]]:
 
 
 def _check_finish(insns: Sequence[Instruction]) -> list[Finding]:
-    compute = [n for n, insn in enumerate(insns) if insn.module is Module.COMPUTE]
+    compute = [n for n, insn in enumerate(insns) if insn.module is PipelineModule.COMPUTE]
     ends = [n for n in compute if isinstance(insns[n], Finish)]
     if not ends:
         return [Finding(Kind.FINISH, f"the stream of {len(insns)} instructions has no FINISH")]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from vta.check.report import Finding, Kind
 from vta.config import INSN_QUEUE_DEPTH
-from vta.isa import Instruction, Module, TokenCounts, disassemble
+from vta.isa import Instruction, PipelineModule, TokenCounts, disassemble
 
 __all__ = ["Clock", "Order", "find_order"]
 
-Clock = dict[Module, int]
+Clock = dict[PipelineModule, int]
 """For each module, how many of its instructions are done before this one begins; of its own module,
 itself counted."""
 
@@ -32,7 +32,7 @@ class Order:
         The numbers of all instructions that can ever run, in one order in which they can.
     clocks : dict of int to Clock
         For each of them, what is done when it is.
-    members : dict of Module to list of int
+    members : dict of PipelineModule to list of int
         The numbers of each module's instructions, in order.
     findings : list of Finding
         Deadlocks, and tokens that nobody pops.
@@ -40,7 +40,9 @@ class Order:
 
     sequence: list[int] = field(default_factory=list)
     clocks: dict[int, Clock] = field(default_factory=dict)
-    members: dict[Module, list[int]] = field(default_factory=lambda: {m: [] for m in Module})
+    members: dict[PipelineModule, list[int]] = field(
+        default_factory=lambda: {m: [] for m in PipelineModule}
+    )
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -53,7 +55,7 @@ class _Simulation:
     def __init__(self, insns: Sequence[Instruction]) -> None:
         self.insns = insns
         self.order = Order()
-        self.waiting: dict[Module, deque[int]] = {m: deque() for m in Module}
+        self.waiting: dict[PipelineModule, deque[int]] = {m: deque() for m in PipelineModule}
         self.fetched = 0
         self.pushes: dict[str, list[int]] = {name: [] for name in TokenCounts().as_dict()}
         self.pops = dict.fromkeys(self.pushes, 0)
@@ -62,7 +64,7 @@ class _Simulation:
         moved = True
         while moved:
             moved = self._fetch()
-            for module in Module:
+            for module in PipelineModule:
                 while self.waiting[module] and self._step(module):
                     moved = True
         self._blocked()
@@ -81,7 +83,7 @@ class _Simulation:
             self.fetched += 1
         return self.fetched > before
 
-    def _step(self, module: Module) -> bool:
+    def _step(self, module: PipelineModule) -> bool:
         """Execute the head of a queue, if its tokens are there."""
         index = self.waiting[module][0]
         insn = self.insns[index]
@@ -92,7 +94,7 @@ class _Simulation:
         if place:
             clock = dict(self.order.clocks[self.order.members[module][place - 1]])
         else:
-            clock = dict.fromkeys(Module, 0)
+            clock = dict.fromkeys(PipelineModule, 0)
         clock[module] += 1
         for queue in popped:
             source = self.pushes[queue][self.pops[queue]]
@@ -108,7 +110,7 @@ class _Simulation:
 
     def _blocked(self) -> None:
         """What waits for ever."""
-        for module in Module:
+        for module in PipelineModule:
             if self.waiting[module]:
                 index = self.waiting[module][0]
                 for queue in TokenCounts.popped_by(self.insns[index]):

@@ -1,31 +1,49 @@
-"""The instruction set: opcodes, fields, typed instructions, their bits and their text."""
+"""The instruction set: typed instructions, their bits, their text, the tokens between them."""
 
+from vta.isa.alu_operations import (
+    AluOpcode,
+)
+from vta.isa.disassembly import (
+    disassemble,
+)
 from vta.isa.encoding import (
     IMM_BITS,
     INSN_BITS,
     UOP_BITS,
-    Alu,
-    AluOpcode,
-    Field,
-    Finish,
-    Format,
-    Gemm,
     IllegalEncodingError,
-    Instruction,
     Isa,
+)
+from vta.isa.formats import (
+    Field,
+    Format,
+)
+from vta.isa.instructions import (
+    Alu,
+    Finish,
+    Gemm,
+    Instruction,
     Load,
     MemId,
-    Module,
+    MicroOpLoop,
     Opcode,
+    PipelineModule,
     Store,
-    TokenCounts,
+    Transfer,
     Uop,
-    disassemble,
+)
+from vta.isa.tokens import (
+    TOKEN_FLAGS,
+    TOKEN_QUEUES,
+    TokenCounts,
+    TokenQueue,
+    token_queue,
 )
 
 __all__ = [
     "IMM_BITS",
     "INSN_BITS",
+    "TOKEN_FLAGS",
+    "TOKEN_QUEUES",
     "UOP_BITS",
     "Alu",
     "AluOpcode",
@@ -38,10 +56,14 @@ __all__ = [
     "Isa",
     "Load",
     "MemId",
-    "Module",
+    "MicroOpLoop",
     "Opcode",
+    "PipelineModule",
     "Store",
     "TokenCounts",
+    "TokenQueue",
+    "Transfer",
     "Uop",
     "disassemble",
+    "token_queue",
 ]

@@ -17,7 +17,7 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.errors import LoweringError
-from vta.isa import MemId, Module
+from vta.isa import MemId, PipelineModule
 
 TILES = 12
 A, C = (Buffer(name, (TILES, 1, 16), "int32") for name in "AC")
@@ -38,7 +38,7 @@ def copies(first, read_first, count, *, own=False, stored=None):
         CHIP, read_first(thread), C, (stored or (lambda t: t * count))(thread), Const(count), ONE,
         Const(count),
     )  # fmt: skip
-    body = seq(CoprocScope(Module.COMPUTE, load), CoprocScope(Module.STORE, store))
+    body = seq(CoprocScope(PipelineModule.COMPUTE, load), CoprocScope(PipelineModule.STORE, store))
     if own:
         return PrimFunc("f", (A, C), (C,), For(thread, 2, "cthread", Allocate(CHIP, body)))
     return PrimFunc("f", (A, C), (C,), Allocate(CHIP, For(thread, 2, "cthread", body)))
@@ -77,7 +77,10 @@ def test_threads_in_threads():
 
     def program(step, back, *, between=False):
         store = StoreBuffer2D(CHIP, outer * back + inner, C, outer * 2 + inner, ONE, ONE, ONE)
-        body = seq(CoprocScope(Module.COMPUTE, chip(step)), CoprocScope(Module.STORE, store))
+        body = seq(
+            CoprocScope(PipelineModule.COMPUTE, chip(step)),
+            CoprocScope(PipelineModule.STORE, store),
+        )
         body = For(inner, 2, "cthread", body)
         if between:
             return PrimFunc("f", (A, C), (C,), For(outer, 2, "cthread", Allocate(CHIP, body)))

@@ -19,7 +19,7 @@ from vta.compiler.te.expr import Const
 from vta.compiler.verify import verify
 from vta.config import VTAConfig
 from vta.errors import LoweringError
-from vta.isa import Alu, Finish, Gemm, Load, MemId, Module, Store
+from vta.isa import Alu, Finish, Gemm, Load, MemId, PipelineModule, Store
 from vta.runtime import CompiledModule, array, empty
 from vta.runtime.simulated import SimDevice
 
@@ -95,8 +95,8 @@ def test_loads_and_stores_without_compute_between_them():
     program, counters = check_product(VTAConfig.preset("default"), 1, 16, 16, loads="store")
     assert counters.inp_load_nbytes == 16 * 256  # loaded again for each output
     insns = program.instructions
-    assert not any(i.push_next for i in insns if i.module is Module.STORE)
-    assert not any(i.pop_prev for i in insns if i.module is Module.LOAD)
+    assert not any(i.push_next for i in insns if i.module is PipelineModule.STORE)
+    assert not any(i.pop_prev for i in insns if i.module is PipelineModule.LOAD)
 
 
 @pytest.mark.parametrize("log_batch", [0, 1, 2])
@@ -202,16 +202,16 @@ def test_constants_of_32_bits(number):
 
 def test_tokens_are_flags_of_the_neighbouring_instructions():
     stream = Stream()
-    stream.push(Module.STORE, Module.COMPUTE)  # nothing before it: a NOP
+    stream.push(PipelineModule.STORE, PipelineModule.COMPUTE)  # nothing before it: a NOP
     stream.emit(Load(memory=MemId.INP, x_size=1, y_size=1), 0)
-    stream.push(Module.LOAD, Module.COMPUTE)
-    stream.pop(Module.LOAD, Module.COMPUTE)
-    stream.pop(Module.STORE, Module.COMPUTE)
+    stream.push(PipelineModule.LOAD, PipelineModule.COMPUTE)
+    stream.pop(PipelineModule.LOAD, PipelineModule.COMPUTE)
+    stream.pop(PipelineModule.STORE, PipelineModule.COMPUTE)
     stream.emit(Gemm(uop_end=1))
-    stream.push(Module.COMPUTE, Module.STORE)
-    stream.push(Module.COMPUTE, Module.STORE)  # the flag is taken: another NOP
-    stream.pop(Module.COMPUTE, Module.STORE)
-    stream.pop(Module.COMPUTE, Module.STORE)  # and here
+    stream.push(PipelineModule.COMPUTE, PipelineModule.STORE)
+    stream.push(PipelineModule.COMPUTE, PipelineModule.STORE)  # the flag is taken: another NOP
+    stream.pop(PipelineModule.COMPUTE, PipelineModule.STORE)
+    stream.pop(PipelineModule.COMPUTE, PipelineModule.STORE)  # and here
     stream.finish()
     assert stream.instructions() == [
         Store(push_prev=True),
@@ -227,8 +227,8 @@ def test_tokens_are_flags_of_the_neighbouring_instructions():
 def test_a_push_waits_for_the_pops_before_it():
     stream = Stream()
     stream.emit(Alu(uop_end=1))
-    stream.pop(Module.LOAD, Module.COMPUTE)
-    stream.push(Module.COMPUTE, Module.STORE)
+    stream.pop(PipelineModule.LOAD, PipelineModule.COMPUTE)
+    stream.push(PipelineModule.COMPUTE, PipelineModule.STORE)
     assert stream.instructions()[1:] == [Load(memory=MemId.UOP, pop_prev=True, push_next=True)]
 
 

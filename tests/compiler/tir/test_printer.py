@@ -28,7 +28,7 @@ from vta.compiler.tir.ir import (
     UopScope,
     seq,
 )
-from vta.isa import AluOpcode, MemId, Module
+from vta.isa import AluOpcode, MemId, PipelineModule
 
 I, J = Var("i"), Var("j")  # noqa: E741
 ZERO, ONE = Const(0), Const(1)
@@ -54,15 +54,15 @@ STORE = BufferStore(ACC, (I, J), BufferLoad(DRAM, (I, J)).astype("int32"))
         (Allocate(ACC, STORE),
          'acc = allocate(int32[4, 16], "local.acc_buffer")\nacc[i, j] = int32(A[i, j])'),
         (GemmTile("x", True, BufferLoad(ACC, (I, ZERO)), None, None), "gemm_reset(acc=acc[i, 0])"),
-        (CoprocScope(Module.LOAD, Sync()), "with coproc(LOAD):\n    sync()"),
+        (CoprocScope(PipelineModule.LOAD, Sync()), "with coproc(LOAD):\n    sync()"),
         (UopScope("gemm", UopLoop(Const(8), 98, 0, 9, UopPush(0, False, I, J, I + 1))),
          "with uops(gemm):\n    with uop_loop(8, dst=98, src=0, wgt=9):\n"
          "        uop_push(gemm, dst=i, src=j, wgt=i + 1)"),
         (UopPush(0, True, I, ZERO, ZERO), "uop_push(gemm, reset, dst=i)"),
         (UopPush(1, False, I, J, ZERO, AluOpcode.ADD), "uop_push(add, dst=i, src=j)"),
         (UopPush(1, False, I, I, ZERO, AluOpcode.SHR, True, 8), "uop_push(shr, dst=i, imm=8)"),
-        (DepPush(Module.STORE, Module.COMPUTE), "dep_push(STORE -> COMPUTE)"),
-        (DepPop(Module.LOAD, Module.COMPUTE), "dep_pop(LOAD -> COMPUTE)"),
+        (DepPush(PipelineModule.STORE, PipelineModule.COMPUTE), "dep_push(STORE -> COMPUTE)"),
+        (DepPop(PipelineModule.LOAD, PipelineModule.COMPUTE), "dep_pop(LOAD -> COMPUTE)"),
         (LoadBuffer2D(DRAM, I * 4, Const(14), Const(9) - I, Const(14), ONE, maximum(1 - I, 0),
                       ONE, ZERO, ACC, ZERO, MemId.INP),
          "load_2d(INP, acc, sram=0, src=A, offset=i * 4, x=14, y=9 - i, stride=14, "

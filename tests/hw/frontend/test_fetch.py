@@ -19,7 +19,7 @@ from vta.isa import (
     Isa,
     Load,
     MemId,
-    Module,
+    PipelineModule,
     Store,
 )
 from vta.memmap import ErrorCode, Source
@@ -73,7 +73,7 @@ def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=T
     memory[addr : addr + len(stream)] = np.frombuffer(stream, np.uint8)
     memory[addr + len(stream) :] = 0xFF  # what follows the stream is no instruction
     count = len(stream) // 16 if count is None else count
-    queues = {module: [] for module in Module}
+    queues = {module: [] for module in PipelineModule}
     log = []
     result = {}
 
@@ -116,7 +116,7 @@ def test_every_instruction_goes_to_its_module(bits, pace):
         queues, result, log = fetch(
             ISA.encode_all(insns), 16 * rng.randrange(9), bits=bits, pace=PACES[pace]
         )
-        want = {module: [] for module in Module}
+        want = {module: [] for module in PipelineModule}
         for insn in insns:
             want[insn.module].append(int.from_bytes(ISA.encode(insn), "little"))
         assert queues == want

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.configurations import CONFIGURATIONS
 from vta.config import INSN_QUEUE_DEPTH
-from vta.isa import Alu, Gemm, Load, Module, Store
+from vta.isa import Alu, Gemm, Load, PipelineModule, Store
 from vta.sim.fuzzing.congestion import MANY, crowded_program
 from vta.sim.fuzzing.differential import is_sound
 
@@ -22,7 +22,7 @@ def test_programs_are_sound(name):
 
 def test_every_kind_of_crowd_comes():
     """Queues of all modules, transfers in a row, rows of one transfer."""
-    most, rows, in_a_row = dict.fromkeys(Module, 0), 0, 0
+    most, rows, in_a_row = dict.fromkeys(PipelineModule, 0), 0, 0
     for number in range(40):
         program = crowded_program(CONFIGURATIONS["tiny"], random.Random(number))
         same = 0
@@ -32,7 +32,7 @@ def test_every_kind_of_crowd_comes():
                 rows = max(rows, insn.y_size if not nop else 0)
                 same = same + 1 if type(insn) is type(before) and not nop else 0
                 in_a_row = max(in_a_row, same)
-        for module in Module:
+        for module in PipelineModule:
             count = sum(insn.module is module for insn in program.instructions)
             most[module] = max(most[module], count)
     assert min(most.values()) > INSN_QUEUE_DEPTH

@@ -1,0 +1,49 @@
+"""The operations of the ALU, one row for each.
+
+A row is all that the instruction set says of an operation. Encoder, disassembly, legality (also
+that of the hardware), coverage and random programs read it. Each level that computes has one table
+``{operation: function}``: :mod:`vta.hw.compute.alu_lane` (RTL), :mod:`vta.sim.reference.alu`
+(reference model), and the slow executor of the tests.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["AluOpcode"]
+
+
+class AluOpcode(enum.IntEnum):
+    """An operation: ``acc[dst] = op(x, y)`` on each lane, wrapping to 32 bits.
+
+    ``x`` is ``acc[dst]``; ``y`` is the immediate or ``acc[src]``. An operation of one operand has
+    no ``y``: its instruction carries ``use_imm`` = 1 and ``imm`` = 0.
+
+    Attributes
+    ----------
+    operands : int
+        1: ``x``. 2: ``x`` and ``y``.
+    meaning : str
+        What is computed, in words.
+    """
+
+    operands: int
+    meaning: str
+
+    MIN = 0, 2, "the smaller of x and y"
+    MAX = 1, 2, "the larger of x and y"
+    ADD = 2, 2, "x + y"
+    SHR = 3, 2, "x shifted right arithmetically by y; left by -y if y is negative"
+    MUL = 4, 2, "x * y"
+
+    def __new__(cls, code: int, operands: int, meaning: str) -> AluOpcode:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.operands = operands
+        member.meaning = meaning
+        return member
+
+    @property
+    def is_unary(self) -> bool:
+        """Whether the operation has no ``y``."""
+        return self.operands == 1
