@@ -107,6 +107,32 @@ def test_a_port_that_is_taken(tmp_path):
     assert result.returncode == 1
     assert f"Error: cannot listen on 127.0.0.1:{server.port}" in result.stderr
     assert "Traceback" not in result.stderr
+    assert result.stdout == "" and not (tmp_path / "b" / "token").exists()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("--target", "tsim", "--memory", "none"),  # no such timing: the device cannot be opened
+        ("--target", "pynq"),  # not this board
+        "without websockets",
+    ],
+    ids=str,
+)
+def test_no_token_is_shown_by_a_server_that_cannot_start(tmp_path, case):
+    blocked = "import sys; sys.modules['websockets'] = None; " if isinstance(case, str) else ""
+    options = () if isinstance(case, str) else case
+    result = subprocess.run(
+        [sys.executable, "-c", f"{blocked}from vta.cli import main; main()", "serve",
+         "--port", "0", "--preset", "tiny", "--state", str(tmp_path / "state"), *options],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stdout == "" and not (tmp_path / "state").exists()
+    assert result.stderr.count("\n") == 1 and result.stderr.startswith("Error: ")
+    if blocked:
+        assert "needs the Python package websockets, which is not installed" in result.stderr
+        assert "[remote]" in result.stderr
 
 
 def test_connect_says_what_is_missing(tmp_path, monkeypatch):

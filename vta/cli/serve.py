@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import signal
 from pathlib import Path
@@ -13,8 +14,8 @@ import click
 
 from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
 from vta.config import TARGETS
-from vta.errors import ToolError
-from vta.extras import missing_package
+from vta.errors import RemoteError
+from vta.extras import importing
 from vta.runtime.remote import DEFAULT_PORT
 from vta.runtime.remote.limits import Limits
 
@@ -126,15 +127,17 @@ def serve(
     limits = Limits(
         sessions=sessions, device_bytes=session_memory * MIB, cycles=cycles, idle_seconds=idle
     )
-    credentials = open_credentials(state or default_folder(), certificate=certificate, key=key)
-    if credentials.new:
-        click.echo(f"Token, shown this once:\n{credentials.token.text}")
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.getLogger("vta.serve").setLevel(logging.INFO)
     # Tracebacks of broken handshakes. Who is refused gets one line of ours.
     logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
+    # What can fail comes before the token: a token is made and shown by a server that serves.
+    with importing("`vta serve`", "remote"):
+        importlib.import_module("vta.runtime.remote.server")
     device = open_device(cfg, **options)
-    asyncio.run(_serve(device, credentials, host, port, limits))
+    folder = state or default_folder()
+    credentials = open_credentials(folder, certificate=certificate, key=key)
+    asyncio.run(_serve(device, credentials, folder, host, port, limits))
 
 
 def _device_options(target: str, **given: Any) -> dict[str, Any]:
@@ -162,16 +165,23 @@ def _device_options(target: str, **given: Any) -> dict[str, Any]:
 
 
 async def _serve(
-    device: Device, credentials: Credentials, host: str, port: int, limits: Limits
+    device: Device, credentials: Credentials, folder: Path, host: str, port: int, limits: Limits
 ) -> None:
-    try:
-        from vta.runtime.remote.server import running
-    except ModuleNotFoundError as error:
-        raise ToolError(missing_package("`vta serve`", error.name, "remote")) from None
+    from vta.runtime.remote.server import running
+
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(device, credentials, host=host, port=port, limits=limits) as bound:
+    async with contextlib.AsyncExitStack() as stack:
+        server = running(device, credentials, host=host, port=port, limits=limits)
+        try:
+            bound = await stack.enter_async_context(server)
+        except RemoteError:
+            if credentials.new:  # nobody has seen the token; the next start makes one and shows it
+                (folder / "token").unlink(missing_ok=True)
+            raise
+        if credentials.new:
+            click.echo(f"Token, shown this once:\n{credentials.token.text}")
         click.echo(f"Serving {device.name} {device.cfg.fingerprint} at {host}:{bound}")
         await stop.wait()
