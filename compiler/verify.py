@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
 
 from vta.compiler.driver import PASSES
 from vta.compiler.target import Memory, Target
@@ -114,33 +116,63 @@ def _after_storage(func: PrimFunc, target: Target) -> None:
     assert not left, left[0]
     memories = {MemId.INP: target.inp, MemId.WGT: target.wgt}
 
-    def inside(index: Expr, memory: Memory, ranges: dict[Var, tuple[int, int]]) -> None:
-        low, high = interval(index, ranges)
+    def inside(index: Expr, memory: Memory, around: _Around) -> None:
+        low, high = around.span(index)
         text = f"{index} is in {low}..{high} of {memory.scope}, which has {memory.depth}"
         assert low >= 0 and high < memory.depth, text
 
-    def visit(node: Stmt, ranges: dict[Var, tuple[int, int]]) -> None:
+    def visit(node: Stmt, around: _Around) -> None:
         match node:
             case For(var=var, extent=extent, body=body):
-                return visit(body, {**ranges, var: (0, extent - 1)})
+                return visit(body, replace(around, ranges={**around.ranges, var: (0, extent - 1)}))
+            case IfThenElse(cond=cond, then=then):
+                return visit(then, replace(around, conditions=(*around.conditions, cond)))
             case UopLoop():
-                return visit(node.body, ranges)
+                return visit(node.body, around)
             case LoadBuffer2D():
-                inside(node.sram_index, memories.get(node.mem_id, target.acc), ranges)
+                inside(node.sram_index, memories.get(node.mem_id, target.acc), around)
             case StoreBuffer2D():
-                inside(node.sram_index, target.acc, ranges)
+                inside(node.sram_index, target.acc, around)
             case UopPush():
-                inside(node.dst, target.acc, ranges)
+                inside(node.dst, target.acc, around)
                 if node.src_buffer is not None:
-                    inside(node.src, target.acc if node.mode else target.inp, ranges)
+                    inside(node.src, target.acc if node.mode else target.inp, around)
                 if node.wgt_buffer is not None:
-                    inside(node.wgt, target.wgt, ranges)
+                    inside(node.wgt, target.wgt, around)
         for child in children(node):
             if isinstance(child, Stmt):
-                visit(child, ranges)
+                visit(child, around)
         return None
 
-    visit(func.body, {})
+    visit(func.body, _Around({}))
+
+
+@dataclass(frozen=True)
+class _Around:
+    """The loops and conditions around a statement."""
+
+    ranges: dict[Var, tuple[int, int]]
+    conditions: tuple[Expr, ...] = ()
+
+    def span(self, index: Expr) -> tuple[float, float]:
+        """The lowest and highest value of ``index`` where the conditions hold.
+
+        The loops of the conditions are tried one by one; infinite bounds of no value at all are
+        turned around.
+        """
+        tried = {v for cond in self.conditions for v in walk(cond) if isinstance(v, Var)}
+        if not any(node in tried for node in walk(index)):
+            return interval(index, self.ranges)
+        names = list(tried)
+        tests = [evaluator(cond) for cond in self.conditions]
+        low, high = float("inf"), float("-inf")
+        for point in product(*(range(self.ranges[var][1] + 1) for var in names)):
+            values = dict(zip(names, point))
+            if all(test(values) for test in tests):
+                fixed = {**self.ranges, **{var: (n, n) for var, n in values.items()}}
+                one, other = interval(index, fixed)
+                low, high = min(low, one), max(high, other)
+        return low, high
 
 
 def _after_coproc(func: PrimFunc, target: Target) -> None:

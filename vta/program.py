@@ -300,8 +300,9 @@ class Program:
     def _why_transfer(self, insn: Load | Store, argument: int | None) -> str | None:
         if insn.is_nop:
             return None if argument is None else "a NOP is relocated"
-        if argument is None:
-            return "a transfer without a relocation has no buffer"
+        if argument is None:  # zeros come from no buffer
+            only_zeros = isinstance(insn, Load) and not insn.y_size
+            return None if only_zeros else "a transfer without a relocation has no buffer"
         if (insn.memory is MemId.UOP) != (argument == UOP_BUFFER):
             return f"a transfer of {insn.memory.name} points to the wrong kind of buffer"
         if argument == UOP_BUFFER:

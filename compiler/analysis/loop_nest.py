@@ -12,11 +12,22 @@ from math import gcd
 
 from vta.compiler.te.expr import Expr, Var
 from vta.compiler.tir.affine import Affine, linear, simplify
-from vta.compiler.tir.ir import Buffer, For, IfThenElse, Seq, Stmt
+from vta.compiler.tir.ir import Allocate, Buffer, For, IfThenElse, Seq, Stmt
 from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
 
-__all__ = ["Loop", "Nest", "flat_index", "join_loops", "peel", "rewrap", "strip_tile", "uses"]
+__all__ = [
+    "Loop",
+    "Nest",
+    "flat_index",
+    "join_loops",
+    "peel",
+    "refuse_attached",
+    "require_affine",
+    "rewrap",
+    "strip_tile",
+    "uses",
+]
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,17 @@ def peel(stmt: Stmt) -> Nest:
                 stmt = single
             case _:
                 return Nest(tuple(loops), tuple(guards), stmt)
+
+
+def refuse_attached(stmt: Stmt, where: str, what: str) -> None:
+    """No other stage may be computed inside a nest that becomes instructions as a whole."""
+    inner = next((node for node in walk(stmt) if isinstance(node, Allocate)), None)
+    if inner is not None:
+        raise LoweringError(
+            f"{where}: must contain {what} and nothing else, but stage {inner.buffer.name} is "
+            f"computed inside it; give the pragma to a loop inside of the one that "
+            f"{inner.buffer.name} is computed at, or compute {inner.buffer.name} further out"
+        )
 
 
 def rewrap(loops: Iterable[Loop], guards: Iterable[Expr], stmt: Stmt) -> Stmt:
@@ -151,6 +173,15 @@ def _require_whole(var: Var, forms: Sequence[Affine], where: str) -> None:
         for atom, _ in form.terms:
             if not isinstance(atom, Var) and uses(atom, [var]):
                 raise LoweringError(f"{where}: the index `{atom}` must be affine in {var.name}")
+
+
+def require_affine(forms: Iterable[Affine], loops: Iterable[Loop], where: str) -> None:
+    """The loops may only add to a position, not stand inside a division or a minimum."""
+    variables = [loop.var for loop in loops]
+    for form in forms:
+        for atom, _ in form.terms:
+            if not isinstance(atom, Var) and uses(atom, variables):
+                raise LoweringError(f"{where}: `{atom}` must be affine in the loops of the copy")
 
 
 def _elements(form: Affine, tile: int, where: str) -> Affine:

@@ -125,10 +125,10 @@ def _touched(stmt: Stmt) -> list[tuple[Buffer, bool, Expr, Expr]]:
         case LoadBuffer2D():
             columns = stmt.x_pad_before + stmt.x_size + stmt.x_pad_after
             rows = stmt.y_pad_before + stmt.y_size + stmt.y_pad_after
-            return [
-                (stmt.dst, True, stmt.sram_index, columns * rows),
-                (stmt.src, False, stmt.src_offset, _extent(stmt)),
-            ]
+            written = (stmt.dst, True, stmt.sram_index, columns * rows)
+            if stmt.src is None:
+                return [written]
+            return [written, (stmt.src, False, stmt.src_offset, _extent(stmt))]
         case StoreBuffer2D():
             return [
                 (stmt.src, False, stmt.sram_index, stmt.x_size * stmt.y_size),

@@ -155,8 +155,10 @@ class _Generator:
         return self.arguments[buffer]
 
     def load(self, stmt: LoadBuffer2D) -> _Action:
-        argument, memory = self.argument(stmt.src, stmt), stmt.mem_id
-        self.read.add(stmt.src)
+        memory = stmt.mem_id
+        argument = None if stmt.src is None else self.argument(stmt.src, stmt)
+        if stmt.src is not None:
+            self.read.add(stmt.src)
         names = (
             "sram_index", "src_offset", "x_size", "y_size", "x_stride",
             "x_pad_before", "x_pad_after", "y_pad_before", "y_pad_after",

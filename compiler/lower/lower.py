@@ -132,12 +132,20 @@ class _Lowering:
         first = next((n for n, axis in enumerate(leaves) if axis.kind == "reduce"), len(leaves))
         shared, rest = leaves[:first], leaves[first:]
         result = [axis for axis in rest if axis.kind == "data"]
+        requests = [
+            (request, axis)
+            for axis in rest
+            if axis.kind == "reduce"
+            for request in nest.stage.pragmas.get(axis, ())
+        ]
         fresh: dict[Var, Expr] = {}
         for axis in result:
             if (var := nest.loop_vars.get(axis)) is not None:
                 again = fresh[var] = Var(f"{var.name}_init")
                 self.ranges[again] = self.ranges[var]
         begin = self.loops(nest, result, substitute(init, fresh), fresh=fresh)
+        for request, axis in reversed(requests):  # what is asked of the reduction loops as well
+            begin = Pragma(request.key, request.value, nest.stage.name, axis.name, begin)
         body = seq(begin, self.loops(nest, rest, update))
         return self.loops(nest, shared, body, outermost=True)
 

@@ -1,5 +1,8 @@
-"""Vector arithmetic: ``pragma(alu)`` nests become kernels of ALU micro-ops, one for each step of
-the stage's value (:mod:`.steps`).
+"""Vector arithmetic: ``pragma(alu)`` nests become kernels of ALU micro-ops, one for each operation
+of the stage's value (:mod:`vta.compiler.analysis.alu_operations`).
+
+A reduction is several nests in one: the start values, then the accumulation
+(:mod:`vta.compiler.analysis.alu_nests`); so is a value with conditions.
 
 Input: nests with ``alu`` pragmas. Output: none is left; each is a sequence of UopScopes in a
 CoprocScope of the compute module, its loops over elements joined where they are one.
@@ -7,9 +10,13 @@ CoprocScope of the compute module, its loops over elements joined where they are
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from vta.compiler.analysis.alu_nests import reduction_term, separate_nests
 from vta.compiler.analysis.alu_operations import Step, StepTaker
-from vta.compiler.analysis.loop_bounds import constraints
-from vta.compiler.analysis.loop_nest import Nest, flat_index, join_loops, peel, rewrap, strip_tile
+from vta.compiler.analysis.loop_bounds import Ranges, constraints
+from vta.compiler.analysis.loop_nest import Nest, flat_index, join_loops, rewrap, strip_tile, uses
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr
 from vta.compiler.tir.ir import (
@@ -18,6 +25,7 @@ from vta.compiler.tir.ir import (
     BufferLoad,
     BufferStore,
     CoprocScope,
+    For,
     Pragma,
     PrimFunc,
     Seq,
@@ -27,7 +35,6 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.compiler.tir.visitor import rebuild, with_body
-from vta.errors import LoweringError
 from vta.isa import PipelineModule
 
 __all__ = ["inject_alu"]
@@ -41,32 +48,55 @@ def inject_alu(func: PrimFunc, target: Target) -> PrimFunc:
     LoweringError
         For a stage that the vector ALU cannot compute; it names the stage and the part.
     """
+    return with_body(func, _rewrite(func.body, target, {}))
 
-    def change(node: Stmt) -> Stmt:
-        match node:
-            case Pragma(key="skip_alu"):
-                return Seq()
-            case Pragma(key="alu", body=body):
-                where = f"stage {node.stage}, alu at axis {node.axis}"
-                nests = body.stmts if isinstance(body, Seq) else (body,)
-                kernels = [_kernels(peel(nest), target, where) for nest in nests]
-                return CoprocScope(PipelineModule.COMPUTE, seq(*kernels))
-            case Stmt():
-                return rebuild(node, change)
-            case _:
-                return node
 
-    return with_body(func, change(func.body))
+def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
+    match stmt:
+        case Pragma(key="skip_alu"):
+            return Seq()
+        case Pragma(key="alu", body=body):
+            where = f"stage {stmt.stage}, alu at axis {stmt.axis}"
+            nests = separate_nests(body, ranges, where)
+            kernels = [_accumulation(nest, target, where) for nest in nests]
+            return CoprocScope(PipelineModule.COMPUTE, seq(*kernels))
+        case For(var=var, extent=extent, kind=kind, body=body):
+            inner = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
+            return For(var, extent, kind, inner) if inner != Seq() else inner
+        case _:
+            return rebuild(stmt, _child(target, ranges))
+
+
+def _child(target: Target, ranges: Ranges) -> Callable[[Expr | Stmt], Expr | Stmt]:
+    return lambda node: _rewrite(node, target, ranges) if isinstance(node, Stmt) else node
+
+
+def _accumulation(nest: Nest, target: Target, where: str) -> Stmt:
+    """The kernels of a nest; an accumulated term of several steps is computed round by round."""
+    store = nest.leaf
+    assert isinstance(store, BufferStore)
+    term = reduction_term(store)
+    if term is None:
+        return _kernels(nest, target, where)
+    place = replace(store.buffer, name=f"{store.buffer.name}_term")
+    result = flat_index(store.buffer, store.indices)
+    around = [loop for loop in nest.loops if not uses(result.expr(), [loop.var])]
+    inner = tuple(loop for loop in nest.loops if loop not in around)
+    total = type(store.value).of(  # type: ignore[attr-defined]
+        BufferLoad(store.buffer, store.indices), BufferLoad(place, store.indices)
+    )
+    stores = (
+        BufferStore(place, store.indices, term),
+        BufferStore(store.buffer, store.indices, total),
+    )
+    kernels = [_kernels(replace(nest, loops=inner, leaf=leaf), target, where) for leaf in stores]
+    return Allocate(place, rewrap(around, (), seq(*kernels)))
 
 
 def _kernels(nest: Nest, target: Target, where: str) -> Stmt:
     """A UopScope for each step of the stage's value, in the memory that the steps need."""
     store = nest.leaf
-    if not isinstance(store, BufferStore):
-        raise LoweringError(
-            f"{where}: must contain one computation and nothing else; a stage attached inside it "
-            f"is none"
-        )
+    assert isinstance(store, BufferStore)
     taker = StepTaker(store, target, where)
     taker.require_acc(store)
     constants = taker.constants.values()

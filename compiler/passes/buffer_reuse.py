@@ -96,7 +96,9 @@ def _mentioned(node: object) -> tuple[Buffer, ...]:
     match node:
         case BufferLoad(buffer=buffer) | BufferStore(buffer=buffer):
             return (buffer,)
-        case LoadBuffer2D(src=src, dst=dst) | StoreBuffer2D(src=src, dst=dst):
+        case LoadBuffer2D(src=None, dst=dst):
+            return (dst,)
+        case LoadBuffer2D(src=Buffer() as src, dst=dst) | StoreBuffer2D(src=src, dst=dst):
             return src, dst
         case GemmTile(acc=acc):
             return (acc.buffer,)  # the loads inside are visited too

@@ -2,8 +2,9 @@
 
 A nest that copies whole elements between DRAM and an SRAM is at most a row of elements (x), rows of
 such rows (y), and loops around that issue one instruction each. Zeros that the copy fills in become
-the padding of the transfer; loops outside the pragma that only repeat the transfer become part of
-it where the rows are regular.
+the padding of the transfer; where they lie between the values (a dilated tensor), the buffer is
+filled with zeros first and the values are loaded into it. Loops outside the pragma that only repeat
+the transfer become part of it where the rows are regular.
 
 Input: the schedule's nest. Output: no ``dma_copy`` or ``skip_dma_copy`` pragma is left; each
 transfer is inside a CoprocScope of its module.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.dma_coalescing import MAX_SIZE, fold, fold_guarded
 from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints, only_if
 from vta.compiler.analysis.loop_nest import (
@@ -21,12 +23,16 @@ from vta.compiler.analysis.loop_nest import (
     flat_index,
     join_loops,
     peel,
+    refuse_attached,
+    require_affine,
     rewrap,
     strip_tile,
     uses,
 )
+from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
+from vta.compiler.analysis.zero_fill import copied_value, zero_fill
 from vta.compiler.target import GLOBAL, Memory, Target
-from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
+from vta.compiler.te.expr import Const, Expr, maximum, minimum
 from vta.compiler.tir.affine import Affine, interval, simplify
 from vta.compiler.tir.ir import (
     BufferLoad,
@@ -40,12 +46,16 @@ from vta.compiler.tir.ir import (
     Seq,
     Stmt,
     StoreBuffer2D,
+    seq,
 )
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
 from vta.isa import MemId, PipelineModule
 
 __all__ = ["inject_dma"]
+
+MAX_PAD = 15
+"""What a pad field of a LOAD holds; wider padding takes more instructions."""
 
 
 def inject_dma(func: PrimFunc, target: Target) -> PrimFunc:
@@ -64,7 +74,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
         case Pragma(key="skip_dma_copy"):
             return Seq()
         case Pragma(key="dma_copy"):
-            return _Copy(stmt, target, ranges).transfer()
+            return _transfers(stmt, target, ranges)
         case For(var=var, extent=extent, body=body, kind=kind):
             body = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
             if kind != "cthread":
@@ -94,46 +104,76 @@ class _Dim:
     clip: Clip | None
 
 
-class _Copy:
-    """One ``dma_copy`` nest on its way to a transfer."""
+def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
+    """What a ``dma_copy`` nest becomes, in the scope of its module."""
+    where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
+    refuse_attached(pragma.body, where, "one copy")
+    nest = peel(pragma.body)
+    store = nest.leaf
+    if not isinstance(store, BufferStore):
+        raise LoweringError(
+            f"{where}: must contain one copy and nothing else; a reduction is none (env.alu and "
+            f"tensorize are for computations)"
+        )
+    conditions, source = copied_value(store.value, where)
+    memory = target.memory(store.buffer.scope)
+    if memory is None:
+        if conditions or source is None:
+            raise LoweringError(
+                f"{where}: a store to DRAM cannot fill in zeros; give the tensor with the zeros a "
+                f"stage of the vector ALU (env.alu) in {target.acc.scope} and store that"
+            )
+        return _Copy(where, nest, [], source, target, ranges).transfer()
+    module = PipelineModule.COMPUTE if memory is target.acc else PipelineModule.LOAD
+    if source is None:
+        return CoprocScope(module, zero_fill(nest, memory, ranges, where))
+    if not any(_strides(cond, nest) for cond in conditions):
+        return _Copy(where, nest, conditions, source, target, ranges).transfer()
+    filled = zero_fill(nest, memory, ranges, where)
+    strided = strided_loops(nest.loops, [*conditions, *nest.guards], ranges, where)
+    if strided is None:
+        return CoprocScope(module, filled)
+    leaf = replace(store, indices=tuple(map(strided.at, store.indices)))
+    source = replace(source, indices=tuple(map(strided.at, source.indices)))
+    values = Nest(strided.loops, strided.conditions, leaf)
+    copy = _Copy(where, values, [], source, target, ranges, filled=True)
+    return CoprocScope(module, seq(filled, copy.statement()))
 
-    def __init__(self, pragma: Pragma, target: Target, ranges: Ranges) -> None:
-        self.where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
-        self.target, self.ranges = target, ranges
-        nest = peel(pragma.body)
+
+def _strides(cond: Expr, nest: Nest) -> bool:
+    """Whether ``cond`` picks every n-th round of a loop."""
+    picks = [stride for part in conjuncts(cond) if (stride := stride_condition(part))]
+    return any(uses(stride[0], [loop.var for loop in nest.loops]) for stride in picks)
+
+
+class _Copy:
+    """One nest of a copy on its way to a transfer.
+
+    ``conditions`` say where zeros are written instead. With ``filled`` there are zeros everywhere
+    already, and ``conditions`` is empty.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        nest: Nest,
+        conditions: list[Expr],
+        source: BufferLoad,
+        target: Target,
+        ranges: Ranges,
+        *,
+        filled: bool = False,
+    ) -> None:
+        self.where, self.target, self.ranges, self.filled = where, target, ranges, filled
         store = nest.leaf
-        if not isinstance(store, BufferStore):
-            raise LoweringError(
-                f"{self.where}: must contain one copy and nothing else; a stage attached inside "
-                f"it, or a reduction, is none"
-            )
-        pads, value = self._unpad(store.value)
-        if isinstance(value, Cast):
-            value = value.value
-        if not isinstance(value, BufferLoad):
-            raise LoweringError(
-                f"{self.where}: copies a tensor element by element; `{store.value}` computes"
-            )
+        assert isinstance(store, BufferStore)
         self.is_load = store.buffer.scope != GLOBAL
-        sram, dram = (store, value) if self.is_load else (value, store)
+        sram, dram = (store, source) if self.is_load else (source, store)
         self.sram, self.dram = sram.buffer, dram.buffer
         self.memory = self._memory()
-        if pads and not self.is_load:
-            raise LoweringError(f"{self.where}: a store to DRAM cannot pad")
-        self.padded = bool(pads)
+        self.padded = bool(conditions)
         """Whether zeros must be written where a condition does not hold; else nothing need be."""
-        self._analyse(nest, [*pads, *nest.guards], sram, dram)
-
-    def _unpad(self, value: Expr) -> tuple[list[Expr], Expr]:
-        """The conditions under which a value is not zero, and the value."""
-        if isinstance(value, Cast) and isinstance(value.value, Select):
-            value = value.value
-        if not isinstance(value, Select):
-            return [], value
-        other = value.other
-        if not isinstance(other, Const) or other.value != 0:
-            raise LoweringError(f"{self.where}: pads with `{other}`; a transfer pads with 0")
-        return [value.cond], value.then
+        self._analyse(nest, [*conditions, *nest.guards], sram, dram)
 
     def _memory(self) -> Memory:
         """The on-chip side; checks scopes and types."""
@@ -176,14 +216,9 @@ class _Copy:
         loops, forms, cuts = strip_tile(nest.loops, forms, tile, cuts, self.where)
         loops, joined = join_loops(loops, [*forms, *cuts])
         (self.sram_at, self.dram_at), cuts = joined[:2], joined[2:]
-        for form in (self.sram_at, self.dram_at):
-            for atom, _ in form.terms:
-                if not isinstance(atom, Var) and uses(atom, [loop.var for loop in loops]):
-                    raise LoweringError(
-                        f"{self.where}: `{atom}` must be affine in the loops of the copy"
-                    )
+        require_affine((self.sram_at, self.dram_at), loops, self.where)
         clips, self.free = clip_loops(loops, cuts, self.ranges, self.where)
-        if self.is_load and clips:
+        if self.is_load and clips and not self.filled:
             self._require_inside(loops, tile)
         self.dims = [
             _Dim(
@@ -209,27 +244,23 @@ class _Copy:
 
     def transfer(self) -> Stmt:
         """The transfer with the loops that it does not cover, in the scope of its module."""
-        x, y, host = self._choose()
-        mem_id = self.memory.mem_id
+        module = PipelineModule.STORE
         if self.is_load:
-            acc8 = self.memory is self.target.acc and self.dram.dtype == "int8"
-            if acc8 and self.memory.dtype != "int8":
-                mem_id = MemId.ACC_8BIT
-            stage = (
+            module = (
                 PipelineModule.COMPUTE if self.memory is self.target.acc else PipelineModule.LOAD
             )
-            stmt = self._load(x, y, mem_id)
-        else:
-            stage = PipelineModule.STORE
-            stmt = self._store(x, y)
+        return CoprocScope(module, self.statement())
+
+    def statement(self) -> Stmt:
+        """The transfer with the loops that it does not cover."""
+        x, y, host = self._choose()
+        stmt = self._load(x, y) if self.is_load else self._store(x, y)
         for dim in host:
             folded = None if dim.clip else fold(stmt, dim.loop)
             if dim.clip:
                 stmt = IfThenElse(dim.clip.holds(dim.loop.var), stmt)
             stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
-        if not self.padded:
-            stmt = rewrap([], self.free, stmt)
-        return CoprocScope(stage, stmt)
+        return stmt if self.padded else rewrap([], self.free, stmt)
 
     def _choose(self) -> tuple[_Dim | None, _Dim | None, list[_Dim]]:
         """The dimension along a row, the one over rows, and the others, innermost first."""
@@ -238,7 +269,9 @@ class _Copy:
         if host and host[0].sram_step == 1 and host[0].dram_step == 1:
             x = host.pop(0)
         width = x.loop.extent if x else 1
-        if host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_SIZE:
+        if (host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_SIZE) or (
+            self.filled and self._has_zeros_between(host, width)
+        ):
             y = host.pop(0)
         if y and x and x.clip and not self.is_load:  # a row of a store has no gap behind it
             host.insert(0, y)
@@ -252,6 +285,20 @@ class _Copy:
                     f"most {MAX_SIZE}; split the axis"
                 )
         return x, y, host
+
+    @staticmethod
+    def _has_zeros_between(host: list[_Dim], width: int) -> bool:
+        """Whether the rows of the innermost loop have nothing but a few zeros between them."""
+        if not host:
+            return False
+        rows, *others = host
+        gap = rows.sram_step - width
+        reach = (rows.loop.extent - 1) * rows.sram_step + width
+        return (
+            0 < gap <= MAX_PAD
+            and 0 <= rows.dram_step <= MAX_SIZE
+            and all(other.sram_step >= reach for other in others)
+        )
 
     def _pad_outside(self, host: list[_Dim]) -> list[_Dim]:
         """Padding of a loop around the transfer: there the whole transfer is padding."""
@@ -281,7 +328,10 @@ class _Copy:
                 offset = offset + clip.before * dim.dram_step
         return self._short(offset)
 
-    def _load(self, x: _Dim | None, y: _Dim | None, mem_id: MemId) -> Stmt:
+    def _load(self, x: _Dim | None, y: _Dim | None) -> Stmt:
+        memory, acc = self.memory, self.target.acc
+        widened = memory is acc and self.dram.dtype == "int8" and memory.dtype != "int8"
+        mem_id = MemId.ACC_8BIT if widened else memory.mem_id
         columns, rows = self._extent(x), self._extent(y)
         if self.padded and self.free:
             rows = only_if(self.free, rows, y.loop.extent if y else 1)
@@ -294,12 +344,31 @@ class _Copy:
             elif x:
                 index = index + columns.before
                 columns = Clip(Const(0), columns.size, Const(0))
-        return LoadBuffer2D(
+        load = LoadBuffer2D(
             self.dram, offset, columns.size, rows.size,
             Const(y.dram_step) if y else columns.size,
             columns.before, rows.before, columns.after, rows.after,
             self.sram, self._short(index), mem_id,
         )  # fmt: skip
+        width = x.loop.extent if x else 1
+        return self._with_gaps(load, y, width) if y and y.sram_step > width else load
+
+    def _with_gaps(self, load: LoadBuffer2D, rows: _Dim, width: int) -> Stmt:
+        """``load`` with zeros behind each row but the last one as padding."""
+        before = load.y_size - 1
+        gap = rows.sram_step - width
+        spaced = replace(
+            load,
+            y_size=self._short(maximum(before, 0)),
+            x_pad_after=self._short(load.x_pad_after + gap),
+        )
+        last = replace(
+            load,
+            y_size=self._short(minimum(load.y_size, 1)),
+            src_offset=self._short(load.src_offset + before * rows.dram_step),
+            sram_index=self._short(load.sram_index + before * rows.sram_step),
+        )
+        return seq(spaced, last)
 
     def _store(self, x: _Dim | None, y: _Dim | None) -> Stmt:
         columns, rows = self._extent(x), self._extent(y)

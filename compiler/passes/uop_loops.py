@@ -10,17 +10,17 @@ Input: UopScopes with plain loops. Output: in each at most two UopLoops, outermo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import replace
 from math import prod
 
-from vta.compiler.analysis.loop_bounds import Ranges, clip_loops, constraints
+from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
 from vta.compiler.analysis.loop_nest import Loop, peel, rewrap, uses
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
-from vta.compiler.tir.affine import linear
-from vta.compiler.tir.ir import For, PrimFunc, Stmt, UopLoop, UopPush, UopScope, seq
+from vta.compiler.tir.affine import Affine, linear
+from vta.compiler.tir.ir import For, PrimFunc, Seq, Stmt, UopLoop, UopPush, UopScope, seq
 from vta.compiler.tir.visitor import rebuild, substitute, with_body
 from vta.config import ITER_BITS
 from vta.errors import LoweringError
@@ -42,7 +42,7 @@ def _rewrite(stmt: Stmt, capacity: int, ranges: Ranges) -> Stmt:
             return _Folder(stmt, ranges).fold(capacity)
         case For(var=var, extent=extent, kind=kind, body=body):
             body = _rewrite(body, capacity, {**ranges, var: (0, extent - 1)})
-            return For(var, extent, kind, body)
+            return For(var, extent, kind, body) if body != Seq() else body
         case _:
             return rebuild(stmt, lambda inner: _child(inner, capacity, ranges))
 
@@ -59,15 +59,52 @@ class _Folder:
         nest = peel(scope.body)
         assert isinstance(nest.leaf, UopPush), nest.leaf
         self.push, self.loops = nest.leaf, list(nest.loops)
-        where = f"{scope.kind} kernel"
-        try:
-            cuts = constraints(nest.guards, where)
-            self.clips, self.guards = clip_loops(self.loops, cuts, ranges, where)
-        except LoweringError:  # conditions that are no ranges are asked for each micro-op
-            self.clips, self.guards = {}, list(nest.guards)
+        self.clips, self.guards = self._ranges_of_rounds(nest.guards, ranges)
+        self._drop_first_rounds()
+
+    def _ranges_of_rounds(
+        self, guards: Iterable[Expr], ranges: Ranges
+    ) -> tuple[dict[Var, Clip], list[Expr]]:
+        """The conditions that cut a loop, and those to be asked for each micro-op."""
+        where = f"{self.scope.kind} kernel"
+        asked: list[Expr] = []
+        cuts: list[Affine] = []
+        for guard in guards:
+            try:
+                forms = constraints([guard], where)
+                clip_loops(self.loops, forms, ranges, where)
+            except LoweringError:  # no range of one loop's rounds
+                asked.append(guard)
+            else:
+                cuts += forms
+        clips, free = clip_loops(self.loops, cuts, ranges, where)
+        return clips, [*free, *asked]
+
+    def _drop_first_rounds(self) -> None:
+        """Loops of which the same rounds are always cut off, without these rounds."""
+        for at, loop in enumerate(self.loops):
+            clip = self.clips.get(loop.var)
+            if clip is None or clip.before == Const(0):
+                continue
+            if not (isinstance(clip.before, Const) and isinstance(clip.size, Const)):
+                continue
+            if any(uses(guard, [loop.var]) for guard in self.guards):
+                continue
+            var = Var(loop.var.name)
+            self.loops[at] = Loop(var, clip.size.value)
+            self.push = _at(self.push, {loop.var: var + clip.before.value})
+            del self.clips[loop.var]
+
+    def _drop_single_rounds(self) -> None:
+        once: dict[Var, Expr] = {loop.var: Const(0) for loop in self.loops if loop.extent == 1}
+        self.push = _at(self.push, once)
+        self.loops = [loop for loop in self.loops if loop.var not in once]
 
     def fold(self, capacity: int) -> Stmt:
         """The kernel; outer loops stay around it where it had too many micro-ops otherwise."""
+        if any(loop.extent == 0 for loop in self.loops):
+            return Seq()
+        self._drop_single_rounds()
         host: list[Loop] = []
         loops = list(self.loops)
         while True:

@@ -192,12 +192,13 @@ class CoprocScope(Stmt):
 class LoadBuffer2D(Stmt):
     """One LOAD: ``y_size`` rows of ``x_size`` elements (tiles), from DRAM buffer to SRAM buffer.
 
-    ``src_offset`` counts elements of the memory type from the start of ``src``; ``sram_index``
+    Without ``src`` it reads nothing: all of it is padding, and ``y_size`` is 0. ``src_offset``
+    counts elements of the memory type from the start of ``src``; ``sram_index``
     elements from the start of ``dst``, and of the SRAM once storage is allocated (``dst`` stays for
     messages and the printed program).
     """
 
-    src: Buffer
+    src: Buffer | None
     src_offset: Expr
     x_size: Expr
     y_size: Expr

@@ -241,6 +241,11 @@ class _Printer:
                 return f"gemm({', '.join(f'{key}={self.element(load)}' for key, load in operands)})"
             case LoadBuffer2D():
                 pads = self.pads(stmt)
+                if stmt.src is None:
+                    return (
+                        f"load_2d({stmt.mem_id.name}, {self.buffer(stmt.dst)}, "
+                        f"sram={self.expr(stmt.sram_index)}, zeros, {self.rows(stmt)}{pads})"
+                    )
                 return (
                     f"load_2d({stmt.mem_id.name}, {self.buffer(stmt.dst)}, "
                     f"sram={self.expr(stmt.sram_index)}, src={self.buffer(stmt.src)}, "

@@ -185,6 +185,7 @@ def test_a_deep_manifest_is_refused():
         (1, replace(INSNS[1], x_size=2), "instruction 1: reaches byte 12 of micro-ops"),
         (1, Gemm(uop_end=1), "instruction 1 is relocated, but moves no data"),
         (2, INSNS[0], "instruction 2: a transfer without a relocation"),
+        (2, replace(INSNS[3], y_size=0), "instruction 2: a transfer without a relocation"),
         (2, Finish(), "instruction 2: FINISH before the end"),
         (2, Gemm(uop_bgn=2, uop_end=1), r"instruction 2: the micro-op range \[2, 1\)"),
         (3, replace(INSNS[3], y_pad_0=1), "instruction 3: a STORE cannot pad"),

@@ -64,6 +64,8 @@ class Buffers:
         rows: dict[int, list[Rows]] = {}
         kinds: dict[int, set[type[Instruction]]] = {}
         for index, insn in transfers(insns):
+            if index not in owner:
+                continue  # a load of zeros
             rows.setdefault(owner[index], []).append(self._rows(insn))
             kinds.setdefault(owner[index], set()).add(type(insn))
         self._pieces = {
@@ -74,8 +76,10 @@ class Buffers:
 
     def touched(self, index: int, insn: Load | Store) -> tuple[Pieces, Places] | None:
         """What an instruction touches of its buffer; None if that needs no order."""
+        if not insn.y_size or index not in self._owner:
+            return None
         pieces = self._pieces.get(self._owner[index])
-        if pieces is None or not insn.y_size:
+        if pieces is None:
             return None
         return pieces, pieces.covered(self._rows(insn))
 

@@ -1,0 +1,154 @@
+"""The perfect nests that an ``alu`` nest consists of.
+
+Each element of the result is computed on its own, so the loops of a stage can be run once for each
+of its statements: first all start values of a reduction, then all of the accumulation. So can they
+be run once for each case of a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vta.compiler.analysis.conditional_values import cases, conjuncts
+from vta.compiler.analysis.loop_bounds import Ranges
+from vta.compiler.analysis.loop_nest import Loop, Nest, refuse_attached
+from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
+from vta.compiler.te.expr import Add, Binary, Const, Expr, Max, Min, Mul, Select, Var
+from vta.compiler.tir.ir import BufferLoad, BufferStore, For, IfThenElse, Pragma, Seq, Stmt
+from vta.compiler.tir.visitor import rebuild, substitute, walk
+from vta.errors import LoweringError
+
+__all__ = ["reduction_term", "separate_nests"]
+
+
+def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[Nest]:
+    """The nests of ``body``, in order, each around one store without ``if_then_else``.
+
+    Parameters
+    ----------
+    body : Stmt
+        What the pragma stands around: the loops of one stage.
+    ranges : mapping of Var to (lowest, highest)
+        Of the variables around it.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    LoweringError
+        If something other than the computation of the stage is inside, or a condition is no
+        comparison of indices.
+    """
+    refuse_attached(body, where, "one computation")
+    found: list[Nest] = []
+    for nest in _separated(body, where):
+        for case in _without_selects(nest):
+            strided = _strided(case, ranges, where)
+            if strided is not None:
+                found.append(_with_own_loops(strided) if found else strided)
+    return found
+
+
+def _separated(stmt: Stmt, where: str) -> Iterator[Nest]:
+    match stmt:
+        case For(var=var, extent=extent, kind="serial" | "unroll", body=body):
+            for nest in _separated(body, where):
+                yield replace(nest, loops=(Loop(var, extent), *nest.loops))
+        case IfThenElse(cond=cond, then=then):
+            for nest in _separated(then, where):
+                yield replace(nest, guards=(cond, *nest.guards))
+        case Seq(stmts=stmts):
+            for item in stmts:
+                yield from _separated(item, where)
+        case Pragma(key="alu", body=body):
+            yield from _separated(body, where)
+        case BufferStore():
+            yield Nest((), (), stmt)
+        case For(var=var):
+            raise LoweringError(
+                f"{where}: the loop {var.name} inside it is bound to virtual threads; give the "
+                f"pragma to a loop inside of that one"
+            )
+        case _:
+            raise LoweringError(f"{where}: must contain one computation and nothing else:\n{stmt}")
+
+
+def _without_selects(nest: Nest) -> Iterator[Nest]:
+    """The nest once for each case of the conditions in its value."""
+    store = nest.leaf
+    assert isinstance(store, BufferStore)
+    chosen = next((node for node in walk(store.value) if isinstance(node, Select)), None)
+    if chosen is None:
+        yield nest
+        return
+    if chosen is store.value and isinstance(chosen.other, Const) and not _reads_itself(store):
+        yield replace(nest, leaf=replace(store, value=chosen.other))
+        sides = ((chosen.then, True),)
+    else:
+        sides = ((chosen.then, True), (chosen.other, False))
+    for side, holds in sides:
+        leaf = replace(store, value=_replaced(store.value, chosen, side))
+        if _is_unchanged(leaf):
+            continue
+        for case in cases(chosen.cond, holds):
+            yield from _without_selects(replace(nest, guards=(*nest.guards, *case), leaf=leaf))
+
+
+def _replaced(value: Expr, old: Expr, new: Expr) -> Expr:
+    def change(node: Expr) -> Expr:
+        return new if node is old else rebuild(node, change)
+
+    return change(value)
+
+
+def _reads_itself(store: BufferStore) -> bool:
+    return any(
+        isinstance(node, BufferLoad) and node.buffer is store.buffer for node in walk(store.value)
+    )
+
+
+def _is_unchanged(store: BufferStore) -> bool:
+    """Whether the statement leaves the element as it is, such as ``x = x + 0``."""
+    match store.value:
+        case Add(a=a, b=Const(value=0)):
+            return a == BufferLoad(store.buffer, store.indices)
+        case value:
+            return value == BufferLoad(store.buffer, store.indices)
+
+
+def _strided(nest: Nest, ranges: Ranges, where: str) -> Nest | None:
+    """The nest with a shorter loop for each condition on a remainder; None if it never runs."""
+    conditions = [part for guard in nest.guards for part in conjuncts(guard)]
+    if not any(map(stride_condition, conditions)):
+        return nest
+    strided = strided_loops(nest.loops, conditions, ranges, where)
+    if strided is None:
+        return None
+    store = nest.leaf
+    assert isinstance(store, BufferStore)
+    indices = tuple(map(strided.at, store.indices))
+    leaf = BufferStore(store.buffer, indices, strided.at(store.value))
+    return Nest(strided.loops, strided.conditions, leaf)
+
+
+def _with_own_loops(nest: Nest) -> Nest:
+    """The nest with variables of its own: a loop variable belongs to one loop."""
+    fresh: dict[Var, Expr] = {loop.var: Var(loop.var.name) for loop in nest.loops}
+    loops = tuple(
+        Loop(var, loop.extent) for loop in nest.loops if isinstance(var := fresh[loop.var], Var)
+    )
+    guards = tuple(substitute(guard, fresh) for guard in nest.guards)
+    return Nest(loops, guards, substitute(nest.leaf, fresh))
+
+
+def reduction_term(store: BufferStore) -> Expr | None:
+    """What an accumulation adds up, if it is computed itself: ``b * c`` of ``a = a + b * c``."""
+    value = store.value
+    if not isinstance(value, Add | Mul | Max | Min):
+        return None
+    target = BufferLoad(store.buffer, store.indices)
+    if value.a != target or not isinstance(value.b, Binary):
+        return None
+    reads = (node for node in walk(value.b) if isinstance(node, BufferLoad))
+    return None if any(load.buffer is store.buffer for load in reads) else value.b

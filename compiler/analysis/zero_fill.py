@@ -1,0 +1,112 @@
+"""Zeros that a copy writes: under which conditions it does, and a load that writes nothing else."""
+
+from __future__ import annotations
+
+from vta.compiler.analysis.conditional_values import negated
+from vta.compiler.analysis.dma_coalescing import MAX_SIZE
+from vta.compiler.analysis.loop_bounds import Ranges
+from vta.compiler.analysis.loop_nest import (
+    Nest,
+    flat_index,
+    join_loops,
+    require_affine,
+    strip_tile,
+)
+from vta.compiler.target import Memory
+from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
+from vta.compiler.tir.affine import interval, simplify
+from vta.compiler.tir.ir import BufferLoad, BufferStore, For, LoadBuffer2D, Stmt
+from vta.errors import LoweringError
+
+__all__ = ["copied_value", "zero_fill"]
+
+
+def copied_value(value: Expr, where: str) -> tuple[list[Expr], BufferLoad | None]:
+    """The conditions under which ``value`` is an element of a tensor, and that element.
+
+    Where a condition does not hold, the value is zero. None instead of an element: it is always
+    zero.
+
+    Raises
+    ------
+    LoweringError
+        If something is computed, or another number than zero is filled in.
+    """
+    conditions: list[Expr] = []
+    whole, casts = value, 0
+    while True:
+        match value:
+            case Cast(value=inner):
+                value, casts = inner, casts + 1
+            case Select(cond=cond, then=then, other=Const(value=0)):
+                conditions.append(cond)
+                value = then
+            case Select(cond=cond, then=Const(value=0), other=other):
+                opposite = negated(cond)
+                if opposite is None:
+                    raise LoweringError(
+                        f"{where}: fills in zeros where `{cond}` holds; the opposite must be a "
+                        f"conjunction of comparisons, so write the condition for the values instead"
+                    )
+                conditions.append(opposite)
+                value = other
+            case Select(other=other):
+                raise LoweringError(f"{where}: pads with `{other}`; {_ONLY_ZEROS}")
+            case Const(value=0):
+                return conditions, None
+            case Const():
+                raise LoweringError(f"{where}: fills in `{value}`; {_ONLY_ZEROS}")
+            case BufferLoad() if casts <= 1:
+                return conditions, value
+            case _:
+                raise LoweringError(
+                    f"{where}: copies a tensor element by element; `{whole}` computes"
+                )
+
+
+_ONLY_ZEROS = (
+    "a transfer pads with 0 only. For other numbers give the padded tensor a stage of the vector "
+    "ALU (env.alu) in the accumulator memory, behind a stage that copies without padding"
+)
+
+
+def zero_fill(nest: Nest, memory: Memory, ranges: Ranges, where: str) -> Stmt:
+    """Padding of all that the nest writes, whatever its conditions and values.
+
+    Raises
+    ------
+    LoweringError
+        If the loops go beyond the buffer or do not run through whole elements.
+    """
+    store = nest.leaf
+    assert isinstance(store, BufferStore)
+    tile = memory.shape[0] * memory.shape[1]
+    forms = [flat_index(store.buffer, store.indices)]
+    loops, forms, _ = strip_tile(nest.loops, forms, tile, [], where)
+    loops, (form,) = join_loops(loops, forms)
+    require_affine([form], loops, where)
+    inside = {**ranges, **{loop.var: (0, loop.extent - 1) for loop in loops}}
+    low, high = interval(form.expr(), inside)
+    if low < 0 or (high + 1) * tile > store.buffer.size:
+        raise LoweringError(
+            f"{where}: the loops reach elements {low} to {high} of {store.buffer.name}, which has "
+            f"{store.buffer.size // tile}; split its axes without a remainder"
+        )
+    dims = sorted(loops, key=lambda loop: form.coefficient(loop.var))
+    width = rows = 1
+    covered: list[Var] = []
+    if dims and form.coefficient(dims[0].var) == 1 and dims[0].extent <= MAX_SIZE:
+        width = dims[0].extent
+        covered.append(dims.pop(0).var)
+    if dims and form.coefficient(dims[0].var) == width:
+        rows = dims[0].extent
+        covered.append(dims.pop(0).var)
+    zero = Const(0)
+    index = simplify(form.without(*covered).expr(), inside)
+    stmt: Stmt = LoadBuffer2D(
+        None, zero, Const(width), zero, Const(width), zero, Const(rows), zero, zero,
+        store.buffer, index, memory.mem_id,
+    )  # fmt: skip
+    for loop in dims:
+        stmt = For(loop.var, loop.extent, "serial", stmt)
+    return stmt
