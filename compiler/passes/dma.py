@@ -124,7 +124,7 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
                 f"stage of the vector ALU (env.alu) in {target.acc.scope} and store that"
             )
         return _Copy(where, nest, [], source, target, ranges).transfer()
-    module = PipelineModule.COMPUTE if memory is target.acc else PipelineModule.LOAD
+    module = _loader(memory, target)
     if source is None:
         return CoprocScope(module, zero_fill(nest, memory, ranges, where))
     if not any(_strides(cond, nest) for cond in conditions):
@@ -138,6 +138,11 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
     values = Nest(strided.loops, strided.conditions, leaf)
     copy = _Copy(where, values, [], source, target, ranges, filled=True)
     return CoprocScope(module, seq(filled, copy.statement()))
+
+
+def _loader(memory: Memory, target: Target) -> PipelineModule:
+    """The module that loads a memory."""
+    return PipelineModule.COMPUTE if memory is target.acc else PipelineModule.LOAD
 
 
 def _strides(cond: Expr, nest: Nest) -> bool:
