@@ -22,6 +22,7 @@ from vta.cache import prepare_builtin_yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import ConfigError, ToolError, VTAError
 from vta.extras import importing
+from vta.output import reported_output
 
 with importing("a bitstream", "synth", script=__name__ == "__main__"):
     from vta.boards.board import Board, find_board
@@ -256,4 +257,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with reported_output():
+        sys.exit(main())

@@ -24,6 +24,7 @@ from rich.table import Table
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
 from vta.extras import importing
+from vta.output import reported_output
 
 with importing("synthesis", "synth", script=__name__ == "__main__"):
     from vta.boards.board import find_part
@@ -213,4 +214,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with reported_output():
+        sys.exit(main())

@@ -19,6 +19,7 @@ from vta.cache import prepare_builtin_yosys
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
 from vta.extras import importing
+from vta.output import reported_output
 
 with importing("the RTL", "rtl", script=__name__ == "__main__"):
     from amaranth._toolchain.yosys import find_yosys  # no public way to a script of one's own
@@ -189,4 +190,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with reported_output():
+        sys.exit(main())

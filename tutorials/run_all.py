@@ -19,6 +19,7 @@ from tutorial_session import arguments, machine
 from vta.config import VTAConfig
 from vta.environment import Environment
 from vta.errors import VTAError
+from vta.output import reported_output
 from vta.runtime.simulated import open_simulated
 from vta.testing import simulator
 
@@ -76,4 +77,5 @@ def run(name: str, console: Console) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with reported_output():
+        sys.exit(main())

@@ -15,12 +15,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vta.config_file import read_values, shown, unknown_key
 from vta.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PRESETS", "TARGETS", "VTAConfig"]
+__all__ = ["KEYS", "PRESETS", "TARGETS", "VTAConfig"]
 
 TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s")
 """Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are
@@ -34,8 +35,7 @@ INSN_QUEUE_DEPTH = 512
 """Instructions that each module's queue holds, in the hardware and in the model."""
 MAX_ELEM_BYTES = 4096
 
-# key: (lowest, highest, default, meaning)
-_KEYS: dict[str, tuple[int, int, int, str]] = {
+KEYS: dict[str, tuple[int, int, int, str]] = {
     "LOG_INP_WIDTH": (2, 4, 3, "log2 of the bits of an input (and output) element"),
     "LOG_WGT_WIDTH": (2, 4, 3, "log2 of the bits of a weight"),
     "LOG_ACC_WIDTH": (5, 5, 5, "log2 of the bits of an accumulator"),
@@ -48,6 +48,7 @@ _KEYS: dict[str, tuple[int, int, int, str]] = {
     "LOG_BUS_WIDTH": (6, 9, 6, "log2 of the data bits of the AXI memory port"),
     "ADDR_BITS": (32, 64, 32, "bits of a physical byte address"),
 }
+"""The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
 _TEXT_KEYS = ("TARGET", "HW_VER")
 _NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS")
 """What a program does not depend on."""
@@ -86,15 +87,20 @@ class VTAConfig:
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
-            raise ConfigError(f"TARGET is {self.target!r}; must be one of {', '.join(TARGETS)}")
-        if not isinstance(self.hw_ver, str) or not self.hw_ver:
-            raise ConfigError(f"HW_VER is {self.hw_ver!r}; must be a non-empty string")
-        for key, (low, high, _, meaning) in _KEYS.items():
+            raise ConfigError(
+                f"TARGET is {shown(self.target)}; must be one of {', '.join(TARGETS)}"
+            )
+        version = self.hw_ver
+        if not isinstance(version, str) or not version.isprintable() or not 1 <= len(version) <= 64:
+            raise ConfigError(
+                f"HW_VER is {shown(version)}; must be a string of 1 to 64 printable characters"
+            )
+        for key, (low, high, _, meaning) in KEYS.items():
             value = getattr(self, key.lower())
             if isinstance(value, bool) or not isinstance(value, int):
-                raise ConfigError(f"{key} is {value!r}; must be an integer ({meaning})")
+                raise ConfigError(f"{key} is {shown(value)}; must be an integer ({meaning})")
             if not low <= value <= high:
-                raise ConfigError(f"{key} is {value}; must be in {low}..{high} ({meaning})")
+                raise ConfigError(f"{key} is {shown(value)}; must be in {low}..{high} ({meaning})")
         self._check_elements()
         self._check_encoding()
 
@@ -157,12 +163,10 @@ class VTAConfig:
         ConfigError
             For an unknown key, a value of the wrong type or outside its range.
         """
-        known = (*_TEXT_KEYS, *_KEYS)
-        unknown = [key for key in values if key not in known]
-        if unknown:
-            raise ConfigError(
-                f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(known)}"
-            )
+        known = (*_TEXT_KEYS, *KEYS)
+        for key in values:
+            if key not in known:
+                raise ConfigError(f"{where}: {unknown_key(key, known)}")
         try:
             return cls(**{key.lower(): value for key, value in values.items()})
         except ConfigError as error:
@@ -177,19 +181,7 @@ class VTAConfig:
         ConfigError
             If the file cannot be read, is not a JSON object, or holds values that cannot be.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error}") from None
-        try:
-            values = json.loads(text, object_pairs_hook=_no_duplicates)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path} is not JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: must be a JSON object, got {type(values).__name__}")
-        return cls.from_dict(values, where=str(path))
+        return cls.from_dict(read_values(Path(path)), where=str(path))
 
     @classmethod
     def preset(cls, name: str) -> VTAConfig:
@@ -207,7 +199,7 @@ class VTAConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The keys and values of a vta_config.json that gives this configuration."""
-        return {key: getattr(self, key.lower()) for key in (*_TEXT_KEYS, *_KEYS)}
+        return {key: getattr(self, key.lower()) for key in (*_TEXT_KEYS, *KEYS)}
 
     # ---- widths and shapes ------------------------------------------------------------------
 
@@ -408,15 +400,6 @@ class VTAConfig:
             if isinstance(member, property | cached_property)
         ]
         return {name: getattr(self, name) for name in names}
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise ConfigError(f"key {key!r} is given twice")
-        values[key] = value
-    return values
 
 
 PRESETS = ("default", "tiny", "ulx3s_85f")

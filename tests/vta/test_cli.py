@@ -166,3 +166,38 @@ def test_config(files):
     (files / "wrong.json").write_text('{"LOG_BLOCK": 9}')
     result = vta("config", "wrong.json")
     assert result.exit_code == 1 and "LOG_BLOCK is 9; must be in 1..6" in result.output
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("args", [["config"], ["--help"], ["disasm", "insns.bin"]], ids=str)
+def test_output_that_cannot_be_written(files, args):
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "vta", *args], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert run.returncode == 1
+    assert run.stderr == "Error: cannot write the output: No space left on device\n"
+
+
+def test_a_reader_that_goes_away(files):
+    write("insns.bin", *[LOAD, STORE] * 20000, Finish())
+    with subprocess.Popen(
+        [sys.executable, "-m", "vta", "disasm", "insns.bin", "--preset", "tiny"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as run:  # fmt: skip
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr.read() == ""
+    assert run.returncode == 1
+
+
+def test_characters_that_the_output_does_not_have(files):
+    name = b"insns-\xff-\xc3\xa9.bin"
+    os.rename("insns.bin", name)
+    run = subprocess.run(
+        [sys.executable, "-m", "vta", "check", name, "--preset", "tiny"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert run.stderr == b"" and run.returncode == 0
+    assert b"insns-" in run.stdout and b"instructions, no findings" in run.stdout

@@ -64,6 +64,14 @@ def test_valid_configurations_have_an_instruction_set(cfg):
         ({"TARGET": "moon"}, "TARGET is 'moon'; must be one of sim, tsim"),
         ({"HW_VER": ""}, "HW_VER is ''"),
         ({"HW_VER": 3}, "HW_VER is 3"),
+        ({"HW_VER": "\ud800"}, r"HW_VER is '\\ud800'; must be a string of 1 to 64 printable"),
+        ({"HW_VER": "1" * 65}, r"HW_VER is '1+ \.\.\.; must be"),
+        ({"LOG_BLOCK": 10**5000}, "LOG_BLOCK is a value of type int that is too large to show"),
+        ({"LOG_BLOCK_OUT": 4}, "unknown key 'LOG_BLOCK_OUT': LOG_BLOCK gives both extents"),
+        ({"LOG_OUT_WIDTH": 3}, "'LOG_OUT_WIDTH': outputs are as wide as inputs, LOG_INP_WIDTH; le"),
+        ({"LOG_OUT_BUFF_SIZE": 3}, "'LOG_OUT_BUFF_SIZE': the size follows from LOG_ACC_BUFF_SIZE"),
+        ({"HW_FREQ": 100}, "'HW_FREQ': the clock belongs to a bitstream, `make bitstream MHZ=`"),
+        ({"\ud800": 1}, r"unknown key '\\ud800'; known keys are TARGET"),
         ({"LOG_BLOCK": 0}, r"LOG_BLOCK is 0; must be in 1\.\.6"),
         ({"LOG_BLOCK": 7}, r"LOG_BLOCK is 7; must be in 1\.\.6"),
         ({"LOG_BLOCK": "4"}, "LOG_BLOCK is '4'; must be an integer"),
@@ -83,8 +91,11 @@ def test_valid_configurations_have_an_instruction_set(cfg):
             {"LOG_BLOCK": 6, "LOG_WGT_WIDTH": 4},
             "wgt SRAM would be 65536 bits; must be 8 to 32768",
         ),
-        ({"LOG_BUS": 6}, "unknown key 'LOG_BUS'; known keys are TARGET, HW_VER, LOG_INP_WIDTH"),
-        ({"log_block": 4}, "unknown key 'log_block'"),
+        (
+            {"LOG_BUS": 6},
+            r"unknown key 'LOG_BUS' \(is LOG_BUS_WIDTH meant\?\); known keys are TARGET, HW_VER",
+        ),
+        ({"log_block": 4}, r"unknown key 'log_block' \(is LOG_BLOCK meant\?\)"),
     ],
 )
 def test_refused(changes, message):
@@ -115,10 +126,19 @@ def test_files(tmp_path):
         ("[1]", "must be a JSON object, got list"),
         ('{"LOG_BLOCK": 4, "LOG_BLOCK": 5}', "key 'LOG_BLOCK' is given twice"),
         ('{"LOG_BLOCK": 9}', "vta_config.json: LOG_BLOCK is 9"),
+        ("[" * 60000, "vta_config.json: lists and objects are nested too deeply"),
+        ('{"LOG_BLOCK": ' + "[" * 900 + "]" * 900 + "}", "LOG_BLOCK is .{0,80}; must be an int"),
+        ('{"LOG_BLOCK": ' + "9" * 5000 + "}", "vta_config.json: a number has thousands of digits"),
+        ('{"LOG_BLOCK": NaN}', "LOG_BLOCK is nan; must be an integer"),
+        ('{"HW_VER": "\\ud800"}', r"vta_config.json: HW_VER is '\\ud800'"),
+        ('{"' + "K" * 70 + '": 1, "' + "K" * 70 + '": 2}', r"key 'K{59} \.\.\. is given twice"),
+        (" " * 70000, "has more than 65536 bytes"),
     ):
         path.write_text(text)
         with pytest.raises(ConfigError, match=message):
             VTAConfig.from_file(path)
+    path.write_bytes('\ufeff{"LOG_BLOCK": 4}'.encode())  # as editors on Windows write it
+    assert VTAConfig.from_file(path) == VTAConfig()
     with pytest.raises(ConfigError, match="cannot read the configuration"):
         VTAConfig.from_file(tmp_path / "none.json")
 

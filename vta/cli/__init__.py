@@ -13,12 +13,17 @@ from vta.cli.inspect import disasm, show_config
 from vta.cli.program import program
 from vta.cli.serve import serve
 from vta.errors import VTAError
+from vta.output import reported_output
 
 __all__ = ["main"]
 
 
 class _Group(click.Group):
-    """Turns this package's errors into messages."""
+    """Turns errors of this package and of the system into messages."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with reported_output():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
