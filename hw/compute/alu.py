@@ -40,7 +40,7 @@ class Alu(wiring.Component):
         still written.
     """
 
-    LATENCY = Sequencer.LATENCY + AluPipeline.COMPARES + AluPipeline.LATENCY
+    LATENCY = Sequencer.LATENCY + AluPipeline.ISSUE_LATENCY + AluPipeline.LATENCY
     """Cycles from ``start`` to the write of the first tile."""
 
     def __init__(self, isa: Isa) -> None:
@@ -76,7 +76,7 @@ class Alu(wiring.Component):
             lanes=cfg.batch * cfg.block_out,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
-        wiring.connect(m, sequencer.op, pipeline.op)
+        wiring.connect(m, sequencer.op, pipeline.uop)
         connect_uops(m, sequencer, wiring.flipped(self))
         wiring.connect(m, pipeline.dst_read, wiring.flipped(self.dst_read))
         wiring.connect(m, pipeline.src_read, wiring.flipped(self.src_read))

@@ -122,7 +122,9 @@ def alu_waits(**ready: bool):
     its second operand, or for a result."""
 
     def stall(s: ProbeContext) -> ValueLike:
-        waits = unready("compute.alu.pipeline.comes", "compute.alu.pipeline.op__ready")(s)
+        waits = unready(
+            "compute.alu.pipeline.hazards.current_valid", "compute.alu.pipeline.hazards.uop__ready"
+        )(s)
         for operand, wanted in ready.items():
             busy = s.at[f"compute.accumulators.alu_{operand}_reserved"]
             tile = s.at[f"compute.alu.pipeline.{operand}_read__addr"]

@@ -210,14 +210,14 @@ MUTANTS = (
         "& ~before.last & (before.dst == behind.dst)", "& ~before.last",
     ),
     Mutant(
-        "src-ahead", "src is read ahead although the micro-op before writes it",
-        "compute/alu_pipeline.py",
-        "(coming.src_is_its | (waiting_reads_dst &", "(0 | (waiting_reads_dst &",
+        "early-src-raw", "src is read early although the micro-op in the early slot writes it",
+        "compute/alu_hazards.py",
+        "current.src.is_older_dst | (early_dst_in_bank", "0 | (early_dst_in_bank",
     ),
     Mutant(
-        "alu-held", "where a result is stands still for a micro-op that waits",
-        "compute/alu_pipeline.py",
-        'm.d.sync += move(waiting, "dst", waiting.dst_places, 0, 1)', "pass",
+        "producers-held", "the producers of a stalled micro-op do not advance",
+        "compute/alu_hazards.py",
+        "one_cycle_later(early.dst.producers, 0)", "early.dst.producers",
     ),
     Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "compute/gemm.py",
@@ -253,18 +253,18 @@ MUTANTS = (
         '"b": In(data.ArrayLayout(b_bits, length))',
     ),
     Mutant(
-        "alu-bypass", "a result of three micro-ops ago is taken from the one after",
-        "compute/alu_pipeline.py",
-        "From.KEPT: kept", "From.KEPT: written",
+        "alu-forwarding", "an operand is forwarded from WB instead of after WB",
+        "compute/alu_operands.py",
+        "OperandSource.AFTER_WB: self.after_wb", "OperandSource.AFTER_WB: self.wb",
     ),
     Mutant(
-        "alu-no-stall", "a micro-op does not wait for the SHR or MUL before it",
-        "compute/alu_pipeline.py",
-        " may_go = ~coming.waits & self._free", " may_go = self._free",
+        "alu-no-stall", "a micro-op does not stall for the SHR or MUL right before it",
+        "compute/alu_hazards.py",
+        "~current.raw_stall & self._free", "self._free",
     ),
     Mutant(
-        "imm-unsigned", "immediates are not sign-extended", "compute/alu_pipeline.py",
-        "imm[lane].eq(insn.imm) for", "imm[lane].eq(insn.imm.as_unsigned()) for",
+        "imm-unsigned", "immediates are not sign-extended", "compute/alu_operands.py",
+        "lane.eq(self.fetched.imm)", "lane.eq(self.fetched.imm.as_unsigned())",
     ),
     Mutant(
         "shift-32", "a shift right by 32 or more shifts by less", "compute/alu_lane.py",

@@ -1,0 +1,354 @@
+"""Hazard detection of the ALU: cycle 0 of a micro-op, and the two slots of the READ stage.
+
+A micro-op reads the tiles ``acc[dst]`` and ``acc[src]`` (unless ``src`` is the immediate) and
+writes ``acc[dst]``. Micro-ops enter the pipeline in program order, one a cycle at most, and write
+in the same order. The hazards:
+
+===================  ===================================  ==============================  =========
+hazard               between                              resolution                      cost
+===================  ===================================  ==============================  =========
+RAW, older in OP     an operand and the ``dst`` of the    forwarding from EX1             0 cycles
+                     micro-op issued a cycle before
+the same, and the    the same                             stall, then forwarding from EX2 1 cycle
+older one is a
+two-cycle operation
+RAW, older in EX1,   an operand and ``dst`` of an older   forwarding from EX2, from WB,   0 cycles
+EX2, WB              micro-op                             after WB
+RAW on an early      ``src`` and the ``dst`` of the       no early source read;           0 cycles
+source read          micro-op in the early slot           forwarding once the older one
+                                                          is in OP
+bank conflict        ``dst`` and ``src`` of one           early source read: ``src`` a    1 cycle,
+                     micro-op: two tiles in one bank      cycle before ``dst``            once (1)
+bank conflict        ``src`` and the ``dst`` of the       no early source read            1 cycle
+                     micro-op in the early slot
+reserved bank        GEMM reads the bank of an operand    stall                           as long as
+                     now, or writes that of ``dst`` when                                  reserved
+                     the ALU would
+WAR, WAW             --                                   none: reads and writes are in   0 cycles
+                                                          program order
+===================  ===================================  ==============================  =========
+
+(1) While the micro-op in the early slot reads ``dst``, the next one reads its ``src``, so a run of
+such micro-ops pays once.
+
+Stages are named in :mod:`vta.hw.compute.alu_pipeline`. Every comparison of two indices is made in
+the cycle in which a micro-op is accepted, and kept in registers, so that READ compares nothing.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.compute.alu_lane import is_long
+from vta.hw.compute.sequencer import IndexedUopLayout
+
+__all__ = [
+    "FORWARDING_STAGES",
+    "AluHazards",
+    "InFlightLayout",
+    "OperandSource",
+    "ReadCandidateLayout",
+]
+
+FORWARDING_STAGES = 4
+"""Stages between READ and the accumulators, in which a tile is newer than its bank: OP, EX1, EX2,
+WB."""
+
+
+class OperandSource(enum.Enum, shape=7):
+    """Source of an operand in stage OP, one bit each (one-hot)."""
+
+    BANK = 1
+    """Data of the read port, read in READ."""
+    EX1 = 2
+    """Forwarded from stage EX1: the result of a one-cycle operation."""
+    EX2 = 4
+    """Forwarded from stage EX2: the result of any operation."""
+    WB = 8
+    """Forwarded from stage WB: the result is being written."""
+    AFTER_WB = 16
+    """Forwarded from the register behind WB: the result was written in the cycle of the read."""
+    EARLY = 32
+    """Data of an early source read (``src`` only)."""
+    IMMEDIATE = 64
+    """The immediate of the instruction (``src`` only)."""
+
+
+class InFlightLayout(data.StructLayout):
+    """A micro-op in a stage from OP on.
+
+    ``valid``: the stage holds a micro-op that writes tile ``dst``. ``last``: the last micro-op of
+    an instruction is in this stage (an empty instruction has ``last`` without ``valid``).
+    """
+
+    def __init__(self, log_depth: int) -> None:
+        super().__init__({"valid": 1, "last": 1, "dst": log_depth})
+
+
+class OperandHazardsLayout(data.StructLayout):
+    """Hazard information of one operand, valid in the current cycle.
+
+    ``producers``: for each of OP, EX1, EX2, WB, whether the micro-op there writes the tile.
+    ``bank_unless_op``: the operand is needed and no producer is in EX1, EX2 or WB, so that the
+    tile comes from its bank unless a producer is in OP. ``is_older_dst``: the tile is the ``dst``
+    of the next older micro-op in READ.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "producers": FORWARDING_STAGES, "bank_unless_op": 1, "is_older_dst": 1,
+        })  # fmt: skip
+
+
+class SlotLayout(data.StructLayout):
+    """A micro-op in READ with its hazard information.
+
+    ``raw_stall``: the producer of an operand is in OP and is a two-cycle operation.
+    ``bank_conflict``: ``dst`` and ``src`` are different tiles in one bank.
+    ``src_conflicts_older_dst``: ``src`` and the ``dst`` of the next older micro-op in READ are
+    different tiles in one bank.
+    """
+
+    def __init__(self, uop: IndexedUopLayout) -> None:
+        super().__init__({
+            "uop": uop, "dst": OperandHazardsLayout(), "src": OperandHazardsLayout(),
+            "raw_stall": 1, "bank_conflict": 1, "src_conflicts_older_dst": 1,
+        })  # fmt: skip
+
+
+class OperandCandidateLayout(data.StructLayout):
+    """What READ needs to know of an operand.
+
+    ``source``: its source in the next cycle, if the micro-op is issued in this one. ``read``: the
+    operand is to be read from its bank. ``ready``: nothing stalls the operand.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"source": OperandSource, "read": 1, "ready": 1})
+
+
+class ReadCandidateLayout(data.StructLayout):
+    """A micro-op that READ may issue.
+
+    ``dst.ready``: no RAW stall, the bank is not reserved, and no bank conflict with ``src``.
+    ``src.ready``: the bank is not reserved.
+    """
+
+    def __init__(self, uop: IndexedUopLayout) -> None:
+        super().__init__({
+            "valid": 1, "uop": uop,
+            "dst": OperandCandidateLayout(), "src": OperandCandidateLayout(),
+        })  # fmt: skip
+
+
+def forwarding_source(producers):
+    """Source of an operand in the next cycle: its youngest producer, which is then a stage further,
+    or its bank if it has none."""
+    source = OperandSource.BANK
+    oldest_first = (OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX2, OperandSource.EX1)
+    for is_producer, stage in zip(reversed(producers), oldest_first, strict=True):
+        source = Mux(is_producer, stage, source)
+    return source
+
+
+def one_cycle_later(producers, issued_now):
+    """The producers of an operand in the next cycle: each a stage further, the one that is issued
+    now in OP."""
+    return Cat(issued_now, producers[:-1])
+
+
+class AluHazards(wiring.Component):
+    """Accepts micro-ops, compares their tiles with those of older ones, and says what stalls them.
+
+    READ holds two micro-ops at most. The **current** slot has the one that was accepted last. The
+    **early** slot has the next older one if its ``src`` was read early and its ``dst`` was not read
+    yet. Each cycle the hazard information of both is advanced: producers move one stage on, and the
+    micro-op that is issued becomes the producer in OP.
+
+    Parameters
+    ----------
+    uop : IndexedUopLayout
+        With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``.
+    log_depth, log_banks : int
+        log2 of the number of tiles, and of the number of banks (tile ``i`` is in bank
+        ``i mod 2**log_banks``).
+
+    Attributes
+    ----------
+    uop : stream, in
+        Micro-ops in program order. Ready if the current slot is empty or is left in this cycle.
+    in_flight : In(array of InFlightLayout)
+        The stages OP, EX1, EX2, WB.
+    dst_reserved, src_reserved : In
+        A bit for each bank, as of :class:`~vta.hw.compute.accumulators.Accumulators`.
+    early, current : Out(ReadCandidateLayout)
+        The two slots. ``early`` is the older one, needs no read of ``src``, and is issued in each
+        cycle in which it is ``valid`` and ``early.dst.ready``.
+    current_leaves : In(1)
+        The micro-op in the current slot, if there is one, is issued or moves to the early slot.
+    current_to_early : In(1)
+        The micro-op in the current slot moves to the early slot.
+    """
+
+    LATENCY = 1
+    """Cycles from ``uop`` to ``current``."""
+
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, log_banks: int) -> None:
+        self.log_banks = log_banks
+        in_flight = data.ArrayLayout(InFlightLayout(log_depth), FORWARDING_STAGES)
+        super().__init__({
+            "uop": In(stream.Signature(uop)),
+            "in_flight": In(in_flight),
+            "dst_reserved": In(1 << log_banks), "src_reserved": In(1 << log_banks),
+            "early": Out(ReadCandidateLayout(uop)), "current": Out(ReadCandidateLayout(uop)),
+            "current_leaves": In(1), "current_to_early": In(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        slot = SlotLayout(self.uop.payload.shape())
+        current = Signal(slot, reset_less=True)
+        early = Signal(slot, reset_less=True)
+        current_valid = Signal()
+        early_valid = Signal()
+        m.d.comb += [
+            self.current.valid.eq(current_valid),
+            self.early.valid.eq(early_valid),
+            self.uop.ready.eq(~current_valid | self.current_leaves),
+        ]
+        with m.If(self.uop.ready):
+            m.d.sync += current_valid.eq(self.uop.valid)
+        with m.If(self.current_to_early):
+            m.d.sync += early_valid.eq(1)
+        with m.Elif(self.early.dst.ready):
+            m.d.sync += early_valid.eq(0)
+        self._drive_candidates(m, current, early)
+        self._update_current(m, current, early)
+        self._update_early(m, current, early)
+        return m
+
+    def _drive_candidates(self, m: Module, current, early) -> None:
+        """READ: what each slot reads from the banks, and what stalls it, from registers only."""
+        dst_in_bank, src_in_bank, early_dst_in_bank = (
+            operand.bank_unless_op & ~operand.producers[0]
+            for operand in (current.dst, current.src, early.dst)
+        )
+        src_first = dst_in_bank & src_in_bank & current.bank_conflict
+        src_blocked = self.early.valid & (
+            current.src.is_older_dst | (early_dst_in_bank & current.src_conflicts_older_dst)
+        )
+        m.d.comb += [
+            self.current.uop.eq(current.uop),
+            self.current.dst.source.eq(forwarding_source(current.dst.producers)),
+            self.current.dst.read.eq(dst_in_bank & ~src_first),
+            self.current.dst.ready.eq(
+                ~current.raw_stall & self._free(self.dst_reserved, current.uop.dst) & ~src_first
+            ),
+            self.current.src.source.eq(
+                Mux(
+                    current.uop.insn.use_imm,
+                    OperandSource.IMMEDIATE,
+                    forwarding_source(current.src.producers),
+                )
+            ),
+            self.current.src.read.eq(src_in_bank & ~src_blocked),
+            self.current.src.ready.eq(self._free(self.src_reserved, current.uop.src)),
+            self.early.uop.eq(early.uop),
+            self.early.dst.source.eq(forwarding_source(early.dst.producers)),
+            self.early.dst.read.eq(early_dst_in_bank),
+            self.early.dst.ready.eq(
+                ~early.raw_stall & self._free(self.dst_reserved, early.uop.dst)
+            ),
+            self.early.src.source.eq(OperandSource.EARLY),
+            self.early.src.ready.eq(1),
+        ]
+
+    def _update_current(self, m: Module, current, early) -> None:
+        """Cycle 0: the hazard information of the micro-op that is accepted, or, while the current
+        slot keeps its micro-op, that of the next cycle."""
+        new, old = self.uop.payload, current.uop
+        issue_early = self.early.valid & self.early.dst.ready
+        # Only if the slot accepts: then the micro-op in it leaves, and to the early slot if its
+        # dst is not ready.
+        issue_current = self.current.valid & ~old.empty & self.current.dst.ready
+
+        def of_issued(of_early, of_current):
+            """Whether this holds of the micro-op that is issued while another one is accepted."""
+            return Mux(
+                self.early.valid, self.early.dst.ready & of_early, issue_current & of_current
+            )
+
+        early_is_two_cycle = is_long(early.uop.insn.alu_opcode)
+        current_is_two_cycle = is_long(old.insn.alu_opcode)
+        raw_stall_accepted, raw_stall_kept = [], []
+        for name in ("dst", "src"):
+            index, operand = new[name], current[name]
+            is_early_dst, is_current_dst = index == early.uop.dst, index == old.dst
+            new_needs, old_needs = self._needs(new, name), self._needs(old, name)
+            kept_raw = issue_early & operand.is_older_dst
+            with m.If(self.uop.ready):
+                in_flight = Cat(stage.valid & (stage.dst == index) for stage in self.in_flight)
+                issued_now = of_issued(is_early_dst, is_current_dst)
+                m.d.sync += [
+                    operand.producers.eq(one_cycle_later(in_flight, issued_now)),
+                    operand.bank_unless_op.eq(new_needs & ~in_flight[:-1].any()),
+                    operand.is_older_dst.eq(Mux(self.current.valid, is_current_dst, is_early_dst)),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    operand.producers.eq(one_cycle_later(operand.producers, kept_raw)),
+                    operand.bank_unless_op.eq(old_needs & ~operand.producers[:-1].any()),
+                ]
+            raw_stall_accepted.append(
+                new_needs
+                & of_issued(
+                    early_is_two_cycle & is_early_dst, current_is_two_cycle & is_current_dst
+                )
+            )
+            raw_stall_kept.append(old_needs & early_is_two_cycle & kept_raw)
+        m.d.sync += current.raw_stall.eq(
+            Mux(self.uop.ready, Cat(raw_stall_accepted).any(), Cat(raw_stall_kept).any())
+        )
+        with m.If(self.uop.ready):
+            m.d.sync += [
+                current.uop.eq(new),
+                current.bank_conflict.eq(self._conflict(new.src, new.dst)),
+                current.src_conflicts_older_dst.eq(
+                    Mux(
+                        self.current.valid,
+                        self._conflict(new.src, old.dst),
+                        self._conflict(new.src, early.uop.dst),
+                    )
+                ),
+            ]
+
+    def _update_early(self, m: Module, current, early) -> None:
+        """The early slot keeps its micro-op, or, if it has none in the next cycle, copies the one
+        in the current slot, whether that moves or not: the copy counts if ``current_to_early``."""
+        with m.If(self.early.valid & ~self.early.dst.ready):
+            m.d.sync += [
+                early.raw_stall.eq(0),
+                early.dst.producers.eq(one_cycle_later(early.dst.producers, 0)),
+                early.dst.bank_unless_op.eq(~early.dst.producers[:-1].any()),
+            ]
+        with m.Else():
+            raw = self.early.valid & current.dst.is_older_dst
+            m.d.sync += [
+                early.eq(current),
+                early.raw_stall.eq(raw & is_long(early.uop.insn.alu_opcode)),
+                early.dst.producers.eq(one_cycle_later(current.dst.producers, raw)),
+                early.dst.bank_unless_op.eq(~current.dst.producers[:-1].any()),
+            ]
+
+    @staticmethod
+    def _needs(uop, operand: str):
+        """Whether a micro-op needs the tile ``operand`` at all."""
+        return ~uop.empty & (~uop.insn.use_imm if operand == "src" else 1)
+
+    def _free(self, reserved, index):
+        """Whether the bank of a tile is not reserved."""
+        return ~reserved.bit_select(index[: self.log_banks], 1)
+
+    def _conflict(self, one, other):
+        """Whether two tiles are different ones in one bank."""
+        return (one[: self.log_banks] == other[: self.log_banks]) & (one != other)

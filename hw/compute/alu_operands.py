@@ -1,0 +1,216 @@
+"""Operand fetch and forwarding of the ALU: the stages READ and OP.
+
+``x = newest acc[dst]``, ``y = use_imm ? imm : newest acc[src]``
+
+READ issues a micro-op and starts the reads of its tiles; OP takes each operand from its read port
+or from a younger place, as the hazard information says (:mod:`vta.hw.compute.alu_hazards`).
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.compute.alu_hazards import OperandSource, ReadCandidateLayout
+from vta.hw.compute.sequencer import IndexedUopLayout
+from vta.hw.interfaces import SramReadSignature
+from vta.isa import AluOpcode
+
+__all__ = ["FetchedLayout", "OperandFetch", "OperandForwarding"]
+
+
+class FetchedLayout(data.StructLayout):
+    """A micro-op in stage OP: what it computes, and the sources of its operands."""
+
+    def __init__(self, uop: IndexedUopLayout) -> None:
+        super().__init__({
+            "opcode": AluOpcode, "imm": uop["insn"].shape["imm"].shape,
+            "dst_source": OperandSource, "src_source": OperandSource,
+        })  # fmt: skip
+
+
+class OperandFetch(wiring.Component):
+    """READ: issues one micro-op a cycle at most, and reads its tiles.
+
+    The older of the two candidates goes first. A micro-op is issued in the cycle in which its
+    ``dst`` is read, or would be read if it were not forwarded. Its ``src`` is read
+
+    - in the same cycle, if the early slot is empty; or
+    - early, if ``dst`` is not ready, or if the early slot holds an older micro-op that is issued
+      in this cycle. The micro-op then moves to the early slot.
+
+    A read does not depend on whether its micro-op is issued: a read that was in vain is repeated.
+
+    Parameters
+    ----------
+    uop : IndexedUopLayout
+        With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
+    log_depth, bits : int
+        log2 of the number of tiles, and the width of a tile.
+
+    Attributes
+    ----------
+    early, current : In(ReadCandidateLayout)
+        The micro-ops in READ, ``early`` the older one.
+    current_leaves, current_to_early : Out(1)
+        As of :class:`~vta.hw.compute.alu_hazards.AluHazards`.
+    dst_read, src_read : Out(SramReadSignature)
+        The accumulators. What is read of a reserved bank is not used.
+    issue_valid : Out(1)
+        A micro-op is issued: it is in OP in the next cycle.
+    issue_last : Out(1)
+        So is the last one of an instruction, or an empty instruction.
+    issue_dst : Out
+        The tile that the issued micro-op will write.
+    fetched : Out(FetchedLayout)
+        The micro-op in OP; held until the next one.
+    early_src : Out
+        Data of the last early source read, from two cycles after the read on.
+    """
+
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, bits: int) -> None:
+        read = SramReadSignature(log_depth=log_depth, bits=bits)
+        candidate = ReadCandidateLayout(uop)
+        super().__init__({
+            "early": In(candidate), "current": In(candidate),
+            "current_leaves": Out(1), "current_to_early": Out(1),
+            "dst_read": Out(read), "src_read": Out(read),
+            "issue_valid": Out(1), "issue_last": Out(1), "issue_dst": Out(log_depth),
+            "fetched": Out(FetchedLayout(uop)), "early_src": Out(bits),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        early, current = self.early, self.current
+        issue_early = Signal()
+        issue_current = Signal()
+        src_granted = Signal()
+        m.d.comb += [
+            issue_early.eq(early.valid & early.dst.ready),
+            issue_current.eq(
+                current.valid
+                & ~early.valid
+                & (
+                    current.uop.empty
+                    | (current.dst.ready & (~current.src.read | current.src.ready))
+                )
+            ),
+            src_granted.eq(current.valid & current.src.read & current.src.ready),
+            self.current_to_early.eq(
+                src_granted & Mux(early.valid, early.dst.ready, ~current.dst.ready)
+            ),
+            self.current_leaves.eq(
+                Mux(
+                    early.valid,
+                    src_granted & early.dst.ready,
+                    current.uop.empty | Mux(current.src.read, current.src.ready, current.dst.ready),
+                )
+            ),
+            self.issue_valid.eq(issue_early | (issue_current & ~current.uop.empty)),
+            self.issue_last.eq((issue_early & early.uop.last) | (issue_current & current.uop.last)),
+            self.issue_dst.eq(self.dst_read.addr),
+            self.dst_read.en.eq(Mux(early.valid, early.dst.read, current.valid & current.dst.read)),
+            self.dst_read.addr.eq(Mux(early.valid, early.uop.dst, current.uop.dst)),
+            self.src_read.en.eq(current.valid & current.src.read),
+            self.src_read.addr.eq(current.uop.src),
+        ]
+
+        fetched = Signal(self.fetched.shape(), reset_less=True)
+        m.d.comb += self.fetched.eq(fetched)
+        with m.If(self.issue_valid):
+            for candidate, is_issued in ((early, early.valid), (current, ~early.valid)):
+                with m.If(is_issued):
+                    m.d.sync += [
+                        fetched.opcode.eq(candidate.uop.insn.alu_opcode),
+                        fetched.imm.eq(candidate.uop.insn.imm),
+                        fetched.dst_source.eq(candidate.dst.source),
+                        fetched.src_source.eq(candidate.src.source),
+                    ]
+
+        early_src = Signal(self.early_src.shape(), reset_less=True)
+        early_data_valid = Signal()
+        m.d.sync += early_data_valid.eq(self.current_to_early)
+        with m.If(early_data_valid):
+            m.d.sync += early_src.eq(self.src_read.data)
+        m.d.comb += self.early_src.eq(early_src)
+        return m
+
+
+class OperandForwarding(wiring.Component):
+    """OP: chooses each operand among its sources, and registers both for EX1.
+
+    Parameters
+    ----------
+    uop : IndexedUopLayout
+        As of :class:`OperandFetch`.
+    tile : ArrayLayout
+        Of the lanes of a tile.
+
+    Attributes
+    ----------
+    valid : In(1)
+        OP holds a micro-op.
+    fetched : In(FetchedLayout)
+        That micro-op.
+    dst_bank, src_bank : In
+        Data of the reads that were made in READ.
+    early_src : In
+        Data of the early source read.
+    ex1, ex2, wb, after_wb : In
+        Results in the stages of these names in this cycle.
+    opcode, x, y : Out
+        The operation and its operands, in EX1; held until the next.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, uop: IndexedUopLayout, *, tile: data.ArrayLayout) -> None:
+        bits = Shape.cast(tile).width
+        super().__init__({
+            "valid": In(1), "fetched": In(FetchedLayout(uop)),
+            "dst_bank": In(bits), "src_bank": In(bits), "early_src": In(bits),
+            "ex1": In(bits), "ex2": In(bits), "wb": In(bits), "after_wb": In(bits),
+            "opcode": Out(AluOpcode), "x": Out(tile), "y": Out(tile),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        imm = Signal(self.y.shape())
+        m.d.comb += [lane.eq(self.fetched.imm) for lane in imm]
+        forwarded = {
+            OperandSource.EX1: self.ex1,
+            OperandSource.EX2: self.ex2,
+            OperandSource.WB: self.wb,
+            OperandSource.AFTER_WB: self.after_wb,
+        }
+        dst_sources = {OperandSource.BANK: self.dst_bank, **forwarded}
+        src_sources = {
+            OperandSource.BANK: self.src_bank,
+            OperandSource.EARLY: self.early_src,
+            OperandSource.IMMEDIATE: imm.as_value(),
+            **forwarded,
+        }
+        x = Signal(self.x.shape(), reset_less=True)
+        y = Signal(self.y.shape(), reset_less=True)
+        with m.If(self.valid):
+            m.d.sync += [
+                self.opcode.eq(self.fetched.opcode),
+                Value.cast(x).eq(self._select(self.fetched.dst_source, dst_sources)),
+                Value.cast(y).eq(self._select(self.fetched.src_source, src_sources)),
+            ]
+        m.d.comb += [self.x.eq(x), self.y.eq(y)]
+        return m
+
+    @staticmethod
+    def _select(source, values):
+        """The value of a one-hot ``source``: an AND and an OR, so that a late value passes few
+        gates."""
+        return reduce(
+            or_,
+            (
+                Mux((Value.cast(source) & one.value).any(), value, 0)
+                for one, value in values.items()
+            ),
+        )
