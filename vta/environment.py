@@ -2,18 +2,20 @@
 
 The configuration comes from the file that the environment variable VTA_CONFIG names, else from the
 preset ``default``; VTA_TARGET overrides its TARGET. The token of a remote session comes from the
-variable VTA_RPC_TOKEN (:func:`rpc_token`). This is the one place where environment variables are
+variable VTA_RPC_TOKEN (:func:`rpc_token`), the server that :func:`vta.testing.run` uses from
+VTA_RPC_HOST and VTA_RPC_PORT (:func:`rpc_server`). This is the one place where environment variables are
 read, besides the command line.
 """
 
 from __future__ import annotations
 
-import copy
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from vta.build_target import BuildTarget
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin, Target
 from vta.config import TARGETS, VTAConfig
 from vta.errors import ConfigError
@@ -21,19 +23,29 @@ from vta.errors import ConfigError
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Environment", "get_env", "rpc_token"]
+__all__ = ["Environment", "get_env", "rpc_server", "rpc_token"]
 
 _BUFFERS = ("UOP", "INP", "WGT", "ACC", "OUT")
 _TENSORS = ("INP", "WGT", "ACC", "OUT")
 
 
 class Environment:
-    """A configuration under the names that the tutorials use.
+    """A configuration under the names that the tutorials use; its attributes are read-only.
 
     Beside the attributes below: every key of vta_config.json (``TARGET``, ``LOG_BATCH`` ...),
     ``INP_WIDTH``, ``INP_ELEM_BITS``, ``INP_ELEM_BYTES``, ``INP_BUFF_SIZE`` (and WGT, ACC, OUT; UOP
     has only the last), ``BATCH``, ``BLOCK_IN``, ``BLOCK_OUT``. Widths and ELEM_BITS are in bits,
     BUFF_SIZE and ELEM_BYTES in bytes.
+
+    Parameters
+    ----------
+    cfg : VTAConfig or mapping
+        The configuration, or the keys and values of a vta_config.json.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither, or the values make no configuration; when an attribute is set.
 
     Attributes
     ----------
@@ -69,27 +81,50 @@ class Environment:
     target_host = "python"
     """There is no host code: a program is data."""
 
-    def __init__(self, cfg: VTAConfig) -> None:
-        self.cfg = cfg
-        for key, value in cfg.to_dict().items():
-            setattr(self, key, value)
-        self.BATCH, self.BLOCK_IN, self.BLOCK_OUT = cfg.batch, cfg.block_in, cfg.block_out
+    def __init__(self, cfg: VTAConfig | Mapping[str, Any]) -> None:
+        if isinstance(cfg, Mapping):
+            cfg = VTAConfig.from_dict(cfg)
+        elif not isinstance(cfg, VTAConfig):
+            raise ConfigError(
+                f"Environment: cfg is {cfg!r}; must be a VTAConfig (VTAConfig.from_file reads one) "
+                f"or a dictionary with the keys of a vta_config.json"
+            )
+        self._set(cfg, mock_mode=False)
+
+    def _set(self, cfg: VTAConfig, *, mock_mode: bool) -> None:
+        """Fill in the attributes, which are read-only from then on."""
+        values: dict[str, Any] = {"cfg": cfg, **cfg.to_dict()}
+        values |= {"BATCH": cfg.batch, "BLOCK_IN": cfg.block_in, "BLOCK_OUT": cfg.block_out}
         for name in _BUFFERS:
-            setattr(self, f"{name}_BUFF_SIZE", 1 << getattr(cfg, f"log_{name.lower()}_buff_size"))
+            values[f"{name}_BUFF_SIZE"] = 1 << getattr(cfg, f"log_{name.lower()}_buff_size")
         for name in _TENSORS:
             lower = name.lower()
-            setattr(self, f"{name}_WIDTH", getattr(cfg, f"{lower}_width"))
-            setattr(self, f"{name}_ELEM_BITS", getattr(cfg, f"{lower}_elem_bits"))
-            setattr(self, f"{name}_ELEM_BYTES", getattr(cfg, f"{lower}_elem_bytes"))
-            setattr(self, f"{lower}_dtype", getattr(cfg, f"{lower}_dtype"))
-        self.LOG_OUT_WIDTH = cfg.log_out_width
-        self.LOG_OUT_BUFF_SIZE = cfg.log_out_buff_size
-        self.LOG_BLOCK_IN = self.LOG_BLOCK_OUT = cfg.log_block
-        self.BITSTREAM = cfg.fingerprint
-        self.MODEL = f"{cfg.target}_{cfg.fingerprint}"
-        self.mock_mode = False
-        self.dma_copy, self.alu = "dma_copy", "alu"
-        self._outer: list[Environment | None] = []
+            values[f"{name}_WIDTH"] = getattr(cfg, f"{lower}_width")
+            values[f"{name}_ELEM_BITS"] = getattr(cfg, f"{lower}_elem_bits")
+            values[f"{name}_ELEM_BYTES"] = getattr(cfg, f"{lower}_elem_bytes")
+            values[f"{lower}_dtype"] = getattr(cfg, f"{lower}_dtype")
+        values["LOG_OUT_WIDTH"] = cfg.log_out_width
+        values["LOG_OUT_BUFF_SIZE"] = cfg.log_out_buff_size
+        values["LOG_BLOCK_IN"] = values["LOG_BLOCK_OUT"] = cfg.log_block
+        values["BITSTREAM"] = cfg.fingerprint
+        values["MODEL"] = f"{cfg.target}_{cfg.fingerprint}"
+        values["mock_mode"] = mock_mode
+        values["dma_copy"] = "skip_dma_copy" if mock_mode else "dma_copy"
+        values["alu"] = "skip_alu" if mock_mode else "alu"
+        values["_outer"] = []
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        known = {field.name for field in fields(VTAConfig)}
+        key = next((k for k in (name.lower(), f"log_{name.lower()}") if k in known), None)
+        key = "log_block" if name in ("BLOCK_IN", "BLOCK_OUT") else key
+        raise ConfigError(
+            f"env.{name} cannot be set to {value!r}: the attributes of an environment are "
+            f"read-only; make another one: vta.Environment(env.cfg.replace({key or '...'}=...))"
+        )
+
+    def __delattr__(self, name: str) -> None:
+        raise ConfigError(f"env.{name} cannot be deleted: an environment is read-only")
 
     if TYPE_CHECKING:  # set by name above
 
@@ -104,9 +139,11 @@ class Environment:
         return self.cfg.to_dict()
 
     @property
-    def target(self) -> str:
+    def target(self) -> BuildTarget:
         """What ``vta.build`` builds for."""
-        return f"ext_dev -device=vta -keys=vta,cpu -model={self.MODEL}"
+        return BuildTarget(
+            f"ext_dev -device=vta -keys=vta,cpu -model={self.MODEL}", self.target_host
+        )
 
     @cached_property
     def compiler_target(self) -> Target:
@@ -121,9 +158,8 @@ class Environment:
     def mock(self) -> Environment:
         if self.mock_mode:
             return self
-        env = copy.copy(self)
-        env.mock_mode = True
-        env.dma_copy, env.alu = "skip_dma_copy", "skip_alu"
+        env = type(self).__new__(type(self))
+        env._set(self.cfg, mock_mode=True)
         return env
 
     def __enter__(self) -> Environment:
@@ -160,6 +196,25 @@ def get_env() -> Environment:
         If VTA_CONFIG or VTA_TARGET name something that cannot be.
     """
     return Environment.current or _from_variables()
+
+
+def rpc_server() -> tuple[str, int] | None:
+    """The server in VTA_RPC_HOST and VTA_RPC_PORT (the server's own default if that is not set);
+    None if no host is.
+
+    Raises
+    ------
+    ConfigError
+        If the port is no number.
+    """
+    host, port = os.environ.get("VTA_RPC_HOST"), os.environ.get("VTA_RPC_PORT")
+    if not host:
+        return None
+    if port and not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise ConfigError(f"VTA_RPC_PORT is {port!r}; must be a number of a port, 0..65535")
+    from vta.runtime.remote import DEFAULT_PORT
+
+    return host, int(port) if port else DEFAULT_PORT
 
 
 def rpc_token() -> str | None:

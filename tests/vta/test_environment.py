@@ -7,8 +7,9 @@ import pytest
 
 import vta
 from vta.config import VTAConfig
-from vta.environment import Environment
+from vta.environment import Environment, rpc_server
 from vta.errors import ConfigError
+from vta.runtime.remote import DEFAULT_PORT
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +89,53 @@ def test_importing_vta_imports_nothing_heavy():
     with pytest.raises(AttributeError, match="module 'vta' has no attribute 'frobnicate'"):
         vta.frobnicate  # noqa: B018
     assert {"build", "lower", "te"} <= set(dir(vta))
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("BATCH", "log_batch"), ("BLOCK_OUT", "log_block"), ("TARGET", "target"),
+     ("LOG_BLOCK", "log_block"), ("INP_WIDTH", "log_inp_width"), ("inp_dtype", r"\.\.\."),
+     ("frobnicate", r"\.\.\."), ("cfg", r"\.\.\.")],
+)  # fmt: skip
+def test_attributes_are_read_only(name, instead):
+    env = vta.get_env()
+    message = (
+        rf"env\.{name} cannot be set to 7: the attributes of an environment are read-only; make "
+        rf"another one: vta\.Environment\(env\.cfg\.replace\({instead}=\.\.\.\)\)"
+    )
+    for each in (env, env.mock):
+        with pytest.raises(ConfigError, match=message):
+            setattr(each, name, 7)
+    with pytest.raises(ConfigError, match=rf"env\.{name} cannot be deleted"):
+        delattr(env, name)
+    assert env.BATCH == env.mock.BATCH == 1
+
+
+def test_an_environment_of_a_dictionary():
+    values = vta.get_env().cfg_dict | {"LOG_BATCH": 1}
+    assert vta.Environment(values).BATCH == 2
+    with pytest.raises(ConfigError, match="TARGET is 'xyz'; must be one of sim"):
+        vta.Environment(values | {"TARGET": "xyz"})
+    with pytest.raises(ConfigError, match="cfg is 'tiny'; must be a VTAConfig"):
+        vta.Environment("tiny")
+
+
+def test_the_target_has_parts():
+    target = vta.get_env().target
+    assert target.kind == "ext_dev" and target.keys == ["vta", "cpu"]
+    assert (target.device_name, target.model, target.host) == ("vta", vta.get_env().MODEL, "python")
+    with target as inside:
+        assert inside is target
+
+
+def test_the_server_of_the_variables(monkeypatch):
+    monkeypatch.delenv("VTA_RPC_HOST", raising=False)
+    assert rpc_server() is None
+    monkeypatch.setenv("VTA_RPC_HOST", "board")
+    monkeypatch.delenv("VTA_RPC_PORT", raising=False)
+    assert rpc_server() == ("board", DEFAULT_PORT)
+    monkeypatch.setenv("VTA_RPC_PORT", "9191")
+    assert rpc_server() == ("board", 9191)
+    monkeypatch.setenv("VTA_RPC_PORT", "-1")
+    with pytest.raises(ConfigError, match="VTA_RPC_PORT is '-1'; must be a number"):
+        rpc_server()
