@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from vta.errors import DeviceError
+
 if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.program import Program
     from vta.run_result import RunResult
     from vta.runtime.placement import Placement
 
-__all__ = ["Device", "PlacesPrograms", "Programmable"]
+__all__ = ["Device", "PlacesPrograms", "Programmable", "distinguished", "require_device"]
 
 
 @runtime_checkable
@@ -76,3 +78,26 @@ class PlacesPrograms(Device, Protocol):
     def place(self, program: Program) -> Placement:
         """Put a program into the device's memory; garbage collection of the result frees it."""
         ...
+
+
+def require_device(device: object, what: str) -> Device:
+    """``device`` itself, if it is one.
+
+    Raises
+    ------
+    DeviceError
+        If it is something else, as a session; the message starts with ``what``.
+    """
+    if isinstance(device, Device) and not isinstance(device, type):
+        return device
+    got = "missing" if device is None else f"of type {type(device).__name__}"
+    raise DeviceError(f"{what}: the device is {got}; must be that of a session, session.ext_dev(0)")
+
+
+def distinguished(first: Device, second: Device) -> tuple[str, str]:
+    """The texts of two devices that are not the same one; those of equal text are told apart by
+    the addresses of their objects."""
+    texts = repr(first), repr(second)
+    if texts[0] != texts[1]:
+        return texts
+    return f"{texts[0]}, object 0x{id(first):x}", f"{texts[1]}, object 0x{id(second):x}"

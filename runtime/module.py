@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vta.errors import DeviceError
 from vta.program import Program
 from vta.runtime.buffer import DeviceArray
+from vta.runtime.device import distinguished
 from vta.runtime.placement import place
 
 if TYPE_CHECKING:
@@ -52,13 +53,15 @@ class CompiledModule:
         """Write the program file (docs/program-format.md)."""
         self.program.save(path)
 
-    def __call__(self, *arrays: DeviceArray) -> RunResult:
+    def __call__(self, *arrays: DeviceArray, **named: object) -> RunResult:
         """Run once and wait for the end.
 
         Parameters
         ----------
         *arrays : DeviceArray
             The arguments, in the order of the program's tensors; results are written into them.
+        **named
+            None: arguments have no names at a call.
 
         Returns
         -------
@@ -68,11 +71,17 @@ class CompiledModule:
         Raises
         ------
         DeviceError
-            If the arrays do not fit the tensors, lie elsewhere, or share memory with a result; if
+            If arrays are given by name, do not fit the tensors, lie elsewhere, or share memory with a result; if
             the run fails or leaves tokens behind.
         ProgramError
             If the device's configuration is another one than the program's.
         """
+        if named:
+            order = ", ".join(spec.name for spec in self.program.tensors)
+            raise DeviceError(
+                f"{self.program.name}: got the named arguments {', '.join(named)}; the arrays must "
+                f"be given in the order {order}, without names"
+            )
         device = self._check(arrays)
         result = self._place(device).run([array.address for array in arrays])
         left = {name: count for name, count in result.tokens.items() if count}
@@ -90,7 +99,12 @@ class CompiledModule:
         name, specs = self.program.name, self.program.tensors
         if len(arrays) != len(specs):
             expected = ", ".join(spec.name for spec in specs)
-            raise DeviceError(f"{name} takes {len(specs)} arrays ({expected}); got {len(arrays)}")
+            hint = ""
+            if len(arrays) == 1 and isinstance(arrays[0], list | tuple):
+                hint = f", a {type(arrays[0]).__name__}: pass the arrays themselves"
+            raise DeviceError(
+                f"{name} takes {len(specs)} arrays ({expected}); got {len(arrays)}{hint}"
+            )
         for spec, array in zip(specs, arrays):
             if not isinstance(array, DeviceArray):
                 raise DeviceError(
@@ -105,9 +119,10 @@ class CompiledModule:
         device = self.device or arrays[0].device
         for spec, array in zip(specs, arrays):
             if array.device is not device:
+                there, here = distinguished(array.device, device)
                 raise DeviceError(
-                    f"{name}: argument {spec.name} lies on another device ({array.device!r}) than "
-                    f"the one that runs it ({device!r})"
+                    f"{name}: argument {spec.name} lies on another device ({there}) than the one "
+                    f"that runs it ({here}); all arrays must be made on the device of one session"
                 )
         for index, spec in enumerate(specs):
             for other, array in enumerate(arrays):
@@ -133,7 +148,8 @@ class CompiledModule:
         def evaluate(*arrays: DeviceArray) -> BenchmarkResult:
             self(*arrays)
             if arrays[0].device is not device:
-                raise DeviceError(f"the arrays lie on {arrays[0].device!r}, not on {device!r}")
+                there, here = distinguished(arrays[0].device, device)
+                raise DeviceError(f"the arrays lie on {there}, not on {here}")
             addresses = [array.address for array in arrays]
             return BenchmarkResult(self._place(device).measure(addresses, number, repeat))
 

@@ -24,6 +24,7 @@ __all__ = [
     "Session",
     "no_fpga",
     "require_bitstream",
+    "require_ext_dev",
     "require_fpga",
     "require_plain_name",
     "require_same",
@@ -46,6 +47,10 @@ class Session(Protocol):
 
     def ext_dev(self, index: int = 0) -> Device:
         """The accelerator."""
+        ...
+
+    def device(self, name: str = "ext_dev", index: int = 0) -> Device:
+        """:meth:`ext_dev`, under the name of the original."""
         ...
 
     def require_config(self, cfg: VTAConfig) -> None:
@@ -116,6 +121,17 @@ class LocalSession:
             self._device = open_device(self.cfg, **self._options)
         return self._device
 
+    def device(self, name: str = "ext_dev", index: int = 0) -> Device:
+        """:meth:`ext_dev`; ``name`` is ``ext_dev`` or the text of a target of that kind.
+
+        Raises
+        ------
+        DeviceError
+            For another kind of device or another index.
+        """
+        require_ext_dev(name)
+        return self.ext_dev(index)
+
     def require_config(self, cfg: VTAConfig) -> None:
         """Refuse a configuration that the device does not have.
 
@@ -163,6 +179,21 @@ def require_plain_name(name: str) -> str:
     if not name or name in (".", "..") or set("/\\") & set(name) or not name.isprintable():
         raise DeviceError(f"{name!r} is no plain file name")
     return name
+
+
+def require_ext_dev(name: str) -> None:
+    """Refuse devices that are no accelerator.
+
+    Raises
+    ------
+    DeviceError
+        If the first word of ``name`` is not ``ext_dev``.
+    """
+    if str(name).split(maxsplit=1)[:1] != ["ext_dev"]:
+        raise DeviceError(
+            f"device {str(name)!r}: a session has no such device; must be ext_dev, the accelerator "
+            f"(host arrays are NumPy's)"
+        )
 
 
 def require_fpga(device: Device) -> Programmable:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vta.errors import NotProvidedError
+
 if TYPE_CHECKING:
     from vta import rpc, te, topi
     from vta.build_module import build, build_config, lower
@@ -40,9 +42,15 @@ _HOME = {
     "reconfig_runtime": "vta.rpc",
 }
 _MODULES = ("rpc", "te", "topi")
+_TOP = (
+    "there is no vta.top: TVM's relay is no part of this package; write an operator with vta.te, "
+    "vta.topi and a schedule (docs/kernel.md)"
+)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "top":
+        raise NotProvidedError(_TOP)
     if name in _MODULES:
         value: Any = import_module(f"vta.{name}")
     elif name in _HOME:

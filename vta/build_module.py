@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from vta.compiler.codegen.codegen import generate
 from vta.compiler.driver import LOOP_NEST, PASSES, run_passes
 from vta.compiler.lower.lower import lower as _lower_schedule
+from vta.compiler.schedule.schedule import Schedule
+from vta.compiler.te.tensor import Operation, Tensor
 from vta.environment import Environment, get_env
 from vta.errors import CompileError
 from vta.listing import instruction_lines, uop_lines
 from vta.runtime.module import CompiledModule
 
 if TYPE_CHECKING:
-    from vta.compiler.schedule.schedule import Schedule
-    from vta.compiler.te.tensor import Tensor
     from vta.compiler.tir.ir import PrimFunc
 
 __all__ = ["LOOP_NEST", "PASSES", "build", "build_config", "lower"]
@@ -58,9 +58,12 @@ def lower(
 
     Raises
     ------
+    CompileError
+        If ``schedule`` is no schedule or ``args`` no list of tensors.
     LoweringError
         If the program has no counterpart on the machine.
     """
+    args = _require_arguments("lower", schedule, args)
     func = _lower_schedule(schedule, args, name)
     return run_passes(func, get_env().compiler_target, stage)
 
@@ -69,6 +72,7 @@ def build(
     schedule: Schedule,
     args: Sequence[Tensor],
     target: object = None,
+    target_host: object = None,
     *,
     name: str = "main",
 ) -> CompiledModule:
@@ -78,15 +82,22 @@ def build(
     ----------
     schedule, args, name
         As for :func:`lower`.
-    target : object
+    target, target_host : object
         Accepted for programs written for TVM: what is built is for the current environment's
-        machine (:func:`vta.get_env`), on every target alike.
+        machine (:func:`vta.get_env`), on every target alike, and there is no host code.
 
     Raises
     ------
+    CompileError
+        If ``schedule`` is no schedule, ``args`` no list of tensors, or a further argument a tensor.
     LoweringError
         If the program has no counterpart on the machine.
     """
+    if any(isinstance(item, Tensor | list | tuple) for item in (target, target_host)):
+        raise CompileError(
+            f"build: target is {target}; the tensors must be one list: vta.build(s, [A, B])"
+        )
+    args = _require_arguments("build", schedule, args)
     env = get_env()
     func = lower(schedule, args, name=name)
     program = generate(func, env.cfg)
@@ -97,6 +108,38 @@ def build(
         count = program.instruction_count
         print(f"{name}: {count} instructions", *instruction_lines(program), sep="\n")
     return CompiledModule(program)
+
+
+def _require_arguments(what: str, schedule: object, args: object) -> Sequence[Tensor]:
+    """``args`` as a list of tensors.
+
+    Raises
+    ------
+    CompileError
+        If it is none, or ``schedule`` is no schedule; the message starts with ``what``.
+    """
+    call = f"must be called as vta.{what}(s, [A, B]) with the schedule and all inputs and outputs"
+    if not isinstance(schedule, Schedule):
+        got = str(schedule) if isinstance(schedule, Tensor) else type(schedule).__name__
+        raise CompileError(
+            f"{what}: schedule is {got}; {call} (te.create_schedule(B.op) makes a schedule)"
+        )
+    if isinstance(args, Tensor):
+        raise CompileError(f"{what}: args is the tensor {args.name} alone; {call}")
+    if not isinstance(args, Sequence) or isinstance(args, str):
+        raise CompileError(f"{what}: args is of type {type(args).__name__}; {call}")
+    if not args:
+        needed = [stage for stage in schedule.stages if stage.is_output or not stage.is_compute]
+        names = ", ".join(stage.name for stage in needed)
+        raise CompileError(f"{what}: args is empty; must have {names} in the order of the call")
+    for number, arg in enumerate(args):
+        if isinstance(arg, Operation):
+            raise CompileError(
+                f"{what}: args[{number}] is the operation of {arg.name}; must be the tensor itself"
+            )
+        if not isinstance(arg, Tensor):
+            raise CompileError(f"{what}: args[{number}] is {arg!r}; must be a te.Tensor")
+    return args
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 The configuration comes from the file that the environment variable VTA_CONFIG names, else from the
 preset ``default``; VTA_TARGET overrides its TARGET. The token of a remote session comes from the
 variable VTA_RPC_TOKEN (:func:`rpc_token`), the server that :func:`vta.testing.run` uses from
-VTA_RPC_HOST and VTA_RPC_PORT (:func:`rpc_server`). This is the one place where environment variables are
-read, besides the command line.
+VTA_RPC_HOST and VTA_RPC_PORT (:func:`rpc_server`). This is the one place where environment
+variables are read, besides the command line.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ __all__ = [
     "IllegalInstructionError",
     "LoweringError",
     "MissingFinishError",
+    "NotProvidedError",
     "ProgramError",
     "RemoteError",
     "ScheduleError",
@@ -52,6 +53,12 @@ class ProgramError(VTAError):
 
 class ToolError(VTAError):
     """A program outside this package (compiler, synthesis tool) is missing or failed."""
+
+
+class NotProvidedError(VTAError, ImportError):
+    """A name of TVM's or the original VTA's that has no counterpart here; the text says what to use
+    instead. Also an :class:`ImportError`, so that ``from vta.compat import relay`` shows the
+    text."""
 
 
 # ---- compiler -------------------------------------------------------------------------------

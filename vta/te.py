@@ -2,9 +2,19 @@
 
 from vta.compiler.schedule.schedule import Schedule, create_schedule
 from vta.compiler.schedule.stage import Stage, thread_axis
+from vta.compiler.te import dtypes as _dtypes
 from vta.compiler.te.conditions import all_of, any_of, equal, not_equal, select
-from vta.compiler.te.expr import IterVar, Var
-from vta.compiler.te.tensor import Tensor, compute, placeholder, reduce_axis
+from vta.compiler.te.expr import Expr, IterVar, Var, as_expr
+from vta.compiler.te.tags import tag_scope
+from vta.compiler.te.tensor import (
+    ComputeOp,
+    Operation,
+    PlaceholderOp,
+    Tensor,
+    compute,
+    placeholder,
+    reduce_axis,
+)
 from vta.compiler.te.tensor import reduce_max as max
 from vta.compiler.te.tensor import reduce_min as min
 from vta.compiler.te.tensor import reduce_sum as sum
@@ -20,8 +30,22 @@ def var(name: str = "i", dtype: str = "int32") -> Var:
     return Var(name, dtype)
 
 
+def const(value: int, dtype: object = "int32") -> Expr:
+    """An integer as an expression of type ``dtype``.
+
+    Raises
+    ------
+    TensorError
+        If it is no integer or outside the range of the type.
+    """
+    return as_expr(value, _dtypes.check(dtype, "te.const"))
+
+
 __all__ = [
+    "ComputeOp",
     "IterVar",
+    "Operation",
+    "PlaceholderOp",
     "Schedule",
     "Stage",
     "Tensor",
@@ -29,6 +53,7 @@ __all__ = [
     "all",
     "any",
     "compute",
+    "const",
     "create_schedule",
     "equal",
     "if_then_else",
@@ -38,6 +63,7 @@ __all__ = [
     "placeholder",
     "reduce_axis",
     "sum",
+    "tag_scope",
     "thread_axis",
     "var",
 ]

@@ -1,5 +1,14 @@
-"""Operators on whole tensors: ``from vta import topi``, then ``topi.add``, ``topi.nn.pad``, ..."""
+"""Operators on whole tensors: ``from vta import topi``, then ``topi.add``, ``topi.nn.pad``, ...
 
+``topi.tag`` has the tags of their operations, ``topi.utils`` two functions on shapes that programs
+written for TVM use.
+"""
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+from vta.compiler.te import dtypes as _dtypes
+from vta.compiler.te import tags as tag
 from vta.compiler.te import topi_nn as nn
 from vta.compiler.te.topi import (
     add,
@@ -14,6 +23,29 @@ from vta.compiler.te.topi import (
     right_shift,
     subtract,
 )
+from vta.errors import TensorError
+
+
+def _get_const_int(value: object) -> int:
+    """``value`` as a Python integer: shapes are static here.
+
+    Raises
+    ------
+    TensorError
+        If it is no integer.
+    """
+    number = _dtypes.integer(value)
+    if number is None:
+        raise TensorError(f"get_const_int: {value!r} is no integer; shapes are static")
+    return number
+
+
+def _get_const_tuple(values: Iterable[object]) -> tuple[int, ...]:
+    """The extents of a shape as a tuple of Python integers."""
+    return tuple(map(_get_const_int, values))
+
+
+utils = SimpleNamespace(get_const_int=_get_const_int, get_const_tuple=_get_const_tuple)
 
 __all__ = [
     "add",
@@ -28,4 +60,6 @@ __all__ = [
     "nn",
     "right_shift",
     "subtract",
+    "tag",
+    "utils",
 ]

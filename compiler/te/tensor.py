@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from vta.compiler import tags
-from vta.compiler.te import dtypes
+from vta.compiler.te import dtypes, tags
 from vta.compiler.te.expr import (
     Const,
     Expr,

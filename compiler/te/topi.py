@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler import tags
-from vta.compiler.te import dtypes
+from vta.compiler.te import dtypes, tags
 from vta.compiler.te.expr import Add, Const, Expr, Max, Min, Mul, Shl, Shr, Sub
 from vta.compiler.te.tensor import Tensor, compute, placeholder
 from vta.errors import TensorError

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vta.compiler import tags
-from vta.compiler.te import dtypes
+from vta.compiler.te import dtypes, tags
 from vta.compiler.te.conditions import all_of, equal, select
 from vta.compiler.te.expr import Const, Expr
 from vta.compiler.te.tensor import Tensor, compute

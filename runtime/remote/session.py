@@ -16,6 +16,7 @@ from vta.runtime.remote.connection import Connection
 from vta.runtime.session import (
     no_fpga,
     require_bitstream,
+    require_ext_dev,
     require_plain_name,
     require_same,
 )
@@ -210,6 +211,11 @@ class RemoteSession:
         if index != 0:
             raise DeviceError(f"device {index} of a session; there is only device 0")
         return self._device
+
+    def device(self, name: str = "ext_dev", index: int = 0) -> RemoteDevice:
+        """:meth:`ext_dev`; see :meth:`vta.runtime.session.LocalSession.device`."""
+        require_ext_dev(name)
+        return self.ext_dev(index)
 
     def require_config(self, cfg: VTAConfig) -> None:
         """Refuse a configuration that the server's device does not have.

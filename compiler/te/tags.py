@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-__all__ = ["BROADCAST", "ELEMWISE", "INJECTIVE", "current_tag", "tag_scope"]
+__all__ = [
+    "BROADCAST",
+    "ELEMWISE",
+    "INJECTIVE",
+    "current_tag",
+    "is_broadcast",
+    "is_injective",
+    "tag_scope",
+]
 
 ELEMWISE = "elemwise"
 """An element of the result is a function of the element of the operand at the same index."""
@@ -23,6 +31,18 @@ BROADCAST = "broadcast"
 """The same, of operands that are repeated to one shape."""
 INJECTIVE = "injective"
 """An element of the operand is read at most once, at another index, as by ``injective,pad``."""
+
+
+def is_broadcast(tag: str) -> bool:
+    """Whether a tag is that of an element-wise operation, with or without broadcasting."""
+    return tag in (ELEMWISE, BROADCAST)
+
+
+def is_injective(tag: str) -> bool:
+    """Whether an operation with this tag uses no element of an operand for two of its result, or
+    is :func:`is_broadcast`."""
+    return is_broadcast(tag) or tag.startswith(INJECTIVE)
+
 
 _current: ContextVar[str] = ContextVar("tag", default="")
 
