@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import weakref
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
 
 import vta.int4  # noqa: F401 - registers the type
-from vta.errors import DeviceError, VTAError
+from vta.errors import CopyNeededError, DeviceError, VTAError
+from vta.runtime.device import require_device
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vta.runtime.device import Device
 
 __all__ = ["DeviceArray", "array", "empty", "release"]
 
 _DTYPES = ("int4", "int8", "int16", "int32", "uint4", "uint8", "uint16", "uint32")
 
+_DLPACK_CPU = 1
+"""The number of the host's CPU among DLPack's kinds of devices."""
+
 
 class DeviceArray:
     """A dense row-major tensor in a device's memory; garbage collection frees it.
+
+    NumPy functions, ``==``, indexing, iteration and DLPack (``numpy.from_dlpack``,
+    ``torch.from_dlpack``) work on a copy of the values on the host, which each such use makes; on
+    every target alike. :meth:`copyfrom` writes.
 
     Parameters
     ----------
@@ -45,8 +56,9 @@ class DeviceArray:
             raise DeviceError(
                 f"dtype of a device array is {dtype}; must be one of {', '.join(_DTYPES)}"
             )
+        device = require_device(device, "a device array")
         self.device = device
-        self.shape = tuple(int(extent) for extent in shape)
+        self.shape = _extents(shape)
         self.dtype = dtype
         if any(extent < 1 for extent in self.shape):
             raise DeviceError(f"shape of a device array is {self.shape}; extents must be positive")
@@ -132,6 +144,94 @@ class DeviceArray:
         self.device.write(self.address, data)
         return self
 
+    # ---- protocols of Python, NumPy and DLPack, all of them on a copy on the host ----------------
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return prod(self.shape)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        if copy is False:
+            raise self._copy_needed("np.asarray(..., copy=False)")
+        values = self.numpy()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
+        """A DLPack capsule of a copy on the host; ``options`` are those of the protocol."""
+        if copy is False:
+            raise self._copy_needed("DLPack with copy=False")
+        given = {name: value for name, value in options.items() if value is not None}
+        if given.pop("stream", None) is not None:
+            raise CopyNeededError(f"{self!r}: DLPack with a stream; the copy is on the host's CPU")
+        if not hasattr(np, "from_dlpack") or np.lib.NumpyVersion(np.__version__) < "2.1.0":
+            given.clear()  # max_version and dl_device are known to NumPy from then on
+        return cast(Any, self.numpy()).__dlpack__(**given)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The host's CPU, where the copy is."""
+        return _DLPACK_CPU, 0
+
+    def _copy_needed(self, what: str) -> CopyNeededError:
+        return CopyNeededError(
+            f"{self!r}: {what} is not possible: the values are in the device's memory; must be "
+            f"copied to the host, as .numpy() does"
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise DeviceError(f"{self!r} has no dimensions; it has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        len(self)
+        return iter(self._read_only())
+
+    def __contains__(self, value: object) -> bool:
+        return bool((self == value).any())
+
+    def __getitem__(self, index: Any) -> Any:
+        """Values on the host, which cannot be written."""
+        return self._read_only()[index]
+
+    def __setitem__(self, index: object, value: object) -> NoReturn:
+        raise DeviceError(
+            f"{self!r}: single values of a device array cannot be written; change the values on "
+            f"the host and write all of them: values = a.numpy(); values[...] = ...; "
+            f"a.copyfrom(values)"
+        )
+
+    def _read_only(self) -> npt.NDArray[Any]:
+        values = self.numpy()
+        values.flags.writeable = False
+        return values
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise DeviceError(
+                f"{self!r}: the truth of {self.size} values is ambiguous; use .numpy().any(), "
+                f".numpy().all(), np.array_equal(a, b), or `is None`"
+            )
+        return bool(self.numpy().reshape(-1)[0])
+
+    def __eq__(self, other: object) -> npt.NDArray[np.bool_]:  # type: ignore[override]
+        """Equality of the values, element by element, as between NumPy arrays."""
+        return cast("npt.NDArray[np.bool_]", self.numpy() == np.asarray(other))
+
+    def __ne__(self, other: object) -> npt.NDArray[np.bool_]:  # type: ignore[override]
+        return cast("npt.NDArray[np.bool_]", self.numpy() != np.asarray(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # ---- memory ----------------------------------------------------------------------------------
+
     def overlaps(self, other: DeviceArray) -> bool:
         """Whether the two share memory."""
         return (
@@ -152,12 +252,71 @@ def release(device: Device, address: int) -> None:
         device.free(address)
 
 
-def empty(shape: tuple[int, ...], dtype: npt.DTypeLike, device: Device) -> DeviceArray:
-    """A tensor of zeros on ``device``."""
-    return DeviceArray(device, shape, dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+def _extents(shape: object) -> tuple[int, ...]:
+    """A shape as a tuple of integers; a single integer stands for one dimension."""
+    try:
+        return tuple(operator.index(extent) for extent in shape)  # type: ignore[attr-defined]
+    except TypeError:
+        pass
+    try:
+        return (operator.index(shape),)  # type: ignore[arg-type]
+    except TypeError:
+        raise DeviceError(
+            f"shape of a device array is {shape!r}; must be a tuple of integers"
+        ) from None
 
 
-def array(source: npt.ArrayLike, device: Device, dtype: str | None = None) -> DeviceArray:
-    """A copy of a NumPy array on ``device``. ``dtype`` is needed only to make ``int4`` of int8."""
+def empty(
+    shape: int | tuple[int, ...], dtype: npt.DTypeLike | None = None, device: Device | None = None
+) -> DeviceArray:
+    """A tensor of zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        All positive.
+    dtype : str or NumPy type
+        An integer type.
+    device : Device
+        Where it is to be.
+
+    Raises
+    ------
+    DeviceError
+        If an argument is missing or not as above, or there is no memory.
+    """
+    device = require_device(device, "empty(shape, dtype, device)")
+    return DeviceArray(device, _extents(shape), _dtype_name(dtype))
+
+
+def _dtype_name(dtype: npt.DTypeLike | None) -> str:
+    if isinstance(dtype, str):
+        return dtype
+    try:
+        return "missing" if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        return repr(dtype)
+
+
+def array(
+    source: npt.ArrayLike, device: Device | None = None, dtype: str | None = None
+) -> DeviceArray:
+    """A copy of a NumPy array on a device.
+
+    Parameters
+    ----------
+    source : array_like
+        Of an integer type.
+    device : Device
+        Where it is to be.
+    dtype : str or None
+        Needed only to make ``int4`` or ``uint4`` of int8 or uint8; else that of ``source``.
+
+    Raises
+    ------
+    DeviceError
+        If an argument is missing or not as above, or there is no memory.
+    """
+    device = require_device(device, "array(values, device)")
     values = np.asarray(source)
     return DeviceArray(device, values.shape, dtype or values.dtype.name).copyfrom(values)

@@ -71,8 +71,8 @@ class CompiledModule:
         Raises
         ------
         DeviceError
-            If arrays are given by name, do not fit the tensors, lie elsewhere, or share memory with a result; if
-            the run fails or leaves tokens behind.
+            If arrays are given by name, do not fit the tensors, lie elsewhere, or share memory
+            with a result; if the run fails or leaves tokens behind.
         ProgramError
             If the device's configuration is another one than the program's.
         """

@@ -13,6 +13,7 @@ __all__ = [
     "BusProtocolError",
     "CompileError",
     "ConfigError",
+    "CopyNeededError",
     "DeadlockError",
     "DeviceError",
     "DramRangeError",
@@ -93,6 +94,11 @@ class LoweringError(CompileError):
 class DeviceError(VTAError):
     """A device refused a request: no memory, a wrong address, a wrong configuration, a bus
     error."""
+
+
+class CopyNeededError(DeviceError, BufferError, ValueError):
+    """A view without a copy was asked for of memory that the host cannot reach. Also a
+    :class:`ValueError` and a :class:`BufferError`, as the protocols of NumPy and DLPack expect."""
 
 
 class BitstreamError(DeviceError):

@@ -7,8 +7,9 @@ import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vta.config import VTAConfig
 from vta.environment import get_env, rpc_token
-from vta.errors import RemoteError, ToolError
+from vta.errors import ConfigError, RemoteError, ToolError
 from vta.extras import missing_package
 from vta.runtime import session as _session
 from vta.testing import simulator
@@ -16,7 +17,6 @@ from vta.testing import simulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vta.config import VTAConfig
     from vta.runtime.remote.credentials import Token
     from vta.runtime.remote.session import RemoteSession
 
@@ -29,8 +29,16 @@ def LocalSession(cfg: VTAConfig | None = None, **options: Any) -> _session.Local
 
     Its runs are counted in :mod:`vta.testing.simulator`. ``cfg`` is the current environment's
     configuration if None.
+
+    Raises
+    ------
+    ConfigError
+        If ``cfg`` is no configuration.
     """
     cfg = get_env().cfg if cfg is None else cfg
+    if not isinstance(cfg, VTAConfig):
+        hint = "env.cfg is that of an environment, env.cfg.replace(target=...) another target's"
+        raise ConfigError(f"LocalSession: cfg is {cfg!r}; must be a VTAConfig ({hint})")
     return _session.LocalSession(cfg, on_run=simulator.record, **options)
 
 

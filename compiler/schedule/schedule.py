@@ -329,4 +329,9 @@ def create_schedule(ops: Tensor | Operation | Sequence[Tensor | Operation]) -> S
 def _operations(items: Tensor | Operation | Sequence[Tensor | Operation]) -> list[Operation]:
     """One or several tensors or operations as a list of operations."""
     several = [items] if isinstance(items, Tensor | Operation) else items
+    if not isinstance(several, list | tuple):
+        raise ScheduleError(
+            f"a tensor, an operation or a list of them is required; got {several!r} "
+            f"({type(several).__name__})"
+        )
     return [item.op if isinstance(item, Tensor) else item for item in several]

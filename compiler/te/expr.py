@@ -77,11 +77,13 @@ class Expr(UnsupportedUses):
         return type(self) is type(other) and self._same(other)
 
     def __hash__(self) -> int:
-        return hash((type(self), _key(type(self))(self)))
+        node: Any = type(self)
+        return hash((node, _key(node)(self)))
 
     def _same(self, other: object) -> bool:
         """Whether ``other``, of the same class, is the same expression."""
-        key = _key(type(self))
+        node: Any = type(self)
+        key = _key(node)
         return bool(key(self) == key(other))  # type: ignore[arg-type]
 
     if TYPE_CHECKING:  # a field in some nodes, a property in others

@@ -179,3 +179,42 @@ def test_closing_a_session_frees_its_device(env):
     remote.close()
     with pytest.raises(DeviceError, match="closed"):
         x.numpy()
+
+
+def test_devices_of_one_name_are_told_apart(module):
+    here, there = SimDevice(CFG), SimDevice(CFG)
+    (a, _, c), _, _ = operands(here)
+    message = (
+        rf"object 0x{id(there):x}\) than the one that runs it \(sim.*, object 0x{id(here):x}\)"
+    )
+    with pytest.raises(DeviceError, match=message):
+        module(a, operands(there)[0][1], c)
+    with pytest.raises(DeviceError, match=rf"lie on .* 0x{id(here):x}, not on .* 0x{id(there):x}"):
+        module.time_evaluator("vadd", there)(*operands(here)[0])
+    tiny = SimDevice(VTAConfig.preset("default"))
+    with pytest.raises(
+        DeviceError, match=r"another device \(sim\(1x16\S+\)\) than .* \(sim\(\S+\)\)"
+    ):
+        module(a, operands(tiny)[0][1], c)
+
+
+def test_wrong_calls_are_named(module):
+    (a, b, c), _, _ = operands(SimDevice(CFG))
+    with pytest.raises(
+        DeviceError, match=r"got the named arguments B, C; .* in the order A, B, C,"
+    ):
+        module(a, B=b, C=c)
+    with pytest.raises(DeviceError, match="got 1, a list: pass the arrays themselves"):
+        module([a, b, c])
+
+
+def test_a_session_has_one_kind_of_device():
+    session = rpc.LocalSession(CFG)
+    assert (
+        session.device("ext_dev -device=vta") is session.ext_dev(0) is session.device("ext_dev", 0)
+    )
+    for name in ("cpu", "llvm", ""):
+        with pytest.raises(DeviceError, match=f"device '{name}': a session has no such device; mu"):
+            session.device(name)
+    with pytest.raises(DeviceError, match="there is only device 0"):
+        session.device("ext_dev", 1)

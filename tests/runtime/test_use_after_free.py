@@ -6,35 +6,20 @@ import gc
 import numpy as np
 import pytest
 
-from tests.support.fake_boards import FakePynq, pynq_bitstream
-from tests.support.serving import serving
+from tests.support.devices import KINDS, opened
 from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
 from vta.errors import DeviceError
 from vta.runtime import array, empty
-from vta.runtime.drivers.boards import open_board
 from vta.runtime.placement import LocalPlacement
-from vta.runtime.simulated import SimDevice, TsimDevice
+from vta.runtime.simulated import SimDevice
 
 AFTER_FREE = "is used after free"
 
 
-@pytest.fixture(params=["sim", "tsim", "pynq", "remote"])
+@pytest.fixture(params=KINDS)
 def device(request, tmp_path):
-    match request.param:
-        case "sim":
-            yield SimDevice(TINY, memory_bytes=1 << 20)
-        case "tsim":
-            opened = TsimDevice(TINY, memory_bytes=1 << 20)
-            yield opened
-            opened.close()
-        case "pynq":
-            fake = FakePynq(tmp_path / "root")
-            yield open_board(
-                TINY.replace(target="pynq"), **fake.options(bitstream=pynq_bitstream())
-            )
-        case "remote":
-            with serving(tmp_path / "state") as server, server.connect() as session:
-                yield session.ext_dev()
+    with opened(request.param, tmp_path) as opened_device:
+        yield opened_device
 
 
 def test_every_use_is_refused_and_the_successor_is_untouched(device):

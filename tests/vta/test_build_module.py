@@ -9,7 +9,7 @@ from vta import rpc, te
 from vta.compiler.schedule.schedule import Schedule
 from vta.config import VTAConfig
 from vta.environment import Environment
-from vta.errors import CompileError
+from vta.errors import CompileError, ScheduleError
 from vta.runtime import array, empty
 
 ENV = Environment(VTAConfig.preset("default"))
@@ -140,3 +140,68 @@ def test_a_mocked_convolution_is_empty():
     device = rpc.LocalSession(ENV.cfg).ext_dev(0)
     arrays = [empty(t.shape, t.dtype, device) for t in ops.args]
     assert set(module(*arrays).counters.as_dict().values()) == {0}
+
+
+# ---- wrong calls ---------------------------------------------------------------------------------
+
+
+OPS = vadd(5)
+
+
+@pytest.mark.parametrize("call", [vta.build, vta.lower])
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            (OPS.args[0],),
+            "args is the tensor A alone; must be called as vta.* with the schedule and",
+        ),
+        (([],), "args is empty; must have A, B, C in the order of the call"),
+        (({"A": OPS.args[0]},), r"args is of type dict; must be called as vta\.\w+\(s, \[A, B\]\)"),
+        (("AB",), "args is of type str; must be called as"),
+        (
+            ([OPS.args[0].op, *OPS.args[1:]],),
+            r"args\[0\] is the operation of A; must be the tensor",
+        ),
+        (([*OPS.args[:2], "C"],), r"args\[2\] is 'C'; must be a te.Tensor"),
+        (([OPS.args],), r"args\[0\] is .*; must be a te.Tensor"),
+    ],
+)
+def test_wrong_arguments_are_named(call, args, message):
+    with ENV, pytest.raises(CompileError, match=f"{call.__name__}: {message}"):
+        call(schedule_vadd(OPS), *args)
+
+
+@pytest.mark.parametrize("call", [vta.build, vta.lower])
+def test_what_is_no_schedule_is_named(call):
+    for wrong, name in ((OPS.args[2], "Tensor.C, "), (OPS.args, "list"), (None, "NoneType")):
+        with pytest.raises(CompileError, match=f"schedule is {name}.*te.create_schedule"):
+            call(wrong, OPS.args)
+
+
+def test_tensors_in_place_of_a_target_are_named():
+    for further in ([OPS.args[1]], [OPS.args[1], OPS.args[2]], [None, OPS.args[2]]):
+        with pytest.raises(
+            CompileError, match=r"the tensors must be one list: vta.build\(s, \[A, B"
+        ):
+            vta.build(schedule_vadd(OPS), OPS.args[0], *further)
+
+
+def test_targets_are_accepted():
+    with ENV:
+        s = schedule_vadd(OPS)
+        built = [
+            vta.build(s, OPS.args, *more, **named).program.code
+            for more, named in (
+                ((), {}),
+                ((ENV.target, ENV.target_host), {}),
+                (("ext_dev",), {"target_host": "llvm"}),
+            )
+        ]
+    assert built[0] == built[1] == built[2]
+
+
+def test_outputs_of_a_schedule_are_tensors():
+    for wrong in (5, "C", None):
+        with pytest.raises(ScheduleError, match="a tensor, an operation or a list of them is req"):
+            te.create_schedule(wrong)
