@@ -76,7 +76,7 @@ def _assert_allclose(
 
 
 def _empty(
-    shape: int | Sequence[int],
+    shape: int | tuple[int, ...],
     dtype: str = "float32",
     device: Device | None = None,
     ctx: Device | None = None,

@@ -81,6 +81,9 @@ class Environment:
     target_host = "python"
     """There is no host code: a program is data."""
 
+    cfg: VTAConfig
+    mock_mode: bool
+
     def __init__(self, cfg: VTAConfig | Mapping[str, Any]) -> None:
         if isinstance(cfg, Mapping):
             cfg = VTAConfig.from_dict(cfg)

@@ -60,9 +60,9 @@ __all__ = [
 
 
 @cache
-def _key(node: type[Expr]) -> Callable[[Expr], Any]:
-    """What two nodes of a class are compared by: their fields."""
-    return attrgetter(*(field.name for field in fields(node)))  # type: ignore[arg-type]
+def _key(node: Any) -> Callable[[Any], Any]:
+    """What two nodes of the class ``node`` are compared by: their fields."""
+    return attrgetter(*(field.name for field in fields(node)))
 
 
 class Expr(UnsupportedUses):
@@ -84,7 +84,7 @@ class Expr(UnsupportedUses):
         """Whether ``other``, of the same class, is the same expression."""
         node: Any = type(self)
         key = _key(node)
-        return bool(key(self) == key(other))  # type: ignore[arg-type]
+        return bool(key(self) == key(other))
 
     if TYPE_CHECKING:  # a field in some nodes, a property in others
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from vta.compiler.te import dtypes, tags
 from vta.compiler.te.expr import (
@@ -307,12 +307,12 @@ def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
 def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The largest ``expr`` over reduction axes; with a second value instead, the larger one."""
     if not isinstance(axis, IterVar | tuple | list):
-        return maximum(expr, axis)
+        return maximum(expr, cast("ExprLike", axis))  # checked there
     return _reduce("max", as_expr(expr), _axes("max", axis))
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
     """The smallest ``expr`` over reduction axes; with a second value instead, the smaller one."""
     if not isinstance(axis, IterVar | tuple | list):
-        return minimum(expr, axis)
+        return minimum(expr, cast("ExprLike", axis))  # checked there
     return _reduce("min", as_expr(expr), _axes("min", axis))

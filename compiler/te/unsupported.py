@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
@@ -245,7 +245,7 @@ class UnsupportedUses:
                 f"`np.{ufunc.__name__}({shown})`: NumPy cannot compute with an expression; there "
                 f"are +, -, *, >>, <<, abs, te.max, te.min, te.if_then_else and comparisons"
             )
-        return apply(*map(_plain, inputs))
+        return cast("Expr", apply(*map(_plain, inputs)))
 
     def __array_function__(
         self, func: Callable[..., Any], types: object, args: object, kwargs: object

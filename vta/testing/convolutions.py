@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ from vta.errors import TensorError
 
 __all__ = ["conv2d_nchw_python", "conv2d_transpose_nchw_python"]
 
-Number = TypeVar("Number", bound=np.generic)
 Sizes = int | tuple[int, ...] | list[int]
 
 
@@ -32,12 +31,12 @@ def _sides(padding: Sizes) -> tuple[int, int, int, int]:
 
 
 def conv2d_nchw_python(
-    data: npt.NDArray[Number],
-    kernel: npt.NDArray[Number],
+    data: npt.NDArray[Any],
+    kernel: npt.NDArray[Any],
     stride: Sizes,
     padding: Sizes,
     groups: int = 1,
-) -> npt.NDArray[Number]:
+) -> npt.NDArray[Any]:
     """A 2D convolution with NumPy.
 
     Parameters
@@ -71,7 +70,7 @@ def conv2d_nchw_python(
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape[2:], axis=(2, 3))
     strided = windows[:, :, ::sy, ::sx]
     n, _, oh, ow = strided.shape[:4]
-    out: npt.NDArray[Number] = np.einsum(
+    out: npt.NDArray[Any] = np.einsum(
         "ngchwyx,gocyx->ngohw",
         strided.reshape(n, groups, channels, oh, ow, *kernel.shape[2:]),
         kernel.reshape(groups, outputs // groups, *kernel.shape[1:]),
@@ -81,12 +80,12 @@ def conv2d_nchw_python(
 
 
 def conv2d_transpose_nchw_python(
-    data: npt.NDArray[Number],
-    kernel: npt.NDArray[Number],
+    data: npt.NDArray[Any],
+    kernel: npt.NDArray[Any],
     stride: Sizes,
     padding: Sizes,
     output_padding: Sizes = 0,
-) -> npt.NDArray[Number]:
+) -> npt.NDArray[Any]:
     """A transposed 2D convolution with NumPy: each value of ``data`` adds a scaled kernel to the
     result.
 
