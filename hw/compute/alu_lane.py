@@ -1,19 +1,80 @@
 """One lane of the ALU: ``result = op(x, y)`` on 32-bit values, in two stages."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.isa import AluOpcode
 
-__all__ = ["LANE_BITS", "AluLane", "is_long"]
+__all__ = ["EX1_OPERATIONS", "LANE_BITS", "TWO_CYCLE_OPERATIONS", "AluLane", "is_long"]
 
 LANE_BITS = 32
+HALF = LANE_BITS // 2
+
+EX1_OPERATIONS = {
+    AluOpcode.MIN: lambda x, y, less: Mux(less, x, y),
+    AluOpcode.MAX: lambda x, y, less: Mux(less, y, x),
+    AluOpcode.ADD: lambda x, y, less: x + y,
+}
+"""``{operation: function}`` of the operations whose result the first stage gives. A function takes
+``x``, ``y`` and ``x < y``, and returns the result; an operation of one operand takes ``x`` only."""
+
+
+def _shift(x, y, partial):
+    """The first part of a shift: by up to 3, of ``sign : x`` (y >= 0) or of ``x : 0`` (y < 0)."""
+    left = y[-1]
+    beyond = y[5:-1] != left.replicate(LANE_BITS - 6)
+    word = Mux(left, x << LANE_BITS, x)
+    fill = (x[-1] & ~left).replicate(len(partial.wide))
+    return [
+        partial.wide.eq(Mux(beyond, fill, word >> y[:2])),
+        partial.amount.eq(y[2:5]),
+    ]
+
+
+def _multiply(x, y, partial):
+    """The three partial products of which the low 32 bits of ``x * y`` consist."""
+    return [
+        partial.low.eq(x[:HALF] * y[:HALF]),
+        partial.cross0.eq(x[HALF:] * y[:HALF]),
+        partial.cross1.eq(x[:HALF] * y[HALF:]),
+    ]
+
+
+TWO_CYCLE_OPERATIONS = {
+    AluOpcode.SHR: _shift,
+    AluOpcode.MUL: _multiply,
+}
+"""``{operation: function}`` of the operations that take both stages. A function takes ``x``, ``y``
+and the registers between the stages (:class:`Partial`), and returns assignments to them; the second
+stage is the same for all: ``(wide >> 4 * amount) | (low + (cross0 + cross1) * 2**16)``, where one
+side is 0."""
+
+assert not EX1_OPERATIONS.keys() & TWO_CYCLE_OPERATIONS.keys()
+assert EX1_OPERATIONS.keys() | TWO_CYCLE_OPERATIONS.keys() == set(AluOpcode)
 
 
 def is_long(opcode):
     """Whether an operation needs both stages of a lane."""
-    return (opcode == AluOpcode.SHR) | (opcode == AluOpcode.MUL)
+    return reduce(or_, (opcode == operation for operation in TWO_CYCLE_OPERATIONS))
+
+
+class Partial:
+    """The registers between the two stages. What an operation does not assign is 0."""
+
+    def __init__(self) -> None:
+        self.wide = Signal(2 * LANE_BITS - 4, reset_less=True)
+        self.amount = Signal(3, reset_less=True)
+        self.low = Signal(LANE_BITS, reset_less=True)
+        self.cross0 = Signal(HALF, reset_less=True)
+        self.cross1 = Signal(HALF, reset_less=True)
+
+    def clear(self):
+        """Assignments of 0 to all of them."""
+        return [each.eq(0) for each in vars(self).values()]
 
 
 class AluLane(wiring.Component):
@@ -45,47 +106,28 @@ class AluLane(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        x, y, half = self.x, self.y, LANE_BITS // 2
+        x, y = self.x, self.y
         less = Signal()
+        partial = Partial()
         m.d.comb += less.eq(x < y)
-        with m.Switch(self.opcode):
-            with m.Case(AluOpcode.ADD):
-                m.d.comb += self.short.eq(x + y)
-            with m.Case(AluOpcode.MIN):
-                m.d.comb += self.short.eq(Mux(less, x, y))
-            with m.Default():
-                m.d.comb += self.short.eq(Mux(less, y, x))
-
-        # What the second stage shifts, or passes on as it is; 0 for MUL, as the products are for
-        # all others: then the result is one or the other without a choice.
-        wide = Signal(2 * LANE_BITS - 4, reset_less=True)
-        amount = Signal(3, reset_less=True)
-        low = Signal(LANE_BITS, reset_less=True)
-        cross0 = Signal(half, reset_less=True)
-        cross1 = Signal(half, reset_less=True)
         with m.If(self.valid):
-            m.d.sync += [wide.eq(0), low.eq(0), cross0.eq(0), cross1.eq(0)]
-            with m.Switch(self.opcode):
-                with m.Case(AluOpcode.SHR):
-                    left = y[-1]
-                    beyond = y[5:-1] != left.replicate(LANE_BITS - 6)
-                    word = Mux(left, x << LANE_BITS, x)
-                    m.d.sync += [
-                        wide.eq(Mux(beyond, (x[-1] & ~left).replicate(len(wide)), word >> y[:2])),
-                        amount.eq(y[2:5]),
-                    ]
-                with m.Case(AluOpcode.MUL):
-                    m.d.sync += [
-                        low.eq(x[:half] * y[:half]),
-                        cross0.eq(x[half:] * y[:half]),
-                        cross1.eq(x[:half] * y[half:]),
-                    ]
-                with m.Default():
-                    m.d.sync += [wide.eq(self.short), amount.eq(0)]
+            m.d.sync += partial.clear()
+        with m.Switch(self.opcode):
+            for opcode, result in EX1_OPERATIONS.items():
+                with m.Case(opcode):
+                    operands = (x,) if opcode.is_unary else (x, y, less)
+                    m.d.comb += self.short.eq(result(*operands))
+                    with m.If(self.valid):
+                        m.d.sync += partial.wide.eq(self.short)
+            for opcode, first_stage in TWO_CYCLE_OPERATIONS.items():
+                with m.Case(opcode), m.If(self.valid):
+                    m.d.sync += first_stage(x, y, partial)
 
         # The sum of the products has one adder: three terms become two, a sum and its carries.
-        high = low[half:]
+        low, cross0, cross1 = partial.low, partial.cross0, partial.cross1
+        high = low[HALF:]
         carries = (high & cross0) | (high & cross1) | (cross0 & cross1)
-        product = Cat(low[:half], (high ^ cross0 ^ cross1) + (carries << 1))
-        m.d.comb += self.result.eq(product[:LANE_BITS] | (wide >> (amount << 2)))
+        product = Cat(low[:HALF], (high ^ cross0 ^ cross1) + (carries << 1))
+        shifted = partial.wide >> (partial.amount << 2)
+        m.d.comb += self.result.eq(product[:LANE_BITS] | shifted)
         return m

@@ -8,7 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import layout_of
-from vta.isa import INSN_BITS, AluOpcode, Format, Isa, MemId, Opcode, PipelineModule
+from vta.isa import INSN_BITS, TOKEN_FLAGS, AluOpcode, Format, Isa, MemId, Opcode, PipelineModule
 
 
 class InstructionCheck(wiring.Component):
@@ -49,9 +49,8 @@ class InstructionCheck(wiring.Component):
                 m.d.comb += self.illegal.eq(self._reserved(self.isa.gemm) | self._bad_range(gemm))
             with m.Case(Opcode.ALU):
                 alu = data.View(layout_of(self.isa.alu), self.word)
-                unknown = alu.alu_opcode > max(AluOpcode)
                 m.d.comb += self.illegal.eq(
-                    self._reserved(self.isa.alu) | self._bad_range(alu) | unknown
+                    self._reserved(self.isa.alu) | self._bad_range(alu) | self._bad_operation(alu)
                 )
             with m.Case(Opcode.FINISH):
                 m.d.comb += self.illegal.eq(self._reserved(self.isa.finish))
@@ -65,17 +64,31 @@ class InstructionCheck(wiring.Component):
         return reduce(or_, bits, 0)
 
     def _bad_memory(self, insn):
-        return self._reserved(self.isa.memory) | (insn.memory > max(MemId))
+        known = reduce(or_, (insn.memory == memory for memory in MemId))
+        return self._reserved(self.isa.memory) | ~known
+
+    @staticmethod
+    def _no_neighbour(insn, module):
+        """A token for a neighbour that the module does not have."""
+        flags = TOKEN_FLAGS[PipelineModule.COMPUTE]  # which has both neighbours
+        return reduce(or_, (insn[flag] for flag in flags if flag not in TOKEN_FLAGS[module]))
 
     def _bad_load(self, insn, to_load):
-        no_neighbour = to_load & (insn.pop_prev | insn.push_prev)
+        no_neighbour = to_load & self._no_neighbour(insn, PipelineModule.LOAD)
         return self._bad_memory(insn) | no_neighbour | (insn.memory == MemId.OUT)
 
     def _bad_store(self, insn):
-        no_neighbour = insn.pop_next | insn.push_next
+        no_neighbour = self._no_neighbour(insn, PipelineModule.STORE)
         pads = (insn.y_pad_0 | insn.y_pad_1 | insn.x_pad_0 | insn.x_pad_1) != 0
         moves = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
         return self._bad_memory(insn) | no_neighbour | moves
+
+    def _bad_operation(self, insn):
+        """An operation that does not exist, or a second operand of one that has one."""
+        known = reduce(or_, (insn.alu_opcode == operation for operation in AluOpcode))
+        unary = (operation for operation in AluOpcode if operation.is_unary)
+        is_unary = reduce(or_, (insn.alu_opcode == operation for operation in unary), 0)
+        return ~known | (is_unary & (~insn.use_imm | (insn.imm != 0)))
 
     def _bad_range(self, insn):
         """A micro-op range that ends before it begins, or beyond the micro-op SRAM."""

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from vta.config import INSN_QUEUE_DEPTH
 from vta.isa import Alu, AluOpcode, Gemm, Load, MemId, PipelineModule, Store
-from vta.sim.fuzzing.random_programs import IMMEDIATES, UOP_REGION, ProgramWriter, RandomProgram
+from vta.sim.fuzzing.random_programs import (
+    BINARY,
+    IMMEDIATES,
+    UOP_REGION,
+    ProgramWriter,
+    RandomProgram,
+)
 
 if TYPE_CHECKING:
     import random
@@ -98,7 +104,7 @@ class _CrowdedWriter(ProgramWriter):
         gemm = Gemm(uop_bgn=0, uop_end=ends[0], iter_in=min(begin, 4), dst_factor_in=1)
         values = (self.accesses[MemId.ACC], slice(begin, begin + 4))
         alu = Alu(
-            alu_opcode=rng.choice(list(AluOpcode)), use_imm=True, imm=rng.choice(IMMEDIATES),
+            alu_opcode=rng.choice(BINARY), use_imm=True, imm=rng.choice(IMMEDIATES),
             uop_bgn=size, uop_end=size + ends[1], iter_in=min(self.cfg.acc_depth - begin, 4),
             dst_factor_in=1,
         )  # fmt: skip

@@ -16,6 +16,8 @@ from rich import box
 from rich.table import Table
 
 from vta.isa import (
+    TOKEN_FLAGS,
+    TOKEN_QUEUES,
     Alu,
     AluOpcode,
     Finish,
@@ -33,11 +35,15 @@ from vta.sim.reference.loops import Nest, flat_indices
 from vta.sim.reference.model import ReferenceModel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vta.config import VTAConfig
     from vta.run_result import Counters, RunResult
     from vta.sim.memory import Memory
+
+    Values = npt.NDArray[np.int64]
+    Hits = npt.NDArray[np.bool_]
+    Classify = Callable[[Values, Values], dict[str, Hits]]
 
 __all__ = ["BINS", "Coverage", "CoveredModel"]
 
@@ -58,12 +64,60 @@ def _flags(names: Sequence[str]) -> list[str]:
     return ["+".join(name for name, on in zip(names, c) if on) or "none" for c in combinations]
 
 
+def _shift_amounts(x: Values, y: Values) -> dict[str, Hits]:
+    return {
+        "by 0": y == 0, "by 1..31": (y > 0) & (y < 32), "by 32 or more": y >= 32,
+        "by -1..-31": (y < 0) & (y > -32), "by -32 or less": y <= -32,
+    }  # fmt: skip
+
+
+def _equal(x: Values, y: Values) -> dict[str, Hits]:
+    return {"equal": x == y}
+
+
+def _wraps(compute: Callable[[Values, Values], Values]) -> Classify:
+    def classify(x: Values, y: Values) -> dict[str, Hits]:
+        result = compute(x, y)
+        return {"wraps": result != result.astype(np.int32)}
+
+    return classify
+
+
+OPERAND_CLASSES: dict[AluOpcode, Classify] = {
+    AluOpcode.MIN: _equal,
+    AluOpcode.MAX: _equal,
+    AluOpcode.ADD: _wraps(np.add),
+    AluOpcode.SHR: _shift_amounts,
+    AluOpcode.MUL: _wraps(np.multiply),
+}
+"""``{operation: function}``: from ``x`` and ``y``, int64 of one shape, to the classes of operands
+that a program should reach, each with where it was. An operation of one operand does not look at
+``y``."""
+
+assert OPERAND_CLASSES.keys() == set(AluOpcode)
+
+
+def _operands(operation: AluOpcode) -> tuple[str, ...]:
+    """What ``y`` may be."""
+    return ("imm",) if operation.is_unary else ("imm", "acc")
+
+
+def _class_names(operation: AluOpcode) -> list[str]:
+    nothing = np.empty(0, np.int64)
+    return [
+        f"{operation.name} {operand} {name}"
+        for operand in _operands(operation)
+        for name in OPERAND_CLASSES[operation](nothing, nothing)
+    ]
+
+
 BINS: dict[str, list[str]] = {
     "instructions": [
         *(f"LOAD {memory.name}" for memory in LOADED),
         "STORE", "GEMM", "GEMM reset", "FINISH",
         *(f"NOP {module.name}" for module in PipelineModule),
-        *(f"{op.name} {operand}" for op in AluOpcode for operand in ("imm", "acc")),
+        *(f"{operation.name} {operand}"
+          for operation in AluOpcode for operand in _operands(operation)),
     ],
     "pads": [
         *(f"{pad} {size}" for pad in PADS for size in ("1", "2..14", "15")),
@@ -96,19 +150,15 @@ BINS: dict[str, list[str]] = {
         "uop load then use",
     ],
     "values": [
-        *(f"SHR {operand} by {by}" for operand in ("imm", "acc")
-          for by in ("0", "1..31", "32 or more", "-1..-31", "-32 or less")),
-        "ADD wraps", "MUL wraps", "GEMM wraps", "MIN equal", "MAX equal",
-        "STORE negative", "STORE cuts bits off",
+        *(name for operation in AluOpcode for name in _class_names(operation)),
+        "GEMM wraps", "STORE negative", "STORE cuts bits off",
     ],
     "tokens": [
-        *(f"load {flags}" for flags in _flags(("pop_next", "push_next"))),
-        *(f"compute {flags}"
-          for flags in _flags(("pop_prev", "pop_next", "push_prev", "push_next"))),
-        *(f"store {flags}" for flags in _flags(("pop_prev", "push_prev"))),
-        *(f"{queue} holds {count}" for queue in TokenCounts().as_dict()
+        *(f"{module.name.lower()} {flags}"
+          for module in PipelineModule for flags in _flags(TOKEN_FLAGS[module])),
+        *(f"{queue.name} holds {count}" for queue in TOKEN_QUEUES
           for count in ("1", "2", "3", "4 or more")),
-        *(f"{queue} keeps some at the end" for queue in TokenCounts().as_dict()),
+        *(f"{queue.name} keeps some at the end" for queue in TOKEN_QUEUES),
     ],
 }  # fmt: skip
 """What is looked for, by group."""
@@ -182,11 +232,7 @@ class Coverage:
                 self.hit("tokens", f"{queue} keeps some at the end")
 
     def _tokens(self, insn: Instruction) -> None:
-        names = {
-            PipelineModule.LOAD: ("pop_next", "push_next"),
-            PipelineModule.COMPUTE: ("pop_prev", "pop_next", "push_prev", "push_next"),
-            PipelineModule.STORE: ("pop_prev", "push_prev"),
-        }[insn.module]
+        names = TOKEN_FLAGS[insn.module]
         flags = "+".join(name for name in names if getattr(insn, name)) or "none"
         self.hit("tokens", f"{insn.module.name.lower()} {flags}")
         self.tokens.pop(insn)
@@ -316,21 +362,10 @@ class Coverage:
         x = datapath.acc[dst[fresh]].astype(np.int64)
         y = np.int64(insn.imm) if insn.use_imm else datapath.acc[src[fresh]].astype(np.int64)
         y = np.broadcast_to(y, x.shape)
-        if insn.alu_opcode is AluOpcode.SHR:
-            operand = "imm" if insn.use_imm else "acc"
-            for by, holds in (
-                ("0", y == 0), ("1..31", (y > 0) & (y < 32)), ("32 or more", y >= 32),
-                ("-1..-31", (y < 0) & (y > -32)), ("-32 or less", y <= -32),
-            ):  # fmt: skip
-                if holds.any():
-                    self.hit("values", f"SHR {operand} by {by}")
-        elif insn.alu_opcode in (AluOpcode.MIN, AluOpcode.MAX):
-            if (x == y).any():
-                self.hit("values", f"{insn.alu_opcode.name} equal")
-        else:
-            result = x + y if insn.alu_opcode is AluOpcode.ADD else x * y
-            if (result != result.astype(np.int32)).any():
-                self.hit("values", f"{insn.alu_opcode.name} wraps")
+        operand = "imm" if insn.use_imm else "acc"
+        for name, hits in OPERAND_CLASSES[insn.alu_opcode](x, y).items():
+            if hits.any():
+                self.hit("values", f"{insn.alu_opcode.name} {operand} {name}")
 
     def wrapped(self, before: npt.NDArray[np.int32], after: npt.NDArray[np.int32]) -> None:
         """A GEMM without reset has changed the accumulators: did one change by more than it can,

@@ -44,6 +44,7 @@ PAGE = 4096
 UOP_REGION = PAGE + 1024
 """Bytes at the end of the image that hold micro-ops; no STORE goes there."""
 IMMEDIATES = (0, 1, -1, 2, 7, -8, 31, 32, 33, -31, -32, -33, 127, -128, 32767, -32768)
+BINARY = [operation for operation in AluOpcode if not operation.is_unary]
 VALUES = (0x00, 0xFF, 0x80, 0x7F)
 """Bytes that are at the edge of something; part of the image is made of them."""
 WORDS = np.array(
@@ -374,7 +375,7 @@ class ProgramWriter:
         opcode = rng.choice(list(AluOpcode))
         reset = rng.random() < 0.1  # has no meaning
         acc = self.accesses[MemId.ACC]
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 and not opcode.is_unary:
             nest = self._nest({"dst": MemId.ACC, "src": MemId.ACC})
             if nest is not None:
                 fields, indices = nest
@@ -388,6 +389,7 @@ class ProgramWriter:
             for loop in ("out", "in"):
                 fields[f"src_factor_{loop}"] = rng.randrange(self.cfg.acc_depth)
             imm = rng.choice((*IMMEDIATES, rng.randrange(-(1 << 15), 1 << 15)))
+            imm = 0 if opcode.is_unary else imm
             insn = Alu(alu_opcode=opcode, reset=reset, use_imm=True, imm=imm, **fields)
             self._emit(insn, reads=[(acc, indices["dst"])], writes=[(acc, indices["dst"])])
 
@@ -405,7 +407,7 @@ class ProgramWriter:
         acc = self.accesses[MemId.ACC]
         operands = [(acc, np.arange(size) + begin) for begin in (dst, src)]
         insn: Instruction = Alu(
-            alu_opcode=rng.choice(list(AluOpcode)), uop_bgn=alu, uop_end=alu + 1,
+            alu_opcode=rng.choice(BINARY), uop_bgn=alu, uop_end=alu + 1,
             iter_out=most // size, iter_in=size, dst_factor_in=1, src_factor_in=1,
         )  # fmt: skip
         pair = [(insn, operands, operands[:1])]

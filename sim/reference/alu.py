@@ -15,13 +15,13 @@ from vta.isa import AluOpcode
 from vta.sim.reference.loops import Indices, Nest, flat_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
     Values = npt.NDArray[np.int32]
 
-__all__ = ["alu"]
+__all__ = ["OPERATIONS", "alu"]
 
 
 def alu(acc: Values, nest: Nest, opcode: AluOpcode, imm: int | None) -> None:
@@ -35,30 +35,36 @@ def alu(acc: Values, nest: Nest, opcode: AluOpcode, imm: int | None) -> None:
         Which entries.
     opcode : AluOpcode
     imm : int or None
-        The second operand, or None to take ``acc[s]``.
+        The second operand, or None to take ``acc[s]``; without meaning if there is one operand.
     """
     for dst, src in flat_indices(nest):
         reads = (dst,) if imm is not None else (dst, src)
         for part in _independent(dst, reads):
-            x = acc[dst[part]]
-            y = acc[src[part]] if imm is None else np.full((1, 1, 1), imm, np.int32)
-            acc[dst[part]] = _apply(opcode, x, y)
+            operands = [acc[dst[part]]]
+            if not opcode.is_unary:
+                y = acc[src[part]] if imm is None else np.full((1, 1, 1), imm, np.int32)
+                operands.append(y)
+            acc[dst[part]] = OPERATIONS[opcode](*operands)
 
 
-def _apply(opcode: AluOpcode, x: Values, y: Values) -> Values:
-    if opcode is AluOpcode.MIN:
-        return np.minimum(x, y)
-    if opcode is AluOpcode.MAX:
-        return np.maximum(x, y)
-    if opcode is AluOpcode.ADD:
-        return x + y
-    if opcode is AluOpcode.MUL:
-        return x * y
-    assert opcode is AluOpcode.SHR
+def _shift(x: Values, y: Values) -> Values:
     amount = y.astype(np.int64)  # the magnitude of -2**31 needs 33 bits
     right = x >> np.clip(amount, 0, 31)
     left = x.astype(np.int64) << np.clip(-amount, 0, 32)
     return np.where(amount >= 0, right, left).astype(np.int32)
+
+
+OPERATIONS: dict[AluOpcode, Callable[..., Values]] = {
+    AluOpcode.MIN: np.minimum,
+    AluOpcode.MAX: np.maximum,
+    AluOpcode.ADD: np.add,
+    AluOpcode.SHR: _shift,
+    AluOpcode.MUL: np.multiply,
+}
+"""``{operation: function}``: what each operation computes of arrays of int32, wrapping. An
+operation of two operands takes ``x`` and ``y``, one of one operand ``x``."""
+
+assert OPERATIONS.keys() == set(AluOpcode)
 
 
 def _independent(dst: Indices, reads: tuple[Indices, ...]) -> Iterator[slice]:

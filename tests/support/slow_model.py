@@ -28,6 +28,30 @@ def signed(value: int, bits: int) -> int:
     return value - 2**bits if value >= 2 ** (bits - 1) else value
 
 
+def shift(x: int, y: int) -> int:
+    """``x`` shifted right arithmetically by ``y``, or left by ``-y``."""
+    if y >= 32:
+        return -1 if x < 0 else 0
+    if y >= 0:
+        return x // 2**y  # floor: an arithmetic shift
+    if y <= -32:
+        return 0
+    return signed(x * 2**-y, 32)
+
+
+LANE = {
+    AluOpcode.MIN: lambda x, y: x if x < y else y,
+    AluOpcode.MAX: lambda x, y: x if x > y else y,
+    AluOpcode.ADD: lambda x, y: signed(x + y, 32),
+    AluOpcode.SHR: shift,
+    AluOpcode.MUL: lambda x, y: signed(x * y, 32),
+}
+"""``{operation: function}`` of one lane, on plain integers. An operation of one operand does not
+look at ``y``."""
+
+assert LANE.keys() == set(AluOpcode)
+
+
 class SlowModel:
     """One machine: memories as lists of lists of integers, zero at first."""
 
@@ -186,24 +210,6 @@ class SlowModel:
             new = []
             for lane, x in enumerate(self.acc[d]):
                 y = insn.imm if insn.use_imm else self.acc[s][lane]
-                new.append(self.lane(insn.alu_opcode, x, y))
+                new.append(LANE[insn.alu_opcode](x, y))
             self.acc[d] = new
             self.counters["alu_counter"] += 1
-
-    def lane(self, opcode: AluOpcode, x: int, y: int) -> int:
-        if opcode == AluOpcode.MIN:
-            return x if x < y else y
-        if opcode == AluOpcode.MAX:
-            return x if x > y else y
-        if opcode == AluOpcode.ADD:
-            return signed(x + y, 32)
-        if opcode == AluOpcode.MUL:
-            return signed(x * y, 32)
-        assert opcode == AluOpcode.SHR
-        if y >= 32:
-            return -1 if x < 0 else 0
-        if y >= 0:
-            return x // 2**y  # floor: an arithmetic shift
-        if y <= -32:
-            return 0
-        return signed(x * 2**-y, 32)

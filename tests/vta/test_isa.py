@@ -200,7 +200,7 @@ def test_any_word_is_an_instruction_or_refused(data, cfg):
         (6, 0, "opcode 6"),
         (0 | 6 << 7, 0, "6 is not a valid MemId"),
         (1 | 7 << 7, 0, "7 is not a valid MemId"),
-        (4, 5 << 44, "5 is not a valid AluOpcode"),
+        (4, 7 << 44, "7 is not a valid AluOpcode"),
         (0 | 1 << 58, 0, "no field"),
         (2 | 1 << 63, 0, "no field"),
         (3 | 1 << 7, 0, "no field"),

@@ -40,8 +40,9 @@ def _transfer_text(insn: Transfer) -> str:
 
 def _compute_text(insn: MicroOpLoop) -> str:
     if isinstance(insn, Alu):
-        operand = f"imm {insn.imm}" if insn.use_imm else "acc"
-        text = f"ALU {insn.alu_opcode.name} {operand}"
+        text = f"ALU {insn.alu_opcode.name}"
+        if not insn.alu_opcode.is_unary:
+            text += f" imm {insn.imm}" if insn.use_imm else " acc"
     else:
         text = "GEMM reset" if insn.reset else "GEMM"
     text += f" uop[{insn.uop_bgn}:{insn.uop_end}]"

@@ -62,7 +62,16 @@ ILLEGAL = {
     "store pushes to nobody": ISA.encode(Store(x_size=1, push_next=True)),
     "uop range that ends before it begins": ISA.encode(Gemm(uop_bgn=2, uop_end=1, iter_out=0)),
     "uop range beyond the end": ISA.encode(Alu(uop_end=65)),
-    "ALU opcode 5": (4 | 5 << ISA.alu["alu_opcode"].offset).to_bytes(16, "little"),
+    **{
+        f"ALU opcode {code}": (4 | code << ISA.alu["alu_opcode"].offset).to_bytes(16, "little")
+        for code in sorted(set(range(8)) - set(AluOpcode))
+    },
+    **{
+        f"{operation.name} with a second operand": ISA.encode(Alu(alu_opcode=operation, **operand))
+        for operation in AluOpcode
+        if operation.is_unary
+        for operand in ({"use_imm": False}, {"use_imm": True, "imm": 1})
+    },
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.slow_model import LANE
 from vta.isa import AluOpcode
 from vta.sim.reference import loops
 from vta.sim.reference.alu import alu
@@ -12,7 +13,8 @@ from vta.sim.reference.loops import Axis, Nest
 
 LOW, HIGH = -(2**31), 2**31 - 1
 
-# (x, y): (min, max, add, shr, mul), by hand
+COLUMNS = (AluOpcode.MIN, AluOpcode.MAX, AluOpcode.ADD, AluOpcode.SHR, AluOpcode.MUL)
+# (x, y): results of COLUMNS, by hand
 CASES = {
     (5, 3): (3, 5, 8, 0, 15),
     (-5, 3): (-5, 3, -2, -1, -15),
@@ -37,10 +39,19 @@ def nest(points, outer=(1, 0, 0, 0), inner=(1, 0, 0, 0)) -> Nest:
     return Nest(np.array(points, np.int64).reshape(-1, 3), Axis(*outer), Axis(*inner))
 
 
+@pytest.mark.parametrize("opcode", AluOpcode)
+@pytest.mark.parametrize(("x", "y"), CASES)
+def test_every_operation_against_plain_integers(x, y, opcode):
+    imm = 0 if opcode.is_unary else None
+    acc = np.array([[[x]], [[y]]], np.int32)
+    alu(acc, nest([(0, 1, 0)]), opcode, imm)
+    assert acc.reshape(-1).tolist() == [LANE[opcode](x, y), y]
+
+
 @pytest.mark.parametrize("place", range(5))
 @pytest.mark.parametrize(("x", "y"), CASES)
 def test_operations(x, y, place):
-    opcode = list(AluOpcode)[place]
+    opcode = COLUMNS[place]
     acc = np.array([[[x]], [[y]]], np.int32)
     alu(acc, nest([(0, 1, 0)]), opcode, None)
     assert acc.reshape(-1).tolist() == [CASES[x, y][place], y]
