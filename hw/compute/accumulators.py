@@ -2,14 +2,27 @@
 
 ``out[i][lane] = low bits of acc[i][lane]``, always.
 
-The tiles are dealt out to four banks (tile ``i`` is in bank ``i mod 4``), each a memory with one
-read port and one write port. In a cycle GEMM reads one tile and writes one, the ALU reads two and
-writes one, and a load writes one. Where two of them want the same port of a bank, GEMM never
-waits, the ALU waits for GEMM and a load for both. Two that walk through consecutive tiles meet
-once; after that they are in different banks in every cycle. GEMM and the ALU say in advance what
-they will read and write, so that the banks that another one must spare are in registers.
+The tiles are interleaved over four banks (tile ``i`` is in bank ``i mod 4``). A bank is a memory
+with one read port and one write port, so two accesses of one kind to one bank in one cycle are a
+bank conflict. The priorities are fixed:
+
+==========  ==========================  ========================================================
+unit        accesses a cycle            stalls
+==========  ==========================  ========================================================
+GEMM        one read, one write         never
+ALU         two reads, one write        before it reads, for a read of GEMM in the same cycle, and
+                                        for a write of GEMM in the cycle in which the ALU would
+                                        write ``dst``; so a write of the ALU never stalls
+LOAD        one write                   for a write of GEMM or of the ALU
+STORE       one read of the mirror      never: the mirror has read ports of its own
+==========  ==========================  ========================================================
+
+Two units that walk through consecutive tiles conflict once; after the stall they are in different
+banks in every cycle. GEMM and the ALU announce their accesses
+(:mod:`vta.hw.compute.lookahead`), so the reserved banks of each cycle come out of registers.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -21,107 +34,168 @@ from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 from vta.hw.lib.sram import Sram
 
-__all__ = ["Accumulators", "log_banks"]
+__all__ = ["Accumulators", "BankArbiter", "log_banks"]
 
 
 def log_banks(log_depth: int) -> int:
-    """log2 of the number of banks: four, but at least two tiles in each."""
+    """log2 of the number of banks of ``2**log_depth`` tiles: four banks, but at least two tiles in
+    each."""
     return min(2, max(log_depth - 1, 0))
 
 
-class Accumulators(wiring.Component):
-    """Accumulator tiles with the ports of their users.
+def bank_index(addr):
+    """The bank of a tile: the low bits of its index."""
+    return addr[: log_banks(len(addr))]
 
-    The writes of GEMM, ALU and load in one cycle are to different tiles, and nobody reads what
-    another unit is about to write: who issues instructions sees to it. Which banks the tiles are in
-    is arbitrated here.
+
+def bank_select(valid, addr):
+    """The bank of a tile as a bit for each bank; no bit if not ``valid``."""
+    return Mux(valid, 1 << bank_index(addr), 0)
+
+
+class BankArbiter(wiring.Component):
+    """Turns announced accesses into reserved banks: a bit for each bank, from registers.
+
+    Parameters
+    ----------
+    log_depth : int
+        log2 of the number of tiles.
+
+    Attributes
+    ----------
+    gemm_read_lookahead, gemm_write_lookahead, alu_write_lookahead : In(LookaheadSignature)
+        The accesses of the cycles to come.
+    alu_src_reserved : Out
+        GEMM reads the bank in this cycle.
+    alu_dst_reserved : Out
+        The same, or GEMM writes the bank in the cycle in which the ALU would write a tile whose
+        ``dst`` it reads now.
+    load_reserved : Out
+        GEMM or the ALU writes the bank in this cycle.
+    """
+
+    def __init__(self, *, log_depth: int) -> None:
+        lookahead = LookaheadSignature(log_depth=log_depth)
+        banks = 1 << log_banks(log_depth)
+        super().__init__({
+            "gemm_read_lookahead": In(lookahead), "gemm_write_lookahead": In(lookahead),
+            "alu_write_lookahead": In(lookahead),
+            "alu_src_reserved": Out(banks), "alu_dst_reserved": Out(banks),
+            "load_reserved": Out(banks),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        gemm_reads, gemm_writes, alu_writes = (
+            bank_select(port.valid, port.addr)
+            for port in (
+                self.gemm_read_lookahead, self.gemm_write_lookahead, self.alu_write_lookahead
+            )
+        )  # fmt: skip
+        m.d.sync += [
+            self.alu_src_reserved.eq(gemm_reads),
+            self.alu_dst_reserved.eq(gemm_reads | gemm_writes),
+        ]
+        # Writes of GEMM, delayed until the cycle before they happen.
+        delayed = gemm_writes
+        for cycle in range(GEMM_WRITE_LOOKAHEAD - 1):
+            earlier, delayed = delayed, Signal.like(self.load_reserved, name=f"gemm_writes{cycle}")
+            m.d.sync += delayed.eq(earlier)
+        m.d.sync += self.load_reserved.eq(delayed | alu_writes)
+        return m
+
+
+class Accumulators(wiring.Component):
+    """Accumulator tiles with the ports of their units.
+
+    Hazards between instructions are resolved before this block: in one cycle, the units write
+    different tiles, and no unit reads a tile that another one has yet to write
+    (:mod:`vta.hw.compute.issue`). Bank conflicts are resolved here.
 
     Parameters
     ----------
     log_depth : int
         log2 of the number of tiles.
     lanes, lane_bits : int
-        Values in a tile, and their width.
+        Values in a tile, and their width in bits.
     out_bits : int
-        Width of a value in the mirror.
+        Width of a value in the mirror, at most ``lane_bits``.
     granule : int
         Bits of a tile that a bit of the load's write mask covers, a multiple of ``lane_bits``.
 
     Attributes
     ----------
     gemm_read : In(SramReadSignature)
-        Never waits, but ``data`` is only valid in the cycle after ``en``.
+        Never stalls. ``data`` is valid in the cycle after ``en`` only.
     gemm_read_lookahead : In(LookaheadSignature)
-        What ``gemm_read`` reads in the next cycle.
+        The tile that ``gemm_read`` reads in the next cycle. Each read is announced.
     gemm_write : In(SramWriteSignature)
-        Whole tiles; never waits.
+        Whole tiles; never stalls.
     gemm_write_lookahead : In(LookaheadSignature)
-        What ``gemm_write`` will write :data:`~vta.hw.compute.lookahead.GEMM_WRITE_LOOKAHEAD` cycles
-        later: one more than the ALU needs from read to write.
+        The tile that ``gemm_write`` writes
+        :data:`~vta.hw.compute.lookahead.GEMM_WRITE_LOOKAHEAD` cycles later. Each write is
+        announced.
     alu_dst_read, alu_src_read : In(SramReadSignature)
-        ``data`` is only valid in the cycle after ``en``. The ALU itself sees to it that its two
-        reads are not of different tiles of one bank.
+        ``data`` is valid in the cycle after ``en`` only. The ALU never reads different tiles of
+        one bank in one cycle.
     alu_dst_reserved, alu_src_reserved : Out
-        A bit for each bank: in this cycle ``alu_src_read`` and ``alu_dst_read`` do not get what
-        they read there; nor can what is read now as ``dst`` be written when the ALU is done with
-        it, so a ``dst`` must not go. Then ``alu_write`` never waits.
+        A bit for each bank. What ``alu_dst_read``, ``alu_src_read`` reads of a reserved bank is
+        undefined. The ALU issues no micro-op while the bank of its ``dst`` is reserved.
     alu_write : In(SramWriteSignature)
-        Whole tiles.
+        Whole tiles; never stalls.
     alu_write_lookahead : In(LookaheadSignature)
-        What ``alu_write`` writes in the next cycle.
+        The tile that ``alu_write`` writes in the next cycle. Each write is announced.
     load_write : In(SramWriteSignature)
         Parts of tiles.
     load_stall : Out(1)
-        ``load_write`` does not happen in this cycle.
+        ``load_write`` does not happen in this cycle, and must be repeated.
     out_read : In(SramReadSignature)
-        Mirror tiles.
+        Tiles of the mirror; never stalls.
 
-    A read in the cycle of a write to the same tile gives the tile before that write.
+    A read in the cycle of a write to the same tile returns the tile before that write.
     """
 
     def __init__(
         self, *, log_depth: int, lanes: int, lane_bits: int, out_bits: int, granule: int
     ) -> None:
         bits = lanes * lane_bits
-        assert bits % granule == 0 and granule % lane_bits == 0
+        assert bits % granule == 0 and granule % lane_bits == 0 and out_bits <= lane_bits
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
         self.out_bits, self.granule = out_bits, granule
+        self.log_banks = log_banks(log_depth)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
-        soon = LookaheadSignature(log_depth=log_depth)
-        banks = 1 << log_banks(log_depth)
-        whole = SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)
+        lookahead = LookaheadSignature(log_depth=log_depth)
+        banks = 1 << self.log_banks
+        whole_tiles = SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)
         parts = SramWriteSignature(log_depth=log_depth, bits=bits, granule=granule)
         super().__init__({
             "gemm_read": In(read), "alu_dst_read": In(read), "alu_src_read": In(read),
-            "gemm_write": In(whole), "alu_write": In(whole), "load_write": In(parts),
-            "gemm_read_lookahead": In(soon), "gemm_write_lookahead": In(soon),
-            "alu_write_lookahead": In(soon),
+            "gemm_write": In(whole_tiles), "alu_write": In(whole_tiles), "load_write": In(parts),
+            "gemm_read_lookahead": In(lookahead), "gemm_write_lookahead": In(lookahead),
+            "alu_write_lookahead": In(lookahead),
             "alu_dst_reserved": Out(banks), "alu_src_reserved": Out(banks), "load_stall": Out(1),
             "out_read": In(SramReadSignature(log_depth=log_depth, bits=lanes * out_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        low = log_banks(self.log_depth)
-        self._spare(m, low)
-        readers = [self.alu_dst_read, self.alu_src_read, self.gemm_read]
+        self._arbitrate(m)
+        tile_readers = (self.gemm_read, self.alu_src_read, self.alu_dst_read)
         banks, mirrors = [], []
-        for number in range(1 << low):
+        for number in range(1 << self.log_banks):
             m.submodules[f"bank{number}"] = bank = Sram(
-                log_depth=self.log_depth - low,
+                log_depth=self.log_depth - self.log_banks,
                 bits=self.lanes * self.lane_bits,
                 granule=self.granule,
             )
             m.submodules[f"mirror{number}"] = mirror = Sram(
-                log_depth=self.log_depth - low,
+                log_depth=self.log_depth - self.log_banks,
                 bits=self.lanes * self.out_bits,
                 granule=self.granule // self.lane_bits * self.out_bits,
             )
-            banks.append(bank)
-            mirrors.append(mirror)
-            self._read(m, bank.read[0], number, readers)
-            self._read(m, mirror.read[0], number, [self.out_read])
-            self._write(m, bank.write, number)
+            self._connect_readers(m, bank.read[0], number, tile_readers)
+            self._connect_readers(m, mirror.read[0], number, (self.out_read,))
+            self._connect_writers(m, bank.write, number)
             lanes = (
                 bank.write.data.word_select(lane, self.lane_bits) for lane in range(self.lanes)
             )
@@ -130,58 +204,58 @@ class Accumulators(wiring.Component):
                 mirror.write.mask.eq(bank.write.mask),
                 mirror.write.data.eq(Cat(lane[: self.out_bits] for lane in lanes)),
             ]
-        for port in readers:
-            self._choose(m, port, banks)
-        self._choose(m, self.out_read, mirrors)
+            banks.append(bank)
+            mirrors.append(mirror)
+        for reader in tile_readers:
+            self._return_data(m, reader, banks)
+        self._return_data(m, self.out_read, mirrors)
         return m
 
-    def _spare(self, m: Module, low: int) -> None:
-        """Which banks the ALU and the load must spare, known from the cycle before."""
+    def _arbitrate(self, m: Module) -> None:
+        """Stalls the ALU and the load for the banks that units of a higher priority reserve."""
+        m.submodules.arbiter = arbiter = BankArbiter(log_depth=self.log_depth)
+        for name in ("gemm_read_lookahead", "gemm_write_lookahead", "alu_write_lookahead"):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(arbiter, name))
+        load_bank_reserved = arbiter.load_reserved.bit_select(bank_index(self.load_write.addr), 1)
+        m.d.comb += [
+            self.alu_dst_reserved.eq(arbiter.alu_dst_reserved),
+            self.alu_src_reserved.eq(arbiter.alu_src_reserved),
+            self.load_stall.eq(self.load_write.mask.any() & load_bank_reserved),
+        ]
 
-        def bank_of(soon):
-            return Mux(soon.valid, 1 << soon.addr[:low], 0)
+    def _connect_readers(self, m: Module, bank, number: int, readers: Sequence) -> None:
+        """The read port of bank ``number`` serves the first of ``readers``, which are in the order
+        of their priority, that reads one of its tiles."""
+        # The address of the last reader is the default, so its enable, which is late, is not in the
+        # path of an address.
+        m.d.comb += bank.addr.eq(readers[-1].addr[self.log_banks :])
+        for reader in reversed(readers):
+            with m.If(reader.en & (bank_index(reader.addr) == number)):
+                m.d.comb += [bank.en.eq(1), bank.addr.eq(reader.addr[self.log_banks :])]
 
-        reads, writes = bank_of(self.gemm_read_lookahead), bank_of(self.gemm_write_lookahead)
-        m.d.sync += [self.alu_src_reserved.eq(reads), self.alu_dst_reserved.eq(reads | writes)]
-        for n in range(GEMM_WRITE_LOOKAHEAD - 1):
-            before, writes = writes, Signal(1 << low, name=f"writes{n}")
-            m.d.sync += writes.eq(before)
-        written = Signal(1 << low)
-        m.d.sync += written.eq(writes | bank_of(self.alu_write_lookahead))
-        m.d.comb += self.load_stall.eq(
-            self.load_write.mask.any() & written.bit_select(self.load_write.addr[:low], 1)
-        )
-
-    def _read(self, m: Module, bank, number: int, ports) -> None:
-        """Reads for the last of the ports that reads a tile of this bank; what the first port
-        says, while none does."""
-        low = log_banks(self.log_depth)
-        m.d.comb += bank.addr.eq(ports[0].addr[low:])
-        for port in ports:
-            with m.If(port.en & (port.addr[:low] == number)):
-                m.d.comb += [bank.en.eq(1), bank.addr.eq(port.addr[low:])]
-
-    def _write(self, m: Module, bank, number: int) -> None:
-        """Writes for the most urgent port that writes a tile of this bank."""
-        low = log_banks(self.log_depth)
-        for port in (self.load_write, self.alu_write, self.gemm_write):
-            whole = len(port.mask) == 1 and len(bank.mask) > 1
-            with m.If(port.mask.any() & (port.addr[:low] == number)):
+    def _connect_writers(self, m: Module, bank, number: int) -> None:
+        """The write port of bank ``number`` serves the unit of the highest priority that writes
+        one of its tiles. Only a load is ever overridden, and then ``load_stall`` is set."""
+        lowest_priority_first = (self.load_write, self.alu_write, self.gemm_write)
+        for writer in lowest_priority_first:
+            is_whole_tile = len(writer.mask) == 1
+            mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask
+            with m.If(writer.mask.any() & (bank_index(writer.addr) == number)):
                 m.d.comb += [
-                    bank.addr.eq(port.addr[low:]),
-                    bank.data.eq(port.data),
-                    bank.mask.eq(port.mask.replicate(len(bank.mask)) if whole else port.mask),
+                    bank.addr.eq(writer.addr[self.log_banks :]),
+                    bank.data.eq(writer.data),
+                    bank.mask.eq(mask),
                 ]
 
-    def _choose(self, m: Module, port, memories) -> None:
-        """Gives a port the data of the bank that it has read."""
-        tiles = [memory.read[0].data for memory in memories]
+    def _return_data(self, m: Module, reader, banks: Sequence[Sram]) -> None:
+        """Returns to a reader the data of the bank that it read in the cycle before."""
+        tiles = [bank.read[0].data for bank in banks]
         if len(tiles) == 1:
-            m.d.comb += port.data.eq(tiles[0])
+            m.d.comb += reader.data.eq(tiles[0])
             return
-        # A bit for each bank: the choice is an AND and an OR, which flow into what follows.
-        was = Signal(len(tiles), reset_less=True)
-        with m.If(port.en):
-            m.d.sync += was.eq(1 << port.addr[: log_banks(self.log_depth)])
-        chosen = (Mux(here, tile, 0) for here, tile in zip(was, tiles))
-        m.d.comb += port.data.eq(reduce(or_, chosen))
+        # A bit for each bank: the selection is an AND and an OR, which merge with later logic.
+        bank_read = Signal(len(tiles), reset_less=True)
+        with m.If(reader.en):
+            m.d.sync += bank_read.eq(bank_select(1, reader.addr))
+        selected = (Mux(is_read, tile, 0) for is_read, tile in zip(bank_read, tiles, strict=True))
+        m.d.comb += reader.data.eq(reduce(or_, selected))

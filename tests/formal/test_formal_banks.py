@@ -1,7 +1,9 @@
-"""The banks of the accumulators: whoever reads a tile sees the last write, and none is lost."""
+"""The banks of the accumulators: every read returns the last write, and no write is lost."""
+
+from dataclasses import dataclass
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Signal, Value
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
@@ -11,149 +13,167 @@ from vta.hw.debug.signal_paths import SignalPaths
 
 LOG_DEPTH, LANES, LANE_BITS, OUT_BITS = 3, 2, 2, 1
 LOG_BANKS = acc.log_banks(LOG_DEPTH)
-AHEAD = AluPipeline.LATENCY
-"""Cycles from a read of the ALU to its write; GEMM announces its writes a cycle earlier."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """A read or a write of the tile ``addr``, if ``valid``."""
+
+    valid: Value
+    addr: Value
+
+    @property
+    def bank(self) -> Value:
+        """A bit for each bank."""
+        return acc.bank_select(self.valid, self.addr)
+
+    def delayed(self, m: Module, name: str) -> "Access":
+        """The same access, a cycle later."""
+        valid, addr = Signal(name=f"{name}_valid"), Signal(LOG_DEPTH, name=f"{name}_addr")
+        m.d.sync += [valid.eq(self.valid), addr.eq(self.addr)]
+        return Access(valid, addr)
 
 
 class LastWriteSeen(Properties):
-    """One tile, any, is watched. What GEMM, ALU, load and store read of it is what was written to
-    it last, before this cycle, by whoever; with ``looks``, that is also what the memories hold,
-    for the induction.
+    """One tile is watched, any. What GEMM, ALU, load and store read of it is what was written to it
+    last before this cycle; with ``invariants``, the memories hold that too, for the induction.
 
-    In the world GEMM reads and writes when it likes, and announces both. The ALU lets no ``dst`` go
-    whose bank is busy, its two reads are not of different tiles of one bank, and it writes each
-    ``dst``, which it announces too. What it reads of a busy bank does not count.
-    A load writes any part of any tile when it likes; what is refused has not happened.
+    Assumptions: GEMM reads and writes at any time and announces both. The ALU issues no micro-op
+    while the bank of its ``dst`` is reserved, never reads different tiles of one bank at once, and
+    writes each ``dst``, which it announces too. What it reads of a reserved bank does not count.
+    A load writes any part of any tile at any time; a write that stalls has not happened.
     """
 
-    def __init__(self, module=acc, *, looks=False):
+    def __init__(self, module=acc, *, invariants=False):
         block = module.Accumulators(
             log_depth=LOG_DEPTH, lanes=LANES, lane_bits=LANE_BITS, out_bits=OUT_BITS,
             granule=LANE_BITS,
         )  # fmt: skip
-        self.looks = looks
-        self.watched, self.goes = Signal(LOG_DEPTH), Signal()
-        super().__init__(block, [self.watched, self.goes])
+        self.invariants = invariants
+        self.watched, self.alu_issue = Signal(LOG_DEPTH), Signal()
+        super().__init__(block, [self.watched, self.alu_issue])
 
     def elaborate(self, platform):
-        block, inside = self.block, SignalPaths(self.block)
-        m = super().elaborate(platform, inside.fragment)
+        block, paths = self.block, SignalPaths(self.block)
+        m = super().elaborate(platform, paths.fragment)
         watched = constant(m, self.watched)
-        world = self._world(m)
+        gemm_read = self._assume_gemm_reads(m)
+        gemm_writes, alu_writes = self._assume_writes(m)
+        self._assume_alu_reads(m)
 
-        # What the tile is, whoever writes.
+        # The value of the tile, whichever unit wrote it.
         tile = Signal(LANES * LANE_BITS)
-        written = {
+        is_written = {
             name: (port := getattr(block, name)).mask.any() & (port.addr == watched)
             for name in ("gemm_write", "alu_write", "load_write")
         }
-        loads = written["load_write"] & ~block.load_stall
+        is_loaded = is_written["load_write"] & ~block.load_stall
         for lane in range(LANES):
-            with m.If(loads & block.load_write.mask[lane]):
-                now = tile.word_select(lane, LANE_BITS)
-                m.d.sync += now.eq(block.load_write.data.word_select(lane, LANE_BITS))
+            with m.If(is_loaded & block.load_write.mask[lane]):
+                value = tile.word_select(lane, LANE_BITS)
+                m.d.sync += value.eq(block.load_write.data.word_select(lane, LANE_BITS))
         for name in ("gemm_write", "alu_write"):
-            with m.If(written[name]):
+            with m.If(is_written[name]):
                 m.d.sync += tile.eq(getattr(block, name).data)
         narrow = Cat(tile.word_select(lane, LANE_BITS)[:OUT_BITS] for lane in range(LANES))
 
-        # What is read of it.
+        # What each port reads of it.
         for name in ("gemm_read", "alu_dst_read", "alu_src_read", "out_read"):
-            port, asked = getattr(block, name), Signal(name=f"{name}_asked")
-            right = narrow if name == "out_read" else tile
-            held = Signal(len(right), name=f"{name}_held")
-            free = 1
+            port, was_read = getattr(block, name), Signal(name=f"{name}_was_read")
+            value = narrow if name == "out_read" else tile
+            expected = Signal(len(value), name=f"{name}_expected")
+            bank_is_free = 1
             if name.startswith("alu"):
-                busy = getattr(block, name.replace("read", "reserved"))
-                free = ~busy.bit_select(port.addr[:LOG_BANKS], 1)
-            m.d.sync += [asked.eq(port.en & free & (port.addr == watched)), held.eq(right)]
-            m.d.comb += [Assert(~asked | (port.data == held)), Cover(asked & held.all())]
+                reserved = getattr(block, name.replace("read", "reserved"))
+                bank_is_free = ~reserved.bit_select(acc.bank_index(port.addr), 1)
+            m.d.sync += [
+                was_read.eq(port.en & bank_is_free & (port.addr == watched)),
+                expected.eq(value),
+            ]
+            m.d.comb += [
+                Assert(~was_read | (port.data == expected)),
+                Cover(was_read & expected.all()),
+            ]
         m.d.comb += Cover(block.load_stall & ~block.alu_write.mask)
-        m.d.comb += Cover(block.gemm_write.mask & block.alu_write.mask & loads)
+        m.d.comb += Cover(block.gemm_write.mask & block.alu_write.mask & is_loaded)
 
-        if self.looks:
-            self._look(m, inside, watched, tile, narrow)
-            self._look_at_announcements(m, inside, *world)
+        if self.invariants:
+            self._assert_memories(m, paths, watched, tile, narrow)
+            self._assert_reserved_banks(m, paths, gemm_read, gemm_writes, alu_writes)
         return m
 
-    def _world(self, m: Module):
-        """Who reads and writes what, and when. Gives what GEMM reads now, and for now and each of
-        the cycles since it was announced what will then be written, by GEMM and by the ALU."""
-        block, goes = self.block, self.goes
-        dst, src = block.alu_dst_read, block.alu_src_read
-        clash = (dst.addr[:LOG_BANKS] == src.addr[:LOG_BANKS]) & (dst.addr != src.addr)
-        reads, read_addr = Signal(), Signal(LOG_DEPTH)
-        m.d.sync += [
-            reads.eq(block.gemm_read_lookahead.valid),
-            read_addr.eq(block.gemm_read_lookahead.addr),
-        ]
+    def _assume_gemm_reads(self, m: Module) -> Access:
+        """GEMM announces each read a cycle before; returns the read of this cycle."""
+        block = self.block
+        announced = block.gemm_read_lookahead
+        read = Access(announced.valid, announced.addr).delayed(m, "gemm_read")
         m.d.comb += [
-            Assume(block.gemm_read.en == reads),
-            Assume(block.gemm_read.addr == read_addr),
-            Assume(~(goes & block.alu_dst_reserved.bit_select(dst.addr[:LOG_BANKS], 1))),
-            Assume(~(dst.en & src.en & clash)),
+            Assume(block.gemm_read.en == read.valid),
+            Assume(block.gemm_read.addr == read.addr),
         ]
-        announced, announced_addr = Signal(), Signal(LOG_DEPTH)
-        m.d.sync += [
-            announced.eq(block.gemm_write_lookahead.valid),
-            announced_addr.eq(block.gemm_write_lookahead.addr),
-        ]
-        later = [(announced, announced_addr, goes, dst.addr)]
-        for n in range(AHEAD):
-            gemm, alu = Signal(name=f"gemm{n}"), Signal(name=f"alu{n}")
-            gemm_addr, alu_addr = (Signal(LOG_DEPTH, name=f"{u}_addr{n}") for u in ("gemm", "alu"))
-            m.d.sync += [
-                own.eq(before) for own, before in zip((gemm, gemm_addr, alu, alu_addr), later[-1])
-            ]
-            later.append((gemm, gemm_addr, alu, alu_addr))
-            m.d.comb += Assert(~(gemm & alu & (gemm_addr[:LOG_BANKS] == alu_addr[:LOG_BANKS])))
-        _, _, alu, alu_addr = later[-2]
-        m.d.comb += [
-            Assume(block.alu_write_lookahead.valid == alu),
-            Assume(block.alu_write_lookahead.addr == alu_addr),
-        ]
-        gemm, gemm_addr, alu, alu_addr = later[-1]
-        m.d.comb += [
-            Assume(block.gemm_write.mask == gemm),
-            Assume(block.gemm_write.addr == gemm_addr),
-            Assume(block.alu_write.mask == alu),
-            Assume(block.alu_write.addr == alu_addr),
-        ]
-        return (reads, read_addr), later
+        return read
 
-    def _look_at_announcements(self, m, inside, gemm_reads, later):
-        """What is known of the cycles to come."""
-
-        def bank_of(valid, addr):
-            return Mux(valid, 1 << addr[:LOG_BANKS], 0)
-
-        for n, (gemm, addr, _, _) in enumerate(later[:-1]):
-            m.d.comb += Assert(inside[f"writes{n}"] == bank_of(gemm, addr))
-        gemm, gemm_addr, alu, alu_addr = later[-1]
-        reads = bank_of(*gemm_reads)
+    def _assume_alu_reads(self, m: Module) -> None:
+        """The ALU resolves the conflicts of its own reads, and respects the reserved banks."""
+        block, dst, src = self.block, self.block.alu_dst_read, self.block.alu_src_read
+        same_bank = acc.bank_index(dst.addr) == acc.bank_index(src.addr)
+        dst_reserved = block.alu_dst_reserved.bit_select(acc.bank_index(dst.addr), 1)
         m.d.comb += [
-            Assert(inside["written"] == bank_of(gemm, gemm_addr) | bank_of(alu, alu_addr)),
-            Assert(self.block.alu_src_reserved == reads),
-            Assert(self.block.alu_dst_reserved == reads | inside["writes0"]),
+            Assume(~(self.alu_issue & dst_reserved)),
+            Assume(~(dst.en & src.en & same_bank & (dst.addr != src.addr))),
         ]
 
-    def _look(self, m, inside, watched, tile, narrow):
-        """The memories of the watched tile's bank."""
+    def _assume_writes(self, m: Module) -> tuple[list[Access], list[Access]]:
+        """GEMM writes what it announced, the ALU the ``dst`` of what it issued.
+
+        Returns the writes of both, by the number of cycles since a micro-op of the ALU that would
+        write in the same cycle was issued: the last ones are made in this cycle.
+        """
+        block = self.block
+        announced = block.gemm_write_lookahead
+        gemm = [Access(announced.valid, announced.addr).delayed(m, "gemm_write0")]
+        alu = [Access(self.alu_issue, block.alu_dst_read.addr)]
+        for cycle in range(1, AluPipeline.LATENCY + 1):
+            gemm.append(gemm[-1].delayed(m, f"gemm_write{cycle}"))
+            alu.append(alu[-1].delayed(m, f"alu_write{cycle}"))
+            m.d.comb += Assert((gemm[-1].bank & alu[-1].bank) == 0)
+        m.d.comb += [
+            Assume(block.alu_write_lookahead.valid == alu[-2].valid),
+            Assume(block.alu_write_lookahead.addr == alu[-2].addr),
+            Assume(block.gemm_write.mask == gemm[-1].valid),
+            Assume(block.gemm_write.addr == gemm[-1].addr),
+            Assume(block.alu_write.mask == alu[-1].valid),
+            Assume(block.alu_write.addr == alu[-1].addr),
+        ]
+        return gemm, alu
+
+    def _assert_reserved_banks(self, m, paths, gemm_read, gemm_writes, alu_writes):
+        """The registers of the arbiter hold the banks of the announced accesses."""
+        for cycle, write in enumerate(gemm_writes[:-1]):
+            m.d.comb += Assert(paths[f"arbiter.gemm_writes{cycle}"] == write.bank)
+        m.d.comb += [
+            Assert(paths["arbiter.load_reserved"] == gemm_writes[-1].bank | alu_writes[-1].bank),
+            Assert(self.block.alu_src_reserved == gemm_read.bank),
+            Assert(self.block.alu_dst_reserved == gemm_read.bank | gemm_writes[0].bank),
+        ]
+
+    def _assert_memories(self, m, paths, watched, tile, narrow):
+        """The bank of the watched tile, and its mirror, hold its value."""
         for number in range(1 << LOG_BANKS):
-            for memory, right in (("bank", tile), ("mirror", narrow)):
-                width = len(right) // LANES
+            for memory, value in (("bank", tile), ("mirror", narrow)):
+                width = len(value) // LANES
                 for lane in range(LANES):
-                    place = Signal(LOG_DEPTH - LOG_BANKS, name=f"{memory}{number}_{lane}_place")
+                    addr = Signal(LOG_DEPTH - LOG_BANKS, name=f"{memory}{number}_{lane}_addr")
                     word = Signal(width, name=f"{memory}{number}_{lane}_word")
-                    m.d.comb += place.eq(watched[LOG_BANKS:])
-                    inside.probe_memory(f"{memory}{number}.lane{lane}", place, word)
+                    m.d.comb += addr.eq(watched[LOG_BANKS:])
+                    paths.probe_memory(f"{memory}{number}.lane{lane}", addr, word)
                     with m.If(watched[:LOG_BANKS] == number):
-                        m.d.comb += Assert(word == Value.cast(right).word_select(lane, width))
+                        m.d.comb += Assert(word == Value.cast(value).word_select(lane, width))
 
 
 @pytest.mark.formal
-def test_the_last_write_is_seen():
-    prove(LastWriteSeen(looks=True), depth=2)
+def test_every_read_returns_the_last_write():
+    prove(LastWriteSeen(invariants=True), depth=2)
     reach(LastWriteSeen(), depth=8)
 
 
@@ -161,23 +181,25 @@ def test_the_last_write_is_seen():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("written.eq(writes | bank_of(self.alu_write_lookahead))", "written.eq(writes)"),
-        ("written.eq(writes | bank_of(self.alu_write_lookahead))",
-         "written.eq(bank_of(self.alu_write_lookahead))"),
+        ("self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(delayed)"),
+        ("self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(alu_writes)"),
         ("range(GEMM_WRITE_LOOKAHEAD - 1)", "range(GEMM_WRITE_LOOKAHEAD - 2)"),
-        ("self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(reads)"),
-        ("self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(writes)"),
-        ("self.alu_src_reserved.eq(reads)", "self.alu_src_reserved.eq(0)"),
-        ("with m.If(port.en & (port.addr[:low] == number)):", "with m.If(port.en):"),
-        ("zip(was, tiles)", "zip(1 << port.addr[: log_banks(self.log_depth)], tiles)"),
-        ("else port.mask),", "else port.mask | 1),"),
+        ("self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
+         "self.alu_dst_reserved.eq(gemm_reads)"),
+        ("self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
+         "self.alu_dst_reserved.eq(gemm_writes)"),
+        ("self.alu_src_reserved.eq(gemm_reads)", "self.alu_src_reserved.eq(0)"),
+        ("with m.If(reader.en & (bank_index(reader.addr) == number)):", "with m.If(reader.en):"),
+        ("zip(bank_read, tiles, strict=True)", "zip(bank_select(1, reader.addr), tiles)"),
+        ("mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask",
+         "mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask | 1"),
         ("mirror.write.addr.eq(bank.write.addr)", "mirror.write.addr.eq(0)"),
         ("(self.load_write, self.alu_write, self.gemm_write)",
          "(self.alu_write, self.gemm_write, self.load_write)"),
     ],
-    ids=["load-over-alu", "load-over-gemm", "refused-early", "written-at-once", "dst-read-at-once",
-         "src-read-at-once", "other-bank", "bank-of-next", "mask-ignored", "mirror-elsewhere",
-         "load-goes-first"],
+    ids=["load-conflicts-alu", "load-conflicts-gemm", "load-stalls-early", "alu-conflicts-write",
+         "dst-conflicts-read", "src-conflicts-read", "other-bank", "data-of-next-read",
+         "mask-ignored", "mirror-elsewhere", "load-has-priority"],
 )  # fmt: skip
 def test_broken_banks_are_found(old, new):
     refute(LastWriteSeen(mutant(acc, old, new)), depth=8)

@@ -178,19 +178,21 @@ MUTANTS = (
         "prev_there.eq(tokens.prev_avail)", "prev_there.eq(prev_there | tokens.prev_avail)",
     ),
     Mutant(
-        "bank-of-soon", "the ALU writes into a bank in the cycle in which GEMM does",
+        "alu-write-conflict", "the ALU writes into a bank in the cycle in which GEMM does",
         "compute/accumulators.py",
-        "self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(reads)",
+        "self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
+        "self.alu_dst_reserved.eq(gemm_reads)",
     ),
     Mutant(
-        "bank-of-gemm", "the ALU reads a bank in the cycle in which GEMM does",
+        "alu-read-conflict", "the ALU reads a bank in the cycle in which GEMM does",
         "compute/accumulators.py",
-        "self.alu_dst_reserved.eq(reads | writes)", "self.alu_dst_reserved.eq(writes)",
+        "self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
+        "self.alu_dst_reserved.eq(gemm_writes)",
     ),
     Mutant(
-        "load-not-refused", "a load writes into a bank in the cycle in which the ALU does",
+        "load-write-conflict", "a load writes into a bank in the cycle in which the ALU does",
         "compute/accumulators.py",
-        "written.eq(writes | bank_of(self.alu_write_lookahead))", "written.eq(writes)",
+        "self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(delayed)",
     ),
     Mutant(
         "write-stall-lost", "a stalled write of a load is lost", "dma/row_writer.py",

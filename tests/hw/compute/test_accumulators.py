@@ -1,15 +1,21 @@
-"""The accumulators: every reader, and the narrow mirror, sees every writer; who waits for whom."""
+"""The accumulators: every read, and the narrow mirror, sees every write; which unit stalls."""
 
 import random
+from collections import deque
+from dataclasses import dataclass, field
 
 import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hwmemories import pack, unpack
-from vta.hw.compute.accumulators import Accumulators, log_banks
-from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
+from vta.hw.compute.accumulators import Accumulators, BankArbiter, log_banks
+from vta.hw.compute.lookahead import (
+    ALU_WRITE_LOOKAHEAD,
+    GEMM_READ_LOOKAHEAD,
+    GEMM_WRITE_LOOKAHEAD,
+)
 
-LANES, LANE_BITS, LOG_DEPTH = 4, 32, 4
+LANES, LANE_BITS = 4, 32
 BANKS = 4
 
 
@@ -25,122 +31,214 @@ def test_the_number_of_banks(log_depth, banks):
     assert 1 << log_banks(log_depth) == banks
 
 
+@dataclass(frozen=True)
+class Write:
+    """What a port writes in a cycle: one value a lane, and which lanes."""
+
+    addr: int
+    values: list[int]
+    lanes: list[bool]
+
+
+@dataclass
+class Announced:
+    """The accesses of a port that were announced and not made yet: a tile or None for each cycle,
+    this cycle's first."""
+
+    lookahead: int
+    tiles: deque = field(init=False)
+
+    def __post_init__(self):
+        self.tiles = deque([None] * (self.lookahead + 1))
+
+    @property
+    def now(self):
+        """The access of this cycle."""
+        return self.tiles[0]
+
+    def next_cycle(self, tile):
+        """A cycle passes, in which the access of ``tile`` is announced."""
+        self.tiles.popleft()
+        self.tiles.append(tile)
+
+
+class Traffic:
+    """Random accesses of every unit in every cycle, as far as the units' contracts allow."""
+
+    def __init__(self, dut, seed):
+        self.dut, self.rng = dut, random.Random(seed)
+        self.depth, self.banks = 1 << dut.log_depth, 1 << log_banks(dut.log_depth)
+        self.gemm_read = Announced(GEMM_READ_LOOKAHEAD)
+        self.gemm_write = Announced(GEMM_WRITE_LOOKAHEAD)
+        self.alu_write = Announced(ALU_WRITE_LOOKAHEAD)
+
+    def tile(self):
+        return self.rng.randrange(self.depth)
+
+    def bank(self, tile):
+        return tile % self.banks
+
+    def in_bank(self, tile, *others):
+        """Whether a tile is in the bank of one of the others, which may be None."""
+        return self.bank(tile) in [self.bank(other) for other in others if other is not None]
+
+    def announce(self, ctx):
+        """Draws the accesses of the cycles to come. GEMM and ALU write different banks in a cycle;
+        the reserved banks see to that in the machine."""
+        self.gemm_read.next_cycle(self.rng.choice([None, self.tile()]))
+        self.gemm_write.next_cycle(self.rng.choice([None, self.tile()]))
+        beside = self.gemm_write.tiles[ALU_WRITE_LOOKAHEAD]
+        tile = self.rng.choice([None, self.tile()])
+        self.alu_write.next_cycle(None if tile is None or self.in_bank(tile, beside) else tile)
+        for port, announced in (
+            (self.dut.gemm_read_lookahead, self.gemm_read),
+            (self.dut.gemm_write_lookahead, self.gemm_write),
+            (self.dut.alu_write_lookahead, self.alu_write),
+        ):
+            tile = announced.tiles[-1]
+            ctx.set(port.valid, tile is not None)
+            ctx.set(port.addr, self.tile() if tile is None else tile)
+
+    def write(self, ctx, port, tile, mask):
+        """Writes random values to ``tile`` (None: nothing) and returns the :class:`Write`."""
+        values = [self.rng.randint(-(2**31), 2**31 - 1) for _ in range(LANES)]
+        mask = 0 if tile is None else mask
+        addr = self.tile() if tile is None else tile
+        ctx.set(port.addr, addr)
+        ctx.set(port.data, pack(values, LANE_BITS))
+        ctx.set(port.mask, mask)
+        lanes_of_bit = LANES // len(port.mask)
+        return Write(addr, values, [mask >> lane // lanes_of_bit & 1 for lane in range(LANES)])
+
+    def read(self, ctx, port, tile):
+        """Reads ``tile``; None reads nothing."""
+        ctx.set(port.en, tile is not None)
+        ctx.set(port.addr, self.tile() if tile is None else tile)
+
+    def alu_reads(self):
+        """``dst`` and ``src``, each None in some cycles, never different tiles of one bank."""
+        dst, src = (self.rng.choice([None, self.tile(), self.tile()]) for _ in range(2))
+        if None not in (dst, src) and dst != src and self.in_bank(dst, src):
+            src = None
+        return dst, src
+
+
 @pytest.mark.parametrize("log_depth", [0, 1, 2, 4])
 @pytest.mark.parametrize("out_bits", [4, 8, 16])
 @pytest.mark.parametrize("granule", [32, 64, 128])
-def test_all_at_once(out_bits, granule, log_depth):
-    """Everybody reads and writes in every cycle, as far as the banks allow; nothing is lost."""
+def test_random_traffic(out_bits, granule, log_depth):
+    """Every unit reads and writes in every cycle, as far as the banks allow; nothing is lost."""
     dut = Accumulators(
         log_depth=log_depth, lanes=LANES, lane_bits=LANE_BITS, out_bits=out_bits, granule=granule
     )
-    rng = random.Random(granule + out_bits)
-    depth, banks = 1 << log_depth, 1 << log_banks(log_depth)
-    tiles = [[0] * LANES for _ in range(depth)]
-    lanes_of_bit = {"gemm_write": LANES, "alu_write": LANES, "load_write": granule // LANE_BITS}
-
-    def tile_of(bank):
-        return rng.randrange(depth // banks) * banks + bank
+    traffic = Traffic(dut, seed=granule + out_bits)
+    tiles = [[0] * LANES for _ in range(1 << log_depth)]
 
     async def testbench(ctx):
-        # What is announced, the next cycle's first: tiles, or None.
-        gemm_reads, gemm_writes, alu_writes = (
-            [None] * 2,
-            [None] * (GEMM_WRITE_LOOKAHEAD + 1),
-            [None] * 2,
-        )
         for _ in range(250):
-            # GEMM and ALU write to different banks, as they are promised; the load anywhere.
-            gemm_reads.append(rng.choice([None, rng.randrange(depth)]))
-            gemm_writes.append(rng.choice([None, rng.randrange(depth)]))
-            spared = None if gemm_writes[2] is None else gemm_writes[2] % banks
-            bank = rng.choice([None, *(set(range(banks)) - {spared})])
-            alu_writes.append(None if bank is None else tile_of(bank))
-            for name, plan in (
-                ("gemm_read", gemm_reads), ("gemm_write", gemm_writes), ("alu_write", alu_writes)
-            ):  # fmt: skip
-                del plan[0]
-                soon = getattr(dut, f"{name}_lookahead")
-                ctx.set(soon.valid, plan[-1] is not None)
-                ctx.set(soon.addr, rng.randrange(depth) if plan[-1] is None else plan[-1])
-            targets = {
-                "gemm_write": gemm_writes[0], "alu_write": alu_writes[0],
-                "load_write": rng.randrange(depth),
-            }  # fmt: skip
-            written = {}
-            for name, addr in targets.items():
-                port = getattr(dut, name)
-                values = [rng.randint(-(2**31), 2**31 - 1) for _ in range(LANES)]
-                mask = rng.getrandbits(len(port.mask)) if name == "load_write" else addr is not None
-                addr = rng.randrange(depth) if addr is None else addr
-                ctx.set(port.addr, addr)
-                ctx.set(port.data, pack(values, LANE_BITS))
-                ctx.set(port.mask, mask)
-                written[name] = addr, values, mask
-            refused = ctx.get(dut.load_stall)
-            load_bank = targets["load_write"] % banks
-            assert refused == any(
-                written["load_write"][2] and written[name][2] and targets[name] % banks == load_bank
-                for name in targets if name != "load_write"
+            traffic.announce(ctx)
+            gemm_write, alu_write = traffic.gemm_write.now, traffic.alu_write.now
+            load = traffic.write(
+                ctx, dut.load_write, traffic.tile(),
+                traffic.rng.getrandbits(len(dut.load_write.mask)),
             )  # fmt: skip
+            writes = [
+                traffic.write(ctx, dut.gemm_write, gemm_write, 1),
+                traffic.write(ctx, dut.alu_write, alu_write, 1),
+            ]
+            load_stall = any(load.lanes) and traffic.in_bank(load.addr, gemm_write, alu_write)
+            assert ctx.get(dut.load_stall) == load_stall
+            if not load_stall:
+                writes.append(load)
 
-            asked = {}
-            for name in ("gemm_read", "out_read", "alu_dst_read", "alu_src_read"):
-                port = getattr(dut, name)
-                addr = rng.randrange(depth)
-                en = rng.random() < 0.8
-                if name == "gemm_read":
-                    en = gemm_reads[0] is not None
-                    addr = gemm_reads[0] if en else addr
-                if name == "alu_src_read" and ctx.get(dut.alu_dst_read.en):
-                    dst = ctx.get(dut.alu_dst_read.addr)
-                    en = en and (dst == addr or dst % banks != addr % banks)
-                ctx.set(port.addr, addr)
-                ctx.set(port.en, en)
-                busy = 0
-                if name.startswith("alu"):
-                    busy = (
-                        ctx.get(getattr(dut, name.replace("read", "reserved"))) >> addr % banks & 1
-                    )
-                    gemms = [gemm_reads[0], *([gemm_writes[4]] if "dst" in name else [])]
-                    assert busy == (addr % banks in [at % banks for at in gemms if at is not None])
-                if en:
-                    asked[name] = None if busy else addr
+            gemm_read, out_read = traffic.gemm_read.now, traffic.rng.choice([None, traffic.tile()])
+            alu_dst, alu_src = traffic.alu_reads()
+            gemm_write_with_alu = traffic.gemm_write.tiles[GEMM_WRITE_LOOKAHEAD - 1]
+            for bank in range(traffic.banks):
+                src_reserved = traffic.in_bank(bank, gemm_read)
+                dst_reserved = traffic.in_bank(bank, gemm_read, gemm_write_with_alu)
+                assert ctx.get(dut.alu_src_reserved) >> bank & 1 == src_reserved
+                assert ctx.get(dut.alu_dst_reserved) >> bank & 1 == dst_reserved
+            reads = [
+                (dut.gemm_read, gemm_read, LANE_BITS, ()),
+                (dut.out_read, out_read, out_bits, ()),
+                (dut.alu_src_read, alu_src, LANE_BITS, (gemm_read,)),
+                (dut.alu_dst_read, alu_dst, LANE_BITS, (gemm_read, gemm_write_with_alu)),
+            ]
+            for port, tile, _, _ in reads:
+                traffic.read(ctx, port, tile)
             await ctx.tick()
-            for name, at in asked.items():
-                if at is None:
-                    continue
-                bits = out_bits if name == "out_read" else LANE_BITS
-                want = unpack(pack(tiles[at], bits), bits, LANES)
-                assert unpack(ctx.get(getattr(dut, name).data), bits, LANES) == want, name
-            for name, (addr, values, mask) in written.items():
-                if name == "load_write" and refused:
-                    continue
+
+            for port, tile, bits, reserved_for in reads:
+                if tile is not None and not traffic.in_bank(tile, *reserved_for):
+                    expected = unpack(pack(tiles[tile], bits), bits, LANES)
+                    assert unpack(ctx.get(port.data), bits, LANES) == expected
+            for write in writes:
                 for lane in range(LANES):
-                    if mask >> (lane // lanes_of_bit[name]) & 1:
-                        tiles[addr][lane] = values[lane]
+                    if write.lanes[lane]:
+                        tiles[write.addr][lane] = write.values[lane]
 
     run(dut, testbench)
 
 
-def test_the_alu_spares_the_banks_of_gemm():
-    dut = Accumulators(
-        log_depth=LOG_DEPTH, lanes=LANES, lane_bits=LANE_BITS, out_bits=8, granule=128
-    )
+@dataclass(frozen=True)
+class Reservation:
+    """Banks of the accesses that are announced in one cycle (None: no access), and the banks that
+    are reserved in the next one."""
+
+    gemm_read: int | None
+    gemm_write: int | None
+    alu_src_reserved: set[int]
+    alu_dst_reserved: set[int]
+
+
+RESERVATIONS = [
+    #           GEMM: read, write   ALU reserved: src, dst
+    Reservation(None, None, set(), set()),
+    Reservation(0, None, {0}, {0}),
+    Reservation(3, None, {3}, {3}),
+    Reservation(None, 0, set(), {0}),
+    Reservation(None, 2, set(), {2}),
+    Reservation(1, 1, {1}, {1}),
+    Reservation(1, 2, {1}, {1, 2}),
+]
+
+
+@pytest.mark.parametrize("row", RESERVATIONS, ids=str)
+@pytest.mark.parametrize("tile_in_bank", [0, 3])
+def test_banks_reserved_from_the_alu(row, tile_in_bank):
+    dut = BankArbiter(log_depth=4)
 
     async def testbench(ctx):
-        for reads in (False, True):
-            for writes in (False, True):
-                for read in range(1 << LOG_DEPTH):
-                    for write in range(1 << LOG_DEPTH):
-                        ctx.set(dut.gemm_read_lookahead.valid, reads)
-                        ctx.set(dut.gemm_read_lookahead.addr, read)
-                        ctx.set(dut.gemm_write_lookahead.valid, writes)
-                        ctx.set(dut.gemm_write_lookahead.addr, write)
-                        await ctx.tick()
-                        busy = [reads and bank == read % BANKS for bank in range(BANKS)]
-                        assert ctx.get(dut.alu_src_reserved) == pack(busy, 1)
-                        for bank in range(BANKS):
-                            busy[bank] |= writes and bank == write % BANKS
-                        assert ctx.get(dut.alu_dst_reserved) == pack(busy, 1)
+        for port, bank in (
+            (dut.gemm_read_lookahead, row.gemm_read), (dut.gemm_write_lookahead, row.gemm_write)
+        ):  # fmt: skip
+            ctx.set(port.valid, bank is not None)
+            ctx.set(port.addr, tile_in_bank * BANKS + (bank or 0))
+        await ctx.tick()
+        assert ctx.get(dut.alu_src_reserved) == sum(1 << bank for bank in row.alu_src_reserved)
+        assert ctx.get(dut.alu_dst_reserved) == sum(1 << bank for bank in row.alu_dst_reserved)
+
+    run(dut, testbench)
+
+
+@pytest.mark.parametrize(
+    ("port", "lookahead"),
+    [
+        ("gemm_write_lookahead", GEMM_WRITE_LOOKAHEAD),
+        ("alu_write_lookahead", ALU_WRITE_LOOKAHEAD),
+    ],
+)
+def test_banks_reserved_from_a_load(port, lookahead):
+    """A write that is announced reserves its bank in the cycle of the write, and in no other."""
+    dut = BankArbiter(log_depth=4)
+
+    async def testbench(ctx):
+        announced = getattr(dut, port)
+        ctx.set(announced.addr, 7)
+        for cycle in range(lookahead + 3):
+            ctx.set(announced.valid, cycle == 0)
+            assert ctx.get(dut.load_reserved) == (1 << 7 % BANKS if cycle == lookahead else 0)
+            await ctx.tick()
 
     run(dut, testbench)
