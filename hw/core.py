@@ -19,7 +19,7 @@ from vta.hw.control.counters import Counters
 from vta.hw.control.csr import ControlRegisters
 from vta.hw.control.run_control import MODULES, RunControl
 from vta.hw.dma.load import LoadModule
-from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule
 from vta.hw.frontend.fetch import Fetch
 from vta.hw.frontend.token_queues import QUEUES, TokenQueues

@@ -18,7 +18,7 @@ from vta.hw.compute.issue import Issue
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.uop_memory import UopMemory
 from vta.hw.dma.load import LoadEngine
-from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
 from vta.isa import Isa, MemId
 from vta.memmap import ErrorCode, Source

@@ -151,8 +151,8 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
     "queues": {
         **{f"{each.name.lower()} full": full(each) for each in PipelineModule},
         **{f"{each.name.lower()} empty": empty(each.name.lower()) for each in PipelineModule},
-        "load has enough instructions": unready("fetch.load__valid", "load.pushes.w_rdy"),
-        "store has enough instructions": unready("fetch.store__valid", "store.started.w_rdy"),
+        "load has enough instructions": unready("fetch.load__valid", "load.in_flight.w_rdy"),
+        "store has enough instructions": unready("fetch.store__valid", "store.in_flight.w_rdy"),
         "load has enough rows": unready(
             "load.engine.generator.row__valid", "load.engine.rows.w_rdy"),
         "compute has enough rows": unready(

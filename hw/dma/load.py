@@ -2,8 +2,10 @@
 
 ``sram[base + zeros + r * pitch + c] = dram[dram_base + r * x_stride + c]``, zeros everywhere else
 
-:class:`LoadEngine` moves the data, for the load module (INP, WGT) and the compute module (UOP, ACC,
-ACC_8BIT). :class:`LoadModule` is the first of the three modules.
+    LoadEngine: request -> RowGenerator -> { read requests, row queue } -> RowWriter -> SRAM
+
+:class:`LoadEngine` executes the LOADs of the load module (INP, WGT) and of the compute module (UOP,
+ACC, ACC_8BIT). :class:`LoadModule` adds the instruction queue and the tokens of the load module.
 """
 
 from collections.abc import Sequence
@@ -13,8 +15,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.row_generator import MemoryKind, RowGenerator
+from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_writer import RowWriter, write_signature
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import (
     ErrorLayout,
     ReadPortSignature,
@@ -24,19 +27,20 @@ from vta.hw.interfaces import (
 from vta.isa import Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 
-ROWS_AHEAD = 32
-"""Rows that the generator may be ahead of the data. More than the reads that a memory of 60 cycles
-latency must have under way, when each row is two beats."""
+ROWS_IN_FLIGHT = 32
+"""Rows whose data may be outstanding. With rows of two beats this covers a memory latency of 60
+cycles."""
 
-INSTRUCTIONS_AHEAD = 16
-"""LOADs of the load module that may be under way at the same time."""
+LOADS_IN_FLIGHT = 16
+"""LOADs of the load module that may be in flight."""
 
 
 class LoadEngine(wiring.Component):
-    """Executes LOAD instructions one after the other, in the order of the requests.
+    """Executes LOAD instructions in the order of the requests.
 
-    An element is written a cycle, or a beat of it where it is wider than the bus; padding takes a
-    cycle an element too. Elements of DRAM that are smaller than a beat may begin anywhere in it.
+    One element is written in a cycle, or one beat of an element that is wider than the bus; an
+    element of padding takes a cycle too. Elements that are smaller than a beat may begin at any
+    multiple of their size.
 
     Parameters
     ----------
@@ -45,32 +49,33 @@ class LoadEngine(wiring.Component):
     kinds : sequence of MemoryKind
         The memories that requests may name. Those with the same ``sram`` share a write port.
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
     source : Source
-        Who reports the errors.
+        The reporter of the errors.
 
     Attributes
     ----------
     request : stream of the LOAD layout, in
-        Legal instructions (``Isa.why_illegal``) for the memories of ``kinds``. Further requests are
-        accepted while the ones before are under way, so their reads overlap. A NOP (``x_size = 0``)
+        Legal instructions (``Isa.why_illegal``) for the memories of ``kinds``. A request is
+        accepted while older requests are in flight, so their reads overlap. A NOP (``x_size = 0``)
         writes nothing. The opcode and the token flags are ignored.
     done : out
-        One pulse for each request, in their order, in the cycle of its last write: a read that is
-        issued in the next cycle sees all of the elements.
+        Strobe, once for each request, in order, in the cycle of its last write: a read that is
+        issued in the next cycle returns the new elements.
     busy : out
-        From the cycle after a request is accepted to the cycle of its ``done``.
+        Asserted from the cycle after a request is accepted to the cycle of its ``done``.
     read : ReadPortSignature, out
         The bus.
     write_<sram> : SramWriteSignature, out
         One for each SRAM; ``granule`` is the smaller of a beat and an element of the SRAM.
     stall : in
-        The write of this cycle is not done (it must not be) and is offered again in the next.
+        Asserted: the write of this cycle is not performed (the SRAM must ignore it) and is offered
+        again in the next cycle.
     loaded_<sram> : out
-        One pulse for each element that came from DRAM (padding does not count), for the counters.
+        Strobe, once for each element from DRAM (not for padding), for the counters.
     error : ErrorLayout, out
         ADDRESS (``addr``: the byte address of the row) or SRAM_RANGE (``addr``: the index). The
-        engine stops for good; it must be reset.
+        engine executes nothing more until it is reset.
     """
 
     def __init__(
@@ -111,19 +116,19 @@ class LoadEngine(wiring.Component):
             self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits, source=self.source
         )
         m.submodules.rows = rows = SyncFIFO(
-            width=len(generator.row.payload.as_value()), depth=ROWS_AHEAD
+            width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
         )
 
-        # A row goes to the bus and, through the queue, to the writer: to both or to none.
+        # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row = generator.row.payload
-        asks = row.beats != 0
+        has_beats = row.beats != 0
         m.d.comb += [
-            self.read.request.valid.eq(generator.row.valid & asks & rows.w_rdy),
+            self.read.request.valid.eq(generator.row.valid & has_beats & rows.w_rdy),
             self.read.request.payload.addr.eq(row.addr),
             self.read.request.payload.beats.eq(row.beats),
-            rows.w_en.eq(generator.row.valid & (~asks | self.read.request.ready)),
+            rows.w_en.eq(generator.row.valid & (~has_beats | self.read.request.ready)),
             rows.w_data.eq(row),
-            generator.row.ready.eq(rows.w_rdy & (~asks | self.read.request.ready)),
+            generator.row.ready.eq(rows.w_rdy & (~has_beats | self.read.request.ready)),
         ]
         m.d.comb += writer.stall.eq(self.stall)
         connect(m, flipped(self.request), generator.request)
@@ -136,19 +141,20 @@ class LoadEngine(wiring.Component):
             Mux(writer.error.code != ErrorCode.NONE, writer.error, generator.error)
         )
 
-        under_way = Signal(range(ROWS_AHEAD + 2 * generator.LATENCY))
-        m.d.sync += under_way.eq(
-            under_way + (self.request.valid & self.request.ready) - writer.done
+        in_flight = Signal(range(ROWS_IN_FLIGHT + 2 * generator.LATENCY))
+        m.d.sync += in_flight.eq(
+            in_flight + (self.request.valid & self.request.ready) - writer.done
         )
-        m.d.comb += [self.done.eq(writer.done), self.busy.eq(under_way != 0)]
+        m.d.comb += [self.done.eq(writer.done), self.busy.eq(in_flight != 0)]
         return m
 
 
 class LoadModule(wiring.Component):
-    """The load module: instructions in order, tokens with the compute module, INP and WGT.
+    """The load module: LOADs of INP and WGT in order, tokens to and from the compute module.
 
-    The next instruction starts when its token is there, while the ones before are under way: their
-    reads overlap. Tokens are pushed in order, each when its instruction has written everything.
+    An instruction issues when its token is available; older instructions may be in flight, so their
+    reads overlap. Instructions retire in order. A token is pushed in the cycle of the last write of
+    its instruction.
 
     Parameters
     ----------
@@ -157,12 +163,12 @@ class LoadModule(wiring.Component):
     kinds : sequence of MemoryKind
         INP and WGT.
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
 
     Attributes
     ----------
     insn, tokens, state, retired, error
-        As every module has them (:func:`~vta.hw.interfaces.module_status`).
+        See :func:`~vta.hw.interfaces.module_status`.
     read, write_<sram>, loaded_<sram>
         As of :class:`LoadEngine`.
     """
@@ -175,42 +181,42 @@ class LoadModule(wiring.Component):
             isa.memory, kinds, addr_bits=addr_bits, data_bits=data_bits, source=Source.LOAD
         )
         members = dict(self.engine.signature.members)
-        self.passed = [name for name in members if name.startswith(("read", "write_", "loaded_"))]
+        self.forwarded = [n for n in members if n.startswith(("read", "write_", "loaded_"))]
         super().__init__({
             **module_status(isa),
-            **{name: members[name] for name in self.passed},
+            **{name: members[name] for name in self.forwarded},
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.engine = engine = self.engine
-        m.submodules.pushes = pushes = SyncFIFO(width=1, depth=INSTRUCTIONS_AHEAD)
+        m.submodules.in_flight = in_flight = SyncFIFO(width=1, depth=LOADS_IN_FLIGHT)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
 
-        waits = Signal()
-        starts = Signal()
+        token_stall = Signal()
+        issue = Signal()
         m.d.comb += [
-            waits.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail),
-            starts.eq(self.insn.valid & ~waits & pushes.w_rdy & engine.request.ready),
-            self.insn.ready.eq(starts),
-            engine.request.valid.eq(starts),
+            token_stall.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail),
+            issue.eq(self.insn.valid & ~token_stall & in_flight.w_rdy & engine.request.ready),
+            self.insn.ready.eq(issue),
+            engine.request.valid.eq(issue),
             engine.request.payload.eq(self.insn.payload),
-            pushes.w_en.eq(starts),
-            pushes.w_data.eq(insn.push_next),
-            self.tokens.pop_next.eq(starts & insn.pop_next),
-            pushes.r_en.eq(engine.done),
-            self.tokens.push_next.eq(engine.done & pushes.r_data),
+            in_flight.w_en.eq(issue),
+            in_flight.w_data.eq(insn.push_next),
+            self.tokens.pop_next.eq(issue & insn.pop_next),
+            in_flight.r_en.eq(engine.done),
+            self.tokens.push_next.eq(engine.done & in_flight.r_data),
             self.retired.eq(engine.done),
             self.error.eq(engine.error),
         ]
-        with m.If(engine.busy | (self.insn.valid & ~waits)):
+        with m.If(engine.busy | (self.insn.valid & ~token_stall)):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
-        with m.Elif(waits):
+        with m.Elif(token_stall):
             m.d.comb += self.state.eq(ModuleState.WAITING)
-        for name in self.passed:
-            mine, inner = getattr(self, name), getattr(engine, name)
+        for name in self.forwarded:
+            outer, inner = getattr(self, name), getattr(engine, name)
             if name.startswith("loaded_"):
-                m.d.comb += mine.eq(inner)
+                m.d.comb += outer.eq(inner)
             else:
-                connect(m, flipped(mine), inner)
+                connect(m, flipped(outer), inner)
         return m

@@ -1,121 +1,260 @@
-"""Walks the rows of a LOAD or STORE: what to ask of the bus and what to do on the SRAM.
+"""Row generation: the rows of a LOAD or STORE, each with its bus request and its SRAM elements.
 
 ``dram[dram_base + r * x_stride + c] <-> sram[sram_base + zeros + r * pitch + c]``, ``c < x_size``
-"""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+    request -> DescriptorBuilder -> RowSequencer -> byte addresses -> skid buffer -> row
+"""
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.interfaces import BEATS_BITS, ErrorLayout, layout_of
+from vta.hw.dma.rows import COUNT_BITS, ZEROS_BITS, MemoryKind, Row, index_range
+from vta.hw.interfaces import ErrorLayout, layout_of
 from vta.hw.lib.skid_buffer import SkidBuffer
-from vta.isa import Format, MemId
+from vta.isa import Format
 from vta.memmap import ErrorCode, Source
 
-if TYPE_CHECKING:
-    from vta.config import VTAConfig
+__all__ = ["DescriptorBuilder", "ElementRow", "RowGenerator", "RowSequencer", "TransferDescriptor"]
 
 ELEMENT_BITS = 34
 """Width of an element index in DRAM: ``dram_base + y_size * x_stride + x_size < 2^34``."""
 
-COUNT_BITS = 17
-"""Width of the elements of a row; more than any SRAM holds."""
-
-ZEROS_BITS = 21
-"""Width of the zeros before a row: ``30 * (15 + x_size + 15) < 2^21``."""
-
-
-def index_range(count: int) -> range:
-    """The shape of a number below ``count``, a bit at least: Verilog has no wires of no bits."""
-    return range(max(count, 2))
-
 
 def _sum(a, b, c):
-    """``a + b + c`` of unsigned numbers with one carry chain, whatever the tool makes of these."""
+    """``a + b + c`` of unsigned numbers with one carry chain (a 3:2 compressor and one adder)."""
     return (a ^ b ^ c) + (((a & b) | (b & c) | (c & a)) << 1)
 
 
 def _times(rows, pitch):
-    """``rows * pitch`` for two or three bits of ``rows``, as a sum: no use for a multiplier of the
-    part."""
+    """``rows * pitch`` for two or three bits of ``rows``, as a sum: no multiplier of the part."""
     terms = [Mux(bit, pitch << n, 0) for n, bit in enumerate(rows)]
     return _sum(*terms) if len(terms) == 3 else terms[0] + terms[1]
 
 
-@dataclass(frozen=True)
-class MemoryKind:
-    """A memory that a LOAD or STORE can name.
+class TransferDescriptor(data.StructLayout):
+    """A transfer, ready to be split into rows: ``rows`` rows of ``count`` elements.
 
-    Attributes
-    ----------
-    memory : MemId
-        What the instruction calls it.
-    sram : str
-        The SRAM behind it (``inp``, ``wgt``, ``uop``, ``acc``, ``out``); ACC and ACC_8BIT share it.
-    elem_bytes : int
-        Bytes of an element in DRAM, a power of two.
-    sram_bits : int
-        Bits of an element in the SRAM: the same, or four times as many: int8 lanes become int32.
-    log_depth : int
-        log2 of the elements of the SRAM.
+    ``element`` is the DRAM index of the first element, ``stride`` the distance of rows in DRAM,
+    ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
+    ``between`` before each further row, ``trail`` behind the last. ``has_columns`` is low for a
+    NOP.
     """
 
-    memory: MemId
-    sram: str
-    elem_bytes: int
-    sram_bits: int
-    log_depth: int
-
-    def __post_init__(self) -> None:
-        assert self.elem_bytes & (self.elem_bytes - 1) == 0
-        assert self.sram_bits in (self.elem_bytes * 8, self.elem_bytes * 32)
-
-    @property
-    def widens(self) -> bool:
-        """Whether each int8 of DRAM becomes an int32 of the SRAM."""
-        return self.sram_bits != self.elem_bytes * 8
-
-    @property
-    def log_bytes(self) -> int:
-        """log2 of ``elem_bytes``."""
-        return self.elem_bytes.bit_length() - 1
-
-    @staticmethod
-    def of(cfg: "VTAConfig", memory: MemId) -> "MemoryKind":
-        """The memory ``memory`` of the machine ``cfg``."""
-        sram = "acc" if memory is MemId.ACC_8BIT else memory.name.lower()
-        dram = "acc8" if memory is MemId.ACC_8BIT else sram
-        return MemoryKind(
-            memory=memory,
-            sram=sram,
-            elem_bytes=getattr(cfg, f"{dram}_elem_bytes"),
-            sram_bits=getattr(cfg, f"{sram}_elem_bits"),
-            log_depth=getattr(cfg, f"log_{sram}_depth"),
-        )
-
-
-class Row(data.StructLayout):
-    """A row: first ``zeros`` elements of zero, then ``count`` elements of DRAM.
-
-    ``first`` and ``last`` mark the ends of the instruction; ``sram``, the index of its first
-    element, holds for the row with ``first``. ``kind`` counts the kinds of the generator. The row
-    lies in ``beats`` bus beats from ``addr`` on (aligned to the bus) and begins ``offset`` bytes
-    into the first. A row without elements (``count = beats = 0``) asks nothing of the bus.
-    """
-
-    def __init__(self, *, kinds: int, addr_bits: int, data_bits: int) -> None:
+    def __init__(self, kinds: int) -> None:
         super().__init__({
-            "kind": index_range(kinds), "sram": 16, "first": 1, "last": 1,
-            "zeros": ZEROS_BITS, "count": COUNT_BITS,
-            "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
+            "kind": index_range(kinds), "sram_base": 16, "element": 32, "stride": 16,
+            "rows": 16, "count": COUNT_BITS, "has_columns": 1,
+            "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
         })  # fmt: skip
 
 
+class ElementRow(data.StructLayout):
+    """A row in units of elements: DRAM elements ``element`` to ``end - 1`` behind ``zeros``
+    zeros. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
+
+    def __init__(self, kinds: int) -> None:
+        super().__init__({
+            "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
+            "zeros": ZEROS_BITS, "count": COUNT_BITS, "has_columns": 1,
+            "element": ELEMENT_BITS, "end": ELEMENT_BITS,
+        })  # fmt: skip
+
+
+class DescriptorBuilder(wiring.Component):
+    """Turns an instruction into a descriptor: padded pitch, then products, then sums.
+
+    One instruction at a time; rows that are contiguous in DRAM and in the SRAM become one row.
+
+    Parameters
+    ----------
+    insn : Format
+        The layout of LOAD and STORE (``Isa.memory``).
+    kinds : tuple of MemoryKind
+        The memories that requests may name.
+
+    Attributes
+    ----------
+    request : stream of the instruction layout, in
+        Legal transfers.
+    descriptor : stream of TransferDescriptor, out
+        Valid :attr:`LATENCY` cycles after the request.
+    """
+
+    LATENCY = 3
+
+    def __init__(self, insn: Format, kinds: tuple[MemoryKind, ...]) -> None:
+        self.insn, self.kinds = insn, kinds
+        super().__init__({
+            "request": In(stream.Signature(layout_of(insn))),
+            "descriptor": Out(stream.Signature(TransferDescriptor(len(kinds)))),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        # Cycle 0: the pitch of a padded row, and the rows of zeros at the end.
+        pitch_valid = Signal()
+        products_valid = Signal()
+        insn = Signal(layout_of(self.insn))
+        pitch = Signal(range(2**16 + 30))
+        trail_rows = Signal(5)
+        new = self.request.payload
+        m.d.comb += self.request.ready.eq(~pitch_valid)
+        with m.If(self.request.ready):
+            m.d.sync += [
+                pitch_valid.eq(self.request.valid),
+                insn.eq(new),
+                pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1)),
+                trail_rows.eq(new.y_pad_1 + Mux(new.y_size == 0, new.y_pad_0, 0)),
+            ]
+        # Cycle 1: products. Cycle 2: sums.
+        m.d.sync += products_valid.eq(pitch_valid)
+        products = self._products(m, insn, pitch, trail_rows)
+        with m.If(self.descriptor.ready):
+            m.d.sync += self.descriptor.valid.eq(0)
+        with m.If(products_valid & ~self.descriptor.valid):
+            m.d.sync += [self.descriptor.valid.eq(1), pitch_valid.eq(0), products_valid.eq(0)]
+            self._descriptor(m, insn, products)
+        return m
+
+    def _products(self, m, insn, pitch, trail_rows):
+        """The registered products: elements, and rows of zeros times ``pitch``.
+
+        ``lead`` and ``trail`` are the sums of three parts: ``low + 4 * high + beside``.
+        """
+        products = Signal(
+            data.StructLayout({
+                "kind": index_range(len(self.kinds)),
+                "has_columns": 1, "contiguous": 1, "elements": 32,
+                **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
+                   for part in ("low", "high", "beside")},
+            })
+        )  # fmt: skip
+        for index, kind in enumerate(self.kinds):
+            with m.If(insn.memory == kind.memory):
+                m.d.sync += products.kind.eq(index)
+        has_rows = insn.y_size != 0
+        gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
+        m.d.sync += [
+            products.has_columns.eq(insn.x_size != 0),
+            products.contiguous.eq(has_rows & gapless),
+            products.elements.eq(insn.x_size * insn.y_size),
+            products.lead_low.eq(_times(insn.y_pad_0[:2], pitch)),
+            products.lead_high.eq(_times(insn.y_pad_0[2:], pitch)),
+            products.lead_beside.eq(insn.x_pad_0),
+            products.trail_low.eq(_times(trail_rows[:2], pitch)),
+            products.trail_high.eq(_times(trail_rows[2:], pitch)),
+            products.trail_beside.eq(Mux(has_rows, insn.x_pad_1, 0)),
+        ]
+        return products
+
+    def _descriptor(self, m, insn, products):
+        """Load the descriptor register."""
+        out, parts = self.descriptor.payload, products
+        m.d.sync += [
+            out.kind.eq(parts.kind),
+            out.sram_base.eq(insn.sram_base),
+            out.element.eq(insn.dram_base),
+            out.stride.eq(insn.x_stride),
+            out.rows.eq(insn.y_size),
+            out.count.eq(insn.x_size),
+            out.has_columns.eq(parts.has_columns),
+            out.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_beside)),
+            out.between.eq(insn.x_pad_0 + insn.x_pad_1),
+            out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_beside)),
+        ]
+        with m.If(~parts.has_columns):
+            m.d.sync += [out.rows.eq(0), out.trail.eq(0)]
+        with m.Elif(parts.contiguous):
+            # More elements than COUNT_BITS can count are more than an SRAM has: saturate.
+            overflow = parts.elements[COUNT_BITS:].any()
+            m.d.sync += [out.rows.eq(1), out.count.eq(Mux(overflow, ~0, parts.elements))]
+
+
+class RowSequencer(wiring.Component):
+    """Splits descriptors into rows, one a cycle.
+
+    Parameters
+    ----------
+    kinds : int
+        Number of memories.
+
+    Attributes
+    ----------
+    descriptor : stream of TransferDescriptor, in
+        Accepted in the cycle of the last row of the descriptor before.
+    row : stream of ElementRow, out
+        The first row is valid :attr:`LATENCY` cycles after its descriptor was accepted. Zeros
+        behind the last row of elements, and a transfer without elements, are a row of their own.
+    """
+
+    LATENCY = 2
+
+    def __init__(self, kinds: int) -> None:
+        self.kinds = kinds
+        super().__init__({
+            "descriptor": In(stream.Signature(TransferDescriptor(kinds))),
+            "row": Out(stream.Signature(ElementRow(kinds))),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        row_out, new = self.row.payload, self.descriptor.payload
+        current = Signal(TransferDescriptor(self.kinds))
+        """The descriptor; ``rows`` counts down."""
+        active = Signal()
+        element = Signal(ELEMENT_BITS)
+        zeros = Signal(ZEROS_BITS)
+        first = Signal()
+        last = Signal()
+        no_trail = Signal()
+        advance = Signal()
+        m.d.comb += [
+            advance.eq(~self.row.valid | self.row.ready),
+            last.eq((current.rows == 0) | ((current.rows == 1) & no_trail)),
+            self.descriptor.ready.eq(~active | (advance & last)),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                self.row.valid.eq(active),
+                row_out.kind.eq(current.kind),
+                row_out.sram_base.eq(current.sram_base),
+                row_out.first.eq(first),
+                row_out.last.eq(last),
+                row_out.element.eq(element),
+                first.eq(0),
+            ]
+            with m.If(current.rows == 0):
+                m.d.sync += [
+                    row_out.zeros.eq(current.trail),
+                    row_out.count.eq(0),
+                    row_out.end.eq(0),
+                    row_out.has_columns.eq(0),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    row_out.zeros.eq(zeros),
+                    row_out.count.eq(current.count),
+                    row_out.has_columns.eq(current.has_columns),
+                    row_out.end.eq(element + current.count),
+                    element.eq(element + current.stride),
+                    zeros.eq(current.between),
+                    current.rows.eq(current.rows - 1),
+                ]
+        with m.If(self.descriptor.ready):
+            m.d.sync += [
+                active.eq(self.descriptor.valid),
+                first.eq(1),
+                current.eq(new),
+                no_trail.eq(new.trail == 0),
+                element.eq(new.element),
+                zeros.eq(new.lead),
+            ]
+        return m
+
+
 class RowGenerator(wiring.Component):
-    """Turns transfers into rows. Rows that follow each other in DRAM and in the SRAM become one.
+    """Turns transfers into rows, one a cycle, in order.
 
     Parameters
     ----------
@@ -124,21 +263,23 @@ class RowGenerator(wiring.Component):
     kinds : tuple of MemoryKind
         The memories that requests may name.
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
     source : Source
-        Who reports the errors.
+        The reporter of the errors.
 
     Attributes
     ----------
     request : stream of the instruction layout, in
-        Legal transfers. One of no columns becomes one row with nothing in it.
+        Legal transfers. A transfer of no columns becomes one row with neither zeros nor elements.
     row : stream of Row, out
-        In order, one a cycle. The first row comes ``LATENCY`` cycles after its request.
+        The first row is valid :attr:`LATENCY` cycles after its request. A skid buffer drives the
+        stream: there is no combinational path from ``row.ready`` to ``request.ready``.
     error : ErrorLayout, out
-        ADDRESS, with the byte address of the first row that does not fit the bus. No row follows.
+        ADDRESS, with the byte address of the first row that is not within the address space of
+        the bus. No row follows.
     """
 
-    LATENCY = 6
+    LATENCY = DescriptorBuilder.LATENCY + RowSequencer.LATENCY + SkidBuffer.LATENCY
 
     def __init__(
         self,
@@ -160,187 +301,48 @@ class RowGenerator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-
-        # A transfer is prepared (pitch, then products, then the plan), its rows are walked, their
-        # element indices become addresses. Each stage empties into the next; while it is prepared
-        # no other is taken. A skid buffer offers the rows: there is no combinational path from the
-        # bus to the acceptance of an instruction.
-        m.submodules.skid = self._skid = SkidBuffer(self.row.payload.shape())
-        wiring.connect(m, self._skid.o, wiring.flipped(self.row))
-        pitched = Signal()
-        multiplied = Signal()
-        prepared = Signal()
-        walk_ready = Signal()
-        insn = Signal(layout_of(self.insn))
-        pitch = Signal(range(2**16 + 30))
-        trail_rows = Signal(5)
-        m.d.comb += self.request.ready.eq(~pitched)
-        m.d.sync += multiplied.eq(pitched)
-        with m.If(self.request.ready):
-            new = self.request.payload
-            m.d.sync += [
-                pitched.eq(self.request.valid),
-                insn.eq(new),
-                pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1)),
-                trail_rows.eq(new.y_pad_1 + Mux(new.y_size == 0, new.y_pad_0, 0)),
-            ]
-
-        plan = Signal(self._plan_layout())
-        parts = self._multiply(m, insn, pitch, trail_rows)
-        with m.If(walk_ready):
-            m.d.sync += prepared.eq(0)
-        with m.If(multiplied & ~prepared):
-            m.d.sync += [prepared.eq(1), pitched.eq(0), multiplied.eq(0)]
-            self._prepare(m, plan, insn, parts)
-
-        walked, walk = self._walk(m, plan, prepared, walk_ready)
-        self._address(m, walked, walk)
+        m.submodules.builder = builder = DescriptorBuilder(self.insn, self.kinds)
+        m.submodules.sequencer = sequencer = RowSequencer(len(self.kinds))
+        m.submodules.skid = skid = SkidBuffer(self.row.payload.shape())
+        connect(m, flipped(self.request), builder.request)
+        connect(m, builder.descriptor, sequencer.descriptor)
+        connect(m, skid.o, flipped(self.row))
+        self._address(m, sequencer.row, skid.i)
         return m
 
-    def _plan_layout(self) -> data.StructLayout:
-        """A transfer as the walk needs it: ``rows`` rows of ``count`` elements, zeros counted."""
-        return data.StructLayout({
-            "kind": index_range(len(self.kinds)), "sram": 16, "element": 32, "stride": 16,
-            "rows": 16, "count": COUNT_BITS, "moves": 1,
-            "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
-        })  # fmt: skip
-
-    def _multiply(self, m, insn, pitch, trail_rows):
-        """What the plan of a transfer is made of, a cycle later: its elements, and the zeros in the
-        rows before and behind those that are read (each as three parts that are yet to be added);
-        rows are ``pitch`` wide with their padding."""
-        parts = Signal(
-            data.StructLayout({
-                "kind": index_range(len(self.kinds)),
-                "moves": 1, "one_row": 1, "total": 32,
-                **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
-                   for part in ("low", "high", "beside")},
-            })
-        )  # fmt: skip
-        for index, kind in enumerate(self.kinds):
-            with m.If(insn.memory == kind.memory):
-                m.d.sync += parts.kind.eq(index)
-        some_rows = insn.y_size != 0
-        gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
-        m.d.sync += [
-            parts.moves.eq(insn.x_size != 0),
-            parts.one_row.eq(some_rows & gapless),
-            parts.total.eq(insn.x_size * insn.y_size),
-            parts.lead_low.eq(_times(insn.y_pad_0[:2], pitch)),
-            parts.lead_high.eq(_times(insn.y_pad_0[2:], pitch)),
-            parts.lead_beside.eq(insn.x_pad_0),
-            parts.trail_low.eq(_times(trail_rows[:2], pitch)),
-            parts.trail_high.eq(_times(trail_rows[2:], pitch)),
-            parts.trail_beside.eq(Mux(some_rows, insn.x_pad_1, 0)),
-        ]
-        return parts
-
-    def _prepare(self, m, plan, insn, parts):
-        """Make the plan of a transfer."""
-        m.d.sync += [
-            plan.kind.eq(parts.kind),
-            plan.sram.eq(insn.sram_base),
-            plan.element.eq(insn.dram_base),
-            plan.stride.eq(insn.x_stride),
-            plan.rows.eq(insn.y_size),
-            plan.count.eq(insn.x_size),
-            plan.moves.eq(parts.moves),
-            plan.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_beside)),
-            plan.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            plan.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_beside)),
-        ]
-        with m.If(~parts.moves):
-            m.d.sync += [plan.rows.eq(0), plan.trail.eq(0)]
-        with m.Elif(parts.one_row):
-            # More elements than COUNT_BITS counts are more than an SRAM has: clip them.
-            beyond = parts.total[COUNT_BITS:].any()
-            m.d.sync += [plan.rows.eq(1), plan.count.eq(Mux(beyond, ~0, parts.total))]
-
-    def _walk(self, m, plan, prepared, walk_ready):
-        """The rows of a plan, as (valid, registers): element indices, not yet addresses."""
-        layout = data.StructLayout({
-            "kind": index_range(len(self.kinds)), "sram": 16, "first": 1, "last": 1,
-            "zeros": ZEROS_BITS, "count": COUNT_BITS, "moves": 1,
-            "element": ELEMENT_BITS, "end": ELEMENT_BITS,
-        })  # fmt: skip
-        walk = Signal(layout)
-        walked = Signal()
-        at = Signal(self._plan_layout())
-        element = Signal(ELEMENT_BITS)
-        zeros = Signal(ZEROS_BITS)
-        active = Signal()
-        first = Signal()
-        no_trail = Signal()
-        advance = Signal()
-        ends = Signal()
-        m.d.comb += [
-            advance.eq(~walked | self._skid.i.ready),
-            ends.eq((at.rows == 0) | ((at.rows == 1) & no_trail)),
-            walk_ready.eq(~active | (advance & ends)),
-        ]
-        with m.If(advance):
-            m.d.sync += [
-                walked.eq(active),
-                walk.kind.eq(at.kind),
-                walk.sram.eq(at.sram),
-                walk.first.eq(first),
-                walk.last.eq(ends),
-                walk.element.eq(element),
-            ]
-            with m.If(at.rows == 0):
-                m.d.sync += [walk.zeros.eq(at.trail), walk.count.eq(0), walk.end.eq(0)]
-                m.d.sync += walk.moves.eq(0)
-            with m.Else():
-                m.d.sync += [
-                    walk.zeros.eq(zeros),
-                    walk.count.eq(at.count),
-                    walk.moves.eq(at.moves),
-                    walk.end.eq(element + at.count),
-                    element.eq(element + at.stride),
-                    zeros.eq(at.between),
-                    at.rows.eq(at.rows - 1),
-                ]
-            m.d.sync += first.eq(0)
-        with m.If(walk_ready):
-            m.d.sync += [
-                active.eq(prepared),
-                first.eq(1),
-                at.eq(plan),
-                no_trail.eq(plan.trail == 0),
-                element.eq(plan.element),
-                zeros.eq(plan.lead),
-            ]
-        return walked, walk
-
-    def _address(self, m, walked, walk):
-        """Byte addresses and beats of the row in ``walk``, or an error if it leaves the bus."""
+    def _address(self, m, elements, row):
+        """From ``elements`` (stream of ElementRow) to ``row`` (stream of Row): byte addresses and
+        beats, or an error if the row leaves the address space."""
         log_beat = (self.data_bits // 8).bit_length() - 1
+        source, out = elements.payload, row.payload
         # The widest element is one page.
         begin = Signal(ELEMENT_BITS + 12)
         end = Signal(ELEMENT_BITS + 12)
         size = Signal(COUNT_BITS + 12)
-        shifts = [kind.log_bytes for kind in self.kinds]
         offset = begin[:log_beat]
+        shifts = [kind.log_bytes for kind in self.kinds]
         m.d.comb += [
-            begin.eq(Array(walk.element << shift for shift in shifts)[walk.kind]),
-            end.eq(Array(walk.end << shift for shift in shifts)[walk.kind]),
-            size.eq(Array(walk.count << shift for shift in shifts)[walk.kind]),
+            begin.eq(Array(source.element << shift for shift in shifts)[source.kind]),
+            end.eq(Array(source.end << shift for shift in shifts)[source.kind]),
+            size.eq(Array(source.count << shift for shift in shifts)[source.kind]),
         ]
-        bad = walked & (end > 1 << self.addr_bits)
-        row = self._skid.i.payload
+        out_of_range = elements.valid & (end > 1 << self.addr_bits)
+        no_error = self.error.code == ErrorCode.NONE
+        beats = _sum(size, offset, (1 << log_beat) - 1) >> log_beat
         m.d.comb += [
-            self._skid.i.valid.eq(walked & ~bad & (self.error.code == ErrorCode.NONE)),
-            row.kind.eq(walk.kind),
-            row.sram.eq(walk.sram),
-            row.first.eq(walk.first),
-            row.last.eq(walk.last),
-            row.zeros.eq(walk.zeros),
-            row.count.eq(walk.count),
-            row.addr.eq(begin[log_beat:] << log_beat),
-            row.offset.eq(offset),
-            row.beats.eq(Mux(walk.moves, _sum(size, offset, (1 << log_beat) - 1) >> log_beat, 0)),
+            elements.ready.eq(row.ready),
+            row.valid.eq(elements.valid & ~out_of_range & no_error),
+            out.kind.eq(source.kind),
+            out.sram_base.eq(source.sram_base),
+            out.first.eq(source.first),
+            out.last.eq(source.last),
+            out.zeros.eq(source.zeros),
+            out.count.eq(source.count),
+            out.addr.eq(begin[log_beat:] << log_beat),
+            out.offset.eq(offset),
+            out.beats.eq(Mux(source.has_columns, beats, 0)),
         ]
-        with m.If(bad & (self.error.code == ErrorCode.NONE)):
+        with m.If(out_of_range & no_error):
             m.d.sync += [
                 self.error.code.eq(ErrorCode.ADDRESS),
                 self.error.source.eq(self.source),

@@ -1,39 +1,52 @@
-"""Reads the rows of a store from the SRAM and makes bus beats of them.
+"""Row reading: the rows of a store, read from the SRAM, as bus beats.
 
-``beats = sram[i], sram[i + 1], ...``, packed from the row's offset on, a beat or an element a cycle
+``beats = sram[i], sram[i + 1], ...``, packed from the row's offset on; a beat, or an element, a
+cycle
 """
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dma.row_generator import MemoryKind, Row, index_range
+from vta.hw.dma.rows import INDEX_BITS, MemoryKind, Row, index_range
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, WritePortSignature
 from vta.memmap import ErrorCode, Source
+
+__all__ = ["RowReader"]
 
 
 class RowReader(wiring.Component):
     """Turns rows into beats with byte strobes.
 
-    A first step reads an element; a second, while the SRAM holds it, sends its beats, or, where
-    elements are smaller than a beat, gathers it with its neighbours.
+    Two stages. Stage 0 reads an element. Stage 1, while the SRAM holds the data, sends the beats of
+    the element or, where elements are smaller than a beat, merges the element into a beat.
+
+    Parameters
+    ----------
+    kind : MemoryKind
+        The memory.
+    addr_bits, data_bits : int
+        Widths of the bus.
 
     Attributes
     ----------
-    row : stream of Row, in
+    row : stream of Row (as bits), in
         Rows without zeros.
     sram : SramReadSignature, out
-        Where the elements are.
-    beat : stream of data and strobes, out
+        The memory with the elements.
+    beat : stream of data and byte strobes, out
+        Beats of the rows in order. Strobes of bytes outside of the row are low.
     read : out
-        One pulse for each element.
+        Strobe. An element is read.
     error : ErrorLayout, out
-        SRAM_RANGE, with the index. The reader stops for good.
+        SRAM_RANGE, with the index of the first element beyond the SRAM. No read follows.
     """
 
     def __init__(self, kind: MemoryKind, *, addr_bits: int, data_bits: int) -> None:
         self.kind, self.data_bits = kind, data_bits
         self.row_layout = Row(kinds=1, addr_bits=addr_bits, data_bits=data_bits)
+        self.parts = kind.beats_per_element(data_bits)
+        self.lanes = kind.elements_per_beat(data_bits)
         port = WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "row": In(stream.Signature(self.row_layout.size)),
@@ -45,45 +58,44 @@ class RowReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        elem_bits = self.kind.elem_bytes * 8
-        self.parts = max(1, elem_bits // self.data_bits)
-        self.lanes = max(1, self.data_bits // elem_bits)
-        held = data.StructLayout({"valid": 1, "lane": index_range(self.lanes), "ends": 1})
-        element = Signal(held)
-        free = Signal()
-        self._read(m, element, free)
+        # Stage 1: the element that the SRAM holds, its lane in the beat, the end of its row.
+        element = Signal(
+            data.StructLayout({"valid": 1, "lane": index_range(self.lanes), "row_end": 1})
+        )
+        element_ready = Signal()
+        self._read(m, element, element_ready)
         if self.lanes > 1:
-            self._gather(m, element, free, elem_bits)
+            self._pack(m, element, element_ready)
         else:
-            self._send(m, element, free)
+            self._split(m, element, element_ready)
         return m
 
-    def _read(self, m, element, free):
-        """Walk the elements of the row; read the next one when there is room for it."""
+    def _read(self, m, element, element_ready):
+        """Stage 0: read the elements of the row, one whenever stage 1 is ready."""
         row = Signal(self.row_layout)
-        following = data.View(self.row_layout, self.row.payload)
-        active = Signal()
-        index = Signal(17)
+        next_row = data.View(self.row_layout, self.row.payload)
+        row_valid = Signal()
+        index = Signal(INDEX_BITS)
         lane = Signal(index_range(self.lanes))
-        reads = Signal()
-        ends = Signal()
+        read = Signal()
+        row_end = Signal()
         in_range = index < 2**self.kind.log_depth
-        well = self.error.code == ErrorCode.NONE
+        enable = row_valid & (self.error.code == ErrorCode.NONE)
         m.d.comb += [
-            reads.eq(active & well & (row.count != 0) & free),
-            ends.eq(active & well & ((row.count == 0) | (reads & (row.count == 1)))),
-            self.row.ready.eq(~active | ends),
-            self.sram.en.eq(reads & in_range),
+            read.eq(enable & (row.count != 0) & element_ready),
+            row_end.eq(enable & ((row.count == 0) | (read & (row.count == 1)))),
+            self.row.ready.eq(~row_valid | row_end),
+            self.sram.en.eq(read & in_range),
             self.sram.addr.eq(index),
-            self.read.eq(reads & in_range),
+            self.read.eq(read & in_range),
         ]
-        with m.If(free):
+        with m.If(element_ready):
             m.d.sync += [
-                element.valid.eq(reads & in_range),
+                element.valid.eq(read & in_range),
                 element.lane.eq(lane),
-                element.ends.eq(row.count == 1),
+                element.row_end.eq(row.count == 1),
             ]
-        with m.If(reads):
+        with m.If(read):
             m.d.sync += [row.count.eq(row.count - 1), index.eq(index + 1), lane.eq(lane + 1)]
             with m.If(~in_range):
                 m.d.sync += [
@@ -92,37 +104,40 @@ class RowReader(wiring.Component):
                     self.error.addr.eq(index),
                 ]
         with m.If(self.row.ready):
-            m.d.sync += [active.eq(self.row.valid), row.eq(following)]
+            m.d.sync += [row_valid.eq(self.row.valid), row.eq(next_row)]
             with m.If(self.row.valid):
-                m.d.sync += lane.eq(following.offset >> self.kind.log_bytes)
-                with m.If(following.first):
-                    m.d.sync += index.eq(following.sram)
+                m.d.sync += lane.eq(next_row.offset >> self.kind.log_bytes)
+                with m.If(next_row.first):
+                    m.d.sync += index.eq(next_row.sram_base)
 
-    def _send(self, m, element, free):
-        """An element is ``parts`` beats."""
+    def _split(self, m, element, element_ready):
+        """Stage 1 for elements of a beat or more: ``parts`` beats each."""
         part = Signal(index_range(self.parts))
+        last_part = part == self.parts - 1
         beat = self.beat.payload
         m.d.comb += [
             beat.data.eq(self.sram.data.word_select(part, self.data_bits)),
             beat.strb.eq(~0),
             self.beat.valid.eq(element.valid),
-            free.eq(~element.valid | (self.beat.ready & (part == self.parts - 1))),
+            element_ready.eq(~element.valid | (self.beat.ready & last_part)),
         ]
         with m.If(self.beat.valid & self.beat.ready):
-            m.d.sync += part.eq(Mux(part == self.parts - 1, 0, part + 1))
+            m.d.sync += part.eq(Mux(last_part, 0, part + 1))
 
-    def _gather(self, m, element, free, elem_bits):
-        """A beat is up to ``lanes`` elements: those of the row that lie in it."""
+    def _pack(self, m, element, element_ready):
+        """Stage 1 for smaller elements: a beat holds up to ``lanes`` elements of one row."""
+        elem_bits = self.kind.elem_bytes * 8
         beat = self.beat.payload
-        gathered = Signal.like(beat)
+        merged = Signal.like(beat)
+        """The earlier elements of the beat."""
         complete = Signal()
         m.d.comb += [
-            beat.eq(gathered),
+            beat.eq(merged),
             beat.data.word_select(element.lane, elem_bits).eq(self.sram.data),
             beat.strb.word_select(element.lane, elem_bits // 8).eq(~0),
-            complete.eq((element.lane == self.lanes - 1) | element.ends),
+            complete.eq((element.lane == self.lanes - 1) | element.row_end),
             self.beat.valid.eq(element.valid & complete),
-            free.eq(~element.valid | ~complete | self.beat.ready),
+            element_ready.eq(~element.valid | ~complete | self.beat.ready),
         ]
-        with m.If(element.valid & free):
-            m.d.sync += gathered.eq(Mux(complete, 0, beat))
+        with m.If(element.valid & element_ready):
+            m.d.sync += merged.eq(Mux(complete, 0, beat))

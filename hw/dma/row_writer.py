@@ -1,49 +1,113 @@
-"""Writes the rows of a load into the SRAMs, as the beats come.
+"""Row writing: the rows of a load and their bus beats, as writes to the SRAMs.
 
-``sram[i] = 0`` for the zeros before a row, then ``sram[i] = beats``, one write a cycle
+``sram[i] = 0`` for the zeros before a row, then ``sram[i] = beats``, at most one write a cycle
+
+    rows, beats -> WriteSequencer -> skid buffer -> WriteFormatter -> SRAM write ports
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.row_generator import MemoryKind, Row, index_range
+from vta.hw.dma.rows import INDEX_BITS, MemoryKind, Row, index_range
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode, Source
 
+__all__ = ["DownCounter", "RowWriter", "WriteFormatter", "WriteOperation", "WriteSequencer"]
+
 
 def write_signature(kind: MemoryKind, data_bits: int) -> SramWriteSignature:
-    """The write port that a load of ``kind`` needs: written a beat, or an element, at a time."""
+    """The write port that a load of ``kind`` needs: a beat, or an element, is written at a time."""
     return SramWriteSignature(
         log_depth=kind.log_depth, bits=kind.sram_bits, granule=min(data_bits, kind.sram_bits)
     )
 
 
-class _Left:
-    """Counts ``number`` down, and knows a step ahead, in registers, whether ``some`` is left, and
-    whether it is just ``one``."""
+class WriteOperation(data.StructLayout):
+    """One step of the row writer.
 
-    def __init__(self, number, name: str) -> None:
-        self.number = number
-        self.some, self.one = Signal(name=f"some_{name}"), Signal(name=f"one_{name}")
+    ``zero``: the element ``index`` becomes zero; ``data``: ``value`` is written to part ``part`` of
+    that element (at most one of the two is set; neither for a row of no elements). ``element_end``:
+    an element of DRAM is complete. ``load_end``: the instruction is complete.
+    """
 
-    def begin(self, number) -> list:
-        """What goes with ``number`` when it is loaded."""
-        return [self.some.eq(number != 0), self.one.eq(number == 1)]
+    def __init__(self, kinds: tuple[MemoryKind, ...], data_bits: int) -> None:
+        super().__init__({
+            "zero": 1, "data": 1, "element_end": 1, "load_end": 1,
+            "kind": index_range(len(kinds)),
+            "index": max(kind.log_depth for kind in kinds),
+            "part": index_range(max(kind.beats_per_element(data_bits) for kind in kinds)),
+            "value": data_bits,
+        })  # fmt: skip
 
-    def step(self) -> list:
-        """One less."""
-        left = self.number
-        return [left.eq(left - 1), self.some.eq(~self.one), self.one.eq(left == 2)]
+
+class DownCounter(wiring.Component):
+    """``value' = value - 1``, with registered flags, so that no comparison is on the path.
+
+    Parameters
+    ----------
+    bits : int
+        Width of the counter.
+
+    Attributes
+    ----------
+    load : in
+        Strobe. The counter becomes ``load_value``; has precedence over ``step``.
+    step : in
+        Strobe. One less. Must not be asserted while ``nonzero`` is low.
+    value : out
+        The count.
+    nonzero, is_one : out
+        Asserted while ``value`` is not 0, and while it is 1.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__({
+            "load": In(1), "load_value": In(bits), "step": In(1),
+            "value": Out(bits), "nonzero": Out(1), "is_one": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        with m.If(self.load):
+            m.d.sync += [
+                self.value.eq(self.load_value),
+                self.nonzero.eq(self.load_value != 0),
+                self.is_one.eq(self.load_value == 1),
+            ]
+        with m.Elif(self.step):
+            m.d.sync += [
+                self.value.eq(self.value - 1),
+                self.nonzero.eq(~self.is_one),
+                self.is_one.eq(self.value == 2),
+            ]
+        return m
 
 
-class RowWriter(wiring.Component):
-    """Writes the rows into the SRAMs: zeros, then the beats as they come.
+class WriteSequencer(wiring.Component):
+    """Turns rows and beats into write operations, at most one a cycle, in order.
 
-    Two steps: choose what to write (``_choose``); write it a cycle later (``_write``). A stalled
-    write is offered again in the next cycle; the skid buffer between the steps isolates the rows
-    and the beats from the stall. How much of a row is left is known a step ahead.
+    Parameters
+    ----------
+    kinds : tuple of MemoryKind
+        The memories; ``Row.kind`` is an index into them.
+    addr_bits, data_bits : int
+        Widths of the bus.
+    source : Source
+        The reporter of the errors.
+
+    Attributes
+    ----------
+    row : stream of Row (as bits), in
+        Accepted in the cycle of the last operation of the row before.
+    beat : stream of data_bits, in
+        Beats of the rows in order. A beat is consumed with the last of its bytes.
+    op : stream of WriteOperation, out
+        A zero a cycle; a beat, or an element smaller than a beat, a cycle. A row without elements
+        takes one cycle.
+    error : ErrorLayout, out
+        SRAM_RANGE, with the index of the first element beyond the SRAM. No operation follows.
     """
 
     def __init__(
@@ -51,159 +115,263 @@ class RowWriter(wiring.Component):
     ) -> None:
         self.kinds, self.data_bits, self.source = kinds, data_bits, source
         self.row_layout = Row(kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits)
-        members = {
+        super().__init__({
             "row": In(stream.Signature(self.row_layout.size)),
             "beat": In(stream.Signature(data_bits)),
-            "stall": In(1),
-            "done": Out(1),
+            "op": Out(stream.Signature(WriteOperation(kinds, data_bits))),
             "error": Out(ErrorLayout()),
-        }
-        for kind in kinds:
-            members[f"write_{kind.sram}"] = Out(write_signature(kind, data_bits))
-            members[f"loaded_{kind.sram}"] = Out(1)
-        super().__init__(members)
+        })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        chosen = data.StructLayout({
-            "zero": 1, "data": 1, "whole": 1, "done": 1, "kind": index_range(len(self.kinds)),
-            "index": max(kind.log_depth for kind in self.kinds),
-            "part": index_range(max(self._parts(kind) for kind in self.kinds)),
-            "value": self.data_bits,
-        })  # fmt: skip
-        m.submodules.skid = skid = SkidBuffer(chosen)
-        self._choose(m, skid.i)
-        self._write(m, skid.o)
-        return m
-
-    def _parts(self, kind: MemoryKind) -> int:
-        """Beats of an element, 1 if it is smaller than a beat."""
-        return max(1, kind.elem_bytes * 8 // self.data_bits)
-
-    def _lanes(self, kind: MemoryKind) -> int:
-        """Elements of a beat, 1 if they are wider than it."""
-        return max(1, self.data_bits // (kind.elem_bytes * 8))
-
-    def _chunk_bits(self, kind: MemoryKind) -> int:
-        """Bits of the SRAM that a beat, or an element smaller than it, fills."""
-        return min(self.data_bits, kind.elem_bytes * 8) * (4 if kind.widens else 1)
-
-    def _choose(self, m, chosen):
-        """Walk zeros and elements of the row at hand, at most one write a cycle."""
+        row_valid = Signal()
         row = Signal(self.row_layout)
-        following = data.View(self.row_layout, self.row.payload)
-        active = Signal()
-        index = Signal(17)
-        place = Signal(index_range(max(max(self._parts(k), self._lanes(k)) for k in self.kinds)))
-        """Which part of the element, or which element of the beat, comes next."""
+        next_row = data.View(self.row_layout, self.row.payload)
+        m.submodules.zeros = zeros = DownCounter(len(next_row.zeros))
+        m.submodules.count = count = DownCounter(len(next_row.count))
 
-        parts_end = Array(self._parts(kind) - 1 for kind in self.kinds)[row.kind]
-        lanes_end = Array(self._lanes(kind) - 1 for kind in self.kinds)[row.kind]
-        narrow = Array(self._lanes(kind) > 1 for kind in self.kinds)[row.kind]
-        in_range = Array(index < 2**kind.log_depth for kind in self.kinds)[row.kind]
-
-        well = (self.error.code == ErrorCode.NONE) & chosen.ready
-        zeros, count = _Left(row.zeros, "zeros"), _Left(row.count, "count")
-        zero = Signal()
-        take = Signal()
-        whole = Signal()
-        ends = Signal()
+        enable = Signal()
+        write_zero = Signal()
+        write_data = Signal()
+        element_end = Signal()
+        row_end = Signal()
+        position, packed, last_position = self._position(m, row, next_row, write_data)
         m.d.comb += [
-            zero.eq(active & well & zeros.some),
-            take.eq(active & well & ~zeros.some & count.some & self.beat.valid),
-            whole.eq(zero | (take & (narrow | (place == parts_end)))),
-            ends.eq(
-                (active & well & ~zeros.some & ~count.some)
-                | (zero & zeros.one & ~count.some)
-                | (take & whole & count.one)
+            enable.eq(row_valid & (self.error.code == ErrorCode.NONE) & self.op.ready),
+            write_zero.eq(enable & zeros.nonzero),
+            write_data.eq(enable & ~zeros.nonzero & count.nonzero & self.beat.valid),
+            element_end.eq(write_zero | (write_data & (packed | last_position))),
+            row_end.eq(
+                (enable & ~zeros.nonzero & ~count.nonzero)
+                | (write_zero & zeros.is_one & ~count.nonzero)
+                | (write_data & element_end & count.is_one)
             ),
-            self.beat.ready.eq(take & (~narrow | (place == lanes_end) | count.one)),
-            self.row.ready.eq(~active | ends),
+            self.beat.ready.eq(write_data & (~packed | last_position | count.is_one)),
+            self.row.ready.eq(~row_valid | row_end),
+            zeros.step.eq(write_zero),
+            count.step.eq(write_data & element_end),
+            *(counter.load.eq(self.row.ready) for counter in (zeros, count)),
+            zeros.load_value.eq(next_row.zeros),
+            count.load_value.eq(next_row.count),
         ]
-        with m.If(zero):
-            m.d.sync += zeros.step()
-        with m.If(take):
-            m.d.sync += place.eq(Mux(place == Mux(narrow, lanes_end, parts_end), 0, place + 1))
-        with m.If(take & whole):
-            m.d.sync += count.step()
-        with m.If(whole):
-            m.d.sync += index.eq(index + 1)
         with m.If(self.row.ready):
-            m.d.sync += [
-                active.eq(self.row.valid),
-                row.eq(following),
-                *zeros.begin(following.zeros),
-                *count.begin(following.count),
-            ]
-            with m.If(self.row.valid):
-                begins = Array(
-                    following.offset >> kind.log_bytes if self._lanes(kind) > 1 else 0
-                    for kind in self.kinds
-                )[following.kind]
-                m.d.sync += place.eq(begins)
-                with m.If(following.first):
-                    m.d.sync += index.eq(following.sram)
-        with m.If((zero | take) & ~in_range):
+            m.d.sync += [row_valid.eq(self.row.valid), row.eq(next_row)]
+
+        index, in_range = self._index(m, row, next_row, element_end)
+        with m.If((write_zero | write_data) & ~in_range):
             m.d.sync += [
                 self.error.code.eq(ErrorCode.SRAM_RANGE),
                 self.error.source.eq(self.source),
                 self.error.addr.eq(index),
             ]
-
-        picked = Array(
-            self.beat.payload.word_select(place, kind.elem_bytes * 8)
-            if self._lanes(kind) > 1
-            else self.beat.payload
-            for kind in self.kinds
-        )[row.kind]
-        item = chosen.payload
+        op = self.op.payload
         m.d.comb += [
-            chosen.valid.eq(zero | take | ends),
-            item.zero.eq(zero & in_range),
-            item.data.eq(take & in_range),
-            item.whole.eq(take & whole & in_range),
-            item.done.eq(ends & row.last & (in_range | ~(zero | take))),
-            item.kind.eq(row.kind),
-            item.index.eq(index),
-            item.part.eq(place),
-            item.value.eq(Mux(zero, 0, picked)),
+            self.op.valid.eq(write_zero | write_data | row_end),
+            op.zero.eq(write_zero & in_range),
+            op.data.eq(write_data & in_range),
+            op.element_end.eq(write_data & element_end & in_range),
+            op.load_end.eq(row_end & row.last & (in_range | ~(write_zero | write_data))),
+            op.kind.eq(row.kind),
+            op.index.eq(index),
+            op.part.eq(position),
+            op.value.eq(Mux(write_zero, 0, self._selected(row, position))),
         ]
+        return m
 
-    def _write(self, m, chosen):
-        """Drive the write port of the SRAM of the chosen kind."""
-        item = chosen.payload
-        taken = Signal()
+    def _of(self, number, fact):
+        """``fact`` of the memory with this number, which is a signal."""
+        return Array(fact(kind) for kind in self.kinds)[number]
+
+    def _position(self, m, row, next_row, write_data):
+        """The position within an element that spans beats, or within a beat that packs elements.
+
+        Returns ``(position, packed, last_position)``: the register; whether a beat holds several
+        elements; whether the position is the last of its element, or of its beat.
+        """
+        beats = [kind.beats_per_element(self.data_bits) for kind in self.kinds]
+        elements = [kind.elements_per_beat(self.data_bits) for kind in self.kinds]
+        position = Signal(index_range(max(*beats, *elements)))
+        packed = Array(number > 1 for number in elements)[row.kind]
+        positions = (max(pair) for pair in zip(beats, elements, strict=True))
+        last_position = position == Array(number - 1 for number in positions)[row.kind]
+        with m.If(write_data):
+            m.d.sync += position.eq(Mux(last_position, 0, position + 1))
+        with m.If(self.row.ready & self.row.valid):
+            first_element = self._of(
+                next_row.kind,
+                lambda kind: (
+                    next_row.offset >> kind.log_bytes
+                    if kind.elements_per_beat(self.data_bits) > 1
+                    else 0
+                ),
+            )
+            m.d.sync += position.eq(first_element)
+        return position, packed, last_position
+
+    def _index(self, m, row, next_row, element_end):
+        """The SRAM index of the current element, a register that continues from row to row of an
+        instruction, and whether the SRAM has that element."""
+        index = Signal(INDEX_BITS)
+        with m.If(element_end):
+            m.d.sync += index.eq(index + 1)
+        with m.If(self.row.ready & self.row.valid & next_row.first):
+            m.d.sync += index.eq(next_row.sram_base)
+        return index, self._of(row.kind, lambda kind: index < 2**kind.log_depth)
+
+    def _selected(self, row, position):
+        """The bits of the beat to write: the element at ``position``, or the whole beat."""
+        beat = self.beat.payload
+        return self._of(
+            row.kind,
+            lambda kind: (
+                beat.word_select(position, kind.elem_bytes * 8)
+                if kind.elements_per_beat(self.data_bits) > 1
+                else beat
+            ),
+        )
+
+
+class WriteFormatter(wiring.Component):
+    """Drives the write port of the SRAM that an operation names: address, lanes, sign extension.
+
+    Combinational.
+
+    Parameters
+    ----------
+    kinds : tuple of MemoryKind
+        The memories; ``WriteOperation.kind`` is an index into them.
+    data_bits : int
+        Width of the bus.
+
+    Attributes
+    ----------
+    op : stream of WriteOperation, in
+        Accepted unless ``stall`` is asserted.
+    stall, done, write_<sram>, loaded_<sram>
+        As of :class:`RowWriter`.
+    """
+
+    def __init__(self, kinds: tuple[MemoryKind, ...], data_bits: int) -> None:
+        self.kinds, self.data_bits = kinds, data_bits
+        super().__init__({
+            "op": In(stream.Signature(WriteOperation(kinds, data_bits))),
+            **_write_ports(kinds, data_bits),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        accepted = Signal()
         m.d.comb += [
-            chosen.ready.eq(~self.stall),
-            taken.eq(chosen.valid & chosen.ready),
-            self.done.eq(taken & item.done),
+            self.op.ready.eq(~self.stall),
+            accepted.eq(self.op.valid & self.op.ready),
+            self.done.eq(accepted & self.op.payload.load_end),
         ]
         for sram in dict.fromkeys(kind.sram for kind in self.kinds):
-            port = getattr(self, f"write_{sram}")
-            loaded = getattr(self, f"loaded_{sram}")
-            lanes = len(port.mask)
-            mine = [(n, kind) for n, kind in enumerate(self.kinds) if kind.sram == sram]
-            # Repeated over the word, the mask chooses; a wire, or Verilog spells each bit out.
-            chunk = Signal(max(self._chunk_bits(kind) for _, kind in mine), name=f"chunk_{sram}")
-            m.d.comb += [
-                port.addr.eq(item.index),
-                port.data.eq(chunk.replicate(len(port.data) // len(chunk))),
-            ]
-            for number, kind in mine:
-                parts = self._parts(kind)
-                value = item.value[: min(self.data_bits, kind.elem_bytes * 8)]
-                if kind.widens:
-                    octets = (value[low : low + 8] for low in range(0, len(value), 8))
-                    value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
-                with m.If(item.kind == number):
-                    m.d.comb += [
-                        chunk.eq(value.replicate(len(chunk) // len(value))),
-                        loaded.eq(taken & item.whole),
-                    ]
-                    with m.If(chosen.valid & item.data):
-                        wide = lanes // parts
-                        m.d.comb += port.mask.eq(
-                            ((1 << wide) - 1) << (item.part * wide if parts > 1 else 0)
-                        )
-                    with m.If(chosen.valid & item.zero):
-                        m.d.comb += port.mask.eq(~0)
+            self._drive(m, sram, accepted)
+        return m
+
+    def _drive(self, m, sram, accepted):
+        """The write port of one SRAM. The data is repeated over the word; the mask selects."""
+        op = self.op.payload
+        port, loaded = getattr(self, f"write_{sram}"), getattr(self, f"loaded_{sram}")
+        lanes = len(port.mask)
+        numbered = [(number, kind) for number, kind in enumerate(self.kinds) if kind.sram == sram]
+        # A signal of its own: Verilog text that repeats an expression grows with each repetition.
+        width = max(kind.chunk_bits(self.data_bits) for _, kind in numbered)
+        chunk = Signal(width, name=f"chunk_{sram}")
+        m.d.comb += [
+            port.addr.eq(op.index),
+            port.data.eq(chunk.replicate(len(port.data) // len(chunk))),
+        ]
+        for number, kind in numbered:
+            value = op.value[: min(self.data_bits, kind.elem_bytes * 8)]
+            if kind.widens:
+                octets = (value[low : low + 8] for low in range(0, len(value), 8))
+                value = Cat(Cat(octet, octet[7].replicate(24)) for octet in octets)
+            parts = kind.beats_per_element(self.data_bits)
+            lanes_of_part = lanes // parts
+            with m.If(op.kind == number):
+                m.d.comb += [
+                    chunk.eq(value.replicate(len(chunk) // len(value))),
+                    loaded.eq(accepted & op.element_end),
+                ]
+                with m.If(self.op.valid & op.data):
+                    m.d.comb += port.mask.eq(
+                        ((1 << lanes_of_part) - 1) << (op.part * lanes_of_part if parts > 1 else 0)
+                    )
+                with m.If(self.op.valid & op.zero):
+                    m.d.comb += port.mask.eq(~0)
+
+
+def _write_ports(kinds: tuple[MemoryKind, ...], data_bits: int) -> dict:
+    """The ports towards the SRAMs and the load engine, see :class:`RowWriter`."""
+    ports = {"stall": In(1), "done": Out(1)}
+    for kind in kinds:
+        ports[f"write_{kind.sram}"] = Out(write_signature(kind, data_bits))
+        ports[f"loaded_{kind.sram}"] = Out(1)
+    return ports
+
+
+class RowWriter(wiring.Component):
+    """Writes the rows of loads into the SRAMs: zeros, then beats as they arrive.
+
+    An operation is written a cycle after it is chosen. The skid buffer between the two steps
+    isolates the rows and the beats from ``stall``.
+
+    Parameters
+    ----------
+    kinds : tuple of MemoryKind
+        The memories; those with the same ``sram`` share a write port.
+    addr_bits, data_bits : int
+        Widths of the bus.
+    source : Source
+        The reporter of the errors.
+
+    Attributes
+    ----------
+    row, beat, error
+        As of :class:`WriteSequencer`.
+    stall : in
+        Asserted: the write of this cycle is not performed (the SRAM must ignore it) and is offered
+        again in the next cycle.
+    done : out
+        Strobe. The last write of an instruction is on its port.
+    write_<sram> : SramWriteSignature, out
+        One for each SRAM.
+    loaded_<sram> : out
+        Strobe. The write of this cycle completes an element of DRAM.
+    """
+
+    def __init__(
+        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source
+    ) -> None:
+        self.sequencer = WriteSequencer(
+            kinds, addr_bits=addr_bits, data_bits=data_bits, source=source
+        )
+        self.formatter = WriteFormatter(kinds, data_bits)
+        members = self.sequencer.signature.members
+        super().__init__({
+            **{name: members[name] for name in ("row", "beat", "error")},
+            **_write_ports(kinds, data_bits),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sequencer = sequencer = self.sequencer
+        m.submodules.skid = skid = SkidBuffer(sequencer.op.payload.shape())
+        m.submodules.formatter = formatter = self.formatter
+        connect(m, flipped(self.row), sequencer.row)
+        connect(m, flipped(self.beat), sequencer.beat)
+        connect(m, sequencer.op, skid.i)
+        connect(m, skid.o, formatter.op)
+        m.d.comb += [
+            self.error.eq(sequencer.error),
+            formatter.stall.eq(self.stall),
+            self.done.eq(formatter.done),
+        ]
+        for name in self.signature.members:
+            if name.startswith("write_"):
+                connect(m, getattr(formatter, name), flipped(getattr(self, name)))
+            elif name.startswith("loaded_"):
+                m.d.comb += getattr(self, name).eq(getattr(formatter, name))
+        return m

@@ -1,6 +1,8 @@
 """Stores: accumulator tiles, narrowed to output values, from the out SRAM to DRAM.
 
 ``dram[dram_base + r * x_stride + c] = out[sram_base + r * x_size + c]``
+
+    request -> RowGenerator -> { write requests, row queue } -> RowReader -> beats
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -8,8 +10,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out, connect, flipped
 
-from vta.hw.dma.row_generator import MemoryKind, RowGenerator
+from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_reader import RowReader
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import (
     SramReadSignature,
     WritePortSignature,
@@ -19,18 +22,19 @@ from vta.hw.interfaces import (
 from vta.isa import Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 
-ROWS_AHEAD = 8
-"""Rows that have been asked of the bus and not yet been read from the SRAM."""
+ROWS_IN_FLIGHT = 8
+"""Rows that may be requested of the bus and not yet be read from the SRAM."""
 
-INSTRUCTIONS_AHEAD = 32
-"""STOREs that may wait for the answers to their writes."""
+STORES_IN_FLIGHT = 32
+"""STOREs whose write responses may be outstanding."""
 
 
 class StoreModule(wiring.Component):
-    """The store module: instructions in order, tokens with the compute module.
+    """The store module: STOREs in order, tokens to and from the compute module.
 
-    The next instruction starts when its token is there, while the writes of the ones before are
-    under way. Tokens are pushed in order, each when all writes of its instruction were answered.
+    An instruction issues when its token is available; the writes of older instructions may be
+    outstanding. Instructions retire in order. A token is pushed with the last write response of its
+    instruction.
 
     Parameters
     ----------
@@ -39,18 +43,18 @@ class StoreModule(wiring.Component):
     kind : MemoryKind
         OUT.
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
 
     Attributes
     ----------
     insn, tokens, state, retired, error
-        As every module has them (:func:`~vta.hw.interfaces.module_status`).
+        See :func:`~vta.hw.interfaces.module_status`.
     out_read : SramReadSignature, out
         The out SRAM.
     write : WritePortSignature, out
         The bus.
     stored : out
-        One pulse for each element, for the byte counter.
+        Strobe, once for each element, for the byte counter.
     """
 
     def __init__(self, isa: Isa, kind: MemoryKind, *, addr_bits: int, data_bits: int) -> None:
@@ -70,20 +74,20 @@ class StoreModule(wiring.Component):
         )
         m.submodules.reader = reader = RowReader(self.kind, **bus)
         m.submodules.rows = rows = SyncFIFO(
-            width=len(generator.row.payload.as_value()), depth=ROWS_AHEAD
+            width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
         )
 
-        # A row goes to the bus and, through the queue, to the reader: to both or to none.
+        # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row, request = generator.row.payload, self.write.request
-        asks = row.beats != 0
+        has_beats = row.beats != 0
         m.d.comb += [
-            request.valid.eq(generator.row.valid & asks & rows.w_rdy),
+            request.valid.eq(generator.row.valid & has_beats & rows.w_rdy),
             request.payload.addr.eq(row.addr),
             request.payload.beats.eq(row.beats),
             request.payload.last.eq(row.last),
-            rows.w_en.eq(generator.row.valid & (~asks | request.ready)),
+            rows.w_en.eq(generator.row.valid & (~has_beats | request.ready)),
             rows.w_data.eq(row),
-            generator.row.ready.eq(rows.w_rdy & (~asks | request.ready)),
+            generator.row.ready.eq(rows.w_rdy & (~has_beats | request.ready)),
         ]
         connect(m, rows.r_stream, reader.row)
         connect(m, reader.sram, flipped(self.out_read))
@@ -92,36 +96,37 @@ class StoreModule(wiring.Component):
             self.stored.eq(reader.read),
             self.error.eq(Mux(reader.error.code != ErrorCode.NONE, reader.error, generator.error)),
         ]
-        self._sequence(m, generator.request)
+        self._issue_and_retire(m, generator.request)
         return m
 
-    def _sequence(self, m, request):
-        """Start instructions with their tokens; end them, in order, with the answers."""
-        m.submodules.started = started = SyncFIFO(width=2, depth=INSTRUCTIONS_AHEAD)
+    def _issue_and_retire(self, m, request):
+        """Issue instructions with their tokens; retire them in order with their responses."""
+        m.submodules.in_flight = in_flight = SyncFIFO(width=2, depth=STORES_IN_FLIGHT)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
-        waits = Signal()
-        starts = Signal()
-        moves = (insn.x_size != 0) & (insn.y_size != 0)
+        token_stall = Signal()
+        issue = Signal()
+        is_nop = (insn.x_size == 0) | (insn.y_size == 0)
         m.d.comb += [
-            waits.eq(self.insn.valid & insn.pop_prev & ~self.tokens.prev_avail),
-            starts.eq(self.insn.valid & ~waits & started.w_rdy & request.ready),
-            self.insn.ready.eq(starts),
-            request.valid.eq(starts),
+            token_stall.eq(self.insn.valid & insn.pop_prev & ~self.tokens.prev_avail),
+            issue.eq(self.insn.valid & ~token_stall & in_flight.w_rdy & request.ready),
+            self.insn.ready.eq(issue),
+            request.valid.eq(issue),
             request.payload.eq(self.insn.payload),
-            self.tokens.pop_prev.eq(starts & insn.pop_prev),
-            started.w_en.eq(starts),
-            started.w_data.eq(Cat(insn.push_prev, moves)),
+            self.tokens.pop_prev.eq(issue & insn.pop_prev),
+            in_flight.w_en.eq(issue),
+            in_flight.w_data.eq(Cat(insn.push_prev, is_nop)),
         ]
 
-        push, moved = started.r_data[0], started.r_data[1]
-        answered = Signal(range(INSTRUCTIONS_AHEAD + 1))
-        m.d.sync += answered.eq(answered + self.write.done - (self.retired & moved))
+        # Of the oldest instruction in flight; and STOREs that are answered and have not retired.
+        pushes_token, writes_nothing = in_flight.r_data[0], in_flight.r_data[1]
+        answered = Signal(range(STORES_IN_FLIGHT + 1))
+        m.d.sync += answered.eq(answered + self.write.done - (self.retired & ~writes_nothing))
         m.d.comb += [
-            self.retired.eq(started.r_rdy & (~moved | (answered != 0))),
-            started.r_en.eq(self.retired),
-            self.tokens.push_prev.eq(self.retired & push),
+            self.retired.eq(in_flight.r_rdy & (writes_nothing | (answered != 0))),
+            in_flight.r_en.eq(self.retired),
+            self.tokens.push_prev.eq(self.retired & pushes_token),
         ]
-        with m.If(started.r_rdy | (self.insn.valid & ~waits)):
+        with m.If(in_flight.r_rdy | (self.insn.valid & ~token_stall)):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
-        with m.Elif(waits):
+        with m.Elif(token_stall):
             m.d.comb += self.state.eq(ModuleState.WAITING)

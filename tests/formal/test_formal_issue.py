@@ -23,7 +23,7 @@ from vta.hw.compute.access_ranges import (
 from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.dma import load, store
-from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, MemId, Opcode
 

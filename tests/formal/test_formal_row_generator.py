@@ -7,6 +7,7 @@ from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import VTAConfig
 from vta.hw.dma import row_generator
+from vta.hw.dma.rows import MemoryKind
 from vta.isa import Isa, MemId
 from vta.memmap import Source
 
@@ -20,9 +21,7 @@ SIZES = {
 }  # fmt: skip
 """Bits of the fields that may have any value; the others are 0."""
 KINDS = tuple(
-    row_generator.MemoryKind(
-        memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=8
-    )
+    MemoryKind(memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=8)
     for memory, sram, size in ((MemId.INP, "inp", 2), (MemId.WGT, "wgt", 32))
 )
 """One with elements smaller than a beat, one with elements wider."""
@@ -96,7 +95,7 @@ class ExactlyTheElements(Properties):
         with m.If(row.valid):
             m.d.comb += [
                 Assert(out.first == first),
-                Assert(~out.first | (out.sram == insn.sram_base)),
+                Assert(~out.first | (out.sram_base == insn.sram_base)),
                 Assert(out.kind == wide),
                 Assert(out.zeros <= total),
                 Assert(out.count <= total),
@@ -171,19 +170,21 @@ def test_transfers_of_all_kinds_happen(memory):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("parts.lead_beside.eq(insn.x_pad_0)", "parts.lead_beside.eq(0)"),
+        ("products.lead_beside.eq(insn.x_pad_0)", "products.lead_beside.eq(0)"),
         ("_times(trail_rows[:2], pitch)", "_times(insn.y_pad_1[:2], pitch)"),
-        ("Mux(some_rows, insn.x_pad_1, 0)", "insn.x_pad_1"),
-        ("plan.between.eq(insn.x_pad_0 + insn.x_pad_1)", "plan.between.eq(insn.x_pad_0)"),
-        ("element.eq(element + at.stride)", "element.eq(element + at.count)"),
+        ("Mux(has_rows, insn.x_pad_1, 0)", "insn.x_pad_1"),
+        ("out.between.eq(insn.x_pad_0 + insn.x_pad_1)", "out.between.eq(insn.x_pad_0)"),
+        ("element.eq(element + current.stride)", "element.eq(element + current.count)"),
         ("& (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)", ""),
         ("(insn.x_stride == insn.x_size) & ", ""),
-        ("parts.moves.eq(insn.x_size != 0)", "parts.moves.eq(insn.x_stride != 0)"),
-        ("some_rows & gapless", "gapless"),
-        ("ends.eq((at.rows == 0) | ((at.rows == 1) & no_trail))", "ends.eq(at.rows == 0)"),
+        ("products.has_columns.eq(insn.x_size != 0)",
+         "products.has_columns.eq(insn.x_stride != 0)"),
+        ("has_rows & gapless", "gapless"),
+        ("last.eq((current.rows == 0) | ((current.rows == 1) & no_trail))",
+         "last.eq(current.rows == 0)"),
         ("_sum(size, offset, (1 << log_beat) - 1)", "(size + (1 << log_beat) - 1)"),
-        ("advance.eq(~walked | self._skid.i.ready)", "advance.eq(1)"),
-        ("zeros.eq(at.between),", "zeros.eq(at.lead),"),
+        ("advance.eq(~self.row.valid | self.row.ready)", "advance.eq(1)"),
+        ("zeros.eq(current.between),", "zeros.eq(current.lead),"),
     ],
     ids=["lead-without-x", "trail-without-lead", "trail-too-wide", "between-half",
          "stride-ignored", "pads-ignored", "gaps-ignored", "nop-moves", "no-rows",

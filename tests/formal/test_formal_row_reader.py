@@ -9,7 +9,7 @@ from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.dma import row_reader
-from vta.hw.dma.row_generator import MemoryKind, Row, index_range
+from vta.hw.dma.rows import MemoryKind, Row, index_range
 from vta.isa import MemId
 from vta.memmap import ErrorCode, Source
 
@@ -145,7 +145,7 @@ class ExactlyTheRows(Properties):
         with m.If(block.row.ready):
             m.d.sync += [reading.active.eq(block.row.valid), row.eq(following), reads.eq(0)]
             with m.If(block.row.valid & following.first):
-                m.d.sync += reading.base.eq(following.sram)
+                m.d.sync += reading.base.eq(following.sram_base)
             with m.Elif(reading.active):
                 m.d.sync += reading.base.eq(reading.base + row.count)
 
@@ -167,7 +167,7 @@ class ExactlyTheRows(Properties):
         m.d.comb += Assert(self.well | ~held.valid)
         with m.If(self.well):
             m.d.comb += [
-                Assert(inside["active"] == reading.active),
+                Assert(inside["row_valid"] == reading.active),
                 Assert(inside["index"] == reading.base + reading.reads),
             ]
         with m.If(self.well & reading.active):
@@ -180,7 +180,7 @@ class ExactlyTheRows(Properties):
             m.d.comb += Assert(reading.reads == 0)
 
         byte = held.row.offset + (held.number << self.log_bytes)
-        element = data.StructLayout({"valid": 1, "lane": index_range(lanes), "ends": 1})
+        element = data.StructLayout({"valid": 1, "lane": index_range(lanes), "row_end": 1})
         element = data.View(element, inside["element"])
         m.d.comb += Assert(element.valid == held.valid)
         with m.If(held.valid):
@@ -192,7 +192,7 @@ class ExactlyTheRows(Properties):
                     self.block.sram.data
                     == self.contents.word_select(held.base + held.number, self.elem_bytes * 8)
                 ),
-                Assert(element.ends == (held.number + 1 == held.row.count)),
+                Assert(element.row_end == (held.number + 1 == held.row.count)),
             ]
             with m.If(reading.reads != 0):
                 m.d.comb += [
@@ -224,7 +224,7 @@ class ExactlyTheRows(Properties):
         """The elements of the row before this one, as far as they are in the same beat, have been
         gathered."""
         held = self.held
-        gathered = data.View(self.block.beat.payload.shape(), inside["gathered"])
+        gathered = data.View(self.block.beat.payload.shape(), inside["merged"])
         with m.If(held.valid):
             m.d.comb += [
                 Assert(held.sent == byte // BEAT),
@@ -263,23 +263,24 @@ def test_rows_of_all_kinds_happen(elem_bytes):
 @pytest.mark.parametrize(
     ("elem_bytes", "old", "new"),
     [
-        (1, "(reads & (row.count == 1))", "(reads & (row.count <= 2))"),
-        (1, "with m.If(following.first):", "with m.If(1):"),
-        (1, "reads.eq(active & well &", "reads.eq(active &"),
-        (1, "self.sram.en.eq(reads & in_range)", "self.sram.en.eq(reads)"),
-        (1, "lane.eq(following.offset >> self.kind.log_bytes)", "lane.eq(0)"),
+        (1, "(read & (row.count == 1))", "(read & (row.count <= 2))"),
+        (1, "with m.If(next_row.first):", "with m.If(1):"),
+        (1, "enable = row_valid & (self.error.code == ErrorCode.NONE)", "enable = row_valid"),
+        (1, "self.sram.en.eq(read & in_range)", "self.sram.en.eq(read)"),
+        (1, "lane.eq(next_row.offset >> self.kind.log_bytes)", "lane.eq(0)"),
         (1, "beat.strb.word_select(element.lane, elem_bits // 8)", "beat.strb"),
-        (1, "gathered.eq(Mux(complete, 0, beat))", "gathered.eq(beat)"),
-        (1, "(element.lane == self.lanes - 1) | element.ends", "element.lane == self.lanes - 1"),
-        (1, "(element.lane == self.lanes - 1) | element.ends", "element.ends"),
-        (1, "element.ends.eq(row.count == 1)", "element.ends.eq((row.count == 1) & row.last)"),
+        (1, "merged.eq(Mux(complete, 0, beat))", "merged.eq(beat)"),
+        (1, "(element.lane == self.lanes - 1) | element.row_end", "element.lane == self.lanes - 1"),
+        (1, "(element.lane == self.lanes - 1) | element.row_end", "element.row_end"),
+        (1, "element.row_end.eq(row.count == 1)",
+         "element.row_end.eq((row.count == 1) & row.last)"),
         (1, "~complete | self.beat.ready", "1"),
-        (8, "(self.beat.ready & (part == self.parts - 1))", "self.beat.ready"),
+        (8, "(self.beat.ready & last_part)", "self.beat.ready"),
         (8, "self.sram.data.word_select(part, self.data_bits)",
          "self.sram.data.word_select(~part, self.data_bits)"),
     ],
     ids=["an-element-lost", "rows-begin-anew", "goes-on-after-error", "beyond-the-sram",
-         "offset-ignored", "whole-beats", "strobes-kept", "last-beat-kept", "full-beat-kept",
+         "offset-ignored", "whole-beats", "strobes-stay", "last-beat-kept", "full-beat-kept",
          "rows-in-one-beat", "beat-overwritten", "half-an-element", "halves-swapped"],
 )  # fmt: skip
 def test_broken_readers_are_found(elem_bytes, old, new):

@@ -9,14 +9,14 @@ from amaranth.lib.wiring import In, Out
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
 from vta.hw.debug.signal_paths import SignalPaths
-from vta.hw.dma import row_generator, row_writer
-from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma import row_writer, rows
+from vta.hw.dma.rows import MemoryKind
 from vta.isa import MemId
 from vta.memmap import ErrorCode, Source
 
 ADDR_BITS, DATA_BITS = 16, 32
 BEAT = DATA_BITS // 8
-Row = shrunk(row_generator, ZEROS_BITS=6, COUNT_BITS=5).Row
+Row = shrunk(rows, ZEROS_BITS=6, COUNT_BITS=5).Row
 """Rows of up to 63 zeros and 31 elements: more than the SRAMs here hold."""
 
 
@@ -130,7 +130,7 @@ class ExactlyTheRows(Properties):
             with m.If(block.row.valid):
                 m.d.sync += ends_first.eq(following.last)
             with m.If(block.row.valid & following.first):
-                m.d.sync += base.eq(following.sram)
+                m.d.sync += base.eq(following.sram_base)
             with m.Elif(active):
                 m.d.sync += base.eq(base + row.zeros + row.count)
 
@@ -145,41 +145,42 @@ class ExactlyTheRows(Properties):
         self._error(m, (zero | takes) & ~in_range, place)
 
         # How the registers of the block belong to this, for the induction.
-        theirs = data.View(self.layout, inside["row"])
+        zeros, count = inside["sequencer.zeros.value"], inside["sequencer.count.value"]
+        block_row = data.View(self.layout, inside["sequencer.row"])
         narrow = (1 << log_chunk) < BEAT
         chosen = data.View(
-            data.StructLayout({"zero": 1, "data": 1, "whole": 1, "done": 1}),
+            data.StructLayout({"zero": 1, "data": 1, "element_end": 1, "load_end": 1}),
             inside["skid.o__payload"][:4],
         )
         m.d.comb += [
-            Assert(inside["active"] == active),
+            Assert(inside["sequencer.row_valid"] == active),
             Assert(inside["skid.o__valid"] == held),
             Assert(held | ~(done | loads)),
-            Assert(~held | (chosen.done == done)),
-            Assert(~held | (chosen.whole == loads)),
+            Assert(~held | (chosen.load_end == done)),
+            Assert(~held | (chosen.element_end == loads)),
             *(
-                Assert(~active | (inside[f"{what}_{name}"] == fact))
-                for name, number in (("zeros", theirs.zeros), ("count", theirs.count))
-                for what, fact in (("some", number != 0), ("one", number == 1))
+                Assert(~active | (inside[f"sequencer.{name}.{flag}"] == fact))
+                for name, value in (("zeros", zeros), ("count", count))
+                for flag, fact in (("nonzero", value != 0), ("is_one", value == 1))
             ),
         ]
         with m.If(well & active):
             m.d.comb += [
                 *map(Assert, self.well_formed(row)),
                 Assert((steps < total) | ((steps == 0) & (total == 0))),
-                Assert(theirs.kind == row.kind),
-                Assert(theirs.last == row.last),
-                Assert(theirs.zeros == Mux(steps < row.zeros, row.zeros - steps, 0)),
-                Assert(theirs.count == row.count - (number >> log_parts)),
-                Assert(inside["index"] == place),
+                Assert(block_row.kind == row.kind),
+                Assert(block_row.last == row.last),
+                Assert(zeros == Mux(steps < row.zeros, row.zeros - steps, 0)),
+                Assert(count == row.count - (number >> log_parts)),
+                Assert(inside["sequencer.index"] == place),
                 Assert(beats == Mux(total == row.zeros, 0, byte // BEAT)),
                 Assert(
-                    inside["place"]
+                    inside["sequencer.position"]
                     == Mux(narrow, byte % BEAT >> log_chunk, number & ((1 << log_parts) - 1))
                 ),
             ]
         with m.Elif(well):
-            m.d.comb += Assert(inside["index"] == base)
+            m.d.comb += Assert(inside["sequencer.index"] == base)
         self._cover(m, row, zero, takes, whole, ends, number, in_range)
         return m
 
@@ -298,31 +299,36 @@ def test_rows_of_all_kinds_happen(kinds):
 @pytest.mark.parametrize(
     ("kinds", "old", "new"),
     [
-        ("loads", "zero.eq(active & well & zeros.some)", "zero.eq(active & (row.zeros > 1))"),
-        ("loads", "(zero & zeros.one & ~count.some)", "(zero & zeros.one)"),
-        ("loads", "Mux(zero, 0, picked)", "picked"),
+        ("loads", "write_zero.eq(enable & zeros.nonzero)",
+         "write_zero.eq(enable & (zeros.value > 1))"),
+        ("loads", "(write_zero & zeros.is_one & ~count.nonzero)", "(write_zero & zeros.is_one)"),
+        ("loads", "Mux(write_zero, 0, self._selected(row, position))",
+         "self._selected(row, position)"),
         ("loads", "port.mask.eq(~0)", "port.mask.eq(1)"),
-        ("loads", "(take & (narrow | (place == parts_end)))", "take"),
-        ("loads", "with m.If(following.first):", "with m.If(1):"),
-        ("loads", "place.eq(begins)", "place.eq(0)"),
-        ("loads", "(~narrow | (place == lanes_end) | count.one)",
-         "(~narrow | (place == lanes_end))"),
-        ("loads", "(~narrow | (place == lanes_end) | count.one)", "(~narrow | count.one)"),
-        ("loads", "self.one.eq(left == 2)", "self.one.eq(left == 3)"),
-        ("loads", "Mux(narrow, lanes_end, parts_end), 0, place + 1)", "parts_end, 0, place + 1)"),
-        ("loads", "item.data.eq(take & in_range)", "item.data.eq(take)"),
-        ("loads", "item.done.eq(ends & row.last &", "item.done.eq(ends &"),
-        ("loads", "loaded.eq(taken & item.whole)", "loaded.eq(taken & item.data)"),
-        ("loads", "(self.error.code == ErrorCode.NONE) & chosen.ready",
+        ("loads", "(write_data & (packed | last_position))", "write_data"),
+        ("loads", "self.row.ready & self.row.valid & next_row.first",
+         "self.row.ready & self.row.valid"),
+        ("loads", "position.eq(first_element)", "position.eq(0)"),
+        ("loads", "(~packed | last_position | count.is_one)", "(~packed | last_position)"),
+        ("loads", "(~packed | last_position | count.is_one)", "(~packed | count.is_one)"),
+        ("loads", "self.is_one.eq(self.value == 2)", "self.is_one.eq(self.value == 3)"),
+        ("loads", "Mux(last_position, 0, position + 1)",
+         "Mux(last_position & ~packed, 0, position + 1)"),
+        ("loads", "op.data.eq(write_data & in_range)", "op.data.eq(write_data)"),
+        ("loads", "op.load_end.eq(row_end & row.last &", "op.load_end.eq(row_end &"),
+        ("loads", "loaded.eq(accepted & op.element_end)", "loaded.eq(accepted & op.data)"),
+        ("loads", "(self.error.code == ErrorCode.NONE) & self.op.ready",
          "(self.error.code == ErrorCode.NONE)"),
-        ("loads", "(taken & item.done)", "(chosen.valid & item.done)"),
-        ("loads", "chosen.ready.eq(~self.stall)", "chosen.ready.eq(1)"),
+        ("loads", "(accepted & self.op.payload.load_end)",
+         "(self.op.valid & self.op.payload.load_end)"),
+        ("loads", "self.op.ready.eq(~self.stall)", "self.op.ready.eq(1)"),
         ("widened", "octet[7].replicate(24)", "octet[6].replicate(24)"),
-        ("wide", "(item.part * wide if parts > 1 else 0)", "(item.part if parts > 1 else 0)"),
+        ("wide", "(op.part * lanes_of_part if parts > 1 else 0)",
+         "(op.part if parts > 1 else 0)"),
     ],
     ids=["a-zero-lost", "elements-after-zeros-lost", "zeros-are-data", "zeros-in-part",
          "part-is-element", "rows-begin-anew", "offset-ignored", "last-beat-kept",
-         "full-beat-kept", "one-found-late", "lane-does-not-wrap", "beyond-the-sram",
+         "full-beat-kept", "flag-late", "lane-does-not-wrap", "beyond-the-sram",
          "done-each-row", "counted-twice", "goes-on-when-stalled", "done-when-stalled",
          "stall-lost", "wrong-sign", "wrong-mask"],
 )  # fmt: skip

@@ -35,8 +35,8 @@ MUTANTS = (
     Mutant(
         "pad-right-is-left", "the padding between rows takes the left pad twice",
         "dma/row_generator.py",
-        "plan.between.eq(insn.x_pad_0 + insn.x_pad_1)",
-        "plan.between.eq(insn.x_pad_0 + insn.x_pad_0)",
+        "out.between.eq(insn.x_pad_0 + insn.x_pad_1)",
+        "out.between.eq(insn.x_pad_0 + insn.x_pad_0)",
     ),
     Mutant(
         "pad-top-short", "rows of zeros at the top are a right pad too narrow",
@@ -47,12 +47,12 @@ MUTANTS = (
     Mutant(
         "pad-first-row", "with rows of zeros above, the first row loses its left pad",
         "dma/row_generator.py",
-        "parts.lead_beside.eq(insn.x_pad_0)",
-        "parts.lead_beside.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+        "products.lead_beside.eq(insn.x_pad_0)",
+        "products.lead_beside.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
     ),
     Mutant(
         "pad-last-row", "the last row loses its right pad", "dma/row_generator.py",
-        "Mux(some_rows, insn.x_pad_1, 0)", "0",
+        "Mux(has_rows, insn.x_pad_1, 0)", "0",
     ),
     Mutant(
         "pad-only", "a load of nothing but padding forgets the upper pad", "dma/row_generator.py",
@@ -65,7 +65,7 @@ MUTANTS = (
     ),
     Mutant(
         "stride-is-width", "rows follow each other without a gap", "dma/row_generator.py",
-        "element.eq(element + at.stride)", "element.eq(element + at.count)",
+        "element.eq(element + current.stride)", "element.eq(element + current.count)",
     ),
     Mutant(
         "beats-short", "the beat that a misaligned row ends in is not asked for",
@@ -80,31 +80,31 @@ MUTANTS = (
     Mutant(
         "lane-of-first", "a row that begins inside a beat is taken from its start",
         "dma/row_writer.py",
-        "following.offset >> kind.log_bytes if self._lanes(kind) > 1 else 0",
-        "0 if self._lanes(kind) > 1 else 0",
+        "next_row.offset >> kind.log_bytes", "0",
     ),
     Mutant(
         "strobe-all", "a store writes whole beats, over its neighbours", "dma/row_reader.py",
         "beat.strb.word_select(element.lane, elem_bits // 8).eq(~0)", "beat.strb.eq(~0)",
     ),
     Mutant(
-        "gathered-kept", "bytes of the beat before stay enabled", "dma/row_reader.py",
-        "gathered.eq(Mux(complete, 0, beat))", "gathered.eq(beat)",
+        "strobes-stay", "the strobes of a beat stay asserted in the next", "dma/row_reader.py",
+        "merged.eq(Mux(complete, 0, beat))", "merged.eq(beat)",
     ),
     # ---- tokens ----
     Mutant(
         "load-ignores-pop", "load starts before its token is there", "dma/load.py",
-        "waits.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail)", "waits.eq(0)",
+        "token_stall.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail)",
+        "token_stall.eq(0)",
     ),
     Mutant(
         "load-pushes-early", "load pushes its token when it starts", "dma/load.py",
-        "self.tokens.push_next.eq(engine.done & pushes.r_data)",
-        "self.tokens.push_next.eq(starts & insn.push_next)",
+        "self.tokens.push_next.eq(engine.done & in_flight.r_data)",
+        "self.tokens.push_next.eq(issue & insn.push_next)",
     ),
     Mutant(
         "store-pushes-early", "store pushes its token before the write is answered", "dma/store.py",
-        "self.retired.eq(started.r_rdy & (~moved | (answered != 0)))",
-        "self.retired.eq(started.r_rdy)",
+        "self.retired.eq(in_flight.r_rdy & (writes_nothing | (answered != 0)))",
+        "self.retired.eq(in_flight.r_rdy)",
     ),
     Mutant(
         "two-pops-one-wait", "compute waits for one of two tokens only", "compute/issue.py",
@@ -196,7 +196,7 @@ MUTANTS = (
     ),
     Mutant(
         "write-stall-lost", "a stalled write of a load is lost", "dma/row_writer.py",
-        "chosen.ready.eq(~self.stall)", "chosen.ready.eq(1)",
+        "self.op.ready.eq(~self.stall)", "self.op.ready.eq(1)",
     ),
     Mutant(
         "uop-stale", "micro-ops read ahead are kept when others are loaded",

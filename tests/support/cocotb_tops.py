@@ -23,7 +23,7 @@ from vta.hw.compute.compute import Compute
 from vta.hw.control.csr import ControlRegisters
 from vta.hw.core import Core
 from vta.hw.dma.load import LoadModule
-from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule
 from vta.hw.frontend.fetch import Fetch
 from vta.hw.interfaces import AXI4Signature, ErrorLayout

@@ -11,8 +11,8 @@ from tests.support.configurations import machine
 from tests.support.hwpeers import PACES, Pace, hold_writes, send, serve_reads, simulate
 from vta.config import VTAConfig
 from vta.hw.dma.load import LoadEngine
-from vta.hw.dma.row_generator import MemoryKind
 from vta.hw.dma.row_writer import RowWriter
+from vta.hw.dma.rows import MemoryKind
 from vta.isa import Isa, Load, MemId
 from vta.memmap import ErrorCode, Source
 

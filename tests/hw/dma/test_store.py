@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.hwpeers import PACES, Pace, send, simulate
 from vta.config import VTAConfig
-from vta.hw.dma.row_generator import MemoryKind
+from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule
 from vta.isa import Isa, MemId, Store
 from vta.memmap import ErrorCode, ModuleState, Source

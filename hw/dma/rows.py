@@ -1,0 +1,116 @@
+"""Rows, the unit of work of the DMA, and the memories that a LOAD or STORE can name.
+
+The row generator turns an instruction into rows; the row writer (loads) and the row reader (stores)
+execute them.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from amaranth.lib import data
+
+from vta.hw.interfaces import BEATS_BITS
+from vta.isa import MemId
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+__all__ = ["COUNT_BITS", "INDEX_BITS", "ZEROS_BITS", "MemoryKind", "Row", "index_range"]
+
+COUNT_BITS = 17
+"""Width of the number of elements of a row; more than any SRAM holds."""
+
+INDEX_BITS = 17
+"""Width of an element index in an SRAM, with room to count beyond the last element."""
+
+ZEROS_BITS = 21
+"""Width of the number of zeros before a row: ``30 * (15 + x_size + 15) < 2^21``."""
+
+
+def index_range(count: int) -> range:
+    """The shape of an index below ``count``, at least one bit: Verilog has no wires of no bits."""
+    return range(max(count, 2))
+
+
+@dataclass(frozen=True)
+class MemoryKind:
+    """A memory that a LOAD or STORE can name.
+
+    Attributes
+    ----------
+    memory : MemId
+        The name of the memory in the instruction.
+    sram : str
+        The SRAM behind it (``inp``, ``wgt``, ``uop``, ``acc``, ``out``); ACC and ACC_8BIT share it.
+    elem_bytes : int
+        Bytes of an element in DRAM, a power of two.
+    sram_bits : int
+        Bits of an element in the SRAM: the same number, or four times as many where int8 lanes
+        become int32.
+    log_depth : int
+        log2 of the elements of the SRAM.
+    """
+
+    memory: MemId
+    sram: str
+    elem_bytes: int
+    sram_bits: int
+    log_depth: int
+
+    def __post_init__(self) -> None:
+        assert self.elem_bytes & (self.elem_bytes - 1) == 0
+        assert self.sram_bits in (self.elem_bytes * 8, self.elem_bytes * 32)
+
+    @property
+    def widens(self) -> bool:
+        """Whether each int8 of DRAM becomes an int32 of the SRAM."""
+        return self.sram_bits != self.elem_bytes * 8
+
+    @property
+    def log_bytes(self) -> int:
+        """log2 of ``elem_bytes``."""
+        return self.elem_bytes.bit_length() - 1
+
+    def beats_per_element(self, data_bits: int) -> int:
+        """Beats of an element on a bus of ``data_bits``; 1 where an element fits in a beat."""
+        return max(1, self.elem_bytes * 8 // data_bits)
+
+    def elements_per_beat(self, data_bits: int) -> int:
+        """Elements in a beat of ``data_bits``; 1 where an element fills a beat or more."""
+        return max(1, data_bits // (self.elem_bytes * 8))
+
+    def chunk_bits(self, data_bits: int) -> int:
+        """Bits of the SRAM that one write of DRAM data fills: those of a beat, or of an element
+        that is smaller than a beat."""
+        return min(data_bits, self.elem_bytes * 8) * (4 if self.widens else 1)
+
+    @staticmethod
+    def of(cfg: "VTAConfig", memory: MemId) -> "MemoryKind":
+        """The memory ``memory`` of the machine ``cfg``."""
+        sram = "acc" if memory is MemId.ACC_8BIT else memory.name.lower()
+        dram = "acc8" if memory is MemId.ACC_8BIT else sram
+        return MemoryKind(
+            memory=memory,
+            sram=sram,
+            elem_bytes=getattr(cfg, f"{dram}_elem_bytes"),
+            sram_bits=getattr(cfg, f"{sram}_elem_bits"),
+            log_depth=getattr(cfg, f"log_{sram}_depth"),
+        )
+
+
+class Row(data.StructLayout):
+    """A row: ``zeros`` elements of zero, then ``count`` elements of DRAM.
+
+    ``first`` and ``last`` mark the first and the last row of an instruction; ``sram_base``, the
+    SRAM index of the first element, is valid only with ``first``. ``kind`` is an index into the
+    memories of the row generator. The row occupies ``beats`` bus beats from ``addr`` on (aligned
+    to the bus) and begins ``offset`` bytes into the first of them. A row without DRAM elements
+    (``count = beats = 0``) causes no bus request.
+    """
+
+    def __init__(self, *, kinds: int, addr_bits: int, data_bits: int) -> None:
+        super().__init__({
+            "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
+            "zeros": ZEROS_BITS, "count": COUNT_BITS,
+            "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
+        })  # fmt: skip
