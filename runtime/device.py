@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from vta.run_result import RunResult
     from vta.runtime.placement import Placement
 
-__all__ = ["Device", "PlacesPrograms", "Programmable", "distinguished", "require_device"]
+__all__ = [
+    "Device",
+    "Interruptible",
+    "Lendable",
+    "PlacesPrograms",
+    "Programmable",
+    "distinguished",
+    "require_device",
+]
 
 
 @runtime_checkable
@@ -68,6 +76,26 @@ class Programmable(Device, Protocol):
             If the bitstream is damaged, or of another part or configuration; nothing has changed
             then.
         """
+        ...
+
+
+@runtime_checkable
+class Lendable(Device, Protocol):
+    """A device of this machine, which a server can divide among clients."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of device memory that are not allocated."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Device, Protocol):
+    """A device that does not end with this process, and whose runs can be ended early."""
+
+    def interrupt(self) -> None:
+        """Make the run in flight, and every later one, end with a DeviceError: soon, and with the
+        machine idle. Called from another thread than the one that runs."""
         ...
 
 

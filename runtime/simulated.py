@@ -71,6 +71,10 @@ class _SimulatedDevice:
         self._memory.write(addr, bytes(nbytes))
         return addr
 
+    @property
+    def free_bytes(self) -> int:
+        return self._allocator.free_bytes
+
     def free(self, addr: int) -> None:
         if self._machine is None:  # all memory went with the device
             return

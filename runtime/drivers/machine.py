@@ -104,6 +104,7 @@ class MappedDevice:
         self._clock, self._pause = clock, pause
         self._isa = Isa.of(cfg)
         self._closed = False
+        self._interrupted = False
         self._unusable: str | None = None  # why nothing can run
         self._allocator = Allocator(memory.base, memory.nbytes)
         self._identify()
@@ -129,6 +130,10 @@ class MappedDevice:
         addr = self._allocator.alloc(nbytes)
         self.write(addr, bytes(nbytes))
         return addr
+
+    @property
+    def free_bytes(self) -> int:
+        return self._allocator.free_bytes
 
     def free(self, addr: int) -> None:
         if not self._closed:  # all memory went with the device
@@ -172,6 +177,7 @@ class MappedDevice:
             If the stream is not in one buffer or not aligned, or the machine cannot run.
         """
         self._require_open()
+        self._require_uninterrupted()
         if self._unusable:
             raise DeviceError(f"{self.name} cannot run: {self._unusable}")
         self._allocator.require(insn_addr, insn_count * INSN_BYTES)
@@ -194,6 +200,11 @@ class MappedDevice:
             self.on_run(result)
         return result
 
+    def interrupt(self) -> None:
+        """End the run in flight, and every later one, with a DeviceError; the machine is reset.
+        May be called from any thread, and from a signal handler."""
+        self._interrupted = True
+
     def close(self) -> None:
         """Free everything; the object cannot be used afterwards."""
         if not self._closed:
@@ -204,6 +215,10 @@ class MappedDevice:
     def _require_open(self) -> None:
         if self._closed:
             raise DeviceError(f"the device {self.name} is closed")
+
+    def _require_uninterrupted(self) -> None:
+        if self._interrupted:
+            raise DeviceError(f"the run on {self.name} was interrupted")
 
     def _get(self, name: str) -> int:
         return self._registers.read(_OFFSETS[name])
@@ -238,6 +253,7 @@ class MappedDevice:
             late = self._clock() - begin > limit  # before the look that follows
             if self._get("STATUS") & STATUS_DONE:
                 return True
+            self._require_uninterrupted()
             if late and estimated:
                 return False
             if late:

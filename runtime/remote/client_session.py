@@ -8,6 +8,7 @@ is run was written by the server itself, to memory that no client has.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right, insort
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from vta.program import Program
 from vta.run_result import Counters, RunResult
 from vta.runtime.device import Programmable
 from vta.runtime.placement import LocalPlacement
+from vta.runtime.remote.share import Share
 from vta.runtime.session import require_fpga, require_plain_name
 
 if TYPE_CHECKING:
@@ -33,15 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Workspace", "total"]
 
 _ZIP = b"PK\x03\x04"  # programs and bitstreams are ZIP archives (vta.container)
-
-
-class _Placed:
-    """A program in device memory and what it takes there."""
-
-    def __init__(self, program: Program, device: Device) -> None:
-        self.program = program
-        self.nbytes = _placed_bytes(program)
-        self.placement = LocalPlacement(program, device)
 
 
 class Workspace:
@@ -57,16 +50,20 @@ class Workspace:
         Shared with the others, too.
     limits : Limits
         What this session may have.
+    share : int
+        Its device memory in bytes, a multiple of 4096.
     """
 
-    def __init__(self, device: Device, handover: Handover, limits: Limits) -> None:
+    def __init__(self, device: Device, handover: Handover, limits: Limits, share: int) -> None:
         self._device, self._handover, self._limits = device, handover, limits
+        self._share = Share(device, share)
         self._buffers: dict[int, int] = {}  # address: bytes
+        self._starts: list[int] = []  # of the buffers, ascending
         self._files: dict[str, Program | bytes] = {}
-        self._placed: dict[int, _Placed] = {}
+        self._file_sizes: dict[str, int] = {}
+        self._placed: dict[int, LocalPlacement] = {}
         self._numbers = itertools.count(1)
         self._part: tuple[str, int, bytearray] | None = None  # name, size, bytes so far
-        self._taken = 0  # bytes of device memory
 
     # ---- memory ----------------------------------------------------------------------------------
 
@@ -78,24 +75,23 @@ class Workspace:
         RemoteError
             If the session's share is used up.
         DeviceError
-            If the device's memory is.
+            If no free range of the share is large enough.
         """
         self._require_room(nbytes)
-        addr = self._device.alloc(nbytes)
+        addr = self._share.alloc(nbytes)
         self._buffers[addr] = nbytes
-        self._taken += nbytes
+        insort(self._starts, addr)
         return addr
 
     def free(self, addrs: Sequence[int], placements: Sequence[int]) -> None:
         """Give back what is still there of these."""
         for number in placements:
-            if placed := self._placed.pop(number, None):
-                placed.placement.free()
-                self._taken -= placed.nbytes
+            if placement := self._placed.pop(number, None):
+                placement.free()
         for addr in addrs:
-            if nbytes := self._buffers.pop(addr, 0):
-                self._device.free(addr)
-                self._taken -= nbytes
+            if self._buffers.pop(addr, None) is not None:
+                self._starts.remove(addr)
+                self._share.free(addr)
 
     def write(self, addr: int, data: bytes | memoryview) -> None:
         self._require_buffer(addr, len(data))
@@ -108,15 +104,18 @@ class Workspace:
     def release(self) -> None:
         """Free everything: the end of the session."""
         self.free(list(self._buffers), list(self._placed))
+        self._share.close()
         self._files.clear()
+        self._file_sizes.clear()
         self._part = None
 
     def _require_room(self, nbytes: int) -> None:
-        limits = self._limits
-        if self._taken + nbytes > limits.device_bytes:
+        limits, taken = self._limits, self._share.taken_bytes
+        if taken + nbytes > self._share.nbytes:
             raise RemoteError(
-                f"{nbytes} bytes of device memory; this session has {self._taken} of the "
-                f"{limits.device_bytes} that the server grants"
+                f"{nbytes} bytes of device memory; this session has {taken} of the "
+                f"{self._share.nbytes} that the server grants (vta serve --sessions, "
+                f"--session-memory)"
             )
         if len(self._buffers) + len(self._placed) >= limits.buffers:
             raise RemoteError(
@@ -126,8 +125,9 @@ class Workspace:
 
     def _require_buffer(self, addr: int, nbytes: int) -> None:
         """The range must lie in one buffer of this session."""
-        start = max((start for start in self._buffers if start <= addr), default=None)
-        if start is None or addr + nbytes > start + self._buffers[start]:
+        at = bisect_right(self._starts, addr) - 1
+        start = self._starts[at] if at >= 0 else 0
+        if at < 0 or addr + nbytes > start + self._buffers[start]:
             raise DeviceError(
                 f"bytes 0x{addr:x}..0x{addr + nbytes:x} are not in one buffer of this session"
             )
@@ -164,6 +164,7 @@ class Workspace:
         else:
             self._require_size(name, size, self._limits.program_bytes, "program")
             self._files[name] = Program.from_bytes(content, where=name)
+        self._file_sizes[name] = size
 
     @staticmethod
     def _is_program(content: bytes) -> bool:
@@ -173,6 +174,12 @@ class Workspace:
         if name not in self._files and len(self._files) >= self._limits.files:
             raise RemoteError(
                 f"this session has {self._limits.files} files; the server grants no more"
+            )
+        others = sum(other for key, other in self._file_sizes.items() if key != name)
+        if others + size > self._limits.file_bytes:
+            raise RemoteError(
+                f"{name!r} has {size} bytes; the other files of this session have {others}, and "
+                f"the server grants {self._limits.file_bytes} in all"
             )
         if isinstance(self._device, Programmable):
             self._require_size(name, size, self._limits.bitstream_bytes, "file")
@@ -220,11 +227,9 @@ class Workspace:
             raise DeviceError(f"{name!r} is a bitstream; must be a program")
         program.require_machine(self._device.cfg)
         self._require_short(program.code, f"program {program.name!r}")
-        self._require_room(_placed_bytes(program))
-        placed = _Placed(program, self._device)
-        self._taken += placed.nbytes
+        self._require_room(len(program.code) + len(program.uops))
         number = next(self._numbers)
-        self._placed[number] = placed
+        self._placed[number] = LocalPlacement(program, self._share)
         return number
 
     def run(self, number: int, addrs: Sequence[int]) -> tuple[float, RunResult]:
@@ -238,17 +243,17 @@ class Workspace:
         """
         if number not in self._placed:
             raise DeviceError(f"no program number {number} is placed on this device")
-        placed = self._placed[number]
-        tensors = placed.program.tensors
+        placement = self._placed[number]
+        tensors = placement.program.tensors
         if len(addrs) != len(tensors):
             raise DeviceError(
-                f"{placed.program.name} takes {len(tensors)} arrays; got {len(addrs)}"
+                f"{placement.program.name} takes {len(tensors)} arrays; got {len(addrs)}"
             )
         for tensor, addr in zip(tensors, addrs):
             self._require_buffer(addr, tensor.nbytes)
         self._handover.to(self)
         start = perf_counter()
-        result = placed.placement.run(addrs)
+        result = placement.run(addrs)
         return perf_counter() - start, result
 
     def execute(self, addr: int, count: int) -> RunResult:
@@ -261,8 +266,13 @@ class Workspace:
         IllegalInstructionError
             If one is none.
         RemoteError
-            If they could run too long.
+            If they are more than a program may have, or could run too long.
         """
+        if count * INSN_BYTES > self._limits.program_bytes:
+            raise RemoteError(
+                f"a stream of {count} instructions; the server takes {self._limits.program_bytes} "
+                f"bytes, {INSN_BYTES} an instruction"
+            )
         stream = self.read(addr, count * INSN_BYTES)
         self._require_room(len(stream))
         self._require_short(stream, "the stream")
@@ -277,13 +287,13 @@ class Workspace:
                 ) from None
             if isinstance(insn, Load | Store):
                 self._require_transfer(isa, index, insn)
-        code = self._device.alloc(max(len(stream), 1))
+        code = self._share.alloc(max(len(stream), 1))
         try:
             self._device.write(code, stream)
             self._handover.to(self)
             return self._device.run(code, count)
         finally:
-            self._device.free(code)
+            self._share.free(code)
 
     def _require_transfer(self, isa: Isa, index: int, insn: Load | Store) -> None:
         if insn.is_nop or not insn.y_size:
@@ -302,10 +312,6 @@ class Workspace:
                 f"{what} could run for {bound} cycles, by a generous estimate; the server grants "
                 f"{self._limits.cycles} (vta serve --cycles)"
             )
-
-
-def _placed_bytes(program: Program) -> int:
-    return len(program.code) + len(program.uops)
 
 
 def total(results: Sequence[RunResult]) -> RunResult:

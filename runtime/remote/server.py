@@ -26,6 +26,7 @@ from vta.errors import RemoteError, VTAError
 from vta.extras import DISTRIBUTION
 from vta.runtime.device import Programmable
 from vta.runtime.remote import DEFAULT_PORT, wire
+from vta.runtime.remote.bounded_connection import BoundedConnection
 from vta.runtime.remote.client_session import Workspace, total
 from vta.runtime.remote.job_queue import Line
 from vta.runtime.remote.limits import Limits
@@ -34,11 +35,12 @@ from vta.runtime.remote.scrubber import Handover
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from websockets.asyncio.server import Server as WebSocketServer
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request as HttpRequest
     from websockets.http11 import Response
 
-    from vta.runtime.device import Device
+    from vta.runtime.device import Lendable
     from vta.runtime.remote.credentials import Credentials, Token
 
 __all__ = ["Server", "running"]
@@ -48,6 +50,7 @@ PONG_SECONDS = 10.0
 _OPEN_SECONDS = 10.0
 _SEND_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
+_PART_SECONDS = 0.4
 _QUEUED_MESSAGES = 4
 
 T = TypeVar("T")
@@ -63,19 +66,25 @@ class Server:
 
     Parameters
     ----------
-    device : Device
+    device : Lendable
         Used in one thread at a time; closed with the server.
     token : Token
         What a client must show.
     limits : Limits
         What the clients may have.
+
+    Raises
+    ------
+    ConfigError
+        If the device has less memory than the limits grant.
     """
 
-    def __init__(self, device: Device, token: Token, limits: Limits) -> None:
+    def __init__(self, device: Lendable, token: Token, limits: Limits) -> None:
         self.device, self.limits = device, limits
         self.sessions = 0
         self._token = token
         self._handover = Handover(device)
+        self.shares = limits.shares(device.free_bytes)
         self._line = Line()  # for the device
         self._checks = Line()  # uploaded files are checked beside it, but one at a time
 
@@ -91,7 +100,7 @@ class Server:
             return connection.respond(
                 HTTPStatus.UPGRADE_REQUIRED, f"this server speaks {wire.SUBPROTOCOL}\n"
             )
-        if self.sessions >= self.limits.sessions:
+        if self.sessions >= self.shares.sessions:
             _log.warning("%s: refused, %d sessions", _name(connection), self.sessions)
             return connection.respond(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -101,11 +110,11 @@ class Server:
 
     async def session(self, connection: ServerConnection) -> None:
         """One client, from its first to its last request."""
-        if self.sessions >= self.limits.sessions:  # several were admitted at once
+        if self.sessions >= self.shares.sessions:  # several were admitted at once
             await connection.close(1013, "too many sessions")
             return
         self.sessions += 1
-        workspace = Workspace(self.device, self._handover, self.limits)
+        workspace = Workspace(self.device, self._handover, self.limits, self.shares.nbytes)
         gone = asyncio.ensure_future(connection.wait_closed())
         name = _name(connection)
         _log.info("%s: session begins, %d now", name, self.sessions)
@@ -131,7 +140,8 @@ class Server:
             "device": self.device.name,
             "has_fpga": isinstance(self.device, Programmable),
             "config": self.device.cfg.to_dict(),
-            "limits": asdict(self.limits),
+            "limits": asdict(self.limits)
+            | {"sessions": self.shares.sessions, "device_bytes": self.shares.nbytes},
         }
 
     async def _answer(
@@ -252,7 +262,7 @@ def _name(connection: ServerConnection) -> str:
 
 @asynccontextmanager
 async def running(
-    device: Device,
+    device: Lendable,
     credentials: Credentials,
     *,
     host: str = "127.0.0.1",
@@ -263,7 +273,7 @@ async def running(
 
     Parameters
     ----------
-    device : Device
+    device : Lendable
         Closed at the end.
     credentials : Credentials
         Certificate, key and token.
@@ -276,6 +286,8 @@ async def running(
 
     Raises
     ------
+    ConfigError
+        If the device has less memory than the limits grant.
     RemoteError
         If the certificate and key do not belong together, or the address is not free.
     """
@@ -291,7 +303,11 @@ async def running(
         raise RemoteError(
             f"{credentials.certificate} and {credentials.key} make no server: {error}"
         ) from None
-    server = Server(device, credentials.token, limits)
+    try:
+        server = Server(device, credentials.token, limits)
+    except VTAError:
+        device.close()
+        raise
     try:
         listening = await websocket_server(
             server.session, host, port,
@@ -300,6 +316,7 @@ async def running(
             origins=[None], compression=None, server_header=None,
             ping_interval=PING_SECONDS, ping_timeout=PONG_SECONDS, close_timeout=_CLOSE_SECONDS,
             max_size=wire.MAX_MESSAGE_BYTES, max_queue=_QUEUED_MESSAGES,
+            create_connection=BoundedConnection,
         )  # fmt: skip
     except OSError as error:
         server.close()
@@ -308,5 +325,14 @@ async def running(
         yield next(iter(listening.sockets)).getsockname()[1]
     finally:
         listening.close()
-        await listening.wait_closed()
+        await _part(listening)
         server.close()
+
+
+async def _part(listening: WebSocketServer) -> None:
+    """Wait until all clients have said goodbye, but not for one that does not."""
+    gone = asyncio.ensure_future(listening.wait_closed())
+    await asyncio.wait({gone}, timeout=_PART_SECONDS)
+    for connection in listening.connections:
+        connection.transport.abort()
+    await gone

@@ -16,6 +16,7 @@ import numpy as np
 
 from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
 from vta.runtime.remote.credentials import Token, open_credentials
+from vta.runtime.remote.limits import Limits
 from vta.runtime.remote.server import running
 from vta.runtime.remote.session import RemoteSession
 from vta.runtime.simulated import SimDevice
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vta.runtime.remote.limits import Limits
 
 __all__ = [
     "Serving",
@@ -59,7 +59,8 @@ def serving(
     folder: Path, device: SimDevice | None = None, limits: Limits | None = None
 ) -> Iterator[Serving]:
     """A server in a thread; ``folder`` keeps its credentials, made when they are missing."""
-    device = device or SimDevice(TINY, memory_bytes=1 << 24)
+    device = device or SimDevice(TINY, memory_bytes=1 << 26)
+    granted = limits or Limits(sessions=8)
     credentials = open_credentials(folder)
     started, loops, stops, ports = threading.Event(), [], [], []
 
@@ -67,7 +68,7 @@ def serving(
         loops.append(asyncio.get_running_loop())
         stops.append(asyncio.Event())
         try:
-            async with running(device, credentials, port=0, limits=limits) as port:
+            async with running(device, credentials, port=0, limits=granted) as port:
                 ports.append(port)
                 started.set()
                 await stops[0].wait()

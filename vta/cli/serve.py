@@ -6,26 +6,32 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import signal
+import threading
+import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
 from vta.config import TARGETS
-from vta.errors import RemoteError
+from vta.errors import DeviceError, VTAError
 from vta.extras import importing
+from vta.runtime.device import Interruptible, Lendable
 from vta.runtime.remote import DEFAULT_PORT
 from vta.runtime.remote.limits import Limits
 
 if TYPE_CHECKING:
-    from vta.runtime.device import Device
     from vta.runtime.remote.credentials import Credentials
 
 __all__ = ["serve"]
 
 MIB = 1 << 20
+END_SECONDS = 0.8
+"""How long a clean end may take after a signal, before the process ends without it."""
 
 
 @click.command()
@@ -63,18 +69,14 @@ MIB = 1 << 20
 @click.option("--key", type=EXISTING_FILE, help="PEM file with the key of --certificate.")
 @click.option(
     "--sessions",
-    default=Limits.sessions,
-    show_default=True,
     type=click.IntRange(1),
-    help="Sessions at a time.",
+    help="Sessions at a time. Default: 8, or as many as have 16 MiB of device memory each.",
 )
 @click.option(
     "--session-memory",
-    default=Limits.device_bytes // MIB,
-    show_default=True,
     type=click.IntRange(1),
     metavar="MIB",
-    help="Device memory of one session.",
+    help="Device memory of one session. Default: an equal share for each of them.",
 )
 @click.option(
     "--cycles",
@@ -104,15 +106,15 @@ def serve(
     state: Path | None,
     certificate: Path | None,
     key: Path | None,
-    sessions: int,
-    session_memory: int,
+    sessions: int | None,
+    session_memory: int | None,
     cycles: int,
     idle: float,
 ) -> None:
     """Lend this machine's device to clients that have the token (docs/remote.md).
 
     The first start makes a certificate and a token, and prints the token: the only time. Ends with
-    Ctrl-C or SIGTERM, after the run that is under way.
+    Ctrl-C or SIGTERM within a second: a run in flight is cut off.
     """
     from vta.runtime.remote.credentials import default_folder, open_credentials
     from vta.runtime.targets import open_device
@@ -125,7 +127,10 @@ def serve(
         cfg.target, memory=memory, bitstream=bitstream, buffer=buffer, serial=serial
     )
     limits = Limits(
-        sessions=sessions, device_bytes=session_memory * MIB, cycles=cycles, idle_seconds=idle
+        sessions=sessions,
+        device_bytes=None if session_memory is None else session_memory * MIB,
+        cycles=cycles,
+        idle_seconds=idle,
     )
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.getLogger("vta.serve").setLevel(logging.INFO)
@@ -135,6 +140,8 @@ def serve(
     with importing("`vta serve`", "remote"):
         importlib.import_module("vta.runtime.remote.server")
     device = open_device(cfg, **options)
+    if not isinstance(device, Lendable):
+        raise DeviceError(f"{device!r} cannot be lent: its memory is not of this machine")
     folder = state or default_folder()
     credentials = open_credentials(folder, certificate=certificate, key=key)
     asyncio.run(_serve(device, credentials, folder, host, port, limits))
@@ -165,19 +172,16 @@ def _device_options(target: str, **given: Any) -> dict[str, Any]:
 
 
 async def _serve(
-    device: Device, credentials: Credentials, folder: Path, host: str, port: int, limits: Limits
+    device: Lendable, credentials: Credentials, folder: Path, host: str, port: int, limits: Limits
 ) -> None:
     from vta.runtime.remote.server import running
 
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = _end_on_signals(device)
     async with contextlib.AsyncExitStack() as stack:
         server = running(device, credentials, host=host, port=port, limits=limits)
         try:
             bound = await stack.enter_async_context(server)
-        except RemoteError:
+        except VTAError:
             if credentials.new:  # nobody has seen the token; the next start makes one and shows it
                 (folder / "token").unlink(missing_ok=True)
             raise
@@ -185,3 +189,30 @@ async def _serve(
             click.echo(f"Token, shown this once:\n{credentials.token.text}")
         click.echo(f"Serving {device.name} {device.cfg.fingerprint} at {host}:{bound}")
         await stop.wait()
+
+
+def _end_on_signals(device: Lendable) -> asyncio.Event:
+    """What SIGINT and SIGTERM set; from then on the process has :data:`END_SECONDS` to end.
+
+    A run on a simulator cannot be interrupted, and neither can the check of a file: they are in
+    threads that end with the process. A run on a board would go on without it, so it is ended.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals: SimpleQueue[int] = SimpleQueue()  # may be filled wherever a signal handler runs
+
+    def end(number: int, frame: object) -> None:
+        if isinstance(device, Interruptible):
+            device.interrupt()
+        signals.put(number)
+        with contextlib.suppress(RuntimeError):  # a second signal: the loop is closed already
+            loop.call_soon_threadsafe(stop.set)
+
+    def exit_in_time() -> None:
+        signals.get()
+        time.sleep(END_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=exit_in_time, name="vta-exit", daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return stop

@@ -200,6 +200,53 @@ def test_damaged_frames(server, name):
     still_serves(server)
 
 
+def frame(opcode, payload=b"", *, fin=True):
+    """A frame of a client, masked with zeros."""
+    assert len(payload) < 126
+    return bytes([0x80 * fin | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+def test_a_client_that_pings_and_never_reads_is_cut(server):
+    """Before the server holds more answers than a bounded number of bytes."""
+    pings = frame(9, b"x" * 125) * 500
+    sent, limit = 0, 64 << 20
+    with raw_tls(server.port) as client:
+        client.sendall(
+            f"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Protocol: {wire.SUBPROTOCOL}\r\n"
+            f"Authorization: Bearer {server.token.secret}\r\n\r\n".encode()
+        )
+        assert client.recv(12) == b"HTTP/1.1 101"
+        client.settimeout(20)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while sent < limit:
+                client.sendall(pings)
+                sent += len(pings)
+    assert sent < limit, "the server took everything"
+    still_serves(server)
+
+
+def test_pings_are_answered_to_a_client_that_reads(server):
+    with websocket(server) as client:
+        for _ in range(1000):
+            assert client.ping().wait(10)
+
+
+def test_a_message_of_endless_fragments_is_cut(server):
+    with websocket(server) as client:
+        with contextlib.suppress(OSError):
+            client.socket.sendall(frame(2, fin=False) + frame(0, fin=False) * 64)
+        with pytest.raises(ConnectionClosed):
+            client.recv(10)
+    with websocket(server) as client:  # so many are taken
+        request = wire.encode_request(wire.Alloc(1 << 20))
+        frames = frame(2, request[:1], fin=False) + frame(0, fin=False) * 62
+        client.socket.sendall(frames + frame(0, request[1:]))
+        assert wire.decode_reply(client.recv(10)).values
+    still_serves(server)
+
+
 def test_damaged_handshakes(server):
     for said in (b"", b"GET", b"\0" * 1000, b"GET / HTTP/1.1\r\n" + b"x" * 20_000, b"x" * 100_000):
         with raw_tls(server.port) as stream, contextlib.suppress(OSError):

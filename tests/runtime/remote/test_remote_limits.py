@@ -1,18 +1,23 @@
 """What a server grants is bounded; who waits for the device waits in order."""
 
+import asyncio
+import contextlib
 import gc
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from tests.support.serving import serving
 from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
-from vta.errors import ConfigError, RemoteError, SramRangeError
+from vta.errors import ConfigError, DeviceError, RemoteError, SramRangeError
 from vta.isa import Finish, Gemm, Isa
 from vta.program import Program, TensorSpec
 from vta.runtime import CompiledModule, empty
+from vta.runtime.remote.credentials import open_credentials
 from vta.runtime.remote.limits import Limits
+from vta.runtime.remote.server import running
 from vta.runtime.simulated import SimDevice
 
 ISA = Isa.of(TINY)
@@ -39,6 +44,83 @@ def test_memory_is_bounded_and_comes_back(folder, module):
             gc.collect()
         for _ in range(50):
             module(*vadd_arrays(device)[0])
+
+
+def test_every_session_gets_its_share(folder):
+    """All of it at the same time, as one buffer."""
+    device = SimDevice(TINY, memory_bytes=1 << 24)
+    with serving(folder, device, Limits(sessions=5)) as server:
+        sessions = [server.connect() for _ in range(5)]
+        share = sessions[0]._connection.greeting["limits"]["device_bytes"]
+        assert 5 * share <= server.free_at_start < 5 * (share + 4096)
+        kept = [empty((share,), "int8", session.ext_dev()) for session in sessions]
+        for session, one in zip(sessions, kept):
+            with pytest.raises(RemoteError, match=f"this session has {share} of the {share} that"):
+                empty((1,), "int8", session.ext_dev())
+            one.copyfrom(np.full(share, 7, np.int8))
+            session.close()
+
+
+def test_a_session_that_scatters_its_buffers_leaves_the_others_their_shares(folder):
+    """One page of each 16 is kept, as far as the server lets it: no range of another's share is
+    taken by that."""
+    device = SimDevice(TINY, memory_bytes=1 << 22)
+    with serving(folder, device, Limits(sessions=2)) as server, server.connect() as hostile:
+        share = hostile._connection.greeting["limits"]["device_bytes"]
+        for _ in range(8):
+            addrs = []
+            with contextlib.suppress(DeviceError):
+                while True:
+                    addrs.append(hostile.ext_dev().alloc(4096))
+            for addr in addrs[len(addrs) % 16 :: 16]:
+                addrs.remove(addr)
+            for addr in addrs:
+                hostile.ext_dev().free(addr)
+        with server.connect() as other:
+            assert empty((share,), "int8", other.ext_dev()).numpy().any() == 0
+
+
+def test_small_buffers_count_as_pages(folder):
+    device = SimDevice(TINY, memory_bytes=1 << 20)
+    limits = Limits(sessions=2, device_bytes=10 * 4096)
+    with serving(folder, device, limits) as server, server.connect() as remote:
+        kept = [empty((1,), "int8", remote.ext_dev()) for _ in range(10)]
+        with pytest.raises(RemoteError, match="this session has 40960 of the 40960"):
+            empty((1,), "int8", remote.ext_dev())
+        assert len(kept) == 10
+
+
+def test_a_device_with_less_memory_than_is_granted(folder):
+    device = SimDevice(TINY, memory_bytes=1 << 20)
+    limits = Limits(sessions=3, device_bytes=1 << 20)
+
+    async def start():
+        async with running(device, open_credentials(folder), port=0, limits=limits):
+            pass
+
+    with pytest.raises(ConfigError, match="3 sessions with 1048576 bytes of device memory each"):
+        asyncio.run(start())
+    with pytest.raises(DeviceError, match="is closed"):
+        device.alloc(1)
+
+
+def test_files_are_bounded_in_all(folder, module):
+    content = module.program.to_bytes()
+    limits = Limits(sessions=1, file_bytes=3 * len(content) - 1)
+    with serving(folder, limits=limits) as server, server.connect() as remote:
+        device = remote.ext_dev()
+        device.upload("a", content)
+        device.upload("b", content)
+        device.upload("b", content)
+        with pytest.raises(RemoteError, match=rf"files of this session have {2 * len(content)},"):
+            device.upload("c", content)
+
+
+def test_a_stream_is_bounded_before_it_is_read(folder):
+    with serving(folder, limits=Limits(program_bytes=160)) as server, server.connect() as remote:
+        addr = remote.ext_dev().alloc(4096)
+        with pytest.raises(RemoteError, match="a stream of 11 instructions; the server takes 160"):
+            remote.ext_dev().run(addr, 11)
 
 
 def test_counts_are_bounded(folder, module):
@@ -161,8 +243,3 @@ def test_a_failed_job_does_not_stop_the_line(folder, module):
             with pytest.raises(SramRangeError):
                 bad(empty((4,), "int8", remote.ext_dev()))
             module(*vadd_arrays(remote.ext_dev())[0])
-
-
-def test_a_limit_must_be_positive():
-    with pytest.raises(ConfigError, match="the limit sessions is 0; must be positive"):
-        Limits(sessions=0)

@@ -192,7 +192,7 @@ def test_an_fpga_is_configured_by_its_only_session(folder, tmp_path):
     board, content = FakeBoard(), b"BIT" + bytes(2_500_000)
     (tmp_path / "good.bit").write_bytes(content)
     (tmp_path / "bad.bit").write_bytes(b"TIB")
-    limits = Limits(bitstream_bytes=3_000_000)
+    limits = Limits(sessions=2, bitstream_bytes=3_000_000)
     with serving(folder, board, limits) as server, server.connect() as remote:
         remote.program_fpga(tmp_path / "good.bit")
         assert board.programmed == [hashlib.sha256(content).hexdigest()]

@@ -1,0 +1,150 @@
+"""`vta serve` ends soon after SIGTERM and SIGINT, whatever it does at that moment, and the run of a
+board is ended with it."""
+
+import contextlib
+import signal
+import socket
+import threading
+
+import pytest
+
+from tests.support.serving import serve_in_process
+from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
+from vta.errors import DeviceError, RemoteError
+from vta.isa import Finish, Gemm, Isa, Store
+from vta.program import Program, Relocation, TensorSpec
+from vta.runtime import empty
+from vta.runtime.remote import wire
+
+ISA = Isa.of(TINY)
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+SOON = 10
+"""Seconds, on a machine that is busy with other tests; what is cut off takes minutes."""
+
+
+def start(action):
+    """Begin an action of a client, which ends with the connection."""
+
+    def run():
+        with contextlib.suppress(RemoteError, OSError):
+            action()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def is_served(server):
+    with server.connect() as remote:
+        empty((1,), "int8", remote.ext_dev()).numpy()
+
+
+@pytest.fixture
+def server(tmp_path):
+    options = ("--preset", "tiny", "--target", "sim", "--cycles", str(1 << 60))
+    with serve_in_process(tmp_path, *options) as server:
+        yield server
+
+
+@SIGNALS
+def test_without_clients(server, number):
+    server.process.send_signal(number)
+    assert server.process.wait(SOON) == 0
+
+
+@SIGNALS
+def test_during_a_run_of_minutes(server, number):
+    """Each instruction clears 1.6 million accumulators."""
+    slow = Gemm(uop_bgn=0, uop_end=1, iter_out=16383, iter_in=100, reset=True)
+    code = ISA.encode_all([slow] * 200_000 + [Finish()])
+    remote = server.connect()
+    device = remote.ext_dev()
+    waits = threading.Event()
+    addr = device.alloc(len(code))
+    device.write(addr, code)
+    running = start(lambda: device.run(addr, 200_001))
+    waiting = server.connect(on_wait=lambda place: waits.set())
+    other = start(lambda: waiting.ext_dev().alloc(1))
+    assert waits.wait(SOON), "nothing runs"
+    server.process.send_signal(number)
+    assert server.process.wait(SOON) == 0
+    for thread in (running, other):
+        thread.join(SOON)
+        assert not thread.is_alive(), "the client was not told"
+
+
+@SIGNALS
+def test_while_a_file_is_checked(server, number):
+    """Others are answered meanwhile: the check is not in the thread that answers."""
+    count = 170_000
+    store = ISA.encode_all([Store(y_size=1, x_size=1, x_stride=1)])
+    tensor = TensorSpec("c", (4,), "int8", written=True)
+    relocations = tuple(Relocation(n, 0) for n in range(count))
+    code = store * count + ISA.encode_all([Finish()])
+    content = Program("x", TINY, code, b"", (tensor,), relocations).to_bytes()
+    remotes = [server.connect() for _ in range(4)]
+    for remote in remotes:  # one is checked, the others wait for that
+        start(lambda remote=remote: remote.ext_dev().upload("x.vta", content))
+    is_served(server)
+    server.process.send_signal(number)
+    assert server.process.wait(SOON) == 0
+
+
+def test_with_a_client_that_does_not_say_goodbye(server):
+    remote = server.connect()
+    remote.ext_dev().alloc(1)
+    stream = remote._connection._socket.socket
+    held = socket.socket(fileno=stream.detach())  # nobody reads it, nobody answers
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(SOON) == 0
+    held.close()
+
+
+def test_two_signals(server):
+    vadd_module()(*vadd_arrays(server.connect().ext_dev())[0])
+    server.process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(SOON) == 0
+
+
+def test_a_read_that_nobody_takes(server):
+    """The server waits with its reply for a client that does not listen."""
+    remote = server.connect()
+    connection = remote._connection
+    addr = remote.ext_dev().alloc(1 << 20)
+    for _ in range(16):
+        connection._socket.send(wire.encode_request(wire.Read(addr, 1 << 20)))
+    is_served(server)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(SOON) == 0
+
+
+# ---- boards -------------------------------------------------------------------------------------
+
+
+def test_the_run_of_a_board_is_ended(tmp_path):
+    """The accelerator would go on, and write memory, without the process."""
+    from tests.support.fake_boards import FakePynq, pynq_bitstream
+    from vta.runtime.drivers.boards import open_board
+
+    fake = FakePynq(tmp_path)
+    device = open_board(TINY.replace(target="pynq"), **fake.options(bitstream=pynq_bitstream()))
+    endless = Gemm(uop_bgn=0, uop_end=1, iter_out=16383, iter_in=16383, reset=True)
+    code = ISA.encode_all([endless, Finish()])
+    addr = device.alloc(len(code))
+    device.write(addr, code)
+    pause, looks = device._pause, []
+
+    def paused(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            device.interrupt()
+        pause(seconds)
+
+    device._pause = paused
+    with pytest.raises(DeviceError, match="the run on pynq was interrupted"):
+        device.run(addr, 2)
+    assert device._get("STATUS") == 0, "the machine still runs"
+    with pytest.raises(DeviceError, match="was interrupted"):
+        device.run(addr, 2)
