@@ -39,7 +39,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.alu_lane import is_long
+from vta.hw.compute.alu_lane import is_two_cycle
 from vta.hw.compute.sequencer import IndexedUopLayout
 
 __all__ = [
@@ -278,8 +278,8 @@ class AluHazards(wiring.Component):
                 self.early.valid, self.early.dst.ready & of_early, issue_current & of_current
             )
 
-        early_is_two_cycle = is_long(early.uop.insn.alu_opcode)
-        current_is_two_cycle = is_long(old.insn.alu_opcode)
+        early_is_two_cycle = is_two_cycle(early.uop.insn.alu_opcode)
+        current_is_two_cycle = is_two_cycle(old.insn.alu_opcode)
         raw_stall_accepted, raw_stall_kept = [], []
         for name in ("dst", "src"):
             index, operand = new[name], current[name]
@@ -335,7 +335,7 @@ class AluHazards(wiring.Component):
             raw = self.early.valid & current.dst.is_older_dst
             m.d.sync += [
                 early.eq(current),
-                early.raw_stall.eq(raw & is_long(early.uop.insn.alu_opcode)),
+                early.raw_stall.eq(raw & is_two_cycle(early.uop.insn.alu_opcode)),
                 early.dst.producers.eq(one_cycle_later(current.dst.producers, raw)),
                 early.dst.bank_unless_op.eq(~current.dst.producers[:-1].any()),
             ]

@@ -1,4 +1,13 @@
-"""One lane of the ALU: ``result = op(x, y)`` on 32-bit values, in two stages."""
+"""One lane of the ALU: ``result = op(x, y)`` on 32-bit values, in the stages EX1 and EX2.
+
+=====  =========================================================================================
+stage  what happens
+=====  =========================================================================================
+EX1    compare and add; shift by 0 to 3; three products of 16 x 16 bits. ``ex1_result`` of a
+       one-cycle operation is valid; registers take the partial result of any operation.
+EX2    shift by a multiple of 4, or the sum of the products. ``ex2_result`` is valid.
+=====  =========================================================================================
+"""
 
 from functools import reduce
 from operator import or_
@@ -9,7 +18,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.isa import AluOpcode
 
-__all__ = ["EX1_OPERATIONS", "LANE_BITS", "TWO_CYCLE_OPERATIONS", "AluLane", "is_long"]
+__all__ = ["EX1_OPERATIONS", "LANE_BITS", "TWO_CYCLE_OPERATIONS", "AluLane", "is_two_cycle"]
 
 LANE_BITS = 32
 HALF = LANE_BITS // 2
@@ -19,7 +28,7 @@ EX1_OPERATIONS = {
     AluOpcode.MAX: lambda x, y, less: Mux(less, y, x),
     AluOpcode.ADD: lambda x, y, less: x + y,
 }
-"""``{operation: function}`` of the operations whose result the first stage gives. A function takes
+"""``{operation: function}`` of the operations that have their result in EX1. A function takes
 ``x``, ``y`` and ``x < y``, and returns the result; an operation of one operand takes ``x`` only."""
 
 
@@ -48,22 +57,22 @@ TWO_CYCLE_OPERATIONS = {
     AluOpcode.SHR: _shift,
     AluOpcode.MUL: _multiply,
 }
-"""``{operation: function}`` of the operations that take both stages. A function takes ``x``, ``y``
-and the registers between the stages (:class:`Partial`), and returns assignments to them; the second
-stage is the same for all: ``(wide >> 4 * amount) | (low + (cross0 + cross1) * 2**16)``, where one
-side is 0."""
+"""``{operation: function}`` of the operations that need both stages. A function takes ``x``, ``y``
+and the registers between EX1 and EX2 (:class:`Partial`), and returns assignments to them; EX2 is
+the same for all: ``(wide >> 4 * amount) | (low + (cross0 + cross1) * 2**16)``, where one side is
+0."""
 
 assert not EX1_OPERATIONS.keys() & TWO_CYCLE_OPERATIONS.keys()
 assert EX1_OPERATIONS.keys() | TWO_CYCLE_OPERATIONS.keys() == set(AluOpcode)
 
 
-def is_long(opcode):
-    """Whether an operation needs both stages of a lane."""
+def is_two_cycle(opcode):
+    """Whether an operation has no result in EX1."""
     return reduce(or_, (opcode == operation for operation in TWO_CYCLE_OPERATIONS))
 
 
 class Partial:
-    """The registers between the two stages. What an operation does not assign is 0."""
+    """The registers between EX1 and EX2. A register that an operation does not assign is 0."""
 
     def __init__(self) -> None:
         self.wide = Signal(2 * LANE_BITS - 4, reset_less=True)
@@ -78,30 +87,30 @@ class Partial:
 
 
 class AluLane(wiring.Component):
-    """``op(x, y)`` on 32-bit values, wrapping. Two stages.
+    """``op(x, y)`` on 32-bit values, wrapping; one operation a cycle.
 
     SHR by y >= 0 is ``x >> min(y, 31)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
-    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way. The
-    first stage shifts by up to 3, the second by a multiple of 4. MUL is three products in the first
-    stage and their sum in the second.
+    of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way.
 
     Attributes
     ----------
     valid, opcode, x, y : In
-        An operation, from registers.
-    short : Out
-        The result of MIN, MAX and ADD, in the same cycle.
-    result : Out
-        The result of any operation, :attr:`LATENCY` cycles after ``valid``, until the next.
+        The operation in EX1, from registers.
+    ex1_result : Out
+        The result of the operation in EX1, if it is one of :data:`EX1_OPERATIONS`; combinational.
+    ex2_result : Out
+        The result of the operation in EX2, that is :attr:`LATENCY` cycles after ``valid``; held
+        until the next operation.
     """
 
     LATENCY = 1
+    """Cycles from EX1 to EX2."""
 
     def __init__(self) -> None:
         word = signed(LANE_BITS)
         super().__init__({
             "valid": In(1), "opcode": In(AluOpcode), "x": In(word), "y": In(word),
-            "short": Out(word), "result": Out(word),
+            "ex1_result": Out(word), "ex2_result": Out(word),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -116,9 +125,9 @@ class AluLane(wiring.Component):
             for opcode, result in EX1_OPERATIONS.items():
                 with m.Case(opcode):
                     operands = (x,) if opcode.is_unary else (x, y, less)
-                    m.d.comb += self.short.eq(result(*operands))
+                    m.d.comb += self.ex1_result.eq(result(*operands))
                     with m.If(self.valid):
-                        m.d.sync += partial.wide.eq(self.short)
+                        m.d.sync += partial.wide.eq(self.ex1_result)
             for opcode, first_stage in TWO_CYCLE_OPERATIONS.items():
                 with m.Case(opcode), m.If(self.valid):
                     m.d.sync += first_stage(x, y, partial)
@@ -129,5 +138,5 @@ class AluLane(wiring.Component):
         carries = (high & cross0) | (high & cross1) | (cross0 & cross1)
         product = Cat(low[:HALF], (high ^ cross0 ^ cross1) + (carries << 1))
         shifted = partial.wide >> (partial.amount << 2)
-        m.d.comb += self.result.eq(product[:LANE_BITS] | shifted)
+        m.d.comb += self.ex2_result.eq(product[:LANE_BITS] | shifted)
         return m

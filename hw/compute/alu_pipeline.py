@@ -157,8 +157,8 @@ class AluPipeline(wiring.Component):
                 lane.opcode.eq(forwarding.opcode),
                 lane.x.eq(forwarding.x[number]),
                 lane.y.eq(forwarding.y[number]),
-                ex1_result[number].eq(lane.short),
-                ex2_result[number].eq(lane.result),
+                ex1_result[number].eq(lane.ex1_result),
+                ex2_result[number].eq(lane.ex2_result),
             ]
         with m.If(ex2.valid):
             m.d.sync += wb_result.eq(ex2_result)

@@ -49,13 +49,13 @@ def test_lane(opcode):
             ctx.set(dut.x, x)
             ctx.set(dut.y, y)
             if opcode not in LONG:
-                assert ctx.get(dut.short) == LANE[opcode](x, y), (x, y)
+                assert ctx.get(dut.ex1_result) == LANE[opcode](x, y), (x, y)
             await ctx.tick()
-            assert ctx.get(dut.result) == LANE[opcode](x, y), (x, y)
+            assert ctx.get(dut.ex2_result) == LANE[opcode](x, y), (x, y)
         ctx.set(dut.valid, 0)
         ctx.set(dut.x, 5)
         await ctx.tick()
-        assert ctx.get(dut.result) == LANE[opcode](*cases[-1])
+        assert ctx.get(dut.ex2_result) == LANE[opcode](*cases[-1])
 
     sim = Simulator(dut)
     sim.add_clock(1e-6)
