@@ -28,6 +28,7 @@ from vta.compiler.tir.ir import (
     LoadBuffer2D,
     Pragma,
     PrimFunc,
+    RingSlot,
     Seq,
     Stmt,
     StoreBuffer2D,
@@ -125,6 +126,9 @@ def _after_storage(func: PrimFunc, target: Target) -> None:
         match node:
             case For(var=var, extent=extent, body=body):
                 return visit(body, replace(around, ranges={**around.ranges, var: (0, extent - 1)}))
+            case RingSlot(buffer=buffer, var=var, body=body):
+                ranges = {**around.ranges, var: (0, buffer.slots - 1)}
+                return visit(body, replace(around, ranges=ranges))
             case IfThenElse(cond=cond, then=then):
                 return visit(then, replace(around, conditions=(*around.conditions, cond)))
             case UopLoop():

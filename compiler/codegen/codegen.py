@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vta.compiler.codegen.dependences import OrderedStream
 from vta.compiler.codegen.instruction_stream import Stream
+from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.uop_cache import Recorder, UopCache
 from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.evaluate import Evaluator, Values, evaluator
@@ -24,6 +26,7 @@ from vta.compiler.tir.ir import (
     IfThenElse,
     LoadBuffer2D,
     PrimFunc,
+    RingSlot,
     Seq,
     Stmt,
     StoreBuffer2D,
@@ -32,7 +35,7 @@ from vta.compiler.tir.ir import (
     UopPush,
     UopScope,
 )
-from vta.compiler.tir.visitor import walk
+from vta.compiler.tir.visitor import children, has_rings, walk
 from vta.config import VTAConfig
 from vta.errors import EncodingError, LoweringError
 from vta.isa import Alu, AluOpcode, Gemm, Isa, Load, MemId, Store
@@ -44,7 +47,17 @@ MAX_PAD = 15
 """What a pad field of a LOAD holds."""
 MAX_STRIDE = 0xFFFF
 
+_LOAD_FIELDS = (
+    "sram_index", "src_offset", "x_size", "y_size", "x_stride",
+    "x_pad_before", "x_pad_after", "y_pad_before", "y_pad_after",
+)  # fmt: skip
+
 _Action = Callable[[dict[Var, int]], None]
+_Contents = Callable[[dict[Var, int], list[Any]], None]
+
+
+def _nothing(values: dict[Var, int], held: list[Any]) -> None:
+    """The contents of a statement without loads."""
 
 
 def generate(func: PrimFunc, cfg: VTAConfig) -> Program:
@@ -77,12 +90,16 @@ class _Generator:
     def __init__(self, func: PrimFunc, cfg: VTAConfig) -> None:
         self.func, self.cfg = func, cfg
         self.isa = Isa.of(cfg)
-        self.stream = Stream()
         self.recorder = Recorder(self.isa)
+        rings = has_rings(func)
+        self.stream = OrderedStream(self.isa, self.recorder.words) if rings else Stream()
         self.cache = UopCache(cfg.uop_depth)
         self.arguments = {buffer: index for index, buffer in enumerate(func.params)}
         self.read: set[Buffer] = set()
         self.written: set[Buffer] = set()
+        self.rings: dict[Buffer, Ring] = {}
+        self.kept: set[Buffer] = set()
+        """Ring buffers whose slot holds already what the statement at hand would load."""
 
     def run(self) -> Program:
         self.action(self.func.body)({})
@@ -111,6 +128,8 @@ class _Generator:
             case IfThenElse(cond=cond, then=then):
                 test, act = evaluator(cond), self.action(then)
                 return lambda values: act(values) if test(values) else None
+            case RingSlot():
+                return self.ring_slot(stmt)
             case CoprocScope(body=body):
                 return self.action(body)
             case DepPush(source=source, target=target):
@@ -147,6 +166,72 @@ class _Generator:
 
         return run
 
+    # ---- ring buffers ----------------------------------------------------------------------------
+
+    def ring_slot(self, stmt: RingSlot) -> _Action:
+        """Choose a slot, and leave out the loads of what it still holds."""
+        buffer, var = stmt.buffer, stmt.var
+        ring = self.rings.setdefault(buffer, Ring(buffer.slots))
+        act = self.action(stmt.body)
+        contents = None if _computed(self.func, buffer) else self.contents(stmt.body, buffer)
+
+        def run(values: dict[Var, int]) -> None:
+            values[var] = 0
+            held: list[Any] = []
+            if contents is not None:
+                contents(values, held)
+            values[var], kept = ring.take(tuple(held))
+            if kept:
+                self.kept.add(buffer)
+            act(values)
+            self.kept.discard(buffer)
+            del values[var]
+
+        return run
+
+    def contents(self, stmt: Stmt, buffer: Buffer) -> _Contents:
+        """A function of (values, list) that appends what the loads of ``buffer`` would write."""
+        match stmt:
+            case LoadBuffer2D(dst=dst, src=src) if dst is buffer:
+                sizes = _numbers([getattr(stmt, name) for name in _LOAD_FIELDS])
+                argument = self.argument(src, stmt)
+                return lambda values, held: held.append((argument, *sizes(values)))
+            case For(var=var, extent=extent, body=body):
+                inner = self.contents(body, buffer)
+
+                def loop(values: dict[Var, int], held: list[Any]) -> None:
+                    for value in range(extent):
+                        values[var] = value
+                        inner(values, held)
+                    del values[var]
+
+                return loop if inner is not _nothing else _nothing
+            case IfThenElse(cond=cond, then=then):
+                test, inside = evaluator(cond), self.contents(then, buffer)
+                if inside is _nothing:
+                    return _nothing
+                return lambda values, held: inside(values, held) if test(values) else None
+            case RingSlot(var=var, body=body):
+                within = self.contents(body, buffer)
+                if within is _nothing:
+                    return _nothing
+                return lambda values, held: within({**values, var: 0}, held)
+            case Seq() | CoprocScope():
+                parts = [
+                    part
+                    for item in children(stmt)
+                    if isinstance(item, Stmt)
+                    and (part := self.contents(item, buffer)) is not _nothing
+                ]
+
+                def sequence(values: dict[Var, int], held: list[Any]) -> None:
+                    for part in parts:
+                        part(values, held)
+
+                return sequence if parts else _nothing
+            case _:
+                return _nothing
+
     # ---- transfers -------------------------------------------------------------------------------
 
     def argument(self, buffer: Buffer, stmt: Stmt) -> int:
@@ -159,13 +244,11 @@ class _Generator:
         argument = None if stmt.src is None else self.argument(stmt.src, stmt)
         if stmt.src is not None:
             self.read.add(stmt.src)
-        names = (
-            "sram_index", "src_offset", "x_size", "y_size", "x_stride",
-            "x_pad_before", "x_pad_after", "y_pad_before", "y_pad_after",
-        )  # fmt: skip
-        sizes = _numbers([getattr(stmt, name) for name in names])
+        sizes = _numbers([getattr(stmt, name) for name in _LOAD_FIELDS])
 
         def run(values: dict[Var, int]) -> None:
+            if stmt.dst in self.kept:
+                return
             for part in _load_parts(_Sizes(*sizes(values))):
                 insn = Load(
                     memory=memory, sram_base=part.sram, dram_base=part.dram,
@@ -248,6 +331,11 @@ def _loop_fields(scope: UopScope) -> tuple[dict[str, Any], dict[str, Evaluator]]
         if scope.kind == "gemm":
             fields[f"wgt_factor_{name}"] = loop.wgt_factor if loop else 0
     return fields, extents
+
+
+def _computed(func: PrimFunc, buffer: Buffer) -> bool:
+    """Whether the compute module writes the buffer, so that loads do not say what it holds."""
+    return any(isinstance(node, UopPush) and node.dst_buffer is buffer for node in walk(func.body))
 
 
 def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:

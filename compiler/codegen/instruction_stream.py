@@ -8,7 +8,7 @@ order. A NOP is emitted only where no instruction can carry the flag.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vta.isa import Finish, Instruction, Load, MemId, PipelineModule, Store
 from vta.program import Relocation
@@ -16,11 +16,11 @@ from vta.program import Relocation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Stream"]
+__all__ = ["Slot", "Stream"]
 
 
 @dataclass
-class _Slot:
+class Slot:
     """An instruction whose flags may still grow, and the argument that its address lies in."""
 
     insn: Instruction
@@ -28,19 +28,18 @@ class _Slot:
     flags: set[str] = field(default_factory=set)
 
 
-_NOPS: dict[PipelineModule, Instruction] = {
-    PipelineModule.LOAD: Load(memory=MemId.INP),
-    PipelineModule.COMPUTE: Load(memory=MemId.UOP),
-    PipelineModule.STORE: Store(),
-}
-
-
 class Stream:
     """A growing instruction stream."""
 
+    NOPS: ClassVar[dict[PipelineModule, Instruction]] = {
+        PipelineModule.LOAD: Load(memory=MemId.INP),
+        PipelineModule.COMPUTE: Load(memory=MemId.UOP),
+        PipelineModule.STORE: Store(),
+    }
+
     def __init__(self) -> None:
-        self._slots: list[_Slot] = []
-        self._last: dict[PipelineModule, _Slot] = {}
+        self._slots: list[Slot] = []
+        self._last: dict[PipelineModule, Slot] = {}
         self._pops: dict[PipelineModule, set[str]] = {module: set() for module in PipelineModule}
 
     def __len__(self) -> int:
@@ -48,7 +47,7 @@ class Stream:
 
     def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
         """Append an instruction; it takes the pops that its module waits for, if it ``waits``."""
-        slot = _Slot(insn, argument)
+        slot = Slot(insn, argument)
         if waits:
             slot.flags, self._pops[insn.module] = self._pops[insn.module], set()
         self._slots.append(slot)
@@ -58,7 +57,7 @@ class Stream:
         """``target`` takes a token of ``source`` before its next instruction."""
         flag = "pop_prev" if source < target else "pop_next"
         if flag in self._pops[target]:
-            self.emit(_NOPS[target])
+            self.emit(self.NOPS[target])
         self._pops[target].add(flag)
 
     def push(self, source: PipelineModule, target: PipelineModule) -> None:
@@ -66,14 +65,14 @@ class Stream:
         flag = "push_prev" if target < source else "push_next"
         last = self._last.get(source)
         if self._pops[source] or last is None or flag in last.flags:
-            self.emit(_NOPS[source])
+            self.emit(self.NOPS[source])
         self._last[source].flags.add(flag)
 
     def finish(self) -> None:
         """Append FINISH, after NOPs for the pops that no instruction took."""
         for module in (PipelineModule.LOAD, PipelineModule.STORE):
             if self._pops[module]:
-                self.emit(_NOPS[module])
+                self.emit(self.NOPS[module])
         self.emit(Finish())
 
     def instructions(self) -> list[Instruction]:

@@ -90,7 +90,9 @@ class _Lowering:
         self.buffers = dict(params)
         for stage, nest in self.nests.items():
             if stage not in self.buffers:
-                self.buffers[stage] = Buffer(stage.name, nest.shape, stage.op.dtype, stage.scope)
+                self.buffers[stage] = Buffer(
+                    stage.name, nest.shape, stage.op.dtype, stage.scope, stage.slots
+                )
 
     def run(self, args: Sequence[Tensor], name: str) -> PrimFunc:
         stages = [self.schedule[arg] for arg in args]

@@ -4,7 +4,9 @@ A buffer is alive from its first to its last access; a loop in which it is used,
 not allocated in, counts whole. Buffers that are never alive at the same time share elements; one
 that nothing accesses has none (``skip_alu`` and ``skip_dma_copy`` leave such buffers). A loop of
 virtual threads has a frame in each memory, once for each thread: buffers that are allocated inside
-it lie in the frame, so threads never share one.
+it lie in the frame, so threads never share one. A
+ring buffer is alive during the whole program, with all of its slots: a slot may be used again much
+later.
 
 Input: Allocate statements; indices counted from the start of each buffer. Output: no Allocate is
 left; indices count elements of the memory.
@@ -12,12 +14,13 @@ left; indices count elements of the memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vta.compiler.analysis.thread_conflicts import refuse_conflicts
 from vta.compiler.target import GLOBAL, Memory, Target
-from vta.compiler.te.expr import Const, Expr
+from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.affine import linear
 from vta.compiler.tir.ir import (
     Allocate,
@@ -26,14 +29,18 @@ from vta.compiler.tir.ir import (
     For,
     LoadBuffer2D,
     PrimFunc,
+    RingSlot,
     Stmt,
     StoreBuffer2D,
     UopPush,
 )
-from vta.compiler.tir.visitor import children, rebuild, with_body
+from vta.compiler.tir.visitor import children, rebuild, walk, with_body
 from vta.errors import LoweringError
 
 __all__ = ["allocate_storage"]
+
+_END = 1 << 62
+"""A time after every statement."""
 
 
 def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
@@ -49,14 +56,20 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
     refuse_conflicts(func)
     survey = _Survey(target)
     survey.visit(func.body)
+    _refuse_threads(func, survey.slots)
     for memory in (target.inp, target.wgt, target.acc):
         survey.root.place(memory)
     bases = survey.root.bases([])
+    slots = survey.slots
+    for buffer, slot in slots.items():
+        step = survey.blocks[buffer][0].size // buffer.slots
+        bases[buffer] = (linear(slot).scale(step) + linear(bases[buffer])).expr()
 
     def change(node: Stmt) -> Stmt:
         match node:
-            case Allocate(body=body):
-                return change(body)
+            case Allocate(buffer=buffer, body=body):
+                inner = change(body)
+                return RingSlot(buffer, slots[buffer], inner) if buffer.slots else inner
             case LoadBuffer2D(dst=dst):
                 return replace(node, sram_index=_moved(node.sram_index, bases[dst]))
             case StoreBuffer2D(src=src):
@@ -69,6 +82,17 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
                 return node
 
     return with_body(func, change(func.body))
+
+
+def _refuse_threads(func: PrimFunc, rings: Iterable[Buffer]) -> None:
+    """Data orders a program with ring buffers, loops order virtual threads: one or the other."""
+    threads = [node for node in walk(func.body) if isinstance(node, For) and node.kind == "cthread"]
+    for buffer in rings:
+        for loop in threads:
+            raise LoweringError(
+                f"{buffer.name} is a ring buffer, and loop {loop.var.name} is bound to virtual "
+                f"threads; a program has either ring buffers or virtual threads"
+            )
 
 
 def _moved(index: Expr, base: Expr) -> Expr:
@@ -203,6 +227,8 @@ class _Survey:
         self.time = 0
         self.blocks: dict[Buffer, tuple[_Block, int]] = {}  # and the loops around its allocation
         self.loops: list[tuple[For, list[tuple[Buffer, int]]]] = []
+        self.slots: dict[Buffer, Var] = {}
+        """The slot variable of each ring buffer."""
 
     def visit(self, stmt: Stmt) -> None:
         self.time += 1
@@ -243,7 +269,10 @@ class _Survey:
             )
         names = ", ".join(loop.var.name for loop, _ in self.loops)
         where = f"loop {names}" if names else "the outermost level"
-        block = _Block(buffer, buffer.size // tile, where)
+        block = _Block(buffer, buffer.size // tile * max(buffer.slots, 1), where)
+        if buffer.slots:
+            self.slots[buffer] = Var(f"{buffer.name}_slot")
+            block.use(0, _END)
         self.frame.blocks.setdefault(memory.scope, []).append(block)
         self.blocks[buffer] = block, len(self.loops)
 

@@ -29,14 +29,20 @@ from vta.compiler.tir.ir import (
     Stmt,
     seq,
 )
-from vta.compiler.tir.visitor import with_body
+from vta.compiler.tir.visitor import has_rings, with_body
 from vta.isa import PipelineModule
 
 __all__ = ["insert_tokens"]
 
 
 def insert_tokens(func: PrimFunc, target: Target) -> PrimFunc:
-    """Order the modules with tokens."""
+    """Order the modules with tokens.
+
+    A program with ring buffers stays as it is: its tokens come from the data that instructions read
+    and write (:mod:`vta.compiler.codegen.dependences`).
+    """
+    if has_rings(func):
+        return func
     return with_body(func, _wrapped(_order(func.body)))
 
 

@@ -20,7 +20,7 @@ from vta.compiler.analysis.loop_nest import Loop, peel, rewrap, uses
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
 from vta.compiler.tir.affine import Affine, linear
-from vta.compiler.tir.ir import For, PrimFunc, Seq, Stmt, UopLoop, UopPush, UopScope, seq
+from vta.compiler.tir.ir import For, PrimFunc, RingSlot, Seq, Stmt, UopLoop, UopPush, UopScope, seq
 from vta.compiler.tir.visitor import rebuild, substitute, with_body
 from vta.config import ITER_BITS
 from vta.errors import LoweringError
@@ -43,6 +43,9 @@ def _rewrite(stmt: Stmt, capacity: int, ranges: Ranges) -> Stmt:
         case For(var=var, extent=extent, kind=kind, body=body):
             body = _rewrite(body, capacity, {**ranges, var: (0, extent - 1)})
             return For(var, extent, kind, body) if body != Seq() else body
+        case RingSlot(buffer=buffer, var=var, body=body):
+            ranges = {**ranges, var: (0, buffer.slots - 1)}
+            return RingSlot(buffer, var, _rewrite(body, capacity, ranges))
         case _:
             return rebuild(stmt, lambda inner: _child(inner, capacity, ranges))
 

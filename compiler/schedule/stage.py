@@ -109,6 +109,8 @@ class Stage:
         self.threads: dict[IterVar, IterVar] = {}
         self.unrolled: set[IterVar] = set()
         self.tensorized: tuple[IterVar, GemmIntrin] | None = None
+        self.slots = 0
+        """Copies of the buffer, if it is a ring (:meth:`ring`); 0 if it is not."""
 
     def __repr__(self) -> str:
         loops = ", ".join(f"{axis.name}({axis.extent})" for axis in self.leaves)
@@ -318,6 +320,47 @@ class Stage:
             )
         self.scope = scope
         self._record("set_scope", scope)
+
+    def ring(self, slots: int) -> None:
+        """Give the stage a ring buffer of ``slots`` copies, and order the program by its data.
+
+        Before: each round of the loop that the stage is computed at fills the one buffer again. ::
+
+            for i in range(n):
+                B = load(i)
+                use(B)
+
+        After: each round takes the slot that was filled longest ago, so that the load module runs
+        ahead of its users by up to ``slots`` rounds. A slot of inputs or weights that still holds
+        what a round needs is used again, without a load. ::
+
+            for i in range(n):
+                with ring(B, slots=2) as slot:
+                    B[slot] = load(i)
+                    use(B[slot])
+
+        In a program with a ring buffer the tokens come from what instructions read and write, not
+        from the order of the loops: an instruction waits exactly for those of other modules that
+        it depends on. Such a program has no virtual threads.
+
+        Parameters
+        ----------
+        slots : int
+            How many copies; at least 1 (then nothing runs ahead, but loads of what is still there
+            are left out).
+
+        Raises
+        ------
+        ScheduleError
+            If ``slots`` is no positive integer, or the stage is an argument or an output.
+        """
+        self._require_movable("ring")
+        if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+            raise ScheduleError(
+                f"stage {self.name}: ring: slots is {slots!r}; must be a positive integer"
+            )
+        self.slots = slots
+        self._record("ring", slots)
 
     # ---- requests to the passes ------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ __all__ = [
     "LoadBuffer2D",
     "Pragma",
     "PrimFunc",
+    "RingSlot",
     "Seq",
     "Stmt",
     "StoreBuffer2D",
@@ -51,13 +52,15 @@ class Buffer:
     """Memory of a tensor or of the part of it that is alive at a time; one object is one buffer.
 
     ``scope`` is ``global`` (DRAM) or the name of an on-chip memory
-    (:data:`vta.compiler.target.SCOPES`). Row-major.
+    (:data:`vta.compiler.target.SCOPES`). Row-major. ``slots`` is the number of copies of a ring
+    buffer (:meth:`vta.compiler.schedule.stage.Stage.ring`); 0 for every other buffer.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     scope: str = "global"
+    slots: int = 0
 
     @property
     def size(self) -> int:
@@ -132,6 +135,19 @@ class Allocate(Stmt):
     """``buffer`` exists while ``body`` runs; its contents are undefined at the start."""
 
     buffer: Buffer
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RingSlot(Stmt):
+    """``body`` runs with ``var`` = one of the ``buffer.slots`` slots of a ring buffer.
+
+    Code generation chooses the slot: the one that still holds what ``body`` would load, whose loads
+    are then left out; otherwise the slot that was filled longest ago.
+    """
+
+    buffer: Buffer
+    var: Var
     body: Stmt
 
 

@@ -43,6 +43,7 @@ from vta.compiler.tir.ir import (
     LoadBuffer2D,
     Pragma,
     PrimFunc,
+    RingSlot,
     Seq,
     Stmt,
     StoreBuffer2D,
@@ -187,8 +188,13 @@ class _Printer:
                     yield from self.stmt(inner, indent)
             case Allocate(buffer=buffer, body=body):
                 name = self.declare(buffer)
-                yield f'{indent}{name} = allocate({_type(buffer)}, "{buffer.scope}")'
+                slots = f", slots={buffer.slots}" if buffer.slots else ""
+                yield f'{indent}{name} = allocate({_type(buffer)}, "{buffer.scope}"{slots})'
                 yield from self.stmt(body, indent)
+            case RingSlot(buffer=buffer, var=var, body=body):
+                name = self.declare(var)
+                yield f"{indent}with ring({buffer.name}, slots={buffer.slots}) as {name}:"
+                yield from self.stmt(body, indent + INDENT)
             case For():
                 yield from self.loops(stmt, indent)
             case IfThenElse(cond=cond, then=then):

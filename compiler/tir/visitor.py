@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vta.compiler.te.conditions import all_of, any_of, select
 from vta.compiler.te.expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var
-from vta.compiler.tir.ir import Buffer, For, IfThenElse, PrimFunc, Seq, Stmt, seq
+from vta.compiler.tir.ir import Buffer, For, IfThenElse, PrimFunc, RingSlot, Seq, Stmt, seq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "children",
     "guarded",
+    "has_rings",
     "rebuild",
     "replace_buffers",
     "substitute",
@@ -106,7 +107,7 @@ def _make(cls: type, values: list[Any]) -> Any:
         return seq(*values[0])
     if cls is IfThenElse:
         return guarded(*values)
-    if cls is For and values[-1] == Seq():
+    if cls in (For, RingSlot) and values[-1] == Seq():
         return Seq()
     return cls(*values)
 
@@ -144,6 +145,11 @@ def replace_buffers(node: Node, buffers: Mapping[Buffer, Buffer]) -> Node:
         return replace(inner, **found) if found else inner
 
     return change(node)  # type: ignore[no-any-return]
+
+
+def has_rings(func: PrimFunc) -> bool:
+    """Whether the program has ring buffers, so that data orders its modules."""
+    return any(isinstance(node, RingSlot) for node in walk(func.body))
 
 
 def with_body(func: PrimFunc, body: Stmt) -> PrimFunc:

@@ -1,0 +1,200 @@
+"""Tokens from data: an instruction waits exactly for those of other modules that it depends on.
+
+The stream is written in an order in which it could run one instruction at a time. For each
+instruction the entries of the on-chip memories that it reads and writes are compared with the last
+reads and writes of the other modules (RAW, WAR and WAW hazards). Where the tokens so far do not
+order the two already, the older instruction pushes a token and the younger one pops it.
+
+A vector clock for each module says how many instructions of every module are known to be done when
+its next instruction begins; a token carries the clock of the instruction that pushes it. The k-th
+pop of a queue takes the k-th push: a new token is needed only for an instruction that is younger
+than all that have pushed for the same module, so pushes stay in order.
+
+Tensors in DRAM are ordered as a whole: what reads one waits for all stores to it before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.check.accesses import Places, reach
+from vta.compiler.codegen.instruction_stream import Slot, Stream
+from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, PipelineModule, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+__all__ = ["OrderedStream"]
+
+_WHOLE = slice(0, 1)
+
+
+class _History:
+    """The youngest read and write of each entry of a memory or tensor, by each module.
+
+    The instructions of a module are counted from 1; 0 is none.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._reads = {module: np.zeros(size, np.int64) for module in PipelineModule}
+        self._writes = {module: np.zeros(size, np.int64) for module in PipelineModule}
+
+    def hazards(
+        self, module: PipelineModule, places: Places, write: bool
+    ) -> Iterator[tuple[PipelineModule, int]]:
+        """The youngest instruction of each other module that an access must come after: for RAW
+        and WAW the writes of these places, for WAR the reads.
+        """
+        for other in PipelineModule:
+            if other is not module:
+                count = int(self._writes[other][places].max(initial=0))
+                if write:
+                    count = max(count, int(self._reads[other][places].max(initial=0)))
+                yield other, count
+
+    def note(self, module: PipelineModule, count: int, places: Places, write: bool) -> None:
+        """Instruction ``count`` of ``module`` accesses these places."""
+        (self._writes if write else self._reads)[module][places] = count
+
+
+@dataclass(frozen=True)
+class _Access:
+    """Entries of one memory or tensor that an instruction touches."""
+
+    history: _History
+    places: Places
+    write: bool
+
+
+class OrderedStream(Stream):
+    """A growing instruction stream that finds its tokens itself.
+
+    Parameters
+    ----------
+    isa : Isa
+        The machine's instruction set.
+    uops : bytearray
+        The program's table of micro-ops, 4 bytes each, as a LOAD of micro-ops finds it.
+    """
+
+    def __init__(self, isa: Isa, uops: bytearray) -> None:
+        super().__init__()
+        self._isa, self._table = isa, uops
+        self._uops = np.zeros(isa.depth(MemId.UOP), np.uint32)
+        self._sram = {m: _History(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
+        self._tensors: dict[int, _History] = defaultdict(lambda: _History(1))
+        self._members: dict[PipelineModule, list[Slot]] = {module: [] for module in PipelineModule}
+        self._clocks: dict[PipelineModule, list[dict[PipelineModule, int]]] = {
+            module: [] for module in PipelineModule
+        }
+        self._seen = {module: dict.fromkeys(PipelineModule, 0) for module in PipelineModule}
+
+    def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
+        """Append an instruction, ordered after all that it depends on."""
+        module = insn.module
+        if isinstance(insn, Load) and insn.memory is MemId.UOP:
+            self._load_uops(insn)
+            self._append(insn, argument, waits=waits)
+            return
+        accesses = self._accesses(insn, argument)
+        for access in accesses:
+            for other, count in access.history.hazards(module, access.places, access.write):
+                self._order(other, count, module)
+        self._append(insn, argument, waits=waits)
+        for access in accesses:
+            count = len(self._members[module])
+            access.history.note(module, count, access.places, access.write)
+
+    def _append(self, insn: Instruction, argument: int | None, *, waits: bool = True) -> None:
+        module = insn.module
+        super().emit(insn, argument, waits=waits)
+        self._seen[module][module] += 1
+        self._members[module].append(self._last[module])
+        self._clocks[module].append(dict(self._seen[module]))
+
+    def _nop(self, module: PipelineModule) -> None:
+        """An instruction that does nothing but carry tokens."""
+        self._append(self.NOPS[module], None)
+
+    # ---- tokens ----------------------------------------------------------------------------------
+
+    def _order(self, source: PipelineModule, count: int, target: PipelineModule) -> None:
+        """Let the next instruction of ``target`` begin after the first ``count`` of ``source``."""
+        if self._seen[target][source] >= count:
+            return
+        if {source, target} == {
+            PipelineModule.LOAD,
+            PipelineModule.STORE,
+        }:  # no queue between the two
+            self._order(source, count, PipelineModule.COMPUTE)
+            self._nop(PipelineModule.COMPUTE)
+            self._order(PipelineModule.COMPUTE, len(self._members[PipelineModule.COMPUTE]), target)
+            return
+        flag = "push_prev" if target < source else "push_next"
+        older = self._members[source][count - 1]
+        assert flag not in older.flags, "a token from there would have ordered the two"
+        older.flags.add(flag)
+        pop = "pop_prev" if source < target else "pop_next"
+        if pop in self._pops[target]:
+            self._nop(target)
+        self._pops[target].add(pop)
+        seen = self._seen[target]
+        for module, done in self._clocks[source][count - 1].items():
+            seen[module] = max(seen[module], done)
+
+    # ---- what an instruction touches -------------------------------------------------------------
+
+    def _accesses(self, insn: Instruction, argument: int | None) -> list[_Access]:
+        match insn:
+            case Load() if not insn.is_nop:
+                columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
+                size = (insn.y_pad_0 + insn.y_size + insn.y_pad_1) * columns
+                memory = MemId.ACC if insn.memory is MemId.ACC_8BIT else insn.memory
+                places = slice(insn.sram_base, insn.sram_base + size)
+                found = [_Access(self._sram[memory], places, True)]
+                if insn.y_size and argument is not None:
+                    found.append(_Access(self._tensors[argument], _WHOLE, False))
+                return found
+            case Store() if not insn.is_nop:
+                places = slice(insn.sram_base, insn.sram_base + insn.y_size * insn.x_size)
+                assert argument is not None
+                return [
+                    _Access(self._sram[MemId.ACC], places, False),
+                    _Access(self._tensors[argument], _WHOLE, True),
+                ]
+            case Gemm() | Alu():
+                return self._nest(insn)
+            case _:
+                return []
+
+    def _nest(self, insn: Gemm | Alu) -> list[_Access]:
+        """Only loads write inputs and weights, only the compute module writes accumulators."""
+        fields = self._isa.uop_indices(self._uops[insn.uop_bgn : insn.uop_end])
+        found = [_Access(self._sram[MemId.ACC], self._reach(insn, "dst", fields["dst"]), True)]
+        if isinstance(insn, Alu):
+            if not insn.use_imm:
+                operands = self._reach(insn, "src", fields["src"])
+                found.append(_Access(self._sram[MemId.ACC], operands, False))
+        elif not insn.reset:
+            for name, memory in (("src", MemId.INP), ("wgt", MemId.WGT)):
+                operands = self._reach(insn, name, fields[name])
+                found.append(_Access(self._sram[memory], operands, False))
+        return found
+
+    @staticmethod
+    def _reach(insn: Gemm | Alu, name: str, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        loops = [
+            (rounds, getattr(insn, f"{name}_factor_{loop}"))
+            for rounds, loop in ((insn.iter_out, "out"), (insn.iter_in, "in"))
+        ]
+        return reach(points, loops)
+
+    def _load_uops(self, insn: Load) -> None:
+        words = np.frombuffer(self._table, np.uint32, insn.x_size, 4 * insn.dram_base)
+        self._uops[insn.sram_base : insn.sram_base + insn.x_size] = words

@@ -1,0 +1,34 @@
+"""Which slot of a ring buffer is used when, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+__all__ = ["Ring"]
+
+
+class Ring:
+    """The slots of one ring buffer while code is generated.
+
+    Parameters
+    ----------
+    slots : int
+        How many there are.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._holds: list[Hashable] = [()] * slots
+        self._next = 0
+
+    def take(self, contents: Hashable) -> tuple[int, bool]:
+        """The slot for ``contents``, and whether the slot holds these already.
+
+        Contents that no slot holds go to the slot that was filled longest ago. Empty contents
+        (``()``: the slot is computed, not loaded) are held by no slot.
+        """
+        if contents and contents in self._holds:
+            return self._holds.index(contents), True
+        slot = self._next
+        self._next = (slot + 1) % len(self._holds)
+        self._holds[slot] = contents
+        return slot, False
