@@ -68,6 +68,8 @@ def _loop_variables(func: PrimFunc) -> None:
             assert node.extent > 1, f"a loop of {node.extent} rounds:\n{node}"
             assert node.var not in bound, f"{node.var} is the variable of two nested loops"
             bound = bound | {node.var}
+        elif isinstance(node, RingSlot):
+            bound = bound | {node.var}
         elif isinstance(node, Var):
             assert node in bound, f"{node} is used outside its loop"
         for child in children(node):

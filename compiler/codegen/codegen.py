@@ -194,7 +194,7 @@ class _Generator:
         match stmt:
             case LoadBuffer2D(dst=dst, src=src) if dst is buffer:
                 sizes = _numbers([getattr(stmt, name) for name in _LOAD_FIELDS])
-                argument = self.argument(src, stmt)
+                argument = None if src is None else self.argument(src, stmt)
                 return lambda values, held: held.append((argument, *sizes(values)))
             case For(var=var, extent=extent, body=body):
                 inner = self.contents(body, buffer)
@@ -267,6 +267,9 @@ class _Generator:
         sizes = _numbers([getattr(stmt, name) for name in names])
 
         def run(values: dict[Var, int]) -> None:
+            if stmt.dst in self.read:
+                for ring in self.rings.values():
+                    ring.forget(lambda load: load[0] == argument)
             for part in _row_parts(_Sizes(*sizes(values))):
                 if part.x and part.y:
                     insn = Store(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 __all__ = ["Ring"]
 
@@ -17,10 +18,10 @@ class Ring:
     """
 
     def __init__(self, slots: int) -> None:
-        self._holds: list[Hashable] = [()] * slots
+        self._holds: list[tuple[Hashable, ...]] = [()] * slots
         self._next = 0
 
-    def take(self, contents: Hashable) -> tuple[int, bool]:
+    def take(self, contents: tuple[Hashable, ...]) -> tuple[int, bool]:
         """The slot for ``contents``, and whether the slot holds these already.
 
         Contents that no slot holds go to the slot that was filled longest ago. Empty contents
@@ -32,3 +33,7 @@ class Ring:
         self._next = (slot + 1) % len(self._holds)
         self._holds[slot] = contents
         return slot, False
+
+    def forget(self, stale: Callable[[Any], bool]) -> None:
+        """No slot holds contents any more of which a part is ``stale``."""
+        self._holds = [() if any(map(stale, contents)) else contents for contents in self._holds]

@@ -111,10 +111,16 @@ def cut(draw: st.DrawFn, stage: te.Stage, axes: list[te.IterVar]) -> list[te.Ite
     return loops
 
 
-def maybe_thread(draw: st.DrawFn, stage: te.Stage, loops: list[te.IterVar]) -> None:
-    """Make the outermost loop virtual threads, sometimes."""
-    if loops and draw(st.integers(0, 3)) == 0:
-        stage.bind(loops[0], te.thread_axis("cthread"))
+def maybe_overlap(draw: st.DrawFn, s: te.Schedule, loops: list[te.IterVar]) -> None:
+    """Make the outermost loop virtual threads, or some buffers rings, sometimes."""
+    (out,) = s.outputs
+    kind = draw(st.sampled_from(["none", "none", "threads", "rings", "rings"]))
+    if kind == "threads" and loops:
+        out.bind(loops[0], te.thread_axis("cthread"))
+    if kind == "rings":
+        for stage in s.stages:
+            if stage.is_compute and stage is not out and draw(st.booleans()):
+                stage.ring(draw(st.integers(1, 3)))
 
 
 # ---- chains of element-wise arithmetic -----------------------------------------------------------
@@ -188,7 +194,7 @@ def test_chains(data: st.DataObject) -> None:
     used = [stage for stage in s.stages if stage.is_compute and not stage.is_output]
     loops = cut(draw, s[out], list(out.op.axis[:2]))
     deepest = place_chain(draw, s, used, loops)
-    maybe_thread(draw, s[out], loops)
+    maybe_overlap(draw, s, loops)
     s[out].pragma(draw(st.sampled_from([*loops[deepest + 1 :], out.op.axis[2]])), "dma_copy")
     placeholders = [t for t in (a, b) if any(stage.op is t.op for stage in s.stages)]
     inputs = [array for t, array in zip((a, b), arrays) if t in placeholders]
@@ -229,7 +235,7 @@ def place_product(
     for tensor in (ops.shr, ops.max, ops.min):
         s[tensor].pragma(s[tensor].op.axis[0], "alu")
     product.tensorize(product.op.axis[-2], target.gemm)
-    maybe_thread(draw, out, loops)
+    maybe_overlap(draw, s, loops)
     out.pragma(draw(st.sampled_from(after)), "dma_copy")
 
 
