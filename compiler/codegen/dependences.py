@@ -23,7 +23,7 @@ import numpy as np
 
 from vta.check.accesses import Places, reach
 from vta.compiler.codegen.instruction_stream import Slot, Stream
-from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, PipelineModule, Store
+from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, PipelineModule, Store, token_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["OrderedStream"]
 
 _WHOLE = slice(0, 1)
+_Clock = dict[PipelineModule, int]
+"""For each module, how many of its instructions are done."""
 
 
 class _History:
@@ -90,9 +92,7 @@ class OrderedStream(Stream):
         self._sram = {m: _History(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
         self._tensors: dict[int, _History] = defaultdict(lambda: _History(1))
         self._members: dict[PipelineModule, list[Slot]] = {module: [] for module in PipelineModule}
-        self._clocks: dict[PipelineModule, list[dict[PipelineModule, int]]] = {
-            module: [] for module in PipelineModule
-        }
+        self._clocks: dict[PipelineModule, list[_Clock]] = {module: [] for module in PipelineModule}
         self._seen = {module: dict.fromkeys(PipelineModule, 0) for module in PipelineModule}
 
     def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
@@ -128,22 +128,20 @@ class OrderedStream(Stream):
         """Let the next instruction of ``target`` begin after the first ``count`` of ``source``."""
         if self._seen[target][source] >= count:
             return
-        if {source, target} == {
-            PipelineModule.LOAD,
-            PipelineModule.STORE,
-        }:  # no queue between the two
-            self._order(source, count, PipelineModule.COMPUTE)
-            self._nop(PipelineModule.COMPUTE)
-            self._order(PipelineModule.COMPUTE, len(self._members[PipelineModule.COMPUTE]), target)
+        compute = PipelineModule.COMPUTE
+        if compute not in (source, target):  # load and store have no queue for each other
+            self._order(source, count, compute)
+            if self._pops[compute]:
+                self._nop(compute)
+            self._order(compute, len(self._members[compute]), target)
             return
-        flag = "push_prev" if target < source else "push_next"
+        queue = token_queue(source, target)
         older = self._members[source][count - 1]
-        assert flag not in older.flags, "a token from there would have ordered the two"
-        older.flags.add(flag)
-        pop = "pop_prev" if source < target else "pop_next"
-        if pop in self._pops[target]:
+        assert queue.push_flag not in older.flags, "a token from there would have ordered the two"
+        older.flags.add(queue.push_flag)
+        if queue.pop_flag in self._pops[target]:
             self._nop(target)
-        self._pops[target].add(pop)
+        self._pops[target].add(queue.pop_flag)
         seen = self._seen[target]
         for module, done in self._clocks[source][count - 1].items():
             seen[module] = max(seen[module], done)

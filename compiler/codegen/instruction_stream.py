@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from vta.isa import Finish, Instruction, Load, MemId, PipelineModule, Store
+from vta.isa import Finish, Instruction, Load, MemId, PipelineModule, Store, token_queue
 from vta.program import Relocation
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ class Stream:
 
     def pop(self, source: PipelineModule, target: PipelineModule) -> None:
         """``target`` takes a token of ``source`` before its next instruction."""
-        flag = "pop_prev" if source < target else "pop_next"
+        flag = token_queue(source, target).pop_flag
         if flag in self._pops[target]:
             self.emit(self.NOPS[target])
         self._pops[target].add(flag)
 
     def push(self, source: PipelineModule, target: PipelineModule) -> None:
         """``source`` gives ``target`` a token after all that it was given so far."""
-        flag = "push_prev" if target < source else "push_next"
+        flag = token_queue(source, target).push_flag
         last = self._last.get(source)
         if self._pops[source] or last is None or flag in last.flags:
             self.emit(self.NOPS[source])
