@@ -14,8 +14,8 @@ from websockets.sync.client import connect
 from tests.support.serving import serving, still_serves, wait_until_free
 from tests.support.small_vadd import TINY, vadd_module
 from vta.errors import DeviceError, RemoteError
+from vta.runtime.remote import bounded_connection, wire
 from vta.runtime.remote import connection as client_side
-from vta.runtime.remote import wire
 from vta.runtime.remote.credentials import Token, open_credentials
 from vta.runtime.simulated import SimDevice
 
@@ -206,10 +206,9 @@ def frame(opcode, payload=b"", *, fin=True):
     return bytes([0x80 * fin | opcode, 0x80 | len(payload)]) + bytes(4) + payload
 
 
-def test_a_client_that_pings_and_never_reads_is_cut(server):
-    """Before the server holds more answers than a bounded number of bytes."""
-    pings = frame(9, b"x" * 125) * 500
-    sent, limit = 0, 64 << 20
+@contextlib.contextmanager
+def raw_websocket(server):
+    """A WebSocket of which nothing is read after the handshake."""
     with raw_tls(server.port) as client:
         client.sendall(
             f"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -219,17 +218,42 @@ def test_a_client_that_pings_and_never_reads_is_cut(server):
         )
         assert client.recv(12) == b"HTTP/1.1 101"
         client.settimeout(20)
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            while sent < limit:
-                client.sendall(pings)
-                sent += len(pings)
-    assert sent < limit, "the server took everything"
+        yield client
+
+
+def sent_until_cut(client, frames, limit):
+    """Bytes that a server takes before it hangs up."""
+    sent = 0
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while sent < limit:
+            client.sendall(frames)
+            sent += len(frames)
+    return sent
+
+
+def test_a_client_that_pings_and_never_reads_is_cut(server, monkeypatch):
+    """Before the server holds more answers than a bounded number of bytes."""
+    monkeypatch.setattr(bounded_connection, "MAX_CONTROLS", 1 << 30)
+    with raw_websocket(server) as client:
+        limit = 64 << 20
+        assert sent_until_cut(client, frame(9, b"x" * 125) * 500, limit) < limit
     still_serves(server)
 
 
-def test_pings_are_answered_to_a_client_that_reads(server):
+@pytest.mark.parametrize("opcode", [9, 10], ids=["ping", "pong"])
+def test_a_flood_of_pings_is_cut(server, opcode):
+    """Also of a client that reads: all are answered in the thread that answers the others."""
     with websocket(server) as client:
-        for _ in range(1000):
+        limit = 8 << 20
+        assert sent_until_cut(client.socket, frame(opcode) * 50_000, limit) < limit
+        with pytest.raises(ConnectionClosed):
+            client.recv(10)
+    still_serves(server)
+
+
+def test_pings_of_a_usual_rate_are_answered(server):
+    with websocket(server) as client:
+        for _ in range(100):
             assert client.ping().wait(10)
 
 
