@@ -35,11 +35,7 @@ from vta.isa import IMM_BITS, AluOpcode
 __all__ = ["Step", "StepTaker", "steps_in_place"]
 
 _OPCODES: dict[type[Expr], AluOpcode] = {
-    Add: AluOpcode.ADD,
-    Mul: AluOpcode.MUL,
-    Min: AluOpcode.MIN,
-    Max: AluOpcode.MAX,
-    Shr: AluOpcode.SHR,
+    node: AluOpcode[node.__name__.upper()] for node in (Add, Mul, Min, Max, Shr)
 }
 _COMMUTATIVE = (Add, Mul, Min, Max)
 _IMM_LOW, _IMM_HIGH = -(1 << (IMM_BITS - 1)), (1 << (IMM_BITS - 1)) - 1
