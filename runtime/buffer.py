@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vta.runtime.device import Device
 
-__all__ = ["DeviceArray", "array", "empty", "release"]
+__all__ = ["DeviceArray", "array", "empty", "host_dtype", "release"]
 
 _DTYPES = ("int4", "int8", "int16", "int32", "uint4", "uint8", "uint16", "uint32")
 
@@ -95,7 +95,7 @@ class DeviceArray:
     @property
     def host_dtype(self) -> np.dtype[np.signedinteger[npt.NBitBase]]:
         """The NumPy type of the values on the host's side."""
-        return np.dtype({"int4": "int8", "uint4": "uint8"}.get(self.dtype, self.dtype))
+        return host_dtype(self.dtype)
 
     def numpy(self) -> npt.NDArray[np.signedinteger[npt.NBitBase]]:
         """A copy on the host, of :attr:`shape` and :attr:`host_dtype`.
@@ -244,6 +244,11 @@ class DeviceArray:
         """Give the memory back now. Every later use of the array is a DeviceError, except
         ``free()`` itself, which does nothing the second time."""
         self._finalizer()
+
+
+def host_dtype(dtype: str) -> np.dtype[np.signedinteger[npt.NBitBase]]:
+    """The NumPy type on the host's side of a device array's type."""
+    return np.dtype({"int4": "int8", "uint4": "uint8"}.get(dtype, dtype))
 
 
 def release(device: Device, address: int) -> None:

@@ -11,6 +11,7 @@ from vta.cli.execute import execute
 from vta.cli.fuzz import fuzz
 from vta.cli.inspect import disasm, show_config
 from vta.cli.program import program
+from vta.cli.run import run
 from vta.cli.serve import serve
 from vta.errors import VTAError
 from vta.output import reported_output
@@ -19,7 +20,13 @@ __all__ = ["main"]
 
 
 class _Group(click.Group):
-    """Turns errors of this package and of the system into messages."""
+    """Turns errors of this package and of the system into messages; its help shows the whole first
+    sentence of each command."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, c.get_short_help_str(limit=1000)) for name, c in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with reported_output():
@@ -32,11 +39,11 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group)
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vta")
 def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
 
-for _command in (execute, disasm, show_config, check, fuzz, program, serve):
+for _command in (run, execute, disasm, show_config, check, fuzz, program, serve):
     main.add_command(_command)

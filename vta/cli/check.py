@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import click
 import numpy as np
 
 from vta.check import check_program, check_stream
-from vta.cli.options import ADDRESS, EXISTING_FILE, machine, machine_options, read
+from vta.cli.options import ADDRESS, EXISTING_FILE, is_archive, machine, machine_options, read
 from vta.program import Program
 
 __all__ = ["check"]
@@ -20,7 +19,7 @@ SHOWN = 20
 
 @click.command()
 @click.argument("program", type=EXISTING_FILE)
-@machine_options
+@machine_options("that of a saved program, for a raw stream the preset `default`")
 @click.option("--dram", type=EXISTING_FILE, help="Raw stream: the DRAM image that it starts from.")
 @click.option(
     "--base", default="0x1000", show_default=True, type=ADDRESS,
@@ -53,7 +52,7 @@ def check(
     Of a raw stream the micro-ops are known only with --dram.
     """
     content = read(program)
-    if zipfile.is_zipfile(program):
+    if is_archive(content):
         if dram or after_reset or leftover_tokens:
             raise click.UsageError(
                 f"--dram, --after-reset and --leftover-tokens are for raw streams; "

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from vta.cli.options import ADDRESS, EXISTING_FILE, FILE, machine, machine_options, read, write_all
+from vta.cli.options import (
+    ADDRESS,
+    EXISTING_FILE,
+    FILE,
+    is_archive,
+    machine,
+    machine_options,
+    read,
+    write_all,
+)
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -21,12 +30,12 @@ __all__ = ["execute"]
 
 @click.command("exec")
 @click.argument("insns", type=EXISTING_FILE)
-@click.option("--dram", required=True, type=EXISTING_FILE, help="The DRAM image before the run.")
+@click.option("--dram", type=EXISTING_FILE, help="The DRAM image before the run. Required.")
 @click.option(
     "--base", default="0x1000", show_default=True, type=ADDRESS,
     help="Physical address of the image's first byte.",
 )  # fmt: skip
-@machine_options
+@machine_options()
 @click.option(
     "--target", type=click.Choice(["sim", "tsim"]),
     help="The reference model, or the RTL in Verilator. Default: the configuration's TARGET, "
@@ -38,7 +47,7 @@ __all__ = ["execute"]
 @click.option("--stats", type=FILE, help="Write the counters as JSON; without it they are printed.")
 def execute(
     insns: Path,
-    dram: Path,
+    dram: Path | None,
     base: int,
     config: Path | None,
     preset: str | None,
@@ -50,17 +59,26 @@ def execute(
 ) -> None:
     """Run the raw instruction stream INSNS (16-byte little-endian words) on a DRAM image.
 
-    Nothing outside the image is touched. If the run ends in an error, no file is written.
+    A saved program is run by `vta run`. Nothing outside the image is touched. If the run ends in an
+    error, no file is written.
     """
     from vta.sim.memory import Memory
 
+    stream = read(insns)
+    if is_archive(stream):
+        raise click.UsageError(
+            f"{insns} is a saved program, not a raw instruction stream; run it by: vta run {insns} "
+            f"--input NAME=FILE.npy --output NAME=FILE.npy"
+        )
+    if dram is None:
+        raise click.UsageError("--dram is missing: the DRAM image that the stream works on")
     cfg = machine(config, preset)
     target = target or ("tsim" if cfg.target == "tsim" else "sim")
     if target == "sim" and (memory or trace):
         option = "--memory" if memory else "--trace"
         raise click.UsageError(f"{option} is for --target tsim: the reference model has no bus")
     image = Memory(base, np.frombuffer(bytearray(read(dram)), np.uint8))
-    result = _run(cfg, target, read(insns), image, memory, trace)
+    result = _run(cfg, target, stream, image, memory, trace)
     report = json.dumps(result.as_dict(), indent=2) + "\n"
     files = {}
     if out is not None:

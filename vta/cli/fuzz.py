@@ -30,7 +30,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--programs", type=click.IntRange(min=1), help="Stop after so many programs.")
 @click.option("--seed", default=0, show_default=True, help="Of the programs.")
 @click.option("--first", default=0, show_default=True, help="Number of the first program.")
-@machine_options
+@machine_options("the preset `tiny`")
 @click.option(
     "--memory", default="chaos", show_default=True, help="Behaviour of the simulated DRAM."
 )

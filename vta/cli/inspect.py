@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vta.cli.options import EXISTING_FILE, machine, machine_options, read
+from vta.cli.options import EXISTING_FILE, is_archive, machine, machine_options, read
 from vta.config import INSN_BYTES, PRESETS
 from vta.errors import ProgramError
 from vta.isa import IllegalEncodingError, Isa, TokenCounts, disassemble
@@ -22,7 +21,7 @@ __all__ = ["disasm", "show_config"]
 
 @click.command()
 @click.argument("insns", type=EXISTING_FILE)
-@machine_options
+@machine_options("that of a saved program, for a raw stream the preset `default`")
 def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
     """Print INSNS, a raw stream or a saved program, one instruction a line.
 
@@ -31,7 +30,7 @@ def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
     """
     cfg = machine(config, preset)
     content = read(insns)
-    if zipfile.is_zipfile(insns):  # a saved program, not a raw stream
+    if is_archive(content):  # a saved program, not a raw stream
         program = Program.from_bytes(content, where=str(insns))
         if config is not None or preset is not None:
             program.require_machine(cfg)

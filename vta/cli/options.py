@@ -21,6 +21,7 @@ __all__ = [
     "FILE",
     "bitstream_option",
     "buffer_option",
+    "is_archive",
     "machine",
     "machine_options",
     "read",
@@ -62,16 +63,21 @@ buffer_option = click.option(
 )
 
 
-def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--config and --preset, which choose the machine."""
-    command = click.option(
-        "--preset", type=click.Choice(PRESETS), help="A machine that comes with the package."
-    )(command)
-    return click.option(
-        "--config",
-        type=EXISTING_FILE,
-        help="The machine: a vta_config.json. Default: the preset `default`.",
-    )(command)
+def machine_options(default: str = "the preset `default`") -> Callable[..., Any]:
+    """--config and --preset, which choose the machine; ``default`` is what the help says of a
+    command line without them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = click.option(
+            "--preset", type=click.Choice(PRESETS), help="A machine that comes with the package."
+        )(command)
+        return click.option(
+            "--config",
+            type=EXISTING_FILE,
+            help=f"The machine: a vta_config.json. Default: {default}.",
+        )(command)
+
+    return decorate
 
 
 def machine(config: Path | None, preset: str | None, *, otherwise: str = "default") -> VTAConfig:
@@ -82,6 +88,12 @@ def machine(config: Path | None, preset: str | None, *, otherwise: str = "defaul
 
 
 # ---- files --------------------------------------------------------------------------------------
+
+
+def is_archive(content: bytes) -> bool:
+    """Whether a file begins like a saved program, and not like a raw instruction stream; it may be
+    damaged."""
+    return content.startswith(b"PK\x03\x04")
 
 
 def read(path: Path) -> bytes:

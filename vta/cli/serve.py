@@ -12,10 +12,11 @@ import threading
 import time
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from vta.cli.devices import device_options, memory_option, serial_option
 from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
 from vta.config import TARGETS
 from vta.errors import DeviceError, VTAError
@@ -49,17 +50,17 @@ END_SECONDS = 0.8
     type=click.IntRange(0, 65535),
     help="0 takes a free one.",
 )
-@machine_options
+@machine_options()
 @click.option(
     "--target",
     type=click.Choice(TARGETS),
     help="The reference model, the RTL in Verilator, or the board that this is. Default: the "
     "configuration's TARGET.",
 )
-@click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
+@memory_option
 @bitstream_option
 @buffer_option
-@click.option("--serial", help="Boards on a serial line: the port, as /dev/ttyUSB0.")
+@serial_option
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
@@ -123,7 +124,7 @@ def serve(
         raise click.UsageError("give --certificate and --key, or neither")
     cfg = machine(config, preset)
     cfg = cfg.replace(target=target) if target else cfg
-    options = _device_options(
+    options = device_options(
         cfg.target, memory=memory, bitstream=bitstream, buffer=buffer, serial=serial
     )
     limits = Limits(
@@ -145,30 +146,6 @@ def serve(
     folder = state or default_folder()
     credentials = open_credentials(folder, certificate=certificate, key=key)
     asyncio.run(_serve(device, credentials, folder, host, port, limits))
-
-
-def _device_options(target: str, **given: Any) -> dict[str, Any]:
-    """The options of the device, each of which is for some targets only."""
-    from vta.runtime.drivers.boards import LINUX_BOARDS
-    from vta.runtime.drivers.uart import UART_TARGETS
-
-    meanings = {
-        "memory": ("memory_preset", ("tsim",)),
-        "bitstream": ("bitstream", tuple(LINUX_BOARDS)),
-        "buffer": ("memory", tuple(LINUX_BOARDS)),
-        "serial": ("port", UART_TARGETS),
-    }
-    options = {}
-    for option, value in given.items():
-        name, targets = meanings[option]
-        if value is None:
-            continue
-        if target not in targets:
-            raise click.UsageError(
-                f"--{option} is for the targets {', '.join(targets)}; the target is {target}"
-            )
-        options[name] = value
-    return options
 
 
 async def _serve(

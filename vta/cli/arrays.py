@@ -1,0 +1,102 @@
+"""Named tensors in ``.npy`` files: the arguments of the command line, reading and writing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from vta.errors import VTAError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["NAMED_FILE", "files_by_name", "npy_bytes", "read_array"]
+
+
+class _NamedFile(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """NAME=FILE, or FILE alone."""
+
+    name = "name=file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        name, equals, file = str(value).partition("=")
+        if equals and not (name and file):
+            self.fail(f"{value!r} is not NAME=FILE.npy", param, ctx)
+        return (name, Path(file)) if equals else (None, Path(str(value)))
+
+
+NAMED_FILE = _NamedFile()
+
+
+def files_by_name(
+    option: str, given: Sequence[tuple[str | None, Path]], names: Sequence[str]
+) -> dict[str, Path]:
+    """The files of an option that was given several times.
+
+    Parameters
+    ----------
+    option : str
+        For messages: ``--input``.
+    given : sequence of (str or None, path)
+        Values of :data:`NAMED_FILE`. A file without a name is that of the only tensor.
+    names : sequence of str
+        The tensors that there are.
+
+    Raises
+    ------
+    click.UsageError
+        If a name is missing, unknown or given twice.
+    """
+    files: dict[str, Path] = {}
+    there_are = f"there are {', '.join(names)}" if names else "there is none"
+    for name, path in given:
+        if name is None:
+            if len(names) != 1:
+                raise click.UsageError(
+                    f"{option} {path}: say of which tensor, as {option} NAME={path}; {there_are}"
+                )
+            name = names[0]
+        if name not in names:
+            raise click.UsageError(f"{option} {name}={path}: no such tensor; {there_are}")
+        if name in files:
+            raise click.UsageError(f"{option}: {name} is given twice, {files[name]} and {path}")
+        files[name] = path
+    return files
+
+
+def read_array(what: str, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:
+    """The array in a ``.npy`` file; nothing of it is executed or converted, but for its byte order.
+
+    Raises
+    ------
+    VTAError
+        If the file is none, or holds another dtype or shape.
+    """
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise VTAError(f"{what}: cannot read {path}: {error}") from None
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise VTAError(f"{what}: {path} is an archive of arrays; must be one array in a .npy file")
+    wanted = np.dtype(dtype)
+    if values.dtype.newbyteorder("=") != wanted or values.shape != shape:
+        raise VTAError(
+            f"{what}: {path} holds {values.dtype} of shape {values.shape}; must be {wanted} of "
+            f"shape {shape}"
+        )
+    return np.array(values, wanted)
+
+
+def npy_bytes(values: npt.NDArray[Any]) -> bytes:
+    """The contents of a ``.npy`` file."""
+    out = io.BytesIO()
+    np.save(out, values, allow_pickle=False)
+    return out.getvalue()

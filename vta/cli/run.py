@@ -1,0 +1,180 @@
+"""`vta run`: a saved program on arrays in files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy.typing as npt
+
+from vta.bitstream import Bitstream
+from vta.cli.arrays import NAMED_FILE, files_by_name, npy_bytes, read_array
+from vta.cli.devices import Place, place_options
+from vta.cli.options import EXISTING_FILE, is_archive, read, write_all
+from vta.errors import ProgramError
+from vta.program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vta.program import TensorSpec
+    from vta.run_result import RunResult
+
+__all__ = ["run"]
+
+NamedFiles = tuple[tuple[str | None, Path], ...]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tensor that was computed, and the file that it is to be written to."""
+
+    name: str
+    values: npt.NDArray[Any]
+    dtype: str
+    file: Path | None
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.values.shape))
+        where = f"-> {self.file}" if self.file else f"not written (--output {self.name}=FILE.npy)"
+        return f"{self.name} {self.dtype} {shape} {where}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run gave."""
+
+    name: str
+    kind: str
+    device: str
+    instructions: int
+    outputs: tuple[Output, ...]
+    result: RunResult
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "device": self.device,
+            "instructions": self.instructions,
+            "outputs": [
+                {
+                    "name": output.name,
+                    "dtype": output.dtype,
+                    "shape": list(output.values.shape),
+                    "file": str(output.file) if output.file else None,
+                }
+                for output in self.outputs
+            ],
+            "counters": self.result.as_dict(),
+        }
+
+    def __str__(self) -> str:
+        counters = [f"    {name:<16} {n:>12,}" for name, n in self.result.as_dict().items()]
+        head = f"{self.name} on {self.device}: {self.instructions} instructions"
+        return "\n".join([head, *map(str, self.outputs), *counters])
+
+
+@click.command()
+@click.argument("file", type=EXISTING_FILE)
+@click.option(
+    "--input", "inputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,
+    help="The values of a tensor that FILE reads; once for each. Without NAME= if there is one.",
+)  # fmt: skip
+@click.option(
+    "--output", "outputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,
+    help="Where to write a tensor that FILE computes. Without NAME= if there is one.",
+)  # fmt: skip
+@place_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def run(file: Path, inputs: NamedFiles, outputs: NamedFiles, as_json: bool, **place: Any) -> None:
+    """Run FILE, a saved program (.vta), on arrays in .npy files.
+
+    Arrays have exactly the types and shapes that the program was built for (int4 tensors are int8
+    in files). The report says what was computed, and the counters of the run. If the run ends in an
+    error, no file is written.
+    """
+    content = read(file)
+    ran = _runner(file, content)(file, content, inputs, outputs, Place(**place))
+    write_all({o.file: npy_bytes(o.values) for o in ran.outputs if o.file})
+    click.echo(json.dumps(ran.as_dict(), indent=2) if as_json else str(ran))
+
+
+Runner = Callable[[Path, bytes, NamedFiles, NamedFiles, Place], Ran]
+
+
+def _runner(file: Path, content: bytes) -> Runner:
+    """What runs a file of this kind.
+
+    Raises
+    ------
+    ProgramError
+        If nothing does.
+    """
+    if Bitstream.is_one(content):
+        raise ProgramError(f"{file} is a bitstream; `vta program` configures a board with it")
+    if is_archive(content):
+        return _run_program
+    raise ProgramError(
+        f"{file} is no saved program, which CompiledModule.save writes (a raw instruction stream "
+        f"is run by `vta exec`)"
+    )
+
+
+def _run_program(
+    file: Path, content: bytes, inputs: NamedFiles, outputs: NamedFiles, place: Place
+) -> Ran:
+    from vta.runtime import CompiledModule, array, empty
+    from vta.runtime.buffer import host_dtype
+
+    program = Program.from_bytes(content, where=str(file))
+    sources = files_by_name("--input", inputs, [s.name for s in program.tensors if not _made(s)])
+    targets = files_by_name("--output", outputs, [s.name for s in program.tensors if s.written])
+    _require_distinct(list(targets.values()))
+    missing = [s for s in program.tensors if s.read and s.name not in sources]
+    if missing:
+        wanted = ", ".join(f"{s.name} ({s.dtype} of shape {s.shape})" for s in missing)
+        raise click.UsageError(
+            f"{file} reads {wanted}: give each as --input {missing[0].name}=FILE.npy"
+        )
+    values = {
+        s.name: read_array(f"input {s.name}", sources[s.name], host_dtype(s.dtype), s.shape)
+        for s in program.tensors
+        if s.name in sources
+    }
+    session = place.open(program.cfg)
+    try:
+        device = session.ext_dev(0)
+        module = CompiledModule(program, device)
+        arrays = [
+            array(values[s.name], device, s.dtype)
+            if s.name in values
+            else empty(s.shape, s.dtype, device)
+            for s in program.tensors
+        ]
+        result = module(*arrays)
+        computed = tuple(
+            Output(s.name, a.numpy(), s.dtype, targets.get(s.name))
+            for s, a in zip(program.tensors, arrays)
+            if s.written
+        )
+        return Ran(
+            program.name, "program", repr(device), program.instruction_count, computed, result
+        )
+    finally:
+        session.close()
+
+
+def _made(spec: TensorSpec) -> bool:
+    """Whether a tensor is only written: it needs no values."""
+    return spec.written and not spec.read
+
+
+def _require_distinct(files: Sequence[Path]) -> None:
+    if len({file.resolve() for file in files}) != len(files):
+        raise click.UsageError(f"--output: two tensors into one file: {', '.join(map(str, files))}")
