@@ -1,4 +1,16 @@
-"""The ALU: a sequencer of micro-ops, and a pipeline that reads, computes and writes their tiles."""
+"""The ALU: a sequencer of micro-ops, and the pipeline that executes them.
+
+=============================================  =================================================
+cycles                                         stages
+=============================================  =================================================
+``Sequencer.LATENCY``                          loop counters, micro-op fetch, index sums and checks
+``AluPipeline.ISSUE_LATENCY``                  HAZARD
+``AluPipeline.LATENCY``                        READ, OP, EX1, EX2; the write is in WB
+=============================================  =================================================
+
+Loops: :mod:`vta.hw.compute.sequencer`. Stages, stalls and forwarding:
+:mod:`vta.hw.compute.alu_pipeline`.
+"""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
@@ -16,7 +28,7 @@ __all__ = ["Alu"]
 
 
 class Alu(wiring.Component):
-    """Executes ALU instructions, one after the other without a gap.
+    """Executes ALU instructions in order, back to back.
 
     Parameters
     ----------
@@ -26,18 +38,19 @@ class Alu(wiring.Component):
     Attributes
     ----------
     start : stream of the ALU layout, in
-        Legal instructions; the next is taken while the one before is under way.
+        Legal instructions; the next one is accepted while an older one is executing.
     done : Out(1)
-        An instruction writes its last tile in this cycle: a read in the next cycle sees it.
+        An instruction writes its last tile in this cycle: a read in the next cycle sees all its
+        results.
     tile : Out(1)
-        A tile is issued in this cycle.
+        A micro-op, which is one tile, is issued in this cycle.
     uop_read, uop_written, uop_written_addr
-        The micro-op SRAM.
+        The micro-op SRAM, as of :class:`~vta.hw.compute.sequencer.Sequencer`.
     dst_read, src_read, dst_reserved, src_reserved, acc_write, acc_write_lookahead
         The accumulators, as of :class:`AluPipeline`.
     error : ErrorLayout, out
-        SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. What was issued before is
-        still written.
+        SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. Micro-ops that were issued
+        before the error still write their results.
     """
 
     LATENCY = Sequencer.LATENCY + AluPipeline.ISSUE_LATENCY + AluPipeline.LATENCY

@@ -91,7 +91,7 @@ def main() -> int:
 def judge(mutant: Mutant, options: argparse.Namespace) -> Outcome:
     """Build a faulty machine and try programs on it."""
     text = emit(mutant, options.hw)
-    verilator._verilog = lambda cfg, observed, traced: text
+    verilator._verilog = lambda cfg, observed, traced, report: text
     cfg = VTAConfig.preset("tiny")
     for memory in MEMORIES:
         machine = verilator.VerilatedMachine(cfg, memory)

@@ -1,11 +1,11 @@
-"""The ALU against integer arithmetic: every operation at its edges, hazards at every distance."""
+"""The ALU, from instructions to tiles, against the slow executor: results and cycles."""
 
 import random
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
+from types import SimpleNamespace
 
 import pytest
-from amaranth.sim import Simulator
 
 from tests.support.hwmemories import (
     machine,
@@ -15,11 +15,10 @@ from tests.support.hwmemories import (
     set_uops,
     unpack,
 )
-from tests.support.hwpeers import Pace, send
-from tests.support.slow_model import LANE
+from tests.support.hwpeers import Pace, send, simulate
 from vta.config import VTAConfig
 from vta.hw.compute.alu import Alu
-from vta.hw.compute.alu_lane import AluLane
+from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS
 from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.sequencer import Sequencer
 from vta.isa import Alu as AluInsn
@@ -27,117 +26,126 @@ from vta.isa import AluOpcode, Uop
 from vta.memmap import ErrorCode, Source
 
 TINY = VTAConfig.preset("tiny")
-TOP, BOTTOM = 2**31 - 1, -(2**31)
-EDGES = [0, 1, -1, 2, -2, 31, 32, 33, -31, -32, -33, 63, 64, -64, 65536, -65537, TOP, BOTTOM,
-         BOTTOM + 1, 0x12345678, -0x12345678]  # fmt: skip
-LONG = (AluOpcode.SHR, AluOpcode.MUL)
+BANKS = 4
 
 
-@pytest.mark.parametrize("opcode", list(AluOpcode))
-def test_lane(opcode):
-    dut = AluLane()
-    rng = random.Random(1)
-    cases = list(product(EDGES, EDGES))
-    cases += [(rng.randint(BOTTOM, TOP), rng.randint(-40, 40)) for _ in range(200)]
-    cases += [(rng.randint(BOTTOM, TOP), rng.randint(BOTTOM, TOP)) for _ in range(200)]
+@dataclass
+class Trace:
+    """What the ALU did: the cycles of each kind of event, the error in the end, and the
+    accumulators in the end, as rows of lanes."""
 
-    async def testbench(ctx):
-        assert AluLane.LATENCY == 1
-        ctx.set(dut.valid, 1)
-        ctx.set(dut.opcode, opcode)
-        for x, y in cases:
-            ctx.set(dut.x, x)
-            ctx.set(dut.y, y)
-            if opcode not in LONG:
-                assert ctx.get(dut.ex1_result) == LANE[opcode](x, y), (x, y)
-            await ctx.tick()
-            assert ctx.get(dut.ex2_result) == LANE[opcode](x, y), (x, y)
-        ctx.set(dut.valid, 0)
-        ctx.set(dut.x, 5)
-        await ctx.tick()
-        assert ctx.get(dut.ex2_result) == LANE[opcode](*cases[-1])
+    started: list[int] = field(default_factory=list)
+    """An instruction was accepted."""
+    issued: list[int] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    error: tuple[int, int, int] = (0, 0, 0)
+    """Code, source, address."""
+    acc: list[list[int]] = field(default_factory=list)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    @property
+    def issue_span(self):
+        """Cycles from the first issue to the last, both counted."""
+        return self.issued[-1] - self.issued[0] + 1
+
+    @property
+    def stalls(self):
+        """Cycles between the first issue and the last without an issue."""
+        return self.issue_span - len(self.issued)
 
 
-def run(model, insns, *, pace=1.0, grants=1.0):
-    """Runs ALU instructions, with each bank free in this share of the cycles; gives the
-    accumulators, the cycles of events, and the error."""
+class Monitor:
+    """Samples the ports of the ALU in every cycle: records a :class:`Trace`, and checks the
+    contract with the accumulators."""
+
+    def __init__(self, dut):
+        self.signals = {
+            "start": dut.start.valid & dut.start.ready, "tile": dut.tile, "done": dut.done,
+            "both_read": dut.dst_read.en & dut.src_read.en,
+            "dst": dut.dst_read.addr, "src": dut.src_read.addr,
+            "dst_reserved": dut.dst_reserved,
+            "write": dut.acc_write.mask, "write_addr": dut.acc_write.addr,
+            "announce": dut.acc_write_lookahead.valid,
+            "announced_addr": dut.acc_write_lookahead.addr,
+            "code": dut.error.code, "source": dut.error.source, "addr": dut.error.addr,
+        }  # fmt: skip
+        self.trace = Trace()
+        self.announced_write = None
+        self.reserved_at_read = [0] * AluPipeline.LATENCY
+        """``dst_reserved`` in the last cycles, the oldest first."""
+
+    async def watch(self, ctx, cycles):
+        for cycle in range(cycles):
+            _, _, *values = await ctx.tick().sample(*self.signals.values())
+            now = SimpleNamespace(**dict(zip(self.signals, values, strict=True)))
+            self._record(now, cycle)
+            if now.both_read:
+                assert now.dst == now.src or now.dst % BANKS != now.src % BANKS, cycle
+            self._check_write(now, cycle)
+
+    def _record(self, now, cycle):
+        trace = self.trace
+        for happens, cycles in (
+            (now.start, trace.started), (now.tile, trace.issued), (now.write, trace.written),
+            (now.done, trace.done),
+        ):  # fmt: skip
+            if happens:
+                cycles.append(cycle)
+        trace.error = now.code, now.source, now.addr
+
+    def _check_write(self, now, cycle):
+        """Every write was announced, and its bank was not reserved when ``dst`` was read."""
+        tile = now.write_addr if now.write else None
+        assert tile == self.announced_write, cycle
+        self.announced_write = now.announced_addr if now.announce else None
+        self.reserved_at_read.append(now.dst_reserved)
+        reserved = self.reserved_at_read.pop(0)
+        assert tile is None or not reserved >> tile % BANKS & 1, cycle
+
+
+def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
+    """Runs ALU instructions on a copy of the accumulators of ``model``. In each cycle, an
+    instruction is offered and a bank is free with these probabilities. Returns the trace."""
     cfg, isa = model.cfg, model.isa
     dut = Alu(isa)
     layout = dut.start.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     acc = [pack(row, 32) for row in model.acc]
     operations = sum(insn.operations for insn in insns)
-    cycles = int(2 * operations / grants**2) + int(4 * len(insns) / pace) + 40
-    seen = {"start": [], "tile": [], "write": [], "done": [], "error": ()}
+    cycles = 40 + int(2 * operations / bank_probability**2 + 4 * len(insns) / start_probability)
+    monitor = Monitor(dut)
 
-    async def watch(ctx):
-        signals = {
-            "start": dut.start.valid & dut.start.ready, "tile": dut.tile,
-            "write": dut.acc_write.mask, "done": dut.done,
-        }  # fmt: skip
-        signals |= {
-            "both": dut.dst_read.en & dut.src_read.en, "dst": dut.dst_read.addr,
-            "src": dut.src_read.addr, "busy": dut.dst_reserved, "at": dut.acc_write.addr,
-            "soon": dut.acc_write_lookahead.valid, "soon_at": dut.acc_write_lookahead.addr,
-        }  # fmt: skip
-        announced, busy = None, [0] * AluPipeline.LATENCY
-        for cycle in range(cycles):
-            _, _, *values, code, source, addr = await ctx.tick().sample(
-                *signals.values(), dut.error.code, dut.error.source, dut.error.addr
-            )
-            now = dict(zip(signals, values))
-            dst, src, at = now["dst"], now["src"], now["at"]
-            assert not now["both"] or dst == src or dst % 4 != src % 4, "one bank, two tiles"
-            assert announced == (at if now["write"] else None), cycle
-            announced = now["soon_at"] if now["soon"] else None
-            busy.append(now["busy"])
-            began = busy.pop(0)
-            assert not (now["write"] and began >> at % 4 & 1), "dst went to a busy bank"
-            for name in seen.keys() & now.keys():
-                if now[name]:
-                    seen[name].append(cycle)
-        seen["error"] = (code, source, addr)
-
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    uops = [word % 2**32 for word in model.uop]
-    for peer in (
-        partial(serve_uops, memory=uops, ports=[dut.uop_read]),
+    simulate(
+        dut,
+        partial(monitor.watch, cycles=cycles),
+        partial(serve_uops, memory=[word % 2**32 for word in model.uop], ports=[dut.uop_read]),
         partial(
             serve_banks, memory=acc,
             reads=[(dut.dst_read, dut.dst_reserved), (dut.src_read, dut.src_reserved)],
-            writes=[dut.acc_write], pace=Pace(grants, 6),
+            writes=[dut.acc_write], pace=Pace(bank_probability, 6),
         ),
-    ):  # fmt: skip
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(
-        partial(send, stream=dut.start, items=words, pace=Pace(pace, 5)), background=True
-    )
-    sim.add_testbench(watch)
-    sim.run()
-    return [unpack(word, 32, cfg.batch * cfg.block_out) for word in acc], seen
+        partial(send, stream=dut.start, items=words, pace=Pace(start_probability, 5)),
+    )  # fmt: skip
+    trace = monitor.trace
+    trace.acc = [unpack(word, 32, cfg.batch * cfg.block_out) for word in acc]
+    return trace
 
 
-def check(model, insns, **options):
-    got, seen = run(model, insns, **options)
+def check(model, insns, **probabilities):
+    """Runs instructions on the ALU and on ``model``; the accumulators must be equal."""
+    trace = run(model, insns, **probabilities)
     for insn in insns:
         model.alu(insn)
-    assert got == model.acc
-    assert len(seen["tile"]) == sum(insn.operations for insn in insns)
-    assert len(seen["done"]) == len(insns)
-    return seen
+    assert trace.acc == model.acc
+    assert len(trace.issued) == sum(insn.operations for insn in insns)
+    assert len(trace.done) == len(insns)
+    return trace
 
 
 def test_latencies():
     assert (AluPipeline.LATENCY, Alu.LATENCY) == (4, 12)
-    model = machine(TINY)
-    seen = check(model, [AluInsn(uop_bgn=0, uop_end=1, use_imm=True, imm=3)])
-    assert seen["write"] == seen["done"] == [seen["start"][0] + Alu.LATENCY]
+    trace = check(machine(TINY), [AluInsn(uop_bgn=0, uop_end=1, use_imm=True, imm=3)])
+    assert trace.written == trace.done == [trace.started[0] + Alu.LATENCY]
 
 
 @pytest.mark.parametrize("use_imm", [True, False])
@@ -150,10 +158,12 @@ def test_independent_tiles_run_at_one_a_cycle(opcode, use_imm):
         alu_opcode=opcode, use_imm=use_imm, imm=-3, uop_bgn=0, uop_end=1, iter_in=half,
         dst_factor_in=1, src_factor_in=1,
     )  # fmt: skip
-    seen = check(model, [insn, insn])
-    # Both walk through the same banks: once, src goes a cycle ahead.
-    assert seen["tile"] == list(range(seen["tile"][0], seen["tile"][0] + 2 * half))
-    assert seen["tile"][0] - seen["start"][0] == Sequencer.LATENCY + 1 + (not use_imm)
+    trace = check(model, [insn, insn])
+    assert trace.stalls == 0
+    # dst and src of each micro-op are in one bank: once, src is read a cycle early.
+    bank_conflict = 0 if use_imm else 1
+    first_read = trace.started[0] + Sequencer.LATENCY + AluPipeline.ISSUE_LATENCY
+    assert trace.issued[0] == first_read + bank_conflict
 
 
 @pytest.mark.parametrize("offset", range(4))
@@ -165,8 +175,8 @@ def test_operands_in_any_banks_run_at_one_a_cycle(offset):
         alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=half - 4, dst_factor_in=1,
         src_factor_in=1,
     )  # fmt: skip
-    seen = check(model, [insn, insn])
-    assert seen["tile"][-1] - seen["tile"][0] <= 1.05 * 2 * (half - 4)
+    trace = check(model, [insn, insn])
+    assert trace.stalls <= 0.05 * len(trace.issued)
 
 
 def test_operands_that_stay_in_one_bank_take_two_cycles():
@@ -177,15 +187,15 @@ def test_operands_that_stay_in_one_bank_take_two_cycles():
         alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=tiles, dst_factor_in=4,
         src_factor_in=4,
     )  # fmt: skip
-    seen = check(model, [insn])
-    assert seen["tile"][-1] - seen["tile"][0] == 2 * (tiles - 1)
+    trace = check(model, [insn])
+    assert trace.stalls == tiles - 1
 
 
 @pytest.mark.parametrize("distance", range(1, 8))
 @pytest.mark.parametrize("opcode", list(AluOpcode))
 @pytest.mark.parametrize("operand", ["dst", "src"])
-def test_a_tile_written_right_before(operand, opcode, distance):
-    """Each micro-op reads, as dst or as src, what the micro-op ``distance`` before it wrote."""
+def test_raw_hazard_at_every_distance(operand, opcode, distance):
+    """Each micro-op reads, as ``operand``, what the micro-op ``distance`` before it wrote."""
     model = machine(TINY, seed=3)
     if operand == "dst":
         uops = [Uop(n, 21 + n, 0) for n in range(distance)]  # in different banks
@@ -196,22 +206,21 @@ def test_a_tile_written_right_before(operand, opcode, distance):
             alu_opcode=opcode, uop_bgn=0, uop_end=1, iter_in=20, dst_factor_in=1, src_factor_in=1
         )
     set_uops(model, uops)
-    seen = check(model, [insn])
-    stalls = seen["tile"][-1] - seen["tile"][0] + 1 - len(seen["tile"])
-    waits = distance == 1 and opcode in LONG
-    assert stalls == (len(seen["tile"]) - 1 if waits else 0)
+    trace = check(model, [insn])
+    stalls_each = 1 if distance == 1 and opcode in TWO_CYCLE_OPERATIONS else 0
+    assert trace.stalls == stalls_each * (len(trace.issued) - 1)
 
 
-def test_dst_and_src_are_the_same_new_tile():
+def test_raw_hazard_of_both_operands_on_one_tile():
     model = machine(TINY)
     set_uops(model, [Uop(1, 1, 0)])
     for opcode in AluOpcode:
         check(model, [AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=1, iter_in=7)])
 
 
-@pytest.mark.parametrize("grants", [1.0, 0.7, 0.3])
-@pytest.mark.parametrize("pace", [1.0, 0.3])
-def test_random_instructions(pace, grants):
+@pytest.mark.parametrize("bank_probability", [1.0, 0.7, 0.3])
+@pytest.mark.parametrize("start_probability", [1.0, 0.3])
+def test_random_instructions(start_probability, bank_probability):
     rng = random.Random(5)
     model = machine(TINY, seed=4)
     tiles = 5
@@ -231,18 +240,19 @@ def test_random_instructions(pace, grants):
                 src_factor_out=rng.randrange(2), src_factor_in=rng.randrange(2),
             )
         )  # fmt: skip
-    check(model, insns, pace=pace, grants=grants)
+    check(
+        model, insns, start_probability=start_probability, bank_probability=bank_probability
+    )  # fmt: skip
 
 
-def test_an_immediate_does_not_wait_for_src():
+def test_an_immediate_has_no_hazard_on_src():
     model = machine(TINY)
     set_uops(model, [Uop(1, 0, 0)])
     insn = AluInsn(
         alu_opcode=AluOpcode.SHR, use_imm=True, imm=1, uop_bgn=0, uop_end=1, iter_in=9,
         dst_factor_in=1, src_factor_in=1,
     )  # fmt: skip
-    seen = check(model, [insn])
-    assert seen["tile"] == list(range(seen["tile"][0], seen["tile"][0] + 9))
+    assert check(model, [insn]).stalls == 0
 
 
 def test_an_immediate_does_not_check_src():
@@ -261,8 +271,8 @@ def test_an_index_beyond_the_end_is_an_error_and_is_not_written(operand):
     model = machine(TINY)
     set_uops(model, [Uop(**{operand: TINY.acc_depth - 2})])
     factor = {f"{operand}_factor_in": 1}
-    got, seen = run(model, [AluInsn(uop_bgn=0, uop_end=1, iter_in=4, **factor)])
+    trace = run(model, [AluInsn(uop_bgn=0, uop_end=1, iter_in=4, **factor)])
     model.alu(AluInsn(uop_bgn=0, uop_end=1, iter_in=2, **factor))
-    assert got == model.acc
-    assert seen["error"] == (ErrorCode.SRAM_RANGE, Source.COMPUTE, TINY.acc_depth)
-    assert not seen["done"]
+    assert trace.acc == model.acc
+    assert trace.error == (ErrorCode.SRAM_RANGE, Source.COMPUTE, TINY.acc_depth)
+    assert not trace.done

@@ -1,0 +1,164 @@
+"""The ALU's pipeline, micro-op by micro-op: which hazard costs how many cycles, and every result.
+
+The table :data:`CASES` is the hazard table of :mod:`vta.hw.compute.alu_hazards` as a test.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.hwpeers import simulate
+from tests.support.slow_model import LANE
+from vta.config import VTAConfig
+from vta.hw.compute.alu_pipeline import AluPipeline
+from vta.hw.compute.sequencer import Index, IndexedUopLayout
+from vta.isa import AluOpcode, Isa
+
+LOG_DEPTH, LOG_BANKS = 4, 2
+TILES, BANKS = 1 << LOG_DEPTH, 1 << LOG_BANKS
+UNDEFINED = 0xDEADBEEF
+"""What a read of a reserved bank, or no read, returns."""
+
+
+@dataclass(frozen=True)
+class MicroOp:
+    """``acc[dst] = opcode(acc[dst], acc[src])``, or with the immediate if ``src`` is None."""
+
+    opcode: AluOpcode
+    dst: int
+    src: int | None = None
+    imm: int = 3
+
+
+def add(dst, src=None):
+    return MicroOp(AluOpcode.ADD, dst, src)
+
+
+def shift(dst, src=None):
+    return MicroOp(AluOpcode.SHR, dst, src)
+
+
+def multiply(dst, src=None):
+    return MicroOp(AluOpcode.MUL, dst, src)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Micro-ops that are offered one a cycle, and the cycles in which they must be issued, counted
+    from the first one's earliest cycle in READ. ``*_reserved``: banks by cycle."""
+
+    name: str
+    uops: list[MicroOp]
+    issued: list[int]
+    dst_reserved: dict[int, set[int]] = field(default_factory=dict)
+    src_reserved: dict[int, set[int]] = field(default_factory=dict)
+
+
+# Tile i is in bank i mod 4.
+CASES = [
+    Case("independent", [add(0, 1), add(2, 3), add(4, 5)], [0, 1, 2]),
+    Case("immediates", [add(0), add(4), add(8)], [0, 1, 2]),
+    # RAW hazards: where the producer is when the consumer is in READ.
+    Case("RAW on dst, producer in OP", [add(0), add(0)], [0, 1]),
+    Case("RAW on src, producer in OP", [add(0), add(1, 0)], [0, 1]),
+    Case("RAW on both, producer in OP", [add(0), add(0, 0)], [0, 1]),
+    Case("RAW on dst, two-cycle producer in OP", [shift(0), add(0)], [0, 2]),
+    Case("RAW on src, two-cycle producer in OP", [multiply(0), add(1, 0)], [0, 2]),
+    Case("RAW, two-cycle producer in EX1", [multiply(0), add(2), add(0)], [0, 1, 2]),
+    Case("RAW, producer in EX2", [shift(0), add(1), add(2), add(0)], [0, 1, 2, 3]),
+    Case("RAW, producer in WB", [shift(0), add(1), add(2), add(3), add(4, 0)], [0, 1, 2, 3, 4]),
+    Case("no hazard, producer after WB",
+         [shift(0), add(1), add(2), add(3), add(5), add(6, 0)], [0, 1, 2, 3, 4, 5]),
+    Case("RAW, the youngest of two producers", [add(0), shift(0), add(1, 0)], [0, 1, 3]),
+    Case("a chain of two-cycle operations", [shift(0), shift(0), multiply(0)], [0, 2, 4]),
+    # Bank conflicts of the two operands.
+    Case("bank conflict: src is read early", [add(0, 4)], [1]),
+    Case("a run of bank conflicts pays once", [add(0, 4), add(1, 5), add(2, 6)], [1, 2, 3]),
+    Case("src conflicts with the dst in the early slot", [add(0, 4), add(8, 12)], [1, 3]),
+    Case("no conflict: dst is forwarded", [add(0), add(0, 4)], [0, 1]),
+    Case("no conflict: src is forwarded", [add(4), add(0, 4)], [0, 1]),
+    Case("RAW on an early source read", [add(0, 4), add(1, 0)], [1, 2]),
+    Case("RAW on an early source read, two cycles", [shift(0, 4), add(1, 0)], [1, 3]),
+    Case("RAW on dst from the early slot", [shift(0, 4), add(0, 1)], [1, 3]),
+    # Reserved banks.
+    Case("bank of dst reserved", [add(0, 1), add(2)], [2, 3], dst_reserved={0: {0}, 1: {0}}),
+    Case("bank of src reserved", [add(0, 1)], [1], src_reserved={0: {1}}),
+    Case("src reserved, but forwarded", [add(1), add(0, 1)], [0, 1], src_reserved={1: {1}}),
+    Case("dst reserved, although forwarded", [add(0), add(0)], [0, 2], dst_reserved={1: {0}}),
+    Case("another bank reserved", [add(0, 1)], [0], dst_reserved={0: {1, 2, 3}},
+         src_reserved={0: {0, 2, 3}}),
+    Case("both reserved", [add(0, 1)], [3], dst_reserved={0: {0}, 1: {0}, 2: {0}},
+         src_reserved={0: {1}, 1: {1}}),
+]  # fmt: skip
+
+
+@dataclass
+class Trace:
+    """What the pipeline did: the tiles in the end, the cycles of issues, and the writes."""
+
+    tiles: list[int]
+    issued: list[int] = field(default_factory=list)
+    writes: list[tuple[int, int]] = field(default_factory=list)
+    """(cycle, tile) of each."""
+
+
+def run(case):
+    """The :class:`Trace` of a case, on tiles of one lane that hold 100, 101, ..."""
+    isa = Isa.of(VTAConfig.preset("tiny"))
+    layout = IndexedUopLayout(
+        isa.alu, (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
+        ("alu_opcode", "use_imm", "imm"),
+    )  # fmt: skip
+    dut = AluPipeline(layout, log_depth=LOG_DEPTH, log_banks=LOG_BANKS, lanes=1)
+    trace = Trace([100 + tile for tile in range(TILES)])
+
+    def read(ctx, port, reserved):
+        """What a read port returns in the next cycle."""
+        addr = ctx.get(port.addr)
+        return trace.tiles[addr] if ctx.get(port.en) and addr % BANKS not in reserved else UNDEFINED
+
+    async def testbench(ctx):
+        to_offer = list(case.uops)
+        for cycle in range(-AluPipeline.ISSUE_LATENCY, 3 * len(case.uops) + 12):
+            ctx.set(dut.uop.valid, bool(to_offer))
+            if to_offer:
+                uop = to_offer[0]
+                insn = {"alu_opcode": uop.opcode, "use_imm": uop.src is None, "imm": uop.imm}
+                payload = {"dst": uop.dst, "src": uop.src or 0, "insn": insn, "empty": 0, "last": 0}
+                ctx.set(dut.uop.payload, layout.const(payload))
+            dst_reserved = case.dst_reserved.get(cycle, set())
+            src_reserved = case.src_reserved.get(cycle, set())
+            ctx.set(dut.dst_reserved, sum(1 << bank for bank in dst_reserved))
+            ctx.set(dut.src_reserved, sum(1 << bank for bank in src_reserved))
+            if ctx.get(dut.tile):
+                trace.issued.append(cycle)
+            dst_data, src_data = (
+                read(ctx, dut.dst_read, dst_reserved), read(ctx, dut.src_read, src_reserved)
+            )  # fmt: skip
+            if ctx.get(dut.write.mask):
+                addr = ctx.get(dut.write.addr)
+                trace.writes.append((cycle, addr))
+                trace.tiles[addr] = ctx.get(dut.write.data)
+            if to_offer and ctx.get(dut.uop.ready):
+                del to_offer[0]
+            await ctx.tick()
+            ctx.set(dut.dst_read.data, dst_data)
+            ctx.set(dut.src_read.data, src_data)
+
+    simulate(dut, testbench)
+    return trace
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_issue_cycles_and_results(case):
+    trace = run(case)
+    assert trace.issued == case.issued
+    assert AluPipeline.LATENCY == 4
+    assert trace.writes == [
+        (cycle + 4, uop.dst) for cycle, uop in zip(case.issued, case.uops, strict=True)
+    ]
+    expected = [100 + tile for tile in range(TILES)]
+    for uop in case.uops:
+        y = uop.imm if uop.src is None else expected[uop.src]
+        expected[uop.dst] = LANE[uop.opcode](expected[uop.dst], y)
+    assert trace.tiles == [value % 2**32 for value in expected]
