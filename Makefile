@@ -24,7 +24,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow test-configs fuzz mutation formal bench rtl synth bitstream lint types clean
+.PHONY: help sim test test-slow test-configs test-pythons fuzz mutation formal bench rtl synth bitstream lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ test-slow: $(VENV)/installed-dev  ## the tests that take minutes
 
 test-configs: $(VENV)/installed-dev  ## every machine of the configuration grid, model against RTL
 	$(BIN)/python -m pytest tests/system/test_configuration_grid.py
+
+test-pythons: $(VENV)/installed-dev  ## a part of the suite on Python 3.11, 3.12 and 3.13, as far as they are found
+	$(BIN)/python -m tests.pythons.run_all
 
 fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they differ (MINUTES=, SEED=)
 	$(BIN)/python -m vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage

