@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import vta.int4  # noqa: F401 - registers the type
+from vta import dtypes
 from vta.errors import CopyNeededError, DeviceError, VTAError
 from vta.runtime.device import require_device
 
@@ -62,7 +63,7 @@ class DeviceArray:
         self.dtype = dtype
         if any(extent < 1 for extent in self.shape):
             raise DeviceError(f"shape of a device array is {self.shape}; extents must be positive")
-        self.nbytes = (prod(self.shape) * int(dtype.rpartition("int")[2]) + 7) // 8
+        self.nbytes = dtypes.nbytes(self.shape, dtype)
         self._address = device.alloc(self.nbytes)
         self._finalizer = weakref.finalize(self, release, device, self._address)
 

@@ -31,6 +31,12 @@ INSN_BYTES = 16
 UOP_BYTES = 4
 ITER_BITS = 14
 """Width of the loop extents of GEMM and ALU instructions."""
+BURST_BEATS = 64
+"""Most beats of a burst of the memory port: 4 KiB on the widest bus (512 bits). Longer ones would
+make the small reads of micro-ops and instructions wait behind those of weights, and gain
+nothing."""
+AXI3_BURST_BEATS = 16
+"""The same where the memory is behind an AXI3 port."""
 INSN_QUEUE_DEPTH = 512
 """Instructions that each module's queue holds, in the hardware and in the model."""
 MAX_ELEM_BYTES = 4096

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vta.config import AXI3_BURST_BEATS
 from vta.isa import Isa, MemId, Opcode
 
 if TYPE_CHECKING:
@@ -66,15 +67,14 @@ def _transfers(isa: Isa, words: npt.NDArray[np.uint64], timing: MemoryTiming) ->
     def column(name: str) -> npt.NDArray[np.float64]:
         return _column(isa.memory, words, name)
 
-    sizes = np.zeros(8)
-    sizes[MemId.UOP], sizes[MemId.WGT], sizes[MemId.INP] = 4, cfg.wgt_elem_bytes, cfg.inp_elem_bytes
-    sizes[MemId.ACC], sizes[MemId.OUT] = cfg.acc_elem_bytes, cfg.out_elem_bytes
-    sizes[MemId.ACC_8BIT] = cfg.acc8_elem_bytes
+    sizes = np.zeros(1 << isa.memory["memory"].width)
+    for memory in MemId:
+        sizes[memory] = isa.elem_bytes(memory)
     columns = column("x_pad_0") + column("x_size") + column("x_pad_1")
     rows = column("y_pad_0") + column("y_size") + column("y_pad_1")
     row_bytes = column("x_size") * sizes[column("memory").astype(np.intp)]
     beats = row_bytes / cfg.bus_bytes + 2
-    bursts = beats / 256 + row_bytes / 4096 + 2
+    bursts = beats / AXI3_BURST_BEATS + row_bytes / 4096 + 2
     round_trip = timing.read_latency + timing.write_latency
     in_dram = column("y_size") * (beats * timing.slowest_beat + bursts * round_trip)
     works = column("x_size") > 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vta.isa import Isa, TokenCounts, disassemble
+from vta.isa import TOKEN_QUEUES, Isa, TokenCounts, disassemble
 
 if TYPE_CHECKING:
     from vta.program import Program
 
 __all__ = ["HEADER", "instruction_line", "instruction_lines", "uop_lines"]
 
-HEADER = "    #  l2g g2l g2s s2g"
+HEADER = "    #  " + " ".join(queue.name for queue in TOKEN_QUEUES)
 """The columns of :func:`instruction_line`."""
 
 

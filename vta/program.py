@@ -14,13 +14,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vta import dtypes
 from vta.config import INSN_BYTES, UOP_BYTES, VTAConfig
 from vta.container import FileKind
 from vta.errors import ConfigError, EncodingError, ProgramError
@@ -99,12 +99,12 @@ class TensorSpec:
     @property
     def bits(self) -> int:
         """Bits of one scalar."""
-        return int(self.dtype.rpartition("int")[2])
+        return dtypes.bits(self.dtype)
 
     @cached_property
     def nbytes(self) -> int:
         """Bytes in device memory; 4-bit scalars lie two in a byte."""
-        return (prod(self.shape) * self.bits + 7) // 8
+        return dtypes.nbytes(self.shape, self.dtype)
 
 
 @dataclass(frozen=True, slots=True)

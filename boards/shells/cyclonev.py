@@ -30,7 +30,7 @@ from amaranth.hdl import (
 from vta.boards.shells import hps
 from vta.boards.shells.machine import ProcessorMachine
 from vta.boards.shells.ports import AXIPort
-from vta.config import VTAConfig
+from vta.config import AXI3_BURST_BEATS, VTAConfig
 from vta.hw.bus.axi import BusTraits
 
 __all__ = ["BORDER", "FPGA2HPS", "REGISTERS", "CycloneVShell"]
@@ -41,7 +41,7 @@ FPGA2HPS = AXIPort(version=3, addr_bits=32, data_bits=64, id_bits=8)
 REGISTERS = 0xFF20_0000
 """Physical address of the control registers: the first page of the lightweight bridge's window."""
 
-TRAITS = BusTraits(burst_beats=16, cache=0b1111, prot=0b000)
+TRAITS = BusTraits(burst_beats=AXI3_BURST_BEATS, cache=0b1111, prot=0b000)
 """AxCACHE: write back, allocate on reads and writes. AxPROT: data, secure, as Linux itself runs on
 this processor: a non-secure access would not find its cache lines."""
 

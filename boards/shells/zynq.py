@@ -23,7 +23,7 @@ from amaranth.lib.wiring import In
 from vta.boards.board import MemoryPort
 from vta.boards.shells.machine import ProcessorMachine
 from vta.boards.shells.ports import AXIPort, AXISignature
-from vta.config import VTAConfig
+from vta.config import AXI3_BURST_BEATS, VTAConfig
 from vta.hw.bus.axi import BusTraits
 
 __all__ = ["ULTRASCALE_REGISTERS", "ZYNQ_REGISTERS", "UltraScaleShell", "ZynqShell"]
@@ -39,8 +39,8 @@ HP0 = AXIPort(version=3, addr_bits=32, data_bits=64, id_bits=6)
 HPM0_FPD = AXIPort(version=4, addr_bits=40, data_bits=128, id_bits=16)
 HP0_FPD = AXIPort(version=4, addr_bits=49, data_bits=128, id_bits=6)
 
-HP0_TRAITS = BusTraits(burst_beats=16)
-HP0_FPD_TRAITS = BusTraits(burst_beats=16, prot=0b010)
+HP0_TRAITS = BusTraits(burst_beats=AXI3_BURST_BEATS)
+HP0_FPD_TRAITS = BusTraits(burst_beats=AXI3_BURST_BEATS, prot=0b010)
 """Inside the processing system of an UltraScale+ bursts have at most 16 beats (UG1085), so that
 longer ones would only be cut. Accesses are non-secure, as Linux's memory is."""
 

@@ -10,6 +10,7 @@ import operator
 from functools import cache
 
 import vta.int4  # noqa: F401 - registers the type
+from vta.dtypes import bits
 from vta.errors import TensorError
 
 __all__ = ["BOOL", "DTYPES", "INDEX", "bits", "check", "integer", "is_signed", "limits", "wrap"]
@@ -34,12 +35,6 @@ def check(dtype: object, what: str) -> str:
     if name not in DTYPES:
         raise TensorError(f"{what}: dtype is {name}; must be one of {', '.join(DTYPES)}")
     return str(name)
-
-
-@cache
-def bits(dtype: str) -> int:
-    """Width of a value in bits; 1 for bool."""
-    return 1 if dtype == BOOL else int(dtype.lstrip("uint"))
 
 
 def is_signed(dtype: str) -> bool:

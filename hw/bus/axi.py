@@ -10,13 +10,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.config import BURST_BEATS
 from vta.errors import ConfigError
 from vta.hw.interfaces import BEATS_BITS, AXI4Signature, WriteRequest
 from vta.memmap import ErrorCode
-
-BURST_BEATS = 64
-"""Most beats of a burst: 4 KiB on the widest bus (512 bits). Longer ones would make the small reads
-of micro-ops and instructions wait behind those of weights, and gain nothing."""
 
 
 @dataclass(frozen=True)

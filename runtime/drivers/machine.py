@@ -10,7 +10,7 @@ from vta.config import INSN_BYTES
 from vta.cycle_bound import cycle_bound
 from vta.diagnosis import Diagnosis, wide
 from vta.errors import DeviceError, TimeoutError
-from vta.isa import Isa
+from vta.isa import TOKEN_QUEUES, Isa
 from vta.memmap import (
     CONTROL_LAUNCH,
     CONTROL_RESET,
@@ -47,9 +47,8 @@ SLOWEST_CLOCK_HZ = 10_000_000
 _OFFSETS = {item.name: item.offset for item in REGISTERS if item.access != "wo"}
 _RESULTS = (
     *(f"{name.upper()}{half}" for name in ("cycles", *COUNTERS) for half in ("", "_HI")),
-    *(f"TOKENS_{name}" for name in ("L2G", "G2L", "G2S", "S2G")),
+    *(f"TOKENS_{queue.name.upper()}" for queue in TOKEN_QUEUES),
 )
-_TOKENS = ("l2g", "g2l", "g2s", "s2g")
 
 
 class MappedDevice:
@@ -306,5 +305,5 @@ class MappedDevice:
             raise self._diagnosis(insn_addr, insn_count).reported_error()
         registers = {name: self._get(name) for name in _RESULTS}
         counters = Counters(**{name: wide(registers, name.upper()) for name in COUNTERS})
-        tokens = {name: registers[f"TOKENS_{name.upper()}"] for name in _TOKENS}
+        tokens = {queue.name: registers[f"TOKENS_{queue.name.upper()}"] for queue in TOKEN_QUEUES}
         return RunResult(counters, wide(registers, "CYCLES"), tokens)

@@ -60,13 +60,8 @@ class Handover:
 def _memories(cfg: VTAConfig) -> list[tuple[MemId, int, int]]:
     """Each on-chip memory: its name, its elements, the bytes of one."""
     isa = Isa.of(cfg)
-    depths = {
-        MemId.UOP: cfg.uop_depth,
-        MemId.INP: cfg.inp_depth,
-        MemId.WGT: cfg.wgt_depth,
-        MemId.ACC: cfg.acc_depth,
-    }
-    return [(memory, depth, isa.elem_bytes(memory)) for memory, depth in depths.items()]
+    memories = (MemId.UOP, MemId.INP, MemId.WGT, MemId.ACC)
+    return [(memory, isa.depth(memory), isa.elem_bytes(memory)) for memory in memories]
 
 
 def _stream(cfg: VTAConfig, zeros: int) -> bytes:

@@ -115,22 +115,8 @@ class ProgramWriter:
         self.rng = rng
         self.max_operations = max_operations
         self.stream = OrderedStream(rng)
-        self.elem_bytes = {
-            MemId.UOP: cfg.uop_elem_bytes,
-            MemId.WGT: cfg.wgt_elem_bytes,
-            MemId.INP: cfg.inp_elem_bytes,
-            MemId.ACC: cfg.acc_elem_bytes,
-            MemId.ACC_8BIT: cfg.acc8_elem_bytes,
-            MemId.OUT: cfg.out_elem_bytes,
-        }
-        self.depth = {
-            MemId.UOP: cfg.uop_depth,
-            MemId.WGT: cfg.wgt_depth,
-            MemId.INP: cfg.inp_depth,
-            MemId.ACC: cfg.acc_depth,
-            MemId.ACC_8BIT: cfg.acc_depth,
-            MemId.OUT: cfg.acc_depth,
-        }
+        self.elem_bytes = {memory: self.isa.elem_bytes(memory) for memory in MemId}
+        self.depth = {memory: self.isa.depth(memory) for memory in MemId}
         self.image, self.base = self._image()
         acc = Accesses(cfg.acc_depth)
         self.accesses = {

@@ -13,7 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from vta.isa import Alu, Finish, Gemm, Instruction, Load, MemId, PipelineModule, Store, TokenCounts
+from vta.isa import (
+    TOKEN_FLAGS,
+    TOKEN_QUEUES,
+    Alu,
+    Finish,
+    Gemm,
+    Instruction,
+    Load,
+    MemId,
+    PipelineModule,
+    Store,
+    TokenCounts,
+    TokenQueue,
+)
 from vta.sim.fuzzing.differential import is_sound
 from vta.sim.fuzzing.random_programs import RandomProgram
 
@@ -21,9 +34,7 @@ __all__ = ["shrink"]
 
 Insns = tuple[Instruction, ...]
 
-_FLAGS = ("pop_prev", "pop_next", "push_prev", "push_next")
-_PUSH = {"l2g": "push_next", "g2l": "push_prev", "g2s": "push_next", "s2g": "push_prev"}
-_POP = {"l2g": "pop_prev", "g2l": "pop_next", "g2s": "pop_prev", "s2g": "pop_next"}
+_FLAGS = TOKEN_FLAGS[PipelineModule.COMPUTE]  # the module with both neighbours
 NEAR = 16
 """Numbers up to this become smaller one by one."""
 _ONES = ("y_size", "iter_out", "iter_in")
@@ -111,9 +122,9 @@ class _Shrinker:
 
     def drop_tokens(self) -> None:
         """Take tokens away, all that are like each other first, then one by one."""
-        for queue in _PUSH:
+        for queue in TOKEN_QUEUES:
             self.attempt(_without_tokens(self.best.instructions, queue))
-        for queue in _PUSH:
+        for queue in TOKEN_QUEUES:
             number = 0
             while number < _token_count(self.best.instructions, queue) and not self.late:
                 if not self.attempt(_without_tokens(self.best.instructions, queue, number)):
@@ -198,22 +209,22 @@ def _simpler(insn: Instruction, name: str) -> list[int]:
     return [item for item in dict.fromkeys(values) if floor <= abs(item) < abs(value)]
 
 
-def _token_count(insns: Insns, queue: str) -> int:
-    return sum(queue in TokenCounts.pushed_by(insn) for insn in insns)
+def _token_count(insns: Insns, queue: TokenQueue) -> int:
+    return sum(queue.name in TokenCounts.pushed_by(insn) for insn in insns)
 
 
-def _without_tokens(insns: Insns, queue: str, number: int | None = None) -> Insns:
+def _without_tokens(insns: Insns, queue: TokenQueue, number: int | None = None) -> Insns:
     """The stream without one token of a queue, or without all: neither pushed nor popped."""
     out = []
     pushes = pops = 0
     for insn in insns:
-        if queue in TokenCounts.pushed_by(insn):
+        if queue.name in TokenCounts.pushed_by(insn):
             if number is None or pushes == number:
-                insn = replace(insn, **{_PUSH[queue]: False})
+                insn = replace(insn, **{queue.push_flag: False})
             pushes += 1
-        if queue in TokenCounts.popped_by(insn):
+        if queue.name in TokenCounts.popped_by(insn):
             if number is None or pops == number:
-                insn = replace(insn, **{_POP[queue]: False})
+                insn = replace(insn, **{queue.pop_flag: False})
             pops += 1
         out.append(insn)
     return tuple(out)

@@ -14,20 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vta.isa import Instruction, Load, MemId, PipelineModule, Store
+from vta.isa import TOKEN_QUEUES, Instruction, Load, MemId, PipelineModule, Store, token_queue
 
 if TYPE_CHECKING:
     import random
 
 __all__ = ["Accesses", "OrderedStream"]
 
-SIDE = {
-    (PipelineModule.LOAD, PipelineModule.COMPUTE): "next",
-    (PipelineModule.COMPUTE, PipelineModule.LOAD): "prev",
-    (PipelineModule.COMPUTE, PipelineModule.STORE): "next",
-    (PipelineModule.STORE, PipelineModule.COMPUTE): "prev",
-}
-"""(a module, its neighbour): where the neighbour is."""
+NEIGHBOURS = [(queue.source, queue.target) for queue in TOKEN_QUEUES]
+"""Pairs of modules that have a token queue from the first to the second."""
 
 Clock = dict[PipelineModule, int]
 """For each module, how many of its instructions are known to be done."""
@@ -46,7 +41,7 @@ class OrderedStream:
         self.last: dict[PipelineModule, tuple[int, Clock]] = {}
         """A module's last instruction: its place in the stream, what was seen when it is done."""
         self.tokens: dict[tuple[PipelineModule, PipelineModule], deque[Clock]] = {
-            pair: deque() for pair in SIDE
+            pair: deque() for pair in NEIGHBOURS
         }
         """Tokens on their way, with what they tell."""
         self.pops: dict[PipelineModule, set[str]] = {m: set() for m in PipelineModule}
@@ -65,7 +60,7 @@ class OrderedStream:
 
     def push(self, source: PipelineModule, target: PipelineModule) -> None:
         """A token from the last instruction of ``source``, or from a NOP after it."""
-        flag = f"push_{SIDE[source, target]}"
+        flag = token_queue(source, target).push_flag
         place, _ = self.last.get(source, (None, None))
         if place is None or getattr(self.insns[place], flag) or self.rng.random() < 0.2:
             self.emit(self.nop(source))
@@ -75,7 +70,7 @@ class OrderedStream:
 
     def pop(self, source: PipelineModule, target: PipelineModule) -> None:
         """The next instruction of ``target`` takes a token that is on its way from ``source``."""
-        flag = f"pop_{SIDE[target, source]}"
+        flag = token_queue(source, target).pop_flag
         if flag in self.pops[target]:
             self.emit(self.nop(target))
         clock = self.clock[target]
@@ -87,7 +82,7 @@ class OrderedStream:
         """Make the next instruction of ``target`` see the first ``count`` of ``source`` done."""
         if self.clock[target][source] >= count:
             return
-        if (source, target) in SIDE:
+        if (source, target) in NEIGHBOURS:
             while self.clock[target][source] < count:
                 if not self.tokens[source, target]:
                     self.push(source, target)
@@ -118,7 +113,7 @@ class OrderedStream:
 
     def scatter(self) -> None:
         """Now and then a token that nothing asked for, or a pop of one that is on its way."""
-        for source, target in SIDE:
+        for source, target in NEIGHBOURS:
             waiting = len(self.tokens[source, target])
             if waiting < 5 and self.rng.random() < 0.08:
                 for _ in range(self.rng.randint(1, 3)):

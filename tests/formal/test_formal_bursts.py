@@ -6,6 +6,7 @@ from amaranth.lib.data import StructLayout, View
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
+from vta.config import BURST_BEATS
 from vta.hw.bus import axi
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import BEATS_BITS, WriteRequest
@@ -19,7 +20,7 @@ class BurstsAreTheRequest(Properties):
     """The requests that were taken and not yet handed on, at most two, are kept in a ledger; each
     burst must be the beginning of the oldest."""
 
-    def __init__(self, module=axi, *, data_bits=512, burst_beats=axi.BURST_BEATS):
+    def __init__(self, module=axi, *, data_bits=512, burst_beats=BURST_BEATS):
         self.beat_bytes, self.burst_beats = data_bits // 8, burst_beats
         super().__init__(
             module.BurstSplitter(addr_bits=ADDR_BITS, data_bits=data_bits, burst_beats=burst_beats)

@@ -11,7 +11,7 @@ from amaranth.hdl import Signal
 from vta.boards.shells import hps
 from vta.boards.synthesis.tools import tool
 
-STUBS = Path(__file__).parents[1] / "support" / "cyclonev_stubs.v"
+STUBS = Path(__file__).parents[2] / "support" / "cyclonev_stubs.v"
 
 
 def ports(text, folder):

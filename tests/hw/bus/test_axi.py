@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
 from tests.support.hwpeers import Pace, receive, send, simulate
+from vta.config import BURST_BEATS
 from vta.errors import ConfigError
-from vta.hw.bus.axi import AXI4, BURST_BEATS, BusTraits
+from vta.hw.bus.axi import AXI4, BusTraits
 from vta.hw.bus.read_master import BEATS_IN_FLIGHT, ReadMaster
 from vta.hw.bus.write_master import WriteMaster
 from vta.memmap import ErrorCode, Source
