@@ -120,9 +120,8 @@ def _after_storage(func: PrimFunc, target: Target) -> None:
     memories = {MemId.INP: target.inp, MemId.WGT: target.wgt}
 
     def inside(index: Expr, memory: Memory, around: _Around) -> None:
-        low, high = around.span(index)
-        text = f"{index} is in {low}..{high} of {memory.scope}, which has {memory.depth}"
-        assert low >= 0 and high < memory.depth, text
+        text = f"{index} leaves {memory.scope}, which has {memory.depth}"
+        assert around.holds(index, memory.depth), text
 
     def visit(node: Stmt, around: _Around) -> None:
         match node:
@@ -160,25 +159,22 @@ class _Around:
     ranges: dict[Var, tuple[int, int]]
     conditions: tuple[Expr, ...] = ()
 
-    def span(self, index: Expr) -> tuple[float, float]:
-        """The lowest and highest value of ``index`` where the conditions hold.
+    def holds(self, index: Expr, depth: int) -> bool:
+        """Whether ``index`` is in 0 .. ``depth`` - 1 wherever the conditions hold.
 
-        The loops of the conditions are tried one by one; infinite bounds of no value at all are
-        turned around.
+        All values of the loops are tried where intervals do not suffice.
         """
-        tried = {v for cond in self.conditions for v in walk(cond) if isinstance(v, Var)}
-        if not any(node in tried for node in walk(index)):
-            return interval(index, self.ranges)
-        names = list(tried)
-        tests = [evaluator(cond) for cond in self.conditions]
-        low, high = float("inf"), float("-inf")
+        low, high = interval(index, self.ranges)
+        if low >= 0 and high < depth:
+            return True
+        used = {v for expr in (index, *self.conditions) for v in walk(expr) if isinstance(v, Var)}
+        names = list(used)
+        tests, place = [evaluator(cond) for cond in self.conditions], evaluator(index)
         for point in product(*(range(self.ranges[var][1] + 1) for var in names)):
             values = dict(zip(names, point))
-            if all(test(values) for test in tests):
-                fixed = {**self.ranges, **{var: (n, n) for var, n in values.items()}}
-                one, other = interval(index, fixed)
-                low, high = min(low, one), max(high, other)
-        return low, high
+            if all(test(values) for test in tests) and not 0 <= place(values) < depth:
+                return False
+        return True
 
 
 def _after_coproc(func: PrimFunc, target: Target) -> None:

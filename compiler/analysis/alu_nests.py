@@ -122,7 +122,7 @@ def _strided(nest: Nest, ranges: Ranges, where: str) -> Nest | None:
     conditions = [part for guard in nest.guards for part in conjuncts(guard)]
     if not any(map(stride_condition, conditions)):
         return nest
-    strided = strided_loops(nest.loops, conditions, ranges, where)
+    strided = strided_loops(nest.loops, conditions, ranges, where, several=True)
     if strided is None:
         return None
     store = nest.leaf

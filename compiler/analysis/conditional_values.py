@@ -7,9 +7,9 @@ A condition is a conjunction of comparisons once it is split into cases. The cas
 from __future__ import annotations
 
 from vta.compiler.te import dtypes
-from vta.compiler.te.expr import And, Compare, Const, Expr, Or
+from vta.compiler.te.expr import And, Cast, Compare, Const, Expr, Or, Select
 
-__all__ = ["cases", "conjuncts", "negated"]
+__all__ = ["cases", "conjuncts", "negated", "without_zeros"]
 
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
@@ -32,6 +32,29 @@ def negated(cond: Expr) -> Expr | None:
             one, other = negated(a), negated(b)
             return None if one is None or other is None else And(one, other)
     return None
+
+
+def without_zeros(value: Expr) -> tuple[list[Expr], Expr]:
+    """``value`` without the choices of a zero, and the conditions under which it is not chosen.
+
+    One conversion around or between the choices is kept, around the rest.
+    """
+    conditions: list[Expr] = []
+    dtype: str | None = None
+    while True:
+        match value:
+            case Select(cond=cond, then=then, other=Const(value=0)):
+                conditions.append(cond)
+                value = then
+            case Select(cond=cond, then=Const(value=0), other=other) if (
+                opposite := negated(cond)
+            ) is not None:
+                conditions.append(opposite)
+                value = other
+            case Cast(value=Select() as inner) if dtype is None:
+                dtype, value = value.dtype, inner
+            case _:
+                return conditions, value if dtype is None else Cast.of(value, dtype)
 
 
 def cases(cond: Expr, holds: bool = True) -> list[Case]:

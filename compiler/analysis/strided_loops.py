@@ -14,10 +14,9 @@ from math import gcd
 from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import Loop
-from vta.compiler.te.conditions import equal
 from vta.compiler.te.expr import Compare, Const, Expr, FloorMod, Var
-from vta.compiler.tir.affine import linear, simplify
-from vta.compiler.tir.visitor import substitute
+from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
 
 __all__ = ["StridedLoops", "stride_condition", "strided_loops"]
@@ -58,7 +57,12 @@ def stride_condition(cond: Expr) -> tuple[Expr, int, Expr] | None:
 
 
 def strided_loops(
-    loops: Sequence[Loop], conditions: Sequence[Expr], ranges: Ranges, where: str
+    loops: Sequence[Loop],
+    conditions: Sequence[Expr],
+    ranges: Ranges,
+    where: str,
+    *,
+    several: bool = False,
 ) -> StridedLoops | None:
     """The loops with the remainders of loop variables that ``conditions`` ask for.
 
@@ -72,6 +76,9 @@ def strided_loops(
         Of the variables around the loops.
     where : str
         For messages.
+    several : bool
+        A remainder may be of several loops. The longest of them is strided; where it starts depends
+        on the others. A remainder that no loop fits stays a condition.
 
     Returns
     -------
@@ -81,8 +88,8 @@ def strided_loops(
     Raises
     ------
     LoweringError
-        If the remainder is of a sum of several loops, or of a multiple that shares a factor with
-        the divisor.
+        If the remainder is of a sum of several loops (without ``several``), or of a multiple that
+        shares a factor with the divisor.
     """
     found = list(loops)
     inside = {loop.var: (0, loop.extent - 1) for loop in loops}
@@ -100,7 +107,17 @@ def strided_loops(
         if stride is None or moving is None or not moving.terms:
             kept.append(cond)
             continue
-        replaced = _strided(found, *stride, state, where)
+        loop = _loop_to_stride(moving, stride[1], found, several)
+        if loop is None and several:
+            kept.append(cond)
+            continue
+        if loop is None:
+            raise LoweringError(
+                f"{where}: the condition `{cond}` must concern one loop of the stage; do not "
+                f"split, fuse or scale the axis that is dilated (split the axis of the stage that "
+                f"it is computed at instead)"
+            )
+        replaced = _strided(found, loop, *stride, state)
         if replaced is None:
             return None
         found, state, extra = replaced
@@ -109,21 +126,26 @@ def strided_loops(
     return StridedLoops(tuple(found), tuple(kept), state.values, state.ranges)
 
 
+def _loop_to_stride(moving: Affine, by: int, loops: Sequence[Loop], several: bool) -> Loop | None:
+    """The loop that is shortened for a remainder of the sum ``moving``; None if none can be."""
+    if len(moving.terms) > 1 and not several:
+        return None
+    fit = [loop for loop in loops if gcd(moving.coefficient(loop.var), by) == 1]
+    simple = [
+        loop
+        for loop in fit
+        if not any(loop.var in walk(atom) for atom, _ in moving.terms if not isinstance(atom, Var))
+    ]
+    return max(simple, key=lambda loop: loop.extent, default=None)
+
+
 def _strided(
-    loops: list[Loop], a: Expr, by: int, rest: Expr, state: StridedLoops, where: str
+    loops: list[Loop], loop: Loop, a: Expr, by: int, rest: Expr, state: StridedLoops
 ) -> tuple[list[Loop], StridedLoops, list[Expr]] | None:
     """The loops where ``a % by == rest``, and a condition if the last round may be too much."""
     form = linear(a)
-    moving, still = form.split([loop.var for loop in loops])
-    atom, factor = moving.terms[0]
-    if len(moving.terms) > 1 or not isinstance(atom, Var) or gcd(factor, by) > 1:
-        raise LoweringError(
-            f"{where}: the condition `{equal(a % by, rest)}` must concern one loop of the stage; "
-            f"do not split, fuse or scale the axis that is dilated (split the axis of the stage "
-            f"that it is computed at instead)"
-        )
-    loop = next(item for item in loops if item.var is atom)
-    wanted = (linear(rest) - still).scale(pow(factor, -1, by)).expr()
+    factor = form.coefficient(loop.var)
+    wanted = (linear(rest) - form.without(loop.var)).scale(pow(factor, -1, by)).expr()
     start = simplify(FloorMod.of(wanted, Const(by)), state.ranges)
     first = start.value if isinstance(start, Const) else 0
     extent = -(-(loop.extent - first) // by)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vta.compiler.analysis.conditional_values import negated
+from vta.compiler.analysis.conditional_values import without_zeros
 from vta.compiler.analysis.dma_coalescing import MAX_SIZE
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
@@ -32,36 +32,24 @@ def copied_value(value: Expr, where: str) -> tuple[list[Expr], BufferLoad | None
     LoweringError
         If something is computed, or another number than zero is filled in.
     """
-    conditions: list[Expr] = []
-    whole, casts = value, 0
-    while True:
-        match value:
-            case Cast(value=inner):
-                value, casts = inner, casts + 1
-            case Select(cond=cond, then=then, other=Const(value=0)):
-                conditions.append(cond)
-                value = then
-            case Select(cond=cond, then=Const(value=0), other=other):
-                opposite = negated(cond)
-                if opposite is None:
-                    raise LoweringError(
-                        f"{where}: fills in zeros where `{cond}` holds; the opposite must be a "
-                        f"conjunction of comparisons, so write the condition for the values instead"
-                    )
-                conditions.append(opposite)
-                value = other
-            case Select(other=other):
-                raise LoweringError(f"{where}: pads with `{other}`; {_ONLY_ZEROS}")
-            case Const(value=0):
-                return conditions, None
-            case Const():
-                raise LoweringError(f"{where}: fills in `{value}`; {_ONLY_ZEROS}")
-            case BufferLoad() if casts <= 1:
-                return conditions, value
-            case _:
-                raise LoweringError(
-                    f"{where}: copies a tensor element by element; `{whole}` computes"
-                )
+    conditions, rest = without_zeros(value)
+    if isinstance(rest, Cast):
+        rest = rest.value
+    match rest:
+        case BufferLoad():
+            return conditions, rest
+        case Const(value=0):
+            return conditions, None
+        case Const():
+            raise LoweringError(f"{where}: fills in `{rest}`; {_ONLY_ZEROS}")
+        case Select(cond=cond, then=Const(value=0)):
+            raise LoweringError(
+                f"{where}: fills in zeros where `{cond}` holds; the opposite must be a conjunction "
+                f"of comparisons, so write the condition for the values instead"
+            )
+        case Select(other=other):
+            raise LoweringError(f"{where}: pads with `{other}`; {_ONLY_ZEROS}")
+    raise LoweringError(f"{where}: copies a tensor element by element; `{value}` computes")
 
 
 _ONLY_ZEROS = (

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
+from vta.compiler.analysis.conditional_values import conjuncts, without_zeros
+from vta.compiler.analysis.strided_loops import stride_condition
 from vta.compiler.lower.bounds import Nest, infer_bounds
 from vta.compiler.lower.inline import inline_bodies
 from vta.compiler.lower.tensorize import match_gemm
@@ -161,11 +163,31 @@ class _Lowering:
         self.check_tile_axes(stage, axis, tile_axes)
         inner = [nest.loop_vars[leaf] for leaf in tile_axes if leaf in nest.loop_vars]
         store = BufferLoad(self.buffers[stage], nest.indices)
-        update = match_gemm(nest, inner, self.ranges, store, lambda read: self.read(read, nest))
-        if not intrin.emit:
+        tile, conditions = match_gemm(
+            nest,
+            inner,
+            self.ranges,
+            store,
+            lambda read: self.read(read, nest),
+            self.dilation if intrin is None else lambda read: [],
+        )
+        if intrin is not None and not intrin.emit:
             return self.loops(nest, outer, Seq(), outermost=True)
-        init = GemmTile(stage.name, True, update.acc, None, None)
+        init = GemmTile(stage.name, True, tile.acc, None, None)
+        update: Stmt = tile
+        for cond in reversed(conditions):
+            update = guarded(cond, update)
         return self.reduction(nest, outer, init, update)
+
+    def dilation(self, read: TensorRead) -> list[Expr]:
+        """The conditions on remainders without which ``read`` is zero, as its stage defines it."""
+        stage = self.schedule[read.tensor]
+        if stage not in self.nests:
+            return []
+        conditions, _ = without_zeros(self.nests[stage].body)
+        at: dict[Var, Expr] = dict(zip(stage.op.axis, read.indices))
+        parts = (part for cond in conditions for part in conjuncts(cond))
+        return [substitute(part, at) for part in parts if stride_condition(part)]
 
     def check_tile_axes(self, stage: Stage, axis: IterVar, tile: Sequence[IterVar]) -> None:
         """Nothing may be asked of the loops that the instruction replaces."""

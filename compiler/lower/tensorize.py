@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from vta.compiler.analysis.conditional_values import without_zeros
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin
 from vta.compiler.te.expr import Cast, Const, Expr, Mul, Reduce, TensorRead, Var
 from vta.compiler.tir.affine import Affine, linear, simplify
@@ -16,7 +17,7 @@ from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vta.compiler.lower.bounds import Nest
 
@@ -44,8 +45,12 @@ def match_gemm(
     ranges: Mapping[Var, tuple[int, int]],
     store: BufferLoad,
     read: Callable[[TensorRead], BufferLoad],
-) -> GemmTile:
-    """The product tile that the loops over ``inner`` compute.
+    zeros: Callable[[TensorRead], list[Expr]],
+) -> tuple[GemmTile, list[Expr]]:
+    """The product tile that the loops over ``inner`` compute, and where it is not all zeros.
+
+    A factor may be zero under a condition on the loops outside (``if_then_else(cond, x, 0)``, as an
+    inlined padding or dilation makes it); the product is left out there.
 
     Parameters
     ----------
@@ -57,6 +62,13 @@ def match_gemm(
         The element of the accumulator that the nest updates.
     read
         Gives the buffer element of a tensor read.
+    zeros
+        Gives further conditions, on the axes, without which a tensor read is zero.
+
+    Returns
+    -------
+    (tile, conditions)
+        All conditions must hold for the tile to be computed.
 
     Raises
     ------
@@ -66,10 +78,15 @@ def match_gemm(
     assert nest.stage.tensorized is not None
     axis, intrin = nest.stage.tensorized
     try:
-        inp, wgt = _factors(nest.body, read)
+        reads, conditions = _factors(nest.body)
+        inp, wgt = _operands(map(read, reads))
         acc = _Operand("acc", store, tuple(map(linear, store.indices)))
+        intrin = intrin or _tile_of(acc, inp, wgt)
         _check_types(acc, inp, wgt, intrin)
-        for cond in nest.guards:
+        for item in reads:
+            conditions += zeros(item)
+        asked = [simplify(substitute(cond, nest.values), ranges) for cond in conditions]
+        for cond in (*nest.guards, *asked):
             if any(node in inner for node in walk(cond)):
                 raise _Mismatch(
                     f"the loops inside stop at `{cond}`, so the last tile is not whole; "
@@ -77,10 +94,12 @@ def match_gemm(
                 )
         _check_tiles(acc, inp, wgt, intrin, inner, ranges)
     except _Mismatch as error:
+        sizes = intrin and (
+            f" (inp {intrin.batch}x{intrin.block_in}, wgt {intrin.block_out}x{intrin.block_in})"
+        )
         raise LoweringError(
             f"stage {nest.stage.name}: tensorize at axis {axis.name}: the loops do not match the "
-            f"instruction {PATTERN} (inp {intrin.batch}x{intrin.block_in}, wgt "
-            f"{intrin.block_out}x{intrin.block_in}): {error}"
+            f"instruction {PATTERN}{sizes or ''}: {error}"
         ) from None
     start: dict[Var, Expr] = {var: Const(0) for var in inner}
     tiles = [
@@ -90,21 +109,31 @@ def match_gemm(
         )
         for item in (acc, inp, wgt)
     ]
-    return GemmTile(nest.stage.name, False, *tiles)
+    return GemmTile(nest.stage.name, False, *tiles), asked
 
 
-def _factors(body: Expr, read: Callable[[TensorRead], BufferLoad]) -> tuple[_Operand, _Operand]:
-    """The two factors of a sum of products, told apart by the memory that they are in."""
+def _factors(body: Expr) -> tuple[list[TensorRead], list[Expr]]:
+    """The two factors of a sum of products, and the conditions without which one is zero."""
     if not isinstance(body, Reduce) or body.kind != "sum" or not isinstance(body.body, Mul):
         raise _Mismatch(f"the stage computes `{body}`; must be a sum of products of two tensors")
-    reads = []
+    reads: list[TensorRead] = []
+    conditions: list[Expr] = []
     for factor in (body.body.a, body.body.b):
-        value = factor.value if isinstance(factor, Cast) else factor
+        found, value = without_zeros(factor)
+        value = value.value if isinstance(value, Cast) else value
         if not isinstance(value, TensorRead):
-            raise _Mismatch(f"the factor `{factor}` must be an element of a tensor")
+            raise _Mismatch(
+                f"the factor `{factor}` must be an element of a tensor, or zero by a condition"
+            )
         reads.append(value)
+        conditions += found
+    return reads, conditions
+
+
+def _operands(loads: Iterable[BufferLoad]) -> tuple[_Operand, _Operand]:
+    """The factors told apart by the memory that they are in."""
     found: dict[str, _Operand] = {}
-    for load in map(read, reads):
+    for load in loads:
         names = {INP_SCOPE: "inp", WGT_SCOPE: "wgt"}
         if load.buffer.scope not in names:
             raise _Mismatch(
@@ -117,6 +146,19 @@ def _factors(body: Expr, read: Callable[[TensorRead], BufferLoad]) -> tuple[_Ope
         scope = next(iter(found.values())).load.buffer.scope
         raise _Mismatch(f"both factors are in {scope}; must be {INP_SCOPE} and {WGT_SCOPE}")
     return found["inp"], found["wgt"]
+
+
+def _tile_of(acc: _Operand, inp: _Operand, wgt: _Operand) -> GemmIntrin:
+    """The instruction for tiles as the buffers have them (the ``gemm`` pass knows the machine)."""
+    shapes = []
+    for item in (acc, inp, wgt):
+        if len(item.load.buffer.shape) < 2:
+            raise _Mismatch(
+                f"{item.load.buffer.name} has one dimension; the last two must be a tile"
+            )
+        shapes.append(item.load.buffer.shape[-2:])
+    dtypes = (item.load.dtype for item in (inp, wgt, acc))
+    return GemmIntrin(shapes[0][0], shapes[1][1], shapes[2][0], *dtypes)
 
 
 def _check_types(acc: _Operand, inp: _Operand, wgt: _Operand, intrin: GemmIntrin) -> None:

@@ -94,6 +94,12 @@ def _index(access: BufferLoad, memory: Memory, where: str) -> Expr:
         raise LoweringError(
             f"{where}: {buffer.name} must be in {memory.scope}; it is in {buffer.scope}"
         )
+    if buffer.shape[-2:] != memory.shape or buffer.dtype != memory.dtype:
+        raise LoweringError(
+            f"{where}: the last two dimensions of {buffer.name} must be a tile of "
+            f"{memory.shape[0]} x {memory.shape[1]} {memory.dtype}; {buffer.name} is "
+            f"{list(buffer.shape)} {buffer.dtype}"
+        )
     size = memory.shape[0] * memory.shape[1]
     form = flat_index(buffer, access.indices)
     if any(value % size for value in (form.const, *(factor for _, factor in form.terms))):

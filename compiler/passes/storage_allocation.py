@@ -258,8 +258,10 @@ class _Survey:
         memory = self.target.memory(buffer.scope)
         if memory is None:
             raise LoweringError(
-                f"{buffer.name} lies in DRAM between two stages ({GLOBAL} scope) and is no "
-                f"argument; set its scope to an on-chip memory"
+                f"stage {buffer.name} lies in DRAM between two stages ({GLOBAL} scope) and is no "
+                f"argument; write s[{buffer.name}].compute_inline() to compute it where it is read "
+                f"(padding and dilation become part of the load), or set its scope to an on-chip "
+                f"memory and say what computes it"
             )
         tile = memory.shape[0] * memory.shape[1]
         if buffer.size % tile:

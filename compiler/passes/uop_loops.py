@@ -10,13 +10,15 @@ Input: UopScopes with plain loops. Output: in each at most two UopLoops, outermo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from math import prod
 
+from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
 from vta.compiler.analysis.loop_nest import Loop, peel, rewrap, uses
+from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
 from vta.compiler.tir.affine import Affine, linear
@@ -62,8 +64,27 @@ class _Folder:
         nest = peel(scope.body)
         assert isinstance(nest.leaf, UopPush), nest.leaf
         self.push, self.loops = nest.leaf, list(nest.loops)
-        self.clips, self.guards = self._ranges_of_rounds(nest.guards, ranges)
+        strided = self._strided(nest.guards, ranges)
+        self.never = strided is None
+        guards = nest.guards if strided is None else strided
+        self.clips, self.guards = self._ranges_of_rounds(guards, ranges)
         self._drop_first_rounds()
+
+    def _strided(self, guards: Sequence[Expr], ranges: Ranges) -> Sequence[Expr] | None:
+        """Shorten the loops of remainders (the phases of a stride); the conditions that are left.
+
+        None if the kernel never runs.
+        """
+        conditions = [part for guard in guards for part in conjuncts(guard)]
+        if not any(map(stride_condition, conditions)):
+            return guards
+        where = f"{self.scope.kind} kernel"
+        strided = strided_loops(self.loops, conditions, ranges, where, several=True)
+        if strided is None:
+            return None
+        self.loops = list(strided.loops)
+        self.push = _with_indices(self.push, strided.at)
+        return strided.conditions
 
     def _ranges_of_rounds(
         self, guards: Iterable[Expr], ranges: Ranges
@@ -105,7 +126,7 @@ class _Folder:
 
     def fold(self, capacity: int) -> Stmt:
         """The kernel; outer loops stay around it where it had too many micro-ops otherwise."""
-        if any(loop.extent == 0 for loop in self.loops):
+        if self.never or any(loop.extent == 0 for loop in self.loops):
             return Seq()
         self._drop_single_rounds()
         host: list[Loop] = []
@@ -175,7 +196,9 @@ class _Folder:
 
 def _at(push: UopPush, values: Mapping[Var, Expr]) -> UopPush:
     """``push`` for these values of some variables."""
-    dst, src, wgt = (
-        linear(substitute(index, values)).expr() for index in (push.dst, push.src, push.wgt)
-    )
+    return _with_indices(push, lambda index: linear(substitute(index, values)).expr())
+
+
+def _with_indices(push: UopPush, change: Callable[[Expr], Expr]) -> UopPush:
+    dst, src, wgt = map(change, (push.dst, push.src, push.wgt))
     return replace(push, dst=dst, src=src, wgt=wgt)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "require_scope", "thread_axis"]
 
-PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu")
+SKIP_ZEROS = "conv2d_transpose_gemm"
+PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", SKIP_ZEROS)
 """What :meth:`Stage.pragma` accepts; the passes give them their meaning."""
 
 
@@ -108,7 +109,8 @@ class Stage:
         self.pragmas: dict[IterVar, tuple[PragmaRequest, ...]] = {}
         self.threads: dict[IterVar, IterVar] = {}
         self.unrolled: set[IterVar] = set()
-        self.tensorized: tuple[IterVar, GemmIntrin] | None = None
+        self.tensorized: tuple[IterVar, GemmIntrin | None] | None = None
+        """None instead of the intrinsic: ``conv2d_transpose_gemm``."""
         self.slots = 0
         """Copies of the buffer, if it is a ring (:meth:`ring`); 0 if it is not."""
 
@@ -367,10 +369,18 @@ class Stage:
     def pragma(self, axis: IterVar, key: str, value: int | str | None = None) -> None:
         """Ask something of the loops from ``axis`` inwards: ``dma_copy``, ``alu``, ...
         (:data:`PRAGMAS`).
+
+        ``conv2d_transpose_gemm`` is :meth:`tensorize` with the tensor instruction, without the
+        products whose input is a zero that ``topi.nn.dilate`` wrote.
         """
         self._require_leaf("pragma", axis)
         if key not in PRAGMAS:
             self._fail("pragma", axis, f"key is {key!r}; must be one of {', '.join(PRAGMAS)}")
+        if key == SKIP_ZEROS:
+            self._require_not_tensorized("pragma", axis)
+            self.tensorized = (axis, None)
+            self._record("pragma", axis, key, value=value)
+            return
         self.pragmas[axis] = (*self.pragmas.get(axis, ()), PragmaRequest(key, value))
         self._record("pragma", axis, key, value=value)
 
@@ -381,9 +391,7 @@ class Stage:
         self._require_leaf("tensorize", axis)
         if not isinstance(intrin, GemmIntrin):
             self._fail("tensorize", axis, f"with {intrin!r}; must be a tensor intrinsic (env.gemm)")
-        if self.tensorized is not None:
-            first = self.tensorized[0].name
-            self._fail("tensorize", axis, f"is in a stage tensorized from {first} on")
+        self._require_not_tensorized("tensorize", axis)
         self.tensorized = (axis, intrin)
         self._record("tensorize", axis, intrin)
 
@@ -436,6 +444,11 @@ class Stage:
         raise ScheduleError(
             f"{where}: axis {axis.name} is not in stage {self.name}; its loops are {names}"
         )
+
+    def _require_not_tensorized(self, primitive: str, axis: IterVar) -> None:
+        if self.tensorized is not None:
+            first = self.tensorized[0].name
+            self._fail(primitive, axis, f"is in a stage tensorized from {first} on")
 
     def _require_loop(self, primitive: str, axis: IterVar) -> None:
         """``axis`` is about to be replaced: no request of the schedule may name it."""

@@ -193,8 +193,9 @@ def _atom_interval(atom: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:
             return _floor(low, by), _floor(high, by)
         case FloorMod(a=a, b=Const(value=by)) if by > 0:
             low, high = interval(a, ranges)
-            if low >= 0 and high < by:
-                return low, high
+            turns = _floor(low, by)
+            if turns == _floor(high, by) and low not in _EVERYTHING:
+                return low - turns * by, high - turns * by
             return 0, by - 1
         case Mul(a=a, b=b):
             ends = [x * y for x in interval(a, ranges) for y in interval(b, ranges)]
