@@ -5,10 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vta.errors import NotProvidedError
-
 if TYPE_CHECKING:
-    from vta import rpc, te, topi
+    from vta import rpc, te, top, topi
     from vta.build_module import build, build_config, lower
     from vta.config import VTAConfig
     from vta.environment import Environment, get_env
@@ -26,6 +24,7 @@ __all__ = [
     "reconfig_runtime",
     "rpc",
     "te",
+    "top",
     "topi",
 ]
 __version__ = "0.1.0"
@@ -41,16 +40,10 @@ _HOME = {
     "program_fpga": "vta.rpc",
     "reconfig_runtime": "vta.rpc",
 }
-_MODULES = ("rpc", "te", "topi")
-_TOP = (
-    "there is no vta.top: TVM's relay is no part of this package; write an operator with vta.te, "
-    "vta.topi and a schedule (docs/kernel.md)"
-)
+_MODULES = ("rpc", "te", "top", "topi")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "top":
-        raise NotProvidedError(_TOP)
     if name in _MODULES:
         value: Any = import_module(f"vta.{name}")
     elif name in _HOME:
