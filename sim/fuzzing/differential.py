@@ -14,9 +14,12 @@ from vta.check import check_stream
 from vta.config import VTAConfig
 from vta.errors import DeviceError, VTAError
 from vta.isa import Instruction, Isa
+from vta.sim.fuzzing.lane_history import lane_history, stored_byte
 from vta.sim.fuzzing.random_programs import RandomProgram
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from vta.run_result import RunResult
     from vta.sim.memory import Memory
 
@@ -48,7 +51,9 @@ def is_sound(program: RandomProgram) -> bool:
 def difference(reference: Machine, machine: Machine, program: RandomProgram) -> str | None:
     """Run a sound program on both, after a reset, and say what differs; None if nothing does.
 
-    Compared are all bytes of DRAM, the counters, and the tokens that are left.
+    Compared are all bytes of DRAM, the counters, and the tokens that are left. Of the first byte
+    that differs the text has the lane of the accumulator memory that it was stored from, and the
+    operations on that lane with their operands.
 
     Raises
     ------
@@ -65,11 +70,12 @@ def difference(reference: Machine, machine: Machine, program: RandomProgram) -> 
         return f"the machine stops: {error}"
     wrong = np.flatnonzero(expected.data != got.data)
     if wrong.size:
-        first = wrong[0]
-        return (
+        first = int(wrong[0])
+        text = (
             f"{wrong.size} bytes of DRAM differ, the first at 0x{program.base + first:x}: "
             f"must be 0x{expected.data[first]:02x}, is 0x{got.data[first]:02x}"
         )
+        return "\n".join([text, *_origin(program, expected.data, got.data, first)])
     for what, right, found in (
         ("counters", want.counters.as_dict(), have.counters.as_dict()),
         ("tokens left over", want.tokens, have.tokens),
@@ -78,6 +84,23 @@ def difference(reference: Machine, machine: Machine, program: RandomProgram) -> 
             if found[name] != value:
                 return f"{what} differ: {name} must be {value}, is {found[name]}"
     return None
+
+
+def _origin(
+    program: RandomProgram, expected: npt.NDArray[np.uint8], got: npt.NDArray[np.uint8], at: int
+) -> list[str]:
+    """Where the byte ``at`` of the image comes from, and what was computed there."""
+    low_half_is_right = not (int(expected[at]) ^ int(got[at])) & 15
+    stored = stored_byte(program, program.base + at, low_half_is_right)
+    if stored is None:
+        return ["no STORE writes there"]
+    width = program.cfg.out_width
+    must, found = (stored.value(data, program.base, width) for data in (expected, got))
+    return [
+        f"instruction {stored.index} stores it from {stored.lane}, which must be {must} and is "
+        f"{found}; the operands, as they must be:",
+        *lane_history(program, stored),
+    ]
 
 
 # ---- files ---------------------------------------------------------------------------------------

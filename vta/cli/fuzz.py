@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from vta.cli.options import machine, machine_options
@@ -63,7 +64,8 @@ def fuzz(
 
     The machine is the preset `tiny` unless --config or --preset names another. Memory, counters and
     tokens must agree after every program. One with which they do not is made small and written to a
-    folder that `vta exec` can run; the exit code is 1 then. The same seed gives the same programs.
+    folder that `vta exec` can run; the exit code is 1 then. The report shows the operations on the
+    first lane that is wrong, with their operands. The same seed gives the same programs.
     """
     from vta.sim.fuzzing.campaign import Campaign
     from vta.sim.fuzzing.coverage import CoveredModel
@@ -103,7 +105,7 @@ def _try(
             instructions += len(trial.program.instructions)
             if trial.failure is not None:
                 console.print(
-                    f"[bold red]Program {trial.number}:[/] {trial.failure.difference}",
+                    f"[bold red]Program {trial.number}:[/] {escape(trial.failure.difference)}",
                     highlight=False,
                 )
                 return trial.failure
