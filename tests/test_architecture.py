@@ -10,8 +10,11 @@ VOCABULARY = {
     "cache", "dtypes", "int4", "config_file", "output",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
-ALLOWED = {"runtime": {"sim"}, "boards": {"hw"}}
-EXCEPTIONS = {("vta.sim.rtl.machine", "hw")}  # the simulated RTL needs the RTL
+ALLOWED = {"boards": {"hw"}}
+EXCEPTIONS = {
+    ("vta.sim.rtl.machine", "hw"),  # the simulated RTL needs the RTL
+    ("vta.runtime.simulated", "sim"),  # the devices `sim` and `tsim`
+}
 
 
 def modules():
@@ -23,14 +26,16 @@ def modules():
             yield ".".join(part for part in parts if part != "__init__"), path
 
 
-def imports(name, path):
-    """The dotted names that a module imports from vta, type-checking imports left out."""
+def imports(name, path, *, for_types=False):
+    """The dotted names that a module imports; those for type checking only if ``for_types``."""
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if isinstance(node, ast.If)
+        and "TYPE_CHECKING" in ast.unparse(node.test)
+        and not for_types
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
@@ -72,7 +77,19 @@ def test_arrows():
                 continue
             if target in ALLOWED.get(source, ()):
                 continue
-            if any(name.startswith(module) and target == t for module, t in EXCEPTIONS):
+            if (name, target) in EXCEPTIONS:
                 continue
             wrong.append(f"{name} imports {imported}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_drivers_and_remote_sessions_do_not_know_the_simulators():
+    """Not even for types: what a run gives, and what went wrong, is vocabulary."""
+    importers = {
+        name
+        for name, path in modules()
+        if room(name) == "runtime"
+        for imported in imports(name, path, for_types=True)
+        if room(imported) == "sim"
+    }
+    assert importers == {"vta.runtime.simulated"}
