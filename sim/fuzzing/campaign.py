@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vta.sim.fuzzing.congestion import crowded_program
+from vta.sim.fuzzing.congestion import congested_program
 from vta.sim.fuzzing.differential import Machine, difference
 from vta.sim.fuzzing.random_programs import RandomProgram, random_program
 from vta.sim.fuzzing.shrink import shrink
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Campaign", "Failure", "Trial"]
 
-CROWDED = 16
-"""Of so many programs one fills queues."""
+CONGESTED_EVERY = 16
+"""One program in so many fills queues and exceeds the units' limits."""
 
 RETRIES = 3
 """Timings in which a smaller program is tried before it counts as one that does not fail."""
@@ -59,10 +59,10 @@ class Campaign:
     cfg : VTAConfig
         The machine.
     reference : Machine
-        What is right.
+        Gives the expected results.
     machine : Machine
-        What is tried. If it has a ``seed``, that is set to the number of the program: another
-        timing each time.
+        The machine under test. If it has a ``seed``, that is set to the number of the program:
+        each program meets another timing.
     seed : int
         Of the programs.
     """
@@ -76,7 +76,8 @@ class Campaign:
         """The program with this number: the same for the same seed and configuration."""
         rng = random.Random(f"{self.seed}.{number}")
         steps = rng.choice((4, 12, 24, 48, 96))
-        draw = crowded_program if number % CROWDED == CROWDED - 1 else random_program
+        congested = number % CONGESTED_EVERY == CONGESTED_EVERY - 1
+        draw = congested_program if congested else random_program
         return draw(self.cfg, rng, steps=steps)
 
     def trials(self, first: int = 0) -> Iterator[Trial]:

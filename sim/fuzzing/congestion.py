@@ -1,4 +1,4 @@
-"""Random programs that give a module more at once than it has room for: full queues, limits."""
+"""Congestion: random programs that fill queues and exceed the limits of transfers in flight."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.isa import Instruction
 
-__all__ = ["crowded_program"]
+__all__ = ["congested_program"]
 
 MANY = 48
-"""Transfers, or rows of one, that follow each other: more than may be under way."""
+"""Consecutive transfers, or rows of one transfer: more than may be in flight."""
 WALK = 16
 """Micro-ops: the buffer of a unit holds eight (:mod:`vta.hw.compute.uop_memory`)."""
 BUSY = 4 * INSN_QUEUE_DEPTH
 """Cycles of work in which a queue fills: fetch takes two beats and more for an instruction."""
 
 
-def crowded_program(
+def congested_program(
     cfg: VTAConfig, rng: random.Random, *, steps: int = 24, max_operations: int = 48
 ) -> RandomProgram:
     """As :func:`~vta.sim.fuzzing.random_programs.random_program`; some steps are up to 550
     instructions."""
-    return _CrowdedWriter(cfg, rng, max_operations).write(steps)
+    return _CongestedWriter(cfg, rng, max_operations).write(steps)
 
 
-class _CrowdedWriter(ProgramWriter):
+class _CongestedWriter(ProgramWriter):
     def kinds(self) -> dict[Callable[[], object], float]:
-        crowds: dict[Callable[[], object], float] = {
+        congestion: dict[Callable[[], object], float] = {
             self._fill_queue: 1, self._many_rows: 2, self._many_transfers: 3, self._work: 2,
-            self._walk_together: 6,
+            self._run_side_by_side: 6,
         }  # fmt: skip
-        return {**super().kinds(), **crowds}
+        return {**super().kinds(), **congestion}
 
     def _fill_queue(self) -> None:
-        """Let a module work, or wait, for so long that its queue fills."""
+        """Keep a module busy, or waiting, for so long that its queue fills."""
         module = self.rng.choice(list(PipelineModule))
         zero_uop, _ = self._region(MemId.UOP)
         load = Load(memory=MemId.UOP, dram_base=zero_uop, y_size=1, x_size=1, x_stride=1)
@@ -76,15 +76,16 @@ class _CrowdedWriter(ProgramWriter):
             self._transfer(memory, 1)
 
     def _work(self) -> None:
-        """More for GEMM, or for the ALU, than their queues hold."""
+        """More instructions for GEMM, or for the ALU, than its queue holds."""
         work = self.rng.choice((self._gemm, self._alu))
         for _ in range(16):
             work()
 
-    def _walk_together(self) -> None:
-        """GEMM and the ALU walk through micro-ops side by side, each through more than it holds.
-        Those of GEMM are zeros, those of the ALU are all alike: who gets the other's shows it. The
-        loops differ in length, so that the two need the next word in the same cycle some time."""
+    def _run_side_by_side(self) -> None:
+        """GEMM and the ALU run side by side, each over more micro-ops than its buffer holds. The
+        micro-ops of GEMM are zeros, those of the ALU are all equal: a unit that gets a word of the
+        other gives a wrong result. The loops differ in length, so that both units need their next
+        word in the same cycle at some time."""
         rng, first = self.rng, self._region(MemId.UOP)[0]
         words = self.image[-UOP_REGION:].view("<u4")
         word = rng.randrange(words.size)

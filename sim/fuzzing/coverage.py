@@ -31,7 +31,7 @@ from vta.isa import (
     TokenCounts,
 )
 from vta.sim.reference.datapath import Datapath
-from vta.sim.reference.loops import Nest, flat_indices
+from vta.sim.reference.loops import MicroOpNest, flat_indices
 from vta.sim.reference.model import ReferenceModel
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ class Coverage:
         if set(self.new_uops) & set(range(insn.uop_bgn, insn.uop_end)):
             self.hit("hazards", "uop load then use")
         self.new_uops = range(0)
-        nest = Nest.of(self.isa, insn, datapath.uop[insn.uop_bgn : insn.uop_end])
+        nest = MicroOpNest.of(self.isa, insn, datapath.uop[insn.uop_bgn : insn.uop_end])
         parts = list(flat_indices(nest))
         dst, src = (np.concatenate([part[n] for part in parts]) for n in range(2))
         self._distances(f"{kind} dst again after", dst, dst)

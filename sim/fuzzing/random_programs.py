@@ -27,7 +27,7 @@ from vta.isa import (
     Uop,
     disassemble,
 )
-from vta.sim.fuzzing.token_insertion import Accesses, OrderedStream
+from vta.sim.fuzzing.token_insertion import AccessHistory, TokenInserter
 from vta.sim.memory import Memory
 
 if TYPE_CHECKING:
@@ -114,20 +114,20 @@ class ProgramWriter:
         self.isa = Isa.of(cfg)
         self.rng = rng
         self.max_operations = max_operations
-        self.stream = OrderedStream(rng)
+        self.stream = TokenInserter(rng)
         self.elem_bytes = {memory: self.isa.elem_bytes(memory) for memory in MemId}
         self.depth = {memory: self.isa.depth(memory) for memory in MemId}
         self.image, self.base = self._image()
-        acc = Accesses(cfg.acc_depth)
+        acc = AccessHistory(cfg.acc_depth)
         self.accesses = {
-            MemId.UOP: Accesses(cfg.uop_depth),
-            MemId.WGT: Accesses(cfg.wgt_depth),
-            MemId.INP: Accesses(cfg.inp_depth),
+            MemId.UOP: AccessHistory(cfg.uop_depth),
+            MemId.WGT: AccessHistory(cfg.wgt_depth),
+            MemId.INP: AccessHistory(cfg.inp_depth),
             MemId.ACC: acc,
             MemId.ACC_8BIT: acc,
             MemId.OUT: acc,
         }
-        self.dram = Accesses(self.image.size)
+        self.dram = AccessHistory(self.image.size)
         self.uops = np.zeros(cfg.uop_depth, np.uint32)  # what the micro-op SRAM holds
         self.uops_from = 0  # where the last ones were loaded
 
@@ -158,11 +158,11 @@ class ProgramWriter:
     # ---- the program --------------------------------------------------------------------------
 
     def kinds(self) -> dict[Callable[[], object], float]:
-        """The steps that there are, and how often each is taken in relation to the others."""
+        """The kinds of steps, each with its relative frequency."""
         return {
             self._load_uop: 3, self._load_inp: 3, self._load_wgt: 2, self._load_acc: 3,
             self._gemm: 6, self._reset: 2, self._alu: 6, self._store: 6, self._nop: 1,
-            self._beside: 3,
+            self._adjacent_ranges: 3,
         }  # fmt: skip
 
     def write(self, steps: int) -> RandomProgram:
@@ -174,9 +174,9 @@ class ProgramWriter:
                 self._fill(memory)
         for _ in range(rng.randint(1, steps)):
             rng.choices(list(kinds), list(kinds.values()))[0]()
-            stream.scatter()
+            stream.add_spare_tokens()
         if rng.random() < 0.8:
-            self._reveal()
+            self._store_all_bits()
         if rng.random() < 0.7:
             for module in (PipelineModule.LOAD, PipelineModule.STORE):
                 stream.order(module, stream.count(module), PipelineModule.COMPUTE)
@@ -193,8 +193,8 @@ class ProgramWriter:
     def _emit(
         self,
         insn: Instruction,
-        reads: list[tuple[Accesses, Any]],
-        writes: list[tuple[Accesses, Any]],
+        reads: list[tuple[AccessHistory, Any]],
+        writes: list[tuple[AccessHistory, Any]],
     ) -> None:
         """Order the instruction after all that it depends on, and emit it."""
         module = insn.module
@@ -209,7 +209,7 @@ class ProgramWriter:
     def _nop(self) -> None:
         self.stream.emit(self.stream.nop(self.rng.choice(list(PipelineModule))))
 
-    def _reveal(self) -> None:
+    def _store_all_bits(self) -> None:
         """Store all the bits of the first accumulators, which may have gone nowhere so far."""
         cfg = self.cfg
         first, available = self._region(MemId.OUT)
@@ -251,7 +251,7 @@ class ProgramWriter:
         self._load(self.rng.choice((MemId.ACC, MemId.ACC, MemId.ACC_8BIT)))
 
     def _fill(self, memory: MemId) -> None:
-        """Put something into the first entries, where most operands are: zeros hide faults."""
+        """Load values into the first entries, where most operands are: zeros hide faults."""
         first, available = self._region(memory)
         count = min(self.depth[memory], available, 8 + self.rng.randrange(24))
         dram_base = first + self.rng.randrange(available - count + 1)
@@ -379,9 +379,9 @@ class ProgramWriter:
             insn = Alu(alu_opcode=opcode, reset=reset, use_imm=True, imm=imm, **fields)
             self._emit(insn, reads=[(acc, indices["dst"])], writes=[(acc, indices["dst"])])
 
-    def _beside(self) -> None:
-        """ALU, and GEMM or a load, right after each other: where one operand of the ALU ends, the
-        other instruction begins to write, give or take an entry. Both keep their unit busy."""
+    def _adjacent_ranges(self) -> None:
+        """An ALU instruction beside a GEMM or a load: the other instruction writes from the entry
+        on where an operand of the ALU ends, give or take one. Both keep their unit busy."""
         rng, depth, most = self.rng, self.cfg.acc_depth, self.max_operations
         first = min(self.uops_from, self.cfg.uop_depth - 1)
         alu, other = (min(first + rng.randrange(8), self.cfg.uop_depth - 1) for _ in range(2))

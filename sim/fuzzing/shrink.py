@@ -60,7 +60,7 @@ def shrink(
     seconds : float
         Stop then, with the best so far.
     progress : callable or None
-        Told of every smaller program.
+        Called with every smaller program.
     """
     return _Shrinker(program, fails, seconds, progress).run()
 

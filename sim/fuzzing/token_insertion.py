@@ -1,9 +1,10 @@
-"""Writing a stream whose result does not depend on timing: tokens exactly where they are missing.
+"""Token insertion: a stream whose result does not depend on timing.
 
-The writer gives the instructions in the order of the stream, as if they ran one after the other.
-:class:`OrderedStream` keeps a vector clock for each module: how far it has certainly seen the
-others go; tokens carry clocks over. :class:`Accesses` remembers who touched what, so that an
-instruction that depends on one of another module can first be ordered after it.
+The program writer emits instructions in the order of the stream, as if each ran after the last one.
+:class:`TokenInserter` keeps a vector clock for each module: how far it has certainly seen the
+others progress; a token carries the clock of its source. :class:`AccessHistory` records which
+instruction read or wrote which entry, so that an instruction that depends on one of another module
+is ordered after that one first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vta.isa import TOKEN_QUEUES, Instruction, Load, MemId, PipelineModule, Stor
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Accesses", "OrderedStream"]
+__all__ = ["AccessHistory", "TokenInserter"]
 
 NEIGHBOURS = [(queue.source, queue.target) for queue in TOKEN_QUEUES]
 """Pairs of modules that have a token queue from the first to the second."""
@@ -28,8 +29,8 @@ Clock = dict[PipelineModule, int]
 """For each module, how many of its instructions are known to be done."""
 
 
-class OrderedStream:
-    """Instructions in order, and what each module has seen of the others."""
+class TokenInserter:
+    """A stream, and how far each module has certainly seen the others progress."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -43,12 +44,12 @@ class OrderedStream:
         self.tokens: dict[tuple[PipelineModule, PipelineModule], deque[Clock]] = {
             pair: deque() for pair in NEIGHBOURS
         }
-        """Tokens on their way, with what they tell."""
+        """Tokens in flight, each with the clock of its source."""
         self.pops: dict[PipelineModule, set[str]] = {m: set() for m in PipelineModule}
         """Flags that the next instruction of a module carries."""
 
     def count(self, module: PipelineModule) -> int:
-        """How many instructions the module has got."""
+        """The number of instructions that the module has been given."""
         return self.clock[module][module]
 
     def emit(self, insn: Instruction) -> None:
@@ -69,7 +70,7 @@ class OrderedStream:
         self.tokens[source, target].append(clock)
 
     def pop(self, source: PipelineModule, target: PipelineModule) -> None:
-        """The next instruction of ``target`` takes a token that is on its way from ``source``."""
+        """The next instruction of ``target`` pops a token in flight from ``source``."""
         flag = token_queue(source, target).pop_flag
         if flag in self.pops[target]:
             self.emit(self.nop(target))
@@ -94,7 +95,7 @@ class OrderedStream:
             self.order(PipelineModule.COMPUTE, self.count(PipelineModule.COMPUTE), target)
 
     def nop(self, module: PipelineModule) -> Instruction:
-        """A transfer without columns; all of its other fields are junk."""
+        """A transfer without columns; its other fields have any values."""
         rng = self.rng
         memories = {
             PipelineModule.LOAD: (MemId.INP, MemId.WGT),
@@ -111,8 +112,8 @@ class OrderedStream:
         kind = Store if module is PipelineModule.STORE else Load
         return kind(memory=rng.choice(memories), x_size=0, **junk)
 
-    def scatter(self) -> None:
-        """Now and then a token that nothing asked for, or a pop of one that is on its way."""
+    def add_spare_tokens(self) -> None:
+        """Sometimes push a token that no dependence needs, or pop one that is in flight."""
         for source, target in NEIGHBOURS:
             waiting = len(self.tokens[source, target])
             if waiting < 5 and self.rng.random() < 0.08:
@@ -122,10 +123,10 @@ class OrderedStream:
                 self.pop(source, target)
 
 
-class Accesses:
+class AccessHistory:
     """For each entry of one memory, the last read and write by each module.
 
-    Instructions are numbered from 1 in each module, as ``OrderedStream.count`` gives them.
+    Instructions are numbered from 1 in each module, as ``TokenInserter.count`` gives them.
     ``entries`` are whatever indexes a NumPy array of ``size`` elements.
     """
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.isa import AluOpcode
-from vta.sim.reference.loops import Indices, Nest, flat_indices
+from vta.sim.reference.loops import Indices, MicroOpNest, flat_indices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["OPERATIONS", "alu"]
 
 
-def alu(acc: Values, nest: Nest, opcode: AluOpcode, imm: int | None) -> None:
+def alu(acc: Values, nest: MicroOpNest, opcode: AluOpcode, imm: int | None) -> None:
     """Do all operations of a nest in order; the indices must lie inside the memory.
 
     Parameters
     ----------
     acc : ndarray of int32, shape (depth, BATCH, BLOCK_OUT)
         Changed in place.
-    nest : Nest
+    nest : MicroOpNest
         Which entries.
     opcode : AluOpcode
     imm : int or None

@@ -10,7 +10,7 @@ from vta.errors import SramRangeError
 from vta.isa import Alu, Finish, Gemm, Instruction, Isa, Load, MemId, Store
 from vta.sim.reference.alu import alu
 from vta.sim.reference.gemm import gemm, reset
-from vta.sim.reference.loops import Nest
+from vta.sim.reference.loops import MicroOpNest
 from vta.sim.reference.tiles import decode_tiles, encode_tiles, tile_dtype
 
 if TYPE_CHECKING:
@@ -162,9 +162,9 @@ class Datapath:
         alu(self.acc, nest, insn.alu_opcode, insn.imm if insn.use_imm else None)
         counters.alu_counter += nest.size
 
-    def _nest(self, insn: Gemm | Alu) -> Nest:
+    def _nest(self, insn: Gemm | Alu) -> MicroOpNest:
         words = self.uop[insn.uop_bgn : insn.uop_end]
-        return Nest.of(self.isa, insn, words)
+        return MicroOpNest.of(self.isa, insn, words)
 
 
 def _check_sram(name: str, highest: int, depth: int) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from vta.sim.reference.blas import one_blas_thread
-from vta.sim.reference.loops import Axis, Nest, fold
+from vta.sim.reference.loops import Axis, MicroOpNest, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,12 +44,12 @@ MAX_OPERAND = 1 << 22
 """Most values of a matrix operand of one product; a larger nest is done in several products."""
 
 
-def reset(acc: Sram, nest: Nest) -> None:
+def reset(acc: Sram, nest: MicroOpNest) -> None:
     """``acc[d] = 0`` for every operation of a nest that is not empty."""
     acc[nest.destinations] = 0
 
 
-def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: Nest, *, product_bits: int) -> None:
+def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: MicroOpNest, *, product_bits: int) -> None:
     """Do all operations of a nest, whose indices must lie inside the memories.
 
     Parameters
@@ -58,7 +58,7 @@ def gemm(acc: Sram, inp: Sram, wgt: Sram, nest: Nest, *, product_bits: int) -> N
         Changed in place.
     inp : ndarray of int8 or int16, shape (depth, BATCH, BLOCK_IN)
     wgt : ndarray of int8 or int16, shape (depth, BLOCK_OUT, BLOCK_IN)
-    nest : Nest
+    nest : MicroOpNest
         Which entries.
     product_bits : int
         The product of an input and a weight is at most ``2 ** product_bits`` in magnitude.
@@ -145,7 +145,7 @@ class _Plan:
 
 
 @lru_cache(maxsize=256)
-def _plan(nest: Nest, acc: Layout, inp: Layout, wgt: Layout, product_bits: int) -> _Plan:
+def _plan(nest: MicroOpNest, acc: Layout, inp: Layout, wgt: Layout, product_bits: int) -> _Plan:
     """The plan for a nest and memories of these layouts."""
     (depth, b, c), (_, _, k) = acc[0], inp[0]
     points, axes = fold(nest)

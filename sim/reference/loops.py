@@ -21,7 +21,7 @@ from vta.isa import Gemm
 if TYPE_CHECKING:
     from vta.isa import Alu, Isa
 
-__all__ = ["Axis", "Indices", "Nest", "flat_indices", "fold"]
+__all__ = ["Axis", "Indices", "MicroOpNest", "flat_indices", "fold"]
 
 Indices = npt.NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class Axis:
 
 
 @dataclass(frozen=True, eq=False)
-class Nest:
+class MicroOpNest:
     """The operations ``point + o * outer + i * inner`` for each o, each i, each point, in order.
 
     Attributes
@@ -56,7 +56,7 @@ class Nest:
     inner: Axis
 
     @staticmethod
-    def of(isa: Isa, insn: Gemm | Alu, words: npt.NDArray[np.uint32]) -> Nest:
+    def of(isa: Isa, insn: Gemm | Alu, words: npt.NDArray[np.uint32]) -> MicroOpNest:
         """The nest of an instruction whose micro-ops are ``words``."""
         wgt_out, wgt_in = 0, 0
         if isinstance(insn, Gemm):
@@ -91,13 +91,13 @@ class Nest:
 
 
 @lru_cache(maxsize=1024)
-def _nest(isa: Isa, words: bytes, outer: Axis, inner: Axis) -> Nest:
+def _nest(isa: Isa, words: bytes, outer: Axis, inner: Axis) -> MicroOpNest:
     """A compiled program runs the same few nests again and again: each is made once."""
     uops = isa.uop_indices(np.frombuffer(words, "<u4"))
-    return Nest(np.stack([uops["dst"], uops["src"], uops["wgt"]], axis=1), outer, inner)
+    return MicroOpNest(np.stack([uops["dst"], uops["src"], uops["wgt"]], axis=1), outer, inner)
 
 
-def flat_indices(nest: Nest) -> Iterator[tuple[Indices, Indices]]:
+def flat_indices(nest: MicroOpNest) -> Iterator[tuple[Indices, Indices]]:
     """The dst and the src indices of the operations in order, up to ``PIECE`` of them at a time."""
     shape = (nest.outer.extent, nest.inner.extent, len(nest.points))
     for start in range(0, nest.size, PIECE):
@@ -108,7 +108,7 @@ def flat_indices(nest: Nest) -> Iterator[tuple[Indices, Indices]]:
         yield dst, src
 
 
-def fold(nest: Nest) -> tuple[Indices, list[Axis]]:
+def fold(nest: MicroOpNest) -> tuple[Indices, list[Axis]]:
     """The nest as start points, shape (n, 3), each of which moves along all of the axes.
 
     The operations are the same, their order is not. A wholly regular nest has one start.

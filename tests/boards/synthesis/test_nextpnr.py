@@ -1,19 +1,19 @@
 """What a report of nextpnr says to people."""
 
-from vta.boards.synthesis.nextpnr import Step, Timing, timing_of
+from vta.boards.synthesis.nextpnr import PathSegment, Timing, timing_of
 
 
 def test_a_path_is_told_by_its_signals():
     path = (
-        Step("clk-to-q", 0.5, "core.word_TRELLIS_FF_Q_12"),
-        Step("routing", 2.25, "core.word[12]"),
-        Step("logic", 0.25, "core.sum_TRELLIS_FF_Q_DI_CCU2C_COUT$CCU2_COMB0"),
-        Step("routing", 0.0, "core.sum"),
-        Step("logic", 0.5, "$nextpnr_CCU2C_291$CCU2_COMB0"),
-        Step("routing", 1.0, "core.sum"),
-        Step("logic", 0.25, "core.sum_LUT4_Z"),
-        Step("logic", 0.0625, "core.small_PFUMX_Z"),
-        Step("setup", 0.25, "core.end_TRELLIS_FF_Q"),
+        PathSegment("clk-to-q", 0.5, "core.word_TRELLIS_FF_Q_12"),
+        PathSegment("routing", 2.25, "core.word[12]"),
+        PathSegment("logic", 0.25, "core.sum_TRELLIS_FF_Q_DI_CCU2C_COUT$CCU2_COMB0"),
+        PathSegment("routing", 0.0, "core.sum"),
+        PathSegment("logic", 0.5, "$nextpnr_CCU2C_291$CCU2_COMB0"),
+        PathSegment("routing", 1.0, "core.sum"),
+        PathSegment("logic", 0.25, "core.sum_LUT4_Z"),
+        PathSegment("logic", 0.0625, "core.small_PFUMX_Z"),
+        PathSegment("setup", 0.25, "core.end_TRELLIS_FF_Q"),
     )
     assert Timing(tool="nextpnr-9.9", mhz=200.0, path=path).text().splitlines() == [
         "200.0 MHz after place and route (nextpnr-9.9)",
@@ -46,5 +46,5 @@ def test_the_slowest_clock_and_the_slowest_path_between_registers():
         "nextpnr-9.9",
     )
     assert (timing.mhz, timing.slack_ns) == (50.0, 5.0)
-    assert timing.path == (Step("logic", 20.0, "b"),)
+    assert timing.path == (PathSegment("logic", 20.0, "b"),)
     assert timing.used == {"DP16KD": (3, 208)}

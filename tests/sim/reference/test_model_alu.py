@@ -9,7 +9,7 @@ from tests.support.slow_model import LANE
 from vta.isa import AluOpcode
 from vta.sim.reference import loops
 from vta.sim.reference.alu import alu
-from vta.sim.reference.loops import Axis, Nest
+from vta.sim.reference.loops import Axis, MicroOpNest
 
 LOW, HIGH = -(2**31), 2**31 - 1
 
@@ -35,8 +35,8 @@ CASES = {
 }
 
 
-def nest(points, outer=(1, 0, 0, 0), inner=(1, 0, 0, 0)) -> Nest:
-    return Nest(np.array(points, np.int64).reshape(-1, 3), Axis(*outer), Axis(*inner))
+def nest(points, outer=(1, 0, 0, 0), inner=(1, 0, 0, 0)) -> MicroOpNest:
+    return MicroOpNest(np.array(points, np.int64).reshape(-1, 3), Axis(*outer), Axis(*inner))
 
 
 @pytest.mark.parametrize("opcode", AluOpcode)

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from vta.sim.reference import gemm as gemm_module
 from vta.sim.reference.gemm import gemm, reset
-from vta.sim.reference.loops import Axis, Nest, fold
+from vta.sim.reference.loops import Axis, MicroOpNest, fold
 
 BATCH, BLOCK = 2, 4
 
 
-def nest(points, outer=(1, 0, 0, 0), inner=(1, 0, 0, 0)) -> Nest:
-    return Nest(np.array(points, np.int64).reshape(-1, 3), Axis(*outer), Axis(*inner))
+def nest(points, outer=(1, 0, 0, 0), inner=(1, 0, 0, 0)) -> MicroOpNest:
+    return MicroOpNest(np.array(points, np.int64).reshape(-1, 3), Axis(*outer), Axis(*inner))
 
 
-def operations(n: Nest):
+def operations(n: MicroOpNest):
     for o, i in itertools.product(range(n.outer.extent), range(n.inner.extent)):
         for d, s, w in n.points.tolist():
             yield (
@@ -32,7 +32,7 @@ def wrap(value: int) -> int:
     return (value + 2**31) % 2**32 - 2**31
 
 
-def check(n: Nest, *, bits: int = 8, depth: int = 64, extreme: bool = False) -> None:
+def check(n: MicroOpNest, *, bits: int = 8, depth: int = 64, extreme: bool = False) -> None:
     """gemm() on random memories equals the operations done one by one."""
     rng = np.random.default_rng(5)
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
