@@ -54,15 +54,15 @@ def test_without_clients(server, number):
 
 @SIGNALS
 def test_during_a_run_of_minutes(server, number):
-    """Each instruction clears 1.6 million accumulators."""
-    slow = Gemm(uop_bgn=0, uop_end=1, iter_out=16383, iter_in=100, reset=True)
-    code = ISA.encode_all([slow] * 200_000 + [Finish()])
+    """Each instruction takes 268 million products of tiles."""
+    slow = Gemm(uop_bgn=0, uop_end=1, iter_out=16383, iter_in=16383)
+    code = ISA.encode_all([slow] * 100 + [Finish()])
     remote = server.connect()
     device = remote.ext_dev()
     waits = threading.Event()
     addr = device.alloc(len(code))
     device.write(addr, code)
-    running = start(lambda: device.run(addr, 200_001))
+    running = start(lambda: device.run(addr, 101))
     waiting = server.connect(on_wait=lambda place: waits.set())
     other = start(lambda: waiting.ext_dev().alloc(1))
     assert waits.wait(SOON), "nothing runs"
