@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vta.config import VTAConfig
-from vta.container import FileKind
+from vta.container import FileKind, shown
 from vta.errors import BitstreamError, ConfigError
 from vta.memmap import VERSION, config_words
 
@@ -31,6 +31,7 @@ DATA_FORMATS = {
 """How the vendor's file is laid out."""
 
 _DATA = "bitstream.bin"
+_MAX_ERROR_TEXT = 1000
 _FILE = FileKind("vta-bitstream", FORMAT_VERSION, "VTA bitstream", (_DATA,), BitstreamError)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -188,7 +189,7 @@ class Bitstream:
         try:
             return cls._from_file(data)
         except (BitstreamError, ConfigError) as error:
-            raise BitstreamError(f"{where}: {error}") from None
+            raise BitstreamError(f"{where}: {shown(str(error), _MAX_ERROR_TEXT)}") from None
 
     @classmethod
     def _from_file(cls, content: bytes) -> Bitstream:

@@ -22,7 +22,7 @@ import numpy as np
 
 from vta.errors import VTAError
 
-__all__ = ["MANIFEST", "MAX_FILE_BYTES", "FileKind"]
+__all__ = ["MANIFEST", "MAX_FILE_BYTES", "FileKind", "shown"]
 
 MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 1 << 28
@@ -121,7 +121,7 @@ class FileKind:
             members = self._read_members(data)
             manifest = _load_manifest(members.pop(MANIFEST))
         except _DAMAGED as error:
-            raise self.error(f"not a {self.noun}, or damaged: {error}") from None
+            raise self.error(f"not a {self.noun}, or damaged: {shown(str(error), 200)}") from None
         if not isinstance(manifest, dict):
             raise self.error(f"not a {self.noun}: {MANIFEST} holds no JSON object")
         if manifest.get("format") != self.format:
@@ -129,7 +129,8 @@ class FileKind:
         version = manifest.get("version")
         if version != self.version:
             raise self.error(
-                f"{self.noun} format version {version!r}; this package reads version {self.version}"
+                f"{self.noun} format version {shown(repr(version))}; this package reads version "
+                f"{self.version}"
             )
         return manifest, members
 
@@ -169,9 +170,9 @@ class FileKind:
             names = [info.filename for info in infos]
             expected = (MANIFEST, *self.members)
             if sorted(names) != sorted(expected):
-                shown = ", ".join(_shown(name) for name in names[:8]) or "nothing"
+                listed = ", ".join(shown(name) for name in names[:8]) or "nothing"
                 raise self.error(
-                    f"not a {self.noun}: holds {shown}; must hold exactly {', '.join(expected)}"
+                    f"not a {self.noun}: holds {listed}; must hold exactly {', '.join(expected)}"
                 )
             for info in infos:
                 limit = MAX_MANIFEST_BYTES if info.filename == MANIFEST else MAX_FILE_BYTES
@@ -203,7 +204,7 @@ class FileKind:
         value = values.get(key)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.error(
-                f"manifest entry {key!r} is {_shown(repr(value))}; must be {kind.__name__}"
+                f"manifest entry {key!r} is {shown(repr(value))}; must be {kind.__name__}"
             )
         return value
 
@@ -244,7 +245,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for text in (item for pair in pairs for item in pair if isinstance(item, str)):
         if len(text) > MAX_TEXT or not text.isprintable():
             raise ValueError(
-                f"the text {_shown(ascii(text))} has {len(text)} characters; at most {MAX_TEXT}, "
+                f"the text {shown(ascii(text))} has {len(text)} characters; at most {MAX_TEXT}, "
                 f"all printable"
             )
     return values
@@ -257,9 +258,9 @@ def _integer(digits: str) -> int:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"the number {_shown(text)}; must be an integer")
+    raise ValueError(f"the number {shown(text)}; must be an integer")
 
 
-def _shown(text: str) -> str:
-    """A text that somebody else chose, for a message."""
-    return text if len(text) <= 80 else text[:80] + " ..."
+def shown(text: str, limit: int = 80) -> str:
+    """A text that somebody else chose, for a message: not more of it than ``limit`` characters."""
+    return text if len(text) <= limit else text[:limit] + " ..."

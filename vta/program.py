@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from vta import dtypes
 from vta.config import INSN_BYTES, UOP_BYTES, VTAConfig
-from vta.container import FileKind
+from vta.container import FileKind, shown
 from vta.errors import ConfigError, EncodingError, ProgramError
 from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
 
@@ -49,6 +49,7 @@ _CODE, _UOPS, _RELOCATIONS = "instructions.bin", "uops.bin", "relocations.bin"
 _FILE = FileKind(
     "vta-program", FORMAT_VERSION, "VTA program", (_CODE, _UOPS, _RELOCATIONS), ProgramError
 )
+_MAX_ERROR_TEXT = 1000
 _DTYPE = re.compile(r"u?int(4|8|16|32)")
 _RELOCATION_DTYPE = np.dtype([("instruction", "<u4"), ("argument", "<i4")])
 
@@ -370,7 +371,7 @@ class Program:
             manifest, members = _FILE.unpack(data)
             program = cls._from_parts(manifest, members)
         except (ProgramError, ConfigError) as error:
-            raise ProgramError(f"{where}: {error}") from None
+            raise ProgramError(f"{where}: {shown(str(error), _MAX_ERROR_TEXT)}") from None
         except (ValueError, OverflowError) as error:
             raise ProgramError(f"{where}: not a VTA program, or damaged: {error}") from None
         program.check()

@@ -208,6 +208,22 @@ def test_a_wrong_entry_is_shown_in_part():
     assert len(str(error.value)) < 200
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"version": ["x" * 70_000]},
+        {"tensors": [{"name": "c", "shape": ["x" * 70_000], "dtype": "int8", "read": True,
+                      "written": True}]},
+        {"config": {"LOG_BLOCK": ["x" * 70_000]}},
+        {"config": {"HW_VER": ["x" * 70_000]}},
+    ],
+)  # fmt: skip
+def test_a_message_repeats_a_part_only(entries):
+    with pytest.raises(ProgramError) as error:
+        Program.from_bytes(changed(**entries), where="kernel.vta")
+    assert len(str(error.value)) < 1100
+
+
 def test_what_could_not_be_read_is_not_written():
     for name in ("x" * 256, "\n", "\ud800"):
         long = Program(name, CFG, CODE, b"", (TensorSpec("c", (4,), "int8"),), ())
