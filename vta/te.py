@@ -1,7 +1,10 @@
 """Tensor expressions and schedules: ``from vta import te``."""
 
+from types import SimpleNamespace as _SimpleNamespace
+
 from vta.compiler.schedule.schedule import Schedule, create_schedule
 from vta.compiler.schedule.stage import Stage, thread_axis
+from vta.compiler.target import GLOBAL as _GLOBAL
 from vta.compiler.te import dtypes as _dtypes
 from vta.compiler.te.conditions import all_of, any_of, equal, not_equal, select
 from vta.compiler.te.expr import Expr, IterVar, Var, as_expr
@@ -41,6 +44,18 @@ def const(value: int, dtype: object = "int32") -> Expr:
     return as_expr(value, _dtypes.check(dtype, "te.const"))
 
 
+def _auto_inline_injective(s: Schedule) -> None:
+    """Inline every stage that reduces nothing, is no output, and was neither given a memory nor
+    attached: a function of TVM's (``te.schedule.AutoInlineInjective``)."""
+    for stage in s.stages:
+        untouched = stage.scope == _GLOBAL and stage.attach.kind == "root"
+        if stage.is_compute and not stage.is_output and not stage.op.reduce_axis and untouched:
+            stage.compute_inline()
+
+
+schedule = _SimpleNamespace(AutoInlineInjective=_auto_inline_injective)
+"""The functions on schedules that programs written for TVM use."""
+
 __all__ = [
     "ComputeOp",
     "IterVar",
@@ -62,6 +77,7 @@ __all__ = [
     "not_equal",
     "placeholder",
     "reduce_axis",
+    "schedule",
     "sum",
     "tag_scope",
     "thread_axis",

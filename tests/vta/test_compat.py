@@ -45,6 +45,18 @@ def test_tags() -> None:
         te.tag_scope(3)
 
 
+def test_inlining_what_reduces_nothing() -> None:
+    padded = topi.nn.pad(A, [1, 1])
+    doubled = topi.multiply(padded, 2)
+    kept = topi.add(doubled, 1)
+    total = te.compute(kept.shape, lambda *i: kept(*i) + doubled(*i))
+    s = te.create_schedule(total.op)
+    s[kept].set_scope(vta.get_env().acc_scope)
+    te.schedule.AutoInlineInjective(s)
+    stages = [s[tensor] for tensor in (A, padded, doubled, kept, total)]
+    assert [stage.attach.kind for stage in stages] == ["root", "inline", "inline", "root", "root"]
+
+
 def test_constants_and_shapes() -> None:
     assert str(tvm.tir.const(3, "int8") + 1) == "4" and te.const(3).dtype == "int32"
     with pytest.raises(TensorError, match="the constant 300 does not fit int8"):
