@@ -23,9 +23,11 @@ __all__ = [
     "LocalSession",
     "Session",
     "no_fpga",
+    "not_uploaded",
     "require_bitstream",
     "require_ext_dev",
     "require_fpga",
+    "require_index",
     "require_plain_name",
     "require_same",
 ]
@@ -110,13 +112,12 @@ class LocalSession:
         """
         path = self._file(name)
         if not path.is_file():
-            raise DeviceError(f"nothing named {name!r} was uploaded to this session")
+            raise not_uploaded(name)
         return CompiledModule(Program.load(path), self.ext_dev())
 
     def ext_dev(self, index: int = 0) -> Device:
         """The accelerator, made on first use. There is one: ``index`` is 0."""
-        if index != 0:
-            raise DeviceError(f"device {index} of a session; there is only device 0")
+        require_index(index)
         if self._device is None:
             self._device = open_device(self.cfg, **self._options)
         return self._device
@@ -179,6 +180,23 @@ def require_plain_name(name: str) -> str:
     if not name or name in (".", "..") or set("/\\") & set(name) or not name.isprintable():
         raise DeviceError(f"{name!r} is no plain file name")
     return name
+
+
+def not_uploaded(name: str) -> DeviceError:
+    """The error for a file that a session does not have."""
+    return DeviceError(f"nothing named {name!r} was uploaded to this session")
+
+
+def require_index(index: int) -> None:
+    """Refuse every device of a session but the one that it has.
+
+    Raises
+    ------
+    DeviceError
+        If the index is not 0.
+    """
+    if index != 0:
+        raise DeviceError(f"device {index} of a session; there is only device 0")
 
 
 def require_ext_dev(name: str) -> None:

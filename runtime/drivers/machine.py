@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MappedDevice"]
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 20e-6, 2e-3
-"""Seconds between two looks at STATUS: a tenth of the time that has passed, within these."""
+_SHORTEST_SLEEP, _LONGEST_SLEEP = 20e-6, 2e-3
+"""Seconds between two polls of STATUS: a tenth of the time that has passed, within these."""
 _SETTLE_SECONDS = 1.0
 """How long a machine may take to finish its bus transfers and be idle; it takes microseconds."""
 _SOONEST_TIMEOUT = 1.0
@@ -188,7 +188,7 @@ class MappedDevice:
         try:
             self._put("CONTROL", CONTROL_LAUNCH)
             done = self._wait(insn_addr, insn_count)
-        except BaseException:  # Ctrl-C too: nobody would look at the end of this run
+        except BaseException:  # Ctrl-C too: no caller would wait for the end of this run
             with contextlib.suppress(DeviceError):  # the first error is the one that matters
                 self._reset()
             raise
@@ -249,23 +249,23 @@ class MappedDevice:
         estimated = self.timeout is not None
         limit = _SOONEST_TIMEOUT if self.timeout is None else self.timeout
         while True:
-            late = self._clock() - begin > limit  # before the look that follows
+            late = self._clock() - begin > limit  # before the poll below
             if self._get("STATUS") & STATUS_DONE:
                 return True
             self._require_uninterrupted()
             if late and estimated:
                 return False
             if late:
-                limit, estimated = self._longest(insn_addr, insn_count), True
-            self._breathe(begin)
+                limit, estimated = self._timeout_bound(insn_addr, insn_count), True
+            self._poll_sleep(begin)
 
-    def _breathe(self, begin: float) -> None:
-        """Pause between two looks at what began then."""
+    def _poll_sleep(self, begin: float) -> None:
+        """Sleep between two polls of a wait that began at ``begin``: a tenth of its length."""
         passed = self._clock() - begin
-        self._pause(min(max(passed / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+        self._pause(min(max(passed / 10, _SHORTEST_SLEEP), _LONGEST_SLEEP))
 
-    def _longest(self, insn_addr: int, insn_count: int) -> float:
-        """Seconds that no run of the stream takes, unless something hangs."""
+    def _timeout_bound(self, insn_addr: int, insn_count: int) -> float:
+        """Time-out bound in seconds: a run that takes longer hangs."""
         stream = self.read(insn_addr, insn_count * INSN_BYTES)
         cycles = cycle_bound(self._isa, stream, MemoryTiming.of("ddr"))
         return max(_SOONEST_TIMEOUT, cycles / (self.clock_hz or SLOWEST_CLOCK_HZ))
@@ -295,7 +295,7 @@ class MappedDevice:
                     "FPGA anew (on some boards only a power cycle frees the bus)"
                 )
                 return False
-            self._breathe(begin)
+            self._poll_sleep(begin)
         self._unusable = None
         return True
 

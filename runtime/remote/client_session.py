@@ -23,22 +23,22 @@ from vta.run_result import Counters, RunResult
 from vta.runtime.device import Programmable
 from vta.runtime.placement import LocalPlacement
 from vta.runtime.remote.share import Share
-from vta.runtime.session import require_fpga, require_plain_name
+from vta.runtime.session import not_uploaded, require_fpga, require_plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vta.runtime.device import Device
     from vta.runtime.remote.limits import Limits
-    from vta.runtime.remote.scrubber import Handover
+    from vta.runtime.remote.scrubber import Scrubber
 
-__all__ = ["Workspace", "total"]
+__all__ = ["ClientSession", "total"]
 
 _ZIP = b"PK\x03\x04"  # programs and bitstreams are ZIP archives (vta.container)
 
 
-class Workspace:
-    """One session's share of a device.
+class ClientSession:
+    """One client's session: its share of a device.
 
     Not thread-safe; all methods but :meth:`upload` use the device. Addresses and sizes are bytes.
 
@@ -46,16 +46,16 @@ class Workspace:
     ----------
     device : Device
         Shared with other sessions.
-    handover : Handover
-        Shared with the others, too.
+    scrubber : Scrubber
+        Of the device; shared with other sessions.
     limits : Limits
         What this session may have.
     share : int
         Its device memory in bytes, a multiple of 4096.
     """
 
-    def __init__(self, device: Device, handover: Handover, limits: Limits, share: int) -> None:
-        self._device, self._handover, self._limits = device, handover, limits
+    def __init__(self, device: Device, scrubber: Scrubber, limits: Limits, share: int) -> None:
+        self._device, self._scrubber, self._limits = device, scrubber, limits
         self._share = Share(device, share)
         self._buffers: dict[int, int] = {}  # address: bytes
         self._starts: list[int] = []  # of the buffers, ascending
@@ -192,7 +192,7 @@ class Workspace:
 
     def _file(self, name: str) -> Program | bytes:
         if name not in self._files:
-            raise DeviceError(f"nothing named {name!r} was uploaded to this session")
+            raise not_uploaded(name)
         return self._files[name]
 
     def program_fpga(self, name: str) -> None:
@@ -208,7 +208,7 @@ class Workspace:
         if isinstance(content, Program):
             raise DeviceError(f"{name!r} is a program; must be a bitstream")
         device.program_fpga(content)
-        self._handover.forget()
+        self._scrubber.forget()
 
     # ---- programs --------------------------------------------------------------------------------
 
@@ -251,7 +251,7 @@ class Workspace:
             )
         for tensor, addr in zip(tensors, addrs):
             self._require_buffer(addr, tensor.nbytes)
-        self._handover.to(self)
+        self._scrubber.hand_to(self)
         start = perf_counter()
         result = placement.run(addrs)
         return perf_counter() - start, result
@@ -290,7 +290,7 @@ class Workspace:
         code = self._share.alloc(max(len(stream), 1))
         try:
             self._device.write(code, stream)
-            self._handover.to(self)
+            self._scrubber.hand_to(self)
             return self._device.run(code, count)
         finally:
             self._share.free(code)

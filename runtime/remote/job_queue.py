@@ -1,4 +1,4 @@
-"""A line of waiting jobs: one runs, the others wait in the order in which they came."""
+"""A queue of jobs for one thread: first in, first out."""
 
 from __future__ import annotations
 
@@ -10,85 +10,86 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Line"]
+__all__ = ["JobQueue"]
 
 T = TypeVar("T")
 
 
-class Line:
-    """Runs jobs one at a time, in one thread of its own, first come, first served.
+class JobQueue:
+    """Runs jobs one at a time, in a thread of its own, in the order of their arrival.
 
     Parameters
     ----------
-    tell_seconds : float
-        How often those who wait are told their place.
+    report_seconds : float
+        Period in which each waiting job reports its position.
     """
 
-    def __init__(self, *, tell_seconds: float = 0.5) -> None:
-        self._tell_seconds = tell_seconds
+    def __init__(self, *, report_seconds: float = 0.5) -> None:
+        self._report_seconds = report_seconds
         self._busy = False
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vta-line")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vta-jobs")
 
     async def do(
-        self, job: Callable[[], T], tell: Callable[[int], Awaitable[None]] | None = None
+        self, job: Callable[[], T], on_position: Callable[[int], Awaitable[None]] | None = None
     ) -> T:
         """The result of ``job()``, or what it raises.
 
-        Who is cancelled while waiting leaves the line. A job that runs already runs to its end, and
-        the next begins only then.
+        A caller that is cancelled while its job waits leaves the queue. A running job runs to its
+        end, also if its caller is cancelled; the next job begins only then.
 
         Parameters
         ----------
         job : callable
-            Called in the thread of the line.
-        tell : callable or None
-            Awaited with the place in the line, 1 is next, now and then while waiting.
+            Called in the thread of the queue.
+        on_position : callable or None
+            Awaited with the position in the queue, 1 for the next job, periodically while waiting.
         """
-        await self._wait(tell)
+        await self._wait(on_position)
         running = asyncio.get_running_loop().run_in_executor(self._thread, job)
-        running.add_done_callback(self._next)
+        running.add_done_callback(self._job_ended)
         return await asyncio.shield(running)
 
-    async def _wait(self, tell: Callable[[int], Awaitable[None]] | None) -> None:
+    async def _wait(self, on_position: Callable[[int], Awaitable[None]] | None) -> None:
         if not self._busy:
             self._busy = True
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        slot = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
         try:
-            while not turn.done():
-                await asyncio.wait({turn}, timeout=self._tell_seconds)
-                if tell is not None and not turn.done():
-                    await _unless(turn, tell(self._waiting.index(turn) + 1))
+            while not slot.done():
+                await asyncio.wait({slot}, timeout=self._report_seconds)
+                if on_position is not None and not slot.done():
+                    await _report_until(slot, on_position(self._waiting.index(slot) + 1))
         except BaseException:
-            if turn.done():  # it came in this very moment
-                self._pass_on()
+            if slot.done():  # the job before ended at the same time
+                self._start_next()
             else:
-                self._waiting.remove(turn)
+                self._waiting.remove(slot)
             raise
 
-    def _next(self, done: asyncio.Future[T]) -> None:
+    def _job_ended(self, done: asyncio.Future[T]) -> None:
         if not done.cancelled():
-            done.exception()  # seen, even if nobody waits for it any more
-        self._pass_on()
+            done.exception()  # retrieved, also if the caller was cancelled
+        self._start_next()
 
-    def _pass_on(self) -> None:
+    def _start_next(self) -> None:
         if self._waiting:
             self._waiting.popleft().set_result(None)
         else:
             self._busy = False
 
     def close(self) -> None:
-        """Wait for the job that runs; there can be no other afterwards."""
+        """Wait for the running job; no job can be added afterwards."""
         self._thread.shutdown()
 
 
-async def _unless(turn: asyncio.Future[None], note: Awaitable[None]) -> None:
-    """Wait for the note, but not for one who does not listen when it is his turn."""
-    sending = asyncio.ensure_future(note)
+async def _report_until(slot: asyncio.Future[None], report: Awaitable[None]) -> None:
+    """Wait for the report, but no longer than until the job may run: a client that does not read
+    must not delay it."""
+    sending = asyncio.ensure_future(report)
     try:
-        await asyncio.wait({turn, sending}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({slot, sending}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done():
             sending.result()
     finally:

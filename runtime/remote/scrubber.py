@@ -1,4 +1,4 @@
-"""The device passes from one session to the next with nothing left in its on-chip memories."""
+"""Scrubbing: no data of one session stays in the on-chip memories for the next."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.runtime.device import Device
 
-__all__ = ["Handover"]
+__all__ = ["Scrubber"]
 
 
-class Handover:
-    """Knows whose data the on-chip memories hold, and wipes them when another one comes.
+class Scrubber:
+    """Records which session the on-chip memories belong to, and zeroes them before another session
+    runs.
 
-    A compiled program writes what it reads, but a stream made by hand could store what somebody
-    else's run left.
+    A compiled program writes what it reads, but a stream made by hand could store values that
+    a run of another session left.
 
     Raises
     ------
     DeviceError
-        If the device has no memory for the instructions that wipe.
+        If the device has no memory for the instructions that zero the memories.
     """
 
     def __init__(self, device: Device) -> None:
@@ -35,23 +36,23 @@ class Handover:
         self._code_addr = device.alloc(len(self._code))
         self.forget()
 
-    def to(self, session: object) -> None:
-        """Make the device ``session``'s; call it before every run.
+    def hand_to(self, session: object) -> None:
+        """Give the device to ``session``; to be called before each of its runs.
 
         Raises
         ------
         DeviceError
-            If the run that wipes fails.
+            If the run that zeroes the memories fails.
         """
         if self._owner is session:
             return
         if self._owner is not None:
-            self._owner = self  # nobody's, should it fail
+            self._owner = self  # no session, in case the run fails
             self._device.run(self._code_addr, len(self._code) // INSN_BYTES)
         self._owner = session
 
     def forget(self) -> None:
-        """All memories were lost, the device's own too: nothing is left of anybody."""
+        """The device has lost all its memories: no data of any session is left."""
         self._owner = None
         self._device.write(self._zeros_addr, bytes(self._zeros_bytes))
         self._device.write(self._code_addr, self._code)
@@ -65,8 +66,8 @@ def _memories(cfg: VTAConfig) -> list[tuple[MemId, int, int]]:
 
 
 def _stream(cfg: VTAConfig, zeros: int) -> bytes:
-    """Load zeros into every on-chip memory, half a memory at a time: a whole one is more than a
-    field can say."""
+    """Load zeros into every on-chip memory, one half at a time: a field of 16 bits cannot hold the
+    size of the largest memory."""
     loads = [
         Load(
             memory=memory,

@@ -27,10 +27,10 @@ from vta.extras import DISTRIBUTION
 from vta.runtime.device import Programmable
 from vta.runtime.remote import DEFAULT_PORT, wire
 from vta.runtime.remote.bounded_connection import BoundedConnection
-from vta.runtime.remote.client_session import Workspace, total
-from vta.runtime.remote.job_queue import Line
+from vta.runtime.remote.client_session import ClientSession, total
+from vta.runtime.remote.job_queue import JobQueue
 from vta.runtime.remote.limits import Limits
-from vta.runtime.remote.scrubber import Handover
+from vta.runtime.remote.scrubber import Scrubber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -83,10 +83,10 @@ class Server:
         self.device, self.limits = device, limits
         self.sessions = 0
         self._token = token
-        self._handover = Handover(device)
+        self._scrubber = Scrubber(device)
         self.shares = limits.shares(device.free_bytes)
-        self._line = Line()  # for the device
-        self._checks = Line()  # uploaded files are checked beside it, but one at a time
+        self._jobs = JobQueue()  # that use the device
+        self._checks = JobQueue()  # of uploaded files, beside the jobs of the device
 
     def admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Refuse who has no token; called before the WebSocket opens."""
@@ -114,7 +114,7 @@ class Server:
             await connection.close(1013, "too many sessions")
             return
         self.sessions += 1
-        workspace = Workspace(self.device, self._handover, self.limits, self.shares.nbytes)
+        session = ClientSession(self.device, self._scrubber, self.limits, self.shares.nbytes)
         gone = asyncio.ensure_future(connection.wait_closed())
         name = _name(connection)
         _log.info("%s: session begins, %d now", name, self.sessions)
@@ -123,14 +123,14 @@ class Server:
             while True:
                 async with asyncio.timeout(self.limits.idle_seconds):
                     message = await connection.recv()
-                await self._answer(connection, gone, workspace, message)
+                await self._answer(connection, gone, session, message)
         except TimeoutError:
             await connection.close(1000, f"no request for {self.limits.idle_seconds:g} s")
         except (ConnectionClosed, _GoneError):
             pass
         finally:
             gone.cancel()
-            await self._line.do(workspace.release)
+            await self._jobs.do(session.release)
             self.sessions -= 1
             _log.info("%s: session ended, %d left", name, self.sessions)
 
@@ -148,7 +148,7 @@ class Server:
         self,
         connection: ServerConnection,
         gone: asyncio.Future[None],
-        workspace: Workspace,
+        session: ClientSession,
         message: str | bytes,
     ) -> None:
         try:
@@ -159,11 +159,11 @@ class Server:
             await connection.close(1002, "not a request")
             raise _GoneError from None
 
-        async def tell(position: int) -> None:
+        async def on_position(position: int) -> None:
             await _send(connection, wire.encode_waiting(position))
 
-        do = partial(self._line.do, tell=tell)
-        work = asyncio.ensure_future(self._carry_out(workspace, request, payload, do))
+        do = partial(self._jobs.do, on_position=on_position)
+        work = asyncio.ensure_future(self._carry_out(session, request, payload, do))
         first: set[asyncio.Future[Any]] = {work, gone}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -183,7 +183,7 @@ class Server:
 
     async def _carry_out(
         self,
-        workspace: Workspace,
+        session: ClientSession,
         request: wire.Request,
         payload: memoryview,
         do: Callable[..., Any],
@@ -191,29 +191,29 @@ class Server:
         """The reply to one request."""
         match request:
             case wire.Alloc(nbytes):
-                return wire.encode_reply({"addr": await do(partial(workspace.alloc, nbytes))})
+                return wire.encode_reply({"addr": await do(partial(session.alloc, nbytes))})
             case wire.Free(addrs, placements):
-                await do(partial(workspace.free, addrs, placements))
+                await do(partial(session.free, addrs, placements))
             case wire.Write(addr):
-                await do(partial(workspace.write, addr, payload))
+                await do(partial(session.write, addr, payload))
             case wire.Read(addr, nbytes):
                 if nbytes > wire.CHUNK_BYTES:
                     raise RemoteError(f"a read of {nbytes} bytes; at most {wire.CHUNK_BYTES}")
-                return wire.encode_reply({}, await do(partial(workspace.read, addr, nbytes)))
+                return wire.encode_reply({}, await do(partial(session.read, addr, nbytes)))
             case wire.Upload(name, size, offset):
-                await self._checks.do(partial(workspace.upload, name, size, offset, payload))
+                await self._checks.do(partial(session.upload, name, size, offset, payload))
             case wire.Place(name):
-                return wire.encode_reply({"placement": await do(partial(workspace.place, name))})
+                return wire.encode_reply({"placement": await do(partial(session.place, name))})
             case wire.Run(placement, addrs):
-                _, result = await do(partial(workspace.run, placement, addrs))
+                _, result = await do(partial(session.run, placement, addrs))
                 return wire.encode_reply({"result": result})
             case wire.Measure(placement, addrs, number, repeat):
                 return await _measure(
-                    partial(do, partial(workspace.run, placement, addrs)), number, repeat
+                    partial(do, partial(session.run, placement, addrs)), number, repeat
                 )
             case wire.Execute(addr, count):
                 return wire.encode_reply(
-                    {"result": await do(partial(workspace.execute, addr, count))}
+                    {"result": await do(partial(session.execute, addr, count))}
                 )
             case wire.ProgramFpga(name):
                 if self.sessions > 1:
@@ -221,13 +221,13 @@ class Server:
                         f"{self.sessions} sessions use the device; its FPGA can be configured "
                         f"only by the only one"
                     )
-                await do(partial(workspace.program_fpga, name))
+                await do(partial(session.program_fpga, name))
         return wire.encode_reply({})
 
     def close(self) -> None:
         """Wait for the job that runs, and close the device."""
         self._checks.close()
-        self._line.close()
+        self._jobs.close()
         self.device.close()
 
 

@@ -15,8 +15,10 @@ from vta.runtime.remote import wire
 from vta.runtime.remote.connection import Connection
 from vta.runtime.session import (
     no_fpga,
+    not_uploaded,
     require_bitstream,
     require_ext_dev,
+    require_index,
     require_plain_name,
     require_same,
 )
@@ -203,13 +205,12 @@ class RemoteSession:
         """
         require_plain_name(name)
         if name not in self._programs:
-            raise DeviceError(f"nothing named {name!r} was uploaded to this session")
+            raise not_uploaded(name)
         return CompiledModule(Program.from_bytes(self._programs[name], where=name), self._device)
 
     def ext_dev(self, index: int = 0) -> RemoteDevice:
         """The accelerator. There is one: ``index`` is 0."""
-        if index != 0:
-            raise DeviceError(f"device {index} of a session; there is only device 0")
+        require_index(index)
         return self._device
 
     def device(self, name: str = "ext_dev", index: int = 0) -> RemoteDevice:

@@ -8,7 +8,7 @@ from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
 from vta.errors import DeviceError, IllegalInstructionError
 from vta.isa import Finish, Isa, Load, MemId, Store
 from vta.runtime.remote import wire
-from vta.runtime.remote.scrubber import Handover
+from vta.runtime.remote.scrubber import Scrubber
 from vta.runtime.simulated import SimDevice
 
 ISA = Isa.of(TINY)
@@ -142,13 +142,13 @@ def test_nothing_is_left_on_chip_for_the_next_session(server, remote):
 
 def test_a_wipe_reaches_every_memory():
     device = SimDevice(TINY, memory_bytes=1 << 24)
-    handover = Handover(device)
-    handover.to("one")
+    scrubber = Scrubber(device)
+    scrubber.hand_to("one")
     path = device._machine.datapath
     memories = [path.uop, path.inp, path.wgt, path.acc]
     for memory in memories:
         memory[...] = 1
-    handover.to("one")
+    scrubber.hand_to("one")
     assert all(memory.all() for memory in memories)
-    handover.to("two")
+    scrubber.hand_to("two")
     assert not any(memory.any() for memory in memories)

@@ -1,4 +1,4 @@
-"""The line for the device: one job at a time, in order, whoever leaves."""
+"""The queue of jobs for the device: one at a time, in order, also when a caller is cancelled."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from vta.runtime.remote.job_queue import Line
+from vta.runtime.remote.job_queue import JobQueue
 
 
 class Jobs:
@@ -32,42 +32,42 @@ class Jobs:
         self._go[name].set()
 
 
-async def start(line, jobs, *names):
+async def start(queue, jobs, *names):
     """One task a job, in this order; the first runs when this returns."""
     tasks = []
     for name in names:
-        tasks.append(asyncio.create_task(line.do(jobs.job(name))))
+        tasks.append(asyncio.create_task(queue.do(jobs.job(name))))
         await asyncio.sleep(0)
     while not jobs.log:
         await asyncio.sleep(0.001)
     return tasks
 
 
-def with_line(test):
+def with_queue(test):
     async def main():
-        line = Line(tell_seconds=0.02)
+        queue = JobQueue(report_seconds=0.02)
         try:
-            await asyncio.wait_for(test(line, Jobs()), 30)
+            await asyncio.wait_for(test(queue, Jobs()), 30)
         finally:
-            line.close()
+            queue.close()
 
     asyncio.run(main())
 
 
 def test_in_order():
-    async def test(line, jobs):
-        tasks = await start(line, jobs, *"abcd")
+    async def test(queue, jobs):
+        tasks = await start(queue, jobs, *"abcd")
         for name in "dcba":
             jobs.end(name)
         assert await asyncio.gather(*tasks) == list("abcd")
         assert jobs.log == list("abcd")
 
-    with_line(test)
+    with_queue(test)
 
 
-def test_who_leaves_does_not_run_and_the_others_keep_their_order():
-    async def test(line, jobs):
-        tasks = await start(line, jobs, *"abcd")
+def test_a_cancelled_job_does_not_run_and_the_others_keep_their_order():
+    async def test(queue, jobs):
+        tasks = await start(queue, jobs, *"abcd")
         for left in (1, 2):
             tasks[left].cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -78,12 +78,12 @@ def test_who_leaves_does_not_run_and_the_others_keep_their_order():
             jobs.end(name)
         assert await tasks[3] == "d" and jobs.log == ["a", "d"]
 
-    with_line(test)
+    with_queue(test)
 
 
 def test_the_next_begins_only_when_a_cancelled_job_has_ended():
-    async def test(line, jobs):
-        tasks = await start(line, jobs, *"ab")
+    async def test(queue, jobs):
+        tasks = await start(queue, jobs, *"ab")
         tasks[0].cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await tasks[0]
@@ -93,77 +93,77 @@ def test_the_next_begins_only_when_a_cancelled_job_has_ended():
         jobs.end("b")
         assert await tasks[1] == "b"
 
-    with_line(test)
+    with_queue(test)
 
 
-def test_who_leaves_in_the_moment_of_his_turn_passes_it_on():
-    async def test(line, jobs):
-        tasks = await start(line, jobs, *"abc")
-        pass_on = line._pass_on
+def test_a_job_that_is_cancelled_when_it_may_run_lets_the_next_run():
+    async def test(queue, jobs):
+        tasks = await start(queue, jobs, *"abc")
+        pass_on = queue._start_next
 
         def pass_on_and_cancel():
-            line._pass_on = pass_on
+            queue._start_next = pass_on
             pass_on()
             tasks[1].cancel()
 
-        line._pass_on = pass_on_and_cancel
+        queue._start_next = pass_on_and_cancel
         jobs.end("a")
         jobs.end("c")
         assert await tasks[2] == "c" and jobs.log == ["a", "c"]
 
-    with_line(test)
+    with_queue(test)
 
 
-def test_who_does_not_listen_holds_nobody_up():
-    async def test(line, jobs):
+def test_a_client_that_does_not_read_delays_no_job():
+    async def test(queue, jobs):
         told = asyncio.Event()
 
         async def tell(place):
             told.set()
             await asyncio.sleep(100)
 
-        (running,) = await start(line, jobs, "a")
-        deaf = asyncio.create_task(line.do(jobs.job("deaf"), tell))
+        (running,) = await start(queue, jobs, "a")
+        deaf = asyncio.create_task(queue.do(jobs.job("deaf"), tell))
         await told.wait()
-        after = asyncio.create_task(line.do(jobs.job("c")))
+        after = asyncio.create_task(queue.do(jobs.job("c")))
         await asyncio.sleep(0)
         for name in ("a", "deaf", "c"):
             jobs.end(name)
         await asyncio.gather(running, deaf, after)
         assert jobs.log == ["a", "deaf", "c"]
 
-    with_line(test)
+    with_queue(test)
 
 
 def test_a_note_that_fails_leaves_the_line():
-    async def test(line, jobs):
+    async def test(queue, jobs):
         async def tell(place):
             raise ConnectionError
 
-        (running,) = await start(line, jobs, "a")
+        (running,) = await start(queue, jobs, "a")
         with pytest.raises(ConnectionError):
-            await line.do(jobs.job("gone"), tell)
+            await queue.do(jobs.job("gone"), tell)
         jobs.end("a")
         await running
-        assert await line.do(lambda: "next") == "next" and jobs.log == ["a"]
+        assert await queue.do(lambda: "next") == "next" and jobs.log == ["a"]
 
-    with_line(test)
+    with_queue(test)
 
 
 def test_errors_go_to_their_owner():
-    async def test(line, jobs):
+    async def test(queue, jobs):
         def fail():
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await line.do(fail)
-        assert await line.do(lambda: 5) == 5
+            await queue.do(fail)
+        assert await queue.do(lambda: 5) == 5
 
-    with_line(test)
+    with_queue(test)
 
 
 def test_places_are_told_until_the_turn_comes():
-    async def test(line, jobs):
+    async def test(queue, jobs):
         heard = [], []
 
         async def first(place):
@@ -172,10 +172,10 @@ def test_places_are_told_until_the_turn_comes():
         async def second(place):
             heard[1].append(place)
 
-        (running,) = await start(line, jobs, "a")
+        (running,) = await start(queue, jobs, "a")
         waiting = [
-            asyncio.create_task(line.do(jobs.job("b"), first)),
-            asyncio.create_task(line.do(jobs.job("c"), second)),
+            asyncio.create_task(queue.do(jobs.job("b"), first)),
+            asyncio.create_task(queue.do(jobs.job("c"), second)),
         ]
         while len(heard[1]) < 2:
             await asyncio.sleep(0.01)
@@ -187,4 +187,4 @@ def test_places_are_told_until_the_turn_comes():
         await asyncio.gather(running, *waiting)
         assert set(heard[0]) == {1} and sorted(set(heard[1])) == [1, 2]
 
-    with_line(test)
+    with_queue(test)
