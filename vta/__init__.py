@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vta import rpc, te, top, topi
+    from vta import ops, rpc, te, top, topi
     from vta.build_module import build, build_config, lower
     from vta.config import VTAConfig
     from vta.environment import Environment, get_env
@@ -20,6 +20,7 @@ __all__ = [
     "build_config",
     "get_env",
     "lower",
+    "ops",
     "program_fpga",
     "reconfig_runtime",
     "rpc",
@@ -40,7 +41,7 @@ _HOME = {
     "program_fpga": "vta.rpc",
     "reconfig_runtime": "vta.rpc",
 }
-_MODULES = ("rpc", "te", "top", "topi")
+_MODULES = ("ops", "rpc", "te", "top", "topi")
 
 
 def __getattr__(name: str) -> Any:

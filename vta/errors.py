@@ -23,6 +23,7 @@ __all__ = [
     "LoweringError",
     "MissingFinishError",
     "NotProvidedError",
+    "OperatorError",
     "ProgramError",
     "RemoteError",
     "ScheduleError",
@@ -77,6 +78,10 @@ class TensorTypeError(TensorError, TypeError):
     """An operation that expressions do not have, or one that needs the value of an expression
     (``bool``, ``int``, NumPy functions); also a :class:`TypeError`, as Python's protocols
     expect."""
+
+
+class OperatorError(CompileError):
+    """An operator of the library with a wrong size or range, or on a machine that is too small."""
 
 
 class ScheduleError(CompileError):

@@ -1,4 +1,4 @@
-"""Performance counters: cycles of a run, and ``value += weight`` for each event."""
+"""Cycles of a run, and its events: ``value += weight`` for each pulse."""
 
 from collections.abc import Mapping
 
@@ -10,22 +10,21 @@ COUNT_BITS = 64
 
 
 class Counters(wiring.Component):
-    """64-bit counters. The count includes an event two cycles after it: the event is registered
-    first, which ends the long path from its block.
+    """64-bit counters. They show an event two cycles later, so that it may come from far away.
 
     Parameters
     ----------
     weights : mapping of str to int
-        For each counter the increment of one event, a power of two.
+        For each counter what one event adds: a power of two.
 
     Attributes
     ----------
     clear : in
-        Strobe. All counts become 0.
+        All become 0.
     run : in
-        Asserted in the cycles that ``cycles`` counts.
+        ``cycles`` counts while this is high.
     event_<name> : in
-        Strobe. One event.
+        One event.
     cycles, <name> : out
         The counts.
     """
@@ -47,12 +46,12 @@ class Counters(wiring.Component):
             events = Signal(COUNT_BITS - shift, name=f"{name}_events")
             m.d.comb += getattr(self, name).eq(events << shift)
             if name == "cycles":
-                increment = self.run
+                seen = self.run
             else:
-                increment = Signal(name=f"{name}_increment")
-                m.d.sync += increment.eq(getattr(self, f"event_{name}") & ~self.clear)
+                seen = Signal(name=f"{name}_seen")
+                m.d.sync += seen.eq(getattr(self, f"event_{name}") & ~self.clear)
             with m.If(self.clear):
                 m.d.sync += events.eq(0)
-            with m.Elif(increment):
+            with m.Elif(seen):
                 m.d.sync += events.eq(events + 1)
         return m

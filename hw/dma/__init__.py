@@ -1,1 +1,1 @@
-"""DMA: loads and stores, 2D transfers between DRAM and the on-chip memories."""
+"""Loads and stores: 2D transfers between DRAM and the on-chip memories."""

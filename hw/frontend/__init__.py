@@ -1,1 +1,1 @@
-"""The front end: fetch, decode, dispatch, and the token queues between the modules."""
+"""Instruction fetch, decode, and the token queues between the modules."""

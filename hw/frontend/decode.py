@@ -1,7 +1,4 @@
-"""Instruction decode: the module that executes an instruction, and its legality.
-
-The rules are those of :meth:`vta.isa.Isa.why_illegal` (docs/machine.md).
-"""
+"""Which module an instruction goes to, and whether the machine has it (docs/machine.md)."""
 
 from functools import reduce
 from operator import or_
@@ -14,38 +11,37 @@ from vta.hw.interfaces import layout_of
 from vta.isa import INSN_BITS, TOKEN_FLAGS, AluOpcode, Format, Isa, MemId, Opcode, PipelineModule
 
 
-class InstructionDecoder(wiring.Component):
-    """Decodes one instruction. Combinational.
+class InstructionCheck(wiring.Component):
+    """Looks at one instruction, without a register.
 
     Attributes
     ----------
     word : in
-        The instruction, 128 bits.
-    module : out
-        The module that executes the instruction (``vta.isa.PipelineModule``).
+        The instruction's 128 bits.
+    stage : out
+        The module that executes it (``vta.isa.PipelineModule``).
     illegal : out
-        Asserted for a word that :meth:`vta.isa.Isa.decode` or :meth:`vta.isa.Isa.why_illegal`
-        rejects.
+        What :meth:`vta.isa.Isa.decode` or :meth:`vta.isa.Isa.why_illegal` refuses.
     """
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        super().__init__({"word": In(INSN_BITS), "module": Out(PipelineModule), "illegal": Out(1)})
+        super().__init__({"word": In(INSN_BITS), "stage": Out(PipelineModule), "illegal": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         memory = data.View(layout_of(self.isa.memory), self.word)
-        m.d.comb += self.module.eq(PipelineModule.COMPUTE)
+        m.d.comb += self.stage.eq(PipelineModule.COMPUTE)
         with m.Switch(memory.opcode):
             with m.Case(Opcode.LOAD):
                 to_load = (memory.memory == MemId.INP) | (memory.memory == MemId.WGT)
                 m.d.comb += [
-                    self.module.eq(Mux(to_load, PipelineModule.LOAD, PipelineModule.COMPUTE)),
+                    self.stage.eq(Mux(to_load, PipelineModule.LOAD, PipelineModule.COMPUTE)),
                     self.illegal.eq(self._bad_load(memory, to_load)),
                 ]
             with m.Case(Opcode.STORE):
                 m.d.comb += [
-                    self.module.eq(PipelineModule.STORE),
+                    self.stage.eq(PipelineModule.STORE),
                     self.illegal.eq(self._bad_store(memory)),
                 ]
             with m.Case(Opcode.GEMM):
@@ -63,13 +59,13 @@ class InstructionDecoder(wiring.Component):
         return m
 
     def _reserved(self, fmt: Format) -> ValueLike:
-        """A bit outside of all fields is set."""
+        """A bit that belongs to no field."""
         bits = [self.word[i] for i in range(INSN_BITS) if fmt.reserved_mask >> i & 1]
         return reduce(or_, bits, 0)
 
     def _bad_memory(self, insn):
-        exists = reduce(or_, (insn.memory == memory for memory in MemId))
-        return self._reserved(self.isa.memory) | ~exists
+        known = reduce(or_, (insn.memory == memory for memory in MemId))
+        return self._reserved(self.isa.memory) | ~known
 
     @staticmethod
     def _no_neighbour(insn, module):
@@ -84,15 +80,15 @@ class InstructionDecoder(wiring.Component):
     def _bad_store(self, insn):
         no_neighbour = self._no_neighbour(insn, PipelineModule.STORE)
         pads = (insn.y_pad_0 | insn.y_pad_1 | insn.x_pad_0 | insn.x_pad_1) != 0
-        bad_transfer = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
-        return self._bad_memory(insn) | no_neighbour | bad_transfer
+        moves = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
+        return self._bad_memory(insn) | no_neighbour | moves
 
     def _bad_operation(self, insn):
         """An operation that does not exist, or a second operand of one that has one."""
-        exists = reduce(or_, (insn.alu_opcode == operation for operation in AluOpcode))
+        known = reduce(or_, (insn.alu_opcode == operation for operation in AluOpcode))
         unary = (operation for operation in AluOpcode if operation.is_unary)
         is_unary = reduce(or_, (insn.alu_opcode == operation for operation in unary), 0)
-        return ~exists | (is_unary & (~insn.use_imm | (insn.imm != 0)))
+        return ~known | (is_unary & (~insn.use_imm | (insn.imm != 0)))
 
     def _bad_range(self, insn):
         """A micro-op range that ends before it begins, or beyond the micro-op SRAM."""

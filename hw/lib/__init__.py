@@ -1,1 +1,1 @@
-"""Memories and stream buffers: leaf blocks without a configuration."""
+"""Memories and stream buffers that know nothing of the machine."""

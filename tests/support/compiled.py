@@ -36,6 +36,23 @@ def run_program(program: Program, inputs, *, seed=None, machine=None):
     return _run(program, inputs, machine or ReferenceModel(program.cfg, seed=seed))
 
 
+def _bytes_of(array: np.ndarray) -> np.ndarray:
+    """The bytes of an array in DRAM; two values of int4 in each, the first in the low half."""
+    if array.dtype.name != "int4":
+        return np.frombuffer(array.tobytes(), np.uint8)
+    nibbles = array.astype(np.int8).reshape(-1).view(np.uint8) & 15
+    return nibbles[0::2] | nibbles[1::2] << 4
+
+
+def _array_of(data: bytes, spec) -> np.ndarray:
+    """The array of a tensor; of int4 its values as int8."""
+    if spec.dtype != "int4":
+        return np.frombuffer(data, spec.dtype).reshape(spec.shape)
+    raw = np.frombuffer(data, np.uint8)
+    nibbles = np.stack([raw & 15, raw >> 4], axis=-1).astype(np.int8)
+    return ((nibbles ^ 8) - 8).reshape(spec.shape)
+
+
 def _run(program, inputs, machine):
     given = iter(inputs)
     addresses, parts, at = [], [], BASE
@@ -45,7 +62,7 @@ def _run(program, inputs, machine):
         else:
             array = next(given)
             assert array.shape == spec.shape and array.dtype == spec.dtype, spec
-            data = np.frombuffer(array.tobytes(), np.uint8)
+            data = _bytes_of(array)
         addresses.append(at)
         parts.append((at, data))
         at += _pages(data.size)
@@ -60,7 +77,7 @@ def _run(program, inputs, machine):
     result = machine.run(stream, memory)
     assert not any(result.tokens.values()), result.tokens
     outputs = [
-        np.frombuffer(memory.read(address, spec.nbytes), spec.dtype).reshape(spec.shape)
+        _array_of(memory.read(address, spec.nbytes), spec)
         for address, spec in zip(addresses, program.tensors)
         if spec.written
     ]

@@ -1,0 +1,65 @@
+"""An operator of the library: what it computes, how, and what the result must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from vta.compiler.ops.tiling import Tiling
+    from vta.compiler.schedule.schedule import Schedule
+    from vta.compiler.te.tensor import Tensor
+    from vta.config import VTAConfig
+
+__all__ = ["Array", "Operator"]
+
+Array = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The tensors of an operator, its default schedule, and its reference.
+
+    ``vta.build(op.schedule, op.args)`` compiles it. The schedule is an ordinary one: print it with
+    ``vta.lower``, or make another of ``op.args[-1]`` and ``op.stages``.
+
+    Attributes
+    ----------
+    name : str
+        Of the operator, e.g. ``conv2d``.
+    cfg : VTAConfig
+        The machine that the schedule is made for.
+    args : tuple of Tensor
+        The parameters of the program in tiles: the inputs, then the result.
+    stages : mapping of str to Tensor
+        Every stage of the computation by its name, in order.
+    schedule : Schedule
+        The default schedule.
+    tiling : Tiling
+        The block sizes and ring slots of the default schedule, and their estimated cost.
+    products : int
+        Tile products (GEMM cycles) that the operator needs at least.
+    pack : callable
+        ``pack(*arrays)``: the inputs in the layout of a framework (NCHW, OIHW, one bias a channel)
+        as a list of arrays in tiles, for ``args[:-1]``.
+    unpack : callable
+        ``unpack(array)``: a result in tiles in the layout of a framework.
+    reference : callable
+        ``reference(*arrays)``: the result by NumPy integers, in the layout of a framework. Exact:
+        every target equals it bit for bit.
+    """
+
+    name: str
+    cfg: VTAConfig
+    args: tuple[Tensor, ...]
+    stages: Mapping[str, Tensor]
+    schedule: Schedule
+    tiling: Tiling
+    products: int
+    pack: Callable[..., list[Array]]
+    unpack: Callable[[Array], Array]
+    reference: Callable[..., Array]

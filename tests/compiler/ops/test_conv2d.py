@@ -1,0 +1,164 @@
+"""The convolution of the operator library: random shapes on every kind of machine against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.support.compiled import check_orders, run_program
+from tests.support.configurations import CONFIGURATIONS
+from tests.support.verilated import verilated
+from vta.compiler.driver import compile_func
+from vta.compiler.lower.lower import lower
+from vta.compiler.ops import Operator, Requantise, conv2d
+from vta.config import VTAConfig
+from vta.errors import OperatorError
+
+TINY = VTAConfig.preset("tiny")
+DEFAULT = VTAConfig.preset("default")
+RELU = Requantise(8, low=0, high=127)
+
+
+def golden(data, kernel, bias, *, stride, padding, dilation, shift, low, high):
+    """The convolution tap by tap in 64-bit integers, rounded halves up, clipped."""
+    top, left, bottom, right = padding
+    wide = np.pad(data.astype(np.int64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    span_y = (kernel.shape[2] - 1) * dilation[0] + 1
+    span_x = (kernel.shape[3] - 1) * dilation[1] + 1
+    rows = range(0, wide.shape[2] - span_y + 1, stride[0])
+    columns = range(0, wide.shape[3] - span_x + 1, stride[1])
+    out = np.empty((len(data), len(kernel), len(rows), len(columns)), np.int64)
+    for y, row in enumerate(rows):
+        for x, column in enumerate(columns):
+            window = wide[
+                :, :, row : row + span_y : dilation[0], column : column + span_x : dilation[1]
+            ]
+            out[:, :, y, x] = np.tensordot(window, kernel.astype(np.int64), ([1, 2, 3], [1, 2, 3]))
+    out += bias[None, :, None, None]
+    if shift:
+        out = (out + (1 << (shift - 1))) >> shift
+    return np.clip(out, low, high)
+
+
+def random_arrays(op: Operator, cfg: VTAConfig, shape, channels, kernel, seed=0):
+    rng = np.random.default_rng(seed)
+    limit_inp, limit_wgt = 1 << (cfg.inp_width - 1), 1 << (cfg.wgt_width - 1)
+    return (
+        rng.integers(-limit_inp, limit_inp, shape).astype(cfg.inp_dtype),
+        rng.integers(-limit_wgt, limit_wgt, (channels, shape[1], *kernel)).astype(cfg.wgt_dtype),
+        rng.integers(-(1 << 12), 1 << 12, channels).astype(np.int32),
+    )
+
+
+def program_of(op: Operator):
+    return compile_func(lower(op.schedule, op.args, op.name), op.cfg)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_random_shapes(data):
+    draw = data.draw
+    name = draw(st.sampled_from(sorted(CONFIGURATIONS)))
+    cfg = CONFIGURATIONS[name]
+    kernel = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    dilation = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    padding = tuple(draw(st.integers(0, 2)) for _ in range(4))
+    most = 2 * cfg.block_in + 1 if cfg.block_in <= 8 else cfg.block_in + 1
+    shape = (
+        draw(st.integers(1, 2 * cfg.batch)), draw(st.integers(1, most)),
+        draw(st.integers(1, 8)), draw(st.integers(1, 8)),
+    )  # fmt: skip
+    channels = draw(st.integers(1, most))
+    shift = draw(st.integers(0, 9))
+    low, high = draw(st.sampled_from([(-8, 7), (0, 7), (0, 5), (-3, 7)]))
+    try:
+        op = conv2d(
+            shape, channels, kernel, cfg=cfg, requantise=Requantise(shift, low, high),
+            stride=stride, padding=padding, dilation=dilation,
+        )  # fmt: skip
+    except OperatorError as error:
+        fits = all(
+            extent <= padded
+            for extent, padded in zip(
+                ((k - 1) * d + 1 for k, d in zip(kernel, dilation)),
+                (shape[2] + padding[0] + padding[2], shape[3] + padding[1] + padding[3]),
+            )
+        )
+        assert not fits or "of the machine" in str(error) or "leaves no room" in str(error)
+        assume(False)
+    arrays = random_arrays(op, cfg, shape, channels, kernel)
+    expected = golden(
+        *arrays, stride=stride, padding=padding, dilation=dilation, shift=shift, low=low, high=high
+    )
+    np.testing.assert_array_equal(op.reference(*arrays), expected)
+    program = program_of(op)
+    inputs = op.pack(*arrays)
+    (tiles,), _ = run_program(program, inputs)
+    np.testing.assert_array_equal(op.unpack(tiles), expected)
+    check_orders(program, inputs, [tiles])
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "kernel", "options"),
+    [
+        ((1, 9, 10, 10), 10, 3, {"padding": 1}),
+        ((1, 8, 9, 9), 8, 1, {"stride": 2}),
+        ((1, 3, 11, 11), 4, 3, {"stride": 2, "padding": (1, 0)}),
+    ],
+)
+def test_on_the_rtl(shape, channels, kernel, options):
+    op = conv2d(shape, channels, kernel, cfg=TINY, requantise=RELU, **options)
+    arrays = random_arrays(op, TINY, shape, channels, (kernel, kernel))
+    (tiles,), _ = run_program(program_of(op), op.pack(*arrays), machine=verilated("tiny", "ddr"))
+    np.testing.assert_array_equal(op.unpack(tiles), op.reference(*arrays))
+
+
+@pytest.mark.parametrize("size", [7, 14, 28, 56])
+def test_layers_of_resnet_18(size):
+    """The tiler keeps the memories, needs no more products than there are, and expects overlap."""
+    channels = 64 * 56 // size
+    op = conv2d((1, channels, size, size), channels, 3, cfg=DEFAULT, requantise=RELU, padding=1)
+    program = program_of(op)
+    gemms = [insn for insn in program.instructions if type(insn).__name__ == "Gemm"]
+    products = sum(insn.operations for insn in gemms if not insn.reset)
+    assert products == op.products == 451584
+    assert op.tiling.cost.cycles < 1.06 * op.products
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("arguments", "options", "message"),
+        [
+            (((1, 4, 8), 4, 3), {}, r"conv2d: shape is \(1, 4, 8\); must be 4 integers"),
+            (((1, 4, 8, 0), 4, 3), {}, "conv2d: shape is 0; must be an integer of at least 1"),
+            (((1, 4, 8, 8), 0, 3), {}, "conv2d: channels is 0; must be an integer of at least 1"),
+            (((1, 4, 8, 8), 4, "3"), {}, "conv2d: kernel is '3'; must be 1 or 2 integers"),
+            (((1, 4, 8, 8), 4, 3), {"padding": -1}, "conv2d: padding is -1; must be an integer"),
+            (((1, 4, 8, 8), 4, 3), {"padding": (1, 1, 1)}, "must be 1 or 2 or 4 integers"),
+            (((1, 4, 8, 8), 4, 3), {"stride": 0}, "conv2d: stride is 0"),
+            (((1, 4, 8, 8), 4, 9), {}, "spans 9 rows; the data has 8, with padding 8"),
+            (((1, 4, 8, 8), 4, 3), {"requantise": Requantise(3, -200)}, "hold -128 to 127"),
+        ],
+    )
+    def test_arguments(self, arguments, options, message):
+        with pytest.raises(OperatorError, match=message):
+            conv2d(*arguments, **{"cfg": DEFAULT, "requantise": RELU, **options})
+
+    def test_a_window_that_exceeds_the_input_memory(self):
+        with pytest.raises(OperatorError, match=r"2500 tiles.* holds 2048 \(LOG_INP_BUFF_SIZE\)"):
+            conv2d((1, 16, 60, 60), 16, 50, cfg=DEFAULT, requantise=RELU)
+
+    def test_requantise(self):
+        with pytest.raises(OperatorError, match="shift is 32; must be 0 to 31"):
+            Requantise(32)
+        with pytest.raises(OperatorError, match="low is 3 and high 2"):
+            Requantise(1, 3, 2)
+
+    def test_arrays(self):
+        op = conv2d((1, 4, 8, 8), 4, 3, cfg=DEFAULT, requantise=RELU)
+        arrays = random_arrays(op, DEFAULT, (1, 4, 8, 8), 4, (3, 3))
+        with pytest.raises(OperatorError, match=r"kernel has shape \(4, 4, 8, 8\); must be"):
+            op.pack(arrays[0], np.zeros((4, 4, 8, 8), np.int8), arrays[2])
