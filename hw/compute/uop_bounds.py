@@ -1,8 +1,29 @@
-"""The smallest and largest indices that a range of micro-ops names.
+"""Micro-op bounds: the smallest and largest indices in a range of micro-ops.
 
-``low = min u.field``, ``high = max u.field``, ``field`` being ``dst`` and ``src``, for
-``begin <= u < end``: a word of micro-ops a cycle
+``low = min u.field``, ``high = max u.field`` for ``begin <= u < end``, ``field`` being ``dst`` and
+``src``
+
+=====  ==========================================================================
+cycle  of a range of one word that is not cached
+=====  ==========================================================================
+0      ``valid`` rises
+1      read: the word is read, if the port is granted and ``stall_read`` is low
+2      arrive: the word is at the port
+3      hold: the word is in a register
+4      select: the micro-ops inside the range are in registers
+5      pairs: minima and maxima of pairs are in registers
+6      word: the bounds of the word are in registers, and are merged into the range
+7      cache: the bounds of the range go into the cache
+8      ``done``
+=====  ==========================================================================
+
+Each further word takes a cycle more, and so does each cycle without a grant. The bounds of the last
+four ranges are cached; a cached range is ``done`` in the cycle in which ``valid`` rises. Nothing
+here orders the reads after the write of a LOAD: ``stall_read`` and ``invalidate`` come from the
+blocks that know the LOADs in flight.
 """
+
+from itertools import pairwise
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -12,27 +33,111 @@ from vta.hw.compute.uop_memory import UopReadSignature, log_lanes
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa
 
-__all__ = ["UopBounds"]
+__all__ = ["BoundsLayout", "UopBounds", "WordBounds"]
+
+FIELDS = ("dst", "src")
 
 
-class UopBounds(wiring.Component):
-    """The smallest and largest ``dst`` and ``src`` of a range of micro-ops.
+class BoundsLayout(data.StructLayout):
+    """``dst_low``, ``dst_high``, ``src_low``, ``src_high``: both ends are included."""
 
-    The last :attr:`ENTRIES` ranges are remembered.
+    def __init__(self, isa: Isa) -> None:
+        super().__init__({
+            f"{field}_{end}": isa.uop[field].width for field in FIELDS for end in ("low", "high")
+        })  # fmt: skip
+
+
+def _min(x, y):
+    return Mux(x < y, x, y)
+
+
+def _max(x, y):
+    return Mux(x < y, y, x)
+
+
+class WordBounds(wiring.Component):
+    """The bounds of those micro-ops of a word that are inside the range, a word a cycle.
 
     Attributes
     ----------
-    start : In(1)
-        Begin with the range ``low <= number < end``, which must not be empty, and must have been
-        there in the cycle before; held until ``done``.
-    wait : In(1)
-        The range is not there yet: do not read.
-    forget : In(1)
-        Micro-ops will be loaded: remember nothing.
+    valid, number, word : In
+        A word of the micro-op SRAM and its number.
+    begin, end : In
+        The range; constant while a word is in the pipeline.
+    bounds_valid, bounds : Out
+        :attr:`latency` cycles after ``valid``. ``low`` is all ones and ``high`` is 0 if no micro-op
+        of the word is inside.
+    busy : Out(1)
+        A word is in the pipeline, or enters it in this cycle.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa, log_depth = isa, isa.cfg.log_uop_depth
+        self.log_lanes = log_lanes(log_depth)
+        self.latency = 2 + self.log_lanes
+        """The word register, the registers of its micro-ops, and one for each level of the tree."""
+        super().__init__({
+            "valid": In(1), "number": In(log_depth - self.log_lanes),
+            "word": In(isa.uop.bits << self.log_lanes),
+            "begin": In(log_depth), "end": In(log_depth + 1),
+            "bounds_valid": Out(1), "bounds": Out(BoundsLayout(isa)), "busy": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        uop = layout_of(self.isa.uop)
+        lanes = range(1 << self.log_lanes)
+        stage_valid = Signal(self.latency)
+        held = Signal.like(self.word, reset_less=True)
+        held_number = Signal.like(self.number, reset_less=True)
+        m.d.sync += [
+            stage_valid.eq(Cat(self.valid, stage_valid)),
+            held.eq(self.word),
+            held_number.eq(self.number),
+        ]
+        m.d.comb += [
+            self.busy.eq(self.valid | stage_valid.any()),
+            self.bounds_valid.eq(stage_valid[-1]),
+        ]
+        numbers = [Cat(Const(n, self.log_lanes), held_number) for n in lanes]
+        inside = [(number >= self.begin) & (number < self.end) for number in numbers]
+        uops = [data.View(uop, held.word_select(n, uop.size)) for n in lanes]
+        for field in FIELDS:
+            width = self.isa.uop[field].width
+            for end, select, neutral in (("low", _min, 2**width - 1), ("high", _max, 0)):
+                values = [Mux(one, u[field], neutral) for one, u in zip(inside, uops)]
+                name = f"{field}_{end}"
+                m.d.comb += self.bounds[name].eq(self._reduce(m, values, width, select, name))
+        return m
+
+    @staticmethod
+    def _reduce(m: Module, values, width: int, select, name: str):
+        """A tree of ``select`` over ``values``, with a register in front and one after each level;
+        returns its result."""
+        while True:
+            level = Signal(data.ArrayLayout(width, len(values)), name=f"{name}{len(values)}",
+                           reset_less=True)  # fmt: skip
+            m.d.sync += [register.eq(value) for register, value in zip(level, values)]
+            if len(values) == 1:
+                return level[0]
+            values = [select(*level[n : n + 2]) for n in range(0, len(values), 2)]
+
+
+class UopBounds(wiring.Component):
+    """The bounds of ranges of micro-ops, with a cache of :attr:`ENTRIES` ranges.
+
+    Attributes
+    ----------
+    valid, begin, end : In
+        A range, not empty. ``begin`` and ``end`` are valid a cycle before ``valid`` rises, and are
+        held, with ``valid``, until ``done``.
+    stall_read : In(1)
+        A LOAD is going to write micro-ops of the range: do not read.
+    invalidate : In(1)
+        A LOAD of micro-ops enters: remove all ranges from the cache.
     done : Out(1)
         ``bounds`` are those of the range.
-    bounds : Out
-        ``dst_low``, ``dst_high``, ``src_low``, ``src_high``.
+    bounds : Out(BoundsLayout)
     read : Out(UopReadSignature)
         The micro-op SRAM.
     """
@@ -40,106 +145,89 @@ class UopBounds(wiring.Component):
     ENTRIES = 4
 
     def __init__(self, isa: Isa) -> None:
-        self.isa = isa
-        log_depth, uop = isa.cfg.log_uop_depth, isa.uop
-        self.bounds_layout = data.StructLayout({
-            f"{name}_{side}": uop[name].width for name in ("dst", "src") for side in ("low", "high")
-        })  # fmt: skip
+        self.isa, log_depth = isa, isa.cfg.log_uop_depth
+        self.bounds_layout = BoundsLayout(isa)
         super().__init__({
-            "start": In(1), "wait": In(1), "forget": In(1), "done": Out(1),
-            "low": In(log_depth), "end": In(log_depth + 1),
+            "valid": In(1), "stall_read": In(1), "invalidate": In(1), "done": Out(1),
+            "begin": In(log_depth), "end": In(log_depth + 1),
             "bounds": Out(self.bounds_layout),
-            "read": Out(UopReadSignature(log_depth=log_depth, bits=uop.bits)),
+            "read": Out(UopReadSignature(log_depth=log_depth, bits=isa.uop.bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        begun = Signal()
-        asks = Signal()
-        arrives = Signal()
-        wanted = Signal.like(self.read.addr)
-        number = Signal.like(wanted)
-        lanes = log_lanes(self.isa.cfg.log_uop_depth)
         entry = data.StructLayout({
-            "valid": 1, "low": len(self.low), "end": len(self.end), "bounds": self.bounds_layout,
+            "valid": 1, "begin": len(self.begin), "end": len(self.end),
+            "bounds": self.bounds_layout,
         })  # fmt: skip
-        entries = [Signal(entry, name=f"known{n}") for n in range(self.ENTRIES)]
+        cache = [Signal(entry, name=f"cache{n}") for n in range(self.ENTRIES)]
+        running = Signal(self.bounds_layout)
+        scan_done = Signal()
 
-        # Known, as was found out a cycle ago, or read word by word.
+        # Cache lookup; the hits are registered.
         hits = Signal(self.ENTRIES)
         m.d.sync += hits.eq(
-            Cat(one.valid & (one.low == self.low) & (one.end == self.end) for one in entries)
+            Cat(e.valid & (e.begin == self.begin) & (e.end == self.end) for e in cache)
         )
-        for hit, one in zip(hits, entries):
+        for hit, cached in zip(hits, cache):
             with m.If(hit):
-                m.d.comb += self.bounds.eq(one.bounds)
-        found = Signal(self.bounds_layout)
-        on_its_way = self._narrow(m, found, number, arrives)
-        m.d.comb += [
-            self.done.eq(self.start & hits.any()),
-            self.read.en.eq(asks & ~self.wait),
-            self.read.addr.eq(wanted),
-        ]
-        with m.If(self.read.en & self.read.ready):
-            m.d.sync += [
-                number.eq(wanted),
-                wanted.eq(wanted + 1),
-                asks.eq(wanted != (self.end - 1) >> lanes),
-            ]
-        m.d.sync += arrives.eq(self.read.en & self.read.ready)
-        with m.If(~self.start | self.done):
-            m.d.sync += begun.eq(0)
-        with m.Elif(~begun):
-            m.d.sync += [begun.eq(1), asks.eq(1), wanted.eq(self.low >> lanes)]
-            for field in ("dst", "src"):
-                m.d.sync += [found[f"{field}_low"].eq(~0), found[f"{field}_high"].eq(0)]
-        with m.Elif(~asks & ~on_its_way):
-            # The oldest entry is replaced.
+                m.d.comb += self.bounds.eq(cached.bounds)
+        m.d.comb += self.done.eq(self.valid & hits.any())
+
+        self._scan(m, running, scan_done)
+        with m.If(scan_done):
+            # The new range replaces the oldest one.
             m.d.sync += [
                 hits.eq(1),
-                entries[0].valid.eq(1),
-                entries[0].low.eq(self.low),
-                entries[0].end.eq(self.end),
-                entries[0].bounds.eq(found),
-                *(entries[n].eq(entries[n - 1]) for n in range(1, self.ENTRIES)),
+                cache[0].valid.eq(1),
+                cache[0].begin.eq(self.begin),
+                cache[0].end.eq(self.end),
+                cache[0].bounds.eq(running),
+                *(older.eq(newer) for newer, older in pairwise(cache)),
             ]
-        with m.If(self.forget):
-            m.d.sync += [hits.eq(0), *(one.valid.eq(0) for one in entries)]
+        with m.If(self.invalidate):
+            m.d.sync += [hits.eq(0), *(cached.valid.eq(0) for cached in cache)]
         return m
 
-    def _narrow(self, m: Module, bounds, number, arrives):
-        """Takes words into the bounds, a cycle for each step: the word into a register; of its
-        micro-ops those that are inside; the smallest and largest two by two; and of all words.
-        Gives whether a word is on its way.
-        """
-        uop = layout_of(self.isa.uop)
-        log = log_lanes(self.isa.cfg.log_uop_depth)
-        lanes = range(1 << log)
-        word = Signal.like(self.read.data, reset_less=True)
-        at = Signal.like(number, reset_less=True)
-        coming = Signal(2 + log)  # a bit for each step that is behind a word
-        m.d.sync += [word.eq(self.read.data), at.eq(number), coming.eq(Cat(arrives, coming))]
-        places = [Cat(Const(n, log), at) for n in lanes]
-        inside = [(place >= self.low) & (place < self.end) for place in places]
-        uops = [data.View(uop, word.word_select(n, uop.size)) for n in lanes]
-
-        def smaller(x, y):
-            return Mux(x < y, x, y)
-
-        def larger(x, y):
-            return Mux(x < y, y, x)
-
-        for field, width in ((field, uop[field].width) for field in ("dst", "src")):
-            for side, better, none in (("low", smaller, 2**width - 1), ("high", larger, 0)):
-                values = [Mux(there, item[field], none) for there, item in zip(inside, uops)]
-                while True:
-                    kept = Signal(data.ArrayLayout(width, len(values)), reset_less=True,
-                                  name=f"{field}_{side}{len(values)}")  # fmt: skip
-                    m.d.sync += [one.eq(value) for one, value in zip(kept, values)]
-                    if len(values) == 1:
-                        break
-                    values = [better(*kept[n : n + 2]) for n in range(0, len(values), 2)]
-                bound = bounds[f"{field}_{side}"]
-                with m.If(coming[-1]):
-                    m.d.sync += bound.eq(better(bound, kept[0]))
-        return arrives | coming.any()
+    def _scan(self, m: Module, running, scan_done) -> None:
+        """Reads the words of the range one after the other and merges their bounds into
+        ``running``; ``scan_done``: all are merged."""
+        lanes = log_lanes(self.isa.cfg.log_uop_depth)
+        scanning = Signal()
+        read_pending = Signal()
+        next_word = Signal.like(self.read.addr)
+        arriving_word = Signal.like(self.read.addr)
+        arrives = Signal()
+        m.submodules.word_bounds = word_bounds = WordBounds(self.isa)
+        granted = self.read.en & self.read.ready
+        m.d.comb += [
+            self.read.en.eq(read_pending & ~self.stall_read),
+            self.read.addr.eq(next_word),
+            word_bounds.valid.eq(arrives),
+            word_bounds.number.eq(arriving_word),
+            word_bounds.word.eq(self.read.data),
+            word_bounds.begin.eq(self.begin),
+            word_bounds.end.eq(self.end),
+        ]
+        m.d.sync += arrives.eq(granted)
+        with m.If(granted):
+            m.d.sync += [
+                arriving_word.eq(next_word),
+                next_word.eq(next_word + 1),
+                read_pending.eq(next_word != (self.end - 1) >> lanes),
+            ]
+        with m.If(word_bounds.bounds_valid):
+            for field in FIELDS:
+                low, high = f"{field}_low", f"{field}_high"
+                m.d.sync += [
+                    running[low].eq(_min(running[low], word_bounds.bounds[low])),
+                    running[high].eq(_max(running[high], word_bounds.bounds[high])),
+                ]
+        with m.If(~self.valid | self.done):
+            m.d.sync += scanning.eq(0)
+        with m.Elif(~scanning):
+            m.d.sync += [scanning.eq(1), read_pending.eq(1), next_word.eq(self.begin >> lanes)]
+            for field in FIELDS:
+                m.d.sync += [running[f"{field}_low"].eq(~0), running[f"{field}_high"].eq(0)]
+        with m.Else():
+            m.d.comb += scan_done.eq(~read_pending & ~word_bounds.busy)

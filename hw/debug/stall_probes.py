@@ -11,8 +11,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
 from vta.config import VTAConfig
-from vta.hw.compute.access_ranges import ExecutionUnit, IssueRequest
-from vta.hw.compute.issue import EntryLayout, Scoreboard
+from vta.hw.compute.issue_request import ExecutionUnit, IssueRequest
+from vta.hw.compute.scoreboard import EntryLayout, Scoreboard
 from vta.hw.core import Core
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
@@ -21,7 +21,7 @@ from vta.memmap import Source
 
 __all__ = ["STALLS", "ObservedCore"]
 
-BOARD = "compute.issue.scoreboard"
+SCOREBOARD = "compute.issue.scoreboard"
 UNITS = (ExecutionUnit.LOAD, ExecutionUnit.GEMM, ExecutionUnit.ALU)
 
 
@@ -43,19 +43,21 @@ class ProbeContext:
     def head(self, module: str):
         """The instruction that ``module`` is to begin, as a LOAD, if ``valid``."""
         if module == "compute":
-            word, valid = self.next().insn, self.at[f"{BOARD}.next_valid"]
+            word, valid = self.next().insn, self.at[f"{SCOREBOARD}.next_valid"]
         else:
             word, valid = self.at[f"fetch.{module}__payload"], self.at[f"fetch.{module}__valid"]
         return data.View(layout_of(self.isa.memory), word), valid
 
     def next(self):
         """The instruction of the compute module that starts next, and what it touches."""
-        return data.View(IssueRequest(self.isa), self.at[f"{BOARD}.next"])
+        return data.View(IssueRequest(self.isa), self.at[f"{SCOREBOARD}.next"])
 
     def entries(self):
         """The instructions of the compute module that are under way, the oldest first."""
         layout = EntryLayout(self.isa)
-        return [data.View(layout, self.at[f"{BOARD}.entry{n}"]) for n in range(Scoreboard.DEPTH)]
+        return [
+            data.View(layout, self.at[f"{SCOREBOARD}.entry{n}"]) for n in range(Scoreboard.DEPTH)
+        ]
 
 
 def refused(channel: str):
@@ -104,15 +106,15 @@ def no_token(module: str, prev: str | None = None, next: str | None = None):
 
 def board_full(s: ProbeContext) -> ValueLike:
     """The next instruction of the compute module finds as many under way as there may be."""
-    return s.head("compute")[1] & s.entries()[-1].live
+    return s.head("compute")[1] & s.entries()[-1].valid
 
 
 def conflicts(new, old):
     """The next instruction has a hazard with one in flight on another :class:`ExecutionUnit`."""
 
     def stall(s: ProbeContext) -> ValueLike:
-        waits = s.at[f"{BOARD}.waits"] & Cat(one.unit == old for one in s.entries())
-        return s.at[f"{BOARD}.next_valid"] & (s.next().unit == new) & waits.any()
+        waits = s.at[f"{SCOREBOARD}.dependencies"] & Cat(one.unit == old for one in s.entries())
+        return s.at[f"{SCOREBOARD}.next_valid"] & (s.next().unit == new) & waits.any()
 
     return stall
 
@@ -179,8 +181,8 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
     "compute": {
         "enough instructions under way": board_full,
         "done before an older one": lambda s: Cat(
-            one.live & ~one.works for one in s.entries()[1:]
-        ).any() & s.entries()[0].works,
+            one.valid & ~one.executing for one in s.entries()[1:]
+        ).any() & s.entries()[0].executing,
         **{
             f"{new.name} waits for {old.name}": conflicts(new, old)
             for new in UNITS for old in UNITS if new is not old
@@ -192,7 +194,7 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         "ALU waits for micro-ops": unready(
             "compute.alu.sequencer.required", "compute.alu.sequencer.buffer.hit"),
         "the scan waits for its port": unready(
-            "compute.issue.footprints.scan.read__en", "compute.uops.read__2__ready"),
+            "compute.issue.access_ranges.uop_bounds.read__en", "compute.uops.read__2__ready"),
         "ALU waits for the bank of dst": alu_waits(dst=False),
         "ALU waits for the bank of src": alu_waits(src=False),
         "ALU waits for both banks": alu_waits(dst=False, src=False),

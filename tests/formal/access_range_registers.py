@@ -1,5 +1,5 @@
-"""The registers of the block that finds footprints, compared to what they should hold: for the
-induction."""
+"""The registers of the access-range pipeline, compared with what they hold by the specification:
+the invariants of an induction."""
 
 from types import SimpleNamespace
 
@@ -7,192 +7,228 @@ from amaranth.hdl import Assert, Cat, Const, Mux, Signal
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 
 from tests.formal.reference_semantics import ISA, LOG_UOP, clip
-from vta.hw.compute import uop_bounds as scan
+from vta.hw.compute.issue_request import AccessRangesLayout
+from vta.hw.compute.range_extent import ClippedMac, DecodedAccessLayout
+from vta.hw.compute.uop_bounds import BoundsLayout, UopBounds
 from vta.hw.compute.uop_memory import log_lanes
 from vta.isa import Opcode
 
-__all__ = ["FootprintRegisters"]
+__all__ = ["AccessRangeRegisters"]
 
 LOG_LANES = log_lanes(LOG_UOP)
 SIDES = ("dst", "src")
-SPAN = max(ISA.cfg.log_acc_depth, LOG_UOP) + 1
-"""Bits to which the block clips a product."""
-BOUNDS = StructLayout({
-    f"{side}_{end}": ISA.uop[side].width for side in ("dst", "src") for end in ("low", "high")
-})  # fmt: skip
-KNOWN = StructLayout({"valid": 1, "low": LOG_UOP, "end": LOG_UOP + 1, "bounds": BOUNDS})
-"""A range of micro-ops that the scan remembers."""
+PRODUCT_BITS = max(ISA.cfg.log_acc_depth, LOG_UOP) + 1
+"""Bits to which a product is clipped."""
+BOUNDS = BoundsLayout(ISA)
+CACHED = StructLayout({"valid": 1, "begin": LOG_UOP, "end": LOG_UOP + 1, "bounds": BOUNDS})
+"""An entry of the cache of micro-op bounds."""
 
 
-class FootprintRegisters:
-    """What is said of the registers of ``block``; ``inside``: its signals, by name."""
+class AccessRangeRegisters:
+    """Assertions over ``registers``, the signals inside of ``block`` by path.
 
-    def look_at_order(self, m, inside, ledger, level, first, at_hand, under_way):
-        """Which instruction is where, and what is known of it."""
-        work = self.block.work
-        here, known, ranged = inside["at_hand"], inside["known"], inside["ranged"]
-        second = Signal.like(ledger[0])
+    ``oldest`` is the reference access of the oldest instruction inside, ``measured`` that of the
+    instruction in the stages up to measure.
+    """
+
+    def check_order(self, m, registers, log, level, oldest, measured, load_in_flight):
+        """Which instruction is in which stage, and its decoded kind."""
+        request = self.block.request
+        accepted, decoded, summed = (registers[name] for name in ("accepted", "decoded", "summed"))
+        word = Signal.like(log[0])
+        leaving = summed | request.valid
         m.d.comb += [
-            second.eq(Mux(work.valid | ranged, ledger[1], ledger[0])),
-            Assert(level == here + ranged + work.valid),
-            Assert(~(ranged & work.valid)),
-            Assert(~here | ((inside["word"] == second) & at_hand.legal)),
-            Assert(~here | (inside["unit"] == at_hand.unit)),
-            Assert(~(ranged | work.valid) | first.legal),
-            Assert(~known | (here & ~ranged)),
-            Assert(~inside["settled"] | known),
-            Assert(~(ranged | work.valid) | ~first.has_u | ~under_way),
-            Assert(~ranged | (work.payload.insn == ledger[0])),
-            Assert(~ranged | (work.payload.unit.as_value() == first.unit)),
+            word.eq(Mux(leaving, log[1], log[0])),
+            Assert(level == accepted + summed + request.valid),
+            Assert(~(summed & request.valid)),
+            Assert(~accepted | ((registers["decoder.word"] == word) & measured.legal)),
+            Assert(~accepted | (registers["decoder.unit"] == measured.unit)),
+            Assert(~leaving | oldest.legal),
+            Assert(~decoded | (accepted & ~summed)),
+            Assert(~registers["measured"] | decoded),
+            Assert(~leaving | ~oldest.has_uop | ~load_in_flight),
+            Assert(~summed | (request.payload.insn == log[0])),
+            Assert(~summed | (request.payload.unit.as_value() == oldest.unit)),
         ]
-        load = at_hand.load
+        load, access = measured.load, View(DecodedAccessLayout(), registers["decoder.access"])
         for axis, name in (("x", "columns"), ("y", "rows")):
             pads = load[f"{axis}_pad_0"] + load[f"{axis}_pad_1"]
-            m.d.comb += Assert(~here | (inside[f"{axis}_pads"] == pads))
-            loads = known & (load.opcode == Opcode.LOAD)
-            m.d.comb += Assert(~loads | (inside[name] == getattr(at_hand, name)))
-        one_row = at_hand.moves & (at_hand.rows == 1)
-        with m.If(known):
+            m.d.comb += Assert(~accepted | (registers[f"decoder.{axis}_pads"] == pads))
+            is_load = decoded & (load.opcode == Opcode.LOAD)
+            m.d.comb += Assert(~is_load | (access[name] == getattr(measured, name)))
+        with m.If(decoded):
             m.d.comb += [
-                Assert(inside["is_load"] == at_hand.moves),
-                Assert(inside["one_row"] == one_row),
-                Assert(inside["is_nest"] == at_hand.runs),
-                Assert(inside["two"] == at_hand.two),
+                Assert(access.is_transfer == measured.transfers),
+                Assert(access.single_row == (measured.transfers & (measured.rows == 1))),
+                Assert(access.is_loop == measured.executes),
+                Assert(access.two_operands == measured.reads_src),
             ]
-        with m.If(ranged):
-            first.check(m, {
-                name: SimpleNamespace(
-                    **{part: inside[f"{name}_{part}"] for part in ("used", "low", "high")}
-                )
-                for name in ("writes", "reads", "uops")
-            }, clip)  # fmt: skip
+        with m.If(summed):
+            exact = {
+                name: SimpleNamespace(**{
+                    part: registers[f"range_sum.{name}.exact_{part}"]
+                    for part in ("used", "low", "high")
+                })
+                for name in AccessRangesLayout(ISA).members
+            }  # fmt: skip
+            oldest.check(exact, clip)
 
-    def look_at_products(self, m, inside, at_hand):
-        """A cycle for each step: the product is asked for; its factors, and then the product, are
-        in registers; its sum has it."""
-        here, known, step = inside["at_hand"], inside["known"], inside["step"]
-        there, times, product = (inside[f"span.{name}"] for name in ("there", "times", "product"))
-        sums = View(ArrayLayout(SPAN + 1, 2), inside["span.sums"])
-        transfer = [(at_hand.rows, at_hand.columns, at_hand.places)]
-        nest = [(a, b, a * b) for a, b in at_hand.factors]
-        many = at_hand.moves & (at_hand.rows != 1)
-        for busy, products in (
-            (many, transfer), (at_hand.runs & ~at_hand.two, nest[:2]),
-            (at_hand.runs & at_hand.two, nest),
+    def check_products(self, m, registers, measured):
+        """Each product is selected, then its factors are in registers, then the product, and then
+        its sum includes it."""
+        mac = {
+            name: registers[f"extent.mac.{name}"]
+            for name in ("factor_a", "factor_b", "factors_for", "product", "product_for", "sums")
+        }
+        sums = View(ArrayLayout(PRODUCT_BITS + 1, 2), mac["sums"])
+        decoded, step = registers["decoded"], registers["extent.step"]
+        several_rows = measured.transfers & (measured.rows != 1)
+        two_operands = measured.executes & measured.reads_src
+        one_operand = measured.executes & ~measured.reads_src
+        transfer = [(measured.rows, measured.columns, measured.size)]
+        loop = [(a, b, a * b) for a, b in measured.factors]
+        for applies, products in (
+            (several_rows, transfer), (one_operand, loop[:2]), (two_operands, loop),
         ):  # fmt: skip
-            count = len(products)
-            with m.If(known & busy):
-                m.d.comb += Assert(step <= count + 2)
-                for n in range(count + 3):
-                    done = products[: max(n - 2, 0)]
+            last = len(products) - 1 + ClippedMac.LATENCY
+            with m.If(decoded & applies):
+                m.d.comb += Assert(step <= last)
+                for n in range(last + 1):
                     with m.If(step == n):
-                        m.d.comb += [
-                            Assert(there == (1 << (n - 1) // 2 if 1 <= n <= count else 0)),
-                            Assert(times == (1 << (n - 2) // 2 if 2 <= n <= count + 1 else 0)),
-                            *(
-                                Assert(total == sum((clip(one[2], SPAN) for one in part), Const(0)))
-                                for total, part in zip(sums, (done[:2], done[2:]))
-                            ),
-                        ]
-                        if 1 <= n <= count:
-                            a, b, _ = products[n - 1]
-                            m.d.comb += Assert((inside["span.a"] == a) & (inside["span.b"] == b))
-                        if 2 <= n <= count + 1:
-                            m.d.comb += Assert(product == products[n - 2][2])
-                with m.If(inside["settled"]):
-                    m.d.comb += Assert(step == count + 2)
-        with m.If(~known | ~(many | at_hand.runs)):
-            m.d.comb += [Assert(there == 0), Assert(times == 0)]
-        fresh = here & ~known
-        m.d.comb += Assert(~fresh | ((step == 0) & (sums.as_value() == 0)))
-        settled = inside["settled"] & at_hand.moves
-        m.d.comb += Assert(~settled | (inside["more"] == clip(at_hand.places, SPAN) - 1))
+                        self._check_step(m, mac, sums, products, n)
+                with m.If(registers["measured"]):
+                    m.d.comb += Assert(step == last)
+        with m.If(~decoded | ~(several_rows | measured.executes)):
+            m.d.comb += [Assert(mac["factors_for"] == 0), Assert(mac["product_for"] == 0)]
+        new = registers["accepted"] & ~decoded
+        m.d.comb += Assert(~new | ((step == 0) & (sums.as_value() == 0)))
+        with m.If(registers["measured"] & measured.transfers):
+            m.d.comb += Assert(
+                registers["extent.transfer"] == clip(measured.size, PRODUCT_BITS) - 1
+            )
 
-    def look_at_scan(self, m, inside, at_hand, u, uop, loading, came, lane):
-        """Where the micro-op is on its way from the SRAM into the bounds, and which bounds hold
-        what it names."""
-        known, block = inside["known"], self.block
-        asks, begun, hits = (inside[f"scan.{name}"] for name in ("asks", "begun", "hits"))
-        nest, bounds = at_hand.nest, BOUNDS
-        word = u >> LOG_LANES
-
-        def around(value, alone):
-            """Whether these bounds hold what the micro-op names; and, if ``alone``, no more."""
-            view = View(bounds, value)
-            ends = [(view[f"{side}_low"], uop[side], view[f"{side}_high"]) for side in SIDES]
-            holds = Cat((low <= here) & (here <= high) for low, here, high in ends).all()
-            exact = Cat((low == here) & (here == high) for low, here, high in ends).all()
-            return Mux(alone, exact, holds)
-
-        def passes(stage):
-            """Whether a register of the scan between the word and the bounds holds it; and, if it
-            is alone, nothing else."""
-            count, held = 1 << (LOG_LANES - stage), []
-            for side, lane in ((side, lane) for side in SIDES for lane in range(count)):
-                width, here = ISA.uop[side].width, (u[:LOG_LANES] >> stage) == lane
-                low, high = (
-                    inside[f"scan.{side}_{end}{count}"].word_select(lane, width)
-                    for end in ("low", "high")
-                )
-                held += [
-                    ~here | ((low <= uop[side]) & (uop[side] <= high)),
-                    ~(here & at_hand.alone) | (low == high),
-                    ~(~here & at_hand.alone) | (low.all() & (high == 0)),
-                ]
-            return Cat(held).all()
-
-        # Behind a word that came: a bit for each step.
-        on_its_way, got = Signal(2 + LOG_LANES), Signal()
-        m.d.sync += on_its_way.eq(Cat(came, on_its_way))
-        with m.If(on_its_way[-1]):
-            m.d.sync += got.eq(1)
-        with m.If(~begun):
-            m.d.sync += got.eq(0)
-        coming = inside["scan.coming"]
-        words = inside["scan.arrives"] | coming.any()
+    @staticmethod
+    def _check_step(m, mac, sums, products, n):
+        """In step ``n`` product n - 1 is in the factors, n - 2 is the product, older ones are in
+        the sums."""
+        count, in_sums = len(products), products[: max(n - 2, 0)]
+        has_factors, has_product = 1 <= n <= count, 2 <= n <= count + 1
         m.d.comb += [
-            Assert(~begun | (known & at_hand.runs)),
-            Assert(~asks | begun),
-            Assert(~words | begun),
-            Assert(~(words | asks) | ~hits.any()),
-            Assert(~came | (inside["scan.arrives"] & (inside["scan.number"] == word))),
-            Assert((on_its_way & ~coming) == 0),
-            Assert(~asks | (inside["scan.wanted"] >= nest.uop_bgn >> LOG_LANES)),
-            Assert(~asks | (inside["scan.wanted"] <= (nest.uop_end - 1) >> LOG_LANES)),
+            Assert(mac["factors_for"] == (1 << (n - 1) // 2 if has_factors else 0)),
+            Assert(mac["product_for"] == (1 << (n - 2) // 2 if has_product else 0)),
         ]
-        read = inside["scan.word"].word_select(u[:LOG_LANES], ISA.uop.bits)
-        with m.If(known & at_hand.has_u & begun):
-            past = Cat(came, on_its_way, got).any()
+        for total, part in zip(sums, (in_sums[:2], in_sums[2:])):
+            expected = sum((clip(product, PRODUCT_BITS) for _, _, product in part), Const(0))
+            m.d.comb += Assert(total == expected)
+        if has_factors:
+            a, b, _ = products[n - 1]
+            m.d.comb += Assert((mac["factor_a"] == a) & (mac["factor_b"] == b))
+        if has_product:
+            m.d.comb += Assert(mac["product"] == products[n - 2][2])
+
+    def check_bounds(self, m, registers, measured, point, uop, load_pending, sram):
+        """Where the watched micro-op is between the SRAM and the bounds, and which bounds include
+        its indices. ``sram``: ``arrives``, ``value`` of the watched micro-op."""
+        u, loop = point.u, measured.loop
+        scan = {
+            name: registers[f"uop_bounds.{name}"]
+            for name in ("read_pending", "scanning", "hits", "next_word", "arrives",
+                         "arriving_word", "running")
+        }  # fmt: skip
+        stages = {
+            name: registers[f"uop_bounds.word_bounds.{name}"]
+            for name in ("stage_valid", "held", "held_number")
+        }
+        word, decoded, scanning = u >> LOG_LANES, registers["decoded"], scan["scanning"]
+
+        # A shift register behind the word of the watched micro-op: a bit for each stage.
+        in_stage, merged = Signal(2 + LOG_LANES), Signal()
+        m.d.sync += in_stage.eq(Cat(sram.arrives, in_stage))
+        with m.If(in_stage[-1]):
+            m.d.sync += merged.eq(1)
+        with m.If(~scanning):
+            m.d.sync += merged.eq(0)
+        any_word = scan["arrives"] | stages["stage_valid"].any()
+        read_pending, next_word = scan["read_pending"], scan["next_word"]
+        m.d.comb += [
+            Assert(~scanning | (decoded & measured.executes)),
+            Assert(~read_pending | scanning),
+            Assert(~any_word | scanning),
+            Assert(~(any_word | read_pending) | ~scan["hits"].any()),
+            Assert(~sram.arrives | (scan["arrives"] & (scan["arriving_word"] == word))),
+            Assert((in_stage & ~stages["stage_valid"]) == 0),
+            Assert(~read_pending | (next_word >= loop.uop_bgn >> LOG_LANES)),
+            Assert(~read_pending | (next_word <= (loop.uop_end - 1) >> LOG_LANES)),
+        ]
+        held = stages["held"].word_select(u[:LOG_LANES], ISA.uop.bits)
+        with m.If(decoded & measured.has_uop & scanning):
+            was_read = Cat(sram.arrives, in_stage, merged).any()
             m.d.comb += [
-                Assert(past | (asks & (inside["scan.wanted"] <= word))),
-                Assert(~past | ~loading),
-                Assert(~(asks & loading) | block.uops_pending),
-                Assert(~came | (lane.as_value() == uop.as_value())),
-                Assert(~on_its_way[0] | (read == uop.as_value())),
-                Assert(~on_its_way[0] | (inside["scan.at"] == word)),
-                *(Assert(~on_its_way[stage + 1] | passes(stage)) for stage in range(LOG_LANES + 1)),
-                Assert(~got | around(inside["scan.found"], at_hand.alone)),
+                Assert(was_read | (read_pending & (next_word <= word))),
+                Assert(~was_read | ~load_pending),
+                Assert(~(read_pending & load_pending) | self.block.uop_hazard),
+                Assert(~sram.arrives | (sram.value.as_value() == uop.as_value())),
+                Assert(~in_stage[0] | (held == uop.as_value())),
+                Assert(~in_stage[0] | (stages["held_number"] == word)),
+                *(
+                    Assert(~in_stage[level + 1] | self._in_tree(registers, measured, u, uop, level))
+                    for level in range(LOG_LANES + 1)
+                ),
+                Assert(~merged | self._includes(scan["running"], uop, exact=measured.only_uop)),
+            ]
+            running = View(BOUNDS, scan["running"])
+            neutral = Cat(
+                running[f"{side}_low"].all() & (running[f"{side}_high"] == 0) for side in SIDES
+            )
+            with m.If(measured.only_uop):
+                m.d.comb += [
+                    Assert(~(was_read & read_pending)),
+                    Assert(scan["arrives"] == sram.arrives),
+                    Assert(stages["stage_valid"] == in_stage),
+                    Assert(merged | neutral.all()),
+                ]
+        self._check_cache(m, registers, measured, u, uop, load_pending)
+
+    def _check_cache(self, m, registers, measured, u, uop, load_pending):
+        loop, hits = measured.loop, registers["uop_bounds.hits"]
+        for n in range(UopBounds.ENTRIES):
+            entry = View(CACHED, registers[f"uop_bounds.cache{n}"])
+            with m.If(entry.valid & (entry.begin <= u) & (u < entry.end)):
+                only_uop = entry.begin + 1 == entry.end
+                includes = self._includes(entry.bounds, uop, exact=only_uop)
+                m.d.comb += Assert(~load_pending & includes)
+            same = entry.valid & (entry.begin == loop.uop_bgn) & (entry.end == loop.uop_end)
+            m.d.comb += Assert(~registers["decoded"] | (hits[n] == same))
+        with m.If(registers["measured"] & measured.executes):
+            bounds = self._includes(registers["measured_bounds"], uop, exact=measured.only_uop)
+            m.d.comb += [
+                Assert(hits.any()),
+                Assert(~measured.has_uop | (~load_pending & bounds)),
             ]
 
-            found = View(bounds, inside["scan.found"])
-            none = Cat(found[f"{side}_low"].all() & (found[f"{side}_high"] == 0) for side in SIDES)
-            with m.If(at_hand.alone):
-                m.d.comb += [
-                    Assert(~(past & asks)),
-                    Assert(inside["scan.arrives"] == came),
-                    Assert(coming == on_its_way),
-                    Assert(got | none.all()),
-                ]
+    @staticmethod
+    def _includes(bounds, uop, *, exact):
+        """Whether ``bounds`` include the indices of the micro-op; with ``exact``, no others."""
+        view = View(BOUNDS, bounds)
+        ends = [(view[f"{side}_low"], uop[side], view[f"{side}_high"]) for side in SIDES]
+        included = Cat((low <= index) & (index <= high) for low, index, high in ends).all()
+        only = Cat((low == index) & (index == high) for low, index, high in ends).all()
+        return Mux(exact, only, included)
 
-        # Ranges that are known.
-        for n in range(scan.UopBounds.ENTRIES):
-            entry = View(KNOWN, inside[f"scan.known{n}"])
-            with m.If(entry.valid & (entry.low <= u) & (u < entry.end)):
-                m.d.comb += Assert(~loading & around(entry.bounds, entry.low + 1 == entry.end))
-            same = entry.valid & (entry.low == nest.uop_bgn) & (entry.end == nest.uop_end)
-            m.d.comb += Assert(~known | (hits[n] == same))
-        with m.If(inside["settled"] & at_hand.runs):
-            m.d.comb += Assert(hits.any())
-            m.d.comb += Assert(
-                ~at_hand.has_u | (~loading & around(inside["bounds"], at_hand.alone))
+    @staticmethod
+    def _in_tree(registers, measured, u, uop, level):
+        """Whether a register at ``level`` of the minimum and maximum trees includes the indices of
+        the micro-op; and, if that is the only one, whether all others are neutral."""
+        lanes, holds = 1 << (LOG_LANES - level), []
+        for side, lane in ((side, lane) for side in SIDES for lane in range(lanes)):
+            width, here = ISA.uop[side].width, (u[:LOG_LANES] >> level) == lane
+            low, high = (
+                registers[f"uop_bounds.word_bounds.{side}_{end}{lanes}"].word_select(lane, width)
+                for end in ("low", "high")
             )
+            holds += [
+                ~here | ((low <= uop[side]) & (uop[side] <= high)),
+                ~(here & measured.only_uop) | (low == high),
+                ~(~here & measured.only_uop) | (low.all() & (high == 0)),
+            ]
+        return Cat(holds).all()

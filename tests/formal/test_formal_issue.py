@@ -1,575 +1,433 @@
-"""Issue: no instruction takes a token that is not there or starts beside one that it must wait for;
-all retire in order, and each pushes its tokens once."""
+"""Issue: instructions issue in order, as soon as no dependency is left and not before; they retire
+in order, and each pushes its tokens once."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal
 from amaranth.lib.data import StructLayout, View
-from amaranth.lib.wiring import In, Out
 
+from tests.formal.any_access_ranges import CFG, ISA, RANGES, UNITS, AnyAccessRanges, unit_of
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
-from vta.config import VTAConfig
-from vta.hw.compute import access_ranges as footprint
-from vta.hw.compute import issue
-from vta.hw.compute.access_ranges import (
-    AccessRanges,
+from vta.hw.compute import issue, issue_request, scoreboard
+from vta.hw.compute.issue_request import (
     AccessRangesLayout,
     ExecutionUnit,
     IssueRequest,
     RangeLayout,
-    UopRangeLayout,
 )
-from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.debug.signal_paths import SignalPaths
-from vta.hw.dma import load, store
-from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import layout_of
-from vta.isa import Isa, MemId, Opcode
+from vta.isa import Opcode
 
-CFG = VTAConfig.preset("tiny").replace(log_acc_buff_size=7, log_uop_buff_size=5)
-"""With 8 accumulators and 8 micro-ops."""
-ISA = Isa.of(CFG)
-UNITS = ("load", "gemm", "alu")
-ROOM = issue.Scoreboard.DEPTH
+NONE = ExecutionUnit.NONE.value
+DEPTH = scoreboard.Scoreboard.DEPTH
 FEW = 3
-"""Instructions that may be under way where runs are followed from power-up."""
-DEPTH = 19
+"""Entries of the scoreboard where runs are followed from power-up."""
+CYCLES = 19
+
+LOG_ENTRY = StructLayout({
+    "unit": 2, "done": 1, "done_before": 1, "finish": 1, "push_prev": 1, "push_next": 1,
+    "ranges": AccessRangesLayout(ISA),
+})  # fmt: skip
+"""An instruction in flight. ``done_before``: ``done`` for a cycle already."""
 
 
-def _unit(word):
-    """Who executes an instruction of the compute module: its place in UNITS, or 3 for nobody."""
-    head = View(layout_of(ISA.memory), word)
-    loads = (head.opcode == Opcode.LOAD) & (head.x_size != 0)
-    return Mux(
-        head.opcode == Opcode.GEMM, 1, Mux(head.opcode == Opcode.ALU, 2, Mux(loads, 0, 3))
-    )  # fmt: skip
+def share_an_entry(a, b):
+    """Whether two ranges have an entry in common: the greater low end is in both."""
+    low = Mux(a.low > b.low, a.low, b.low)
+    high = Mux(a.high < b.high, a.high, b.high)
+    return a.used & b.used & (low <= high)
 
 
-def _share(one, other):
-    """Whether two ranges have an entry in common: the later beginning is not after the earlier
-    end."""
-    begin = Mux(one.low > other.low, one.low, other.low)
-    end = Mux(one.high < other.high, one.high, other.high)
-    return one.used & other.used & (begin <= end)
-
-
-def _hazard(new, old, loads):
-    """Whether of two instructions one writes what the other touches; ``loads``: one is a LOAD, so
-    that its micro-ops are written."""
+def depends(younger, older, one_is_load):
+    """Whether one of two instructions writes what the other accesses. A LOAD writes ``uops``."""
     return (
-        _share(new.reads, old.writes)
-        | _share(new.writes, old.reads)
-        | _share(new.writes, old.writes)
-        | (loads & _share(new.uops, old.uops))
+        share_an_entry(younger.reads, older.writes)
+        | share_an_entry(younger.writes, older.reads)
+        | share_an_entry(younger.writes, older.writes)
+        | (one_is_load & share_an_entry(younger.uops, older.uops))
     )
 
 
-class AnyFootprints(wiring.Component):
-    """In place of :class:`~vta.hw.compute.access_ranges.AccessRanges`: an instruction may touch
-    anything, and it may be known at any time what."""
-
-    any_footprint = Signal(AccessRangesLayout(ISA))
-    any_uops = Signal(UopRangeLayout(CFG.log_uop_depth))
-    any_busy = Signal()
-    answer = Signal()
-    """What the block says of ``any_uops``."""
-
-    def __init__(self, isa):
-        log_depth = isa.cfg.log_uop_depth
-        super().__init__({
-            "insn": In(stream.Signature(isa.memory.bits)),
-            "work": Out(stream.Signature(IssueRequest(isa))),
-            "uops": Out(UopRangeLayout(log_depth)), "uops_pending": In(1), "busy": Out(1),
-            "uop_read": Out(UopReadSignature(log_depth=log_depth, bits=isa.uop.bits)),
-        })  # fmt: skip
-
-    @classmethod
-    def free(cls):
-        """The signals that may have any value."""
-        return [cls.any_footprint.as_value(), cls.any_uops.as_value(), cls.any_busy]
-
-    def elaborate(self, platform):
-        m = Module()
-        work = self.work
-        m.d.comb += [
-            work.valid.eq(self.insn.valid),
-            self.insn.ready.eq(work.ready),
-            work.payload.insn.eq(self.insn.payload),
-            work.payload.unit.eq(_unit(self.insn.payload)),
-            work.payload.footprint.eq(self.any_footprint),
-            self.uops.eq(self.any_uops),
-            self.busy.eq(self.any_busy),
-            self.answer.eq(self.uops_pending),
-        ]
-        return m
-
-
-class Tokens(Properties):
-    """A token is taken only if it is there, and only by an instruction that starts and wants it;
-    one is given only by an instruction that retires. One that is there stays until it is taken."""
-
-    def elaborate(self, platform):
-        block, tokens = self.block, self.block.tokens
-        inside = SignalPaths(block)
-        m = super().elaborate(platform, inside.fragment)
-        head = View(layout_of(ISA.memory), View(IssueRequest(ISA), inside["scoreboard.next"]).insn)
-        starts = inside["starts"]
-        m.d.comb += Assert(~starts | inside["scoreboard.next_valid"])
-        for side in ("prev", "next"):
-            pop, push = getattr(tokens, f"pop_{side}"), getattr(tokens, f"push_{side}")
-            available, stays = getattr(tokens, f"{side}_avail"), Signal(name=f"{side}_stays")
-            m.d.sync += stays.eq(available & ~pop)
-            m.d.comb += [
-                Assume(~stays | available),
-                Assert(~pop | available),
-                Assert(~(inside["scoreboard.next_valid"] & inside[f"{side}_there"]) | stays),
-                Assert(pop == (starts & getattr(head, f"pop_{side}"))),
-                Assert(~push | block.retired),
-                Cover(pop & push),
-            ]
-        return m
-
-
-ENTRY = StructLayout({
-    "unit": 2, "done": 1, "seen": 1, "finish": 1, "prev": 1, "next": 1,
-    "footprint": AccessRangesLayout(ISA),
-})  # fmt: skip
-
-
 class InOrder(Properties):
-    """A ledger of the instructions under way, the oldest first, and of the one that waits to start.
-    That starts exactly when its tokens were there a cycle before, its unit takes it, and those of
-    other units with which it has a hazard were done two cycles before. They retire in order, each
-    in the cycle after its unit has done it, or after the one before.
+    """A log of the instructions in flight, the oldest first, and the next instruction.
 
-    The units of the world do what they were given, in order, each in a cycle after its start. With
-    ``invariants`` the registers of the block are compared to the ledger, for the induction.
+    The next instruction issues exactly when it was accepted two cycles before or earlier, its
+    tokens were available in the cycle before, its unit accepts it, there is room, FINISH has not
+    been issued, and each instruction of another unit with which it has a hazard was done two cycles
+    before. Instructions retire in order, each in the cycle after it is done, or after the older one
+    retires.
+
+    The units are free to be done with the oldest instruction that they were given in any cycle
+    after its issue. With ``invariants`` the registers of the block are compared with the log, for
+    the induction.
     """
 
-    def __init__(self, block, room, *, invariants=False):
-        super().__init__(block, AnyFootprints.free())
-        self.room, self.invariants = room, invariants
+    def __init__(self, block, depth, *, invariants=False):
+        super().__init__(block, AnyAccessRanges.free())
+        self.depth, self.invariants = depth, invariants
+        self.log = [Signal(LOG_ENTRY, name=f"log{n}") for n in range(depth + 1)]
+        self.updated = [Signal(LOG_ENTRY, name=f"updated_log{n}") for n in range(depth + 1)]
+        self.level = Signal(range(depth + 1))
+        self.next_valid, self.next = Signal(), Signal(IssueRequest(ISA))
+        self.issues, self.unit = Signal(), Signal(2)
 
     def elaborate(self, platform):
-        block, tokens = self.block, self.block.tokens
-        inside = SignalPaths(block)
-        m = super().elaborate(platform, inside.fragment)
-        waits, waiting = self._wait(m, inside["starts"])
-        head, touches = View(layout_of(ISA.memory), waiting.insn), waiting.footprint
-        starts, unit = Signal(), Signal(2)
-        m.d.comb += [starts.eq(inside["starts"]), unit.eq(_unit(waiting.insn))]
-
-        ledger = [Signal(ENTRY, name=f"entry{n}") for n in range(self.room + 1)]
-        level = Signal(range(self.room + 1))
-        now = [Signal(ENTRY, name=f"now{n}") for n in range(self.room + 1)]
-        self._work(m, waiting, starts, ledger, level, now)
-
-        # Retirement: of the oldest, when it was done, with its tokens, and never later.
-        oldest = ledger[0]
+        registers = SignalPaths(self.block)
+        m = super().elaborate(platform, registers.fragment)
         m.d.comb += [
-            Assert(block.retired == ((level != 0) & oldest.done)),
-            Assert(tokens.push_prev == (block.retired & oldest.prev)),
-            Assert(tokens.push_next == (block.retired & oldest.next)),
+            self.issues.eq(registers["issued"]),
+            self.unit.eq(unit_of(self.next.insn)),
         ]
-        m.d.sync += level.eq(level - block.retired + starts)
-        for n in range(self.room):
-            m.d.sync += ledger[n].eq(Mux(block.retired, now[n + 1], now[n]))
-            with m.If(starts & (level - block.retired == n)):
-                m.d.sync += [
-                    ledger[n].unit.eq(unit),
-                    ledger[n].done.eq(unit == 3),
-                    ledger[n].seen.eq(0),
-                    ledger[n].finish.eq(head.opcode == Opcode.FINISH),
-                    ledger[n].prev.eq(head.push_prev),
-                    ledger[n].next.eq(head.push_next),
-                    ledger[n].footprint.eq(touches),
-                ]
+        insn = View(layout_of(ISA.memory), self.next.insn)
+        self._accept(m)
+        self._execute(m)
+        self._update_log(m, insn)
+        self._check_retirement(m)
+        finish_issued, finished = self._check_finish(m, insn)
 
-        # FINISH is the end.
-        ended, finished = Signal(), Signal()
-        with m.If(starts & (head.opcode == Opcode.FINISH)):
-            m.d.sync += ended.eq(1)
-        with m.If(block.retired & oldest.finish):
-            m.d.sync += finished.eq(1)
-        m.d.comb += [
-            Assert(block.finished == finished),
-            Assert((block.error.code != 0) == (finished & waits)),
-        ]
-
-        # Start: as soon as there is nothing to wait for, and not before.
-        hazards, running, taken = Signal(self.room), Signal(self.room), Signal(init=1)
-        there = {side: Signal(name=f"{side}_was_there") for side in ("prev", "next")}
-        compared = Signal()
-        m.d.sync += [
-            *(was.eq(getattr(tokens, f"{side}_avail")) for side, was in there.items()),
-            compared.eq(waits & ~starts),
-        ]
-        for n in range(self.room):
-            at_work = (level > n) & ~ledger[n].seen & (ledger[n].unit != 3)
-            loads = (unit == 0) | (ledger[n].unit == 0)
-            others = at_work & (unit != 3) & (ledger[n].unit != unit)
+        # The condition of issue.
+        accepted_before = Signal()
+        hazards, executing = Signal(self.depth), Signal(self.depth)
+        m.d.sync += accepted_before.eq(self.next_valid & ~self.issues)
+        for n, entry in enumerate(self.log[: self.depth]):
+            waited_for = (self.level > n) & ~entry.done_before & (entry.unit != NONE)
+            other_unit = (self.unit != NONE) & (entry.unit != self.unit)
+            one_is_load = (self.unit == 0) | (entry.unit == 0)
+            hazard = depends(self.next.ranges, entry.ranges, one_is_load)
             m.d.comb += [
-                hazards[n].eq(others & _hazard(touches, ledger[n].footprint, loads)),
-                running[n].eq(~ledger[n].done),
+                hazards[n].eq(waited_for & other_unit & hazard),
+                executing[n].eq(~entry.done),
             ]
-        m.d.comb += taken.eq(1)
-        for number, name in enumerate(UNITS):
-            with m.If(unit == number):
-                m.d.comb += taken.eq(getattr(block, name).ready)
-        m.d.comb += [
-            Assert(starts == (
-                compared & (level < self.room) & ~hazards.any() & taken & ~ended
-                & (~head.pop_prev | there["prev"]) & (~head.pop_next | there["next"])
-            )),
-        ]  # fmt: skip
-        self._loads(m, waits, waiting, ledger, level)
-
-        self._cover(m, starts, ledger, level, now, waits & hazards.any(), finished)
+        m.d.comb += Assert(
+            self.issues
+            == (
+                accepted_before
+                & (self.level < self.depth)
+                & ~hazards.any()
+                & self._unit_ready(m)
+                & ~finish_issued
+                & self._tokens_available(m, insn)
+            )
+        )
+        self._check_uop_hazard(m)
+        self._cover(m, hazards, finished)
         if self.invariants:
-            self._compare(m, inside, ledger, level)
-            for number in range(len(UNITS)):
-                m.d.comb += Assert(~compared | (unit != number) | (
-                    inside["scoreboard.ahead"] == inside[f"scoreboard.at_work{number}"]
-                ))  # fmt: skip
-            m.d.comb += [
-                Assert(inside["finishing"] == ended),
-                Assert(inside["scoreboard.next_valid"] == waits),
-                Assert(~waits | (inside["scoreboard.next"] == waiting.as_value())),
-                Assert(~waits | (waiting.unit.as_value() == unit)),
-                *(
-                    Assert(~waits | (one.low <= one.high) & (~one.used | (unit != 3)))
-                    for one in (waiting.footprint[name] for name in ("writes", "reads", "uops"))
-                ),
-                Assert(inside["scoreboard.compared"] == compared),
-                Assert(~compared | waits),
-                Assert(~compared | (inside["scoreboard.waits"] == hazards)),
-                Assert(~(waits & ~compared) | (inside["scoreboard.watched"] == hazards & running)),
-            ]
+            self._compare_log(m, registers)
+            self._compare_next(m, registers, accepted_before, hazards, executing)
+            m.d.comb += Assert(registers["finish_issued"] == finish_issued)
         return m
 
-    def _wait(self, m, starts):
-        """The instruction that came last and has not started, and whether there is one; another is
-        taken when there is none."""
-        insn, touches = self.block.insn, AnyFootprints.any_footprint
-        for one in (touches.writes, touches.reads, touches.uops):
-            nobody = _unit(insn.payload) == 3
-            m.d.comb += Assume((one.low <= one.high) & (~one.used | ~nobody))
-        uops = AnyFootprints.any_uops
-        m.d.comb += Assume((uops.low < uops.end) & (uops.end <= 1 << CFG.log_uop_depth))
-        waits, waiting = Signal(), Signal(IssueRequest(ISA))
-        m.d.comb += Assert(insn.ready == ~waits)
+    def _accept(self, m):
+        """An instruction is accepted while there is no next one. Its ranges are not empty, and an
+        instruction without a unit has none."""
+        insn, ranges = self.block.insn, AnyAccessRanges.any_ranges
+        uops = AnyAccessRanges.any_uops
+        for name in RANGES:
+            no_unit = unit_of(insn.payload) == NONE
+            m.d.comb += Assume(ranges[name].low <= ranges[name].high)
+            m.d.comb += Assume(~ranges[name].used | ~no_unit)
+        m.d.comb += [
+            Assume((uops.begin < uops.end) & (uops.end <= 1 << CFG.log_uop_depth)),
+            Assert(insn.ready == ~self.next_valid),
+        ]
         with m.If(insn.valid & insn.ready):
             m.d.sync += [
-                waits.eq(1),
-                waiting.insn.eq(insn.payload),
-                waiting.unit.eq(_unit(insn.payload)),
-                waiting.footprint.eq(touches),
+                self.next_valid.eq(1),
+                self.next.insn.eq(insn.payload),
+                self.next.unit.eq(unit_of(insn.payload)),
+                self.next.ranges.eq(ranges),
             ]
-        with m.Elif(starts):
-            m.d.sync += waits.eq(0)
-        return waits, waiting
+        with m.Elif(self.issues):
+            m.d.sync += self.next_valid.eq(0)
 
-    def _loads(self, m, waits, waiting, ledger, level):
-        """Micro-ops that a LOAD is yet to write (at work, waiting, or coming) are not read in the
-        next cycle."""
-        insn, pending = self.block.insn, Signal()
-        uops = AnyFootprints.any_uops
-        asked = Signal(RangeLayout(CFG.log_uop_depth))
-        m.d.comb += [asked.used.eq(1), asked.low.eq(uops.low), asked.high.eq(uops.end - 1)]
-        m.d.sync += pending.eq(
-            Cat(
-                there & (unit == 0) & _share(footprint.uops, asked)
-                for there, unit, footprint in (
-                    (insn.valid, _unit(insn.payload), AnyFootprints.any_footprint),
-                    (waits, _unit(waiting.insn), waiting.footprint),
-                    *(
-                        ((level > n) & ~one.done, one.unit, one.footprint)
-                        for n, one in enumerate(ledger[: self.room])
-                    ),
-                )
-            ).any()
-        )
-        m.d.comb += Assert(AnyFootprints.answer == pending)
-
-    def _work(self, m, waiting, starts, ledger, level, now):
-        """The world: a unit does the oldest instruction that it was given and has not done. ``now``
-        is the ledger with what is done in this cycle."""
-        block = self.block
-        unit = _unit(waiting.insn)
-        for number, name in enumerate(UNITS):
-            port, does = getattr(block, name), getattr(block, f"{name}_done")
-            left = does
-            for n in range(self.room):
-                mine = (level > n) & (ledger[n].unit == number) & ~ledger[n].done
+    def _execute(self, m):
+        """A unit is done with the oldest instruction that it has not done; ``updated`` is the log
+        with that. A unit is given the next instruction when that issues."""
+        for unit, name in UNITS.items():
+            port, done = getattr(self.block, name), getattr(self.block, f"{name}_done")
+            left = done
+            for n in range(self.depth):
+                entry = self.log[n]
+                mine = (self.level > n) & (entry.unit == unit.value) & ~entry.done
                 with m.If(mine & left):
-                    m.d.comb += now[n].done.eq(1)
+                    m.d.comb += self.updated[n].done.eq(1)
                 left = left & ~mine
             m.d.comb += [
                 Assume(~left),
-                Assert((port.valid & port.ready) == (starts & (unit == number))),
-                Assert(~port.valid | (unit == number)),
-                Assert(~port.valid | (port.payload.as_value() == waiting.insn)),
+                Assert((port.valid & port.ready) == (self.issues & (self.unit == unit.value))),
+                Assert(~port.valid | (self.unit == unit.value)),
+                Assert(~port.valid | (port.payload.as_value() == self.next.insn)),
             ]
-        for n in range(self.room):
-            for field in ("unit", "finish", "prev", "next", "footprint"):
-                m.d.comb += now[n][field].eq(ledger[n][field])
-            m.d.comb += now[n].seen.eq(ledger[n].done)
-            with m.If(ledger[n].done):
-                m.d.comb += now[n].done.eq(1)
+        for n in range(self.depth):
+            for field in ("unit", "finish", "push_prev", "push_next", "ranges"):
+                m.d.comb += self.updated[n][field].eq(self.log[n][field])
+            m.d.comb += self.updated[n].done_before.eq(self.log[n].done)
+            with m.If(self.log[n].done):
+                m.d.comb += self.updated[n].done.eq(1)
 
-    def _cover(self, m, starts, ledger, level, now, hazard, finished):
-        """Full, emptied, all units beside each other, done out of order, a hazard that passes."""
-        block, tokens = self.block, self.block.tokens
-        retirements, waited = Signal(3), Signal()
-        with m.If(block.retired):
-            m.d.sync += retirements.eq(retirements + (retirements != 7))
-        with m.If(hazard):
-            m.d.sync += waited.eq(1)
-        m.d.comb += [
-            Cover(
-                (level == 3) & (ledger[0].unit == 1) & (ledger[1].unit == 2)
-                & (ledger[2].unit == 0)
-            ),
-            Cover(level == self.room),
-            Cover((retirements == 5) & finished),
-            Cover((level >= 2) & ~now[0].done & now[1].done & (ledger[1].unit == 2)),
-            Cover(waited & starts & (level != 0)),
-            Cover(block.retired & tokens.push_prev & tokens.push_next & (retirements == 2)),
-        ]  # fmt: skip
-
-    def _compare(self, m, inside, ledger, level):
-        """The registers of the scoreboard are the ledger."""
-        layout = StructLayout({
-            "live": 1, "works": 1, "unit": ExecutionUnit, "ahead": range(self.room),
-            "finish": 1, "push_prev": 1, "push_next": 1, "footprint": AccessRangesLayout(ISA),
-        })  # fmt: skip
-        works = [
-            Cat((level > n) & ~one.done & (one.unit == unit) for n, one in enumerate(ledger))
-            for unit in range(len(UNITS))
-        ]
-        m.d.comb += [
-            Assert(level <= self.room),
-            *(
-                Assert(inside[f"scoreboard.at_work{unit}"] == sum(mine))
-                for unit, mine in enumerate(works)
-            ),
-        ]
-        for n in range(self.room):
-            real, said = View(layout, inside[f"scoreboard.entry{n}"]), ledger[n]
-            m.d.comb += [
-                Assert(real.live == (level > n)),
-                Assert(real.live | ~real.works),
-            ]
-            with m.If(level > n):
-                m.d.comb += [
-                    Assert(real.works == ~said.done),
-                    *(Assert(~mine[n] | (real.ahead == sum(mine[:n]))) for mine in works),
-                    Assert(~said.seen | said.done),
-                    Assert(said.done | (said.unit != 3)),
-                    Assert(real.unit.as_value() == said.unit),
-                    Assert(real.finish == said.finish),
-                    Assert(real.push_prev == said.prev),
-                    Assert(real.push_next == said.next),
-                    Assert(real.footprint.as_value() == said.footprint.as_value()),
-                    *(
-                        Assert(said.footprint[name].low <= said.footprint[name].high)
-                        for name in ("writes", "reads", "uops")
-                    ),
+    def _update_log(self, m, insn):
+        """The issued instruction goes to the end; all move up with a retirement."""
+        retired = self.block.retired
+        m.d.sync += self.level.eq(self.level - retired + self.issues)
+        for n in range(self.depth):
+            m.d.sync += self.log[n].eq(Mux(retired, self.updated[n + 1], self.updated[n]))
+            with m.If(self.issues & (self.level - retired == n)):
+                m.d.sync += [
+                    self.log[n].unit.eq(self.unit),
+                    self.log[n].done.eq(self.unit == NONE),
+                    self.log[n].done_before.eq(0),
+                    self.log[n].finish.eq(insn.opcode == Opcode.FINISH),
+                    self.log[n].push_prev.eq(insn.push_prev),
+                    self.log[n].push_next.eq(insn.push_next),
+                    self.log[n].ranges.eq(self.next.ranges),
                 ]
 
-
-class NothingLost(Properties):
-    """Each instruction comes out of the search for footprints once, in order, unchanged, with the
-    unit that executes it, and stays until it is taken. The registers are compared to a ledger."""
-
-    def elaborate(self, platform):
-        block, inside = self.block, SignalPaths(self.block)
-        m = super().elaborate(platform, inside.fragment)
-        work, out = block.work, block.work.payload
-        enters, leaves = block.insn.valid & block.insn.ready, work.valid & work.ready
-        ledger = [Signal(ISA.memory.bits, name=f"entry{n}") for n in range(3)]
-        level = Signal(range(3))
-        ranged = inside["ranged"]
-        m.d.sync += level.eq(level + enters - leaves)
-        for n in range(2):
-            with m.If(leaves):
-                m.d.sync += ledger[n].eq(ledger[n + 1])
-            with m.If(enters & (level - leaves == n)):
-                m.d.sync += ledger[n].eq(block.insn.payload)
-        held, was = Signal(), Signal.like(out.as_value())
-        m.d.sync += [held.eq(work.valid & ~work.ready), was.eq(out.as_value())]
+    def _check_retirement(self, m):
+        tokens, oldest, retired = self.block.tokens, self.log[0], self.block.retired
         m.d.comb += [
-            Assert(~work.valid | (level != 0)),
-            Assert(~work.valid | (out.insn == ledger[0])),
-            Assert(~work.valid | (out.unit.as_value() == _unit(ledger[0]))),
-            Assert(~held | (work.valid & (out.as_value() == was))),
-            *(
-                Assert(~work.valid | ~out.footprint[name].used | (out.unit != ExecutionUnit.NONE))
-                for name in ("writes", "reads", "uops")
-            ),
-            Assert(block.busy == (level > work.valid)),
-            Assert(level == block.busy + work.valid),
-            Assert(~block.busy | (inside["word"] == Mux(work.valid, ledger[1], ledger[0]))),
-            Assert(~block.busy | (inside["unit"] == _unit(inside["word"]))),
-            Assert(~(ranged & (inside["at_hand"] | work.valid))),
-            Assert(block.busy == (inside["at_hand"] | ranged)),
-            Assert(~ranged | ((out.insn == ledger[0]) & (out.unit.as_value() == inside["unit"]))),
-            *(
-                Assert(~(ranged & inside[f"{name}_used"]) | (out.unit != ExecutionUnit.NONE))
-                for name in ("writes", "reads", "uops")
-            ),
-            Assert(~inside["known"] | inside["at_hand"]),
-            Assert(
-                ~(inside["known"] & (inside["is_load"] | inside["is_nest"]))
-                | (inside["unit"] != ExecutionUnit.NONE.value)
-            ),
-            Assert(~inside["settled"] | inside["known"]),
-            Cover(
-                (level == 2) & leaves & (out.unit == ExecutionUnit.ALU) & out.footprint.reads.used
-            ),
-            Cover(leaves & (out.unit == ExecutionUnit.GEMM) & ~out.footprint.writes.used),
-            Cover(leaves & (out.unit == ExecutionUnit.LOAD) & out.footprint.uops.used & block.busy),
+            Assert(retired == ((self.level != 0) & oldest.done)),
+            Assert(tokens.push_prev == (retired & oldest.push_prev)),
+            Assert(tokens.push_next == (retired & oldest.push_next)),
         ]
-        return m
 
+    def _check_finish(self, m, insn):
+        """Whether FINISH has been issued, and whether it has retired; an instruction behind it is
+        an error."""
+        finish_issued, finished = Signal(), Signal()
+        with m.If(self.issues & (insn.opcode == Opcode.FINISH)):
+            m.d.sync += finish_issued.eq(1)
+        with m.If(self.block.retired & self.log[0].finish):
+            m.d.sync += finished.eq(1)
+        m.d.comb += [
+            Assert(self.block.finished == finished),
+            Assert((self.block.error.code != 0) == (finished & self.next_valid)),
+        ]
+        return finish_issued, finished
 
-class LoadTokens(Properties):
-    """The load and the store module take a token only if it is there."""
+    def _unit_ready(self, m):
+        ready = Signal(init=1)
+        m.d.comb += ready.eq(1)
+        for unit, name in UNITS.items():
+            with m.If(self.unit == unit.value):
+                m.d.comb += ready.eq(getattr(self.block, name).ready)
+        return ready
 
-    def elaborate(self, platform):
-        m = super().elaborate(platform)
+    def _tokens_available(self, m, insn):
+        """In the cycle before."""
         tokens = self.block.tokens
-        m.d.comb += [
-            Assert(~tokens.pop_prev | tokens.prev_avail),
-            Assert(~tokens.pop_next | tokens.next_avail),
-            Cover(tokens.pop_prev | tokens.pop_next),
+        prev_before, next_before = Signal(), Signal()
+        m.d.sync += [prev_before.eq(tokens.prev_avail), next_before.eq(tokens.next_avail)]
+        return (~insn.pop_prev | prev_before) & (~insn.pop_next | next_before)
+
+    def _check_uop_hazard(self, m):
+        """Reported are the micro-ops that a LOAD at ``insn``, the next one, or one that executes
+        had yet to write in the cycle before."""
+        insn, uops = self.block.insn, AnyAccessRanges.any_uops
+        asked = Signal(RangeLayout(CFG.log_uop_depth))
+        m.d.comb += [asked.used.eq(1), asked.low.eq(uops.begin), asked.high.eq(uops.end - 1)]
+        expected = Signal()
+        loads = [
+            (insn.valid, unit_of(insn.payload), AnyAccessRanges.any_ranges),
+            (self.next_valid, self.unit, self.next.ranges),
+            *(
+                ((self.level > n) & ~entry.done, entry.unit, entry.ranges)
+                for n, entry in enumerate(self.log[: self.depth])
+            ),
         ]
-        return m
+        m.d.sync += expected.eq(
+            Cat(
+                valid & (unit == ExecutionUnit.LOAD.value) & share_an_entry(ranges.uops, asked)
+                for valid, unit, ranges in loads
+            ).any()
+        )
+        m.d.comb += Assert(AnyAccessRanges.uop_hazard_seen == expected)
+
+    def _cover(self, m, hazards, finished):
+        """Full, emptied, all units at once, done out of order, a hazard that is resolved."""
+        retired, tokens, log = self.block.retired, self.block.tokens, self.log
+        retirements, stalled = Signal(3), Signal()
+        with m.If(retired):
+            m.d.sync += retirements.eq(retirements + (retirements != 7))
+        with m.If(self.next_valid & hazards.any()):
+            m.d.sync += stalled.eq(1)
+        all_units = (log[0].unit == 1) & (log[1].unit == 2) & (log[2].unit == 0)
+        younger_done = ~self.updated[0].done & self.updated[1].done & (log[1].unit == 2)
+        m.d.comb += [
+            Cover((self.level == 3) & all_units),
+            Cover(self.level == self.depth),
+            Cover((retirements == 5) & finished),
+            Cover((self.level >= 2) & younger_done),
+            Cover(stalled & self.issues & (self.level != 0)),
+            Cover(retired & tokens.push_prev & tokens.push_next & (retirements == 2)),
+        ]
+
+    def _compare_log(self, m, registers):
+        """The entries of the scoreboard are those of the log."""
+        layout = StructLayout({
+            "valid": 1, "executing": 1, "unit": ExecutionUnit, "older_on_unit": range(self.depth),
+            "finish": 1, "push_prev": 1, "push_next": 1, "ranges": AccessRangesLayout(ISA),
+        })  # fmt: skip
+        executing = {
+            unit: Cat(
+                (self.level > n) & ~entry.done & (entry.unit == unit.value)
+                for n, entry in enumerate(self.log)
+            )
+            for unit in UNITS
+        }
+        m.d.comb += Assert(self.level <= self.depth)
+        for unit, name in UNITS.items():
+            count = registers[f"scoreboard.executing_{name}"]
+            m.d.comb += Assert(count == sum(executing[unit]))
+        for n in range(self.depth):
+            entry, logged = View(layout, registers[f"scoreboard.entry{n}"]), self.log[n]
+            m.d.comb += [
+                Assert(entry.valid == (self.level > n)),
+                Assert(entry.valid | ~entry.executing),
+            ]
+            with m.If(self.level > n):
+                m.d.comb += [
+                    Assert(entry.executing == ~logged.done),
+                    *(
+                        Assert(~mine[n] | (entry.older_on_unit == sum(mine[:n])))
+                        for mine in executing.values()
+                    ),
+                    Assert(~logged.done_before | logged.done),
+                    Assert(logged.done | (logged.unit != NONE)),
+                    Assert(entry.unit.as_value() == logged.unit),
+                    Assert(entry.finish == logged.finish),
+                    Assert(entry.push_prev == logged.push_prev),
+                    Assert(entry.push_next == logged.push_next),
+                    Assert(entry.ranges.as_value() == logged.ranges.as_value()),
+                    *(Assert(logged.ranges[name].low <= logged.ranges[name].high)
+                      for name in RANGES),
+                ]  # fmt: skip
+
+    def _compare_next(self, m, registers, accepted_before, hazards, executing):
+        """The next request, and its dependencies."""
+        inner = {
+            name: registers[f"scoreboard.{name}"]
+            for name in ("next_valid", "next", "dependencies_valid", "dependencies",
+                         "still_executing", "older_on_next_unit")
+        }  # fmt: skip
+        m.d.comb += [
+            Assert(inner["next_valid"] == self.next_valid),
+            Assert(inner["dependencies_valid"] == accepted_before),
+            Assert(~accepted_before | self.next_valid),
+            Assert(~accepted_before | (inner["dependencies"] == hazards)),
+        ]
+        with m.If(self.next_valid):
+            m.d.comb += [
+                Assert(inner["next"] == self.next.as_value()),
+                Assert(self.next.unit.as_value() == self.unit),
+                Assert(accepted_before | (inner["still_executing"] == hazards & executing)),
+            ]
+            for name in RANGES:
+                one = self.next.ranges[name]
+                m.d.comb += Assert((one.low <= one.high) & (~one.used | (self.unit != NONE)))
+        for unit, name in UNITS.items():
+            with m.If(accepted_before & (self.unit == unit.value)):
+                count = registers[f"scoreboard.executing_{name}"]
+                m.d.comb += Assert(inner["older_on_next_unit"] == count)
 
 
-def _load(module=load):
-    kinds = [MemoryKind.of(CFG, memory) for memory in (MemId.INP, MemId.WGT)]
-    return module.LoadModule(ISA, kinds, addr_bits=32, data_bits=64)
-
-
-def _store(module=store):
-    return module.StoreModule(ISA, MemoryKind.of(CFG, MemId.OUT), addr_bits=32, data_bits=64)
-
-
-def _issue(module=None, room=ROOM):
-    """The block, with any footprints."""
-    module = module or shrunk(issue, AccessRanges=AnyFootprints)
-    module.Scoreboard.DEPTH = room
+def block_with(depth, *, issue_module=issue, scoreboard_module=scoreboard, **names):
+    """The issue stage with any access ranges and ``depth`` entries in its scoreboard; ``names`` of
+    the scoreboard's module are replaced."""
+    scoreboard_module = shrunk(scoreboard_module, **names)
+    scoreboard_module.Scoreboard.DEPTH = depth
+    module = shrunk(
+        issue_module, AccessRanges=AnyAccessRanges, Scoreboard=scoreboard_module.Scoreboard
+    )
     return module.Issue(ISA)
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize(
-    ("properties", "block"), [(Tokens, _issue), (LoadTokens, _load), (LoadTokens, _store)]
-)
-def test_no_token_is_taken_that_is_not_there(properties, block):
-    free = AnyFootprints.free() if block is _issue else ()
-    prove(properties(block(), free), depth=1)
-    reach(properties(block(), free), depth=7)
-
-
-@pytest.mark.formal
-def test_instructions_start_and_retire_as_they_must():
-    prove(InOrder(_issue(), ROOM, invariants=True), depth=1)
+def test_instructions_issue_and_retire_as_they_must():
+    prove(InOrder(block_with(DEPTH), DEPTH, invariants=True), depth=1)
 
 
 @pytest.mark.formal
 def test_streams_of_all_kinds_happen():
-    reach(InOrder(_issue(room=FEW), FEW), depth=DEPTH)
-
-
-@pytest.mark.formal
-def test_no_instruction_is_lost_while_its_footprint_is_found():
-    prove(NothingLost(AccessRanges(ISA)), depth=1)
-    reach(NothingLost(AccessRanges(ISA)), depth=DEPTH)
+    reach(InOrder(block_with(FEW), FEW), depth=CYCLES)
 
 
 BROKEN = {
-    "no-wait": (issue, Tokens, "(~head.pop_next | next_there)", "1"),
-    "popped-before-start": (
-        issue, Tokens, "tokens.pop_prev.eq(starts & head", "tokens.pop_prev.eq(may_start & head",
+    # hazards
+    "units-not-compared": (scoreboard, "(entry.unit != request.unit)", "0"),
+    "own-unit-compared": (scoreboard, "(entry.unit != request.unit)", "1"),
+    "waw-missed": (issue_request, "return waw | war | raw |", "return war | raw |"),
+    "war-missed": (issue_request, "return waw | war | raw |", "return waw | raw |"),
+    "raw-missed": (issue_request, "return waw | war | raw |", "return waw | war |"),
+    "uop-hazard-missed": (issue_request, "| raw | uop_hazard", "| raw"),
+    "uop-reads-compared": (issue_request, "one_is_load & overlap", "1 & overlap"),
+    "last-entry-missed": (issue_request, "(a.low <= b.high)", "(a.low < b.high)"),
+    "first-entry-missed": (issue_request, "(b.low <= a.high)", "(b.low < a.high)"),
+    # dependencies
+    "done-is-a-dependency": (scoreboard, "moved_hazards) & executing", "moved_hazards)"),
+    "issued-without-dependencies": (
+        scoreboard, "self.dependencies_valid & ~self.entries", "self.next_valid & ~self.entries",
     ),
-    "pushed-too-often": (
-        issue, Tokens, "tokens.push_prev.eq(board.retires & board", "tokens.push_prev.eq(board",
+    "dependencies-do-not-move-up": (
+        scoreboard, "Mux(self.retire, still_executing >> 1, still_executing)", "still_executing",
     ),
-    "wrong-side": (issue, InOrder, "push_next.eq(head.push_next)", "push_next.eq(head.push_prev)"),
-    "token-there-for-ever": (
-        issue, Tokens, "next_there.eq(tokens", "next_there.eq(next_there | tokens",
+    "hazards-do-not-move-up": (scoreboard, "Mux(retired, hazards >> 1, hazards)", "hazards"),
+    "hazards-used-again": (
+        scoreboard, "Mux(self.dependencies_valid, dependencies", "Mux(0, dependencies",
     ),
-    "units-not-compared": (issue, InOrder, "(one.unit != work.unit) &", "0 &"),
-    "own-unit-waits": (issue, InOrder, "(one.unit != work.unit) &", ""),
-    "waits-for-what-has-ended": (issue, InOrder, "bare)) & at_work)", "bare)))"),
-    "starts-before-it-is-compared": (
-        issue, InOrder, "compared & ~entries", "self.next_valid & ~entries",
+    "too-many": (scoreboard, "& ~self.entries[-1].valid & ~dep", "& ~dep"),
+    # entries
+    "done-at-issue": (
+        scoreboard,
+        "new.executing.eq(self.next.unit != ExecutionUnit.NONE)", "new.executing.eq(0)",
     ),
-    "waits-do-not-move-up": (issue, InOrder, "Mux(self.retires, watched >> 1, watched)", "watched"),
-    "bare-ones-do-not-move-up": (issue, InOrder, "Mux(moved, bare >> 1, bare)", "bare"),
-    "compared-again": (issue, InOrder, "Mux(compared, waits, Mux", "Mux(0, waits, Mux"),
-    "read-too-early": (footprint, InOrder, "| meet(new.reads, old.writes)", ""),
-    "written-too-early": (footprint, InOrder, "| meet(new.writes, old.reads)", ""),
-    "written-out-of-order": (footprint, InOrder, "meet(new.writes, old.writes)\n", "0\n"),
-    "micro-ops-ignored": (footprint, InOrder, "| (touches_uops & meet(new.uops, old.uops))", ""),
-    "micro-ops-read-by-two": (footprint, InOrder, "(touches_uops & meet", "(1 & meet"),
-    "last-entry-missed": (footprint, InOrder, "(one.low <= other.high)", "(one.low < other.high)"),
-    "first-entry-missed": (footprint, InOrder, "(other.low <= one.high)", "(other.low < one.high)"),
-    "done-too-early": (issue, InOrder, "new.works.eq(self.next.unit != ExecutionUnit.NONE)",
-                       "new.works.eq(0)"),
-    "retired-too-early": (issue, InOrder, "oldest.live & ~oldest.works", "oldest.live & ~works[0]"),
-    "done-twice": (issue, InOrder, "done(one.unit) & (one.ahead == 0)", "done(one.unit)"),
-    "done-forgotten": (issue, InOrder, "after[n].works.eq(at_work),", ""),
-    "turn-never-comes": (issue, InOrder, "after[n].ahead.eq(one.ahead - done(one.unit)),", ""),
-    "done-while-one-starts": (issue, InOrder, "new.ahead.eq(ahead - done(self.next.unit))",
-                              "new.ahead.eq(ahead)"),
-    "done-while-it-is-compared": (issue, InOrder, "before - done(self.next.unit)", "before"),
-    "units-counted-as-one": (
-        issue, InOrder, "self.start & (self.next.unit.as_value() == unit)", "self.start",
+    "nop-never-done": (
+        scoreboard,
+        "new.executing.eq(self.next.unit != ExecutionUnit.NONE)", "new.executing.eq(1)",
     ),
-    "ends-not-counted": (issue, InOrder, "count + starts - done", "count + starts"),
-    "nop-stays": (issue, InOrder, "new.works.eq(self.next.unit != ExecutionUnit.NONE)",
-                  "new.works.eq(1)"),
-    "after-finish": (issue, InOrder, "& has_tokens & ~finishing", "& has_tokens"),
-    "too-many": (issue, InOrder, "& ~entries[-1].live & ~waits", "& ~waits"),
-    "loads-ignored": (issue, InOrder, "(one.works, one.unit, one", "(0, one.unit, one"),
-    "next-load-ignored": (issue, InOrder, "(self.next_valid, self.next.unit", "(0, self.next.unit"),
-    "coming-load-ignored": (issue, InOrder, "(self.work.valid, self.work.payload.unit",
-                            "(0, self.work.payload.unit"),
-    "load-no-wait": (load, LoadTokens, "insn.pop_next & ~self.tokens.next_avail", "0"),
-    "store-popped-early": (
-        store, LoadTokens, "self.tokens.pop_prev.eq(starts &", "self.tokens.pop_prev.eq(",
+    "wrong-side": (scoreboard, "push_next.eq(insn.push_next)", "push_next.eq(insn.push_prev)"),
+    "retired-too-early": (
+        scoreboard, "oldest.valid & ~oldest.executing",
+        "oldest.valid & ~(oldest.executing & ~self._done(oldest.unit))",
     ),
-    "word-overwritten": (footprint, NothingLost, "taken.eq(self.insn.valid & ~at_hand)",
-                         "taken.eq(self.insn.valid)"),
-    "work-overwritten": (footprint, NothingLost, "settled & ~self.work.valid & ~ranged",
-                         "settled & ~ranged"),
-    "wrong-unit": (footprint, NothingLost, "insn.x_size == 0", "insn.y_size == 0"),
+    "done-twice": (scoreboard, "unit_done & (entry.older_on_unit == 0)", "unit_done"),
+    "done-forgotten": (
+        scoreboard, "updated[n].executing.eq(entry.executing & ~entry_done),", "",
+    ),
+    "older-never-done": (
+        scoreboard, "updated[n].older_on_unit.eq(entry.older_on_unit - unit_done),", "",
+    ),
+    "older-done-at-issue": (
+        scoreboard,
+        "new.older_on_unit.eq(self._older_on_next_unit(m) - self._done(self.next.unit))",
+        "new.older_on_unit.eq(self._older_on_next_unit(m))",
+    ),
+    "older-done-before-issue": (
+        scoreboard, "older.eq(current - self._done(self.next.unit))", "older.eq(current)",
+    ),
+    "units-counted-as-one": (scoreboard, "self.issue & (self.next.unit == unit)", "self.issue"),
+    "done-not-counted": (scoreboard, "count + issued - unit_done", "count + issued"),
+    # micro-ops of loads
+    "executing-load-missed": (scoreboard, "*((entry.executing, entry)", "*((0, entry)"),
+    "next-load-missed": (scoreboard, "(self.next_valid, self.next),", ""),
+    "requested-load-missed": (
+        scoreboard, "(self.request.valid, self.request.payload),", "",
+    ),
+    # FINISH
+    "after-finish": (issue, "& tokens_available & ~finish_issued", "& tokens_available"),
 }  # fmt: skip
-"""What is broken in which block, and the property that finds it."""
+"""Name: (module, source text, what it becomes)."""
 
 
 @pytest.mark.formal
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_blocks_are_found(name):
-    module, properties, old, new = BROKEN[name]
-    names = {
-        issue: {"AccessRanges": AnyFootprints},
-        footprint: {"ExecutionUnit": ExecutionUnit},
-    }.get(module, {})
-    broken = mutant(module, old, new, **names)
-    if properties is NothingLost:
-        refute(NothingLost(broken.AccessRanges(ISA)), depth=12)
-    elif properties is LoadTokens:
-        refute(LoadTokens({load: _load, store: _store}[module](broken)), depth=8)
+def test_faults_are_found(name):
+    module, old, new = BROKEN[name]
+    if module is issue:
+        block = block_with(FEW, issue_module=mutant(issue, old, new))
+    elif module is scoreboard:
+        block = block_with(FEW, scoreboard_module=mutant(scoreboard, old, new))
     else:
-        if module is footprint:
-            broken = shrunk(issue, AccessRanges=AnyFootprints, conflict=broken.conflict)
-        block = _issue(broken, FEW)
-        if properties is Tokens:
-            refute(Tokens(block, AnyFootprints.free()), depth=7)
-        else:
-            refute(InOrder(block, FEW), depth=14)
+        broken = mutant(issue_request, old, new, ExecutionUnit=ExecutionUnit)
+        block = block_with(FEW, has_hazard=broken.has_hazard)
+    refute(InOrder(block, FEW), depth=14)

@@ -108,13 +108,14 @@ MUTANTS = (
     ),
     Mutant(
         "two-pops-one-wait", "compute waits for one of two tokens only", "compute/issue.py",
-        "(~head.pop_prev | prev_there) & (~head.pop_next | next_there)",
-        "(~head.pop_prev | prev_there)",
+        "(~insn.pop_prev | prev_available) & (~insn.pop_next | next_available)",
+        "(~insn.pop_prev | prev_available)",
     ),
     Mutant(
         "two-pushes-one", "of two tokens pushed at once one is dropped", "compute/issue.py",
-        "tokens.push_prev.eq(board.retires & board.pushes_prev)",
-        "tokens.push_prev.eq(board.retires & board.pushes_prev & ~board.pushes_next)",
+        "tokens.push_prev.eq(scoreboard.retire & scoreboard.retire_push_prev)",
+        "tokens.push_prev.eq(scoreboard.retire & scoreboard.retire_push_prev"
+        " & ~scoreboard.retire_push_next)",
     ),
     Mutant(
         "push-pop-lost", "a push in the cycle of a pop is lost", "frontend/token_queues.py",
@@ -123,37 +124,37 @@ MUTANTS = (
     # ---- compute ----
     Mutant(
         "units-overlap", "a unit starts whatever the others still read and write",
-        "compute/issue.py",
-        "(one.unit != work.unit) &", "0 &",
+        "compute/scoreboard.py",
+        "(entry.unit != request.unit)", "0",
     ),
     Mutant(
         "raw-missed", "the ALU reads what GEMM or a load is yet to write",
-        "compute/access_ranges.py",
-        "| meet(new.reads, old.writes)", "",
+        "compute/issue_request.py",
+        "return waw | war | raw |", "return waw | war |",
     ),
     Mutant(
         "war-missed", "GEMM or a load writes what the ALU is yet to read",
-        "compute/access_ranges.py",
-        "| meet(new.writes, old.reads)", "",
+        "compute/issue_request.py",
+        "return waw | war | raw |", "return waw | raw |",
     ),
     Mutant(
         "waw-missed", "two units write the same accumulators in any order",
-        "compute/access_ranges.py",
-        "meet(new.writes, old.writes)\n", "0\n",
+        "compute/issue_request.py",
+        "return waw | war | raw |", "return war | raw |",
     ),
     Mutant(
         "uops-in-use", "micro-ops are loaded while a unit still reads them",
-        "compute/access_ranges.py",
-        "| (touches_uops & meet(new.uops, old.uops))", "",
+        "compute/issue_request.py",
+        "| raw | uop_hazard", "| raw",
     ),
     Mutant(
         "footprint-short", "the range of an instruction misses its last entry",
-        "compute/access_ranges.py",
-        "(one.low <= other.high)", "(one.low < other.high)",
+        "compute/issue_request.py",
+        "(a.low <= b.high)", "(a.low < b.high)",
     ),
     Mutant(
-        "footprint-no-loop", "the inner loop does not widen a range", "compute/access_ranges.py",
-        "(nest.dst_factor_in, nest.iter_in - 1)", "(nest.dst_factor_in, 0)",
+        "footprint-no-loop", "the inner loop does not widen a range", "compute/range_extent.py",
+        "(loop.dst_factor_in, loop.iter_in - 1)", "(loop.dst_factor_in, 0)",
     ),
     Mutant(
         "footprint-pads", "the rows of zeros of a load are not in its range",
@@ -163,19 +164,23 @@ MUTANTS = (
     Mutant(
         "scan-too-early", "micro-ops are scanned while they are being loaded",
         "compute/uop_bounds.py",
-        "self.read.en.eq(asks & ~self.wait)", "self.read.en.eq(asks)",
+        "self.read.en.eq(read_pending & ~self.stall_read)", "self.read.en.eq(read_pending)",
     ),
     Mutant(
-        "retire-any", "an instruction retires when any of its unit is done", "compute/issue.py",
-        "done(one.unit) & (one.ahead == 0)", "done(one.unit)",
+        "retire-any", "an instruction retires when any of its unit is done",
+        "compute/scoreboard.py",
+        "unit_done & (entry.older_on_unit == 0)", "unit_done",
     ),
     Mutant(
         "turn-lost", "an instruction that starts as one of its unit ends waits for a turn too many",
-        "compute/issue.py", "new.ahead.eq(ahead - done(self.next.unit))", "new.ahead.eq(ahead)",
+        "compute/scoreboard.py",
+        "new.older_on_unit.eq(self._older_on_next_unit(m) - self._done(self.next.unit))",
+        "new.older_on_unit.eq(self._older_on_next_unit(m))",
     ),
     Mutant(
         "token-kept", "compute remembers a token that has been taken", "compute/issue.py",
-        "prev_there.eq(tokens.prev_avail)", "prev_there.eq(prev_there | tokens.prev_avail)",
+        "prev_available.eq(tokens.prev_avail)",
+        "prev_available.eq(prev_available | tokens.prev_avail)",
     ),
     Mutant(
         "alu-write-conflict", "the ALU writes into a bank in the cycle in which GEMM does",

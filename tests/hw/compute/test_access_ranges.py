@@ -10,7 +10,8 @@ from amaranth.sim import Simulator
 from tests.support.hwmemories import pack, serve_shared
 from tests.support.hwpeers import Pace
 from vta.config import VTAConfig
-from vta.hw.compute.access_ranges import AccessRanges, ExecutionUnit
+from vta.hw.compute.access_ranges import AccessRanges
+from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.uop_memory import log_lanes
 from vta.isa import Alu, Finish, Gemm, Isa, Load, MemId, Uop
 
@@ -81,21 +82,21 @@ def run(insns, uops, loads=None, *, pace=1.0, seed=0):
             takes, offers = ready(), bool(queue)
             ctx.set(dut.insn.valid, offers)
             ctx.set(dut.insn.payload, queue[0] if queue else 0)
-            ctx.set(dut.work.ready, takes)
-            work, valid = dut.work.payload, ctx.get(dut.work.valid)
+            ctx.set(dut.request.ready, takes)
+            work, valid = dut.request.payload, ctx.get(dut.request.valid)
             on_their_way = [places for places, _ in loading]
             if valid:
                 assert ctx.get(work.insn) == int.from_bytes(ISA.encode(insns[len(came)]), "little")
                 on_their_way.append(loads.get(len(came), {}))
-            ctx.set(dut.uops_pending, pending)  # of the cycle before
+            ctx.set(dut.uop_hazard, pending)  # of the cycle before
             needs = ctx.get(dut.uops)
-            places = range(needs.low, needs.end)
+            places = range(needs.begin, needs.end)
             pending = any(n in there for there in on_their_way for n in places)
             if valid and takes:
                 ranges = tuple(
                     (one.low, one.high) if one.used else None
                     for one in (
-                        ctx.get(work.footprint[name]) for name in ("writes", "reads", "uops")
+                        ctx.get(work.ranges[name]) for name in ("writes", "reads", "uops")
                     )
                 )
                 if there := loads.get(len(came)):

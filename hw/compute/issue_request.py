@@ -1,0 +1,91 @@
+"""An issue request: an instruction, its execution unit and its access ranges; and the hazard test.
+
+``hazard = WAW | WAR | RAW`` over the accumulators, and ``WAR | RAW | WAW`` over the micro-ops if
+one of the two instructions is a LOAD
+
+An access range goes from the lowest to the highest entry that an instruction accesses. A range may
+be larger than the set of entries (a loop with a stride leaves holes), so a hazard may be reported
+that is not there; it costs a stall and never correctness. No hazard is missed.
+"""
+
+from amaranth.lib import data, enum
+
+from vta.isa import Isa
+
+__all__ = [
+    "AccessRangesLayout",
+    "ExecutionUnit",
+    "IssueRequest",
+    "RangeLayout",
+    "UopRangeLayout",
+    "has_hazard",
+    "overlap",
+]
+
+
+class ExecutionUnit(enum.Enum, shape=2):
+    """The unit that executes an instruction."""
+
+    LOAD = 0
+    GEMM = 1
+    ALU = 2
+    NONE = 3
+    """A NOP, which only moves tokens, or FINISH: complete when issued."""
+
+
+class RangeLayout(data.StructLayout):
+    """Entries ``low`` to ``high``, both included, of a memory of ``2**log_depth`` entries. Without
+    ``used`` the range is empty, and ``low`` and ``high`` mean nothing."""
+
+    def __init__(self, log_depth: int) -> None:
+        self.log_depth = log_depth
+        super().__init__({"used": 1, "low": log_depth, "high": log_depth})
+
+
+class UopRangeLayout(data.StructLayout):
+    """The micro-ops of an instruction: ``begin <= number < end``."""
+
+    def __init__(self, log_depth: int) -> None:
+        super().__init__({"begin": log_depth, "end": log_depth + 1})
+
+
+class AccessRangesLayout(data.StructLayout):
+    """The ranges that an instruction accesses.
+
+    ``writes``: accumulators that are written, and read too by GEMM and ALU. ``reads``: accumulators
+    that are only read, the second operand of the ALU. ``uops``: micro-ops, which a LOAD writes and
+    GEMM and ALU read.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        acc, uop = RangeLayout(isa.cfg.log_acc_depth), RangeLayout(isa.cfg.log_uop_depth)
+        super().__init__({"writes": acc, "reads": acc, "uops": uop})
+
+
+class IssueRequest(data.StructLayout):
+    """An instruction (``insn``, as its word), its ``unit`` and its access ``ranges``."""
+
+    def __init__(self, isa: Isa) -> None:
+        super().__init__({
+            "insn": isa.memory.bits, "unit": ExecutionUnit, "ranges": AccessRangesLayout(isa),
+        })  # fmt: skip
+
+
+def overlap(a, b):
+    """Whether two ranges (views of a :class:`RangeLayout`) have an entry in common."""
+    return a.used & b.used & (a.low <= b.high) & (b.low <= a.high)
+
+
+def has_hazard(younger, younger_unit, older, older_unit):
+    """Whether ``younger`` has a hazard with ``older``, an instruction of another unit.
+
+    ``younger`` and ``older`` are views of an :class:`AccessRangesLayout`. Two instructions of one
+    unit need no test: a unit executes in order, and each instruction sees the results of the older
+    ones.
+    """
+    waw = overlap(younger.writes, older.writes)
+    war = overlap(younger.writes, older.reads)
+    raw = overlap(younger.reads, older.writes)
+    one_is_load = (younger_unit == ExecutionUnit.LOAD) | (older_unit == ExecutionUnit.LOAD)
+    uop_hazard = one_is_load & overlap(younger.uops, older.uops)
+    return waw | war | raw | uop_hazard

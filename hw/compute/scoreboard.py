@@ -1,0 +1,242 @@
+"""The scoreboard: the instructions in flight, and what the next instruction depends on.
+
+An entry holds an instruction from its issue to its retirement. Entries are ordered by age, the
+oldest in ``entry0``; all entries move up when the oldest retires. The request to issue next waits
+in a register in front of them, with a dependency bit for each entry.
+
+======================================  =====================================================
+hazard of the request with an entry     detected and resolved
+======================================  =====================================================
+RAW, WAR, WAW on accumulators,          overlap of access ranges
+RAW, WAR, WAW on micro-ops              (:func:`~vta.hw.compute.issue_request.has_hazard`);
+                                        the dependency is cleared when the entry is done
+same unit                               none: a unit executes in order
+======================================  =====================================================
+
+=====  ================================================================================
+cycle  of a request
+=====  ================================================================================
+0      the request is accepted and compared with all entries
+1      hazards are in a register; entries that are done meanwhile are removed from them
+2      dependencies are in a register: ``ready_to_issue``, if there are none
+=====  ================================================================================
+
+An entry that is done in cycle ``n`` (``*_done``) is not executing in cycle ``n + 1``, and a request
+that depends on it is ready to issue in cycle ``n + 2``. The oldest entry retires in cycle
+``n + 1``. The scoreboard does not know tokens; see :mod:`vta.hw.compute.issue`.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.compute.issue_request import (
+    AccessRangesLayout,
+    ExecutionUnit,
+    IssueRequest,
+    UopRangeLayout,
+    has_hazard,
+)
+from vta.hw.interfaces import layout_of
+from vta.isa import Isa, Opcode
+
+__all__ = ["EntryLayout", "Scoreboard"]
+
+
+class EntryLayout(data.StructLayout):
+    """An instruction in flight.
+
+    ``executing``: issued and not done. ``older_on_unit``: instructions in front of it that its unit
+    has not done. ``finish``, ``push_prev``, ``push_next``: what its retirement does.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        super().__init__({
+            "valid": 1, "executing": 1, "unit": ExecutionUnit,
+            "older_on_unit": range(Scoreboard.DEPTH),
+            "finish": 1, "push_prev": 1, "push_next": 1, "ranges": AccessRangesLayout(isa),
+        })  # fmt: skip
+
+
+class Scoreboard(wiring.Component):
+    """Tracks the instructions in flight and the dependencies of the next one.
+
+    Parameters
+    ----------
+    isa : Isa
+        Formats of the instructions.
+
+    Attributes
+    ----------
+    request : stream of IssueRequest, in
+        Instructions in program order.
+    next_valid, next : Out
+        The request to issue next.
+    ready_to_issue : Out(1)
+        ``next`` depends on no instruction in flight, and an entry is free.
+    issue : In(1)
+        ``next`` is issued in this cycle; only with ``ready_to_issue``.
+    uops, uop_hazard : In, Out
+        ``uop_hazard``: in the cycle before, a LOAD at ``request``, in ``next`` or executing had yet
+        to write some of the micro-ops ``uops``.
+    load_done, gemm_done, alu_done : In(1)
+        The oldest executing instruction of the unit is done: reads from the next cycle on see its
+        writes.
+    in_flight : Out(1)
+        An instruction is in flight.
+    retire : Out(1)
+        The oldest instruction in flight retires.
+    retire_finish, retire_push_prev, retire_push_next : Out(1)
+        The oldest instruction is FINISH; the tokens that it pushes.
+    """
+
+    DEPTH = 8
+    """Instructions that can be in flight."""
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        super().__init__({
+            "request": In(stream.Signature(IssueRequest(isa))),
+            "next_valid": Out(1), "next": Out(IssueRequest(isa)),
+            "ready_to_issue": Out(1), "issue": In(1),
+            "uops": In(UopRangeLayout(isa.cfg.log_uop_depth)), "uop_hazard": Out(1),
+            "load_done": In(1), "gemm_done": In(1), "alu_done": In(1),
+            "in_flight": Out(1), "retire": Out(1), "retire_finish": Out(1),
+            "retire_push_prev": Out(1), "retire_push_next": Out(1),
+        })  # fmt: skip
+        self.entries = [
+            Signal(EntryLayout(isa), name=f"entry{n}") for n in range(self.DEPTH)
+        ]  # fmt: skip
+        self.dependencies_valid = Signal()
+
+    def elaborate(self, platform):
+        m = Module()
+        self._accept_request(m)
+        self._track_dependencies(m)
+        self._update_entries(m)
+        self._find_uop_loads(m)
+        oldest = self.entries[0]
+        m.d.comb += [
+            self.in_flight.eq(oldest.valid),
+            self.retire.eq(oldest.valid & ~oldest.executing),
+            self.retire_finish.eq(oldest.finish),
+            self.retire_push_prev.eq(oldest.push_prev),
+            self.retire_push_next.eq(oldest.push_next),
+        ]
+        return m
+
+    def _done(self, unit):
+        """Whether the oldest executing instruction of ``unit`` is done."""
+        done = Cat(self.load_done, self.gemm_done, self.alu_done)  # by ExecutionUnit
+        return done.bit_select(unit.as_value(), 1)
+
+    def _accept_request(self, m: Module) -> None:
+        """Drives ``next``: a request is accepted while there is none."""
+        m.d.comb += self.request.ready.eq(~self.next_valid)
+        with m.If(self.request.ready):
+            m.d.sync += [
+                self.next_valid.eq(self.request.valid),
+                self.next.eq(self.request.payload),
+            ]
+        with m.Elif(self.issue):
+            m.d.sync += self.next_valid.eq(0)
+
+    def _track_dependencies(self, m: Module) -> None:
+        """Drives ``ready_to_issue``, from a dependency bit for each entry.
+
+        No request issues in the cycle after it is accepted, so entries are compared with it before
+        any younger one can be added.
+        """
+        request = self.request.payload
+        hazards = Signal(self.DEPTH)  # of the cycle in which the request is accepted
+        retired = Signal()  # in the cycle before
+        dependencies = Signal(self.DEPTH)
+        still_executing = Signal(self.DEPTH)
+        m.d.sync += hazards.eq(
+            Cat(
+                (entry.unit != request.unit)
+                & has_hazard(request.ranges, request.unit, entry.ranges, entry.unit)
+                for entry in self.entries
+            )
+        )
+        # The bits move up with the entries.
+        moved_hazards = Mux(retired, hazards >> 1, hazards)
+        executing = Cat(entry.executing for entry in self.entries)
+        m.d.comb += [
+            still_executing.eq(
+                Mux(self.dependencies_valid, dependencies, moved_hazards) & executing
+            ),
+            self.ready_to_issue.eq(
+                self.dependencies_valid & ~self.entries[-1].valid & ~dependencies.any()
+            ),
+        ]
+        m.d.sync += [
+            retired.eq(self.retire),
+            self.dependencies_valid.eq(self.next_valid & ~self.issue),
+            dependencies.eq(Mux(self.retire, still_executing >> 1, still_executing)),
+        ]
+
+    def _update_entries(self, m: Module) -> None:
+        """An issued request goes behind the youngest entry; all move up when the oldest retires."""
+        insn = data.View(layout_of(self.isa.memory), self.next.insn)
+        new = Signal(EntryLayout(self.isa), name="new_entry")
+        m.d.comb += [
+            new.valid.eq(1),
+            new.executing.eq(self.next.unit != ExecutionUnit.NONE),
+            new.unit.eq(self.next.unit),
+            new.older_on_unit.eq(self._older_on_next_unit(m) - self._done(self.next.unit)),
+            new.ranges.eq(self.next.ranges),
+            new.finish.eq(insn.opcode == Opcode.FINISH),
+            new.push_prev.eq(insn.push_prev),
+            new.push_next.eq(insn.push_next),
+        ]
+        updated = [Signal(EntryLayout(self.isa), name=f"updated{n}") for n in range(self.DEPTH + 1)]
+        for n, entry in enumerate(self.entries):
+            unit_done = self._done(entry.unit)
+            entry_done = unit_done & (entry.older_on_unit == 0)
+            m.d.comb += [
+                updated[n].eq(entry),
+                updated[n].executing.eq(entry.executing & ~entry_done),
+                updated[n].older_on_unit.eq(entry.older_on_unit - unit_done),
+            ]
+            first_free = ~entry.valid & (self.entries[n - 1].valid if n else 1)
+            with m.If(self.issue & first_free):
+                m.d.comb += updated[n].eq(new)
+            m.d.sync += entry.eq(Mux(self.retire, updated[n + 1], updated[n]))
+
+    def _older_on_next_unit(self, m: Module) -> Signal:
+        """The executing instructions on the unit of ``next``, in a register that is valid with the
+        dependencies."""
+        done = {
+            ExecutionUnit.LOAD: self.load_done,
+            ExecutionUnit.GEMM: self.gemm_done,
+            ExecutionUnit.ALU: self.alu_done,
+        }
+        counts = Array(
+            Signal(range(self.DEPTH + 1), name=f"executing_{unit.name.lower()}") for unit in done
+        )
+        for count, (unit, unit_done) in zip(counts, done.items()):
+            issued = self.issue & (self.next.unit == unit)
+            m.d.sync += count.eq(count + issued - unit_done)
+        older = Signal(range(self.DEPTH + 1), name="older_on_next_unit")
+        current = Mux(self.dependencies_valid, older, counts[self.next.unit.as_value()])
+        m.d.sync += older.eq(current - self._done(self.next.unit))
+        return older
+
+    def _find_uop_loads(self, m: Module) -> None:
+        """Drives ``uop_hazard``."""
+        stages = [
+            (self.request.valid, self.request.payload),
+            (self.next_valid, self.next),
+            *((entry.executing, entry) for entry in self.entries),
+        ]
+        m.d.sync += self.uop_hazard.eq(
+            Cat(
+                valid
+                & (insn.unit == ExecutionUnit.LOAD)
+                & insn.ranges.uops.used
+                & (insn.ranges.uops.low < self.uops.end)
+                & (self.uops.begin <= insn.ranges.uops.high)
+                for valid, insn in stages
+            ).any()
+        )
