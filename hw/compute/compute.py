@@ -1,7 +1,23 @@
-"""The compute module: takes its instructions in order and runs each on its unit.
+"""The compute module: issue, three execution units, micro-op SRAM and accumulators.
 
-``LOAD`` of UOP, ACC, ACC_8BIT: the load engine; ``GEMM`` and ``ALU``: a pipeline each; ``FINISH``
-and NOPs: only tokens. Who may work beside whom is decided in :mod:`vta.hw.compute.issue`.
+::
+
+    insn -> issue -+----------> LOAD engine --> micro-op SRAM, accumulators
+                   +-> queue -> GEMM ---------> accumulators
+                   +-> queue -> ALU ----------> accumulators -> out_read (store module)
+
+A LOAD of UOP, ACC or ACC_8BIT executes on the LOAD engine; FINISH and NOPs execute on no unit.
+
+=========================  ==========================================  =====================
+shared resource            arbitration, in order of falling priority   latency
+=========================  ==========================================  =====================
+port of micro-op SRAM      GEMM, ALU, micro-op bounds of issue         1 cycle to the data
+bank of accumulators       GEMM, ALU, LOAD                             1 cycle to the data
+instruction queues         one instruction issues in a cycle           1 cycle
+=========================  ==========================================  =====================
+
+Order and hazards between units are resolved by :mod:`vta.hw.compute.issue`, bank conflicts by
+:mod:`vta.hw.compute.accumulators`. This file is wiring only.
 """
 
 from amaranth.hdl import Module
@@ -26,11 +42,12 @@ from vta.memmap import ErrorCode, Source
 __all__ = ["Compute"]
 
 UNIT_QUEUE_DEPTH = 4
-"""Instructions that may wait for GEMM, and for the ALU."""
+"""Issued instructions that can wait for GEMM, and for the ALU, so that younger instructions issue
+to the other units."""
 
 
 class Compute(wiring.Component):
-    """Micro-op SRAM, accumulators, GEMM and ALU behind one instruction queue.
+    """Issue, execution units, micro-op SRAM and accumulators behind one instruction queue.
 
     Parameters
     ----------
@@ -42,8 +59,8 @@ class Compute(wiring.Component):
     Attributes
     ----------
     insn, tokens, state, retired, error
-        As every module has them (:func:`~vta.hw.interfaces.module_status`). ``insn`` holds only
-        legal instructions.
+        As in every module (:func:`~vta.hw.interfaces.module_status`). ``insn`` holds only legal
+        instructions.
     read : Out(ReadPortSignature)
         Memory reads of UOP, ACC and ACC_8BIT loads.
     inp_read, wgt_read : Out(SramReadSignature)
@@ -109,9 +126,10 @@ class Compute(wiring.Component):
             self.retired.eq(issue.retired),
             self.finished.eq(issue.finished),
         ]
-        m.d.sync += issue.load_done.eq(loader.done)  # whose last write may have waited for a bank
+        # A cycle later: the last write of a LOAD may have been stalled by a bank conflict.
+        m.d.sync += issue.load_done.eq(loader.done)
 
-        # Memories.
+        # Memory ports of LOAD, GEMM and ALU.
         wiring.connect(m, loader.read, wiring.flipped(self.read))
         wiring.connect(m, loader.write_uop, uops.write)
         wiring.connect(m, loader.write_acc, accumulators.load_write)
@@ -153,7 +171,7 @@ class Compute(wiring.Component):
         return m
 
     def _queue(self, m: Module, name: str, from_issue, into_unit) -> None:
-        """Lets instructions wait for their unit, so that those behind them can start on another."""
+        """Connects a unit to issue through a queue of :data:`UNIT_QUEUE_DEPTH` instructions."""
         bits = self.isa.memory.bits
         m.submodules[f"{name}_queue"] = queue = SyncFIFO(width=bits, depth=UNIT_QUEUE_DEPTH)
         m.d.comb += [

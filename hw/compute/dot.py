@@ -1,15 +1,24 @@
-"""``sum = sum_k a[k] * b[k]``, signed, one dot product a cycle.
+"""Dot product: ``sum = sum_k a[k] * b[k]``, signed, one pair of vectors a cycle.
 
-There is a register after each multiplier, and after every two levels of the adder tree, so that a
-multiplier with its register is a DSP slice and no path is longer than two adders.
+=========  =====================================================================
+cycle      of a pair of vectors of n terms
+=========  =====================================================================
+0          ``valid``: the vectors are at the inputs
+1          the products are in registers (multiplier and register: a DSP slice)
+2, 3, ...  sums of up to four terms are in registers: one level of the adder tree
+L          ``sum`` is valid, until the next one; L = 1 + ceil(log4(n))
+=========  =====================================================================
+
+No path is longer than a multiplier or two adders. Without ``valid`` no register of the block
+changes, so an idle block takes no dynamic power. There is no accumulator: each sum begins at 0.
 
 Two products with a common factor can share one wide multiplier (:class:`DotProductPair`). With
 ``w`` bits for a product::
 
     a * (b1 * 2**w + b0) + 2**(w-1)  =  (a * b1) * 2**w + (a * b0 + 2**(w-1))
 
-The low part is never negative, so it lends nothing from the high part: the high ``w`` bits are
-``a * b1``, the low ones ``a * b0`` with the top bit inverted. The constant costs nothing in a
+The low part is never negative, so there is no borrow from the high part: the high ``w`` bits are
+``a * b1``, the low ones ``a * b0`` with the top bit inverted. The constant costs no logic in a
 slice with an adder behind its multiplier.
 """
 
@@ -17,14 +26,14 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["DotProduct", "DotProductPair"]
+__all__ = ["DotProduct", "DotProductPair", "dot_sum_bits"]
 
 FAN_IN = 4
 """Terms that are added between two registers."""
 
 
 def _latency(length: int) -> int:
-    """Cycles from the factors to the sum: the product and the tree of ``length`` terms."""
+    """Cycles from ``valid`` to the sum: the products and the levels of the adder tree."""
     stages = 1
     while length > 1:
         length = -(-length // FAN_IN)
@@ -32,14 +41,19 @@ def _latency(length: int) -> int:
     return stages
 
 
-def _add(m: Module, terms, valid, sum_bits: int, *, name: str = ""):
-    """A tree of adders over ``terms``, registers that change in the cycle after ``valid``; gives
-    the sum, modulo ``2**sum_bits``."""
+def dot_sum_bits(*, length: int, a_bits: int, b_bits: int, max_bits: int) -> int:
+    """Bits of an exact signed sum of ``length`` products, or ``max_bits`` if that is less."""
+    return min(a_bits + b_bits + length.bit_length() - 1, max_bits)
+
+
+def _adder_tree(m: Module, terms, valid, sum_bits: int, *, name: str = "") -> Signal:
+    """The sum of ``terms`` modulo ``2**sum_bits``, a level of :data:`FAN_IN` terms a cycle. The
+    registers of the first level change in the cycle after ``valid``."""
     level = 0
     while len(terms) > 1:
-        before, level = valid, level + 1
+        level_valid, level = valid, level + 1
         valid = Signal(name=f"{name}valid{level}")
-        m.d.sync += valid.eq(before)
+        m.d.sync += valid.eq(level_valid)
         groups = [terms[k : k + FAN_IN] for k in range(0, len(terms), FAN_IN)]
         bits = min(len(groups[0][0]) + len(groups[0]).bit_length() - 1, sum_bits)
         terms = [
@@ -57,7 +71,7 @@ class DotProduct(wiring.Component):
     Parameters
     ----------
     length : int
-        Number of terms, a power of two.
+        Number of terms, a power of two, at least 2.
     a_bits, b_bits : int
         Widths of the factors.
     max_bits : int
@@ -66,18 +80,18 @@ class DotProduct(wiring.Component):
     Attributes
     ----------
     valid : In(1)
-        ``a`` and ``b`` hold a new pair of vectors. Without it nothing in the block moves.
+        ``a`` and ``b`` are a new pair of vectors.
     a, b : In
         The vectors, from registers.
     sum : Out
-        The result, :meth:`latency` cycles after ``valid``; it stays until the next.
+        The result, :meth:`latency` cycles after ``valid``; held until the next result.
     """
 
     def __init__(self, *, length: int, a_bits: int, b_bits: int, max_bits: int) -> None:
         assert length >= 2 and length & (length - 1) == 0
         self.length = length
         self.product_bits = min(a_bits + b_bits, max_bits)
-        self.sum_bits = min(a_bits + b_bits + length.bit_length() - 1, max_bits)
+        self.sum_bits = dot_sum_bits(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=max_bits)
         super().__init__({
             "valid": In(1),
             "a": In(data.ArrayLayout(signed(a_bits), length)),
@@ -95,7 +109,7 @@ class DotProduct(wiring.Component):
         ]
         with m.If(self.valid):
             m.d.sync += [term.eq(self.a[k] * self.b[k]) for k, term in enumerate(products)]
-        m.d.comb += self.sum.eq(_add(m, products, self.valid, self.sum_bits))
+        m.d.comb += self.sum.eq(_adder_tree(m, products, self.valid, self.sum_bits))
         return m
 
 
@@ -119,7 +133,7 @@ class DotProductPair(wiring.Component):
         assert self.fits(a_bits, b_bits) and a_bits + b_bits <= max_bits
         self.length = length
         self.product_bits = a_bits + b_bits
-        self.sum_bits = min(a_bits + b_bits + length.bit_length() - 1, max_bits)
+        self.sum_bits = dot_sum_bits(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=max_bits)
         b, result = data.ArrayLayout(signed(b_bits), length), signed(self.sum_bits)
         super().__init__({
             "valid": In(1),
@@ -130,7 +144,7 @@ class DotProductPair(wiring.Component):
 
     @classmethod
     def fits(cls, a_bits: int, b_bits: int) -> bool:
-        """Whether a multiplier can be shared by products of factors that wide."""
+        """Whether two products of factors of these widths fit into one multiplier."""
         return a_bits <= cls.A_BITS and a_bits + 2 * b_bits + 1 <= cls.B_BITS
 
     latency = staticmethod(_latency)
@@ -138,17 +152,17 @@ class DotProductPair(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits = self.product_bits
-        lows, highs = [], []
+        low_products, high_products = [], []
         for k in range(self.length):
-            both = Signal(signed(len(self.b0[k]) + bits + 1), name=f"both{k}")
-            shared = Signal(signed(2 * bits), name=f"shared{k}", reset_less=True)
-            m.d.comb += both.eq((self.b1[k] << bits) + self.b0[k])
+            b_pair = Signal(signed(len(self.b0[k]) + bits + 1), name=f"b_pair{k}")
+            products = Signal(signed(2 * bits), name=f"products{k}", reset_less=True)
+            m.d.comb += b_pair.eq((self.b1[k] << bits) + self.b0[k])
             with m.If(self.valid):
-                m.d.sync += shared.eq(self.a[k] * both + (1 << (bits - 1)))
-            lows.append(Cat(shared[: bits - 1], ~shared[bits - 1]).as_signed())
-            highs.append(shared[bits:].as_signed())
+                m.d.sync += products.eq(self.a[k] * b_pair + (1 << (bits - 1)))
+            low_products.append(Cat(products[: bits - 1], ~products[bits - 1]).as_signed())
+            high_products.append(products[bits:].as_signed())
         m.d.comb += [
-            self.sum0.eq(_add(m, lows, self.valid, self.sum_bits, name="low_")),
-            self.sum1.eq(_add(m, highs, self.valid, self.sum_bits, name="high_")),
+            self.sum0.eq(_adder_tree(m, low_products, self.valid, self.sum_bits, name="low_")),
+            self.sum1.eq(_adder_tree(m, high_products, self.valid, self.sum_bits, name="high_")),
         ]
         return m

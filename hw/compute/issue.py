@@ -116,6 +116,7 @@ class Issue(wiring.Component):
         prev_available = Signal()
         next_available = Signal()
         tokens_available = Signal()
+        issue_valid = Signal()
         issued = Signal()
         m.d.sync += [
             prev_available.eq(tokens.prev_avail),
@@ -130,7 +131,6 @@ class Issue(wiring.Component):
         ]
 
         # Issue, when the unit accepts.
-        issue_valid = Signal()
         finish_issued = Signal()
         m.d.comb += [
             issue_valid.eq(scoreboard.ready_to_issue & tokens_available & ~finish_issued),

@@ -1,4 +1,4 @@
-"""The bypass of GEMM: the memory ends as if every sum waited for the one before."""
+"""Forwarding in GEMM: the accumulators hold what a machine without a pipeline computes."""
 
 import pytest
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, Value
@@ -6,34 +6,32 @@ from amaranth.lib import wiring
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from vta.hw.compute import gemm
+from vta.hw.compute import accumulate
 from vta.hw.lib import sram
 
 LOG_DEPTH, LANES, LANE_BITS, ADDEND_BITS = 2, 2, 4, 3
+ADDEND, LATENCY = accumulate.Accumulate.ADDEND, accumulate.Accumulate.LATENCY
 
 
-ADDEND, LATENCY = gemm.Accumulate.ADDEND, gemm.Accumulate.LATENCY
-
-
-def later(m, value, cycles):
-    """What ``value`` was so many cycles ago."""
+def delayed(m, value, cycles):
+    """``value`` of so many cycles before."""
     for _ in range(cycles):
-        before, value = value, Signal.like(value, name="later")
-        m.d.sync += value.eq(before)
+        undelayed, value = value, Signal.like(value, name="delayed")
+        m.d.sync += value.eq(undelayed)
     return value
 
 
-class AsIfOneByOne(Properties):
-    """One tile, any, is watched: what is written to it, and what the memory holds when nothing is
-    on its way there, is what a machine would hold that finishes each operation before the next.
-    Only a result that the next operation adds to (``again``) is not written.
+class AsIfSequential(Properties):
+    """One tile, any, is watched. What is written to it, and what the memory holds while no write is
+    in flight, is what a machine computes that finishes each operation before the next one. Only a
+    deferred write is left out.
 
-    Loads and the ALU may write the memory too, at any time, but no tile that GEMM is at work on:
-    who issues instructions sees to that, and the banks see to it that two writes do not meet. The
-    second read port of the memory looks at the tile all the time.
+    LOADs and the ALU (``other``) may write the memory in any cycle, but no tile that GEMM has in
+    flight, as the issue stage guarantees, and not in a cycle in which GEMM writes, as the banks
+    guarantee. The second read port of the memory reads the watched tile in each cycle.
     """
 
-    def __init__(self, module=gemm):
+    def __init__(self, module=accumulate):
         block = module.Accumulate(
             log_depth=LOG_DEPTH, lanes=LANES, lane_bits=LANE_BITS, addend_bits=ADDEND_BITS
         )
@@ -49,118 +47,130 @@ class AsIfOneByOne(Properties):
             log_depth=LOG_DEPTH, bits=LANES * LANE_BITS, read_ports=2
         )
         wiring.connect(m, block.read, memory.read[0])
-        self._others(m)
+        self._restrict_others(m)
         m.d.comb += [
             memory.write.mask.eq(block.write.mask | self.other),
             memory.write.addr.eq(Mux(self.other, self.other_addr, block.write.addr)),
             memory.write.data.eq(Mux(self.other, self.other_data, block.write.data)),
         ]
 
-        # The machine that does one thing at a time: when its addend comes.
-        given = later(m, block.valid & (block.dst == watched), ADDEND)
-        given_reset = later(m, block.reset, ADDEND)
+        # The sequential machine executes an operation in the cycle in which its addend arrives.
+        executes = delayed(m, block.valid & (block.dst == watched), ADDEND)
+        resets = delayed(m, block.reset, ADDEND)
+        other_writes = self.other & (self.other_addr == watched)
         expected = Signal(block.tile)
-        with m.If(given):
+        with m.If(executes):
             for lane in range(LANES):
                 m.d.sync += expected[lane].eq(expected[lane] + block.addend[lane])
-                with m.If(given_reset):
+                with m.If(resets):
                     m.d.sync += expected[lane].eq(0)
-
-        with m.If(self.other & (self.other_addr == watched)):
+        with m.If(other_writes):
             m.d.sync += Value.cast(expected).eq(self.other_data)
 
+        # A write is due in the cycle after that, unless it is deferred.
+        due = delayed(m, executes, LATENCY - ADDEND)
+        deferred = delayed(m, block.defer_write, LATENCY)
         written, stored = Signal(), Signal.like(block.write.data)
-        now, kept_back = later(m, given, LATENCY - ADDEND), later(m, block.again, LATENCY)
         m.d.comb += [
             written.eq(block.write.mask & (block.write.addr == watched)),
-            Assert(written == (now & ~kept_back)),
+            Assert(written == (due & ~deferred)),
         ]
-        with m.If(self.other & (self.other_addr == watched)):
+        with m.If(other_writes):
             m.d.sync += stored.eq(self.other_data)
         with m.If(written):
             m.d.sync += stored.eq(block.write.data)
-        with m.If(now):
+        with m.If(due):
             m.d.comb += Assert(block.write.data == expected.as_value())
         with m.Else():
             m.d.comb += Assert(stored == expected.as_value())
 
-        # What was written is what the memory holds.
-        looked, held = Signal(), Signal.like(stored)
-        m.d.sync += [looked.eq(1), held.eq(stored)]
+        # The memory holds what was written.
+        read_valid, stored_before = Signal(), Signal.like(stored)
+        m.d.sync += [read_valid.eq(1), stored_before.eq(stored)]
         m.d.comb += [
             memory.read[1].en.eq(1),
             memory.read[1].addr.eq(watched),
-            Assert(~looked | (memory.read[1].data == held)),
+            Assert(~read_valid | (memory.read[1].data == stored_before)),
         ]
-
-        # Distances between two operations on the tile; other tiles may come between.
-        since = Signal(range(6), init=5)
-        with m.If(block.valid & (block.dst == watched)):
-            m.d.sync += since.eq(1)
-        with m.Elif(since != 5):
-            m.d.sync += since.eq(since + 1)
-        for distance in (1, 2, 3, 4):
-            m.d.comb += Cover(
-                block.valid & (block.dst == watched) & ~block.reset & (since == distance)
-                & (expected[1] == 3) & (watched == 2)
-            )  # fmt: skip
-        busy = Signal()
-        m.d.sync += busy.eq(block.valid)
-        m.d.comb += Cover(self.other & busy & block.valid & (expected[1] == 3))
+        self._cover(m, watched, expected)
         return m
 
-    def _others(self, m):
-        """Who else writes spares the tiles that are at work; ``again`` is what it says."""
+    def _cover(self, m, watched, expected):
+        """RAW hazards at each distance, with operations on other tiles in between."""
         block = self.block
-        at_work = [(block.valid, block.dst)]
-        for n in range(LATENCY):
-            live, dst = Signal(name=f"live{n}"), Signal(LOG_DEPTH, name=f"dst{n}")
-            m.d.sync += [live.eq(at_work[-1][0]), dst.eq(at_work[-1][1])]
-            at_work.append((live, dst))
-        for live, dst in at_work:
-            m.d.comb += Assume(~(self.other & live & (self.other_addr == dst)))
-        was_again = Signal()
-        m.d.sync += was_again.eq(block.valid & block.again)
-        (live, dst) = at_work[1]
+        distance = Signal(range(6), init=5)
+        with m.If(block.valid & (block.dst == watched)):
+            m.d.sync += distance.eq(1)
+        with m.Elif(distance != 5):
+            m.d.sync += distance.eq(distance + 1)
+        adds = block.valid & (block.dst == watched) & ~block.reset
+        for hazard in (1, 2, 3, 4):
+            m.d.comb += Cover(adds & (distance == hazard) & (expected[1] == 3) & (watched == 2))
+        valid_before = Signal()
+        m.d.sync += valid_before.eq(block.valid)
+        m.d.comb += Cover(self.other & valid_before & block.valid & (expected[1] == 3))
+
+    def _restrict_others(self, m):
+        """Others write no tile that is in flight, and ``defer_write`` is true to its meaning."""
+        block = self.block
+        in_flight = [(block.valid, block.dst)]
+        for n in range(1, LATENCY + 1):
+            valid, dst = Signal(name=f"valid{n}"), Signal(LOG_DEPTH, name=f"dst{n}")
+            m.d.sync += [valid.eq(in_flight[-1][0]), dst.eq(in_flight[-1][1])]
+            in_flight.append((valid, dst))
+        for valid, dst in in_flight:
+            m.d.comb += Assume(~(self.other & valid & (self.other_addr == dst)))
+        deferred, (_, dst_before) = Signal(), in_flight[1]
+        m.d.sync += deferred.eq(block.valid & block.defer_write)
         m.d.comb += [
-            Assume(~was_again | (block.valid & (block.dst == dst))),
+            Assume(~deferred | (block.valid & (block.dst == dst_before))),
             Assume(~(self.other & block.write.mask)),
         ]
 
 
 @pytest.mark.formal
-def test_bypass_is_as_good_as_a_wait():
-    prove(AsIfOneByOne(), depth=8)
+def test_forwarding_is_as_good_as_a_stall():
+    prove(AsIfSequential(), depth=8)
 
 
 @pytest.mark.formal
 def test_hazards_of_every_distance_happen():
-    reach(AsIfOneByOne(), depth=14)
+    reach(AsIfSequential(), depth=14)
+
+
+BROKEN = {
+    "no-forwarding-1": ("forward_1.eq(same_tile(read))", "forward_1.eq(0)"),
+    "no-forwarding-2": ("forward_2.eq(same_tile(fetch))", "forward_2.eq(0)"),
+    "no-forwarding-3": ("forward_3.eq(same_tile(add))", "forward_3.eq(0)"),
+    "empty-stage-forwards": ("older.valid & (older.dst == self.dst)", "older.dst == self.dst"),
+    "wrong-write-deferred": ("write.valid & ~write.defer_write", "write.valid & ~add.defer_write"),
+    "never-written": (
+        "new.defer_write.eq(self.defer_write),",
+        "new.defer_write.eq(self.defer_write | ~read.valid),",
+    ),
+    "not-read": ("| new.forward_3)", "| add.valid)"),
+    "older-result-first": (
+        "Mux(fetch.forward_2, result, Mux(fetch.forward_3, written, memory))",
+        "Mux(fetch.forward_3, written, Mux(fetch.forward_2, result, memory))",
+    ),
+    "newest-result-last": (
+        "Mux(add.forward_1, result[lane], old[lane])",
+        "Mux(add.forward_1 & ~add.forward_2, result[lane], old[lane])",
+    ),
+    "reset-adds": (
+        "Mux(add.reset, 0, term + self.addend[lane])", "Mux(add.reset, self.addend[lane], term)",
+    ),
+    "reset-lost": ("new.reset.eq(self.reset),", "new.reset.eq(self.reset & ~read.valid),"),
+    "written-not-held": (
+        "with m.If(write.valid):\n            m.d.sync += written.eq(result)",
+        "with m.If(write.valid & ~add.valid):\n            m.d.sync += written.eq(result)",
+    ),
+}  # fmt: skip
+"""Name: (source text, what it becomes)."""
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("from_before.eq(same(reads))", "from_before.eq(0)"),
-        ("from_second.eq(same(fetches))", "from_second.eq(0)"),
-        ("from_third.eq(same(adds))", "from_third.eq(0)"),
-        ("older.live & (older.dst == self.dst)", "older.dst == self.dst"),
-        ("writes.live & ~writes.again", "writes.live & ~adds.again"),
-        ("came.again.eq(self.again),", "came.again.eq(self.again | ~reads.live),"),
-        ("| came.from_third)", "| adds.live)"),
-        ("Mux(fetches.from_second, result, Mux(fetches.from_third, kept, memory))",
-         "Mux(fetches.from_third, kept, Mux(fetches.from_second, result, memory))"),
-        ("Mux(adds.from_before, result[lane], tile[lane])",
-         "Mux(adds.from_before & ~adds.from_second, result[lane], tile[lane])"),
-        ("Mux(adds.reset, 0, old + self.addend[lane])", "Mux(adds.reset, self.addend[lane], old)"),
-        ("came.reset.eq(self.reset),", "came.reset.eq(self.reset & ~reads.live),"),
-        ("with m.If(writes.live):\n            m.d.sync += kept.eq(result)",
-         "with m.If(writes.live & ~adds.live):\n            m.d.sync += kept.eq(result)"),
-    ],
-    ids=["no-bypass-1", "no-bypass-2", "no-bypass-3", "stale-bypass", "kept-back-wrongly",
-         "never-written", "not-read", "older-first", "right-before-last", "reset-adds",
-         "reset-lost", "kept-late"],
-)  # fmt: skip
-def test_broken_bypasses_are_found(old, new):
-    refute(AsIfOneByOne(mutant(gemm, old, new)), depth=12)
+@pytest.mark.parametrize("name", BROKEN)
+def test_faults_are_found(name):
+    old, new = BROKEN[name]
+    refute(AsIfSequential(mutant(accumulate, old, new)), depth=12)

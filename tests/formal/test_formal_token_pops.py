@@ -97,7 +97,7 @@ BROKEN = {
     "load-does-not-wait": (load, load_tokens, "insn.pop_next & ~self.tokens.next_avail", "0"),
     "store-pops-early": (
         store, store_tokens,
-        "self.tokens.pop_prev.eq(starts &", "self.tokens.pop_prev.eq(",
+        "self.tokens.pop_prev.eq(issue &", "self.tokens.pop_prev.eq(",
     ),
 }  # fmt: skip
 """Name: (module, properties that find the fault, source text, what it becomes)."""

@@ -214,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "kept-back", "a sum is not written although nothing is added to it", "compute/gemm.py",
-        "& ~before.last & (before.dst == behind.dst)", "& ~before.last",
+        "& ~older.last & (older.dst == younger.dst)", "& ~older.last",
     ),
     Mutant(
         "early-src-raw", "src is read early although the micro-op in the early slot writes it",
@@ -227,17 +227,19 @@ MUTANTS = (
         "one_cycle_later(early.dst.producers, 0)", "early.dst.producers",
     ),
     Mutant(
-        "gemm-bypass-1", "a sum is not forwarded to the product right behind it", "compute/gemm.py",
-        "from_before.eq(same(reads))", "from_before.eq(0)",
+        "gemm-bypass-1", "a sum is not forwarded to the product right behind it",
+        "compute/accumulate.py",
+        "forward_1.eq(same_tile(read))", "forward_1.eq(0)",
     ),
     Mutant(
         "gemm-bypass-2", "a sum is not forwarded to the second product behind it",
-        "compute/gemm.py",
-        "from_second.eq(same(fetches))", "from_second.eq(0)",
+        "compute/accumulate.py",
+        "forward_2.eq(same_tile(fetch))", "forward_2.eq(0)",
     ),
     Mutant(
-        "gemm-bypass-3", "a sum is not forwarded to the third product behind it", "compute/gemm.py",
-        "from_third.eq(same(adds))", "from_third.eq(0)",
+        "gemm-bypass-3", "a sum is not forwarded to the third product behind it",
+        "compute/accumulate.py",
+        "forward_3.eq(same_tile(add))", "forward_3.eq(0)",
     ),
     Mutant(
         "skid-buffer-drops", "an item that arrives while another one is stalled is lost",
@@ -245,9 +247,9 @@ MUTANTS = (
         "[full.eq(1), spare.eq(self.i.payload)]", "[spare.eq(self.i.payload)]",
     ),
     Mutant(
-        "gemm-reset-adds", "a reset adds to what was there", "compute/gemm.py",
-        "Mux(adds.reset, 0, old + self.addend[lane])",
-        "Mux(adds.reset, old, old + self.addend[lane])",
+        "gemm-reset-adds", "a reset adds to what was there", "compute/accumulate.py",
+        "Mux(add.reset, 0, term + self.addend[lane])",
+        "Mux(add.reset, term, term + self.addend[lane])",
     ),
     Mutant(
         "gemm-counts-resets", "resets are counted as products", "compute/gemm.py",

@@ -95,9 +95,7 @@ def run(insns, uops, loads=None, *, pace=1.0, seed=0):
             if valid and takes:
                 ranges = tuple(
                     (one.low, one.high) if one.used else None
-                    for one in (
-                        ctx.get(work.ranges[name]) for name in ("writes", "reads", "uops")
-                    )
+                    for one in (ctx.get(work.ranges[name]) for name in ("writes", "reads", "uops"))
                 )
                 if there := loads.get(len(came)):
                     loading.append((there, cycle + rng.randrange(40)))

@@ -16,7 +16,8 @@ from tests.support.hwmemories import (
 )
 from tests.support.hwpeers import Pace, send
 from vta.config import VTAConfig
-from vta.hw.compute.gemm import Accumulate, Gemm
+from vta.hw.compute.accumulate import Accumulate
+from vta.hw.compute.gemm import Gemm
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.sequencer import Sequencer
 from vta.isa import Gemm as GemmInsn
