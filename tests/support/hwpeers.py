@@ -5,6 +5,7 @@ Every peer takes a ``Pace``, that says in which cycles it is willing.
 
 import random
 from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 from amaranth.hdl import Value
@@ -34,6 +35,12 @@ def simulate(dut, testbench, *peers, clock: bool = True) -> None:
         simulator.add_testbench(peer, background=True)
     simulator.add_testbench(testbench)
     simulator.run()
+
+
+async def sample(ctx, **signals) -> SimpleNamespace:
+    """Wait for the end of the cycle; the values that ``signals`` had in it, by name."""
+    _, _, *values = await ctx.tick().sample(*signals.values())
+    return SimpleNamespace(**dict(zip(signals, values)))
 
 
 PACES = {"no stalls": 1.0, "random stalls": 0.5, "full back-pressure": 0.05}
