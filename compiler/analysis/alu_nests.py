@@ -84,9 +84,9 @@ def _without_selects(nest: Nest) -> Iterator[Nest]:
         return
     if chosen is store.value and isinstance(chosen.other, Const) and not _reads_itself(store):
         yield replace(nest, leaf=replace(store, value=chosen.other))
-        sides = ((chosen.then, True),)
+        sides = [(chosen.then, True)]
     else:
-        sides = ((chosen.then, True), (chosen.other, False))
+        sides = [(chosen.then, True), (chosen.other, False)]
     for side, holds in sides:
         leaf = replace(store, value=_replaced(store.value, chosen, side))
         if _is_unchanged(leaf):

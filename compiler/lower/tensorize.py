@@ -157,8 +157,8 @@ def _tile_of(acc: _Operand, inp: _Operand, wgt: _Operand) -> GemmIntrin:
                 f"{item.load.buffer.name} has one dimension; the last two must be a tile"
             )
         shapes.append(item.load.buffer.shape[-2:])
-    dtypes = (item.load.dtype for item in (inp, wgt, acc))
-    return GemmIntrin(shapes[0][0], shapes[1][1], shapes[2][0], *dtypes)
+    (batch, block_out), (_, block_in) = shapes[:2]
+    return GemmIntrin(batch, block_in, block_out, inp.load.dtype, wgt.load.dtype, acc.load.dtype)
 
 
 def _check_types(acc: _Operand, inp: _Operand, wgt: _Operand, intrin: GemmIntrin) -> None:

@@ -12,50 +12,37 @@ transfer is inside a CoprocScope of its module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vta.compiler.analysis.conditional_values import conjuncts
-from vta.compiler.analysis.dma_coalescing import MAX_SIZE, fold, fold_guarded
-from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints, only_if
+from vta.compiler.analysis.dma_coalescing import fold_guarded
+from vta.compiler.analysis.dma_transfer import Copy, loader
+from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
     Loop,
     Nest,
-    flat_index,
-    join_loops,
     peel,
     refuse_attached,
-    require_affine,
-    rewrap,
-    strip_tile,
     uses,
 )
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.analysis.zero_fill import copied_value, zero_fill
-from vta.compiler.target import GLOBAL, Memory, Target
-from vta.compiler.te.expr import Const, Expr, maximum, minimum
-from vta.compiler.tir.affine import Affine, interval, simplify
+from vta.compiler.target import Target
+from vta.compiler.te.expr import Expr
 from vta.compiler.tir.ir import (
-    BufferLoad,
     BufferStore,
     CoprocScope,
     For,
-    IfThenElse,
-    LoadBuffer2D,
     Pragma,
     PrimFunc,
     Seq,
     Stmt,
-    StoreBuffer2D,
     seq,
 )
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
-from vta.isa import MemId, PipelineModule
 
 __all__ = ["inject_dma"]
-
-MAX_PAD = 15
-"""What a pad field of a LOAD holds; wider padding takes more instructions."""
 
 
 def inject_dma(func: PrimFunc, target: Target) -> PrimFunc:
@@ -92,18 +79,6 @@ def _child(node: Expr | Stmt, target: Target, ranges: Ranges) -> Expr | Stmt:
     return _rewrite(node, target, ranges) if isinstance(node, Stmt) else node
 
 
-@dataclass(frozen=True)
-class _Dim:
-    """One dimension of a transfer: a loop, its steps in elements, and where padding or bounds cut
-    it.
-    """
-
-    loop: Loop
-    sram_step: int
-    dram_step: int
-    clip: Clip | None
-
-
 def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
     """What a ``dma_copy`` nest becomes, in the scope of its module."""
     where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
@@ -123,12 +98,12 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
                 f"{where}: a store to DRAM cannot fill in zeros; give the tensor with the zeros a "
                 f"stage of the vector ALU (env.alu) in {target.acc.scope} and store that"
             )
-        return _Copy(where, nest, [], source, target, ranges).transfer()
-    module = _loader(memory, target)
+        return Copy(where, nest, [], source, target, ranges).transfer()
+    module = loader(memory, target)
     if source is None:
         return CoprocScope(module, zero_fill(nest, memory, ranges, where))
     if not any(_strides(cond, nest) for cond in conditions):
-        return _Copy(where, nest, conditions, source, target, ranges).transfer()
+        return Copy(where, nest, conditions, source, target, ranges).transfer()
     filled = zero_fill(nest, memory, ranges, where)
     strided = strided_loops(nest.loops, [*conditions, *nest.guards], ranges, where)
     if strided is None:
@@ -136,257 +111,11 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
     leaf = replace(store, indices=tuple(map(strided.at, store.indices)))
     source = replace(source, indices=tuple(map(strided.at, source.indices)))
     values = Nest(strided.loops, strided.conditions, leaf)
-    copy = _Copy(where, values, [], source, target, ranges, filled=True)
+    copy = Copy(where, values, [], source, target, ranges, filled=True)
     return CoprocScope(module, seq(filled, copy.statement()))
-
-
-def _loader(memory: Memory, target: Target) -> PipelineModule:
-    """The module that loads a memory."""
-    return PipelineModule.COMPUTE if memory is target.acc else PipelineModule.LOAD
 
 
 def _strides(cond: Expr, nest: Nest) -> bool:
     """Whether ``cond`` picks every n-th round of a loop."""
     picks = [stride for part in conjuncts(cond) if (stride := stride_condition(part))]
     return any(uses(stride[0], [loop.var for loop in nest.loops]) for stride in picks)
-
-
-class _Copy:
-    """One nest of a copy on its way to a transfer.
-
-    ``conditions`` say where zeros are written instead. With ``filled`` there are zeros everywhere
-    already, and ``conditions`` is empty.
-    """
-
-    def __init__(
-        self,
-        where: str,
-        nest: Nest,
-        conditions: list[Expr],
-        source: BufferLoad,
-        target: Target,
-        ranges: Ranges,
-        *,
-        filled: bool = False,
-    ) -> None:
-        self.where, self.target, self.ranges, self.filled = where, target, ranges, filled
-        store = nest.leaf
-        assert isinstance(store, BufferStore)
-        self.is_load = store.buffer.scope != GLOBAL
-        sram, dram = (store, source) if self.is_load else (source, store)
-        self.sram, self.dram = sram.buffer, dram.buffer
-        self.memory = self._memory()
-        self.padded = bool(conditions)
-        """Whether zeros must be written where a condition does not hold; else nothing need be."""
-        self._analyse(nest, [*conditions, *nest.guards], sram, dram)
-
-    def _memory(self) -> Memory:
-        """The on-chip side; checks scopes and types."""
-        memory = self.target.memory(self.sram.scope)
-        if self.dram.scope != GLOBAL or memory is None:
-            raise LoweringError(
-                f"{self.where}: must copy between DRAM and an on-chip memory; "
-                f"{self.dram.name} is in {self.dram.scope}, {self.sram.name} in {self.sram.scope}"
-            )
-        acc = self.target.acc
-        if not self.is_load:
-            out = self.target.inp.dtype
-            if memory is not acc:
-                raise LoweringError(
-                    f"{self.where}: only {acc.scope} can be stored; {self.sram.name} is in "
-                    f"{memory.scope}"
-                )
-            allowed = [out]
-        else:
-            allowed = [memory.dtype, "int8"] if memory is acc else [memory.dtype]
-        if self.sram.dtype != memory.dtype or self.dram.dtype not in allowed:
-            raise LoweringError(
-                f"{self.where}: {memory.scope} holds {memory.dtype} and is "
-                f"{'loaded from' if self.is_load else 'stored to'} {' or '.join(allowed)} in DRAM; "
-                f"{self.sram.name} is {self.sram.dtype}, {self.dram.name} is {self.dram.dtype}"
-            )
-        return memory
-
-    def _analyse(
-        self,
-        nest: Nest,
-        conditions: list[Expr],
-        sram: BufferStore | BufferLoad,
-        dram: BufferStore | BufferLoad,
-    ) -> None:
-        """Loops over elements, steps, and what cuts them."""
-        tile = self.memory.shape[0] * self.memory.shape[1]
-        forms = [flat_index(access.buffer, access.indices) for access in (sram, dram)]
-        cuts = constraints(conditions, self.where)
-        loops, forms, cuts = strip_tile(nest.loops, forms, tile, cuts, self.where)
-        loops, joined = join_loops(loops, [*forms, *cuts])
-        (self.sram_at, self.dram_at), cuts = joined[:2], joined[2:]
-        require_affine((self.sram_at, self.dram_at), loops, self.where)
-        clips, self.free = clip_loops(loops, cuts, self.ranges, self.where)
-        if self.is_load and clips and not self.filled:
-            self._require_inside(loops, tile)
-        self.dims = [
-            _Dim(
-                loop,
-                self.sram_at.coefficient(loop.var),
-                self.dram_at.coefficient(loop.var),
-                clips.get(loop.var),
-            )
-            for loop in loops
-        ]
-
-    def _require_inside(self, loops: list[Loop], tile: int) -> None:
-        """Padding is written wherever a loop runs, so all of it must be in the buffer."""
-        ranges = {loop.var: (0, loop.extent - 1) for loop in loops}
-        low, high = interval(self.sram_at.expr(), {**self.ranges, **ranges})
-        if low < 0 or (high + 1) * tile > self.sram.size:
-            raise LoweringError(
-                f"{self.where}: the loops reach elements {low} to {high} of {self.sram.name}, "
-                f"which has {self.sram.size // tile}; split its axes without a remainder"
-            )
-
-    # ---- choosing rows and columns ---------------------------------------------------------------
-
-    def transfer(self) -> Stmt:
-        """The transfer with the loops that it does not cover, in the scope of its module."""
-        module = PipelineModule.STORE
-        if self.is_load:
-            module = (
-                PipelineModule.COMPUTE if self.memory is self.target.acc else PipelineModule.LOAD
-            )
-        return CoprocScope(module, self.statement())
-
-    def statement(self) -> Stmt:
-        """The transfer with the loops that it does not cover."""
-        x, y, host = self._choose()
-        stmt = self._load(x, y) if self.is_load else self._store(x, y)
-        for dim in host:
-            folded = None if dim.clip else fold(stmt, dim.loop)
-            if dim.clip:
-                stmt = IfThenElse(dim.clip.holds(dim.loop.var), stmt)
-            stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
-        return stmt if self.padded else rewrap([], self.free, stmt)
-
-    def _choose(self) -> tuple[_Dim | None, _Dim | None, list[_Dim]]:
-        """The dimension along a row, the one over rows, and the others, innermost first."""
-        host = sorted(self.dims, key=lambda dim: dim.sram_step)
-        x = y = None
-        if host and host[0].sram_step == 1 and host[0].dram_step == 1:
-            x = host.pop(0)
-        width = x.loop.extent if x else 1
-        if (host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_SIZE) or (
-            self.filled and self._has_zeros_between(host, width)
-        ):
-            y = host.pop(0)
-        if y and x and x.clip and not self.is_load:  # a row of a store has no gap behind it
-            host.insert(0, y)
-            y = None
-        if self.padded:
-            host = self._pad_outside(host)
-        for dim in (x, y):
-            if dim and dim.loop.extent > MAX_SIZE:
-                raise LoweringError(
-                    f"{self.where}: a dimension of {dim.loop.extent} elements; a transfer has at "
-                    f"most {MAX_SIZE}; split the axis"
-                )
-        return x, y, host
-
-    @staticmethod
-    def _has_zeros_between(host: list[_Dim], width: int) -> bool:
-        """Whether the rows of the innermost loop have nothing but a few zeros between them."""
-        if not host:
-            return False
-        rows, *others = host
-        gap = rows.sram_step - width
-        reach = (rows.loop.extent - 1) * rows.sram_step + width
-        return (
-            0 < gap <= MAX_PAD
-            and 0 <= rows.dram_step <= MAX_SIZE
-            and all(other.sram_step >= reach for other in others)
-        )
-
-    def _pad_outside(self, host: list[_Dim]) -> list[_Dim]:
-        """Padding of a loop around the transfer: there the whole transfer is padding."""
-        for dim in host:
-            if dim.clip:
-                self.free.append(dim.clip.holds(dim.loop.var))
-        return [replace(dim, clip=None) for dim in host]
-
-    # ---- the statements --------------------------------------------------------------------------
-
-    def _origin(self, *dims: _Dim | None) -> tuple[Affine, Affine]:
-        """The first element on both sides, without the loops that the transfer covers."""
-        covered = [dim.loop.var for dim in dims if dim]
-        return self.sram_at.without(*covered), self.dram_at.without(*covered)
-
-    @staticmethod
-    def _extent(dim: _Dim | None) -> Clip:
-        if dim is None:
-            return Clip(Const(0), Const(1), Const(0))
-        return dim.clip or Clip(Const(0), Const(dim.loop.extent), Const(0))
-
-    def _begin(self, *dims: tuple[_Dim | None, Clip]) -> Expr:
-        """The first element in DRAM that is moved."""
-        offset = self._origin(*(dim for dim, _ in dims))[1].expr()
-        for dim, clip in dims:
-            if dim:
-                offset = offset + clip.before * dim.dram_step
-        return self._short(offset)
-
-    def _load(self, x: _Dim | None, y: _Dim | None) -> Stmt:
-        memory, acc = self.memory, self.target.acc
-        widened = memory is acc and self.dram.dtype == "int8" and memory.dtype != "int8"
-        mem_id = MemId.ACC_8BIT if widened else memory.mem_id
-        columns, rows = self._extent(x), self._extent(y)
-        if self.padded and self.free:
-            rows = only_if(self.free, rows, y.loop.extent if y else 1)
-        offset = self._begin((x, columns), (y, rows))
-        index = self._origin(x, y)[0].expr()
-        if not self.padded:  # what is cut off is not read: leave it out, where rows stay whole
-            if y:
-                index = index + rows.before * y.sram_step
-                rows = Clip(Const(0), rows.size, Const(0))
-            elif x:
-                index = index + columns.before
-                columns = Clip(Const(0), columns.size, Const(0))
-        load = LoadBuffer2D(
-            self.dram, offset, columns.size, rows.size,
-            Const(y.dram_step) if y else columns.size,
-            columns.before, rows.before, columns.after, rows.after,
-            self.sram, self._short(index), mem_id,
-        )  # fmt: skip
-        width = x.loop.extent if x else 1
-        return self._with_gaps(load, y, width) if y and y.sram_step > width else load
-
-    def _with_gaps(self, load: LoadBuffer2D, rows: _Dim, width: int) -> Stmt:
-        """``load`` with zeros behind each row but the last one as padding."""
-        before = load.y_size - 1
-        gap = rows.sram_step - width
-        spaced = replace(
-            load,
-            y_size=self._short(maximum(before, 0)),
-            x_pad_after=self._short(load.x_pad_after + gap),
-        )
-        last = replace(
-            load,
-            y_size=self._short(minimum(load.y_size, 1)),
-            src_offset=self._short(load.src_offset + before * rows.dram_step),
-            sram_index=self._short(load.sram_index + before * rows.sram_step),
-        )
-        return seq(spaced, last)
-
-    def _store(self, x: _Dim | None, y: _Dim | None) -> Stmt:
-        columns, rows = self._extent(x), self._extent(y)
-        offset = self._begin((x, columns), (y, rows))
-        index = self._origin(x, y)[0].expr()
-        for dim, clip in ((x, columns), (y, rows)):
-            if dim:
-                index = index + clip.before * dim.sram_step
-        stride = Const(y.dram_step) if y else columns.size
-        return StoreBuffer2D(
-            self.sram, self._short(index), self.dram, offset, columns.size, rows.size, stride
-        )
-
-    def _short(self, expr: Expr) -> Expr:
-        ranges = {**self.ranges, **{d.loop.var: (0, d.loop.extent - 1) for d in self.dims}}
-        return simplify(expr, ranges)
