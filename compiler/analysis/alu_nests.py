@@ -122,14 +122,20 @@ def _strided(nest: Nest, ranges: Ranges, where: str) -> Nest | None:
     conditions = [part for guard in nest.guards for part in conjuncts(guard)]
     if not any(map(stride_condition, conditions)):
         return nest
+    store = nest.leaf
+    assert isinstance(store, BufferStore)
+    kept: list[Expr] = []
+    if reduction_term(store) is not None:  # where the result lies must not depend on the reduction
+        variables = {loop.var for loop in nest.loops}
+        of_loops = {cond: sum(node in variables for node in set(walk(cond))) for cond in conditions}
+        kept = [cond for cond in conditions if of_loops[cond] > 1]
+        conditions = [cond for cond in conditions if of_loops[cond] <= 1]
     strided = strided_loops(nest.loops, conditions, ranges, where, several=True)
     if strided is None:
         return None
-    store = nest.leaf
-    assert isinstance(store, BufferStore)
     indices = tuple(map(strided.at, store.indices))
     leaf = BufferStore(store.buffer, indices, strided.at(store.value))
-    return Nest(strided.loops, strided.conditions, leaf)
+    return Nest(strided.loops, (*strided.conditions, *map(strided.at, kept)), leaf)
 
 
 def _with_own_loops(nest: Nest) -> Nest:

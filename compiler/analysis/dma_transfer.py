@@ -92,7 +92,8 @@ class Copy:
         if self.dram.scope != GLOBAL or memory is None:
             raise LoweringError(
                 f"{self.where}: must copy between DRAM and an on-chip memory; "
-                f"{self.dram.name} is in {self.dram.scope}, {self.sram.name} in {self.sram.scope}"
+                f"{self.dram.name} is in {self.dram.scope}, {self.sram.name} in {self.sram.scope} "
+                f"(set_scope puts a stage on chip, compute_inline computes it where it is read)"
             )
         acc = self.target.acc
         if not self.is_load:

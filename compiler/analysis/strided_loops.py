@@ -48,11 +48,16 @@ class StridedLoops:
         return simplify(substitute(expr, self.values), self.ranges)
 
 
-def stride_condition(cond: Expr) -> tuple[Expr, int, Expr] | None:
-    """``a``, ``n``, ``b`` of a condition ``a % n == b``; None if it is another."""
+def stride_condition(cond: Expr) -> tuple[Expr, int, int] | None:
+    """``a``, ``n``, ``b`` of a condition ``a % n == b`` with numbers ``n`` > ``b`` >= 0.
+
+    None if it is another.
+    """
     match cond:
-        case Compare(op="==", a=FloorMod(a=a, b=Const(value=by)), b=b) if by > 0:
-            return a, by, b
+        case Compare(op="==", a=FloorMod(a=a, b=Const(value=by)), b=Const(value=rest)) if (
+            0 <= rest < by
+        ):
+            return a, by, rest
     return None
 
 
@@ -140,12 +145,12 @@ def _loop_to_stride(moving: Affine, by: int, loops: Sequence[Loop], several: boo
 
 
 def _strided(
-    loops: list[Loop], loop: Loop, a: Expr, by: int, rest: Expr, state: StridedLoops
+    loops: list[Loop], loop: Loop, a: Expr, by: int, rest: int, state: StridedLoops
 ) -> tuple[list[Loop], StridedLoops, list[Expr]] | None:
     """The loops where ``a % by == rest``, and a condition if the last round may be too much."""
     form = linear(a)
     factor = form.coefficient(loop.var)
-    wanted = (linear(rest) - form.without(loop.var)).scale(pow(factor, -1, by)).expr()
+    wanted = (Affine((), rest) - form.without(loop.var)).scale(pow(factor, -1, by)).expr()
     start = simplify(FloorMod.of(wanted, Const(by)), state.ranges)
     first = start.value if isinstance(start, Const) else 0
     extent = -(-(loop.extent - first) // by)

@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.compiled import check_orders
 from tests.support.dilation import Dilation
 from tests.support.pooling import machine
 from vta import te, topi
-from vta.compiler.driver import compile_func
+from vta.compiler.driver import compile_func, run_passes
 from vta.compiler.lower.lower import lower
-from vta.compiler.target import ACC_SCOPE
+from vta.compiler.target import ACC_SCOPE, Target
+from vta.compiler.verify import verify
 from vta.errors import LoweringError
 from vta.isa import Load, MemId
 
@@ -127,3 +128,58 @@ def test_a_copy_of_zeros_alone():
         s[tensor].pragma(axis, "dma_copy")
     program = compile_func(lower(s, [a, out]), machine())
     check_orders(program, [np.ones((3, 1, 4), np.int32)], [np.zeros((4, 1, 4), np.int8)])
+
+
+@settings(max_examples=25)
+@given(
+    kind=st.sampled_from(["sum", "max"]),
+    size=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    taps=st.integers(1, 4),
+    weighted=st.booleans(),
+    reduction_first=st.booleans(),
+)
+@example(kind="sum", size=3, stride=2, taps=3, weighted=True, reduction_first=False)
+def test_windows_of_a_dilated_tensor(kind, size, stride, taps, weighted, reduction_first):
+    """Inlined into a reduction on the ALU: the remainder is of a sum of two of its loops."""
+    a = te.placeholder((size, 1, 4), "int32", "A")
+    copy = te.compute(a.shape, lambda *i: a(*i), "copy")
+    wide = topi.nn.dilate(copy, [stride, 1, 1], name="wide")
+    wide = topi.nn.pad(wide, [taps - 1, 0, 0], name="frame")
+    k = te.reduce_axis((0, taps), "k")
+    weights = te.placeholder((taps, 1, 4), "int32", "W")
+    chip = te.compute(weights.shape, lambda *i: weights(*i), "chip")
+    reduce = te.sum if kind == "sum" else te.max
+
+    def window(i, b, c):
+        value = wide[i + k, b, c]
+        return reduce(value * chip[k, b, c] if weighted else value, axis=k)
+
+    total = te.compute((wide.shape[0] - taps + 1, 1, 4), window, "total")
+    out = te.compute(total.shape, lambda *i: total(*i).astype("int8"), "out")
+    s = te.create_schedule(out.op)
+    for stage in s.stages:
+        if stage.name in ("wide", "frame"):
+            stage.compute_inline()
+    for tensor, key in ((copy, "dma_copy"), (chip, "dma_copy"), (total, "alu"), (out, "dma_copy")):
+        if tensor is chip and not weighted:
+            continue
+        if tensor is not out:
+            s[tensor].set_scope(ACC_SCOPE)
+        axis = s[tensor].op.axis[0]
+        if tensor is total and reduction_first:
+            s[total].reorder(k, axis)
+            axis = k
+        s[tensor].pragma(axis, key)
+    args = [a, *([weights] if weighted else []), out]
+    func = lower(s, args)
+    cfg = machine()
+    run_passes(func, Target.from_config(cfg), observe=verify)
+    rng = np.random.default_rng(1)
+    x, w = (rng.integers(-9, 10, t.shape).astype(np.int32) for t in (a, weights))
+    apart = np.zeros(((size - 1) * stride + 1 + 2 * (taps - 1), 1, 4), np.int64)
+    apart[taps - 1 : apart.shape[0] - taps + 1 : stride] = x
+    windows = np.lib.stride_tricks.sliding_window_view(apart, taps, axis=0)
+    windows = windows * w.transpose(1, 2, 0) if weighted else windows
+    expected = windows.sum(-1) if kind == "sum" else windows.max(-1)
+    check_orders(compile_func(func, cfg), [x, w][: 1 + weighted], [expected.astype(np.int8)])
