@@ -15,6 +15,7 @@ from dataclasses import fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import vta.int4  # noqa: F401 - NumPy knows inp_dtype and the others
 from vta.build_target import BuildTarget
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin, Target
 from vta.config import TARGETS, VTAConfig

@@ -139,3 +139,13 @@ def test_the_server_of_the_variables(monkeypatch):
     monkeypatch.setenv("VTA_RPC_PORT", "-1")
     with pytest.raises(ConfigError, match="VTA_RPC_PORT is '-1'; must be a number"):
         rpc_server()
+
+
+@pytest.mark.parametrize("first", ["vta.get_env()", "vta.te", "vta.runtime"])
+def test_numpy_knows_the_types_of_every_machine(first):
+    """Whatever part of the package the user's program touches first."""
+    code = f"import numpy, vta, vta.runtime; {first}; print(numpy.arange(9).astype('int4')[8])"
+    if first != "vta.runtime":
+        code = code.replace(", vta.runtime", "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("-8\n", "")
