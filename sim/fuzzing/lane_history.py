@@ -17,7 +17,7 @@ from vta.isa import Alu, Gemm, Instruction, Load, MemId, Store, disassemble
 from vta.run_result import Counters
 from vta.sim.reference.alu import OPERATIONS
 from vta.sim.reference.datapath import Datapath
-from vta.sim.reference.loops import Nest, flat_indices
+from vta.sim.reference.loops import MicroOpNest, flat_indices
 from vta.sim.reference.tiles import decode_tiles
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _steps(datapath: Datapath, insn: Instruction, lane: Lane) -> Iterator[str]:
             inside = 0 <= y - insn.y_pad_0 < insn.y_size and 0 <= x - insn.x_pad_0 < insn.x_size
             yield f"{lane} = a value of row {y}, column {x}" if inside else f"{lane} = padding"
     elif isinstance(insn, Gemm | Alu):
-        nest = Nest.of(datapath.isa, insn, datapath.uop[insn.uop_bgn : insn.uop_end])
+        nest = MicroOpNest.of(datapath.isa, insn, datapath.uop[insn.uop_bgn : insn.uop_end])
         if nest.size and lane.entry in nest.destinations:
             if nest.size > MOST_OPERATIONS:
                 yield f"{nest.size} operations, more than are looked at"
@@ -138,7 +138,7 @@ def _steps(datapath: Datapath, insn: Instruction, lane: Lane) -> Iterator[str]:
                 yield from _gemm_steps(datapath, insn, nest, lane)
 
 
-def _alu_steps(datapath: Datapath, insn: Alu, nest: Nest, lane: Lane) -> Iterator[str]:
+def _alu_steps(datapath: Datapath, insn: Alu, nest: MicroOpNest, lane: Lane) -> Iterator[str]:
     operation = insn.alu_opcode
     values = datapath.acc[:, lane.row, lane.column].copy()
     for destinations, sources in flat_indices(nest):
@@ -156,7 +156,7 @@ def _operand(insn: Alu, source: int, lane: Lane) -> str:
     return "immediate" if insn.use_imm else f"acc[{source}][{lane.row}][{lane.column}]"
 
 
-def _gemm_steps(datapath: Datapath, insn: Gemm, nest: Nest, lane: Lane) -> Iterator[str]:
+def _gemm_steps(datapath: Datapath, insn: Gemm, nest: MicroOpNest, lane: Lane) -> Iterator[str]:
     if insn.reset:
         yield f"{lane} = 0"
         return
