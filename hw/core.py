@@ -1,4 +1,4 @@
-"""The accelerator: wiring, nothing else.
+"""The accelerator core: the connections of its blocks, without logic of its own.
 
 control port -> registers, run control
 memory port  <- read master  <- fetch, load, compute
@@ -22,10 +22,10 @@ from vta.hw.dma.load import LoadModule
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule
 from vta.hw.frontend.fetch import Fetch
-from vta.hw.frontend.token_queues import QUEUES, TokenQueues
-from vta.hw.interfaces import AXI4LiteSignature, AXI4Signature
+from vta.hw.frontend.token_queues import TokenQueues
+from vta.hw.interfaces import AXI4LiteSignature, AXISignature
 from vta.hw.lib.sram import Sram
-from vta.isa import Isa, MemId
+from vta.isa import TOKEN_QUEUES, Isa, MemId
 from vta.memmap import ADDR_BITS, COUNTERS, ErrorCode, Source, config_words
 
 
@@ -38,24 +38,24 @@ class Core(wiring.Component):
         The machine.
     paired : bool
         Compute two products of GEMM in one multiplier where that is exact, for parts with
-        multipliers of 25 x 18 bits. Nothing else can tell.
+        multipliers of 25 x 18 bits. Results and cycles are the same.
     bus : BusTraits
-        What the memory port asks for.
+        Requirements of the memory port.
 
     Attributes
     ----------
-    m_axi : AXI4Signature, out
-        The memory.
+    m_axi : AXISignature, out
+        The memory port.
     s_axi : AXI4LiteSignature, in
-        The control registers.
+        The control port.
     irq : out
-        High from the end of a run until the next launch, or until ``done`` is cleared.
+        Asserted from the end of a run until the next launch, or until ``done`` is cleared.
     """
 
     def __init__(self, cfg: VTAConfig, *, paired: bool = False, bus: BusTraits = AXI4) -> None:
         self.cfg, self.paired, self.bus = cfg, paired, bus
         super().__init__({
-            "m_axi": Out(AXI4Signature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
+            "m_axi": Out(AXISignature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "s_axi": In(AXI4LiteSignature(addr_bits=ADDR_BITS)),
             "irq": Out(1),
         })  # fmt: skip
@@ -76,22 +76,22 @@ class Core(wiring.Component):
         m.submodules.control = control = RunControl(errors=6)
         m.submodules.tokens = tokens = TokenQueues()
 
-        # An error, and the end of a run, reset the modules, then the bus masters.
+        # An error and the end of a run reset the modules, then the bus masters.
         blocks = {"fetch": fetch, "load": load, "compute": compute, "store": store}
         for name, block in blocks.items():
             m.submodules[name] = ResetInserter(control.reset_modules)(block)
         m.submodules.reads = ResetInserter(control.reset_bus)(reads)
         m.submodules.writes = ResetInserter(control.reset_bus)(writes)
 
-        # The bus.
+        # The memory port.
         clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}
         for source, block in clients.items():
             connect(m, block.read, reads.client[source])
         connect(m, store.write, writes.port)
         for master, names in ((reads, ("ar", "r")), (writes, ("aw", "w", "b"))):
             for name, member in channels(self.m_axi.signature, *names).items():
-                ends = (getattr(self.m_axi, name), getattr(master, name))
-                m.d.comb += ends[0].eq(ends[1]) if member.flow is Out else ends[1].eq(ends[0])
+                pin, signal = getattr(self.m_axi, name), getattr(master, name)
+                m.d.comb += pin.eq(signal) if member.flow is Out else signal.eq(pin)
 
         # Instructions, tokens, operands.
         for name in MODULES:
@@ -102,14 +102,14 @@ class Core(wiring.Component):
 
         self._counters(m, registers, control, blocks)
         self._run(m, registers, control, blocks, reads, writes)
-        for queue in QUEUES:
+        for queue in (queue.name for queue in TOKEN_QUEUES):
             m.d.comb += registers.values[f"tokens_{queue}"].eq(getattr(tokens, queue))
         m.d.comb += [tokens.clear.eq(control.clear), self.irq.eq(control.done)]
         connect(m, flipped(self.s_axi), registers.bus)
         return m
 
     def _operands(self, m, load, compute):
-        """The input and weight SRAMs, between load and compute."""
+        """The input and weight SRAMs: load writes, compute reads."""
         for name in ("inp", "wgt"):
             write = getattr(load, f"write_{name}")
             sram = Sram(
@@ -122,6 +122,7 @@ class Core(wiring.Component):
             connect(m, getattr(compute, f"{name}_read"), sram.read[0])
 
     def _counters(self, m, registers, control, blocks):
+        """The performance counters and their events."""
         cfg = self.cfg
         load, compute, store = (blocks[name] for name in MODULES)
         events = {
@@ -132,7 +133,7 @@ class Core(wiring.Component):
             "out_store_nbytes": (store.stored, cfg.out_elem_bytes),
             "gemm_counter": (compute.product, 1),
             "alu_counter": (compute.tile, 1),
-            **{  # what retires in the first cycle of a reset may be what was at fault
+            **{  # an instruction that retires in the first cycle of a reset may be the faulty one
                 f"insns_{name}": (blocks[name].retired & ~control.reset_modules, 1)
                 for name in MODULES
             },
@@ -153,7 +154,7 @@ class Core(wiring.Component):
             ]
 
     def _run(self, m, registers, control, blocks, reads, writes):
-        """Run control between the registers and the blocks."""
+        """Run control, between the registers and the blocks."""
         fetch = blocks["fetch"]
         reporters = (reads, writes, *blocks.values())
         m.d.comb += [
@@ -165,12 +166,15 @@ class Core(wiring.Component):
             fetch.count.eq(registers.insn_count),
             control.fetch_busy.eq(fetch.busy),
             control.fetch_blocked.eq(fetch.blocked),
-            control.dealt.eq(fetch.dealt),
+            control.dispatched.eq(fetch.dispatched),
             control.finished.eq(blocks["compute"].finished),
             control.bus_idle.eq(reads.idle & writes.idle),
             reads.abort.eq(control.abort),
             writes.abort.eq(control.abort),
-            *(to.eq(by.error) for to, by in zip(control.reported, reporters, strict=True)),
+            *(
+                reported.eq(block.error)
+                for reported, block in zip(control.reported, reporters, strict=True)
+            ),
         ]
         for name in MODULES:
             m.d.comb += [

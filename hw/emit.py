@@ -1,4 +1,4 @@
-"""Writes the core as Verilog, with a JSON sidecar that says what it is.
+"""Writes the core as Verilog, with a JSON sidecar that describes it.
 
     python -m vta.hw.emit [--preset NAME | --config FILE] -o DIR
 
@@ -49,10 +49,11 @@ _INITIAL = re.compile(
     r"  end\n",
     re.MULTILINE,
 )
-"""How Yosys writes a memory that has one value everywhere: an assignment for each word."""
+"""The Verilog of a memory with one initial value everywhere: Yosys writes an assignment for each
+word."""
 
 _YOSYS = (0, 40)
-"""The oldest Yosys that Amaranth's own conversion takes."""
+"""The oldest Yosys that Amaranth's own conversion supports."""
 
 _FLATTEN = """\
 proc
@@ -63,12 +64,12 @@ opt
 attrmap -remove src -remove generator -remove top -remove hdlname
 write_verilog -norename
 """
-"""The commands that make one flat module of a design for a simulator: without processes and
-hierarchy what is computed twice is found, and registers get enables and resets of their own."""
+"""Yosys commands that flatten a design for a simulator: without processes and hierarchy, ``opt``
+merges common expressions and infers the enables and resets of registers."""
 
 
 def fold_initial(text: str) -> str:
-    """Write such assignments as loops: two thirds of the text of the default machine."""
+    """Replace such assignments by loops, which removes two thirds of the default machine's text."""
 
     def loop(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"]
@@ -89,7 +90,7 @@ def emit_verilog(
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
     With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`; with
-    ``observed`` there is a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`.
+    ``observed`` it has a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
     the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
     the text.
@@ -97,7 +98,7 @@ def emit_verilog(
     Raises
     ------
     ToolError
-        If Yosys has no folder for what it makes at its first call.
+        If no cache folder for Yosys can be written.
     """
     prepare_builtin_yosys()
     core = (ObservedCore if observed else Core)(cfg, paired=paired)
@@ -105,7 +106,7 @@ def emit_verilog(
     text = verilog.convert(
         core,
         name=TOP,
-        # The direction is seen from the design: what it drives is an output.
+        # None: the direction follows from the design, which drives its outputs.
         ports={name: (value, None) for name, (value, _) in ports.items()},
         emit_src=False,
         strip_internal_attrs=True,
@@ -141,8 +142,8 @@ def emit_verilog(
 def emit_flat(cfg: VTAConfig, *, observed: bool = False) -> str:
     """The same machine as :func:`emit_verilog` writes, as one module for a simulator.
 
-    Ports, registers, memories and timing are the same, but the hierarchy is gone and the same
-    expression is not there twice: what Verilator makes of it is smaller, and runs a quarter faster.
+    Ports, registers, memories and timing are the same; the hierarchy is removed and common
+    expressions are merged. Verilator generates a smaller program that runs a quarter faster.
 
     Raises
     ------

@@ -1,8 +1,7 @@
-"""The interfaces between the blocks, named once.
+"""The interfaces between the blocks.
 
 Every block is a ``wiring.Component``; streams are ``amaranth.lib.stream``. Instruction and
-micro-op layouts are made from the tables of :mod:`vta.isa`, so that hardware and encoder cannot
-disagree.
+micro-op layouts are generated from the tables of :mod:`vta.isa`, which the encoder uses too.
 """
 
 from amaranth.lib import data, stream, wiring
@@ -15,8 +14,8 @@ ID_BITS = 4
 """Width of the AXI IDs."""
 
 BEATS_BITS = 26
-"""Width of the length of a request: the largest SRAM that a configuration can have (2^28 bytes) in
-the narrowest beats (8 bytes), and more, because it is clipped only to 2^17 elements."""
+"""Width of the number of beats of a request: the largest SRAM of any configuration (2^28 bytes) in
+the narrowest beats (8 bytes), and more, because lengths saturate only at 2^17 elements."""
 
 
 def layout_of(fmt: Format) -> data.FlexibleLayout:
@@ -32,22 +31,48 @@ def layout_of(fmt: Format) -> data.FlexibleLayout:
     )
 
 
-class AXI4Signature(wiring.Signature):
-    """AXI4 memory port, from the side of the master. Member names are the standard's, in lower
-    case."""
+class AXISignature(wiring.Signature):
+    """AXI memory port, from the side of the master. Member names are those of the standard, in
+    lower case.
 
-    def __init__(self, *, addr_bits: int, data_bits: int, id_bits: int = ID_BITS):
+    Parameters
+    ----------
+    addr_bits, data_bits, id_bits : int
+        Widths.
+    version : int
+        4, or 3: then AxLEN has four bits, AxLOCK two, and the port has WID.
+    full : bool
+        With AxLOCK and AxQOS, as the ports of processors have them; the core does not drive these.
+
+    Raises
+    ------
+    ValueError
+        If the version is neither 3 nor 4.
+    """
+
+    def __init__(
+        self, *, addr_bits: int, data_bits: int, id_bits: int = ID_BITS, version: int = 4,
+        full: bool = False,
+    ):  # fmt: skip
+        if version not in (3, 4):
+            raise ValueError(f"the version of AXI is {version}; must be 3 or 4")
         self.addr_bits, self.data_bits, self.id_bits = addr_bits, data_bits, id_bits
+        self.version, self.full = version, full
+        axi3 = version == 3
 
         def address(p: str) -> dict:
             return {
-                f"{p}id": Out(id_bits), f"{p}addr": Out(addr_bits), f"{p}len": Out(8),
-                f"{p}size": Out(3), f"{p}burst": Out(2), f"{p}cache": Out(4), f"{p}prot": Out(3),
+                f"{p}id": Out(id_bits), f"{p}addr": Out(addr_bits),
+                f"{p}len": Out(4 if axi3 else 8), f"{p}size": Out(3), f"{p}burst": Out(2),
+                **({f"{p}lock": Out(2 if axi3 else 1)} if full else {}),
+                f"{p}cache": Out(4), f"{p}prot": Out(3),
+                **({f"{p}qos": Out(4)} if full else {}),
                 f"{p}valid": Out(1), f"{p}ready": In(1),
             }  # fmt: skip
 
         super().__init__({
             **address("aw"),
+            **({"wid": Out(id_bits)} if axi3 else {}),
             "wdata": Out(data_bits), "wstrb": Out(data_bits // 8), "wlast": Out(1),
             "wvalid": Out(1), "wready": In(1),
             "bid": In(id_bits), "bresp": In(2), "bvalid": In(1), "bready": Out(1),
@@ -73,8 +98,8 @@ class AXI4LiteSignature(wiring.Signature):
 
 
 class ErrorLayout(data.StructLayout):
-    """An error as a module reports it: ``code`` is 0 while there is none; held until the module is
-    reset."""
+    """An error of a block: ``code`` is 0 (``ErrorCode.NONE``) without one, else the fields are held
+    until the block is reset."""
 
     def __init__(self) -> None:
         super().__init__({"code": ErrorCodeShape, "source": 3, "addr": 64})
@@ -85,11 +110,11 @@ assert max(ErrorCode) < 256 and max(Source) < 8
 
 
 class TokenSignature(wiring.Signature):
-    """A module's side of its token queues.
+    """The token queues of a module, from the side of the module.
 
-    ``prev_avail``/``next_avail``: a token is there. ``pop_*`` takes one, in a cycle in which it is
-    available; ``push_*`` gives one; a push is never refused. A module without that neighbour
-    ignores the pair.
+    ``prev_avail``, ``next_avail``: asserted while the queue from that neighbour holds a token.
+    ``pop_*``: strobe, removes a token; only while it is available. ``push_*``: strobe, adds a token
+    to the queue to that neighbour; never stalls. A module without a neighbour ignores its signals.
     """
 
     def __init__(self) -> None:
@@ -100,18 +125,20 @@ class TokenSignature(wiring.Signature):
 
 
 class ReadRequest(data.StructLayout):
-    """A read of ``beats`` (>= 1) bus beats from ``addr``, which is aligned to the bus. Any length:
-    bursts are made later."""
+    """A read of ``beats`` (>= 1) bus beats from ``addr``, which is aligned to the bus.
+
+    Any length: the read master splits requests into bursts.
+    """
 
     def __init__(self, addr_bits: int) -> None:
         super().__init__({"addr": addr_bits, "beats": BEATS_BITS})
 
 
 class ReadPortSignature(wiring.Signature):
-    """A reader's side of the memory master: requests out, beats back in the order of the requests.
+    """A port of the read master, from the side of the reader.
 
-    ``outstanding`` requests may be in flight. ``beat`` is an ordinary stream, the reader may stall
-    it.
+    ``request``: any number may be outstanding. ``beat``: the data in the order of the requests; the
+    reader may stall it.
     """
 
     def __init__(self, *, addr_bits: int, data_bits: int):
@@ -132,10 +159,11 @@ class WriteRequest(data.StructLayout):
 
 
 class WritePortSignature(wiring.Signature):
-    """A writer's side of the memory master: requests and, in their order, beats with byte strobes.
+    """The port of the write master, from the side of the writer.
 
-    ``done`` pulses when every write of a request with ``last``, and of all requests before it, has
-    been answered.
+    ``request``, and ``beat``: data with byte strobes in the order of the requests. ``done``:
+    strobe, once for each request with ``last``, when the responses to all of its bursts, and to all
+    bursts before, have arrived.
     """
 
     def __init__(self, *, addr_bits: int, data_bits: int):
@@ -148,18 +176,18 @@ class WritePortSignature(wiring.Signature):
 
 
 class SramReadSignature(wiring.Signature):
-    """A synchronous read port from the user's side: ``data`` is valid in the cycle after ``en``
-    and held until the next."""
+    """A synchronous read port, from the side of the reader: ``data`` is valid in the cycle after
+    ``en`` and held until the next ``en``."""
 
     def __init__(self, *, log_depth: int, bits: int):
         super().__init__({"en": Out(1), "addr": Out(log_depth), "data": In(bits)})
 
 
 class SharedReadSignature(wiring.Signature):
-    """A read port of a memory that others read too, from the user's side.
+    """A read port that several readers share, from the side of one reader.
 
-    A read happens in a cycle in which ``en`` meets ``ready``, which depends on ``addr`` and on the
-    others, not on ``en``. ``data`` is valid in the cycle after it, and only then.
+    A read is performed in a cycle with ``en`` and ``ready``. ``ready`` depends on ``addr`` and on
+    the other readers, not on ``en``. ``data`` is valid only in the cycle after the read.
     """
 
     def __init__(self, *, log_depth: int, bits: int):
@@ -169,7 +197,7 @@ class SharedReadSignature(wiring.Signature):
 
 
 class SramWriteSignature(wiring.Signature):
-    """A write port from the user's side: ``mask`` has one bit for each ``granule`` bits of
+    """A write port, from the side of the writer: ``mask`` has one bit for each ``granule`` bits of
     ``data``; 0 writes nothing."""
 
     def __init__(self, *, log_depth: int, bits: int, granule: int):
@@ -180,8 +208,12 @@ class SramWriteSignature(wiring.Signature):
 
 
 def module_status(isa: Isa) -> dict:
-    """Ports that load, compute and store have alike: the instruction queue, tokens, state,
-    retirement and errors."""
+    """The ports that load, compute and store have in common.
+
+    ``insn``: the instruction queue. ``tokens``: the token queues. ``state``: RUNNING while
+    instructions are in flight or issue, WAITING while the next one stalls on a token, else IDLE.
+    ``retired``: strobe, an instruction retires. ``error``: the first error.
+    """
     return {
         "insn": In(stream.Signature(layout_of(isa.memory).size)),
         "tokens": Out(TokenSignature()),

@@ -32,9 +32,8 @@ UOP_BYTES = 4
 ITER_BITS = 14
 """Width of the loop extents of GEMM and ALU instructions."""
 BURST_BEATS = 64
-"""Most beats of a burst of the memory port: 4 KiB on the widest bus (512 bits). Longer ones would
-make the small reads of micro-ops and instructions wait behind those of weights, and gain
-nothing."""
+"""Largest number of beats of a burst on the memory port: 4 KiB on the widest bus (512 bits). Longer
+bursts would delay the small reads of micro-ops and instructions behind those of weights."""
 AXI3_BURST_BEATS = 16
 """The same where the memory is behind an AXI3 port."""
 INSN_QUEUE_DEPTH = 512

@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.boards.shells.ports import AXIPort, AXISignature
+from vta.boards.shells.ports import AXIPort
 from vta.hw.bus.axi import INCR, Resp
 from vta.hw.interfaces import AXI4LiteSignature
 from vta.memmap import ADDR_BITS
@@ -48,7 +48,7 @@ class RegisterBridge(wiring.Component):
         assert base % (1 << ADDR_BITS) == 0 and base < 1 << port.addr_bits
         self.port, self.base = port, base
         super().__init__({
-            "axi": In(AXISignature(port)),
+            "axi": In(port.signature),
             "lite": Out(AXI4LiteSignature(addr_bits=ADDR_BITS)),
         })  # fmt: skip
 

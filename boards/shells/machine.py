@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from vta.boards.shells.bridge import RegisterBridge
-from vta.boards.shells.ports import AXIPort, AXISignature
+from vta.boards.shells.ports import AXIPort
 from vta.config import VTAConfig
 from vta.hw.bus.axi import BusTraits
 from vta.hw.core import Core
@@ -53,8 +53,8 @@ class ProcessorMachine(wiring.Component):
         self.core = Core(cfg, paired=paired, bus=bus)
         self.bridge = RegisterBridge(control, base=base)
         super().__init__({
-            "control": In(AXISignature(control)),
-            "memory": Out(AXISignature(memory)),
+            "control": In(control.signature),
+            "memory": Out(memory.signature),
             "irq": Out(1),
         })  # fmt: skip
 

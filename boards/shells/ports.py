@@ -1,16 +1,16 @@
-"""The AXI ports of a processor beside the FPGA's logic."""
+"""The AXI ports of a processor, on the side of the FPGA's logic."""
 
 from dataclasses import dataclass
 
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from vta.config import AXI3_BURST_BEATS
+from vta.hw.interfaces import AXISignature
 
-__all__ = ["AXIPort", "AXISignature"]
+__all__ = ["AXIPort"]
 
 
 @dataclass(frozen=True)
 class AXIPort:
-    """What a port of a processor is like.
+    """The properties of a port of a processor.
 
     Attributes
     ----------
@@ -36,34 +36,16 @@ class AXIPort:
 
     @property
     def burst_beats(self) -> int:
-        """Most beats of a burst."""
-        return 16 if self.version == 3 else 256
+        """Largest number of beats of a burst that the version allows."""
+        return AXI3_BURST_BEATS if self.version == 3 else 256
 
-
-class AXISignature(wiring.Signature):
-    """All five channels of such a port, from the side of the master. Member names are the
-    standard's, in lower case."""
-
-    def __init__(self, port: AXIPort) -> None:
-        self.port = port
-        len_bits = (port.burst_beats - 1).bit_length()
-        lock_bits = 2 if port.version == 3 else 1
-
-        def address(p: str) -> dict:
-            return {
-                f"{p}id": Out(port.id_bits), f"{p}addr": Out(port.addr_bits),
-                f"{p}len": Out(len_bits), f"{p}size": Out(3), f"{p}burst": Out(2),
-                f"{p}lock": Out(lock_bits), f"{p}cache": Out(4), f"{p}prot": Out(3),
-                f"{p}qos": Out(4), f"{p}valid": Out(1), f"{p}ready": In(1),
-            }  # fmt: skip
-
-        super().__init__({
-            **address("aw"),
-            **({"wid": Out(port.id_bits)} if port.version == 3 else {}),
-            "wdata": Out(port.data_bits), "wstrb": Out(port.data_bits // 8), "wlast": Out(1),
-            "wvalid": Out(1), "wready": In(1),
-            "bid": In(port.id_bits), "bresp": In(2), "bvalid": In(1), "bready": Out(1),
-            **address("ar"),
-            "rid": In(port.id_bits), "rdata": In(port.data_bits), "rresp": In(2), "rlast": In(1),
-            "rvalid": In(1), "rready": Out(1),
-        })  # fmt: skip
+    @property
+    def signature(self) -> AXISignature:
+        """All five channels of the port, from the side of the master."""
+        return AXISignature(
+            addr_bits=self.addr_bits,
+            data_bits=self.data_bits,
+            id_bits=self.id_bits,
+            version=self.version,
+            full=True,
+        )

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.errors import ConfigError
 from vta.hw.bus.axi import INCR, Resp
-from vta.hw.interfaces import ID_BITS, AXI4Signature
+from vta.hw.interfaces import ID_BITS, AXISignature
 
 __all__ = ["BytePortSignature", "OnChipMemory", "require_memory"]
 
@@ -71,7 +71,7 @@ class OnChipMemory(wiring.Component):
 
     Attributes
     ----------
-    bus : AXI4Signature, in
+    bus : AXISignature, in
         The core's memory port. Read data come five cycles after their address at the earliest.
     host : BytePortSignature, in
         ``addr`` counts from the first byte of the memory.
@@ -89,7 +89,7 @@ class OnChipMemory(wiring.Component):
         self.log_beat = (data_bits // 8).bit_length() - 1
         self.log_bytes = nbytes.bit_length() - 1
         super().__init__({
-            "bus": In(AXI4Signature(addr_bits=addr_bits, data_bits=data_bits)),
+            "bus": In(AXISignature(addr_bits=addr_bits, data_bits=data_bits)),
             "host": In(BytePortSignature(addr_bits=self.log_bytes)),
         })  # fmt: skip
 

@@ -22,7 +22,7 @@ from amaranth.lib.wiring import In
 
 from vta.boards.board import MemoryPort
 from vta.boards.shells.machine import ProcessorMachine
-from vta.boards.shells.ports import AXIPort, AXISignature
+from vta.boards.shells.ports import AXIPort
 from vta.config import AXI3_BURST_BEATS, VTAConfig
 from vta.hw.bus.axi import BusTraits
 
@@ -78,7 +78,7 @@ def _pins(prefix: str, port: AXIPort, axi, *, master: bool, size_bits: int) -> d
     ``master``: the primitive is the master. Its AxSIZE may have two bits only.
     """
     pins = {}
-    for name, member in AXISignature(port).members.items():
+    for name, member in port.signature.members.items():
         value = getattr(axi, name)
         if name.endswith("size"):
             value = value[:size_bits]

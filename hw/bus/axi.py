@@ -1,7 +1,7 @@
-"""What the read and the write side of the AXI4 memory master share: bursts and answers.
+"""AXI4: bursts, responses and the traits of a port, for the read master and the write master.
 
 A request becomes INCR bursts that end at every multiple of :attr:`BusTraits.burst_beats` beats, so
-that none crosses a page of 4 KiB, whatever the width of the bus.
+that no burst crosses a page of 4 KiB, whatever the width of the bus.
 """
 
 from dataclasses import dataclass
@@ -12,27 +12,28 @@ from amaranth.lib.wiring import In, Out
 
 from vta.config import BURST_BEATS
 from vta.errors import ConfigError
-from vta.hw.interfaces import BEATS_BITS, AXI4Signature, WriteRequest
+from vta.hw.interfaces import BEATS_BITS, AXISignature, WriteRequest
 from vta.memmap import ErrorCode
 
 
 @dataclass(frozen=True)
 class BusTraits:
-    """What a memory port asks of its master, beside the widths.
+    """Requirements of a memory port on its master, beside the widths.
 
     Attributes
     ----------
     burst_beats : int
-        Most beats of a burst, a power of two up to :data:`BURST_BEATS`. AXI3 has at most 16.
+        Largest number of beats of a burst, a power of two up to
+        :data:`~vta.config.BURST_BEATS`. AXI3 has at most 16.
     cache : int
-        AxCACHE; 0b0011 is normal memory, not cached, may be buffered.
+        AxCACHE; 0b0011 is normal memory, non-cacheable, bufferable.
     prot : int
         AxPROT; 0b000 is unprivileged, secure, data.
 
     Raises
     ------
     ConfigError
-        If a value cannot be.
+        If a value is out of range.
     """
 
     burst_beats: int = BURST_BEATS
@@ -49,10 +50,10 @@ class BusTraits:
 
 
 AXI4 = BusTraits()
-"""A port that asks for nothing in particular."""
+"""A port without requirements of its own."""
 
 INCR = 0b01
-"""AxBURST: addresses rise by a beat."""
+"""AxBURST: incrementing."""
 
 
 class Resp(enum.Enum, shape=2):
@@ -64,44 +65,48 @@ class Resp(enum.Enum, shape=2):
     DECERR = 3
 
 
-def channels(signature: AXI4Signature, *prefixes: str) -> dict:
+def channels(signature: AXISignature, *prefixes: str) -> dict:
     """The members of some channels of an AXI4 port: ``channels(axi, "ar", "r")``."""
-    known = ("aw", "ar", "w", "b", "r")
+    names = ("aw", "ar", "w", "b", "r")
 
     def channel(name: str) -> str:
-        return next(prefix for prefix in known if name.startswith(prefix))
+        return next(prefix for prefix in names if name.startswith(prefix))
 
     return {name: member for name, member in signature.members.items() if channel(name) in prefixes}
 
 
 def error_of(resp):
-    """The ErrorCode of an xRESP that is an error."""
+    """The ErrorCode of an xRESP that reports an error."""
     return Mux(resp == Resp.DECERR, ErrorCode.AXI_DECERR, ErrorCode.AXI_SLVERR)
 
 
 class Burst(data.StructLayout):
-    """``len + 1`` beats from ``addr`` on; ``last``: the end of a request that had ``last``."""
+    """``len + 1`` beats from ``addr`` on; ``last`` is set in the last burst of a request that had
+    ``last`` set."""
 
     def __init__(self, addr_bits: int) -> None:
         super().__init__({"addr": addr_bits, "len": 8, "last": 1})
 
 
 class BurstSplitter(wiring.Component):
-    """Cuts requests into bursts, one a cycle.
+    """Splits requests into bursts, one a cycle.
 
     Parameters
     ----------
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
     burst_beats : int
-        Most beats of a burst, a power of two.
+        Largest number of beats of a burst, a power of two.
 
     Attributes
     ----------
     request : stream of WriteRequest, in
+        Requests of any length.
     burst : stream of Burst, out
-        The first comes two cycles after the request.
+        The first burst is valid :attr:`LATENCY` cycles after its request.
     """
+
+    LATENCY = 2
 
     def __init__(self, *, addr_bits: int, data_bits: int, burst_beats: int) -> None:
         self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
@@ -114,50 +119,52 @@ class BurstSplitter(wiring.Component):
         m = Module()
         log_beat = (self.data_bits // 8).bit_length() - 1
         burst, size = self.burst.payload, self.burst_beats
-        # A request, or what is left of it: ``reach`` is where it ends, from the last multiple of
-        # ``burst_beats`` on. A cycle for that sum, then one for each burst.
-        rest = data.StructLayout({
+        # The beats from ``beat`` on. ``reach`` is their end, counted from the last multiple of
+        # ``burst_beats``. That sum takes a cycle, then each burst takes a cycle.
+        beats = data.StructLayout({
             "beat": self.addr_bits - log_beat, "reach": BEATS_BITS + 1, "last": 1
         })  # fmt: skip
-        asked, left = Signal(rest, name="asked"), Signal(rest, name="left")
-        pending = Signal()
-        walks = Signal()
-        takes = Signal()
-        ends = Signal()  # this is its last burst
-        end = Signal(8)  # the last beat of that
+        accepted = Signal(beats)
+        """The next request."""
+        accepted_valid = Signal()
+        remaining = Signal(beats)
+        """The current request, without the bursts that are done."""
+        last_burst = Signal()
+        """``remaining`` is one burst, and ``last_beat`` its last beat within the block."""
+        last_beat = Signal(8)
+        load = Signal()
 
-        def within(reach, blocks):
-            """Whether it ends in the first so many blocks, a power of two."""
+        def ends_within(reach, blocks):
+            """Whether beats end within this number, a power of two, of blocks of ``size``."""
             return (reach < blocks * size) | (reach == blocks * size)
 
         m.d.comb += [
-            takes.eq(~walks | (self.burst.ready & ends)),
-            self.request.ready.eq(~pending | takes),
-            self.burst.valid.eq(walks),
-            burst.addr.eq(left.beat << log_beat),
-            burst.len.eq((Mux(ends, end, size - 1) - left.beat % size) % size),
-            burst.last.eq(left.last & ends),
+            load.eq(~self.burst.valid | (self.burst.ready & last_burst)),
+            self.request.ready.eq(~accepted_valid | load),
+            burst.addr.eq(remaining.beat << log_beat),
+            burst.len.eq((Mux(last_burst, last_beat, size - 1) - remaining.beat % size) % size),
+            burst.last.eq(remaining.last & last_burst),
         ]
         with m.If(self.request.ready):
             new = self.request.payload
             beat = new.addr >> log_beat
             m.d.sync += [
-                pending.eq(self.request.valid),
-                asked.beat.eq(beat),
-                asked.reach.eq(new.beats + beat % size),
-                asked.last.eq(new.last),
+                accepted_valid.eq(self.request.valid),
+                accepted.beat.eq(beat),
+                accepted.reach.eq(new.beats + beat % size),
+                accepted.last.eq(new.last),
             ]
-        with m.If(takes):
+        with m.If(load):
             m.d.sync += [
-                walks.eq(pending),
-                left.eq(asked),
-                ends.eq(within(asked.reach, 1)),
-                end.eq((asked.reach - 1) % size),
+                self.burst.valid.eq(accepted_valid),
+                remaining.eq(accepted),
+                last_burst.eq(ends_within(accepted.reach, 1)),
+                last_beat.eq((accepted.reach - 1) % size),
             ]
         with m.Elif(self.burst.ready):
             m.d.sync += [
-                left.beat.eq((left.beat // size + 1) * size),
-                left.reach.eq(left.reach - size),
-                ends.eq(within(left.reach, 2)),
+                remaining.beat.eq((remaining.beat // size + 1) * size),
+                remaining.reach.eq(remaining.reach - size),
+                last_burst.eq(ends_within(remaining.reach, 2)),
             ]
         return m

@@ -1,6 +1,9 @@
-"""The read side of the AXI4 memory master: several readers on one bus.
+"""The read master: several readers on the AR and R channels of one AXI4 port.
 
-Readers take turns, a burst at a time. A beat goes to the reader that its ID names.
+    request -> BurstSplitter -> skid buffer -> credit check -> round-robin arbiter -> AR
+    R -> beat queue of the reader that RID names -> beat
+
+Arbitration is per burst.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
@@ -9,19 +12,20 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.bus.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
-from vta.hw.interfaces import AXI4Signature, ErrorLayout, ReadPortSignature
+from vta.hw.interfaces import AXISignature, ErrorLayout, ReadPortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode
 
 BEATS_IN_FLIGHT = 256
-"""Beats that one reader may have asked for and not got: covers a latency of some 190 cycles, and
-bounds how long the others wait behind it."""
+"""Beats of one reader that may be outstanding: covers a latency of some 190 cycles, and bounds the
+delay of the other readers."""
 
 BURSTS_IN_FLIGHT = 32
-"""Bursts that one reader may have asked for and not got."""
+"""Bursts of one reader that may be outstanding."""
 
-BEATS_WAITING = 32
-"""Beats that wait for a reader that does not take them, before they stop those of the others."""
+BEAT_QUEUE_DEPTH = 32
+"""Beats that a stalled reader can leave in its queue before the R channel stalls for all
+readers."""
 
 
 class ReadMaster(wiring.Component):
@@ -32,9 +36,9 @@ class ReadMaster(wiring.Component):
     clients : int
         Number of readers. The read ID of reader ``i``, and the source of its errors, is ``i``.
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
     bus : BusTraits
-        What it asks for.
+        Requirements of the port.
 
     Attributes
     ----------
@@ -43,9 +47,10 @@ class ReadMaster(wiring.Component):
     ar*, r* : out
         The AXI4 channels.
     abort : in
-        Issue nothing more and throw away what comes. Once high, high until reset.
+        Asserted: no further burst is issued, and arriving beats are discarded. Once asserted, must
+        stay asserted until reset.
     idle : out
-        Nothing that was asked for is missing; may be a cycle late.
+        Asserted while no beat is outstanding; may be asserted a cycle late.
     error : ErrorLayout, out
         The first SLVERR or DECERR, with the address of its beat.
     """
@@ -54,7 +59,7 @@ class ReadMaster(wiring.Component):
         self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4
     ) -> None:
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
-        axi = AXI4Signature(addr_bits=addr_bits, data_bits=data_bits)
+        axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "client": In(port).array(clients),
@@ -68,7 +73,7 @@ class ReadMaster(wiring.Component):
         m = Module()
         readers = []
         for index, port in enumerate(self.client):
-            reader = _Reader(
+            reader = ReadChannel(
                 addr_bits=self.addr_bits,
                 data_bits=self.data_bits,
                 burst_beats=self.bus.burst_beats,
@@ -77,24 +82,24 @@ class ReadMaster(wiring.Component):
             connect(m, flipped(port), reader.port)
             m.d.comb += reader.abort.eq(self.abort)
             readers.append(reader)
-        self._request(m, readers)
-        self._answer(m, readers)
+        self._arbitrate(m, readers)
+        self._route(m, readers)
         busy = 0
         for reader in readers:
             busy |= reader.busy
         m.d.comb += self.idle.eq(~busy)
         return m
 
-    def _request(self, m, readers):
-        """AR: the next willing reader after the one that had the last turn."""
+    def _arbitrate(self, m, readers):
+        """AR: round robin. The grant goes to the next requesting reader after the last grant."""
         count = len(readers)
-        turn = Signal(range(count))
-        chosen = Signal(range(count))
-        willing = Signal(count)
+        last_grant = Signal(range(count))
+        grant = Signal(range(count))
+        requests = Signal(count)
         advance = Signal()
         m.d.comb += [
             advance.eq(~self.arvalid | self.arready),
-            chosen.eq(turn),
+            grant.eq(last_grant),
             self.arsize.eq((self.data_bits // 8).bit_length() - 1),
             self.arburst.eq(INCR),
             self.arcache.eq(self.bus.cache),
@@ -102,33 +107,32 @@ class ReadMaster(wiring.Component):
         ]
         for index, reader in enumerate(readers):
             m.d.comb += [
-                willing[index].eq(reader.burst.valid),
-                reader.burst.ready.eq(advance & (chosen == index)),
+                requests[index].eq(reader.burst.valid),
+                reader.burst.ready.eq(advance & (grant == index)),
             ]
-        with m.Switch(turn):
+        with m.Switch(last_grant):
             for last in range(count):
                 with m.Case(last):
-                    for step in reversed(range(1, count + 1)):
-                        index = (last + step) % count
-                        with m.If(willing[index]):
-                            m.d.comb += chosen.eq(index)
+                    for distance in reversed(range(1, count + 1)):
+                        index = (last + distance) % count
+                        with m.If(requests[index]):
+                            m.d.comb += grant.eq(index)
         bursts = Array(reader.burst.payload for reader in readers)
         with m.If(advance):
             m.d.sync += [
-                self.arvalid.eq(willing.any()),
-                self.arid.eq(chosen),
-                self.araddr.eq(bursts[chosen].addr),
-                self.arlen.eq(bursts[chosen].len),
-                turn.eq(chosen),
+                self.arvalid.eq(requests.any()),
+                self.arid.eq(grant),
+                self.araddr.eq(bursts[grant].addr),
+                self.arlen.eq(bursts[grant].len),
+                last_grant.eq(grant),
             ]
 
-    def _answer(self, m, readers):
-        """R: to the reader of the ID. An ID that nobody has is taken and ignored."""
+    def _route(self, m, readers):
+        """R: to the reader that RID names. Beats of an ID without a reader are discarded."""
         for index, reader in enumerate(readers):
-            mine = self.rid == index
             m.d.comb += [
                 reader.beat.payload.eq(self.rdata),
-                reader.beat.valid.eq(self.rvalid & mine),
+                reader.beat.valid.eq(self.rvalid & (self.rid == index)),
                 reader.beat_last.eq(self.rlast),
             ]
         m.d.comb += self.rready.eq(1)
@@ -146,10 +150,30 @@ class ReadMaster(wiring.Component):
             ]
 
 
-class _Reader(wiring.Component):
-    """One reader: its requests as bursts, as many as may be in flight, and its beats.
+class ReadChannel(wiring.Component):
+    """One reader of the read master: burst splitting, credits, and the queue of its beats.
 
-    ``beat_addr`` is the address of the beat that comes next on the bus.
+    Parameters
+    ----------
+    addr_bits, data_bits : int
+        Widths of the bus.
+    burst_beats : int
+        Largest number of beats of a burst.
+
+    Attributes
+    ----------
+    port : ReadPortSignature, in
+        The reader.
+    burst : stream of Burst, out
+        Valid while the credits of the reader cover one more burst.
+    beat, beat_last : stream of data_bits, and RLAST, in
+        The beats of the reader on the R channel.
+    beat_addr : out
+        The address of the next beat on the R channel.
+    abort : in
+        As of :class:`ReadMaster`.
+    busy : out
+        Asserted while beats are outstanding.
     """
 
     def __init__(self, *, addr_bits: int, data_bits: int, burst_beats: int) -> None:
@@ -169,74 +193,76 @@ class _Reader(wiring.Component):
         m.submodules.splitter = splitter = BurstSplitter(
             addr_bits=self.addr_bits, data_bits=self.data_bits, burst_beats=self.burst_beats
         )
-        m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEATS_WAITING)
-        m.submodules.starts = starts = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
-        # The reader and the bus do not meet in one cycle.
+        m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEAT_QUEUE_DEPTH)
+        m.submodules.addresses = addresses = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
+        # Ends the combinational path from the bus to the reader.
         m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
         request, burst = self.port.request, skid.o
         connect(m, splitter.burst, skid.i)
-        in_flight = Signal(range(BEATS_IN_FLIGHT + 1))
-        room = Signal()
+        issued = Signal()
+        arrived = Signal()
+        has_credit = self._credits(m, burst, issued, arrived, addresses)
         allowed = Signal()
         m.d.comb += [
             splitter.request.payload.addr.eq(request.payload.addr),
             splitter.request.payload.beats.eq(request.payload.beats),
             splitter.request.valid.eq(request.valid),
             request.ready.eq(splitter.request.ready),
-            allowed.eq(room & ~self.abort),
+            allowed.eq(has_credit & ~self.abort),
             self.burst.payload.eq(burst.payload),
             self.burst.valid.eq(burst.valid & allowed),
             burst.ready.eq(self.burst.ready & allowed),
-        ]
-        issued = Signal()
-        came = Signal()
-
-        # Beats are summed up a cycle late, and whether there is room is found out a cycle ahead:
-        # for one burst more than is issued now, and was issued in the cycle before.
-        change = Signal(signed(len(burst.payload.len) + 1))
-        was_issued = Signal()
-
-        def room_for(bursts):
-            """Whether so many more may be in flight."""
-            return starts.w_level <= BURSTS_IN_FLIGHT - bursts
-
-        def room_for_beats(bursts):
-            """Whether the beats of so many more may be in flight."""
-            return in_flight <= BEATS_IN_FLIGHT - bursts * self.burst_beats
-
-        m.d.sync += [
-            was_issued.eq(issued),
-            room.eq(
-                Mux(issued, room_for(2), room_for(1))
-                & Mux(
-                    issued,
-                    Mux(was_issued, room_for_beats(3), room_for_beats(2)),
-                    Mux(was_issued, room_for_beats(2), room_for_beats(1)),
-                )
-            ),
-        ]
-        m.d.comb += [
             issued.eq(self.burst.valid & self.burst.ready),
-            came.eq(self.beat.valid & self.beat.ready),
-            self.busy.eq((in_flight != 0) | (change != 0)),
-            starts.w_data.eq(burst.payload.addr),
-            starts.w_en.eq(issued),
-            starts.r_en.eq(came & self.beat_last),
-        ]
-        m.d.sync += [
-            change.eq(Mux(issued, burst.payload.len + ~came, Mux(came, -1, 0))),
-            in_flight.eq(in_flight + change),
+            arrived.eq(self.beat.valid & self.beat.ready),
+            addresses.w_data.eq(burst.payload.addr),
+            addresses.w_en.eq(issued),
+            addresses.r_en.eq(arrived & self.beat_last),
         ]
 
         beat_bytes = self.data_bits // 8
-        number = Signal(range(self.burst_beats))
-        with m.If(came):
-            m.d.sync += number.eq(Mux(self.beat_last, 0, number + 1))
+        beat_index = Signal(range(self.burst_beats))
+        with m.If(arrived):
+            m.d.sync += beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))
         m.d.comb += [
-            self.beat_addr.eq(starts.r_data + number * beat_bytes),
+            self.beat_addr.eq(addresses.r_data + beat_index * beat_bytes),
             beats.w_data.eq(self.beat.payload),
             beats.w_en.eq(self.beat.valid & ~self.abort),
             self.beat.ready.eq(beats.w_rdy | self.abort),
         ]
         connect(m, beats.r_stream, flipped(self.port.beat))
         return m
+
+    def _credits(self, m, burst, issued, arrived, addresses):
+        """Count the outstanding beats; the returned register is high if one more burst is allowed.
+
+        The count is updated a cycle late, and the comparison is registered, so the comparison
+        leaves room for the burst that is issued now and the one issued in the cycle before.
+        """
+        in_flight = Signal(range(BEATS_IN_FLIGHT + 1))
+        change = Signal(signed(len(burst.payload.len) + 1))
+        has_credit = Signal()
+        issued_before = Signal()
+
+        def bursts_fit(number):
+            """Whether this number of further bursts may be outstanding."""
+            return addresses.w_level <= BURSTS_IN_FLIGHT - number
+
+        def beats_fit(number):
+            """Whether the beats of this number of further bursts may be outstanding."""
+            return in_flight <= BEATS_IN_FLIGHT - number * self.burst_beats
+
+        m.d.sync += [
+            issued_before.eq(issued),
+            has_credit.eq(
+                Mux(issued, bursts_fit(2), bursts_fit(1))
+                & Mux(
+                    issued,
+                    Mux(issued_before, beats_fit(3), beats_fit(2)),
+                    Mux(issued_before, beats_fit(2), beats_fit(1)),
+                )
+            ),
+            change.eq(Mux(issued, burst.payload.len + ~arrived, Mux(arrived, -1, 0))),
+            in_flight.eq(in_flight + change),
+        ]
+        m.d.comb += self.busy.eq((in_flight != 0) | (change != 0))
+        return has_credit

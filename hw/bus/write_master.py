@@ -1,4 +1,8 @@
-"""The write side of the AXI4 memory master: bursts out, answers counted."""
+"""The write master: one writer on the AW, W and B channels of an AXI4 port.
+
+request -> BurstSplitter -> skid buffer -> AW, and the queues of burst lengths and responses
+beat -> W, with WLAST from the length queue;  B -> done, from the response queue
+"""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -6,12 +10,12 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.bus.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
-from vta.hw.interfaces import AXI4Signature, ErrorLayout, WritePortSignature
+from vta.hw.interfaces import AXISignature, ErrorLayout, WritePortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode, Source
 
 BURSTS_IN_FLIGHT = 32
-"""Bursts that may wait for their answer."""
+"""Bursts whose responses may be outstanding."""
 
 
 class WriteMaster(wiring.Component):
@@ -20,9 +24,9 @@ class WriteMaster(wiring.Component):
     Parameters
     ----------
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
     bus : BusTraits
-        What it asks for.
+        Requirements of the port.
 
     Attributes
     ----------
@@ -31,17 +35,17 @@ class WriteMaster(wiring.Component):
     aw*, w*, b* : out
         The AXI4 channels.
     abort : in
-        Issue nothing more; the beats that are still owed are sent without a byte enabled. Once
-        high, high until reset.
+        Asserted: no further burst is issued; the outstanding beats of issued bursts are sent with
+        all byte strobes low. Once asserted, must stay asserted until reset.
     idle : out
-        Every burst has been answered.
+        Asserted while no response is outstanding.
     error : ErrorLayout, out
-        The first SLVERR or DECERR, with the address of its burst. There is no ``done`` after it.
+        The first SLVERR or DECERR, with the address of its burst. No ``done`` follows.
     """
 
     def __init__(self, *, addr_bits: int, data_bits: int, bus: BusTraits = AXI4) -> None:
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
-        axi = AXI4Signature(addr_bits=addr_bits, data_bits=data_bits)
+        axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "port": In(WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             **channels(axi, "aw", "w", "b"),
@@ -58,28 +62,30 @@ class WriteMaster(wiring.Component):
             burst_beats=self.bus.burst_beats,
         )
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
-        m.submodules.answers = answers = SyncFIFO(width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT)
-        # The writer and the bus do not meet in one cycle.
+        m.submodules.responses = responses = SyncFIFO(
+            width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT
+        )
+        # Ends the combinational path from the bus to the writer.
         m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
         connect(m, flipped(self.port.request), splitter.request)
         connect(m, splitter.burst, skid.i)
-        self._address(m, skid.o, lengths, answers)
+        self._address(m, skid.o, lengths, responses)
         self._data(m, lengths)
-        self._answer(m, answers)
+        self._respond(m, responses)
         return m
 
-    def _address(self, m, burst, lengths, answers):
-        """AW, and what the data and the answers need to know of each burst."""
+    def _address(self, m, burst, lengths, responses):
+        """AW; the length of each burst for W, its address and ``last`` for B."""
         issued = Signal()
         m.d.comb += [
             burst.ready.eq(
-                (~self.awvalid | self.awready) & lengths.w_rdy & answers.w_rdy & ~self.abort
+                (~self.awvalid | self.awready) & lengths.w_rdy & responses.w_rdy & ~self.abort
             ),
             issued.eq(burst.valid & burst.ready),
             lengths.w_data.eq(burst.payload.len),
             lengths.w_en.eq(issued),
-            answers.w_data.eq(Cat(burst.payload.last, burst.payload.addr)),
-            answers.w_en.eq(issued),
+            responses.w_data.eq(Cat(burst.payload.last, burst.payload.addr)),
+            responses.w_en.eq(issued),
             self.awsize.eq((self.data_bits // 8).bit_length() - 1),
             self.awburst.eq(INCR),
             self.awcache.eq(self.bus.cache),
@@ -95,45 +101,45 @@ class WriteMaster(wiring.Component):
             m.d.sync += self.awvalid.eq(0)
 
     def _data(self, m, lengths):
-        """W: the writer's beats, or empty ones after an abort."""
-        number = Signal(range(self.bus.burst_beats))
+        """W: the beats of the writer; after an abort, beats without strobes."""
+        beat_index = Signal(range(self.bus.burst_beats))
         advance = Signal()
-        loads = Signal()
-        ends = Signal()
+        load = Signal()
+        last = Signal()
         beat = self.port.beat
         m.d.comb += [
             advance.eq(lengths.r_rdy & (~self.wvalid | self.wready)),
-            loads.eq(advance & (self.abort | beat.valid)),
-            ends.eq(number == lengths.r_data),
+            load.eq(advance & (self.abort | beat.valid)),
+            last.eq(beat_index == lengths.r_data),
             beat.ready.eq(advance & ~self.abort),
-            lengths.r_en.eq(loads & ends),
+            lengths.r_en.eq(load & last),
         ]
-        with m.If(loads):
+        with m.If(load):
             m.d.sync += [
                 self.wvalid.eq(1),
                 self.wdata.eq(beat.payload.data),
                 self.wstrb.eq(Mux(self.abort, 0, beat.payload.strb)),
-                self.wlast.eq(ends),
-                number.eq(Mux(ends, 0, number + 1)),
+                self.wlast.eq(last),
+                beat_index.eq(Mux(last, 0, beat_index + 1)),
             ]
         with m.Elif(self.wready):
             m.d.sync += self.wvalid.eq(0)
 
-    def _answer(self, m, answers):
-        """B, in the order of the bursts: all have the same ID."""
+    def _respond(self, m, responses):
+        """B: in the order of the bursts, because all have the same ID."""
         failed = Signal()
         m.d.comb += [
             self.bready.eq(1),
-            answers.r_en.eq(self.bvalid),
-            self.idle.eq(~answers.r_rdy),
+            responses.r_en.eq(self.bvalid),
+            self.idle.eq(~responses.r_rdy),
             failed.eq(self.bvalid & self.bresp[1]),
             self.port.done.eq(
-                self.bvalid & ~failed & answers.r_data[0] & (self.error.code == ErrorCode.NONE)
+                self.bvalid & ~failed & responses.r_data[0] & (self.error.code == ErrorCode.NONE)
             ),
         ]
         with m.If(failed & (self.error.code == ErrorCode.NONE)):
             m.d.sync += [
                 self.error.code.eq(error_of(self.bresp)),
                 self.error.source.eq(Source.STORE),
-                self.error.addr.eq(answers.r_data[1:]),
+                self.error.addr.eq(responses.r_data[1:]),
             ]

@@ -1,1 +1,1 @@
-"""Control and status registers, the control of a run, and the event counters."""
+"""Control: control and status registers, run control, performance counters."""

@@ -1,4 +1,4 @@
-"""Cycles of a run, and its events: ``value += weight`` for each pulse."""
+"""Performance counters: cycles of a run, and ``value += weight`` for each event."""
 
 from collections.abc import Mapping
 
@@ -10,21 +10,22 @@ COUNT_BITS = 64
 
 
 class Counters(wiring.Component):
-    """64-bit counters. They show an event two cycles later, so that it may come from far away.
+    """64-bit counters. The count includes an event two cycles after it: the event is registered
+    first, which ends the long path from its block.
 
     Parameters
     ----------
     weights : mapping of str to int
-        For each counter what one event adds: a power of two.
+        For each counter the increment of one event, a power of two.
 
     Attributes
     ----------
     clear : in
-        All become 0.
+        Strobe. All counts become 0.
     run : in
-        ``cycles`` counts while this is high.
+        Asserted in the cycles that ``cycles`` counts.
     event_<name> : in
-        One event.
+        Strobe. One event.
     cycles, <name> : out
         The counts.
     """
@@ -46,12 +47,12 @@ class Counters(wiring.Component):
             events = Signal(COUNT_BITS - shift, name=f"{name}_events")
             m.d.comb += getattr(self, name).eq(events << shift)
             if name == "cycles":
-                seen = self.run
+                increment = self.run
             else:
-                seen = Signal(name=f"{name}_seen")
-                m.d.sync += seen.eq(getattr(self, f"event_{name}") & ~self.clear)
+                increment = Signal(name=f"{name}_increment")
+                m.d.sync += increment.eq(getattr(self, f"event_{name}") & ~self.clear)
             with m.If(self.clear):
                 m.d.sync += events.eq(0)
-            with m.Elif(seen):
+            with m.Elif(increment):
                 m.d.sync += events.eq(events + 1)
         return m

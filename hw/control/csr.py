@@ -1,6 +1,6 @@
-"""The control registers: an AXI4-Lite slave made from the table in :mod:`vta.memmap`.
+"""The control and status registers: an AXI4-Lite slave generated from :mod:`vta.memmap`.
 
-Reads of an address that has no register give 0; writes to one that cannot be written do nothing.
+A read of an address without a register returns 0; a write to a read-only register is ignored.
 """
 
 from functools import reduce
@@ -16,14 +16,14 @@ from vta.memmap import REGISTERS
 
 CONSTANTS = ("ID", "VERSION", "CONFIG0", "CONFIG1", "CAPS")
 CAPABILITIES = 0
-"""No extensions of the instruction set."""
+"""The CAPS register: no extensions of the instruction set."""
 
 _HI = "_HI"
 _NAMES = {register.name for register in REGISTERS}
 
 
 class Values(data.StructLayout):
-    """What the read-only registers show: 64 bits where there is a ``<name>_HI``, else 32."""
+    """The values of the read-only registers: 64 bits where a ``<name>_HI`` exists, else 32."""
 
     def __init__(self) -> None:
         super().__init__({
@@ -38,8 +38,9 @@ class Values(data.StructLayout):
 class ControlRegisters(wiring.Component):
     """The control port.
 
-    Writes need the address and the data, in any order. A read answers three cycles after its
-    address, a write two cycles after the later of the two.
+    The address and the data of a write may arrive in any order. RVALID follows the read address by
+    :attr:`READ_LATENCY` cycles; BVALID follows the later of write address and write data by
+    :attr:`WRITE_LATENCY` cycles.
 
     Parameters
     ----------
@@ -51,15 +52,18 @@ class ControlRegisters(wiring.Component):
     bus : AXI4LiteSignature, in
         The port.
     values : Values, in
-        The read-only registers. Reading the low half of one of 64 bits keeps its high half for the
-        read that follows.
+        The read-only registers. A read of the low half of a 64-bit register latches its high half
+        for the next read.
     busy, done, failed : in
-        STATUS.
+        The bits of STATUS.
     launch, reset, clear_done : out
-        One pulse for each such write.
+        Strobe, once for each such write.
     insn_count, insn_addr : out
-        The stream, 32 and 64 bits.
+        Length and address of the instruction stream, 32 and 64 bits.
     """
+
+    READ_LATENCY = 3
+    WRITE_LATENCY = 2
 
     def __init__(self, config_words: tuple[int, int]) -> None:
         self.config_words = config_words
@@ -84,11 +88,11 @@ class ControlRegisters(wiring.Component):
         addr = Signal.like(bus.awaddr)
         word = Signal.like(bus.wdata)
         strb = Signal.like(bus.wstrb)
-        writes = Signal()
+        write = Signal()
         m.d.comb += [
             bus.awready.eq(~has_addr),
             bus.wready.eq(~has_data),
-            writes.eq(has_addr & has_data & ~bus.bvalid),
+            write.eq(has_addr & has_data & ~bus.bvalid),
         ]
         with m.If(bus.awvalid & bus.awready):
             m.d.sync += [has_addr.eq(1), addr.eq(bus.awaddr)]
@@ -96,7 +100,7 @@ class ControlRegisters(wiring.Component):
             m.d.sync += [has_data.eq(1), word.eq(bus.wdata), strb.eq(bus.wstrb)]
         with m.If(bus.bready):
             m.d.sync += bus.bvalid.eq(0)
-        with m.If(writes):
+        with m.If(write):
             m.d.sync += [has_addr.eq(0), has_data.eq(0), bus.bvalid.eq(1)]
 
         enabled = Cat(bit.replicate(8) for bit in strb)
@@ -106,7 +110,7 @@ class ControlRegisters(wiring.Component):
             "INSN_ADDR": self.insn_addr[:32],
             "INSN_ADDR_HI": self.insn_addr[32:],
         }
-        with m.If(writes), m.Switch(addr[2:]):
+        with m.If(write), m.Switch(addr[2:]):
             with m.Case(memmap.register("CONTROL").offset >> 2):
                 m.d.comb += [
                     self.launch.eq((bits & memmap.CONTROL_LAUNCH) != 0),
@@ -120,23 +124,23 @@ class ControlRegisters(wiring.Component):
 
     def _read(self, m):
         bus = self.bus
-        asked = Signal()
-        found = Signal()
+        addr_valid = Signal()
+        select_valid = Signal()
         addr = Signal.like(bus.araddr)
-        # Which register it is, a bit for each; the word is an AND and an OR of them all.
-        chosen = Signal(len(REGISTERS), reset_less=True)
+        # The register of the address, one-hot; the word is an AND-OR over all registers.
+        select = Signal(len(REGISTERS), reset_less=True)
         high = Signal(32)
-        m.d.comb += bus.arready.eq(~asked & ~found & ~bus.rvalid)
+        m.d.comb += bus.arready.eq(~addr_valid & ~select_valid & ~bus.rvalid)
         m.d.sync += [
-            found.eq(asked),
-            chosen.eq(Cat(addr[2:] == register.offset >> 2 for register in REGISTERS)),
+            select_valid.eq(addr_valid),
+            select.eq(Cat(addr[2:] == register.offset >> 2 for register in REGISTERS)),
         ]
         with m.If(bus.arvalid & bus.arready):
-            m.d.sync += [asked.eq(1), addr.eq(bus.araddr)]
+            m.d.sync += [addr_valid.eq(1), addr.eq(bus.araddr)]
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
-        with m.If(asked):
-            m.d.sync += asked.eq(0)
+        with m.If(addr_valid):
+            m.d.sync += addr_valid.eq(0)
 
         readable = {
             "ID": memmap.IDENTITY,
@@ -152,18 +156,18 @@ class ControlRegisters(wiring.Component):
             "INSN_ADDR_HI": self.insn_addr[32:],
         }
         words, highs = [], []
-        for here, register in zip(chosen, REGISTERS):
+        for selected, register in zip(select, REGISTERS, strict=True):
             name = register.name
             if name in readable:
-                words.append(Mux(here, readable[name], 0))
+                words.append(Mux(selected, readable[name], 0))
             elif register.access == "ro" and name.endswith(_HI):
-                words.append(Mux(here, high, 0))
+                words.append(Mux(selected, high, 0))
             elif register.access == "ro":
                 value = self.values[name.lower()]
-                words.append(Mux(here, value[:32], 0))
+                words.append(Mux(selected, value[:32], 0))
                 if len(value) > 32:
-                    highs.append((here, Mux(here, value[32:], 0)))
-        with m.If(found):
+                    highs.append((selected, Mux(selected, value[32:], 0)))
+        with m.If(select_valid):
             m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(reduce(or_, words))]
-            with m.If(Cat(here for here, _ in highs).any()):
+            with m.If(Cat(selected for selected, _ in highs).any()):
                 m.d.sync += high.eq(reduce(or_, (word for _, word in highs)))

@@ -1,4 +1,4 @@
-"""The life of a run: launch, the ways in which it ends, and the way back to a clean machine.
+"""Run control: launch, the ends of a run, and the reset of the machine after it.
 
 ``IDLE --launch--> RUN --end, error or reset--> DRAIN --bus idle--> RESET --> IDLE``
 """
@@ -13,69 +13,72 @@ from vta.memmap import ErrorCode, ModuleState, Source
 MODULES = ("load", "compute", "store")
 
 OUTSTANDING_BITS = 16
-"""Width of the count of instructions that are dealt and not retired; three queues and what the
-modules have under way fit."""
+"""Width of the count of dispatched and not retired instructions: three queues, and the instructions
+in flight of the modules."""
 
 
 class RunState(enum.Enum, shape=2):
-    """Where a run is."""
+    """The state of a run."""
 
     IDLE = 0
     RUN = 1
     DRAIN = 2
-    """The modules are in reset; the bus transfers that were begun are finished."""
+    """The modules are in reset; issued bus transfers complete."""
     RESET = 3
-    """One cycle in which the bus masters are reset too."""
+    """One cycle with the bus masters in reset too."""
 
 
 class RunControl(wiring.Component):
-    """Starts a run, notices its end, and cleans up.
+    """Starts a run, detects its end, and resets the machine.
 
-    A run is over when everything has been dealt and retired, FINISH too. It is in a deadlock when
-    for ``QUIET_CYCLES`` cycles nothing ran, nothing was on the bus and nothing was dealt, although
-    instructions are left: no block takes that long from one instruction to the next.
+    A run ends when all instructions, FINISH among them, are dispatched and retired. A watchdog
+    reports DEADLOCK after ``WATCHDOG_CYCLES`` cycles without activity: no module running, no
+    instruction dispatched or retired, no bus transfer outstanding. No block is idle for that long
+    between two instructions.
 
     Parameters
     ----------
     errors : int
-        How many blocks report errors. The first error wins, of those in one cycle the lowest.
+        Number of blocks that report errors. The first error is recorded; of errors in the same
+        cycle the one with the lowest index.
 
     Attributes
     ----------
     launch, reset, clear_done : in
-        From the control registers. ``launch`` is ignored while busy.
-    fetch_busy, fetch_blocked, dealt : in
+        Strobes from the control registers. ``launch`` is ignored during a run.
+    fetch_busy, fetch_blocked, dispatched : in
         From fetch.
     state_<module>, retired_<module> : in
         From load, compute and store.
     finished : in
-        FINISH has been executed.
+        Asserted once FINISH has retired.
     bus_idle : in
-        Nothing on the bus.
+        Asserted while no bus transfer is outstanding.
     reported : list of ErrorLayout, in
-        The blocks' errors.
+        The errors of the blocks.
     start : out
-        Launch: begin to fetch; tokens, counters and errors start anew.
+        Strobe. Fetch starts; tokens, counters and errors are cleared.
     clear : out
-        ``start``, or the end of a reset by the user.
+        Strobe, with ``start`` and at the end of a reset by the user.
     running : out
-        From the cycle after ``start`` to the one before ``done``.
+        Asserted from the cycle after ``start`` to the cycle before ``done``.
     abort, reset_modules, reset_bus : out
         To the bus masters, the modules, the bus masters.
     done : out
-        A run has ended, until launch or ``clear_done``.
+        Asserted from the end of a run until launch or ``clear_done``.
     error : ErrorLayout, out
-        Why it ended early.
+        The reason of an early end.
     modules : out
-        The MODULES register: now, or as the last run ended.
+        The MODULES register: the current state of the modules, or the state at the end of the last
+        run.
     """
 
-    QUIET_CYCLES = 64
+    WATCHDOG_CYCLES = 64
 
     def __init__(self, *, errors: int) -> None:
         super().__init__({
             "launch": In(1), "reset": In(1), "clear_done": In(1),
-            "fetch_busy": In(1), "fetch_blocked": In(1), "dealt": In(1),
+            "fetch_busy": In(1), "fetch_blocked": In(1), "dispatched": In(1),
             **{f"state_{name}": In(ModuleState) for name in MODULES},
             **{f"retired_{name}": In(1) for name in MODULES},
             "finished": In(1), "bus_idle": In(1),
@@ -89,10 +92,10 @@ class RunControl(wiring.Component):
         m = Module()
         state = Signal(RunState)
         discard = Signal()
-        """The user reset the machine: there is no run to report."""
-        outstanding = self._count(m)
-        ended, failure = self._gather(m, outstanding)
-        quiet = self._watch(m, state)
+        """A reset by the user: no end of a run is reported."""
+        outstanding = self._outstanding(m)
+        ended, failure = self._end_of_run(m, outstanding)
+        watchdog_expired = self._watchdog(m, state)
 
         m.d.comb += [
             self.start.eq((state == RunState.IDLE) & self.launch & ~self.reset),
@@ -111,7 +114,7 @@ class RunControl(wiring.Component):
             with m.Case(RunState.IDLE), m.If(self.start):
                 m.d.sync += state.eq(RunState.RUN)
             with m.Case(RunState.RUN):
-                self._run(m, state, ended, failure, quiet)
+                self._run(m, state, ended, failure, watchdog_expired)
             with m.Case(RunState.DRAIN), m.If(self.bus_idle):
                 m.d.sync += state.eq(RunState.RESET)
             with m.Case(RunState.RESET):
@@ -122,41 +125,42 @@ class RunControl(wiring.Component):
             m.d.sync += [discard.eq(1), state.eq(RunState.DRAIN)]
         return m
 
-    def _count(self, m):
-        """Instructions that have been dealt and not retired, a cycle late."""
+    def _outstanding(self, m):
+        """The number of dispatched and not retired instructions, a cycle late."""
         outstanding = Signal(OUTSTANDING_BITS)
         change = Signal(signed(3))
         retired = Cat(getattr(self, f"retired_{name}") for name in MODULES)
-        # dealt - number of retired ones
-        numbers = Array(n.bit_count() for n in range(1 << len(MODULES)))
-        m.d.sync += change.eq(self.dealt - numbers[retired])
+        retired_count = Array(n.bit_count() for n in range(1 << len(MODULES)))[retired]
+        m.d.sync += change.eq(self.dispatched - retired_count)
         with m.If(self.clear):
             m.d.sync += outstanding.eq(0)
         with m.Else():
             m.d.sync += outstanding.eq(outstanding + change)
         return outstanding
 
-    def _watch(self, m, state):
-        """The modules' states; and whether nothing has happened for long."""
+    def _watchdog(self, m, state):
+        """The MODULES register, and the watchdog: whether it has expired."""
         states = [getattr(self, f"state_{name}") for name in MODULES]
         with m.If(state == RunState.RUN):
             m.d.sync += self.modules.eq(Cat(*states, Const(0, 2), self.fetch_busy))
-        moves = Cat(
+        active = Cat(
             *(each == ModuleState.RUNNING for each in states),
             *(getattr(self, f"retired_{name}") for name in MODULES),
-            self.dealt,
+            self.dispatched,
             self.fetch_busy & ~self.fetch_blocked,
             ~self.bus_idle,
             state != RunState.RUN,
         ).any()
-        silence = Signal(range(self.QUIET_CYCLES + 1))
-        quiet = silence == self.QUIET_CYCLES
-        m.d.sync += silence.eq(Mux(moves, 0, Mux(quiet, silence, silence + 1)))
-        return quiet
+        idle_count = Signal(range(self.WATCHDOG_CYCLES + 1))
+        expired = idle_count == self.WATCHDOG_CYCLES
+        m.d.sync += idle_count.eq(Mux(active, 0, Mux(expired, idle_count, idle_count + 1)))
+        return expired
 
-    def _gather(self, m, outstanding):
-        """Whether nothing is left to do, as late as ``outstanding``, and the first error that is
-        reported, a cycle later: both come from all over the machine, and stay."""
+    def _end_of_run(self, m, outstanding):
+        """Registers ``(ended, failure)``: no instruction is left; the error to record.
+
+        The registers end long paths from all blocks. Both conditions hold until the reset.
+        """
         ended = Signal()
         fetching = Signal()
         failure = Signal(ErrorLayout())
@@ -170,8 +174,8 @@ class RunControl(wiring.Component):
                 m.d.sync += failure.eq(reported)
         return ended, failure
 
-    def _run(self, m, state, ended, failure, quiet):
-        """While it runs: the first reason to stop."""
+    def _run(self, m, state, ended, failure, watchdog_expired):
+        """State RUN: stop for the first reason."""
 
         def stop(code, source, addr):
             m.d.sync += [
@@ -186,7 +190,7 @@ class RunControl(wiring.Component):
                 stop(ErrorCode.MISSING_FINISH, Source.CORE, 0)
             with m.Elif(self.bus_idle):
                 m.d.sync += state.eq(RunState.DRAIN)
-        with m.If(quiet):
+        with m.If(watchdog_expired):
             stop(ErrorCode.DEADLOCK, Source.CORE, 0)
         with m.If(failure.code != ErrorCode.NONE):
             stop(failure.code, failure.source, failure.addr)

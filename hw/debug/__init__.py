@@ -1,1 +1,1 @@
-"""Probes into the design for proofs and coverage; never part of the synthesised machine."""
+"""Probes into the design, for proofs and coverage; never part of the synthesised machine."""

@@ -1,7 +1,7 @@
-"""The signals inside a design, by path: for proofs, and for builds that measure coverage.
+"""Signals inside a design by their path: for proofs, and for builds that measure coverage.
 
-A design is elaborated once, and its fragment takes its place in a larger one, where these signals
-can be read; so nothing is added to the design itself.
+A design is elaborated once. Its fragment becomes a submodule of a larger design, where the signals
+can be read: nothing is added to the design itself.
 """
 
 from amaranth.hdl import Const, Elaboratable, Fragment, MemoryInstance, Signal
@@ -10,13 +10,24 @@ __all__ = ["SignalPaths"]
 
 
 class SignalPaths:
-    """What ``design`` became: ``fragment`` goes into the larger design; ``inside["reader0.left"]``
-    is the signal ``left`` that the submodule ``reader0`` drives.
+    """The signals of an elaborated design.
+
+    ``paths["reader0.credits"]`` is the signal ``credits`` that the submodule ``reader0`` drives.
+
+    Parameters
+    ----------
+    design : Elaboratable
+        The design.
+
+    Attributes
+    ----------
+    fragment : Fragment
+        The elaborated design, to be a submodule of the larger design.
 
     Raises
     ------
     KeyError
-        For a path that does not exist, or that two signals have.
+        If no signal, or more than one signal, has the path.
     """
 
     def __init__(self, design: Elaboratable) -> None:
@@ -42,12 +53,14 @@ class SignalPaths:
             raise KeyError(f"two signals are called {path!r}")
         if path not in self._signals:
             scope = path.rpartition(".")[0]
-            beside = [name for name in self._signals if name.rpartition(".")[0] == scope]
-            raise KeyError(f"no signal {path!r}; beside it: {', '.join(sorted(beside)) or 'none'}")
+            siblings = [name for name in self._signals if name.rpartition(".")[0] == scope]
+            raise KeyError(
+                f"no signal {path!r}; beside it: {', '.join(sorted(siblings)) or 'none'}"
+            )
         return self._signals[path]
 
     def probe_memory(self, memory: str, addr: Signal, data: Signal) -> None:
-        """Let ``data`` be, in every cycle, the word at ``addr`` of a memory inside."""
+        """Drive ``data`` with the word at ``addr`` of the memory with this path, in every cycle."""
         self._memories[memory].read_port(
             domain="comb", addr=addr, data=data, en=Const(1), transparent_for=()
         )

@@ -1,1 +1,1 @@
-"""Loads and stores: 2D transfers between DRAM and the on-chip memories."""
+"""DMA: loads and stores, 2D transfers between DRAM and the on-chip memories."""

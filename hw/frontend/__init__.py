@@ -1,1 +1,1 @@
-"""Instruction fetch, decode, and the token queues between the modules."""
+"""The front end: fetch, decode, dispatch, and the token queues between the modules."""

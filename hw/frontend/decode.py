@@ -1,4 +1,7 @@
-"""Which module an instruction goes to, and whether the machine has it (docs/machine.md)."""
+"""Instruction decode: the module that executes an instruction, and its legality.
+
+The rules are those of :meth:`vta.isa.Isa.why_illegal` (docs/machine.md).
+"""
 
 from functools import reduce
 from operator import or_
@@ -11,37 +14,38 @@ from vta.hw.interfaces import layout_of
 from vta.isa import INSN_BITS, TOKEN_FLAGS, AluOpcode, Format, Isa, MemId, Opcode, PipelineModule
 
 
-class InstructionCheck(wiring.Component):
-    """Looks at one instruction, without a register.
+class InstructionDecoder(wiring.Component):
+    """Decodes one instruction. Combinational.
 
     Attributes
     ----------
     word : in
-        The instruction's 128 bits.
-    stage : out
-        The module that executes it (``vta.isa.PipelineModule``).
+        The instruction, 128 bits.
+    module : out
+        The module that executes the instruction (``vta.isa.PipelineModule``).
     illegal : out
-        What :meth:`vta.isa.Isa.decode` or :meth:`vta.isa.Isa.why_illegal` refuses.
+        Asserted for a word that :meth:`vta.isa.Isa.decode` or :meth:`vta.isa.Isa.why_illegal`
+        rejects.
     """
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        super().__init__({"word": In(INSN_BITS), "stage": Out(PipelineModule), "illegal": Out(1)})
+        super().__init__({"word": In(INSN_BITS), "module": Out(PipelineModule), "illegal": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         memory = data.View(layout_of(self.isa.memory), self.word)
-        m.d.comb += self.stage.eq(PipelineModule.COMPUTE)
+        m.d.comb += self.module.eq(PipelineModule.COMPUTE)
         with m.Switch(memory.opcode):
             with m.Case(Opcode.LOAD):
                 to_load = (memory.memory == MemId.INP) | (memory.memory == MemId.WGT)
                 m.d.comb += [
-                    self.stage.eq(Mux(to_load, PipelineModule.LOAD, PipelineModule.COMPUTE)),
+                    self.module.eq(Mux(to_load, PipelineModule.LOAD, PipelineModule.COMPUTE)),
                     self.illegal.eq(self._bad_load(memory, to_load)),
                 ]
             with m.Case(Opcode.STORE):
                 m.d.comb += [
-                    self.stage.eq(PipelineModule.STORE),
+                    self.module.eq(PipelineModule.STORE),
                     self.illegal.eq(self._bad_store(memory)),
                 ]
             with m.Case(Opcode.GEMM):
@@ -59,13 +63,13 @@ class InstructionCheck(wiring.Component):
         return m
 
     def _reserved(self, fmt: Format) -> ValueLike:
-        """A bit that belongs to no field."""
+        """A bit outside of all fields is set."""
         bits = [self.word[i] for i in range(INSN_BITS) if fmt.reserved_mask >> i & 1]
         return reduce(or_, bits, 0)
 
     def _bad_memory(self, insn):
-        known = reduce(or_, (insn.memory == memory for memory in MemId))
-        return self._reserved(self.isa.memory) | ~known
+        exists = reduce(or_, (insn.memory == memory for memory in MemId))
+        return self._reserved(self.isa.memory) | ~exists
 
     @staticmethod
     def _no_neighbour(insn, module):
@@ -80,15 +84,15 @@ class InstructionCheck(wiring.Component):
     def _bad_store(self, insn):
         no_neighbour = self._no_neighbour(insn, PipelineModule.STORE)
         pads = (insn.y_pad_0 | insn.y_pad_1 | insn.x_pad_0 | insn.x_pad_1) != 0
-        moves = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
-        return self._bad_memory(insn) | no_neighbour | moves
+        bad_transfer = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
+        return self._bad_memory(insn) | no_neighbour | bad_transfer
 
     def _bad_operation(self, insn):
         """An operation that does not exist, or a second operand of one that has one."""
-        known = reduce(or_, (insn.alu_opcode == operation for operation in AluOpcode))
+        exists = reduce(or_, (insn.alu_opcode == operation for operation in AluOpcode))
         unary = (operation for operation in AluOpcode if operation.is_unary)
         is_unary = reduce(or_, (insn.alu_opcode == operation for operation in unary), 0)
-        return ~known | (is_unary & (~insn.use_imm | (insn.imm != 0)))
+        return ~exists | (is_unary & (~insn.use_imm | (insn.imm != 0)))
 
     def _bad_range(self, insn):
         """A micro-op range that ends before it begins, or beyond the micro-op SRAM."""

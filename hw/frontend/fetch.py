@@ -1,6 +1,8 @@
-"""Fetch: reads the instruction stream and deals it out to the three modules.
+"""Fetch: reads the instruction stream and dispatches the instructions to the three modules.
 
-``queue[stage(insn[i])] <- insn[i]``, in order; stops while the queue that is needed is full
+``queue[module(insn[i])] <- insn[i]``, in order; stalls while the target queue is full
+
+    read requests -> StreamReader -> skid buffer -> decode stage -> dispatch -> module queues
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -9,46 +11,47 @@ from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
-from vta.hw.frontend.decode import InstructionCheck
+from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import INSN_BITS, Isa, PipelineModule
 from vta.memmap import ErrorCode, Source
 
+__all__ = ["Fetch", "StreamReader"]
+
 COUNT_BITS = 32
-STAGES = (PipelineModule.LOAD, PipelineModule.COMPUTE, PipelineModule.STORE)
 
 
 class Fetch(wiring.Component):
-    """Reads ``count`` instructions from ``addr`` and checks and deals them out.
+    """Reads ``count`` instructions from ``addr``, checks them and dispatches them.
 
-    It runs ahead as far as the queues let it. It never asks the bus for more than it has room
-    for: a full queue must not keep the beats of others waiting.
+    Fetch prefetches as far as the queues have room. It requests no more beats than its buffer can
+    hold, so a full instruction queue never blocks the read data of other readers.
 
     Parameters
     ----------
     isa : Isa
         Instruction set.
     addr_bits, data_bits : int
-        Of the bus.
+        Widths of the bus.
 
     Attributes
     ----------
     start : in
-        Begin, with ``addr`` (64 bits, bytes) and ``count``. Once, after a reset.
+        Strobe, once after a reset, with ``addr`` (64 bits, bytes) and ``count``.
     read : ReadPortSignature, out
         The bus.
     load, compute, store : streams of 128 bits, out
         The queues of the modules, ``INSN_QUEUE_DEPTH`` instructions each.
-    dealt : out
-        Pulses when an instruction enters its queue.
+    dispatched : out
+        Strobe. An instruction enters its queue.
     busy : out
-        Instructions have still to be dealt.
+        Asserted while instructions of the stream are not dispatched.
     blocked : out
-        The next instruction waits for room in its queue.
+        Asserted while the next instruction is stalled by a full queue.
     error : ErrorLayout, out
-        ILLEGAL_INSTRUCTION, with the instruction's address, or ADDRESS: a stream that is not
-        aligned to 16 bytes or leaves the bus. Nothing is dealt any more.
+        ILLEGAL_INSTRUCTION, with the address of the instruction, or ADDRESS: the stream is not
+        aligned to 16 bytes or leaves the address space. Nothing is dispatched after an error.
     """
 
     def __init__(self, isa: Isa, *, addr_bits: int, data_bits: int) -> None:
@@ -58,98 +61,106 @@ class Fetch(wiring.Component):
             "start": In(1), "addr": In(64), "count": In(COUNT_BITS),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "load": Out(queue), "compute": Out(queue), "store": Out(queue),
-            "dealt": Out(1), "busy": Out(1), "blocked": Out(1), "error": Out(ErrorLayout()),
+            "dispatched": Out(1), "busy": Out(1), "blocked": Out(1), "error": Out(ErrorLayout()),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.reader = reader = _StreamReader(
+        m.submodules.reader = reader = StreamReader(
             addr_bits=self.addr_bits, data_bits=self.data_bits
         )
         connect(m, flipped(self.read), reader.read)
 
-        # What is left of the stream, and, a cycle after the start, whether it can be read at all.
-        # Its end, one past the last byte, may be the end of the address space, not beyond.
+        # The rest of the stream. The address check follows the start by a cycle. The end, one past
+        # the last byte, may equal the size of the address space.
         addr = Signal(64)
-        left = Signal(COUNT_BITS)
-        begins = Signal()
+        remaining = Signal(COUNT_BITS)
+        started = Signal()
         end = Signal(65)
         bad_addr = Signal()
         beyond = end[self.addr_bits + 1 :].any() | (
             end[self.addr_bits] & end[: self.addr_bits].any()
         )
-        m.d.sync += begins.eq(self.start)
+        m.d.sync += started.eq(self.start)
         with m.If(self.start):
             m.d.sync += [
                 addr.eq(self.addr),
-                left.eq(self.count),
+                remaining.eq(self.count),
                 end.eq(self.addr + (self.count << (INSN_BYTES.bit_length() - 1))),
                 self.busy.eq(self.count != 0),
             ]
         m.d.comb += [
             bad_addr.eq((addr % INSN_BYTES != 0) | beyond),
             reader.addr.eq(addr),
-            reader.count.eq(left),
-            reader.start.eq(begins & self.busy & ~bad_addr),
+            reader.count.eq(remaining),
+            reader.start.eq(started & self.busy & ~bad_addr),
         ]
-        # The reader, and what is at the queues, do not meet in one cycle.
+        # Ends the combinational path from the queues to the stream reader.
         m.submodules.skid = skid = SkidBuffer(INSN_BITS)
         connect(m, reader.insn, skid.i)
-        self._deal(m, skid.o, addr, left)
-        with m.If(begins & bad_addr):
+        self._dispatch(m, skid.o, addr, remaining)
+        with m.If(started & bad_addr):
             self._fail(m, ErrorCode.ADDRESS, addr)
         return m
 
-    def _deal(self, m, insn, addr, left):
-        """One step checks an instruction, the next puts it in its queue. ``addr`` is the address of
-        the latter, and ``left`` counts it and those behind it."""
-        m.submodules.check = check = InstructionCheck(self.isa)
-        valid = Signal()
+    def _dispatch(self, m, insn, addr, remaining):
+        """The decode stage, a register, and dispatch into the queue of the module.
+
+        ``addr`` is the address of the instruction in the register; ``remaining`` counts it and the
+        instructions behind it.
+        """
+        m.submodules.decoder = decoder = InstructionDecoder(self.isa)
+        decoded = Signal()
         advance = Signal()
         word = Signal(INSN_BITS)
-        stage = Signal(PipelineModule)
+        module = Signal(PipelineModule)
         illegal = Signal()
-        # The last beat may hold more than the stream: nothing counts once all has been dealt.
-        live = valid & self.busy & (self.error.code == ErrorCode.NONE)
-        m.d.comb += [check.word.eq(insn.payload), insn.ready.eq(advance)]
+        # The last beat may hold words behind the end of the stream: busy is low for those.
+        valid = decoded & self.busy & (self.error.code == ErrorCode.NONE)
+        m.d.comb += [decoder.word.eq(insn.payload), insn.ready.eq(advance)]
         with m.If(advance):
             m.d.sync += [
-                valid.eq(insn.valid),
+                decoded.eq(insn.valid),
                 word.eq(insn.payload),
-                stage.eq(check.stage),
-                illegal.eq(check.illegal),
+                module.eq(decoder.module),
+                illegal.eq(decoder.illegal),
             ]
 
-        room = Signal()
-        for target in STAGES:
+        queue_ready = Signal()
+        for target in PipelineModule:
             name = target.name.lower()
+            # One instruction is in the output register.
             queue = SyncFIFOBuffered(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 1)
             m.submodules[f"{name}_queue"] = queue
-            self._offer(m, queue.r_stream, getattr(self, name))
+            self._output_register(m, queue.r_stream, getattr(self, name))
             m.d.comb += [
                 queue.w_data.eq(word),
-                queue.w_en.eq(self.dealt & (stage == target)),
+                queue.w_en.eq(self.dispatched & (module == target)),
             ]
-            with m.If(stage == target):
-                m.d.comb += room.eq(queue.w_rdy)
+            with m.If(module == target):
+                m.d.comb += queue_ready.eq(queue.w_rdy)
         m.d.comb += [
-            self.dealt.eq(live & room & ~illegal),
-            advance.eq(~valid | self.dealt | ~self.busy),
-            self.blocked.eq(live & ~room),
+            self.dispatched.eq(valid & queue_ready & ~illegal),
+            advance.eq(~decoded | self.dispatched | ~self.busy),
+            self.blocked.eq(valid & ~queue_ready),
         ]
-        with m.If(self.dealt):
-            m.d.sync += [addr.eq(addr + INSN_BYTES), left.eq(left - 1), self.busy.eq(left != 1)]
-        with m.If(live & illegal):
+        with m.If(self.dispatched):
+            m.d.sync += [
+                addr.eq(addr + INSN_BYTES),
+                remaining.eq(remaining - 1),
+                self.busy.eq(remaining != 1),
+            ]
+        with m.If(valid & illegal):
             self._fail(m, ErrorCode.ILLEGAL_INSTRUCTION, addr)
 
-    def _offer(self, m, queue, offered):
-        """The head of a queue, in a register: block RAM is slow to give it, and the modules decode
-        it in the same cycle."""
-        m.d.comb += queue.ready.eq(~offered.valid | offered.ready)
+    def _output_register(self, m, queue, output):
+        """The head of a queue in a register: the clock-to-output time of block RAM is long, and the
+        modules decode the head in the same cycle."""
+        m.d.comb += queue.ready.eq(~output.valid | output.ready)
         with m.If(queue.ready):
-            m.d.sync += offered.valid.eq(queue.valid)
+            m.d.sync += output.valid.eq(queue.valid)
             with m.If(queue.valid):
-                m.d.sync += offered.payload.eq(queue.payload)
+                m.d.sync += output.payload.eq(queue.payload)
 
     def _fail(self, m, code, addr):
         m.d.sync += [
@@ -159,14 +170,31 @@ class Fetch(wiring.Component):
         ]
 
 
-class _StreamReader(wiring.Component):
-    """Reads the stream in chunks, each when there is room for it, and cuts beats into
-    instructions (or joins them)."""
+class StreamReader(wiring.Component):
+    """Reads the stream in chunks and turns beats into instructions.
+
+    A chunk is requested when the buffer has room for all of it. A beat is half an instruction, one
+    instruction, or several.
+
+    Parameters
+    ----------
+    addr_bits, data_bits : int
+        Widths of the bus.
+
+    Attributes
+    ----------
+    start : in
+        Strobe, with ``addr`` and ``count``.
+    read : ReadPortSignature, out
+        The bus. ``beat.ready`` is always asserted while requested beats are outstanding.
+    insn : stream of 128 bits, out
+        The instructions in order; behind the last, words of the rest of the last beat.
+    """
 
     CHUNK = 16
-    """Beats that are asked for at once, at most."""
+    """Largest number of beats of a request."""
     ROOM = 64
-    """Beats that are in the buffer or on their way to it, at most."""
+    """Largest number of beats in the buffer and outstanding."""
 
     def __init__(self, *, addr_bits: int, data_bits: int) -> None:
         self.addr_bits, self.data_bits = addr_bits, data_bits
@@ -184,67 +212,70 @@ class _StreamReader(wiring.Component):
             buffer.w_en.eq(self.read.beat.valid),
             self.read.beat.ready.eq(buffer.w_rdy),
         ]
-        self._request(m, taken=buffer.r_rdy & buffer.r_en)
+        self._request(m, beat_read=buffer.r_rdy & buffer.r_en)
         if self.data_bits < INSN_BITS:
             self._join(m, buffer)
         else:
-            self._cut(m, buffer)
+            self._split(m, buffer)
         return m
 
-    def _request(self, m, taken):
-        """Ask for the next chunk when there is room for all of it."""
+    def _request(self, m, beat_read):
+        """Request the next chunk when the buffer has room; ``beat_read`` frees a place."""
         beat_bytes = self.data_bits // 8
         log_beat = beat_bytes.bit_length() - 1
-        left = Signal(COUNT_BITS + 2)
+        remaining = Signal(COUNT_BITS + 2)
         beat = Signal(self.addr_bits - log_beat)
         room = Signal(range(self.ROOM + 1), init=self.ROOM)
         request = self.read.request
-        asked = Signal()
-        # What the next request is, is found out in the cycle after the one before it.
-        known = Signal()
-        some = Signal()
+        accepted = Signal()
+        # The next request is computed in the cycle after the request before was accepted.
+        computed = Signal()
+        nonzero = Signal()
         beats = Signal(range(self.CHUNK + 1))
         fits = Signal()
-        whole = left >= self.CHUNK
+        whole_chunk = remaining >= self.CHUNK
         m.d.sync += [
-            known.eq(~self.start & ~asked),
-            some.eq(left != 0),
-            beats.eq(Mux(whole, self.CHUNK, left)),
+            computed.eq(~self.start & ~accepted),
+            nonzero.eq(remaining != 0),
+            beats.eq(Mux(whole_chunk, self.CHUNK, remaining)),
             fits.eq(room >= self.CHUNK),
-            room.eq(room - Mux(asked, beats, 0) + taken),
+            room.eq(room - Mux(accepted, beats, 0) + beat_read),
         ]
         m.d.comb += [
             request.payload.addr.eq(beat << log_beat),
             request.payload.beats.eq(beats),
-            request.valid.eq(known & some & fits),
-            asked.eq(request.valid & request.ready),
+            request.valid.eq(computed & nonzero & fits),
+            accepted.eq(request.valid & request.ready),
         ]
         with m.If(self.start):
-            # The stream begins with a whole instruction.
+            # The stream begins at an instruction, perhaps inside a beat.
             lanes = max(1, self.data_bits // INSN_BITS)
             parts = max(1, INSN_BITS // self.data_bits)
             skipped = self.addr[:log_beat] // INSN_BYTES
             m.d.sync += [
                 beat.eq(self.addr >> log_beat),
-                left.eq((self.count + (skipped + lanes - 1)) // lanes * parts),
+                remaining.eq((self.count + (skipped + lanes - 1)) // lanes * parts),
             ]
-        with m.Elif(asked):
-            m.d.sync += [beat.eq(beat + self.CHUNK), left.eq(Mux(whole, left - self.CHUNK, 0))]
+        with m.Elif(accepted):
+            m.d.sync += [
+                beat.eq(beat + self.CHUNK),
+                remaining.eq(Mux(whole_chunk, remaining - self.CHUNK, 0)),
+            ]
 
     def _join(self, m, buffer):
-        """A beat is half an instruction."""
+        """Two beats make an instruction."""
         low = Signal(INSN_BITS - self.data_bits)
-        second = Signal()
+        has_low = Signal()
         m.d.comb += [
             self.insn.payload.eq((buffer.r_data << len(low)) | low),
-            self.insn.valid.eq(buffer.r_rdy & second),
-            buffer.r_en.eq(~second | self.insn.ready),
+            self.insn.valid.eq(buffer.r_rdy & has_low),
+            buffer.r_en.eq(~has_low | self.insn.ready),
         ]
         with m.If(buffer.r_rdy & buffer.r_en):
-            m.d.sync += [second.eq(~second), low.eq(buffer.r_data)]
+            m.d.sync += [has_low.eq(~has_low), low.eq(buffer.r_data)]
 
-    def _cut(self, m, buffer):
-        """A beat is one instruction or several; the stream may begin inside a beat."""
+    def _split(self, m, buffer):
+        """A beat is one instruction or several."""
         lanes = self.data_bits // INSN_BITS
         lane = Signal(range(max(lanes, 2)))
         m.d.comb += [

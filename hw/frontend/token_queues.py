@@ -1,4 +1,4 @@
-"""The four token queues between the modules: counters, because a token says nothing else.
+"""The four token queues between the modules: counters, because a token carries no data.
 
 ``count' = count + push - pop``
 """
@@ -8,52 +8,50 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import TokenSignature
+from vta.isa import TOKEN_QUEUES, PipelineModule
+
+__all__ = ["TokenQueues"]
 
 COUNT_BITS = 32
-QUEUES = ("l2g", "g2l", "g2s", "s2g")
 
 
 class TokenQueues(wiring.Component):
-    """Counts the tokens from load to compute (``l2g``), back (``g2l``), and so on.
+    """A counter for each of :data:`vta.isa.TOKEN_QUEUES`.
 
-    A token can be popped from the cycle after its push on.
+    A token can be popped from the cycle after its push on. Push and pop in one cycle leave the
+    count as it is.
 
     Attributes
     ----------
     load, compute, store : TokenSignature, in
         The modules.
     clear : in
-        Take all tokens away.
+        Strobe. All counts become 0; has precedence.
     l2g, g2l, g2s, s2g : out
         Tokens in each queue, 32 bits.
     """
 
     def __init__(self) -> None:
         super().__init__({
-            **{module: In(TokenSignature()) for module in ("load", "compute", "store")},
+            **{module.name.lower(): In(TokenSignature()) for module in PipelineModule},
             "clear": In(1),
-            **{queue: Out(COUNT_BITS) for queue in QUEUES},
+            **{queue.name: Out(COUNT_BITS) for queue in TOKEN_QUEUES},
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        # queue: the module that pushes, its side, the module that pops, its side
-        ends = {
-            "l2g": (self.load, "next", self.compute, "prev"),
-            "g2l": (self.compute, "prev", self.load, "next"),
-            "g2s": (self.compute, "next", self.store, "prev"),
-            "s2g": (self.store, "prev", self.compute, "next"),
-        }
-        for queue, (pusher, push_side, popper, pop_side) in ends.items():
-            count = getattr(self, queue)
-            push = getattr(pusher, f"push_{push_side}")
-            pop = getattr(popper, f"pop_{pop_side}")
-            some = Signal(name=f"{queue}_some")  # count != 0
-            m.d.comb += getattr(popper, f"{pop_side}_avail").eq(some)
+        for queue in TOKEN_QUEUES:
+            source = getattr(self, queue.source.name.lower())
+            target = getattr(self, queue.target.name.lower())
+            push = getattr(source, queue.push_flag)
+            pop = getattr(target, queue.pop_flag)
+            count = getattr(self, queue.name)
+            nonzero = Signal(name=f"{queue.name}_nonzero")  # a register that equals count != 0
+            m.d.comb += getattr(target, f"{queue.target_side}_avail").eq(nonzero)
             with m.If(self.clear):
-                m.d.sync += [count.eq(0), some.eq(0)]
+                m.d.sync += [count.eq(0), nonzero.eq(0)]
             with m.Elif(push & ~pop):
-                m.d.sync += [count.eq(count + 1), some.eq(1)]
+                m.d.sync += [count.eq(count + 1), nonzero.eq(1)]
             with m.Elif(pop & ~push):
-                m.d.sync += [count.eq(count - 1), some.eq(count != 1)]
+                m.d.sync += [count.eq(count - 1), nonzero.eq(count != 1)]
         return m

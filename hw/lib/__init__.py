@@ -1,1 +1,1 @@
-"""Memories and stream buffers that know nothing of the machine."""
+"""Memories and stream buffers: leaf blocks without a configuration."""

@@ -1,4 +1,4 @@
-"""A stream through a register in both directions: ends a path without costing throughput."""
+"""A skid buffer: a stream with registers in both directions, at full throughput."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -8,19 +8,22 @@ __all__ = ["SkidBuffer"]
 
 
 class SkidBuffer(wiring.Component):
-    """Passes items on, one a cycle, in order; ``o`` and ``i.ready`` come straight from registers.
+    """Passes items on in order, one a cycle; ``o`` and ``i.ready`` are driven by registers.
 
-    Holds two items: the one that is offered and one that came while that was refused.
+    The buffer holds two items: the output register, and the skid register for the item that arrives
+    in the cycle in which the output stalls. No combinational path leads through it.
 
     Parameters
     ----------
     shape : ShapeLike
-        Of an item.
+        Shape of an item.
 
     Attributes
     ----------
-    i, o : stream, in and out
-        An item is offered :attr:`LATENCY` cycles after it came.
+    i : stream, in
+        Ready while the skid register is empty.
+    o : stream, out
+        An item is valid :attr:`LATENCY` cycles after its transfer on ``i``.
     """
 
     LATENCY = 1
@@ -30,15 +33,15 @@ class SkidBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        spare = Signal.like(self.o.payload, reset_less=True)
-        full = Signal()
-        m.d.comb += self.i.ready.eq(~full)
+        skid = Signal.like(self.o.payload, reset_less=True)
+        skid_valid = Signal()
+        m.d.comb += self.i.ready.eq(~skid_valid)
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid | full), full.eq(0)]
-            with m.If(full):
-                m.d.sync += self.o.payload.eq(spare)
+            m.d.sync += [self.o.valid.eq(self.i.valid | skid_valid), skid_valid.eq(0)]
+            with m.If(skid_valid):
+                m.d.sync += self.o.payload.eq(skid)
             with m.Else():
                 m.d.sync += self.o.payload.eq(self.i.payload)
         with m.Elif(self.i.valid & self.i.ready):
-            m.d.sync += [full.eq(1), spare.eq(self.i.payload)]
+            m.d.sync += [skid_valid.eq(1), skid.eq(self.i.payload)]
         return m

@@ -1,9 +1,9 @@
 """On-chip memory: ``data = mem[addr]`` a cycle after a read, ``mem[addr][lane] = data[lane]`` for
 every lane in the mask of a write.
 
-The memory is a row of lanes of ``granule`` bits that share the address, each a memory of its own:
-synthesis makes block RAM of them without byte enables, and the simulator moves words instead of
-masked bits. Contents are zero after power-up and are kept by a reset.
+The memory consists of lanes of ``granule`` bits that share the address. Each lane is a memory of
+its own: synthesis infers block RAM without byte enables, and a simulator copies words instead of
+masked bits. The contents are zero after power-up; a reset does not change them.
 """
 
 from amaranth.hdl import Module
@@ -19,8 +19,8 @@ __all__ = ["Sram"]
 class Sram(wiring.Component):
     """``2**log_depth`` words of ``bits`` bits with one write port and ``read_ports`` read ports.
 
-    Every read port beyond the first costs another copy in block RAM. A read in the cycle of a
-    write to the same word gives the word as it was before that write.
+    Each read port beyond the first costs another copy in block RAM. A read in the cycle of a write
+    to the same word returns the old word (read-first).
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ class Sram(wiring.Component):
     bits : int
         Width of a word.
     granule : int or None
-        Bits that one bit of the write mask covers; None for whole words.
+        Bits of data for each bit of the write mask; None for whole words.
     read_ports : int
         Number of read ports.
 
     Attributes
     ----------
     write : In(SramWriteSignature)
-        Written at the end of the cycle, readable from the next cycle on.
+        A read in the next cycle returns the new word.
     read : list of In(SramReadSignature)
-        ``data`` comes :attr:`READ_LATENCY` cycles after ``en`` and stays until the next ``en``.
+        ``data`` is valid :attr:`READ_LATENCY` cycles after ``en`` and held until the next ``en``.
     """
 
     READ_LATENCY = 1

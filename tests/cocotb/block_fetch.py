@@ -55,7 +55,7 @@ class Stream:
         dut.start.value = 0
         await ClockCycles(dut.clk, 1)
 
-    def dealt(self) -> int:
+    def dispatched(self) -> int:
         return sum(map(len, self.got.values()))
 
 
@@ -86,7 +86,7 @@ async def deals_in_order(dut, bus, taken, count):
     await bench.start(bus)
     bench.drain(taken)
     await bench.fetch(addr, count)
-    await until(dut, lambda: bench.dealt() == count)
+    await until(dut, lambda: bench.dispatched() == count)
     await ClockCycles(dut.clk, 20)
     assert bench.got == words
     assert not int(dut.busy.value) and int(dut.bus_idle.value)
@@ -110,7 +110,7 @@ async def restart_in_the_middle(dut):
     dut.restart.value = 0
     bench.drain(1.0)
     await ClockCycles(dut.clk, 100)
-    assert bench.dealt() == 0 and not int(dut.busy.value)
+    assert bench.dispatched() == 0 and not int(dut.busy.value)
     assert error_at(dut)[0] == ErrorCode.NONE
 
 
@@ -132,14 +132,15 @@ async def full_queue(dut, full):
     assert int(dut.blocked.value) and int(dut.busy.value)
     assert int(dut.bus_idle.value), "beats that nobody can take keep the bus from others"
     bench.drain(1.0, full)
-    await until(dut, lambda: bench.dealt() == INSN_QUEUE_DEPTH + 60)
+    await until(dut, lambda: bench.dispatched() == INSN_QUEUE_DEPTH + 60)
     assert bench.got == {name: words[name] + more[name] for name in QUEUES}
 
 
 @cocotb.test()
 @cocotb.parametrize(place=[0, 1, 7, 40])
 async def illegal(dut, place):
-    """What comes before the illegal word is dealt, nothing after it; the error names its place."""
+    """Instructions before the illegal word are dispatched, none after it; the error has its
+    address."""
     bench = Stream(dut)
     await bench.start(0.3)
     bench.drain(1.0)
@@ -151,7 +152,7 @@ async def illegal(dut, place):
     await until(dut, lambda: error_at(dut)[0] != ErrorCode.NONE)
     await ClockCycles(dut.clk, 300)
     assert error_at(dut) == (ErrorCode.ILLEGAL_INSTRUCTION, Source.FETCH, addr + 16 * place)
-    assert bench.dealt() == place
+    assert bench.dispatched() == place
 
 
 @cocotb.test()
@@ -166,7 +167,7 @@ async def bad_address(dut, addr):
         await ClockCycles(dut.clk, 1)
         assert not int(dut.m_axi_arvalid.value)
     assert error_at(dut) == (ErrorCode.ADDRESS, Source.FETCH, addr)
-    assert bench.dealt() == 0
+    assert bench.dispatched() == 0
 
 
 @cocotb.test()

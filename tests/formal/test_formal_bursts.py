@@ -28,8 +28,8 @@ class BurstsAreTheRequest(Properties):
 
     def elaborate(self, platform):
         block, request, burst = self.block, self.block.request, self.block.burst
-        inside = SignalPaths(block)
-        m = super().elaborate(platform, inside.fragment)
+        paths = SignalPaths(block)
+        m = super().elaborate(platform, paths.fragment)
         asked, got = request.payload, burst.payload
 
         # What the world promises: whole beats, at least one, inside the address space.
@@ -88,26 +88,27 @@ class BurstsAreTheRequest(Properties):
             "beat": ADDR_BITS - self.beat_bytes.bit_length() + 1, "reach": BEATS_BITS + 1,
             "last": 1,
         })  # fmt: skip
-        walked, told = View(rest, inside["left"]), View(rest, inside["asked"])
-        for there, held, it in (
-            (inside["walks"], walked, oldest),
-            (inside["pending"], told, Mux(inside["walks"], next_one, oldest)),
+        remaining, accepted = View(rest, paths["remaining"]), View(rest, paths["accepted"])
+        accepted_valid = paths["accepted_valid"]
+        for valid, beats, request_left in (
+            (burst.valid, remaining, oldest),
+            (accepted_valid, accepted, Mux(burst.valid, next_one, oldest)),
         ):
-            it = View(entry, it)
-            with m.If(there):
+            request_left = View(entry, request_left)
+            with m.If(valid):
                 m.d.comb += [
-                    Assert(held.beat * self.beat_bytes == it.addr),
-                    Assert(held.reach == it.beats + held.beat % self.burst_beats),
-                    Assert(held.last == it.last),
+                    Assert(beats.beat * self.beat_bytes == request_left.addr),
+                    Assert(beats.reach == request_left.beats + beats.beat % self.burst_beats),
+                    Assert(beats.last == request_left.last),
                 ]
-        with m.If(inside["walks"]):
+        with m.If(burst.valid):
             m.d.comb += [
-                Assert(inside["ends"] == (walked.reach <= self.burst_beats)),
-                Assert(inside["end"] == (walked.reach - 1) % self.burst_beats),
+                Assert(paths["last_burst"] == (remaining.reach <= self.burst_beats)),
+                Assert(paths["last_beat"] == (remaining.reach - 1) % self.burst_beats),
             ]
         m.d.comb += [
-            Assert(has_oldest == (inside["walks"] | inside["pending"])),
-            Assert(has_next == (inside["walks"] & inside["pending"])),
+            Assert(has_oldest == (burst.valid | accepted_valid)),
+            Assert(has_next == (burst.valid & accepted_valid)),
         ]
         with m.If(has_next):
             m.d.comb += [Assert(next_one.beats != 0), Assert(next_one.addr % self.beat_bytes == 0)]
@@ -151,16 +152,17 @@ def test_requests_of_all_kinds_happen():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("size - 1) - left.beat % size)", "size - 1))"),
+        ("size - 1) - remaining.beat % size)", "size - 1))"),
         ("new.beats + beat % size)", "new.beats + (beat + 1) % size)"),
         ("| (reach == blocks * size)", ""),
-        ("(asked.reach - 1) % size", "asked.reach % size"),
-        ("burst.last.eq(left.last & ends)", "burst.last.eq(left.last)"),
-        ("takes.eq(~walks | (self.burst.ready & ends))", "takes.eq(~walks | ends)"),
-        ("self.request.ready.eq(~pending | takes)", "self.request.ready.eq(1)"),
-        ("left.reach - size)", "left.reach - size - 1)"),
-        ("pending.eq(self.request.valid)", "pending.eq(1)"),
-        ("within(left.reach, 2)", "within(left.reach, 1)"),
+        ("(accepted.reach - 1) % size", "accepted.reach % size"),
+        ("burst.last.eq(remaining.last & last_burst)", "burst.last.eq(remaining.last)"),
+        ("load.eq(~self.burst.valid | (self.burst.ready & last_burst))",
+         "load.eq(~self.burst.valid | last_burst)"),
+        ("self.request.ready.eq(~accepted_valid | load)", "self.request.ready.eq(1)"),
+        ("remaining.reach - size)", "remaining.reach - size - 1)"),
+        ("accepted_valid.eq(self.request.valid)", "accepted_valid.eq(1)"),
+        ("within(remaining.reach, 2)", "within(remaining.reach, 1)"),
     ],
     ids=["page-ignored", "page-off-by-one", "end-missed", "len-off-by-one", "last-early",
          "burst-not-held", "request-overwritten", "beats-lost", "request-invented",

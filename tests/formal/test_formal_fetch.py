@@ -13,7 +13,7 @@ from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import INSN_BYTES, VTAConfig
 from vta.hw.frontend import fetch
-from vta.hw.frontend.decode import InstructionCheck
+from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.interfaces import layout_of
 from vta.isa import INSN_BITS, Isa, MemId, Opcode
 from vta.memmap import ErrorCode, Source
@@ -33,7 +33,7 @@ DEPTHS = {64: 14, 256: 11}
 
 def _fetch(data_bits, module=fetch):
     module.INSN_QUEUE_DEPTH = QUEUE
-    module._StreamReader.CHUNK, module._StreamReader.ROOM = CHUNK, ROOM
+    module.StreamReader.CHUNK, module.StreamReader.ROOM = CHUNK, ROOM
     return module.Fetch(ISA, addr_bits=ADDR_BITS, data_bits=data_bits)
 
 
@@ -41,7 +41,7 @@ class EachOnce(Properties):
     """The stream is any, from anywhere. The world answers requests in order, at any time, with its
     beats; what lies beside the stream in a beat is anything.
 
-    ``dealt`` counts the instructions that have entered a queue.
+    ``dispatched`` counts the instructions that have entered a queue.
     """
 
     def __init__(self, data_bits=64, module=None, *, longest=LONGEST):
@@ -53,14 +53,14 @@ class EachOnce(Properties):
         m = super().elaborate(platform)
         self._stream(m)
         self._bus(m)
-        self._deal(m)
+        self._dispatch(m)
         self.levels = Cat(self._queue(m, number, name) for number, name in enumerate(QUEUES))
         self._progress(m)
         self._cover(m)
         return m
 
     def _stream(self, m):
-        """What the stream is, and what of it is to be dealt."""
+        """What the stream is, and what of it is to be dispatched."""
         block = self.block
         self.addr, self.count = constant(m, block.addr), constant(m, block.count)
         self.started, self.bad = Signal(), Signal()
@@ -72,14 +72,14 @@ class EachOnce(Properties):
             self.bad.eq((self.addr % INSN_BYTES != 0) | (end > 1 << ADDR_BITS)),
             Assume(self.bad | (self.count <= self.longest)),
         ]
-        self.words, self.stages, self.legal = [], [], []
+        self.words, self.targets, self.legal = [], [], []
         before = Const(1)
         for n, signal in enumerate(self.bits):
             bits, word = constant(m, signal), Signal(INSN_BITS, name=f"word{n}")
             stage, legal = Signal(2, name=f"stage{n}"), Signal(name=f"legal{n}")
             head = View(layout_of(ISA.memory), word)
             to_load = (head.memory == MemId.INP) | (head.memory == MemId.WGT)
-            m.submodules[f"check{n}"] = check = InstructionCheck(ISA)
+            m.submodules[f"check{n}"] = check = InstructionDecoder(ISA)
             m.d.comb += [
                 *(word[at].eq(bits[k]) for k, at in enumerate(ANY_BITS)),
                 stage.eq(
@@ -91,10 +91,10 @@ class EachOnce(Properties):
             ]  # fmt: skip
             before = legal
             self.words.append(word)
-            self.stages.append(stage)
+            self.targets.append(stage)
             self.legal.append(legal)
-        self.to_deal = Signal(range(self.longest + 1))
-        m.d.comb += self.to_deal.eq(Mux(self.bad, 0, sum(self.legal)))
+        self.to_dispatch = Signal(range(self.longest + 1))
+        m.d.comb += self.to_dispatch.eq(Mux(self.bad, 0, sum(self.legal)))
 
     def _bus(self, m):
         """Requests follow each other through the stream, none goes beyond it, and there is room for
@@ -127,41 +127,41 @@ class EachOnce(Properties):
                 ),
             ]  # fmt: skip
 
-    def _deal(self, m):
-        """Instructions are dealt until the end of the stream, or of the good ones; errors are
+    def _dispatch(self, m):
+        """Instructions are dispatched until the end of the stream, or of the good ones; errors are
         reported with their address."""
         block, error = self.block, self.block.error
-        self.dealt = Signal(range(self.longest + 1))
+        self.dispatched = Signal(range(self.longest + 1))
         began = Signal()
-        m.d.sync += [self.dealt.eq(self.dealt + block.dealt), began.eq(self.started)]
+        m.d.sync += [self.dispatched.eq(self.dispatched + block.dispatched), began.eq(self.started)]
         m.d.comb += [
-            Assert(~block.dealt | (self.started & (self.dealt < self.to_deal))),
+            Assert(~block.dispatched | (self.started & (self.dispatched < self.to_dispatch))),
             Assert(
                 block.busy
-                == (self.started & (self.count != 0) & (self.bad | (self.dealt != self.count)))
+                == (self.started & (self.count != 0) & (self.bad | (self.dispatched != self.count)))
             ),
             Assert(~(began & self.bad) | (error.code == ErrorCode.ADDRESS)),
         ]
         with m.If(error.code != ErrorCode.NONE):
             m.d.comb += [
                 Assert(self.started & (error.source == Source.FETCH)),
-                Assert(error.addr == self.addr + self.to_deal * INSN_BYTES),
+                Assert(error.addr == self.addr + self.to_dispatch * INSN_BYTES),
             ]
         with m.If((error.code != ErrorCode.NONE) & ~self.bad):
             m.d.comb += [
                 Assert(error.code == ErrorCode.ILLEGAL_INSTRUCTION),
-                Assert((self.dealt == self.to_deal) & (self.to_deal != self.count)),
+                Assert((self.dispatched == self.to_dispatch) & (self.to_dispatch != self.count)),
             ]
 
     def _queue(self, m, number, name):
-        """What comes out of a queue is what was dealt to it, in order, each once, and soon."""
+        """What comes out of a queue is what was dispatched to it, in order, each once, and soon."""
         out = getattr(self.block, name)
         entered, taken, waits = Signal(3), Signal(3), Signal(2)
         rank, right, enters = Const(0, 3), Const(0), Const(0)
-        for n, (word, stage) in enumerate(zip(self.words, self.stages)):
+        for n, (word, stage) in enumerate(zip(self.words, self.targets)):
             mine = stage == number
-            right |= mine & (rank == taken) & (n < self.dealt) & (out.payload == word)
-            enters |= mine & self.block.dealt & (n == self.dealt)
+            right |= mine & (rank == taken) & (n < self.dispatched) & (out.payload == word)
+            enters |= mine & self.block.dispatched & (n == self.dispatched)
             rank = (rank + mine)[:3]
         level = (entered - taken)[:3]
         m.d.sync += [
@@ -181,10 +181,11 @@ class EachOnce(Properties):
         return level
 
     def _progress(self, m):
-        """With nothing on the bus and empty queues, fetch asks, or deals what it has."""
+        """With nothing on the bus and empty queues, fetch asks, or dispatches."""
         request, stuck = self.block.read.request, Signal(4)
-        rests = (self.asked == self.came) & ~request.valid & ~self.block.dealt & ~self.levels.any()
-        with m.If(self.started & rests & (self.dealt != self.to_deal)):
+        bus_idle = (self.asked == self.came) & ~request.valid
+        idle = bus_idle & ~self.block.dispatched & ~self.levels.any()
+        with m.If(self.started & idle & (self.dispatched != self.to_dispatch)):
             m.d.sync += stuck.eq(stuck + 1)
         with m.Else():
             m.d.sync += stuck.eq(0)
@@ -193,12 +194,12 @@ class EachOnce(Properties):
     def _cover(self, m):
         """Streams with instructions of all three kinds, from any place in a beat; every error."""
         block = self.block
-        ended = self.started & ~block.busy & (self.dealt == self.longest)
+        ended = self.started & ~block.busy & (self.dispatched == self.longest)
         last_place = max(0, self.beat_bytes - INSN_BYTES)
         m.d.comb += [
-            Cover(ended & (Cat(self.stages) == 0b10_01_00) & ~self.levels.any()),
+            Cover(ended & (Cat(self.targets) == 0b10_01_00) & ~self.levels.any()),
             Cover(ended & (self.addr % self.beat_bytes == last_place)),
-            Cover((block.error.code == ErrorCode.ILLEGAL_INSTRUCTION) & (self.dealt == 1)),
+            Cover((block.error.code == ErrorCode.ILLEGAL_INSTRUCTION) & (self.dispatched == 1)),
             Cover(self.bad & self.started & (self.addr % INSN_BYTES == 0)),
             Cover(self.bad & self.started & (self.count == 0)),
         ]
@@ -206,7 +207,7 @@ class EachOnce(Properties):
 
 @pytest.mark.formal
 @pytest.mark.parametrize("data_bits", [64, 256])
-def test_every_instruction_is_dealt_once(data_bits):
+def test_every_instruction_is_dispatched_once(data_bits):
     hold(EachOnce(data_bits), depth=DEPTHS[data_bits])
 
 
@@ -220,23 +221,25 @@ def test_streams_of_all_kinds_happen(data_bits):
 @pytest.mark.parametrize(
     ("data_bits", "longest", "old", "new"),
     [
-        (64, 3, "self.dealt.eq(live & room & ~illegal)", "self.dealt.eq(live & room)"),
-        (64, 3, "self.dealt.eq(live & room & ~illegal)", "self.dealt.eq(live & ~illegal)"),
-        (64, 3, "self.dealt & (stage == target)", "self.dealt"),
-        (256, 6, "advance.eq(~valid | self.dealt | ~self.busy)", "advance.eq(1)"),
-        (64, 3, "queue.ready.eq(~offered.valid | offered.ready)", "queue.ready.eq(1)"),
+        (64, 3, "self.dispatched.eq(valid & queue_ready & ~illegal)",
+         "self.dispatched.eq(valid & queue_ready)"),
+        (64, 3, "self.dispatched.eq(valid & queue_ready & ~illegal)",
+         "self.dispatched.eq(valid & ~illegal)"),
+        (64, 3, "self.dispatched & (module == target)", "self.dispatched"),
+        (256, 6, "advance.eq(~decoded | self.dispatched | ~self.busy)", "advance.eq(1)"),
+        (64, 3, "queue.ready.eq(~output.valid | output.ready)", "queue.ready.eq(1)"),
         (64, 3, "addr.eq(addr + INSN_BYTES)", "addr.eq(addr + 8)"),
         (64, 3, "end[self.addr_bits] & end[: self.addr_bits].any()", "end[self.addr_bits]"),
         (64, 6, "fits.eq(room >= self.CHUNK)", "fits.eq(room != 0)"),
-        (64, 6, "known.eq(~self.start & ~asked)", "known.eq(~self.start)"),
+        (64, 6, "computed.eq(~self.start & ~accepted)", "computed.eq(~self.start)"),
         (64, 3, "beat.eq(beat + self.CHUNK)", "beat.eq(beat + self.CHUNK - 1)"),
         (64, 3, "(buffer.r_data << len(low)) | low", "(low << len(low)) | buffer.r_data"),
-        (256, 3, "live = valid & self.busy &", "live = valid &"),
+        (256, 3, "valid = decoded & self.busy &", "valid = decoded &"),
         (256, 3, "lane.eq(self.addr // INSN_BYTES)", "lane.eq(0)"),
         (256, 3, "self.insn.ready & (lane == lanes - 1)", "self.insn.ready"),
         (256, 3, "(skipped + lanes - 1)) // lanes", "skipped) // lanes"),
     ],
-    ids=["illegal-dealt", "full-queue-ignored", "in-every-queue", "overwritten-before-a-queue",
+    ids=["illegal-dispatched", "full-queue-ignored", "in-every-queue", "overwritten-before-a-queue",
          "overwritten-behind-a-queue", "wrong-error-address", "end-of-memory-refused",
          "asked-without-room", "asked-again", "wrong-address", "halves-swapped",
          "goes-on-behind-the-end", "first-place-ignored", "rest-of-a-beat-lost",

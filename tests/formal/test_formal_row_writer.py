@@ -312,8 +312,7 @@ def test_rows_of_all_kinds_happen(kinds):
         ("loads", "(~packed | last_position | count.is_one)", "(~packed | last_position)"),
         ("loads", "(~packed | last_position | count.is_one)", "(~packed | count.is_one)"),
         ("loads", "self.is_one.eq(self.value == 2)", "self.is_one.eq(self.value == 3)"),
-        ("loads", "Mux(last_position, 0, position + 1)",
-         "Mux(last_position & ~packed, 0, position + 1)"),
+        ("loads", "Mux(last_position, 0, position + 1)", "Mux(position == 0, 0, position + 1)"),
         ("loads", "op.data.eq(write_data & in_range)", "op.data.eq(write_data)"),
         ("loads", "op.load_end.eq(row_end & row.last &", "op.load_end.eq(row_end &"),
         ("loads", "loaded.eq(accepted & op.element_end)", "loaded.eq(accepted & op.data)"),
@@ -328,7 +327,7 @@ def test_rows_of_all_kinds_happen(kinds):
     ],
     ids=["a-zero-lost", "elements-after-zeros-lost", "zeros-are-data", "zeros-in-part",
          "part-is-element", "rows-begin-anew", "offset-ignored", "last-beat-kept",
-         "full-beat-kept", "flag-late", "lane-does-not-wrap", "beyond-the-sram",
+         "full-beat-kept", "flag-late", "position-stays", "beyond-the-sram",
          "done-each-row", "counted-twice", "goes-on-when-stalled", "done-when-stalled",
          "stall-lost", "wrong-sign", "wrong-mask"],
 )  # fmt: skip

@@ -20,8 +20,8 @@ class InOrder(Properties):
         super().__init__(module.SkidBuffer(WIDTH))
 
     def elaborate(self, platform):
-        block, inside = self.block, SignalPaths(self.block)
-        m = super().elaborate(platform, inside.fragment)
+        block, paths = self.block, SignalPaths(self.block)
+        m = super().elaborate(platform, paths.fragment)
         comes, goes = block.i.valid & block.i.ready, block.o.valid & block.o.ready
         ledger, level = keep_ledger(m, block.i.payload, depth=HOLDS, comes=comes, goes=goes)
         m.d.comb += [
@@ -29,7 +29,7 @@ class InOrder(Properties):
             Assert(block.o.valid == (level != 0)),
             Assert(~block.o.valid | (block.o.payload == ledger[0])),
             Assert(block.i.ready == (level != HOLDS)),
-            Assert((level != HOLDS) | (inside["spare"] == ledger[1])),
+            Assert((level != HOLDS) | (paths["skid"] == ledger[1])),
             Cover((level == HOLDS) & goes & (ledger[0] == 1) & (ledger[1] == 2)),
             Cover((level == 1) & goes & comes),
         ]
@@ -49,12 +49,12 @@ def test_it_fills_and_goes_on():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("self.i.ready.eq(~full)", "self.i.ready.eq(1)"),
-        ("self.i.valid | full", "self.i.valid"),
+        ("self.i.ready.eq(~skid_valid)", "self.i.ready.eq(1)"),
+        ("self.i.valid | skid_valid", "self.i.valid"),
         ("with m.If(~self.o.valid | self.o.ready):", "with m.If(self.o.ready):"),
-        ("self.o.payload.eq(spare)", "self.o.payload.eq(self.i.payload)"),
+        ("self.o.payload.eq(skid)", "self.o.payload.eq(self.i.payload)"),
     ],
-    ids=["overwritten", "lost", "waits-for-nothing", "spare-forgotten"],
+    ids=["overwritten", "lost", "waits-for-nothing", "skid-register-lost"],
 )
 def test_broken_skid_buffers_are_found(old, new):
     refute(InOrder(mutant(skid_buffer, old, new)), depth=6)

@@ -11,8 +11,7 @@ from amaranth.lib.data import View
 
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, hold, prove, reach, refute
-from vta.hw.bus import axi
-from vta.hw.bus import write_master as axiwrite
+from vta.hw.bus import axi, write_master
 from vta.hw.bus.axi import Burst
 from vta.hw.debug.signal_paths import SignalPaths
 
@@ -26,11 +25,11 @@ BURSTS = 4
 """Bursts that the ledgers hold; there are not more in the cycles looked at."""
 
 
-def _master(module=axiwrite):
+def _master(module=write_master):
     return module.WriteMaster(addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS)
 
 
-def _small(module=axiwrite):
+def _small(module=write_master):
     return _master(shrunk(module, **SMALL))
 
 
@@ -186,12 +185,14 @@ def test_writes_of_all_kinds_happen(properties):
         (Handshakes, "lengths.r_rdy & (~self.wvalid | self.wready)", "lengths.r_rdy"),
         (Handshakes, "Mux(self.abort, 0, beat.payload.strb)", "beat.payload.strb"),
         (Handshakes, "advance & ~self.abort", "advance"),
-        (Ledgers, "self.wlast.eq(ends)", "self.wlast.eq(number == 3)"),
-        (Ledgers, "number.eq(Mux(ends, 0, number + 1))", "number.eq(number + 1)"),
-        (Ledgers, "lengths.r_en.eq(loads & ends)", "lengths.r_en.eq(loads)"),
-        (Ledgers, "& lengths.w_rdy & answers.w_rdy & ~self.abort", "& lengths.w_rdy & ~self.abort"),
-        (Answers, "& answers.r_data[0] & (self", "& (self"),
-        (Answers, "self.bvalid & ~failed & answers", "self.bvalid & answers"),
+        (Ledgers, "self.wlast.eq(last)", "self.wlast.eq(beat_index == 3)"),
+        (Ledgers, "beat_index.eq(Mux(last, 0, beat_index + 1))",
+         "beat_index.eq(beat_index + 1)"),
+        (Ledgers, "lengths.r_en.eq(load & last)", "lengths.r_en.eq(load)"),
+        (Ledgers, "& lengths.w_rdy & responses.w_rdy & ~self.abort",
+         "& lengths.w_rdy & ~self.abort"),
+        (Answers, "& responses.r_data[0] & (self", "& (self"),
+        (Answers, "self.bvalid & ~failed & responses", "self.bvalid & responses"),
         (Answers, "& (self.error.code == ErrorCode.NONE)\n            )", ")"),
     ],
     ids=["address-withdrawn", "beat-overwritten", "strobes-after-abort", "beats-after-abort",
@@ -199,4 +200,4 @@ def test_writes_of_all_kinds_happen(properties):
          "done-each-burst", "done-with-error", "done-after-error"],
 )  # fmt: skip
 def test_broken_masters_are_found(properties, old, new):
-    refute(properties(_master(mutant(axiwrite, old, new, **SMALL))), depth=DEPTH)
+    refute(properties(_master(mutant(write_master, old, new, **SMALL))), depth=DEPTH)

@@ -244,7 +244,7 @@ MUTANTS = (
     Mutant(
         "skid-buffer-drops", "an item that arrives while another one is stalled is lost",
         "lib/skid_buffer.py",
-        "[full.eq(1), spare.eq(self.i.payload)]", "[spare.eq(self.i.payload)]",
+        "[skid_valid.eq(1), skid.eq(self.i.payload)]", "[skid.eq(self.i.payload)]",
     ),
     Mutant(
         "gemm-reset-adds", "a reset adds to what was there", "compute/accumulate.py",

@@ -26,7 +26,7 @@ from vta.hw.dma.load import LoadModule
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule
 from vta.hw.frontend.fetch import Fetch
-from vta.hw.interfaces import AXI4Signature, ErrorLayout
+from vta.hw.interfaces import AXISignature, ErrorLayout
 from vta.isa import Isa, MemId
 from vta.memmap import config_words
 
@@ -59,7 +59,7 @@ class OnBus(wiring.Component):
         self.passed = {
             name: member for name, member in block.signature.members.items() if name != port
         }
-        axi = channels(AXI4Signature(**BUS), *self.prefixes)
+        axi = channels(AXISignature(**BUS), *self.prefixes)
         super().__init__({
             **self.passed,
             **{f"m_axi_{name}": member for name, member in axi.items()},
@@ -78,7 +78,7 @@ class OnBus(wiring.Component):
                 connect(m, flipped(mine), inner)
             else:
                 m.d.comb += mine.eq(inner) if member.flow is Out else inner.eq(mine)
-        for name, member in channels(AXI4Signature(**BUS), *self.prefixes).items():
+        for name, member in channels(AXISignature(**BUS), *self.prefixes).items():
             mine, inner = getattr(self, f"m_axi_{name}"), getattr(master, name)
             m.d.comb += mine.eq(inner) if member.flow is Out else inner.eq(mine)
         m.d.comb += [

@@ -13,7 +13,7 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
 from vta import memmap
-from vta.hw.interfaces import AXI4LiteSignature, AXI4Signature
+from vta.hw.interfaces import AXI4LiteSignature, AXISignature
 from vta.memory_timing import MemoryTiming
 from vta.sim.rtl.build import Build
 from vta.sim.rtl.harness import Harness
@@ -111,7 +111,7 @@ def _event(word):
 class ScriptedCore(Elaboratable):
     def __init__(self, rows):
         self.rows = list(rows)
-        self.m_axi = AXI4Signature(addr_bits=ADDR_BITS, data_bits=64).create()
+        self.m_axi = AXISignature(addr_bits=ADDR_BITS, data_bits=64).create()
         self.s_axi = AXI4LiteSignature(addr_bits=memmap.ADDR_BITS).flip().create()
         self.irq = Signal()
 

@@ -16,17 +16,17 @@ slow = pytest.mark.slow
 
 
 @slow
-def test_one_wait():
-    """FINISH waits for a token of a load, which waits for its beats."""
+def test_one_stall():
+    """FINISH stalls on a token of a load, which stalls on its beats."""
     machine = VerilatedMachine(TINY, "far", observed=True)
     load = Load(memory=MemId.INP, y_size=1, x_size=4, x_stride=4, push_next=True)
     machine.run([load, Finish(pop_prev=True)], Memory(0, np.zeros(4096, np.uint8)))
     seen = {name for name, cycles in machine.stalls.items() if cycles}
     assert seen == {
         "queues: load empty", "queues: compute empty", "queues: store empty",
-        "tokens: compute waits for l2g", "data: fetch waits for R", "data: load waits for R",
+        "tokens: compute stalls on l2g", "data: fetch stalls on R", "data: load stalls on R",
     }  # fmt: skip
-    assert machine.stalls["tokens: compute waits for l2g"] > 200  # the latency is 250
+    assert machine.stalls["tokens: compute stalls on l2g"] > 200  # the latency is 250
     before = machine.stalls
     machine.reset()
     assert machine.stalls == before
@@ -54,6 +54,6 @@ def test_random_programs_meet_all_stalls():
 
 
 def test_table():
-    table = stall_table({"bus: AR refused": 3, "bus: R refused": 0, "data: W waits": 0})
+    table = stall_table({"bus: AR stalled": 3, "bus: R stalled": 0, "data: W waits": 0})
     rows = [list(column.cells) for column in table.columns]
-    assert rows == [["bus", "data"], ["1/2", "0/1"], ["R refused", "W waits"]]
+    assert rows == [["bus", "data"], ["1/2", "0/1"], ["R stalled", "W waits"]]

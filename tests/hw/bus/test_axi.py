@@ -2,6 +2,7 @@
 
 import random
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,11 @@ def test_a_port_says_its_bursts_cache_and_protection():
         assert set(seen) == {(0b1111, 0b010)}
     assert mem.reads == mem.writes
     assert [beats for _, _, beats in mem.reads] == [3, 16, 16, 5]
+
+
+def test_the_contract_states_the_burst_limit():
+    page = (Path(__file__).parents[3] / "docs" / "machine.md").read_text(encoding="utf-8")
+    assert f"INCR bursts of up to `BURST_BEATS` ({BURST_BEATS}) beats" in page
 
 
 @pytest.mark.parametrize(

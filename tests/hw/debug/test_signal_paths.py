@@ -34,9 +34,9 @@ class Parent(Elaboratable):
 
 def test_signals_are_found_where_they_are_driven():
     parent = Parent()
-    inside = SignalPaths(parent)
-    assert inside["mine"] is parent.mine
-    assert inside["child.out"] is parent.child.out
+    paths = SignalPaths(parent)
+    assert paths["mine"] is parent.mine
+    assert paths["child.out"] is parent.child.out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The core that shows its stalls."""
+"""The core with stall probes."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from vta.hw.emit import emit_verilog
 
 @pytest.mark.parametrize("name", ["tiny", "two_entries"])
 def test_the_core_shows_all_stalls(name):
-    """Every signal that is looked at exists; the ports are those of the core, and one more."""
+    """The signal of every probe exists; the ports are those of the core and ``stalls``."""
     cfg = CONFIGURATIONS[name]
     _, plain = emit_verilog(cfg)
     _, observed = emit_verilog(cfg, observed=True)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.hwpeers import PACES, Pace, receive, serve_reads, simulate
 from vta.config import VTAConfig
-from vta.hw.frontend.decode import InstructionCheck
+from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.frontend.fetch import Fetch
 from vta.isa import (
     Alu,
@@ -143,9 +143,9 @@ def test_illegal_instructions_are_named_by_their_address(name):
     assert [len(queue) for queue in queues.values()] == [1, 1, 0]
 
 
-def test_the_check_agrees_with_the_instruction_set_on_random_words():
+def test_the_decoder_agrees_with_the_instruction_set_on_random_words():
     rng = random.Random(7)
-    dut = InstructionCheck(ISA)
+    dut = InstructionDecoder(ISA)
     words = []
     for _ in range(1500):
         word = int.from_bytes(ISA.encode(legal(rng)), "little")
@@ -164,7 +164,7 @@ def test_the_check_agrees_with_the_instruction_set_on_random_words():
                 illegal = True
             assert ctx.get(dut.illegal) == illegal, hex(word)
             if not illegal:
-                assert ctx.get(dut.stage) == insn.module
+                assert ctx.get(dut.module) == insn.module
             seen.add(illegal)
         assert seen == {True, False}
 

@@ -151,7 +151,7 @@ def test_command(tmp_path, monkeypatch):
     """A wrong machine in the place of the RTL: message, files, exit code."""
 
     class Wrong(ReferenceModel):
-        stalls: ClassVar = {"bus: AR refused": 3, "bus: R refused": 0}
+        stalls: ClassVar = {"bus: AR stalled": 3, "bus: R stalled": 0}
 
         def __init__(self, cfg, memory, *, observed):
             assert observed
