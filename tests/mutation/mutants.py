@@ -55,7 +55,7 @@ MUTANTS = (
         "Mux(has_rows, insn.x_pad_1, 0)", "0",
     ),
     Mutant(
-        "pad-only", "a load of nothing but padding forgets the upper pad", "dma/row_generator.py",
+        "pad-only", "a load of only padding omits the upper pad", "dma/row_generator.py",
         "Mux(new.y_size == 0, new.y_pad_0, 0)", "0",
     ),
     Mutant(
@@ -68,7 +68,7 @@ MUTANTS = (
         "element.eq(element + current.stride)", "element.eq(element + current.count)",
     ),
     Mutant(
-        "beats-short", "the beat that a misaligned row ends in is not asked for",
+        "beats-short", "the last beat of a misaligned row is not requested",
         "dma/row_generator.py",
         "_sum(size, offset, (1 << log_beat) - 1) >> log_beat",
         "(size + (1 << log_beat) - 1) >> log_beat",
@@ -78,7 +78,7 @@ MUTANTS = (
         "octet[7].replicate(24)", "(octet[7] & 0).replicate(24)",
     ),
     Mutant(
-        "lane-of-first", "a row that begins inside a beat is taken from its start",
+        "lane-of-first", "a row that begins inside a beat is read from the start of the beat",
         "dma/row_writer.py",
         "next_row.offset >> kind.log_bytes", "0",
     ),
@@ -92,17 +92,17 @@ MUTANTS = (
     ),
     # ---- tokens ----
     Mutant(
-        "load-ignores-pop", "load starts before its token is there", "dma/load.py",
+        "load-ignores-pop", "load issues before its token is available", "dma/load.py",
         "token_stall.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail)",
         "token_stall.eq(0)",
     ),
     Mutant(
-        "load-pushes-early", "load pushes its token when it starts", "dma/load.py",
+        "load-pushes-early", "load pushes its token at issue", "dma/load.py",
         "self.tokens.push_next.eq(engine.done & in_flight.r_data)",
         "self.tokens.push_next.eq(issue & insn.push_next)",
     ),
     Mutant(
-        "store-pushes-early", "store pushes its token before the write is answered", "dma/store.py",
+        "store-pushes-early", "store pushes its token before the write response", "dma/store.py",
         "self.retired.eq(in_flight.r_rdy & (writes_nothing | (answered != 0)))",
         "self.retired.eq(in_flight.r_rdy)",
     ),
@@ -306,13 +306,13 @@ MUTANTS = (
         "m.d.sync += events.eq(events + 1)", "m.d.sync += events.eq(events + (events != 0))",
     ),
     Mutant(
-        "done-early", "the run ends with FINISH, whatever load and store still do",
+        "done-early", "the run ends with FINISH although load or store have instructions in flight",
         "control/run_control.py",
         "~fetching & (outstanding == 0)",
         "(self.finished | (~fetching & (outstanding == 0)))",
     ),
     Mutant(
-        "fetch-chunk", "every further chunk of the stream is read a beat too low",
+        "fetch-chunk", "each chunk of the stream after the first is read a beat too low",
         "frontend/fetch.py",
         "beat.eq(beat + self.CHUNK)", "beat.eq(beat + self.CHUNK - 1)",
     ),
