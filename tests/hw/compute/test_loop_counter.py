@@ -1,0 +1,85 @@
+"""Loop counters and index offsets against nested loops, and the cycles of each micro-op."""
+
+import pytest
+
+from tests.support.hwpeers import Pace, sample, simulate
+from vta.config import VTAConfig
+from vta.hw.compute.loop_counter import IndexOffset, LoopCounter
+from vta.isa import Gemm, Isa
+
+ISA = Isa.of(VTAConfig.preset("tiny"))
+
+
+def run(insns, *, cycles, advance_pace=1.0):
+    """(cycle, u, empty, last) of each micro-op that is taken, and the cycle of the first start."""
+    dut, advances = LoopCounter(ISA.gemm), Pace(advance_pace, 1)
+    layout = dut.start.payload.shape()
+    words = [layout.from_bits(int.from_bytes(ISA.encode(insn), "little")) for insn in insns]
+    taken, starts = [], []
+
+    async def testbench(ctx):
+        for cycle in range(cycles):
+            offered = len(starts) < len(words)
+            ctx.set(dut.start.valid, offered)
+            if offered:
+                ctx.set(dut.start.payload, words[len(starts)])
+            ctx.set(dut.advance, advances())
+            now = await sample(
+                ctx, starts=dut.start.valid & dut.start.ready, taken=dut.valid & dut.advance,
+                u=dut.u, empty=dut.empty, last=dut.last,
+            )  # fmt: skip
+            if now.starts:
+                starts.append(cycle)
+            if now.taken:
+                taken.append((cycle, None if now.empty else now.u, now.empty, now.last))
+
+    simulate(dut, testbench)
+    return taken, starts[0]
+
+
+INSNS = [
+    Gemm(uop_bgn=3, uop_end=6, iter_out=2, iter_in=3),
+    Gemm(uop_bgn=3, uop_end=3),
+    Gemm(uop_bgn=7, uop_end=8),
+    Gemm(uop_bgn=0, uop_end=2, iter_out=0),
+    Gemm(uop_bgn=0, uop_end=2, iter_in=4),
+]
+EXPECTED = [
+    *[(u, 0, 0) for u in (3, 4, 5) * 5], (3, 0, 0), (4, 0, 0), (5, 0, 1),
+    (None, 1, 1),
+    (7, 0, 1),
+    (None, 1, 1),
+    *[(u, 0, 0) for u in (0, 1) * 3], (0, 0, 0), (1, 0, 1),
+]  # fmt: skip
+"""(u, empty, last) of each micro-op of ``INSNS``."""
+
+
+def test_a_micro_op_a_cycle():
+    taken, start = run(INSNS, cycles=40)
+    assert LoopCounter.LATENCY == 2
+    assert [micro_op for _, *micro_op in taken] == [list(one) for one in EXPECTED]
+    assert [cycle for cycle, *_ in taken] == list(range(start + 2, start + 2 + len(EXPECTED)))
+
+
+@pytest.mark.parametrize("advance_pace", [0.5, 0.1])
+def test_a_stall_changes_nothing_but_the_cycles(advance_pace):
+    taken, _ = run(INSNS, cycles=int(45 / advance_pace), advance_pace=advance_pace)
+    assert [micro_op for _, *micro_op in taken] == [list(one) for one in EXPECTED]
+
+
+def test_an_offset_follows_the_loops():
+    steps = ["step_in", "step_in", "step_out", "step_in", "step_out", "clear", "step_in"]
+    values = [0, 3, 6, 10, 13, 20, 0, 3]  # 10 * o + 3 * i
+    dut, seen = IndexOffset(4), []
+
+    async def testbench(ctx):
+        ctx.set(dut.factor_out, 10)
+        ctx.set(dut.factor_in, 3)
+        for step in [*steps, None]:
+            for port in ("step_in", "step_out", "clear"):
+                ctx.set(getattr(dut, port), port == step)
+            now = await sample(ctx, value=dut.value)
+            seen.append(now.value)
+
+    simulate(dut, testbench)
+    assert seen == values
