@@ -24,12 +24,21 @@ bank conflict        ``src`` and the ``dst`` of the       no early source read  
 reserved bank        GEMM reads the bank of an operand    stall                           as long as
                      now, or writes that of ``dst`` when                                  reserved
                      the ALU would
-WAR, WAW             --                                   none: reads and writes are in   0 cycles
-                                                          program order
+WAR                  a tile that an older micro-op reads  none: a write comes four        0 cycles
+                     and a younger one writes             cycles after the read of the
+                                                          same micro-op
+WAW                  two micro-ops with one ``dst``       none: writes are in program     0 cycles
+                                                          order
 ===================  ===================================  ==============================  =========
 
 (1) While the micro-op in the early slot reads ``dst``, the next one reads its ``src``, so a run of
-such micro-ops pays once.
+such micro-ops pays once (tile ``i`` is in bank ``i mod 4``; A: ``dst`` 0, ``src`` 4; B: ``dst`` 1,
+``src`` 5; C: ``dst`` 2, ``src`` 6)::
+
+    cycle of READ   0         1         2         3
+    current slot    A src     B src     C src
+    early slot                A dst     B dst     C dst
+    issued                    A         B         C
 
 Stages are named in :mod:`vta.hw.compute.alu_pipeline`. Every comparison of two indices is made in
 the cycle in which a micro-op is accepted, and kept in registers, so that READ compares nothing.
@@ -267,13 +276,16 @@ class AluHazards(wiring.Component):
         """Cycle 0: the hazard information of the micro-op that is accepted, or, while the current
         slot keeps its micro-op, that of the next cycle."""
         new, old = self.uop.payload, current.uop
+        # The micro-op that is issued in this cycle is in OP in the next one: it is the youngest
+        # producer of each operand that is its dst.
         issue_early = self.early.valid & self.early.dst.ready
-        # Only if the slot accepts: then the micro-op in it leaves, and to the early slot if its
-        # dst is not ready.
+        # In a cycle in which the current slot accepts and the early slot is empty: the micro-op in
+        # the current slot leaves it, and moves to the early slot if its dst is not ready.
         issue_current = self.current.valid & ~old.empty & self.current.dst.ready
 
         def of_issued(of_early, of_current):
-            """Whether this holds of the micro-op that is issued while another one is accepted."""
+            """Whether a micro-op is issued, in a cycle in which another one is accepted, of which
+            this holds: ``of_early`` if it comes from the early slot, else ``of_current``."""
             return Mux(
                 self.early.valid, self.early.dst.ready & of_early, issue_current & of_current
             )
@@ -284,6 +296,8 @@ class AluHazards(wiring.Component):
         for name in ("dst", "src"):
             index, operand = new[name], current[name]
             is_early_dst, is_current_dst = index == early.uop.dst, index == old.dst
+            # The next older micro-op in READ after this cycle can only be the one that is in the
+            # current slot now, or, if there is none, the one in the early slot.
             new_needs, old_needs = self._needs(new, name), self._needs(old, name)
             kept_raw = issue_early & operand.is_older_dst
             with m.If(self.uop.ready):
@@ -332,6 +346,7 @@ class AluHazards(wiring.Component):
                 early.dst.bank_unless_op.eq(~early.dst.producers[:-1].any()),
             ]
         with m.Else():
+            # The micro-op in the early slot, if there is one, is issued in this cycle.
             raw = self.early.valid & current.dst.is_older_dst
             m.d.sync += [
                 early.eq(current),

@@ -1,0 +1,221 @@
+"""The ALU's pipeline: every result is that of a machine that executes one micro-op after another.
+
+Hazard detection, operand fetch and forwarding are the real ones; the lanes are small and have only
+one operation of each kind (:class:`SmallLane`), since what a lane computes is no matter here.
+"""
+
+from itertools import pairwise
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cover, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tests.formal.mutant import mutant, shrunk
+from tests.formal.runner import Properties, constant, hold, reach, refute
+from vta.config import VTAConfig
+from vta.hw.compute import alu_hazards, alu_operands, alu_pipeline
+from vta.hw.compute.alu_lane import is_two_cycle
+from vta.hw.compute.sequencer import Index, IndexedUopLayout
+from vta.isa import AluOpcode, Isa
+
+LOG_DEPTH, LOG_BANKS, LANE_BITS = 2, 1, 1
+TILES = 1 << LOG_DEPTH
+DEPTH = 10
+"""Cycles: a micro-op that is accepted in the first one is written in the sixth, and may forward its
+result, after WB too, to one that is written in the tenth."""
+QUEUE = 6
+"""Micro-ops in the pipeline, at most: two in READ, four behind it."""
+UOP = IndexedUopLayout(
+    Isa.of(VTAConfig.preset("tiny")).alu,
+    (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
+    ("alu_opcode", "use_imm", "imm"),
+)
+
+
+def operation(opcode, x, y):
+    """``x ^ y`` for a one-cycle operation, ``x ^ ~y`` for a two-cycle one: each bit of an operand
+    changes the result."""
+    return Mux(is_two_cycle(opcode), x ^ ~y, x ^ y)[:LANE_BITS]
+
+
+class SmallLane(wiring.Component):
+    """The stages of the real lane, with :func:`operation`. ``ex1_result`` of a two-cycle operation
+    is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__({
+            "valid": In(1), "opcode": In(AluOpcode), "x": In(LANE_BITS), "y": In(LANE_BITS),
+            "ex1_result": Out(LANE_BITS), "ex2_result": Out(LANE_BITS),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        result = operation(self.opcode, self.x, self.y)
+        m.d.comb += self.ex1_result.eq(Mux(is_two_cycle(self.opcode), ~result, result))
+        with m.If(self.valid):
+            m.d.sync += self.ex2_result.eq(result)
+        return m
+
+
+class ResultsInOrder(Properties):
+    """The reference executes each micro-op in the cycle in which it is accepted, on tiles of its
+    own; its results wait in a queue. Each write of the pipeline is the oldest of them.
+
+    A read returns the tile as the last write left it, a read of a reserved bank anything, and so
+    does a port in a cycle after no read.
+    """
+
+    def __init__(self, **components):
+        """``components``: broken ones to put into the pipeline, by name."""
+        small = shrunk(alu_pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
+        block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, log_banks=LOG_BANKS, lanes=1)
+        self.undefined = {name: Signal(LANE_BITS) for name in ("dst", "src")}
+        self.power_up = Signal(LANE_BITS)
+        super().__init__(block, [*self.undefined.values(), self.power_up])
+
+    def inputs(self):
+        driven = [Value.cast(self.block.dst_read.data), Value.cast(self.block.src_read.data)]
+        return [one for one in super().inputs() if not any(one is other for other in driven)]
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        block, uop = self.block, self.block.uop.payload
+        opcode = uop.insn.alu_opcode
+        m.d.comb += [
+            Assume(~uop.empty),
+            Assume((opcode == AluOpcode.ADD) | (opcode == AluOpcode.MUL)),
+        ]
+        power_up = constant(m, self.power_up)
+        self._memory(m, power_up)
+        accepted = block.uop.valid & block.uop.ready
+        result = self._reference(m, accepted, uop, power_up)
+
+        # The queue of expected results, the oldest first.
+        expected = [
+            Signal(data.StructLayout({"dst": LOG_DEPTH, "value": LANE_BITS}), name=f"expected{n}")
+            for n in range(QUEUE)
+        ]
+        count = Signal(range(QUEUE + 1))
+        written = block.write.mask
+        left = Signal.like(count)
+        m.d.comb += [
+            left.eq(count - written),
+            Assert(~written | (count != 0)),
+            Assert(~written | (block.write.addr == expected[0].dst)),
+            Assert(~written | (block.write.data == expected[0].value)),
+            Assert(~accepted | (left < QUEUE)),
+        ]
+        m.d.sync += count.eq(left + accepted)
+        with m.If(written):
+            m.d.sync += [one.eq(younger) for one, younger in pairwise(expected)]
+        with m.If(accepted):
+            for n, one in enumerate(expected):
+                with m.If(left == n):
+                    m.d.sync += [one.dst.eq(uop.dst), one.value.eq(result)]
+        self._reach(m, count)
+        return m
+
+    def _memory(self, m, power_up):
+        """The tiles, written by the pipeline alone, behind its two read ports. All of them hold
+        ``power_up`` in the first cycle."""
+        block = self.block
+        tiles = data.ArrayLayout(LANE_BITS, TILES)
+        changed = Signal(tiles)  # bits that differ from power_up
+        with m.If(block.write.mask):
+            m.d.sync += changed[block.write.addr].eq(block.write.data ^ power_up)
+        dst, src = block.dst_read, block.src_read
+        same_bank = dst.addr[:LOG_BANKS] == src.addr[:LOG_BANKS]
+        m.d.comb += Assert(~(dst.en & src.en & same_bank & (dst.addr != src.addr)))
+        for name, port, reserved in (
+            ("dst", dst, block.dst_reserved), ("src", src, block.src_reserved)
+        ):  # fmt: skip
+            is_defined = Signal(name=f"{name}_is_defined")
+            value = Signal(LANE_BITS, name=f"{name}_value")
+            is_reserved = reserved.bit_select(port.addr[:LOG_BANKS], 1)
+            m.d.sync += [
+                is_defined.eq(port.en & ~is_reserved),
+                value.eq(changed[port.addr] ^ power_up),
+            ]
+            m.d.comb += port.data.eq(Mux(is_defined, value, self.undefined[name]))
+        m.d.comb += Assert(~(block.tile & block.dst_reserved.bit_select(dst.addr[:LOG_BANKS], 1)))
+
+    @staticmethod
+    def _reference(m, accepted, uop, power_up):
+        """Executes a micro-op when it is accepted; returns its result."""
+        changed = Signal(data.ArrayLayout(LANE_BITS, TILES), name="reference")
+        x, src = changed[uop.dst] ^ power_up, changed[uop.src] ^ power_up
+        y = Mux(uop.insn.use_imm, uop.insn.imm[:LANE_BITS], src)
+        result = Signal(LANE_BITS)
+        m.d.comb += result.eq(operation(uop.insn.alu_opcode, x, y))
+        with m.If(accepted):
+            m.d.sync += changed[uop.dst].eq(result ^ power_up)
+        return result
+
+    def _reach(self, m, count):
+        """A full pipeline, with a result that depends on the ones before."""
+        block = self.block
+        m.d.comb += [
+            Cover((count == QUEUE) & block.write.mask & (block.write.data == 1)),
+            Cover((count == QUEUE) & ~block.uop.ready),
+        ]
+
+
+@pytest.mark.formal
+def test_every_result_is_that_of_execution_in_order():
+    hold(ResultsInOrder(), depth=DEPTH)
+
+
+@pytest.mark.formal
+def test_the_pipeline_can_be_full():
+    reach(ResultsInOrder(), depth=DEPTH)
+
+
+HAZARDS = [
+    ("no-raw-stall", "~current.raw_stall & self._free", "self._free"),
+    ("early-src-raw", "current.src.is_older_dst | (early_dst_in_bank", "0 | (early_dst_in_bank"),
+    ("early-src-conflict", "(early_dst_in_bank & current.src_conflicts_older_dst)", "0"),
+    ("bank-conflict", "dst_in_bank & src_in_bank & current.bank_conflict", "0"),
+    ("early-not-advanced", "one_cycle_later(early.dst.producers, 0)", "early.dst.producers"),
+    ("kept-not-advanced", "one_cycle_later(operand.producers, kept_raw)", "operand.producers"),
+    ("kept-raw-missed", "kept_raw = issue_early & operand.is_older_dst", "kept_raw = 0"),
+    ("issued-now-missed", "one_cycle_later(in_flight, issued_now)",
+     "one_cycle_later(in_flight, 0)"),
+    ("wrong-stage",
+     "(OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX2, OperandSource.EX1)",
+     "(OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX1, OperandSource.EX2)"),
+    ("invalid-producer", "stage.valid & (stage.dst == index)", "(stage.dst == index)"),
+    ("early-raw-missed", "raw & is_two_cycle(early.uop.insn.alu_opcode)", "0"),
+    ("dst-reserved-ignored", "~early.raw_stall & self._free(self.dst_reserved, early.uop.dst)",
+     "~early.raw_stall"),
+]  # fmt: skip
+OPERANDS = [
+    ("after-wb-is-wb", "OperandSource.AFTER_WB: self.after_wb", "OperandSource.AFTER_WB: self.wb"),
+    ("src-reserved-ignored", "src_granted.eq(current.valid & current.src.read & current.src.ready)",
+     "src_granted.eq(current.valid & current.src.read)"),
+    ("early-src-late", "with m.If(early_data_valid):", "with m.If(self.current_to_early):"),
+    ("early-lost", "src_granted & Mux(early.valid, early.dst.ready, ~current.dst.ready)",
+     "src_granted & Mux(early.valid, 0, ~current.dst.ready)"),
+    ("issued-twice", "& ~early.valid\n", "\n"),
+]  # fmt: skip
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"), [row[1:] for row in HAZARDS], ids=[row[0] for row in HAZARDS]
+)
+def test_broken_hazard_detection_is_found(old, new):
+    broken = mutant(alu_hazards, old, new)
+    refute(ResultsInOrder(AluHazards=broken.AluHazards), depth=DEPTH)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"), [row[1:] for row in OPERANDS], ids=[row[0] for row in OPERANDS]
+)
+def test_broken_operand_fetch_is_found(old, new):
+    broken = mutant(alu_operands, old, new)
+    properties = ResultsInOrder(
+        OperandFetch=broken.OperandFetch, OperandForwarding=broken.OperandForwarding
+    )
+    refute(properties, depth=DEPTH)
