@@ -61,7 +61,7 @@ class OperandFetch(wiring.Component):
     issue_valid : Out(1)
         A micro-op is issued: it is in OP in the next cycle.
     issue_last : Out(1)
-        So is the last one of an instruction, or an empty instruction.
+        The issued micro-op is the last one of its instruction, or an empty instruction leaves READ.
     issue_dst : Out
         The tile that the issued micro-op will write.
     fetched : Out(FetchedLayout)
@@ -87,6 +87,8 @@ class OperandFetch(wiring.Component):
         issue_early = Signal()
         issue_current = Signal()
         src_granted = Signal()
+        # At most one of the two is issued: the early slot has the older micro-op. An empty
+        # micro-op reads nothing, and is never in the early slot.
         m.d.comb += [
             issue_early.eq(early.valid & early.dst.ready),
             issue_current.eq(
@@ -108,9 +110,14 @@ class OperandFetch(wiring.Component):
                     current.uop.empty | Mux(current.src.read, current.src.ready, current.dst.ready),
                 )
             ),
+        ]
+        m.d.comb += [
             self.issue_valid.eq(issue_early | (issue_current & ~current.uop.empty)),
             self.issue_last.eq((issue_early & early.uop.last) | (issue_current & current.uop.last)),
             self.issue_dst.eq(self.dst_read.addr),
+        ]
+        # The enables depend on registers only, and not on the reserved banks of this cycle.
+        m.d.comb += [
             self.dst_read.en.eq(Mux(early.valid, early.dst.read, current.valid & current.dst.read)),
             self.dst_read.addr.eq(Mux(early.valid, early.uop.dst, current.uop.dst)),
             self.src_read.en.eq(current.valid & current.src.read),
@@ -130,7 +137,7 @@ class OperandFetch(wiring.Component):
                     ]
 
         early_src = Signal(self.early_src.shape(), reset_less=True)
-        early_data_valid = Signal()
+        early_data_valid = Signal()  # the data of an early source read is at the port
         m.d.sync += early_data_valid.eq(self.current_to_early)
         with m.If(early_data_valid):
             m.d.sync += early_src.eq(self.src_read.data)
