@@ -17,20 +17,20 @@ from vta.sim.fuzzing.random_programs import RandomProgram, random_program
 
 BASE = 0x4000
 EVENTS = {"product": 1, "tile": 1, "loaded_uop": 4, "loaded_acc": CFG.acc_elem_bytes}
-"""Pulses that count, and what one adds to its counter."""
+"""Event outputs, and what one pulse adds to the counter."""
 OPERANDS = {"inp": (CFG.inp_depth, CFG.inp_elem_bytes), "wgt": (CFG.wgt_depth, CFG.wgt_elem_bytes)}
 ACC_DEPTH, LANES = CFG.acc_depth, CFG.batch * CFG.block_out
 
 
 class Bench:
-    """The module; input and weight SRAM, which hold any values; the slave; both token queues.
+    """The module with input and weight SRAM of random values, an AXI memory and both token queues.
 
     Attributes
     ----------
     retired : int
-        Instructions so far.
+        Retired instructions.
     events : dict of str to int
-        Pulses so far, by the names of :data:`EVENTS`.
+        Pulses of each event output.
     """
 
     def __init__(self, dut, image: tuple[int, bytes]) -> None:
@@ -80,11 +80,11 @@ class Bench:
             retires = int(dut.retired.value)
             for side in ("prev", "next"):
                 pushes = int(getattr(dut, f"tokens_push_{side}").value)
-                assert retires or not pushes, "a token of an instruction that does not retire"
+                assert retires or not pushes, "a token is pushed without a retirement"
             self.retired += retires
 
     async def outputs(self) -> np.ndarray:
-        """What the store module would read: uint8, shape (depth, lanes)."""
+        """The tiles at the port of the store module: uint8, shape (depth, lanes)."""
         dut, tiles = self.dut, []
         for addr in range(ACC_DEPTH):
             dut.out_read_en.value, dut.out_read_addr.value = 1, addr
@@ -112,11 +112,11 @@ CLEAR = [
     Load(memory=memory, y_pad_0=rows, x_size=1, x_pad_0=15)
     for memory, rows in ((MemId.UOP, CFG.uop_depth // 16), (MemId.ACC, ACC_DEPTH // 16))
 ]
-"""Zeros into all entries: what a reset does not touch."""
+"""Zeros into all entries of both memories, which a reset does not clear."""
 
 
 def work_of(seed: str, steps: int = 40) -> tuple[RandomProgram, list[Instruction]]:
-    """What the compute module executes of a random program, but for FINISH, on clear memories."""
+    """A random program and its instructions of the compute module without FINISH, behind CLEAR."""
     program = random_program(CFG, random.Random(seed), steps=steps)
     insns = [
         insn for insn in program.instructions
@@ -126,13 +126,13 @@ def work_of(seed: str, steps: int = 40) -> tuple[RandomProgram, list[Instruction
 
 
 def zero_uop(program: RandomProgram) -> int:
-    """Where a micro-op is that is all zeros."""
+    """The DRAM index of a micro-op that is all zeros."""
     words = program.image.view("<u4")
     return (program.base + 4 * int(np.flatnonzero(words == 0)[-1])) // CFG.uop_elem_bytes
 
 
 def expected(bench: Bench, program: RandomProgram, insns: list[Instruction]) -> SlowModel:
-    """A model that has executed the instructions, one after the other."""
+    """A slow model that has executed the instructions."""
     model = SlowModel(CFG)
     model.run(b"", program.image.tobytes(), program.base)
     model.inp = bench.operands["inp"].view(np.int8).tolist()
@@ -142,10 +142,10 @@ def expected(bench: Bench, program: RandomProgram, insns: list[Instruction]) -> 
     return model
 
 
-def quiet(dut) -> bool:
-    """Nothing is wrong and nothing is left to do."""
-    wrong = {error_at(dut)[0], error_at(dut, "bus_error")[0]} - {ErrorCode.NONE}
-    return not wrong and int(dut.state.value) == ModuleState.IDLE.value
+def idle_without_error(dut) -> bool:
+    """No error, and the module is idle."""
+    errors = {error_at(dut)[0], error_at(dut, "bus_error")[0]} - {ErrorCode.NONE}
+    return not errors and int(dut.state.value) == ModuleState.IDLE.value
 
 
 @cocotb.test()
@@ -153,14 +153,14 @@ def quiet(dut) -> bool:
     (("bus", "willing"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)]), seed=[1, 2, 3]
 )
 async def random_instructions(dut, bus, willing, seed):
-    """All bits of all accumulators, counters, tokens; and then FINISH."""
+    """Accumulators, counters and tokens of a random program; then FINISH."""
     program, insns = work_of(f"{bus} {willing} {seed}")
     bench = Bench(dut, (program.base, program.image.tobytes()))
     await bench.start(bus)
     bench.feed(insns, willing)
     await until(dut, lambda: bench.retired == len(insns), 60_000)
     await ClockCycles(dut.clk, 20)
-    assert quiet(dut) and bench.retired == len(insns)
+    assert idle_without_error(dut) and bench.retired == len(insns)
     model = expected(bench, program, insns)
     counters = [model.counters[name] for name in
                 ("gemm_counter", "alu_counter", "uop_load_nbytes", "acc_load_nbytes")]  # fmt: skip
@@ -179,8 +179,8 @@ async def random_instructions(dut, bus, willing, seed):
 
 @cocotb.test()
 @cocotb.parametrize(first=["prev", "next"])
-async def waits_for_both_tokens(dut, first):
-    """With one of two tokens it takes none; it starts with both, and pushes when it is done."""
+async def pops_both_tokens_at_once(dut, first):
+    """An instruction that pops two tokens pops none while only one is available."""
     program, _ = work_of("tokens")
     bench = Bench(dut, (program.base, program.image.tobytes()))
     await bench.start()
@@ -236,13 +236,13 @@ FAULTS = {
     ),
     "after FINISH": ([Finish(), Gemm()], ErrorCode.AFTER_FINISH, 0),
 }  # fmt: skip
-"""Instructions, the last of which is at fault; the error; its address."""
+"""Name: (instructions, the last one faulty; error code; address)."""
 
 
 @cocotb.test()
 @cocotb.parametrize(fault=list(FAULTS))
 async def errors(dut, fault):
-    """Who, why and where; the instructions before are done, this one never retires."""
+    """Code, source and address; the older instructions retire, the faulty one never does."""
     insns, code, addr = FAULTS[fault]
     bench = Bench(dut, (BASE, bytes(4096)))
     await bench.start(0.3)
@@ -261,7 +261,7 @@ async def errors(dut, fault):
 @cocotb.test()
 @cocotb.parametrize(answer=[AxiResp.SLVERR, AxiResp.DECERR], memory=[MemId.UOP, MemId.ACC])
 async def refused_by_the_bus(dut, answer, memory):
-    """The master names the beat; there is nothing more on the bus."""
+    """The error has the address of the beat; the bus is idle afterwards."""
     bench = Bench(dut, (BASE, bytes(4096)))
     bench.dram.refuse(range(BASE + 0x88, BASE + 0x90), answer)
     await bench.start(0.3)
@@ -281,7 +281,7 @@ async def refused_by_the_bus(dut, answer, memory):
 @cocotb.test()
 @cocotb.parametrize(cycles=[40, 90, 137, 300, 550])
 async def restart_in_the_middle(dut, cycles):
-    """After a restart at any moment of a program it runs as if it had never begun."""
+    """After a restart in any cycle of a program, the program runs from its start as usual."""
     program, insns = work_of(f"restart {cycles}")
     bench = Bench(dut, (program.base, program.image.tobytes()))
     await bench.start(0.3)
@@ -298,7 +298,7 @@ async def restart_in_the_middle(dut, cycles):
     dut.tokens_prev_avail.value = dut.tokens_next_avail.value = 0
     dut.restart.value = 0
     await ClockCycles(dut.clk, 1)
-    assert quiet(dut)
+    assert idle_without_error(dut)
 
     bench.retired = 0
     bench.feed(insns)
