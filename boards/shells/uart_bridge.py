@@ -35,7 +35,7 @@ class UartBridge(wiring.Component):
     memory : BytePortSignature, out
         The memory, addressed from its first byte.
     answered, refused : out
-        For lamps: a request is being answered, the last answer was not OK.
+        For LEDs: a request is being answered, the last answer was not OK.
     """
 
     def __init__(self, divisor: int, info: Info) -> None:

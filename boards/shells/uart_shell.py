@@ -58,12 +58,12 @@ class UartMachine(wiring.Component):
     ----------
     rx, tx : in, out
         The line.
-    lamps : out
-        From bit 0: a heart that beats about once a second, a request is being answered, the last
-        answer was a refusal, a run has ended and nobody has taken note.
+    leds : out
+        From bit 0: blinks about once a second, a request is being answered, the last
+        answer was a refusal, the interrupt of an ended run is pending.
     """
 
-    LAMPS = 4
+    LEDS = 4
 
     def __init__(
         self, cfg: VTAConfig, clock_hz: int, *, memory_bytes: int, baud: int = BAUD
@@ -71,7 +71,7 @@ class UartMachine(wiring.Component):
         self.cfg, self.clock_hz = cfg, clock_hz
         self.divisor = clocks_per_bit(clock_hz, baud)
         self.info = Info(MAX_DATA, MEMORY_BASE, memory_bytes, clock_hz, baud)
-        super().__init__({"rx": In(1), "tx": Out(1, init=1), "lamps": Out(self.LAMPS)})
+        super().__init__({"rx": In(1), "tx": Out(1, init=1), "leds": Out(self.LEDS)})
 
     def elaborate(self, platform):
         m = Module()
@@ -85,15 +85,15 @@ class UartMachine(wiring.Component):
         connect(m, bridge.registers, core.s_axi)
         connect(m, bridge.memory, memory.host)
         connect(m, core.m_axi, memory.bus)
-        beat = Signal(range(self.clock_hz))
-        m.d.sync += beat.eq(beat + 1)
+        blink = Signal(range(self.clock_hz))
+        m.d.sync += blink.eq(blink + 1)
         m.d.comb += [
             bridge.rx.eq(self.rx),
             self.tx.eq(bridge.tx),
-            self.lamps[0].eq(beat[-1]),
-            self.lamps[1].eq(bridge.answered),
-            self.lamps[2].eq(bridge.refused),
-            self.lamps[3].eq(core.irq),
+            self.leds[0].eq(blink[-1]),
+            self.leds[1].eq(bridge.answered),
+            self.leds[2].eq(bridge.refused),
+            self.leds[3].eq(core.irq),
         ]
         return m
 
@@ -101,13 +101,13 @@ class UartMachine(wiring.Component):
 @dataclass(frozen=True)
 class UartPins:
     """The pins of a board, as its platform gives them: ports of ``amaranth.lib.io``, inverted where
-    the board does; ``lamps`` are :attr:`UartMachine.LAMPS`, ``high`` are driven so."""
+    the board does; ``leds`` are :attr:`UartMachine.LEDS`, ``high`` are driven so."""
 
     clock: io.PortLike
     reset: io.PortLike
     rx: io.PortLike
     tx: io.PortLike
-    lamps: Sequence[io.PortLike]
+    leds: Sequence[io.PortLike]
     high: Sequence[io.PortLike] = ()
 
 
@@ -145,8 +145,8 @@ class UartShell(Elaboratable):
             "rx": (pins.rx, machine.rx),
         }
         outputs = {"tx": (pins.tx, machine.tx)}
-        for number, lamp in enumerate(pins.lamps):
-            outputs[f"lamp{number}"] = (lamp, machine.lamps[number])
+        for number, led in enumerate(pins.leds):
+            outputs[f"led{number}"] = (led, machine.leds[number])
         for number, port in enumerate(pins.high):
             outputs[f"high{number}"] = (port, Const(1))
         for name, (port, signal) in inputs.items():

@@ -31,7 +31,7 @@ def ulx3s_shell(memory_bytes: int) -> Callable[[VTAConfig, int], Elaboratable]:
 
 
 def _pins(platform) -> UartPins:
-    """The oscillator, the serial line of the USB bridge, button F1, lamps D0 to D3.
+    """The oscillator, the serial line of the USB bridge, button F1, LEDs D0 to D3.
 
     GPIO0 of the board's ESP32 is held high: its first firmware takes a low for the wish to have
     the board to itself, and configures the FPGA anew.
@@ -42,6 +42,6 @@ def _pins(platform) -> UartPins:
         reset=platform.request("button_fire", 0, dir="-"),
         rx=uart.rx,
         tx=uart.tx,
-        lamps=[platform.request("led", number, dir="-") for number in range(UartMachine.LAMPS)],
+        leds=[platform.request("led", number, dir="-") for number in range(UartMachine.LEDS)],
         high=[platform.request("esp32", dir="-").gpio0],
     )

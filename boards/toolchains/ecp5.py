@@ -5,12 +5,10 @@ The bitstream's USERCODE says which design it is of, and nextpnr's report which 
 both are read again from the files, so that what was made elsewhere is held to the same rules.
 """
 
-import hashlib
 import json
 import re
 import shlex
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,9 @@ from vta.boards.board import Board
 from vta.boards.synthesis import nextpnr
 from vta.boards.synthesis.parts import SynthesisError
 from vta.boards.synthesis.tools import tool
+from vta.boards.toolchains.pins import port_bits, require_pins, require_port
 from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design, Timing
+from vta.boards.toolchains.usercode import usercode
 from vta.errors import ToolError
 from vta.extras import install_command
 
@@ -166,11 +166,6 @@ def _commands(board: Board, verilog: str) -> list[list[str]]:
 # ---- which design a bitstream is of -------------------------------------------------------------
 
 
-def usercode(verilog: str) -> int:
-    """What marks the bitstream of a design: the first 32 bits of the SHA-256 of its Verilog."""
-    return int.from_bytes(hashlib.sha256(verilog.encode()).digest()[:4], "big")
-
-
 def read_usercode(bitstream: bytes) -> int | None:
     """The USERCODE in a .bit of ecppack; None if there is none."""
     found = _USERCODE.search(bitstream)
@@ -214,23 +209,13 @@ def _used(report: nextpnr.Timing) -> str:
 
 
 def _check_pins(design: Design) -> str:
-    """Every bit of every port has a place of its own and an I/O standard."""
+    """Every bit of every port has a pin of its own and an I/O standard."""
     text = design.files[CONSTRAINTS]
-    bits = {
-        name if width == 1 else f"{name}[{bit}]"
-        for name, width in design.ports.items()
-        for bit in range(width)
-    }
-    places, standards = dict(_PLACE.findall(text)), dict(_STANDARD.findall(text))
-    for what, given in (("place", set(places)), ("I/O standard", set(standards))):
-        if bits - given:
-            raise CheckError(f"{CONSTRAINTS}: {min(bits - given)} has no {what}")
-        if given - bits:
-            raise CheckError(f"{CONSTRAINTS}: {min(given - bits)} is no port of {TOP}")
-    shared = [place for place, number in Counter(places.values()).items() if number > 1]
-    if shared:
-        raise CheckError(f"{CONSTRAINTS}: two ports are at {shared[0]}")
-    return f"{len(bits)} ports, each with a place and an I/O standard"
+    pins, standards = dict(_PLACE.findall(text)), dict(_STANDARD.findall(text))
+    for port in (*pins, *standards):
+        require_port(design, port, CONSTRAINTS)
+    require_pins(design, CONSTRAINTS, pins, standards.keys())
+    return f"{len(port_bits(design))} ports, each with a pin and an I/O standard"
 
 
 def _check_clocks(design: Design) -> str:

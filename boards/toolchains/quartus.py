@@ -11,7 +11,6 @@ The reports are read again here, so that what was made elsewhere is held to the 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from vta.boards.toolchains.quartus_checks import (
 )
 from vta.boards.toolchains.quartus_reports import Fit, read_fit, read_timing, read_usercode
 from vta.boards.toolchains.toolchain import TOP, Built, Design
+from vta.boards.toolchains.usercode import usercode_digits
 from vta.errors import ToolError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vta.boards.board import Board
     from vta.boards.toolchains.toolchain import Check
 
-__all__ = ["COMMANDS", "FLOW_FILE", "Quartus", "usercode"]
+__all__ = ["COMMANDS", "FLOW_FILE", "Quartus"]
 
 OLDEST = (18, 1)
 """The first version whose reports have the names that are read here. No version of Quartus has
@@ -97,7 +97,7 @@ source {IDENTITY_FILE}"""
 CONSTRAINTS = """\
 derive_pll_clocks
 derive_clock_uncertainty
-# People look at the lights.
+# LEDs are asynchronous outputs.
 set_false_path -to [get_ports led_*]
 # The reset is let go in step with the clock: the clears of those registers have no timing.
 foreach instance [get_entity_instances altera_std_synchronizer] {
@@ -107,12 +107,6 @@ foreach instance [get_entity_instances altera_std_synchronizer] {
     }
 }"""
 """Appended to the constraints, which hold the clock of the pin."""
-
-
-def usercode(verilog: str) -> str:
-    """What the bitstream answers to JTAG's USERCODE, so that it cannot be taken for that of
-    another design: the first 32 bits of the SHA-256 of the Verilog, as 8 digits."""
-    return hashlib.sha256(verilog.encode()).hexdigest()[:8].upper()
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ class Quartus:
             FLOW_FILE: FLOW,
             IDENTITY_FILE: (
                 "set_global_assignment -name USE_CHECKSUM_AS_USERCODE OFF\n"
-                f"set_global_assignment -name STRATIX_JTAG_USER_CODE {usercode(verilog)}\n"
+                f"set_global_assignment -name STRATIX_JTAG_USER_CODE {usercode_digits(verilog)}\n"
             ),
         }
 
@@ -203,7 +197,7 @@ def _refuse_another(design: Design, fit: Fit, code: str) -> None:
     for what, required, got in (
         ("top module", TOP, fit.top),
         ("device", device, fit.device),
-        ("JTAG usercode", usercode(design.verilog), code),
+        ("JTAG usercode", usercode_digits(design.verilog), code),
     ):
         if got != required:
             raise ToolError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from vta.boards.shells.cyclonev import BORDER
 from vta.boards.shells.hps import black_boxes
 from vta.boards.synthesis.resources import resources
+from vta.boards.toolchains.pins import require_pins, require_port
 from vta.boards.toolchains.tcl import commands
 from vta.boards.toolchains.toolchain import TOP, Check, CheckError
 
@@ -62,30 +62,19 @@ def check_pins(design: Design, folder: Path) -> Check:
     CheckError
         For the first port or file of which that is not so.
     """
-    bits = {
-        name if width == 1 else f"{name}[{bit}]"
-        for name, width in design.ports.items()
-        for bit in range(width)
-    }
     places: dict[str, str] = {}
     standards: set[str] = set()
     for command in _read(folder, SETTINGS_FILE, _SETTINGS):
         port, name = _option(command, "-to"), _option(command, "-name").upper()
-        if port and port not in bits:
-            ports = ", ".join(sorted(bits))
-            raise CheckError(f"{SETTINGS_FILE}: {port} is no port of {TOP}; there are {ports}")
+        if port:
+            require_port(design, port, SETTINGS_FILE)
         if command[0] == "set_location_assignment":
             places[port] = command[-1]
         elif name == "IO_STANDARD":
             standards.add(port)
         elif name == "VERILOG_FILE" and command[-1] not in design.files:
             raise CheckError(f"{SETTINGS_FILE} names {command[-1]}, which is not in the project")
-    for wanted, given in (("pin", set(places)), ("I/O standard", standards)):
-        if bits - given:
-            raise CheckError(f"{SETTINGS_FILE}: {min(bits - given)} has no {wanted}")
-    shared = [pin for pin, number in Counter(places.values()).items() if number > 1]
-    if shared:
-        raise CheckError(f"{SETTINGS_FILE}: two ports are at {shared[0]}")
+    require_pins(design, SETTINGS_FILE, places, standards)
     pins = ", ".join(f"{port} {pin.removeprefix('PIN_')}" for port, pin in sorted(places.items()))
     return Check("pins", f"{pins}; each with an I/O standard")
 

@@ -6,22 +6,22 @@ is the check of the version, the refusal of a design that misses its clock, and 
 the bitstream.
 """
 
-import hashlib
 import re
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vta.boards.board import Board
 from vta.boards.synthesis.resources import resources
+from vta.boards.toolchains.pins import port_bits, require_pins, require_port
 from vta.boards.toolchains.tcl import Command, commands
 from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design, Timing
+from vta.boards.toolchains.usercode import usercode_digits
 from vta.errors import ToolError
 
-__all__ = ["Vivado", "user_id"]
+__all__ = ["Vivado"]
 
 OLDEST = (2020, 1)
 """The script uses nothing newer. No version of Vivado has run it yet."""
@@ -65,12 +65,6 @@ _KNOWN = {
 """The commands of Vivado that script and constraints use (UG835); another one would be a slip."""
 
 
-def user_id(verilog: str) -> str:
-    """What Vivado writes into the bitstream's header, so that it cannot be taken for that of
-    another design: the first 32 bits of the SHA-256 of the Verilog, as 8 digits."""
-    return hashlib.sha256(verilog.encode()).hexdigest()[:8].upper()
-
-
 @dataclass(frozen=True)
 class Vivado:
     """The toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it."""
@@ -89,7 +83,7 @@ class Vivado:
         }
 
     def more_files(self, board: Board, clock_hz: int, verilog: str) -> dict[str, str]:
-        number = user_id(verilog)
+        number = usercode_digits(verilog)
         return {IDENTITY: f"set_property BITSTREAM.CONFIG.USERID 0x{number} [current_design]\n"}
 
     def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
@@ -163,7 +157,7 @@ class Vivado:
         except OSError as error:
             raise ToolError(f"Vivado left no bitstream: {error}") from None
         found = re.search(rb"UserID=0X([0-9A-F]{8})", data[:1024], re.IGNORECASE)
-        expected = user_id(design.verilog)
+        expected = usercode_digits(design.verilog)
         if found is None or found[1].decode().upper() != expected:
             got = "none" if found is None else found[1].decode()
             raise ToolError(
@@ -228,31 +222,21 @@ def _known(folder: Path, name: str) -> list[Command]:
 
 
 def _pins(design: Design, constraints: list[Command]) -> str:
-    """Every bit of every port has a place of its own and an I/O standard."""
-    bits = {
-        name if width == 1 else f"{name}[{bit}]"
-        for name, width in design.ports.items()
-        for bit in range(width)
-    }
-    places: dict[str, str] = {}
+    """Every bit of every port has a pin of its own and an I/O standard."""
+    pins: dict[str, str] = {}
     standards: set[str] = set()
     port = ""
     for command in constraints:
         if command[0] == "get_ports":
             port = command[-1]
-            if port not in bits:
-                raise CheckError(f"{TOP}.xdc: {port} is no port of {TOP}; ports are {sorted(bits)}")
+            require_port(design, port, f"{TOP}.xdc")
         elif command[:2] == ("set_property", "LOC"):
-            places[port] = command[2]
+            pins[port] = command[2]
         elif command[:2] == ("set_property", "IOSTANDARD"):
             standards.add(port)
-    for wanted, given in (("place (LOC)", set(places)), ("I/O standard", standards)):
-        if bits - given:
-            raise CheckError(f"{TOP}.xdc: {min(bits - given)} has no {wanted}")
-    shared = [pin for pin, number in Counter(places.values()).items() if number > 1]
-    if shared:
-        raise CheckError(f"{TOP}.xdc: two ports are at pin {shared[0]}")
-    return f"{len(bits)} ports, each with a place and an I/O standard" if bits else "none"
+    require_pins(design, f"{TOP}.xdc", pins, standards)
+    bits = port_bits(design)
+    return f"{len(bits)} ports, each with a pin and an I/O standard" if bits else "none"
 
 
 def _clock(design: Design, constraints: list[Command]) -> str:

@@ -222,10 +222,10 @@ def test_a_damaged_frame_is_answered(board):
     whole = uartlink.request(9, Op.READ_MEMORY, MEMORY_BASE, 4)
     board.send(whole[:5] + bytes([whole[5] ^ 1]) + whole[6:])
     assert answers(board) == [Answer(0, Status.BAD_FRAME, b"")]
-    assert board.lamps & 0b100
+    assert board.leds & 0b100
     board.send(whole)
     assert [answer.tag for answer in answers(board)] == [9]
-    assert not board.lamps & 0b100
+    assert not board.leds & 0b100
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x01", bytes(7)])
@@ -334,13 +334,13 @@ def test_reset_in_the_middle_of_a_request(board):
     vector_sum(device)
 
 
-def test_the_lamps(board):
+def test_the_leds(board):
     device = board.device()
-    assert not board.lamps & 0b1000
+    assert not board.leds & 0b1000
     vector_sum(device)
-    assert board.lamps & 0b1000, "a run has ended"
+    assert board.leds & 0b1000, "a run has ended"
     device._put("STATUS", memmap.STATUS_DONE)
-    assert not board.lamps & 0b1000
+    assert not board.leds & 0b1000
 
 
 # ---- the machine that the board gets ------------------------------------------------------------

@@ -45,8 +45,8 @@ class Pins:
     button_up: int
     rx: str
     tx: str
-    lamps: tuple[str, ...]
-    lamp_on: int
+    leds: tuple[str, ...]
+    led_on: int
 
     def header(self) -> str:
         """pins.h of the harness."""
@@ -54,13 +54,13 @@ class Pins:
         def name(port: str) -> str:
             return port.replace("__", "___05F")  # as Verilator writes it
 
-        lamps = " | ".join(
-            f"(t.{name(port)} == {self.lamp_on}) << {bit}" for bit, port in enumerate(self.lamps)
+        leds = " | ".join(
+            f"(t.{name(port)} == {self.led_on}) << {bit}" for bit, port in enumerate(self.leds)
         )
         names = {"CLOCK": self.clock, "BUTTON": self.button, "RX": self.rx, "TX": self.tx}
         return (
             "".join(f"#define {macro} {name(port)}\n" for macro, port in names.items())
-            + f"#define BUTTON_UP {self.button_up}\n#define LAMPS(t) ({lamps})\n"
+            + f"#define BUTTON_UP {self.button_up}\n#define LEDS(t) ({leds})\n"
         )
 
 
@@ -71,8 +71,8 @@ _ULX3S = Pins(
     button_up=0,
     rx="uart_0__rx__io",
     tx="uart_0__tx__io",
-    lamps=tuple(f"led_{number}__io" for number in range(4)),
-    lamp_on=1,
+    leds=tuple(f"led_{number}__io" for number in range(4)),
+    led_on=1,
 )
 PINS = {"ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S}
 
@@ -145,7 +145,7 @@ class SimulatedBoard:
         for name, more in (
             ("send", [ctypes.c_char_p, ctypes.c_size_t]), ("send_broken", [ctypes.c_uint8]),
             ("receive", [ctypes.c_char_p, ctypes.c_size_t]), ("waiting", []), ("delete", []),
-            ("press", [ctypes.c_int]), ("lamps", []), ("damaged", []),
+            ("press", [ctypes.c_int]), ("leds", []), ("damaged", []),
         ):  # fmt: skip
             function = getattr(lib, f"uart_board_{name}")
             function.argtypes = [ctypes.c_void_p, *more]
@@ -181,8 +181,8 @@ class SimulatedBoard:
         self.run(20)
 
     @property
-    def lamps(self) -> int:
-        return self._lib.uart_board_lamps(self._board)
+    def leds(self) -> int:
+        return self._lib.uart_board_leds(self._board)
 
     def send(self, data: bytes) -> None:
         """Bytes onto the line."""

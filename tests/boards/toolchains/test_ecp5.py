@@ -193,7 +193,7 @@ def test_no_tools(made, project, tools):
 
 
 class Blinker(Elaboratable):
-    """A counter at the clock of the board's PLL, a memory that has contents, and a lamp."""
+    """A counter at the clock of the board's PLL, a memory that has contents, and an LED."""
 
     def __init__(self, clock_hz, start):
         self.clock_hz, self.start = clock_hz, start
@@ -205,7 +205,7 @@ class Blinker(Elaboratable):
         m.submodules.clock = clock = Ecp5Clock(settings)
         m.submodules.clock_pin = pin = io.Buffer("i", platform.request("clk25", dir="-"))
         m.submodules.reset_pin = button = io.Buffer("i", platform.request("button_fire", dir="-"))
-        m.submodules.lamp_pin = lamp = io.Buffer("o", platform.request("led", 0, dir="-"))
+        m.submodules.led_pin = led = io.Buffer("o", platform.request("led", 0, dir="-"))
         count = Signal(24, init=self.start)
         words = [word * 40503 & 0xFFFF for word in range(1024)]
         m.submodules.memory = memory = Memory(shape=16, depth=1024, init=words)
@@ -215,7 +215,7 @@ class Blinker(Elaboratable):
             clock.clock.eq(pin.i),
             clock.reset.eq(button.i),
             read.addr.eq(count[-10:]),
-            lamp.o.eq(read.data.xor()),
+            led.o.eq(read.data.xor()),
         ]
         return m
 
@@ -256,7 +256,7 @@ def test_a_real_bitstream(tmp_path):
 
 def test_the_checks_of_a_project(made, project):
     seen = {item.what: item.detail for item in check(made, project)}
-    assert seen["pins"].endswith(" ports, each with a place and an I/O standard")
+    assert seen["pins"].endswith(" ports, each with a pin and an I/O standard")
     assert seen["clock"].endswith(f"; the core's is {MHZ} MHz")
 
 
@@ -269,11 +269,11 @@ def tampered(made, name, old, new):
     ("old", "new", "message"),
     [
         ('LOCATE COMP "led_0__io" SITE "B2";', "",
-         "vta_top.lpf: led_0__io has no place"),
+         "vta_top.lpf: led_0__io has no pin"),
         ('IOBUF PORT "led_0__io" IO_TYPE=LVCMOS33',
          'IOBUF PORT "led_0__io"', "vta_top.lpf: led_0__io has no I/O standard"),
         ('SITE "C2"', 'SITE "B2"', "two ports are at B2"),
-        ('COMP "led_1__io"', 'COMP "led_9__io"', "led_1__io has no pl"),
+        ('COMP "led_1__io"', 'COMP "led_9__io"', "led_9__io is no port"),
         ("FREQUENCY", "# FREQUENCY", "vta_top.lpf constrains no clock"),
         ('FREQUENCY PORT "clk25_0__io"', 'FREQUENCY PORT "clk"',
          "the clock clk is no port of vta_top"),

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "Vvta_top.h"
-#include "pins.h"  // written for the board: CLOCK, BUTTON, RX, TX, LAMPS(top)
+#include "pins.h"  // written for the board: CLOCK, BUTTON, RX, TX, LEDS(top)
 #include "verilated.h"
 
 double sc_time_stamp() { return 0; }
@@ -30,7 +30,7 @@ struct UartBoard {
     uint64_t damaged = 0;
 
     void press(bool down) { top_.BUTTON = down ? !BUTTON_UP : BUTTON_UP; }
-    uint32_t lamps() const { return LAMPS(top_); }
+    uint32_t leds() const { return LEDS(top_); }
 
 private:
     // The host's transmitter.
@@ -104,4 +104,4 @@ size_t uart_board_receive(UartBoard* board, uint8_t* bytes, size_t count) {
 size_t uart_board_waiting(const UartBoard* board) { return board->from_board.size(); }
 uint64_t uart_board_damaged(const UartBoard* board) { return board->damaged; }
 void uart_board_press(UartBoard* board, int down) { board->press(down != 0); }
-uint32_t uart_board_lamps(const UartBoard* board) { return board->lamps(); }
+uint32_t uart_board_leds(const UartBoard* board) { return board->leds(); }

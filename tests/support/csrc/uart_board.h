@@ -1,4 +1,4 @@
-// A board simulated through its pins: clock, button, lamps, and a serial line with a queue of bytes
+// A board simulated through its pins: clock, button, LEDs, and a serial line with a queue of bytes
 // on each side of it. One cycle is one period of the clock pin.
 #pragma once
 #include <cstddef>
@@ -24,5 +24,5 @@ size_t uart_board_waiting(const UartBoard*);
 uint64_t uart_board_damaged(const UartBoard*);
 
 void uart_board_press(UartBoard*, int down);  // the reset button
-uint32_t uart_board_lamps(const UartBoard*);  // bit 0: the first
+uint32_t uart_board_leds(const UartBoard*);  // bit 0: the first
 }
