@@ -8,7 +8,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
 from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
-from tests.support.cocotb_streams import Pace, Tokens, error_at, power_up, send, until
+from tests.support.cocotb_streams import StallGenerator, Tokens, error_at, power_up, send, until
 from tests.support.cocotb_tops import CFG, ISA
 from tests.support.slow_model import SlowModel
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Instruction, Load, MemId, PipelineModule
@@ -60,10 +60,10 @@ class Bench:
     def feed(self, insns: list[Instruction], willing: float = 1.0) -> None:
         """Send instructions, and the tokens that they pop."""
         words = [int.from_bytes(ISA.encode(insn), "little") for insn in insns]
-        cocotb.start_soon(send(self.dut, "insn", words, Pace(willing, "insn")))
+        cocotb.start_soon(send(self.dut, "insn", words, StallGenerator(willing, "insn")))
         for side, queue in self.tokens.items():
             pops = sum(getattr(insn, f"pop_{side}") for insn in insns)
-            cocotb.start_soon(queue.run(pops, Pace(willing / 8, f"tokens {side}")))
+            cocotb.start_soon(queue.run(pops, StallGenerator(willing / 8, f"tokens {side}")))
 
     async def _serve(self) -> None:
         """The operands: data in the next cycle, kept until the next read. And the watch."""
@@ -102,7 +102,7 @@ class Bench:
         for insns in ([Load(memory=MemId.UOP, **where), shift], [shift], [shift]):
             end = self.retired + len(insns)
             words = [int.from_bytes(ISA.encode(insn), "little") for insn in insns]
-            await send(self.dut, "insn", words, Pace(1.0, ""))
+            await send(self.dut, "insn", words, StallGenerator(1.0, ""))
             await until(self.dut, lambda end=end: self.retired == end)
             parts.append(await self.outputs())
         return np.stack(parts, axis=-1).view("<i4")[..., 0]
@@ -187,15 +187,15 @@ async def pops_both_tokens_at_once(dut, first):
     load = Load(memory=MemId.ACC, dram_base=program.base // CFG.acc_elem_bytes, y_size=1,
                 x_size=9, x_stride=9, pop_prev=True, pop_next=True, push_prev=True)  # fmt: skip
     word = int.from_bytes(ISA.encode(load), "little")
-    cocotb.start_soon(send(dut, "insn", [word], Pace(1.0, "")))
-    cocotb.start_soon(bench.tokens[first].run(1, Pace(1.0, "")))
+    cocotb.start_soon(send(dut, "insn", [word], StallGenerator(1.0, "")))
+    cocotb.start_soon(bench.tokens[first].run(1, StallGenerator(1.0, "")))
     for _ in range(100):
         await ClockCycles(dut.clk, 1)
         assert not int(dut.m_axi_arvalid.value)
     assert int(dut.state.value) == ModuleState.WAITING.value
     assert bench.tokens[first].popped == 0
     (other,) = set(bench.tokens) - {first}
-    cocotb.start_soon(bench.tokens[other].run(1, Pace(1.0, "")))
+    cocotb.start_soon(bench.tokens[other].run(1, StallGenerator(1.0, "")))
     await until(dut, lambda: bench.retired)
     await ClockCycles(dut.clk, 1)
     assert bench.events["loaded_acc"] == 9
@@ -286,7 +286,12 @@ async def restart_in_the_middle(dut, cycles):
     bench = Bench(dut, (program.base, program.image.tobytes()))
     await bench.start(0.3)
     feeding = cocotb.start_soon(
-        send(dut, "insn", [int.from_bytes(ISA.encode(i), "little") for i in insns], Pace(1.0, ""))
+        send(
+            dut,
+            "insn",
+            [int.from_bytes(ISA.encode(i), "little") for i in insns],
+            StallGenerator(1.0, ""),
+        )
     )
     dut.tokens_prev_avail.value = dut.tokens_next_avail.value = 1
     await ClockCycles(dut.clk, cycles)

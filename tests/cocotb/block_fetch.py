@@ -7,7 +7,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
 from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
-from tests.support.cocotb_streams import Pace, error_at, power_up, receive, until
+from tests.support.cocotb_streams import StallGenerator, error_at, power_up, receive, until
 from tests.support.cocotb_tops import ISA
 from vta.config import INSN_QUEUE_DEPTH
 from vta.isa import Alu, Finish, Gemm, Load, MemId, Store
@@ -45,7 +45,7 @@ class Stream:
     def drain(self, share: float, *queues: str) -> None:
         """Take from these queues, in this share of the cycles."""
         for name in queues or QUEUES:
-            pace = Pace(share, name)
+            pace = StallGenerator(share, name)
             cocotb.start_soon(receive(self.dut, name, self.got[name], pace))
 
     async def fetch(self, addr: int, count: int) -> None:

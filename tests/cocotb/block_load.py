@@ -8,7 +8,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
 from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
-from tests.support.cocotb_streams import Pace, Tokens, error_at, power_up, send, until
+from tests.support.cocotb_streams import StallGenerator, Tokens, error_at, power_up, send, until
 from tests.support.cocotb_tops import CFG, ISA
 from vta.isa import Load, MemId
 from vta.memmap import ErrorCode, ModuleState, Source
@@ -47,12 +47,12 @@ class Bench:
         stall(probability, "load", self.slave.ar_channel, self.slave.r_channel)
         cocotb.start_soon(self._watch())
 
-    def feed(self, insns: list[Load], willing: float = 1.0) -> None:
+    def feed(self, insns: list[Load], ready_probability: float = 1.0) -> None:
         """Send instructions, and the tokens that they pop."""
         words = [int.from_bytes(ISA.encode(insn), "little") for insn in insns]
-        cocotb.start_soon(send(self.dut, "insn", words, Pace(willing, "insn")))
+        cocotb.start_soon(send(self.dut, "insn", words, StallGenerator(ready_probability, "insn")))
         pops = sum(insn.pop_next for insn in insns)
-        cocotb.start_soon(self.tokens.run(pops, Pace(willing / 8, "tokens")))
+        cocotb.start_soon(self.tokens.run(pops, StallGenerator(ready_probability / 8, "tokens")))
 
     async def _watch(self) -> None:
         dut, edge = self.dut, RisingEdge(self.dut.clk)
@@ -129,13 +129,15 @@ def random_loads(rng, count):
 
 
 @cocotb.test()
-@cocotb.parametrize((("bus", "willing"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)]))
-async def random_instructions(dut, bus, willing):
+@cocotb.parametrize(
+    (("bus", "ready_probability"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)])
+)
+async def random_instructions(dut, bus, ready_probability):
     """SRAMs, tokens, retirements, counts of 60 instructions."""
     bench = Bench(dut)
     await bench.start(bus)
-    insns = random_loads(random.Random(f"{bus} {willing}"), 60)
-    bench.feed(insns, willing)
+    insns = random_loads(random.Random(f"{bus} {ready_probability}"), 60)
+    bench.feed(insns, ready_probability)
     await until(dut, lambda: len(bench.retired) == len(insns))
     await ClockCycles(dut.clk, 20)
     assert len(bench.retired) == len(insns)
@@ -161,12 +163,12 @@ async def waits_for_its_token(dut):
     insn = Load(memory=MemId.INP, dram_base=BASE // CFG.inp_elem_bytes, y_size=1, x_size=4,
                 x_stride=4, pop_next=True)  # fmt: skip
     word = int.from_bytes(ISA.encode(insn), "little")
-    cocotb.start_soon(send(dut, "insn", [word], Pace(1.0, "insn")))
+    cocotb.start_soon(send(dut, "insn", [word], StallGenerator(1.0, "insn")))
     for _ in range(60):
         await ClockCycles(dut.clk, 1)
         assert not int(dut.m_axi_arvalid.value)
     assert int(dut.state.value) == ModuleState.WAITING.value
-    cocotb.start_soon(bench.tokens.run(1, Pace(1.0, "")))
+    cocotb.start_soon(bench.tokens.run(1, StallGenerator(1.0, "")))
     await until(dut, lambda: bench.retired)
     assert bench.loaded == 4
 

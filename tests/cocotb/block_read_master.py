@@ -8,7 +8,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiReadBus, AxiResp, AxiSlaveRead
 
 from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
-from tests.support.cocotb_streams import Pace, error_at, power_up, receive, send, until
+from tests.support.cocotb_streams import StallGenerator, error_at, power_up, receive, send, until
 from tests.support.cocotb_tops import BUS, READERS
 from vta.hw.interfaces import ReadRequest
 from vta.memmap import ErrorCode
@@ -32,22 +32,24 @@ class Readers:
         self.want: list[list[int]] = [[] for _ in range(READERS)]
 
     async def start(self, bus: float, reader: float) -> None:
-        """``bus``: how often the slave stalls; ``reader``: how often a reader is willing."""
+        """``bus``: how often the slave stalls; ``reader``: how often a reader is ready."""
         await power_up(
             self.dut, abort=0, **{f"client_{n}_request_valid": 0 for n in range(READERS)}
         )
         stall(bus, "read", self.slave.ar_channel, self.slave.r_channel)
         for number, got in enumerate(self.got):
-            pace = Pace(reader, f"take {number}")
+            pace = StallGenerator(reader, f"take {number}")
             cocotb.start_soon(receive(self.dut, f"client_{number}_beat", got, pace))
 
-    def ask(self, number: int, requests: list[tuple[int, int]], willing: float = 1.0) -> None:
+    def ask(
+        self, number: int, requests: list[tuple[int, int]], ready_probability: float = 1.0
+    ) -> None:
         """Let a reader ask for (addr, beats), one after the other."""
         for addr, beats in requests:
             for at in range(addr, addr + beats * BEAT, BEAT):
                 self.want[number].append(int.from_bytes(self.dram[at : at + BEAT], "little"))
         items = [LAYOUT.const({"addr": addr, "beats": beats}).as_bits() for addr, beats in requests]
-        pace = Pace(willing, f"ask {number}")
+        pace = StallGenerator(ready_probability, f"ask {number}")
         cocotb.start_soon(send(self.dut, f"client_{number}_request", items, pace))
 
 

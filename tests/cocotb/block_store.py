@@ -8,7 +8,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp, AxiSlaveWrite, AxiWriteBus
 
 from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
-from tests.support.cocotb_streams import Pace, Tokens, error_at, power_up, send, until
+from tests.support.cocotb_streams import StallGenerator, Tokens, error_at, power_up, send, until
 from tests.support.cocotb_tops import CFG, ISA
 from vta.isa import MemId, Store
 from vta.memmap import ErrorCode, ModuleState, Source
@@ -49,12 +49,12 @@ class Bench:
         stall(probability, "store", slave.aw_channel, slave.w_channel, slave.b_channel)
         cocotb.start_soon(self._serve())
 
-    def feed(self, insns: list[Store], willing: float = 1.0) -> None:
+    def feed(self, insns: list[Store], ready_probability: float = 1.0) -> None:
         """Send instructions, and the tokens that they pop."""
         words = [int.from_bytes(ISA.encode(insn), "little") for insn in insns]
-        cocotb.start_soon(send(self.dut, "insn", words, Pace(willing, "insn")))
+        cocotb.start_soon(send(self.dut, "insn", words, StallGenerator(ready_probability, "insn")))
         pops = sum(insn.pop_prev for insn in insns)
-        cocotb.start_soon(self.tokens.run(pops, Pace(willing / 8, "tokens")))
+        cocotb.start_soon(self.tokens.run(pops, StallGenerator(ready_probability / 8, "tokens")))
 
     async def _serve(self) -> None:
         """The SRAM: data in the next cycle, kept until the next read. And the watch."""
@@ -104,13 +104,15 @@ def random_stores(rng, count):
 
 
 @cocotb.test()
-@cocotb.parametrize((("bus", "willing"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)]))
-async def random_instructions(dut, bus, willing):
+@cocotb.parametrize(
+    (("bus", "ready_probability"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)])
+)
+async def random_instructions(dut, bus, ready_probability):
     """Memory, tokens, retirements, counts of 60 instructions."""
     bench = Bench(dut)
     await bench.start(bus)
-    insns = random_stores(random.Random(f"{bus} {willing}"), 60)
-    bench.feed(insns, willing)
+    insns = random_stores(random.Random(f"{bus} {ready_probability}"), 60)
+    bench.feed(insns, ready_probability)
     await until(dut, lambda: len(bench.retired) == len(insns))
     await ClockCycles(dut.clk, 50)
     images = bench.expected(insns)

@@ -8,7 +8,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp, AxiSlaveWrite, AxiWriteBus
 
 from tests.support.cocotb_bus import Dram, say_which_error, stall, watch_master
-from tests.support.cocotb_streams import Pace, error_at, power_up, send, until
+from tests.support.cocotb_streams import StallGenerator, error_at, power_up, send, until
 from tests.support.cocotb_tops import BUS
 from vta.hw.interfaces import WriteRequest
 from vta.memmap import ErrorCode, Source
@@ -56,7 +56,7 @@ class Writer:
     def memory(self) -> bytes:
         return self.dram[BASE : BASE + BYTES]
 
-    def write(self, requests: list[tuple[int, int, bool]], willing: float) -> None:
+    def write(self, requests: list[tuple[int, int, bool]], ready_probability: float) -> None:
         """Write (addr, beats, last) one after the other, random data with random strobes."""
         image, beats, items = bytearray(self.before), [], []
         for addr, count, last in requests:
@@ -71,7 +71,7 @@ class Writer:
             if last:
                 self.images.append(bytes(image))
         for name, values in (("request", items), ("beat", beats)):
-            pace = Pace(willing, name)
+            pace = StallGenerator(ready_probability, name)
             cocotb.start_soon(send(self.dut, f"port_{name}", values, pace))
 
 

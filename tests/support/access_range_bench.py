@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.support.hwmemories import pack, serve_shared
-from tests.support.hwpeers import Pace, sample, simulate
+from tests.support.hwpeers import StallGenerator, sample, simulate
 from vta.hw.compute.access_ranges import AccessRanges
 from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.uop_memory import log_lanes
@@ -108,7 +108,7 @@ def run_access_ranges(isa, insns, uops, loads=None, *, pace=1.0, seed=0) -> list
     words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
 
     async def testbench(ctx):
-        accepted, takes = 0, Pace(pace, seed + 1)
+        accepted, takes = 0, StallGenerator(pace, seed + 1)
         in_flight = deque()  # (cycle in which it is done, number) of each LOAD
         hazard = False
         for cycle in range(200_000):
@@ -152,6 +152,6 @@ def run_access_ranges(isa, insns, uops, loads=None, *, pace=1.0, seed=0) -> list
 
     simulate(
         dut, testbench,
-        partial(serve_shared, memory=sram.words, reads=[dut.uop_read], pace=Pace(pace, seed + 2)),
+        partial(serve_shared, memory=sram.words, reads=[dut.uop_read], pace=StallGenerator(pace, seed + 2)),
     )  # fmt: skip
     return requests

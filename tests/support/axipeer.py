@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.support.hwpeers import Pace
+from tests.support.hwpeers import StallGenerator
 
 OKAY, SLVERR, DECERR = 0, 2, 3
 
@@ -44,7 +44,7 @@ def _check_burst(addr: int, length: int, size: int, bytes_: int, burst: int) -> 
 async def serve_axi_reads(ctx, axi, memory: AxiMemory) -> None:
     """Answer AR with R for ever."""
     size = len(axi.rdata) // 8
-    pace, choice = Pace(memory.pace, memory.seed), Pace(0.5, memory.seed + 1)
+    pace, choice = StallGenerator(memory.pace, memory.seed), StallGenerator(0.5, memory.seed + 1)
     bursts: deque = deque()  # [id, address, beats left, cycle from which on]
     offered = None
     cycle = 0
@@ -89,8 +89,11 @@ async def serve_axi_reads(ctx, axi, memory: AxiMemory) -> None:
 async def serve_axi_writes(ctx, axi, memory: AxiMemory) -> None:
     """Take AW and W, in any order of each other, and answer B for ever."""
     size = len(axi.wdata) // 8
-    aw_pace, w_pace = Pace(memory.pace, memory.seed + 2), Pace(memory.pace, memory.seed + 3)
-    b_pace = Pace(memory.pace, memory.seed + 4)
+    aw_pace, w_pace = (
+        StallGenerator(memory.pace, memory.seed + 2),
+        StallGenerator(memory.pace, memory.seed + 3),
+    )
+    b_pace = StallGenerator(memory.pace, memory.seed + 4)
     bursts: deque = deque()
     beats: deque = deque()
     answers: deque = deque()

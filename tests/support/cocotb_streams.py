@@ -12,14 +12,15 @@ from vta.hw.interfaces import ErrorLayout
 CYCLE_NS = 10
 
 
-class Pace:
-    """Willing in this share of the cycles, drawn from a seed; 1.0 always is."""
+class StallGenerator:
+    """Ready with this probability in every cycle, drawn from a seed; 1.0 never stalls."""
 
-    def __init__(self, share: float, seed: str) -> None:
-        self.share, self.random = share, random.Random(f"{seed} {share}")
+    def __init__(self, ready_probability: float, seed: str) -> None:
+        self.ready_probability = ready_probability
+        self.random = random.Random(f"{seed} {ready_probability}")
 
     def __call__(self) -> bool:
-        return self.random.random() < self.share
+        return self.random.random() < self.ready_probability
 
 
 async def power_up(dut, **inputs: int) -> None:
@@ -34,7 +35,7 @@ async def power_up(dut, **inputs: int) -> None:
     await ClockCycles(dut.clk, 1)
 
 
-async def send(dut, stream: str, items: Iterable[int], pace: Pace) -> None:
+async def send(dut, stream: str, items: Iterable[int], pace: StallGenerator) -> None:
     """Offer items, one after the other; each stays until it is taken."""
     valid, ready, payload = (
         getattr(dut, f"{stream}_{name}") for name in ("valid", "ready", "payload")
@@ -51,17 +52,17 @@ async def send(dut, stream: str, items: Iterable[int], pace: Pace) -> None:
         valid.value = 0
 
 
-async def receive(dut, stream: str, into: list[int], pace: Pace) -> None:
+async def receive(dut, stream: str, into: list[int], pace: StallGenerator) -> None:
     """For ever: take items and append them to ``into``."""
     valid, ready, payload = (
         getattr(dut, f"{stream}_{name}") for name in ("valid", "ready", "payload")
     )
     edge = RisingEdge(dut.clk)
     while True:
-        willing = pace()
-        ready.value = willing
+        is_ready = pace()
+        ready.value = is_ready
         await edge
-        if willing and int(valid.value):
+        if is_ready and int(valid.value):
             into.append(int(payload.value))
 
 
@@ -90,7 +91,7 @@ class Tokens:
         self.pop, self.push = getattr(dut, f"tokens_{pop}"), getattr(dut, f"tokens_{push}")
         self.popped = self.pushed = 0
 
-    async def run(self, count: int, pace: Pace) -> None:
+    async def run(self, count: int, pace: StallGenerator) -> None:
         """For ever; ``pace`` says when the next token comes."""
         given, edge = 0, RisingEdge(self.clk)
         while True:

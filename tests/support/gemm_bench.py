@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.hwmemories import pack, serve_sram, serve_uops, unpack
-from tests.support.hwpeers import Pace, sample, send, simulate
+from tests.support.hwpeers import StallGenerator, sample, send, simulate
 from vta.hw.compute.gemm import Gemm
 from vta.hw.compute.lookahead import GEMM_READ_LOOKAHEAD, GEMM_WRITE_LOOKAHEAD
 from vta.memmap import ErrorCode
@@ -90,8 +90,8 @@ def run_gemm(model, insns, *, start_pace=1.0, port_pace=1.0, cycles=None, paired
         partial(serve_sram, memory=inp, reads=[dut.inp_read]),
         partial(serve_sram, memory=wgt, reads=[dut.wgt_read]),
         partial(serve_sram, memory=accumulators, reads=[dut.acc_read], writes=[dut.acc_write]),
-        partial(serve_uops, memory=uops, ports=[dut.uop_read], pace=Pace(port_pace, 7)),
-        partial(send, stream=dut.start, items=words, pace=Pace(start_pace, 5)),
+        partial(serve_uops, memory=uops, ports=[dut.uop_read], pace=StallGenerator(port_pace, 7)),
+        partial(send, stream=dut.start, items=words, pace=StallGenerator(start_pace, 5)),
     )
     lanes = cfg.batch * cfg.block_out
     result.accumulators = [unpack(word, 32, lanes) for word in accumulators]

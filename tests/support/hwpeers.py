@@ -1,6 +1,6 @@
 """Behavioural peers for blocks under Amaranth's simulator: streams, memory ports, SRAM ports.
 
-Every peer takes a ``Pace``, that says in which cycles it is willing.
+Every peer takes a ``StallGenerator``, which decides in each cycle whether the peer is ready.
 """
 
 import random
@@ -12,14 +12,14 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 
-class Pace:
-    """Willing with this probability in every cycle, drawn from a seed; 1.0 never stalls."""
+class StallGenerator:
+    """Ready with this probability in every cycle, drawn from a seed; 1.0 never stalls."""
 
-    def __init__(self, probability: float = 1.0, seed: int = 0) -> None:
-        self.probability, self.random = probability, random.Random(seed)
+    def __init__(self, ready_probability: float = 1.0, seed: int = 0) -> None:
+        self.ready_probability, self.random = ready_probability, random.Random(seed)
 
     def __call__(self) -> bool:
-        return self.probability >= 1 or self.random.random() < self.probability
+        return self.ready_probability >= 1 or self.random.random() < self.ready_probability
 
 
 def simulate(dut, testbench, *peers, clock: bool = True) -> None:
@@ -43,11 +43,11 @@ async def sample(ctx, **signals) -> SimpleNamespace:
     return SimpleNamespace(**dict(zip(signals, values)))
 
 
-PACES = {"no stalls": 1.0, "random stalls": 0.5, "full back-pressure": 0.05}
-"""Probabilities that every stream test goes through."""
+READY_PROBABILITIES = {"no stalls": 1.0, "random stalls": 0.5, "full back-pressure": 0.05}
+"""Ready probabilities that every test of a stream goes through."""
 
 
-async def send(ctx, stream, items, pace: Pace) -> None:
+async def send(ctx, stream, items, pace: StallGenerator) -> None:
     """Offer ``items`` (values, or constants of a layout) on a stream; valid stays until taken."""
     for item in items:
         while not pace():
@@ -60,7 +60,7 @@ async def send(ctx, stream, items, pace: Pace) -> None:
         ctx.set(stream.valid, 0)
 
 
-async def receive(ctx, stream, into: list, pace: Pace) -> None:
+async def receive(ctx, stream, into: list, pace: StallGenerator) -> None:
     """Take items from a stream for ever and append them (as integers) to ``into``."""
     payload = Value.cast(stream.payload)
     while True:
@@ -71,7 +71,9 @@ async def receive(ctx, stream, into: list, pace: Pace) -> None:
             into.append(value)
 
 
-async def serve_reads(ctx, port, memory: np.ndarray, pace: Pace, log: list | None = None) -> None:
+async def serve_reads(
+    ctx, port, memory: np.ndarray, pace: StallGenerator, log: list | None = None
+) -> None:
     """The memory behind a ReadPortSignature; ``memory`` is uint8, index = address.
     Beyond its end everything is 0.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.hwmemories import serve_uops
-from tests.support.hwpeers import Pace, sample, simulate
+from tests.support.hwpeers import StallGenerator, sample, simulate
 from vta.hw.compute.issue import Issue
 from vta.isa import Alu, Gemm, Instruction, Load, MemId, Uop
 
@@ -165,6 +165,6 @@ def run_issue(
 
     simulate(
         dut, testbench,
-        partial(serve_uops, memory=memory, ports=[dut.uop_read], pace=Pace(0.7, 1)),
+        partial(serve_uops, memory=memory, ports=[dut.uop_read], pace=StallGenerator(0.7, 1)),
     )  # fmt: skip
     return run

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.hwmemories import serve_uops
-from tests.support.hwpeers import Pace, sample, send, simulate
+from tests.support.hwpeers import StallGenerator, sample, send, simulate
 from vta.hw.compute.sequencer import Index, Sequencer
 
 __all__ = ["Item", "SequencerRun", "expand", "run_sequencer"]
@@ -66,7 +66,7 @@ def run_sequencer(isa, insns, uops, *, cycles, op_pace=1.0, port_pace=1.0) -> Se
         ("reset",),
         log_depth=cfg.log_uop_depth,
     )
-    run, accepts = SequencerRun(), Pace(op_pace, seed=3)
+    run, accepts = SequencerRun(), StallGenerator(op_pace, seed=3)
 
     async def watch(ctx):
         op = dut.op.payload
@@ -94,7 +94,7 @@ def run_sequencer(isa, insns, uops, *, cycles, op_pace=1.0, port_pace=1.0) -> Se
     simulate(
         dut,
         watch,
-        partial(serve_uops, memory=memory, ports=[dut.uop_read], pace=Pace(port_pace, 4)),
-        partial(send, stream=dut.start, items=words, pace=Pace()),
+        partial(serve_uops, memory=memory, ports=[dut.uop_read], pace=StallGenerator(port_pace, 4)),
+        partial(send, stream=dut.start, items=words, pace=StallGenerator()),
     )
     return run

@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from tests.support.hwpeers import Pace
+from tests.support.hwpeers import StallGenerator
 from vta.boards.shells.bridge import RegisterBridge
 from vta.boards.shells.ports import AXIPort
 
@@ -33,7 +33,7 @@ class Page:
 
     async def writes(self, ctx):
         bus, address, word = self.bus, None, None
-        paces = [Pace(self.pace, f"{self.seed} {n}") for n in range(3)]
+        paces = [StallGenerator(self.pace, f"{self.seed} {n}") for n in range(3)]
         while True:
             ready = [paces[0]() and address is None, paces[1]() and word is None]
             ctx.set(bus.awready, ready[0])
@@ -63,7 +63,7 @@ class Page:
             address = word = None
 
     async def reads(self, ctx):
-        bus, pace = self.bus, Pace(self.pace, f"{self.seed} r")
+        bus, pace = self.bus, StallGenerator(self.pace, f"{self.seed} r")
         while True:
             ready = pace()
             ctx.set(bus.arready, ready)
@@ -87,7 +87,7 @@ class Processor:
 
     def __init__(self, axi, port, pace, seed) -> None:
         self.axi, self.port, self.lanes = axi, port, port.data_bits // 8
-        self.paces = [Pace(pace, f"{seed} {n}") for n in range(4)]
+        self.paces = [StallGenerator(pace, f"{seed} {n}") for n in range(4)]
         self.ident = random.Random(seed)
 
     def beats(self, addr, beats, size):
@@ -274,7 +274,7 @@ def test_lanes_of_a_port_that_is_set_to_32_bits():
         assert page.data[8:12] == b"abcd"
         axi = master.axi
         master._address(ctx, "ar", BASE + 8, 1, 2, INCR)
-        await master._offer(ctx, "ar", Pace())
+        await master._offer(ctx, "ar", StallGenerator())
         ctx.set(axi.rready, 1)
         (word,) = await ctx.tick().sample(axi.rdata).until(axi.rvalid)
         assert (word & 0xFFFF_FFFF).to_bytes(4, "little") == b"abcd"

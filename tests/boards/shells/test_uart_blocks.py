@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from tests.support.hwpeers import Pace, receive, send
+from tests.support.hwpeers import StallGenerator, receive, send
 from vta import uartlink
 from vta.boards.shells.ecp5_pll import Ecp5PllSettings
 from vta.boards.shells.uart_frames import FrameTransmitter
@@ -105,7 +105,7 @@ def test_bytes_to_a_line_and_back(divisor):
     listener = Listener(back)
 
     async def body(ctx):
-        await send(ctx, to.bytes, range(256), Pace(0.1, seed=1))
+        await send(ctx, to.bytes, range(256), StallGenerator(0.1, seed=1))
         await ctx.tick().repeat(12 * divisor)
 
     simulate(m, body, listener.listen)
@@ -121,7 +121,7 @@ def test_bytes_follow_each_other_without_a_gap():
             line.append(tx)
 
     async def body(ctx):
-        await send(ctx, dut.bytes, [0x0F, 0xA5], Pace())
+        await send(ctx, dut.bytes, [0x0F, 0xA5], StallGenerator())
         await ctx.tick().repeat(60)
 
     simulate(dut, body, watch)
@@ -153,13 +153,13 @@ def test_frames_are_those_of_the_host(pace):
             for payload in payloads
             for at, byte in enumerate(payload)
         ]
-        await send(ctx, dut.payload, items, Pace(pace, seed=2))
+        await send(ctx, dut.payload, items, StallGenerator(pace, seed=2))
         while len(out) < len(expected):
             await ctx.tick()
         await ctx.tick().repeat(20)
 
     async def listen(ctx):
-        await receive(ctx, dut.bytes, out, Pace(pace, seed=3))
+        await receive(ctx, dut.bytes, out, StallGenerator(pace, seed=3))
 
     expected = b"".join(map(uartlink.frame, payloads))
     simulate(dut, body, listen)
@@ -173,7 +173,7 @@ class Core:
     """An AXI4 master that stalls; one burst of each direction at a time."""
 
     def __init__(self, ctx, dut, pace, seed):
-        self.ctx, self.bus, self.pace = ctx, dut.bus, Pace(pace, seed)
+        self.ctx, self.bus, self.pace = ctx, dut.bus, StallGenerator(pace, seed)
         self.size = dut.data_bits // 8
 
     async def _hold(self, valid, ready):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
-from tests.support.hwpeers import Pace, receive, send, simulate
+from tests.support.hwpeers import StallGenerator, receive, send, simulate
 from vta.config import BURST_BEATS
 from vta.errors import ConfigError
 from vta.hw.bus.axi import AXI4, BusTraits
@@ -57,8 +57,12 @@ def test_reads_come_back_in_order(bits, bus, client):
     for index, each in enumerate(requests):
         items = [{"addr": addr, "beats": beats} for addr, beats in each]
         port = dut.client[index]
-        peers.append(partial(send, stream=port.request, items=items, pace=Pace(client, index)))
-        peers.append(partial(receive, stream=port.beat, into=got[index], pace=Pace(client, index)))
+        peers.append(
+            partial(send, stream=port.request, items=items, pace=StallGenerator(client, index))
+        )
+        peers.append(
+            partial(receive, stream=port.beat, into=got[index], pace=StallGenerator(client, index))
+        )
 
     async def body(ctx):
         for _ in range(20000):
@@ -88,11 +92,11 @@ def test_a_port_says_its_bursts_cache_and_protection():
 
     for dut, *peers in (
         (reads, partial(serve_axi_reads, axi=reads, memory=mem),
-         partial(send, stream=reads.client[0].request, items=request, pace=Pace()),
-         partial(receive, stream=reads.client[0].beat, into=[], pace=Pace())),
+         partial(send, stream=reads.client[0].request, items=request, pace=StallGenerator()),
+         partial(receive, stream=reads.client[0].beat, into=[], pace=StallGenerator())),
         (writes, partial(serve_axi_writes, axi=writes, memory=mem),
-         partial(send, stream=writes.port.request, items=write, pace=Pace()),
-         partial(send, stream=writes.port.beat, items=beats, pace=Pace())),
+         partial(send, stream=writes.port.request, items=write, pace=StallGenerator()),
+         partial(send, stream=writes.port.beat, items=beats, pace=StallGenerator())),
     ):  # fmt: skip
         seen = []
 
@@ -130,8 +134,8 @@ def test_full_rate_at_a_latency_of_sixty_cycles():
     items = [{"addr": BASE + 4096 * i, "beats": 512} for i in range(4)]
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
-        partial(send, stream=dut.client[0].request, items=items, pace=Pace()),
-        partial(receive, stream=dut.client[0].beat, into=got, pace=Pace()),
+        partial(send, stream=dut.client[0].request, items=items, pace=StallGenerator()),
+        partial(receive, stream=dut.client[0].beat, into=got, pace=StallGenerator()),
     ]
 
     async def body(ctx):
@@ -148,11 +152,13 @@ def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
     got = []
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
-        partial(receive, stream=dut.client[1].beat, into=got, pace=Pace()),
+        partial(receive, stream=dut.client[1].beat, into=got, pace=StallGenerator()),
     ]
     for index, beats in enumerate((30, 300)):
         items = [{"addr": BASE, "beats": beats}]
-        peers.append(partial(send, stream=dut.client[index].request, items=items, pace=Pace()))
+        peers.append(
+            partial(send, stream=dut.client[index].request, items=items, pace=StallGenerator())
+        )
 
     async def body(ctx):
         await ctx.tick().repeat(400)
@@ -167,8 +173,12 @@ def test_turns_are_taken_burst_by_burst():
     peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
     for index in range(3):
         items = [{"addr": BASE + 4096 * index, "beats": 4 * BURST_BEATS}]
-        peers.append(partial(send, stream=dut.client[index].request, items=items, pace=Pace()))
-        peers.append(partial(receive, stream=dut.client[index].beat, into=[], pace=Pace()))
+        peers.append(
+            partial(send, stream=dut.client[index].request, items=items, pace=StallGenerator())
+        )
+        peers.append(
+            partial(receive, stream=dut.client[index].beat, into=[], pace=StallGenerator())
+        )
 
     async def body(ctx):
         await ctx.tick().repeat(14 * BURST_BEATS)
@@ -185,7 +195,9 @@ def test_an_aborted_read_drains(when):
     peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
     for index in range(2):
         items = [{"addr": BASE + 4096 * index, "beats": 500}]
-        peers.append(partial(send, stream=dut.client[index].request, items=items, pace=Pace()))
+        peers.append(
+            partial(send, stream=dut.client[index].request, items=items, pace=StallGenerator())
+        )
 
     async def body(ctx):
         await ctx.tick().repeat(when + 1)
@@ -210,8 +222,8 @@ def test_read_errors_name_reader_and_beat():
     items = [{"addr": BASE + 4096, "beats": 100}]
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
-        partial(send, stream=dut.client[1].request, items=items, pace=Pace()),
-        partial(receive, stream=dut.client[1].beat, into=[], pace=Pace()),
+        partial(send, stream=dut.client[1].request, items=items, pace=StallGenerator()),
+        partial(receive, stream=dut.client[1].beat, into=[], pace=StallGenerator()),
     ]
 
     async def body(ctx):
@@ -247,8 +259,8 @@ def test_writes_arrive_and_are_answered(bits, bus, client):
     ]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
-        partial(send, stream=dut.port.request, items=items, pace=Pace(client, 1)),
-        partial(send, stream=dut.port.beat, items=beats, pace=Pace(client, 2)),
+        partial(send, stream=dut.port.request, items=items, pace=StallGenerator(client, 1)),
+        partial(send, stream=dut.port.beat, items=beats, pace=StallGenerator(client, 2)),
     ]
 
     async def body(ctx):
@@ -274,8 +286,8 @@ def test_an_aborted_write_finishes_its_bursts_without_writing(when, pace):
     items = [{"addr": BASE, "beats": 200, "last": 1}, {"addr": BASE, "beats": 200, "last": 1}]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
-        partial(send, stream=dut.port.request, items=items, pace=Pace()),
-        partial(send, stream=dut.port.beat, items=beats, pace=Pace()),
+        partial(send, stream=dut.port.request, items=items, pace=StallGenerator()),
+        partial(send, stream=dut.port.beat, items=beats, pace=StallGenerator()),
     ]
 
     async def body(ctx):
@@ -300,8 +312,10 @@ def test_a_write_error_names_the_burst_and_gives_no_done():
     items = [{"addr": BASE, "beats": 200, "last": 1}]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
-        partial(send, stream=dut.port.request, items=items, pace=Pace()),
-        partial(send, stream=dut.port.beat, items=[{"data": 1, "strb": 1}] * 200, pace=Pace()),
+        partial(send, stream=dut.port.request, items=items, pace=StallGenerator()),
+        partial(
+            send, stream=dut.port.beat, items=[{"data": 1, "strb": 1}] * 200, pace=StallGenerator()
+        ),
     ]
 
     async def body(ctx):

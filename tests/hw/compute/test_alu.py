@@ -15,7 +15,7 @@ from tests.support.hwmemories import (
     set_uops,
     unpack,
 )
-from tests.support.hwpeers import Pace, send, simulate
+from tests.support.hwpeers import StallGenerator, send, simulate
 from vta.config import VTAConfig
 from vta.hw.compute.alu import Alu
 from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS
@@ -122,9 +122,9 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
         partial(
             serve_banks, memory=acc,
             reads=[(dut.dst_read, dut.dst_reserved), (dut.src_read, dut.src_reserved)],
-            writes=[dut.acc_write], pace=Pace(bank_probability, 6),
+            writes=[dut.acc_write], pace=StallGenerator(bank_probability, 6),
         ),
-        partial(send, stream=dut.start, items=words, pace=Pace(start_probability, 5)),
+        partial(send, stream=dut.start, items=words, pace=StallGenerator(start_probability, 5)),
     )  # fmt: skip
     trace = monitor.trace
     trace.acc = [unpack(word, 32, cfg.batch * cfg.block_out) for word in acc]

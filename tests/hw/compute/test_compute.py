@@ -9,7 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hwmemories import machine, pack, serve_sram, unpack
-from tests.support.hwpeers import PACES, Pace, send, serve_reads
+from tests.support.hwpeers import READY_PROBABILITIES, StallGenerator, send, serve_reads
 from vta.config import VTAConfig
 from vta.hw.compute.compute import Compute
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Load, MemId, Uop
@@ -71,8 +71,8 @@ def run(model, insns, dram, *, pace=1.0, cycles=20000):
     sim = Simulator(dut)
     sim.add_clock(1e-6)
     peers = [
-        partial(send, stream=dut.insn, items=words, pace=Pace(pace, 1)),
-        partial(serve_reads, port=dut.read, memory=dram, pace=Pace(pace, 2)),
+        partial(send, stream=dut.insn, items=words, pace=StallGenerator(pace, 1)),
+        partial(serve_reads, port=dut.read, memory=dram, pace=StallGenerator(pace, 2)),
         partial(
             serve_sram,
             memory=[pack(row, cfg.inp_width) for row in model.inp], reads=[dut.inp_read],
@@ -172,7 +172,7 @@ def random_stream(cfg, rng, uops, length):
 
 
 @pytest.mark.parametrize("cfg", [TINY, BATCHED], ids=["tiny", "2x2x2, 16 by 4 bits, 128-bit bus"])
-@pytest.mark.parametrize("pace", PACES.values(), ids=PACES.keys())
+@pytest.mark.parametrize("pace", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys())
 def test_random_streams(cfg, pace):
     rng = random.Random(21)
     model = blank(cfg)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.hwpeers import Pace, sample, simulate
+from tests.support.hwpeers import StallGenerator, sample, simulate
 from vta.config import VTAConfig
 from vta.hw.compute.loop_counter import IndexOffset, LoopCounter
 from vta.isa import Gemm, Isa
@@ -12,7 +12,7 @@ ISA = Isa.of(VTAConfig.preset("tiny"))
 
 def run(insns, *, cycles, advance_pace=1.0):
     """(cycle, u, empty, last) of each micro-op that is taken, and the cycle of the first start."""
-    dut, advances = LoopCounter(ISA.gemm), Pace(advance_pace, 1)
+    dut, advances = LoopCounter(ISA.gemm), StallGenerator(advance_pace, 1)
     layout = dut.start.payload.shape()
     words = [layout.from_bits(int.from_bytes(ISA.encode(insn), "little")) for insn in insns]
     taken, starts = [], []

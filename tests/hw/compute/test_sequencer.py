@@ -5,7 +5,7 @@ from dataclasses import astuple
 
 import pytest
 
-from tests.support.hwpeers import PACES
+from tests.support.hwpeers import READY_PROBABILITIES
 from tests.support.sequencer_bench import expand, run_sequencer
 from vta.config import VTAConfig
 from vta.hw.compute.sequencer import Sequencer
@@ -84,7 +84,7 @@ def random_uops(rng, count):
     return [Uop(*(rng.randrange(depth // 2) for depth in DEPTHS.values())) for _ in range(count)]
 
 
-@pytest.mark.parametrize("pace", PACES.values(), ids=PACES.keys())
+@pytest.mark.parametrize("pace", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys())
 def test_random_loops(pace):
     rng = random.Random(7)
     uops = random_uops(rng, 9)

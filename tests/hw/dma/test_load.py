@@ -8,7 +8,14 @@ import pytest
 from amaranth.back import verilog
 
 from tests.support.configurations import machine
-from tests.support.hwpeers import PACES, Pace, hold_writes, send, serve_reads, simulate
+from tests.support.hwpeers import (
+    READY_PROBABILITIES,
+    StallGenerator,
+    hold_writes,
+    send,
+    serve_reads,
+    simulate,
+)
 from vta.config import VTAConfig
 from vta.hw.dma.load import LoadEngine
 from vta.hw.dma.row_writer import RowWriter
@@ -96,9 +103,13 @@ def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
         raise AssertionError(f"{done} of {len(insns)} loads done after {cycles} cycles")
 
     peers = [
-        partial(send, stream=dut.request, items=words, pace=Pace(probability, 3)),
+        partial(send, stream=dut.request, items=words, pace=StallGenerator(probability, 3)),
         partial(
-            serve_reads, port=dut.read, memory=DRAM, pace=Pace(probability, 2), log=result["log"]
+            serve_reads,
+            port=dut.read,
+            memory=DRAM,
+            pace=StallGenerator(probability, 2),
+            log=result["log"],
         ),
     ]
     for name, sram in srams.items():
@@ -144,7 +155,7 @@ LOAD_SIDE = (MemId.INP, MemId.WGT)
 COMPUTE_SIDE = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
 
 
-@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("pace", READY_PROBABILITIES)
 @pytest.mark.parametrize(
     "insn",
     [
@@ -161,7 +172,7 @@ COMPUTE_SIDE = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
     ids=lambda insn: f"{insn.memory.name}-{insn.y_size}x{insn.x_size}",
 )
 def test_degenerate_and_plain_loads(insn, pace):
-    check(TINY, LOAD_SIDE, [insn], PACES[pace])
+    check(TINY, LOAD_SIDE, [insn], READY_PROBABILITIES[pace])
 
 
 @pytest.mark.parametrize("cfg", CONFIGS.values(), ids=CONFIGS)
@@ -169,7 +180,12 @@ def test_degenerate_and_plain_loads(insn, pace):
 @pytest.mark.parametrize("pace", ["no stalls", "random stalls"])
 def test_random_loads(cfg, memories, pace):
     rng = random.Random(f"{cfg.fingerprint} {memories} {pace}")
-    check(cfg, memories, [random_load(rng, cfg, memories) for _ in range(12)], PACES[pace])
+    check(
+        cfg,
+        memories,
+        [random_load(rng, cfg, memories) for _ in range(12)],
+        READY_PROBABILITIES[pace],
+    )
 
 
 def test_full_bus_rate_and_merged_rows():

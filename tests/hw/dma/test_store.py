@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.support.hwpeers import PACES, Pace, send, simulate
+from tests.support.hwpeers import READY_PROBABILITIES, StallGenerator, send, simulate
 from vta.config import VTAConfig
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule
@@ -111,10 +111,10 @@ def run(cfg, insns, *, pace=1.0, answer_after=3, tokens=1 << 20, cycles=20000):
         log["state"] = ctx.get(dut.state)
 
     peers = (
-        partial(send, stream=dut.insn, items=words, pace=Pace(pace, 1)),
+        partial(send, stream=dut.insn, items=words, pace=StallGenerator(pace, 1)),
         partial(serve_sram, port=dut.out_read, sram=contents(cfg)),
         partial(
-            serve_writes, port=dut.write, dram=dram, pace=Pace(pace, 2),
+            serve_writes, port=dut.write, dram=dram, pace=StallGenerator(pace, 2),
             requests=log["requests"], answer_after=answer_after,
         ),
     )  # fmt: skip
@@ -152,11 +152,11 @@ def random_store(rng, cfg):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("pace", READY_PROBABILITIES)
 @pytest.mark.parametrize("cfg", CONFIGS.values(), ids=CONFIGS)
 def test_random_stores(cfg, pace):
     rng = random.Random(f"{cfg.fingerprint} {pace}")
-    check(cfg, [random_store(rng, cfg) for _ in range(12)], pace=PACES[pace])
+    check(cfg, [random_store(rng, cfg) for _ in range(12)], pace=READY_PROBABILITIES[pace])
 
 
 def test_nop_of_any_memory_carries_tokens_in_order():

@@ -6,7 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.support.hwpeers import PACES, Pace, receive, serve_reads, simulate
+from tests.support.hwpeers import (
+    READY_PROBABILITIES,
+    StallGenerator,
+    receive,
+    serve_reads,
+    simulate,
+)
 from vta.config import VTAConfig
 from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.frontend.fetch import Fetch
@@ -107,23 +113,25 @@ def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=T
             blocked=ctx.get(dut.blocked),
         )
 
-    peers = [partial(serve_reads, port=dut.read, memory=memory, pace=Pace(pace, 1), log=log)]
+    peers = [
+        partial(serve_reads, port=dut.read, memory=memory, pace=StallGenerator(pace, 1), log=log)
+    ]
     if readers:
         for seed, (module, into) in enumerate(queues.items()):
             port = getattr(dut, module.name.lower())
-            peers.append(partial(receive, stream=port, into=into, pace=Pace(pace, seed)))
+            peers.append(partial(receive, stream=port, into=into, pace=StallGenerator(pace, seed)))
     simulate(dut, body, *peers)
     return queues, result, log
 
 
-@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("pace", READY_PROBABILITIES)
 @pytest.mark.parametrize("bits", [64, 128, 256, 512])
 def test_every_instruction_goes_to_its_module(bits, pace):
     rng = random.Random(f"{bits} {pace}")
     for count in (0, 1, 2, 37):
         insns = [legal(rng) for _ in range(count)]
         queues, result, log = fetch(
-            ISA.encode_all(insns), 16 * rng.randrange(9), bits=bits, pace=PACES[pace]
+            ISA.encode_all(insns), 16 * rng.randrange(9), bits=bits, pace=READY_PROBABILITIES[pace]
         )
         want = {module: [] for module in PipelineModule}
         for insn in insns:

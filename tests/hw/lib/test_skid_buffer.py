@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.hwpeers import PACES, Pace, send, simulate
+from tests.support.hwpeers import READY_PROBABILITIES, StallGenerator, send, simulate
 from vta.hw.lib.skid_buffer import SkidBuffer
 
 
@@ -10,14 +10,14 @@ def run(items, *, into, out, cycles):
     """Items that came out, with their cycles, and the cycles in which items went in."""
     dut = SkidBuffer(8)
     came, went = [], []
-    willing = Pace(out, 2)
+    stalls = StallGenerator(out, 2)
 
     async def sender(ctx):
-        await send(ctx, dut.i, items, Pace(into, 1))
+        await send(ctx, dut.i, items, StallGenerator(into, 1))
 
     async def watch(ctx):
         for cycle in range(cycles):
-            ctx.set(dut.o.ready, ready := willing())
+            ctx.set(dut.o.ready, ready := stalls())
             _, _, valid, item, taken = await ctx.tick().sample(
                 dut.o.valid, dut.o.payload, dut.i.valid & dut.i.ready
             )
@@ -30,7 +30,7 @@ def run(items, *, into, out, cycles):
     return came, went
 
 
-@pytest.mark.parametrize("out", PACES.values(), ids=PACES.keys())
+@pytest.mark.parametrize("out", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys())
 @pytest.mark.parametrize("into", [1.0, 0.5])
 def test_every_item_once_and_in_order(into, out):
     items = [n * 37 % 256 for n in range(60)]
