@@ -152,6 +152,9 @@ def run_access_ranges(isa, insns, uops, loads=None, *, pace=1.0, seed=0) -> list
 
     simulate(
         dut, testbench,
-        partial(serve_shared, memory=sram.words, reads=[dut.uop_read], pace=StallGenerator(pace, seed + 2)),
+        partial(
+            serve_shared, memory=sram.words, reads=[dut.uop_read],
+            pace=StallGenerator(pace, seed + 2),
+        ),
     )  # fmt: skip
     return requests
