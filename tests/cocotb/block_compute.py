@@ -57,13 +57,15 @@ class Bench:
         stall(probability, "compute", self.slave.ar_channel, self.slave.r_channel)
         cocotb.start_soon(self._serve())
 
-    def feed(self, insns: list[Instruction], willing: float = 1.0) -> None:
+    def feed(self, insns: list[Instruction], ready_probability: float = 1.0) -> None:
         """Send instructions, and the tokens that they pop."""
         words = [int.from_bytes(ISA.encode(insn), "little") for insn in insns]
-        cocotb.start_soon(send(self.dut, "insn", words, StallGenerator(willing, "insn")))
+        cocotb.start_soon(send(self.dut, "insn", words, StallGenerator(ready_probability, "insn")))
         for side, queue in self.tokens.items():
             pops = sum(getattr(insn, f"pop_{side}") for insn in insns)
-            cocotb.start_soon(queue.run(pops, StallGenerator(willing / 8, f"tokens {side}")))
+            cocotb.start_soon(
+                queue.run(pops, StallGenerator(ready_probability / 8, f"tokens {side}"))
+            )
 
     async def _serve(self) -> None:
         """The operands: data in the next cycle, kept until the next read. And the watch."""
@@ -150,14 +152,14 @@ def idle_without_error(dut) -> bool:
 
 @cocotb.test()
 @cocotb.parametrize(
-    (("bus", "willing"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)]), seed=[1, 2, 3]
+    (("bus", "ready_probability"), [(0.0, 1.0), (0.5, 0.5), (0.8, 1.0), (0.0, 0.1)]), seed=[1, 2, 3]
 )
-async def random_instructions(dut, bus, willing, seed):
+async def random_instructions(dut, bus, ready_probability, seed):
     """Accumulators, counters and tokens of a random program; then FINISH."""
-    program, insns = work_of(f"{bus} {willing} {seed}")
+    program, insns = work_of(f"{bus} {ready_probability} {seed}")
     bench = Bench(dut, (program.base, program.image.tobytes()))
     await bench.start(bus)
-    bench.feed(insns, willing)
+    bench.feed(insns, ready_probability)
     await until(dut, lambda: bench.retired == len(insns), 60_000)
     await ClockCycles(dut.clk, 20)
     assert idle_without_error(dut) and bench.retired == len(insns)
