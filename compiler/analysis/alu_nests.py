@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from vta.compiler.analysis.conditional_values import cases, conjuncts
 from vta.compiler.analysis.loop_bounds import Ranges
-from vta.compiler.analysis.loop_nest import Loop, Nest, refuse_attached
+from vta.compiler.analysis.loop_nest import Loop, LoopNest, refuse_attached
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.te.expr import Add, Binary, Const, Expr, Max, Min, Mul, Select, Var
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, IfThenElse, Pragma, Seq, Stmt
@@ -22,7 +22,7 @@ from vta.errors import LoweringError
 __all__ = ["reduction_term", "separate_nests"]
 
 
-def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[Nest]:
+def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[LoopNest]:
     """The nests of ``body``, in order, each around one store without ``if_then_else``.
 
     Parameters
@@ -41,7 +41,7 @@ def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[Nest]:
         comparison of indices.
     """
     refuse_attached(body, where, "one computation")
-    found: list[Nest] = []
+    found: list[LoopNest] = []
     for nest in _separated(body, where):
         for case in _without_selects(nest):
             strided = _strided(case, ranges, where)
@@ -50,7 +50,7 @@ def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[Nest]:
     return found
 
 
-def _separated(stmt: Stmt, where: str) -> Iterator[Nest]:
+def _separated(stmt: Stmt, where: str) -> Iterator[LoopNest]:
     match stmt:
         case For(var=var, extent=extent, kind="serial" | "unroll", body=body):
             for nest in _separated(body, where):
@@ -64,7 +64,7 @@ def _separated(stmt: Stmt, where: str) -> Iterator[Nest]:
         case Pragma(key="alu", body=body):
             yield from _separated(body, where)
         case BufferStore():
-            yield Nest((), (), stmt)
+            yield LoopNest((), (), stmt)
         case For(var=var):
             raise LoweringError(
                 f"{where}: the loop {var.name} inside it is bound to virtual threads; give the "
@@ -74,7 +74,7 @@ def _separated(stmt: Stmt, where: str) -> Iterator[Nest]:
             raise LoweringError(f"{where}: must contain one computation and nothing else:\n{stmt}")
 
 
-def _without_selects(nest: Nest) -> Iterator[Nest]:
+def _without_selects(nest: LoopNest) -> Iterator[LoopNest]:
     """The nest once for each case of the conditions in its value."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
@@ -117,7 +117,7 @@ def _is_unchanged(store: BufferStore) -> bool:
             return value == BufferLoad(store.buffer, store.indices)
 
 
-def _strided(nest: Nest, ranges: Ranges, where: str) -> Nest | None:
+def _strided(nest: LoopNest, ranges: Ranges, where: str) -> LoopNest | None:
     """The nest with a shorter loop for each condition on a remainder; None if it never runs."""
     conditions = [part for guard in nest.guards for part in conjuncts(guard)]
     if not any(map(stride_condition, conditions)):
@@ -135,17 +135,17 @@ def _strided(nest: Nest, ranges: Ranges, where: str) -> Nest | None:
         return None
     indices = tuple(map(strided.at, store.indices))
     leaf = BufferStore(store.buffer, indices, strided.at(store.value))
-    return Nest(strided.loops, (*strided.conditions, *map(strided.at, kept)), leaf)
+    return LoopNest(strided.loops, (*strided.conditions, *map(strided.at, kept)), leaf)
 
 
-def _with_own_loops(nest: Nest) -> Nest:
+def _with_own_loops(nest: LoopNest) -> LoopNest:
     """The nest with variables of its own: a loop variable belongs to one loop."""
     fresh: dict[Var, Expr] = {loop.var: Var(loop.var.name) for loop in nest.loops}
     loops = tuple(
         Loop(var, loop.extent) for loop in nest.loops if isinstance(var := fresh[loop.var], Var)
     )
     guards = tuple(substitute(guard, fresh) for guard in nest.guards)
-    return Nest(loops, guards, substitute(nest.leaf, fresh))
+    return LoopNest(loops, guards, substitute(nest.leaf, fresh))
 
 
 def reduction_term(store: BufferStore) -> Expr | None:

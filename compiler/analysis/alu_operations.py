@@ -32,7 +32,7 @@ from vta.compiler.tir.ir import Buffer, BufferLoad, BufferStore
 from vta.errors import LoweringError
 from vta.isa import IMM_BITS, AluOpcode
 
-__all__ = ["Step", "StepTaker", "steps_in_place"]
+__all__ = ["AluSelector", "AluStep", "steps_in_place"]
 
 _OPCODES: dict[type[Expr], AluOpcode] = {
     node: AluOpcode[node.__name__.upper()] for node in (Add, Mul, Min, Max, Shr)
@@ -44,7 +44,7 @@ _MOST_ADDS = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class AluStep:
     """``place = opcode(place, operand)``; without an opcode ``place = 0``.
 
     Attributes
@@ -61,19 +61,19 @@ class Step:
     place: Buffer | None = None
 
 
-ZERO = Step(None, 0)
+ZERO = AluStep(None, 0)
 
 
 def steps_in_place(store: BufferStore, load: BufferLoad, target: Target) -> int | None:
     """How many steps ``store`` takes if its result lies where ``load`` does; None if it cannot."""
-    taker = StepTaker(BufferStore(load.buffer, load.indices, store.value), target, "")
+    selector = AluSelector(BufferStore(load.buffer, load.indices, store.value), target, "")
     try:
-        return len(taker.steps(store.value))
+        return len(selector.steps(store.value))
     except LoweringError:
         return None
 
 
-class StepTaker:
+class AluSelector:
     """Takes a stage's value apart into steps on the result's own place."""
 
     def __init__(self, store: BufferStore, target: Target, where: str) -> None:
@@ -84,7 +84,7 @@ class StepTaker:
         self.copies: list[Buffer] = []
         """Memory like the result's."""
 
-    def steps(self, value: Expr) -> list[Step]:
+    def steps(self, value: Expr) -> list[AluStep]:
         """The steps that leave ``value`` in the result's place.
 
         Raises
@@ -98,7 +98,7 @@ class StepTaker:
         elif self._is_result(start):
             first = []
         else:
-            first = [ZERO, Step(AluOpcode.ADD, start)]
+            first = [ZERO, AluStep(AluOpcode.ADD, start)]
         for step in [*first, *steps][1:]:
             operand = step.operand
             if isinstance(operand, BufferLoad) and operand.buffer is self.store.buffer:
@@ -124,7 +124,7 @@ class StepTaker:
             and flat_index(expr.buffer, expr.indices) == self.place
         )
 
-    def _chain(self, value: Expr) -> tuple[BufferLoad | int, list[Step]]:
+    def _chain(self, value: Expr) -> tuple[BufferLoad | int, list[AluStep]]:
         """What the computation starts from, and the steps on it."""
         match value:
             case Const(value=number):
@@ -138,7 +138,7 @@ class StepTaker:
                 start, steps = self._chain(a)
                 by = -by if isinstance(value, Shl) else by
                 width = dtypes.bits(self.target.acc.dtype)  # beyond it nothing changes
-                return start, [*steps, Step(AluOpcode.SHR, max(-width, min(by, width)))]
+                return start, [*steps, AluStep(AluOpcode.SHR, max(-width, min(by, width)))]
             case Shl(a=a, b=b):
                 start, steps = self._chain(a)
                 return start, [*steps, *self._shift_left(self._operand(b, value))]
@@ -150,7 +150,7 @@ class StepTaker:
                 start, steps = self._chain(a)
                 if isinstance(b, Const):
                     return start, [*steps, *self._immediate(opcode, b.value)]
-                return start, [*steps, Step(opcode, self._operand(b, value))]
+                return start, [*steps, AluStep(opcode, self._operand(b, value))]
         cure = ""
         if isinstance(value, FloorDiv | FloorMod):
             cure_of = quotient_cure if isinstance(value, FloorDiv) else remainder_cure
@@ -160,22 +160,22 @@ class StepTaker:
             f"multiply, take min and max, and shift{cure}"
         )
 
-    def _difference(self, a: Expr, b: Expr, value: Expr) -> tuple[BufferLoad | int, list[Step]]:
+    def _difference(self, a: Expr, b: Expr, value: Expr) -> tuple[BufferLoad | int, list[AluStep]]:
         """``a - b``, as ``-b + a``, or ``-(-a + b)`` where the chain must start from ``a``."""
-        negate = Step(AluOpcode.MUL, -1)
+        negate = AluStep(AluOpcode.MUL, -1)
         if isinstance(b, Const):
             start, steps = self._chain(a)
             return start, [*steps, *self._immediate(AluOpcode.ADD, -b.value)]
         from_a = self._is_result(a) or not _is_simple(a)
         if isinstance(b, BufferLoad) and not self._is_result(b) and from_a:
             start, steps = self._chain(a)
-            return start, [*steps, negate, Step(AluOpcode.ADD, self._operand(b, value)), negate]
+            return start, [*steps, negate, AluStep(AluOpcode.ADD, self._operand(b, value)), negate]
         start, steps = self._chain(b)
         if isinstance(a, Const):
             return start, [*steps, negate, *self._immediate(AluOpcode.ADD, a.value)]
-        return start, [*steps, negate, Step(AluOpcode.ADD, self._operand(a, value))]
+        return start, [*steps, negate, AluStep(AluOpcode.ADD, self._operand(a, value))]
 
-    def _shift_left(self, distance: BufferLoad) -> list[Step]:
+    def _shift_left(self, distance: BufferLoad) -> list[AluStep]:
         """Shift by a tensor, as a shift right by ``-max(distance, -width)``."""
         number = f"_{len(self.copies)}" if self.copies else ""
         name = f"{self.store.buffer.name}_distance{number}"
@@ -183,11 +183,11 @@ class StepTaker:
         self.copies.append(copy)
         width = dtypes.bits(self.target.acc.dtype)
         return [
-            Step(None, 0, copy),
-            Step(AluOpcode.ADD, distance, copy),
-            Step(AluOpcode.MAX, -width, copy),  # or the lowest number could not be negated
-            Step(AluOpcode.MUL, -1, copy),
-            Step(AluOpcode.SHR, BufferLoad(copy, self.store.indices)),
+            AluStep(None, 0, copy),
+            AluStep(AluOpcode.ADD, distance, copy),
+            AluStep(AluOpcode.MAX, -width, copy),  # or the lowest number could not be negated
+            AluStep(AluOpcode.MUL, -1, copy),
+            AluStep(AluOpcode.SHR, BufferLoad(copy, self.store.indices)),
         ]
 
     def _operand(self, expr: Expr, value: Expr) -> BufferLoad:
@@ -199,34 +199,34 @@ class StepTaker:
         self.require_acc(expr)
         return expr
 
-    def _immediate(self, opcode: AluOpcode, value: int) -> list[Step]:
+    def _immediate(self, opcode: AluOpcode, value: int) -> list[AluStep]:
         """One step with a constant, whatever its size."""
         value = dtypes.wrap(value, self.target.acc.dtype)
         if _IMM_LOW <= value <= _IMM_HIGH:
-            return [Step(opcode, value)]
+            return [AluStep(opcode, value)]
         limit = _IMM_HIGH if value > 0 else _IMM_LOW
         if opcode is AluOpcode.ADD and abs(value) <= _MOST_ADDS * abs(limit):
             whole, rest = divmod(abs(value), abs(limit))
             parts = [limit] * whole + ([rest if value > 0 else -rest] if rest else [])
-            return [Step(opcode, part) for part in parts]
+            return [AluStep(opcode, part) for part in parts]
         if value in self.constants:
-            return [Step(opcode, self.constants[value])]
+            return [AluStep(opcode, self.constants[value])]
         acc = self.target.acc
         place = Buffer(f"const_{value}".replace("-", "minus_"), acc.shape, acc.dtype, acc.scope)
         self.constants[value] = place
         fill = [replace(step, place=place) for step in _constant(value)]
-        return [*fill, Step(opcode, place)]
+        return [*fill, AluStep(opcode, place)]
 
 
 def _is_simple(expr: Expr) -> bool:
     return isinstance(expr, BufferLoad | Const)
 
 
-def _constant(value: int) -> list[Step]:
+def _constant(value: int) -> list[AluStep]:
     """The steps that leave ``value``, any of 32 bits, whatever was there before."""
     if _IMM_LOW <= value <= _IMM_HIGH:
-        return [ZERO, Step(AluOpcode.ADD, value)] if value else [ZERO]
+        return [ZERO, AluStep(AluOpcode.ADD, value)] if value else [ZERO]
     low = dtypes.wrap(value, "int16")
     high = dtypes.wrap((value - low) >> IMM_BITS, "int16")
-    steps = [ZERO, Step(AluOpcode.ADD, high), Step(AluOpcode.SHR, -IMM_BITS)]
-    return steps + ([Step(AluOpcode.ADD, low)] if low else [])
+    steps = [ZERO, AluStep(AluOpcode.ADD, high), AluStep(AluOpcode.SHR, -IMM_BITS)]
+    return steps + ([AluStep(AluOpcode.ADD, low)] if low else [])

@@ -10,7 +10,7 @@ from vta.compiler.analysis.dma_coalescing import MAX_SIZE, fold
 from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints, only_if
 from vta.compiler.analysis.loop_nest import (
     Loop,
-    Nest,
+    LoopNest,
     flat_index,
     join_loops,
     require_affine,
@@ -67,7 +67,7 @@ class Copy:
     def __init__(
         self,
         where: str,
-        nest: Nest,
+        nest: LoopNest,
         conditions: list[Expr],
         source: BufferLoad,
         target: Target,
@@ -116,7 +116,7 @@ class Copy:
 
     def _analyse(
         self,
-        nest: Nest,
+        nest: LoopNest,
         conditions: list[Expr],
         sram: BufferStore | BufferLoad,
         dram: BufferStore | BufferLoad,

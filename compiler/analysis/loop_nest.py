@@ -18,10 +18,10 @@ from vta.errors import LoweringError
 
 __all__ = [
     "Loop",
-    "Nest",
+    "LoopNest",
+    "collect_loops",
     "flat_index",
     "join_loops",
-    "peel",
     "refuse_attached",
     "require_affine",
     "rewrap",
@@ -39,7 +39,7 @@ class Loop:
 
 
 @dataclass(frozen=True)
-class Nest:
+class LoopNest:
     """``leaf`` inside ``loops``, outermost first, executed where all ``guards`` hold."""
 
     loops: tuple[Loop, ...]
@@ -47,7 +47,7 @@ class Nest:
     leaf: Stmt
 
 
-def peel(stmt: Stmt) -> Nest:
+def collect_loops(stmt: Stmt) -> LoopNest:
     """Take the loops and conditions off a statement."""
     loops: list[Loop] = []
     guards: list[Expr] = []
@@ -62,7 +62,7 @@ def peel(stmt: Stmt) -> Nest:
             case Seq(stmts=(single,)):
                 stmt = single
             case _:
-                return Nest(tuple(loops), tuple(guards), stmt)
+                return LoopNest(tuple(loops), tuple(guards), stmt)
 
 
 def refuse_attached(stmt: Stmt, where: str, what: str) -> None:

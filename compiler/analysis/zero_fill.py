@@ -6,7 +6,7 @@ from vta.compiler.analysis.conditional_values import without_zeros
 from vta.compiler.analysis.dma_coalescing import MAX_SIZE
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
-    Nest,
+    LoopNest,
     flat_index,
     join_loops,
     require_affine,
@@ -58,7 +58,7 @@ _ONLY_ZEROS = (
 )
 
 
-def zero_fill(nest: Nest, memory: Memory, ranges: Ranges, where: str) -> Stmt:
+def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stmt:
     """Padding of all that the nest writes, whatever its conditions and values.
 
     Raises

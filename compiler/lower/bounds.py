@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from vta.compiler.schedule.schedule import Schedule
 
-__all__ = ["Nest", "infer_bounds"]
+__all__ = ["StageLoops", "infer_bounds"]
 
 ZERO = Const(0)
 
 
 @dataclass
-class Nest:
+class StageLoops:
     """The loops of one stage."""
 
     stage: Stage
@@ -71,7 +71,7 @@ class Nest:
 
 def infer_bounds(
     schedule: Schedule, bodies: Mapping[Stage, Expr]
-) -> tuple[dict[Stage, Nest], dict[Var, tuple[int, int]]]:
+) -> tuple[dict[Stage, StageLoops], dict[Var, tuple[int, int]]]:
     """The nest of every stage that has one, consumers first, and the range of every loop variable.
 
     Inlined stages have none, nor have those whose last read was folded away.
@@ -81,12 +81,12 @@ def infer_bounds(
     LoweringError
         If a stage is computed in a loop but read outside of it, or an index has no bound.
     """
-    nests: dict[Stage, Nest] = {}
+    nests: dict[Stage, StageLoops] = {}
     ranges: dict[Var, tuple[int, int]] = {}
     for stage in reversed(schedule.stages):  # consumers before producers
         if stage not in bodies or stage.attach.kind == "inline":
             continue
-        nest = Nest(stage, bodies[stage])
+        nest = StageLoops(stage, bodies[stage])
         if not stage.is_output and not any(_reads(schedule, stage, nests)):
             continue
         if stage.attach.kind == "at":
@@ -99,7 +99,7 @@ def infer_bounds(
     return nests, ranges
 
 
-def _enclosing(stage: Stage, nests: Mapping[Stage, Nest]) -> tuple[Var, ...]:
+def _enclosing(stage: Stage, nests: Mapping[Stage, StageLoops]) -> tuple[Var, ...]:
     parent, axis = stage.attach.stage, stage.attach.axis
     assert parent is not None and axis is not None
     if parent not in nests:
@@ -115,8 +115,8 @@ def _enclosing(stage: Stage, nests: Mapping[Stage, Nest]) -> tuple[Var, ...]:
 def _needed(
     schedule: Schedule,
     stage: Stage,
-    nest: Nest,
-    nests: Mapping[Stage, Nest],
+    nest: StageLoops,
+    nests: Mapping[Stage, StageLoops],
     ranges: dict[Var, tuple[int, int]],
 ) -> list[tuple[Expr, int]]:
     """The region that the readers of ``stage`` need in one round of the loops around it."""
@@ -139,7 +139,7 @@ def _needed(
 
 
 def _reads(
-    schedule: Schedule, stage: Stage, nests: Mapping[Stage, Nest]
+    schedule: Schedule, stage: Stage, nests: Mapping[Stage, StageLoops]
 ) -> Iterator[tuple[Stage, TensorRead]]:
     for reader, nest in nests.items():
         for node in walk(nest.body):
@@ -191,7 +191,7 @@ def _clip(low: Expr, extent: int, whole: int) -> tuple[Expr, int]:
 
 
 def _make_loops(
-    nest: Nest, parts: list[tuple[Expr, int]], ranges: dict[Var, tuple[int, int]]
+    nest: StageLoops, parts: list[tuple[Expr, int]], ranges: dict[Var, tuple[int, int]]
 ) -> None:
     """Extents from the region downwards, loop variables, and the axes' offsets from the loops
     upwards.
@@ -226,7 +226,7 @@ def _split_extents(relation: Split, extent: int) -> tuple[int, int]:
     return outer, -(-extent // outer)
 
 
-def _fill_offsets(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
+def _fill_offsets(nest: StageLoops, ranges: dict[Var, tuple[int, int]]) -> None:
     offsets: dict[IterVar, Expr] = {
         leaf: nest.loop_vars.get(leaf, ZERO) for leaf in nest.stage.leaves
     }
@@ -243,7 +243,7 @@ def _fill_offsets(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
     nest.offsets = {axis: simplify(offset, ranges) for axis, offset in offsets.items()}
 
 
-def _find_guards(nest: Nest, ranges: dict[Var, tuple[int, int]]) -> None:
+def _find_guards(nest: StageLoops, ranges: dict[Var, tuple[int, int]]) -> None:
     """What keeps the loops inside the region and the region inside the tensor."""
     conditions: list[Expr] = []
     for relation in nest.stage.relations:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from vta.compiler.analysis.conditional_values import conjuncts, without_zeros
 from vta.compiler.analysis.strided_loops import stride_condition
-from vta.compiler.lower.bounds import Nest, infer_bounds
+from vta.compiler.lower.bounds import StageLoops, infer_bounds
 from vta.compiler.lower.inline import inline_bodies
 from vta.compiler.lower.tensorize import match_gemm
 from vta.compiler.schedule.stage import Stage
@@ -113,7 +113,7 @@ class _Lowering:
 
     # ---- the loops of one stage ------------------------------------------------------------------
 
-    def produce(self, nest: Nest) -> Stmt:
+    def produce(self, nest: StageLoops) -> Stmt:
         """The loops that compute the stage."""
         stage = nest.stage
         if stage.tensorized is not None:
@@ -128,7 +128,9 @@ class _Lowering:
         update = BufferStore(target.buffer, target.indices, value)
         return self.reduction(nest, stage.leaves, init, update)
 
-    def reduction(self, nest: Nest, leaves: Sequence[IterVar], init: Stmt, update: Stmt) -> Stmt:
+    def reduction(
+        self, nest: StageLoops, leaves: Sequence[IterVar], init: Stmt, update: Stmt
+    ) -> Stmt:
         """``init`` in the loops over the result, then ``update`` in all of them.
 
         Both share the loops outside the first reduction loop.
@@ -153,7 +155,7 @@ class _Lowering:
         body = seq(begin, self.loops(nest, rest, update))
         return self.loops(nest, shared, body, outermost=True)
 
-    def tensorized(self, nest: Nest) -> Stmt:
+    def tensorized(self, nest: StageLoops) -> Stmt:
         """The loops outside the tile, around the instruction."""
         stage = nest.stage
         assert stage.tensorized is not None
@@ -203,7 +205,7 @@ class _Lowering:
 
     def loops(
         self,
-        nest: Nest,
+        nest: StageLoops,
         leaves: Sequence[IterVar],
         body: Stmt,
         *,
@@ -229,7 +231,7 @@ class _Lowering:
                 body = guarded(cond, body)
         return body
 
-    def loop(self, nest: Nest, axis: IterVar, body: Stmt, fresh: Mapping[Var, Expr]) -> Stmt:
+    def loop(self, nest: StageLoops, axis: IterVar, body: Stmt, fresh: Mapping[Var, Expr]) -> Stmt:
         """One loop around ``body``, inside the pragmas of its axis."""
         stage = nest.stage
         if axis in nest.loop_vars and body != Seq():
@@ -243,7 +245,7 @@ class _Lowering:
         return body
 
     @staticmethod
-    def guards_by_loop(nest: Nest) -> dict[IterVar | None, list[Expr]]:
+    def guards_by_loop(nest: StageLoops) -> dict[IterVar | None, list[Expr]]:
         """Each guard at the innermost loop that it depends on; None: at no loop of the stage."""
         placed: dict[IterVar | None, list[Expr]] = {}
         for cond in nest.guards:
@@ -254,7 +256,7 @@ class _Lowering:
 
     # ---- values ----------------------------------------------------------------------------------
 
-    def value(self, expr: Expr, nest: Nest) -> Expr:
+    def value(self, expr: Expr, nest: StageLoops) -> Expr:
         """``expr`` of tensors and axes as an expression of buffers and loop variables."""
         placed = substitute(expr, nest.values)
 
@@ -265,7 +267,7 @@ class _Lowering:
 
         return simplify(change(placed), self.ranges)
 
-    def read(self, read: TensorRead, nest: Nest) -> BufferLoad:
+    def read(self, read: TensorRead, nest: StageLoops) -> BufferLoad:
         """The buffer element of a read in the body of a stage."""
         values = nest.values
         return self.element(

@@ -19,7 +19,7 @@ from vta.errors import LoweringError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from vta.compiler.lower.bounds import Nest
+    from vta.compiler.lower.bounds import StageLoops
 
 __all__ = ["match_gemm"]
 
@@ -40,7 +40,7 @@ class _Mismatch(Exception):  # noqa: N818 - never leaves this module
 
 
 def match_gemm(
-    nest: Nest,
+    nest: StageLoops,
     inner: Sequence[Var],
     ranges: Mapping[Var, tuple[int, int]],
     store: BufferLoad,

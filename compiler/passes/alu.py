@@ -14,9 +14,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vta.compiler.analysis.alu_nests import reduction_term, separate_nests
-from vta.compiler.analysis.alu_operations import Step, StepTaker
+from vta.compiler.analysis.alu_operations import AluSelector, AluStep
 from vta.compiler.analysis.loop_bounds import Ranges, constraints
-from vta.compiler.analysis.loop_nest import Nest, flat_index, join_loops, rewrap, strip_tile, uses
+from vta.compiler.analysis.loop_nest import (
+    LoopNest,
+    flat_index,
+    join_loops,
+    rewrap,
+    strip_tile,
+    uses,
+)
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr
 from vta.compiler.tir.ir import (
@@ -71,7 +78,7 @@ def _child(target: Target, ranges: Ranges) -> Callable[[Expr | Stmt], Expr | Stm
     return lambda node: _rewrite(node, target, ranges) if isinstance(node, Stmt) else node
 
 
-def _accumulation(nest: Nest, target: Target, where: str) -> Stmt:
+def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
     """The kernels of a nest; an accumulated term of several steps is computed round by round."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
@@ -93,37 +100,37 @@ def _accumulation(nest: Nest, target: Target, where: str) -> Stmt:
     return Allocate(place, rewrap(around, (), seq(*kernels)))
 
 
-def _kernels(nest: Nest, target: Target, where: str) -> Stmt:
+def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
     """A UopScope for each step of the stage's value, in the memory that the steps need."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
-    taker = StepTaker(store, target, where)
-    taker.require_acc(store)
-    constants = taker.constants.values()
+    selector = AluSelector(store, target, where)
+    selector.require_acc(store)
+    constants = selector.constants.values()
     stmt = seq(
         *(
             _scope(step, _fill(step))
             if any(step.place is place for place in constants)
             else _scope(step, _kernel(nest, store, step, target, where))
-            for step in taker.steps(store.value)
+            for step in selector.steps(store.value)
         )
     )
-    for buffer in (*constants, *taker.copies):
+    for buffer in (*constants, *selector.copies):
         stmt = Allocate(buffer, stmt)
     return stmt
 
 
-def _scope(step: Step, body: Stmt) -> UopScope:
+def _scope(step: AluStep, body: Stmt) -> UopScope:
     return UopScope("alu" if step.opcode is not None else "gemm", body)
 
 
-def _fill(step: Step) -> UopPush:
+def _fill(step: AluStep) -> UopPush:
     """A step on the one element of a constant."""
     assert step.place is not None
     return _push(step, (Const(0), step.place), (Const(0), step.place))
 
 
-def _kernel(nest: Nest, store: BufferStore, step: Step, target: Target, where: str) -> Stmt:
+def _kernel(nest: LoopNest, store: BufferStore, step: AluStep, target: Target, where: str) -> Stmt:
     """The loops over elements around the micro-op of one step."""
     dst = BufferLoad(step.place or store.buffer, store.indices)
     src = step.operand if isinstance(step.operand, BufferLoad) else dst
@@ -139,7 +146,7 @@ def _kernel(nest: Nest, store: BufferStore, step: Step, target: Target, where: s
     return rewrap(loops, nest.guards, push)
 
 
-def _push(step: Step, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]) -> UopPush:
+def _push(step: AluStep, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]) -> UopPush:
     """The micro-op; the operands are elements counted from the start of a buffer."""
     zero = Const(0)
     if step.opcode is None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vta.compiler.analysis.alu_operations import steps_in_place
-from vta.compiler.analysis.loop_nest import flat_index, peel
+from vta.compiler.analysis.loop_nest import collect_loops, flat_index
 from vta.compiler.target import Target
 from vta.compiler.tir.ir import (
     Allocate,
@@ -68,7 +68,7 @@ def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
     for position, node in enumerate(nodes):
         if not (isinstance(node, Pragma) and node.key in ("alu", "skip_alu")):
             continue
-        store = peel(node.body).leaf
+        store = collect_loops(node.body).leaf
         if not isinstance(store, BufferStore) or store.buffer not in places:
             continue
         result, end = store.buffer, position + sum(1 for _ in walk(node))

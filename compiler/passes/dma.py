@@ -20,8 +20,8 @@ from vta.compiler.analysis.dma_transfer import Copy, loader
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
     Loop,
-    Nest,
-    peel,
+    LoopNest,
+    collect_loops,
     refuse_attached,
     uses,
 )
@@ -65,7 +65,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
         case For(var=var, extent=extent, body=body, kind=kind):
             body = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
             if kind != "cthread":
-                nest = peel(body)
+                nest = collect_loops(body)
                 if isinstance(nest.leaf, CoprocScope) and not nest.loops:
                     folded = fold_guarded(nest.leaf.body, Loop(var, extent), nest.guards, ranges)
                     if folded is not None:
@@ -83,7 +83,7 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
     """What a ``dma_copy`` nest becomes, in the scope of its module."""
     where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
     refuse_attached(pragma.body, where, "one copy")
-    nest = peel(pragma.body)
+    nest = collect_loops(pragma.body)
     store = nest.leaf
     if not isinstance(store, BufferStore):
         raise LoweringError(
@@ -110,12 +110,12 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
         return CoprocScope(module, filled)
     leaf = replace(store, indices=tuple(map(strided.at, store.indices)))
     source = replace(source, indices=tuple(map(strided.at, source.indices)))
-    values = Nest(strided.loops, strided.conditions, leaf)
+    values = LoopNest(strided.loops, strided.conditions, leaf)
     copy = Copy(where, values, [], source, target, ranges, filled=True)
     return CoprocScope(module, seq(filled, copy.statement()))
 
 
-def _strides(cond: Expr, nest: Nest) -> bool:
+def _strides(cond: Expr, nest: LoopNest) -> bool:
     """Whether ``cond`` picks every n-th round of a loop."""
     picks = [stride for part in conjuncts(cond) if (stride := stride_condition(part))]
     return any(uses(stride[0], [loop.var for loop in nest.loops]) for stride in picks)

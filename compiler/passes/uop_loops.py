@@ -17,7 +17,7 @@ from math import prod
 
 from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
-from vta.compiler.analysis.loop_nest import Loop, peel, rewrap, uses
+from vta.compiler.analysis.loop_nest import Loop, collect_loops, rewrap, uses
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
@@ -61,7 +61,7 @@ class _Folder:
 
     def __init__(self, scope: UopScope, ranges: Ranges) -> None:
         self.scope = scope
-        nest = peel(scope.body)
+        nest = collect_loops(scope.body)
         assert isinstance(nest.leaf, UopPush), nest.leaf
         self.push, self.loops = nest.leaf, list(nest.loops)
         strided = self._strided(nest.guards, ranges)

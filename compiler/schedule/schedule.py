@@ -15,7 +15,7 @@ from vta.errors import ScheduleError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Schedule", "Step", "create_schedule"]
+__all__ = ["AppliedPrimitive", "Schedule", "create_schedule"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TensorRef:
 
 
 @dataclass(frozen=True)
-class Step:
+class AppliedPrimitive:
     """One primitive that was applied. It holds names and numbers, no axes, so it fits any schedule
     alike.
     """
@@ -85,7 +85,7 @@ class Schedule:
         """Producers before consumers."""
         self._by_op: dict[Operation, Stage] = {}
         self.outputs: tuple[Stage, ...] = ()
-        self._log: list[Step] = []
+        self._log: list[AppliedPrimitive] = []
         for op in outputs:
             self._add(op)
         self.outputs = tuple(dict.fromkeys(self._by_op[op] for op in outputs))
@@ -238,7 +238,7 @@ class Schedule:
     # ---- the log ---------------------------------------------------------------------------------
 
     @property
-    def log(self) -> tuple[Step, ...]:
+    def log(self) -> tuple[AppliedPrimitive, ...]:
         """What was asked so far, in order."""
         return tuple(self._log)
 
@@ -249,9 +249,9 @@ class Schedule:
         given = {key: self._encode(arg) for key, arg in keywords.items() if arg is not None}
         encoded = tuple(map(self._encode, args))
         name = stage.name if stage else None
-        self._log.append(Step(name, primitive, encoded, tuple(given.items())))
+        self._log.append(AppliedPrimitive(name, primitive, encoded, tuple(given.items())))
 
-    def replay(self, steps: Iterable[Step]) -> Schedule:
+    def replay(self, steps: Iterable[AppliedPrimitive]) -> Schedule:
         """Apply the steps of another schedule of the same computation; returns this schedule.
 
         Raises
