@@ -10,7 +10,7 @@ hazard of the request with an entry     detected and resolved
 RAW, WAR, WAW on accumulators,          overlap of access ranges
 RAW, WAR, WAW on micro-ops              (:func:`~vta.hw.compute.issue_request.has_hazard`);
                                         the dependency is cleared when the entry is done
-same unit                               none: a unit executes in order
+an entry on the same unit               no dependency: a unit executes in order
 ======================================  =====================================================
 
 =====  ================================================================================
@@ -59,7 +59,7 @@ class EntryLayout(data.StructLayout):
 
 
 class Scoreboard(wiring.Component):
-    """Tracks the instructions in flight and the dependencies of the next one.
+    """Tracks the instructions in flight and the dependencies of the next request.
 
     Parameters
     ----------
@@ -104,9 +104,7 @@ class Scoreboard(wiring.Component):
             "in_flight": Out(1), "retire": Out(1), "retire_finish": Out(1),
             "retire_push_prev": Out(1), "retire_push_next": Out(1),
         })  # fmt: skip
-        self.entries = [
-            Signal(EntryLayout(isa), name=f"entry{n}") for n in range(self.DEPTH)
-        ]  # fmt: skip
+        self.entries = [Signal(EntryLayout(isa), name=f"entry{n}") for n in range(self.DEPTH)]
         self.dependencies_valid = Signal()
 
     def elaborate(self, platform):
@@ -131,7 +129,7 @@ class Scoreboard(wiring.Component):
         return done.bit_select(unit.as_value(), 1)
 
     def _accept_request(self, m: Module) -> None:
-        """Drives ``next``: a request is accepted while there is none."""
+        """Drives ``next``: a request is accepted while ``next`` is not valid."""
         m.d.comb += self.request.ready.eq(~self.next_valid)
         with m.If(self.request.ready):
             m.d.sync += [
@@ -159,7 +157,7 @@ class Scoreboard(wiring.Component):
                 for entry in self.entries
             )
         )
-        # The bits move up with the entries.
+        # The bits move up with the entries: ``hazards`` one cycle late, because it is registered.
         moved_hazards = Mux(retired, hazards >> 1, hazards)
         executing = Cat(entry.executing for entry in self.entries)
         m.d.comb += [

@@ -273,13 +273,13 @@ class Sequencer(wiring.Component):
         wiring.connect(m, checked.o, wiring.flipped(self.op))
         wiring.connect(m, buffer.read, wiring.flipped(self.uop_read))
 
-        # Fetch: the micro-op comes from the prefetch buffer. Prefetched is the word behind the
-        # micro-op in the skid buffer; while that is empty, the word of the micro-op in front of it.
+        # Fetch: the prefetch buffer has the word of the micro-op. The word behind the micro-op in
+        # the skid buffer is prefetched; while that is empty, the word of the selected micro-op.
         fetch_valid = Signal()
         fetch = Signal(self.selected_layout, reset_less=True)
         fetched = Signal()
         advance = Signal()
-        behind, front = selected.o.payload, select.selected.payload
+        skid, new = selected.o.payload, select.selected.payload
         lanes = log_lanes(self.log_depth)
         m.d.comb += [
             advance.eq(checked.i.ready),
@@ -292,13 +292,13 @@ class Sequencer(wiring.Component):
         ]
         with m.If(selected.o.valid):
             m.d.comb += [
-                buffer.prefetch.eq(behind.prefetch),
-                buffer.prefetch_word.eq(behind.prefetch_word),
+                buffer.prefetch.eq(skid.prefetch),
+                buffer.prefetch_word.eq(skid.prefetch_word),
             ]
         with m.Else():
             m.d.comb += [
-                buffer.prefetch.eq(select.selected.valid & ~front.tags.empty),
-                buffer.prefetch_word.eq(front.number >> lanes),
+                buffer.prefetch.eq(select.selected.valid & ~new.tags.empty),
+                buffer.prefetch_word.eq(new.number >> lanes),
             ]
         with m.If(selected.o.ready):
             m.d.sync += [fetch_valid.eq(selected.o.valid), fetch.eq(selected.o.payload)]

@@ -68,7 +68,7 @@ class Bench:
             )
 
     async def _serve(self) -> None:
-        """The operands: data in the next cycle, kept until the next read. And the watch."""
+        """Operand reads, with data from the next cycle to the next read; counts of the events."""
         dut, edge = self.dut, RisingEdge(self.dut.clk)
         while True:
             await edge

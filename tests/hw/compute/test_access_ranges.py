@@ -151,7 +151,7 @@ def test_random_transfers():
 
 
 def test_every_range_of_micro_ops():
-    """Whatever words it begins and ends in."""
+    """Ranges that begin and end in any lane of any of the first words, and in the last."""
     rng = random.Random(3)
     uops = [random_uop(rng) for _ in range(CFG.uop_depth)]
     insns = [Alu(uop_bgn=begin, uop_end=end) for begin in range(9) for end in range(begin, 14)]

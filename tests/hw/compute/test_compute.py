@@ -1,4 +1,4 @@
-"""The compute module as a whole: streams of loads, GEMM and ALU against the slow model."""
+"""The compute module as a whole: streams of LOAD, GEMM and ALU against the slow model; overlap."""
 
 import random
 from dataclasses import replace
@@ -6,10 +6,16 @@ from functools import partial
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from tests.support.hwmemories import machine, pack, serve_sram, unpack
-from tests.support.hwpeers import READY_PROBABILITIES, StallGenerator, send, serve_reads
+from tests.support.hwpeers import (
+    READY_PROBABILITIES,
+    StallGenerator,
+    sample,
+    send,
+    serve_reads,
+    simulate,
+)
 from vta.config import VTAConfig
 from vta.hw.compute.compute import Compute
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Load, MemId, Uop
@@ -24,7 +30,7 @@ DRAM_BYTES = 1 << 13
 
 
 def run(model, insns, dram, *, pace=1.0, cycles=20000):
-    """Runs a stream with all tokens there, to the end or an error.
+    """Runs a stream with all tokens available, to the end or an error.
 
     Gives a dict: ``out`` (the mirror tiles, lists of lists), counts of events and tokens pushed,
     ``error``, ``cycles``.
@@ -45,18 +51,19 @@ def run(model, insns, dram, *, pace=1.0, cycles=20000):
             "next": dut.tokens.push_next,
         }  # fmt: skip
         for cycle in range(cycles):
-            _, _, *values, finished, code, source, addr = await ctx.tick().sample(
-                *signals.values(), dut.finished, dut.error.code, dut.error.source, dut.error.addr
-            )
-            for name, value in zip(signals, values):
-                seen[name] += value
+            now = await sample(
+                ctx, **signals, finished=dut.finished,
+                code=dut.error.code, source=dut.error.source, addr=dut.error.addr,
+            )  # fmt: skip
+            for name in signals:
+                seen[name] += vars(now)[name]
             idle = ctx.get(dut.state) == ModuleState.IDLE and not ctx.get(dut.insn.valid)
-            if code or (finished and idle):
-                seen["cycles"], seen["error"] = cycle, (code, source, addr)
+            if now.code or (now.finished and idle):
+                seen["cycles"], seen["error"] = cycle, (now.code, now.source, now.addr)
                 break
         else:
             raise AssertionError(f"{seen['retired']} of {len(insns)} retired in {cycles} cycles")
-        if not code:
+        if not now.code:
             assert ctx.get(dut.state) == ModuleState.IDLE
         tiles = []
         for addr in range(cfg.acc_depth):
@@ -68,8 +75,6 @@ def run(model, insns, dram, *, pace=1.0, cycles=20000):
             )
         seen["out"] = tiles
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
     peers = [
         partial(send, stream=dut.insn, items=words, pace=StallGenerator(pace, 1)),
         partial(serve_reads, port=dut.read, memory=dram, pace=StallGenerator(pace, 2)),
@@ -82,15 +87,12 @@ def run(model, insns, dram, *, pace=1.0, cycles=20000):
             memory=[pack(row, cfg.wgt_width) for row in model.wgt], reads=[dut.wgt_read],
         ),
     ]  # fmt: skip
-    for peer in peers:
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(watch)
-    sim.run()
+    simulate(dut, watch, *peers)
     return seen
 
 
 def blank(cfg, seed=0):
-    """Random inp and wgt; uop and acc as after power-up."""
+    """Random inp and wgt; uop and acc are zero, as after power-up."""
     model = machine(cfg, seed)
     for row in model.acc:
         row[:] = [0] * len(row)
@@ -98,7 +100,7 @@ def blank(cfg, seed=0):
 
 
 def reference(model, insns, dram):
-    """Executes the stream on the slow model; gives the mirror that is to be there."""
+    """The mirror tiles after the stream, by the slow model."""
     model.dram, model.base = bytearray(dram.tobytes()), 0
     for insn in insns:
         model.execute(insn)
@@ -134,7 +136,7 @@ def dram_with(model, uops, seed=0):
 
 
 def random_stream(cfg, rng, uops, length):
-    """Instructions on few accumulators, so that neighbours depend on each other."""
+    """Instructions on few accumulators, so that most have a hazard with an older one."""
     flags = ("pop_prev", "pop_next", "push_prev", "push_next")
     half = cfg.acc_depth // 2
     insns = [Load(memory=MemId.UOP, x_size=uops, y_size=1, x_stride=uops)]
@@ -183,7 +185,7 @@ def test_random_streams(cfg, pace):
     check(model, insns, dram_with(model, uops), pace=pace)
 
 
-def test_what_was_only_loaded_is_in_the_mirror():
+def test_loaded_tiles_are_in_the_mirror():
     model = blank(TINY)
     insns = [
         Load(memory=MemId.ACC, sram_base=3, dram_base=1, y_size=1, x_size=5, x_stride=5),
@@ -193,7 +195,7 @@ def test_what_was_only_loaded_is_in_the_mirror():
 
 
 def test_a_chain_over_all_units():
-    """load, GEMM, ALU, GEMM, load over it, ALU: each needs what the one before wrote."""
+    """LOAD, GEMM, ALU, GEMM, LOAD, ALU: RAW and WAW hazards from unit to unit."""
     model = blank(TINY)
     uops = [Uop(0, 1, 2), Uop(1, 0, 3)]
     insns = [
@@ -211,8 +213,9 @@ def test_a_chain_over_all_units():
     check(model, insns, dram_with(model, uops))
 
 
-def test_little_time_between_instructions():
-    """A run of GEMMs has no gap, and a change of unit costs the two pipelines' length."""
+def test_cycles_between_instructions():
+    """GEMM after GEMM and ALU after ALU have no gap; a hazard between units costs the latency of
+    both pipelines."""
     model = blank(TINY)
     uops = [Uop(n, n, n) for n in range(8)]
     load = Load(memory=MemId.UOP, x_size=8, y_size=1, x_stride=8)
@@ -223,18 +226,18 @@ def test_little_time_between_instructions():
         return run(model, [load, *insns, Finish()], dram_with(model, uops))["cycles"]
 
     empty = cycles()
-    found_out = 15  # what it touches, when the micro-ops are there: not before they are loaded
-    queued = 1
-    assert cycles(gemm) - empty == found_out + queued + 8 + 12
+    access_ranges = 15  # with the bounds of micro-ops, which are loaded before
+    unit_queue = 1
+    assert cycles(gemm) - empty == access_ranges + unit_queue + 8 + 12
     assert cycles(*[gemm] * 10) - cycles(gemm) == 72
     assert cycles(*[alu] * 10) - cycles(alu) == 72
-    seen = 1  # that the unit before is done
-    assert cycles(gemm, alu) - cycles(gemm) == seen + queued + 8 + 12
+    dependency_cleared = 1  # after the older instruction is done
+    assert cycles(gemm, alu) - cycles(gemm) == dependency_cleared + unit_queue + 8 + 12
 
 
 @pytest.mark.parametrize("offset", range(4))
-def test_gemm_and_alu_side_by_side(offset):
-    """On tiles that have nothing in common the shorter of the two costs next to nothing."""
+def test_gemm_and_alu_overlap(offset):
+    """On disjoint tiles GEMM and ALU overlap: the shorter one costs a few cycles."""
     half = TINY.acc_depth // 2
     uops = [Uop(0, 0, 0), Uop(half + offset, 0, 0), Uop(half + offset, 4, 0)]
     load = Load(memory=MemId.UOP, x_size=3, y_size=1, x_stride=3)
@@ -253,7 +256,7 @@ def test_gemm_and_alu_side_by_side(offset):
     assert cycles(apart, apart) - cycles(apart) < 1.05 * apart.operations
 
 
-def test_loads_beside_gemm():
+def test_loads_and_gemm_overlap():
     half = TINY.acc_depth // 2
     uops = [Uop(0, 0, 0)]
     insns = [

@@ -1,10 +1,10 @@
-"""The dot product: exact sums at the edges of the widths, latency, and back-to-back vectors."""
+"""The dot product: exact sums at the edges of the widths, latency, vectors back to back."""
 
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
+from tests.support.hwpeers import simulate
 from vta.hw.compute.dot import DotProduct, DotProductPair
 
 LATENCIES = {2: 2, 4: 2, 8: 3, 16: 3, 32: 4, 64: 4}
@@ -36,7 +36,7 @@ def test_sums(length, a_bits, b_bits):
         expected.append(total - 2**32 if total >= 2**31 else total)
 
     async def testbench(ctx):
-        # Back to back with gaps: the sum of a pair is there LATENCY cycles later, until the next.
+        # Vectors back to back and with gaps; a sum is valid from LATENCY cycles later to the next.
         due, now, last = {}, 0, None
         for (a, b), total in zip(pairs, expected):
             for offered in (True, rng.random() < 0.5) if rng.random() < 0.3 else (True,):
@@ -57,10 +57,7 @@ def test_sums(length, a_bits, b_bits):
             last = due.get(now, last)
             assert ctx.get(dut.sum) == last
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    simulate(dut, testbench)
 
 
 @pytest.mark.parametrize(("a_bits", "b_bits"), [(8, 8), (4, 8), (8, 4), (16, 4), (4, 4)])
@@ -98,10 +95,7 @@ def test_pairs(a_bits, b_bits):
                 if last is not None:
                     assert (ctx.get(dut.sum0), ctx.get(dut.sum1)) == last, (a, b0, b1)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    simulate(dut, testbench)
 
 
 def test_pairs_of_wide_values_do_not_fit():

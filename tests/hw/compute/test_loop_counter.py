@@ -11,11 +11,11 @@ ISA = Isa.of(VTAConfig.preset("tiny"))
 
 
 def run(insns, *, cycles, advance_pace=1.0):
-    """(cycle, u, empty, last) of each micro-op that is taken, and the cycle of the first start."""
+    """(cycle, u, empty, last) of each micro-op that advances, and the cycle of the first start."""
     dut, advances = LoopCounter(ISA.gemm), StallGenerator(advance_pace, 1)
     layout = dut.start.payload.shape()
     words = [layout.from_bits(int.from_bytes(ISA.encode(insn), "little")) for insn in insns]
-    taken, starts = [], []
+    micro_ops, starts = [], []
 
     async def testbench(ctx):
         for cycle in range(cycles):
@@ -25,16 +25,16 @@ def run(insns, *, cycles, advance_pace=1.0):
                 ctx.set(dut.start.payload, words[len(starts)])
             ctx.set(dut.advance, advances())
             now = await sample(
-                ctx, starts=dut.start.valid & dut.start.ready, taken=dut.valid & dut.advance,
+                ctx, starts=dut.start.valid & dut.start.ready, advances=dut.valid & dut.advance,
                 u=dut.u, empty=dut.empty, last=dut.last,
             )  # fmt: skip
             if now.starts:
                 starts.append(cycle)
-            if now.taken:
-                taken.append((cycle, None if now.empty else now.u, now.empty, now.last))
+            if now.advances:
+                micro_ops.append((cycle, None if now.empty else now.u, now.empty, now.last))
 
     simulate(dut, testbench)
-    return taken, starts[0]
+    return micro_ops, starts[0]
 
 
 INSNS = [
@@ -55,16 +55,16 @@ EXPECTED = [
 
 
 def test_a_micro_op_a_cycle():
-    taken, start = run(INSNS, cycles=40)
+    micro_ops, start = run(INSNS, cycles=40)
     assert LoopCounter.LATENCY == 2
-    assert [micro_op for _, *micro_op in taken] == [list(one) for one in EXPECTED]
-    assert [cycle for cycle, *_ in taken] == list(range(start + 2, start + 2 + len(EXPECTED)))
+    assert [micro_op for _, *micro_op in micro_ops] == [list(one) for one in EXPECTED]
+    assert [cycle for cycle, *_ in micro_ops] == list(range(start + 2, start + 2 + len(EXPECTED)))
 
 
 @pytest.mark.parametrize("advance_pace", [0.5, 0.1])
 def test_a_stall_changes_nothing_but_the_cycles(advance_pace):
-    taken, _ = run(INSNS, cycles=int(45 / advance_pace), advance_pace=advance_pace)
-    assert [micro_op for _, *micro_op in taken] == [list(one) for one in EXPECTED]
+    micro_ops, _ = run(INSNS, cycles=int(45 / advance_pace), advance_pace=advance_pace)
+    assert [micro_op for _, *micro_op in micro_ops] == [list(one) for one in EXPECTED]
 
 
 def test_an_offset_follows_the_loops():
