@@ -92,8 +92,8 @@ class OnBus(wiring.Component):
 TOPS = {
     "core": lambda: Core(CFG),
     "csr": lambda: ControlRegisters(config_words(CFG)),
-    "axiread": lambda: ReadMaster(clients=READERS, **BUS),
-    "axiwrite": lambda: WriteMaster(**BUS),
+    "read_master": lambda: ReadMaster(clients=READERS, **BUS),
+    "write_master": lambda: WriteMaster(**BUS),
     "fetch": lambda: OnBus(Fetch(ISA, **BUS), "read"),
     "load": lambda: OnBus(
         LoadModule(ISA, [MemoryKind.of(CFG, memory) for memory in (MemId.INP, MemId.WGT)], **BUS),
