@@ -10,7 +10,7 @@ from tests.formal.access_range_registers import AccessRangeRegisters
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.reference_semantics import ISA, LOG_UOP, SIZE_BITS, Point, ReferenceAccess
 from tests.formal.runner import Properties, constant, prove, reach, refute
-from tests.formal.transaction_log import keep_ledger
+from tests.formal.transaction_log import keep_log
 from vta.hw.compute import access_ranges, range_extent, uop_bounds
 from vta.hw.compute.uop_memory import log_lanes
 from vta.hw.debug.signal_paths import SignalPaths
@@ -55,7 +55,7 @@ class RangesContainAccesses(AccessRangeRegisters, Properties):
             Assume(ReferenceAccess(m, self.any_insn, point, uop, "new").legal),
         ]
         enters, leaves = block.insn.valid & block.insn.ready, request.valid & request.ready
-        log, level = keep_ledger(m, block.insn.payload, depth=2, comes=enters, goes=leaves)
+        log, level = keep_log(m, block.insn.payload, depth=2, enqueue=enters, dequeue=leaves)
         oldest = ReferenceAccess(m, log[0], point, uop, "oldest")
         sram = self._model_sram(m, oldest, point.u, uop, leaves)
         with m.If(request.valid):

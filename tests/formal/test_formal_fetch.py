@@ -2,7 +2,7 @@
 nothing else does; a stream at fault ends with its first bad instruction.
 
 The constants are smaller than the real ones, so that the first cycles see full queues: 2
-instructions in a queue, requests of 2 beats, 4 beats under way.
+instructions in a queue, requests of 2 beats, 4 beats outstanding.
 """
 
 import pytest
@@ -38,8 +38,8 @@ def _fetch(data_bits, module=fetch):
 
 
 class EachOnce(Properties):
-    """The stream is any, from anywhere. The world answers requests in order, at any time, with its
-    beats; what lies beside the stream in a beat is anything.
+    """The stream is any, from anywhere. The bus serves requests in order, at any time; the
+    bytes of a beat outside of the stream are free.
 
     ``dispatched`` counts the instructions that have entered a queue.
     """
@@ -60,7 +60,7 @@ class EachOnce(Properties):
         return m
 
     def _stream(self, m):
-        """What the stream is, and what of it is to be dispatched."""
+        """The stream, and the number of its instructions to dispatch."""
         block = self.block
         self.addr, self.count = constant(m, block.addr), constant(m, block.count)
         self.started, self.bad = Signal(), Signal()
@@ -73,7 +73,7 @@ class EachOnce(Properties):
             Assume(self.bad | (self.count <= self.longest)),
         ]
         self.words, self.targets, self.legal = [], [], []
-        before = Const(1)
+        legal_before = Const(1)
         for n, signal in enumerate(self.bits):
             bits, word = constant(m, signal), Signal(INSN_BITS, name=f"word{n}")
             stage, legal = Signal(2, name=f"stage{n}"), Signal(name=f"legal{n}")
@@ -87,9 +87,9 @@ class EachOnce(Properties):
                         Mux((head.opcode == Opcode.LOAD) & to_load, 0, 1))
                 ),
                 check.word.eq(word),
-                legal.eq(before & ~check.illegal & (n < self.count)),
+                legal.eq(legal_before & ~check.illegal & (n < self.count)),
             ]  # fmt: skip
-            before = legal
+            legal_before = legal
             self.words.append(word)
             self.targets.append(stage)
             self.legal.append(legal)
@@ -97,30 +97,30 @@ class EachOnce(Properties):
         m.d.comb += self.to_dispatch.eq(Mux(self.bad, 0, sum(self.legal)))
 
     def _bus(self, m):
-        """Requests follow each other through the stream, none goes beyond it, and there is room for
-        what was asked."""
+        """Requests cover the stream in order, and no more; the buffer has room for every requested
+        beat."""
         request, beat = self.block.read.request, self.block.read.beat
-        self.asked, self.came = asked, came = Signal(8), Signal(8)
+        self.requested, self.arrived = requested, arrived = Signal(8), Signal(8)
         ahead = self.addr % self.beat_bytes
         needed = (ahead + self.count * INSN_BYTES + self.beat_bytes - 1) // self.beat_bytes
         m.d.sync += [
-            asked.eq(asked + Mux(request.valid & request.ready, request.payload.beats, 0)),
-            came.eq(came + (beat.valid & beat.ready)),
+            requested.eq(requested + Mux(request.valid & request.ready, request.payload.beats, 0)),
+            arrived.eq(arrived + (beat.valid & beat.ready)),
         ]
-        m.d.comb += [Assume(~beat.valid | (came < asked)), Assert(~beat.valid | beat.ready)]
+        m.d.comb += [Assume(~beat.valid | (arrived < requested)), Assert(~beat.valid | beat.ready)]
         with m.If(request.valid):
             m.d.comb += [
                 Assert(self.started & ~self.bad),
                 Assert(request.payload.beats != 0),
-                Assert(request.payload.addr == self.addr - ahead + asked * self.beat_bytes),
-                Assert(asked + request.payload.beats <= needed),
+                Assert(request.payload.addr == self.addr - ahead + requested * self.beat_bytes),
+                Assert(requested + request.payload.beats <= needed),
             ]
         stream = Cat(self.words)
         for low in range(0, self.beat_bytes * 8, 64):
             # where these 64 bits of the beat are in the stream, if they are
             place = Signal(signed(10), name=f"place{low}")
             m.d.comb += [
-                place.eq(came * self.beat_bytes + low // 8 - ahead),
+                place.eq(arrived * self.beat_bytes + low // 8 - ahead),
                 Assume(
                     (place < 0) | (place >= self.count * INSN_BYTES)
                     | (beat.payload[low : low + 64] == stream.word_select(place[3:], 64))
@@ -132,15 +132,18 @@ class EachOnce(Properties):
         reported with their address."""
         block, error = self.block, self.block.error
         self.dispatched = Signal(range(self.longest + 1))
-        began = Signal()
-        m.d.sync += [self.dispatched.eq(self.dispatched + block.dispatched), began.eq(self.started)]
+        started_before = Signal()
+        m.d.sync += [
+            self.dispatched.eq(self.dispatched + block.dispatched),
+            started_before.eq(self.started),
+        ]
         m.d.comb += [
             Assert(~block.dispatched | (self.started & (self.dispatched < self.to_dispatch))),
             Assert(
                 block.busy
                 == (self.started & (self.count != 0) & (self.bad | (self.dispatched != self.count)))
             ),
-            Assert(~(began & self.bad) | (error.code == ErrorCode.ADDRESS)),
+            Assert(~(started_before & self.bad) | (error.code == ErrorCode.ADDRESS)),
         ]
         with m.If(error.code != ErrorCode.NONE):
             m.d.comb += [
@@ -154,28 +157,30 @@ class EachOnce(Properties):
             ]
 
     def _queue(self, m, number, name):
-        """What comes out of a queue is what was dispatched to it, in order, each once, and soon."""
+        """A queue returns the instructions that were dispatched to it, in order, once, and soon."""
         out = getattr(self.block, name)
-        entered, taken, waits = Signal(3), Signal(3), Signal(2)
-        rank, right, enters = Const(0, 3), Const(0), Const(0)
+        entered, dequeued, latency = Signal(3), Signal(3), Signal(2)
+        rank, expected, enqueue = Const(0, 3), Const(0), Const(0)
         for n, (word, stage) in enumerate(zip(self.words, self.targets)):
-            mine = stage == number
-            right |= mine & (rank == taken) & (n < self.dispatched) & (out.payload == word)
-            enters |= mine & self.block.dispatched & (n == self.dispatched)
-            rank = (rank + mine)[:3]
-        level = (entered - taken)[:3]
+            is_target = stage == number
+            expected |= (
+                is_target & (rank == dequeued) & (n < self.dispatched) & (out.payload == word)
+            )
+            enqueue |= is_target & self.block.dispatched & (n == self.dispatched)
+            rank = (rank + is_target)[:3]
+        level = (entered - dequeued)[:3]
         m.d.sync += [
-            entered.eq(entered + enters),
-            taken.eq(taken + (out.valid & out.ready)),
-            waits.eq(Mux((level != 0) & ~out.valid, waits + 1, 0)),
+            entered.eq(entered + enqueue),
+            dequeued.eq(dequeued + (out.valid & out.ready)),
+            latency.eq(Mux((level != 0) & ~out.valid, latency + 1, 0)),
         ]
-        waited, before = Signal(), Signal(INSN_BITS)
-        m.d.sync += [waited.eq(out.valid & ~out.ready), before.eq(out.payload)]
+        stalled, word_before = Signal(), Signal(INSN_BITS)
+        m.d.sync += [stalled.eq(out.valid & ~out.ready), word_before.eq(out.payload)]
         m.d.comb += [
-            Assert(~out.valid | right),
-            Assert(~waited | (out.valid & (out.payload == before))),
+            Assert(~out.valid | expected),
+            Assert(~stalled | (out.valid & (out.payload == word_before))),
             Assert(level <= QUEUE),
-            Assert(waits < 3),
+            Assert(latency < 3),
             Cover((level == QUEUE) & self.block.blocked),
         ]
         return level
@@ -183,7 +188,7 @@ class EachOnce(Properties):
     def _progress(self, m):
         """With nothing on the bus and empty queues, fetch asks, or dispatches."""
         request, stuck = self.block.read.request, Signal(4)
-        bus_idle = (self.asked == self.came) & ~request.valid
+        bus_idle = (self.requested == self.arrived) & ~request.valid
         idle = bus_idle & ~self.block.dispatched & ~self.levels.any()
         with m.If(self.started & idle & (self.dispatched != self.to_dispatch)):
             m.d.sync += stuck.eq(stuck + 1)

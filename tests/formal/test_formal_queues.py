@@ -1,4 +1,4 @@
-"""The queues between and inside the blocks (Amaranth's): what goes in comes out, once, in order."""
+"""The queues between and inside the blocks (of Amaranth): each item leaves once and in order."""
 
 import pytest
 from amaranth.hdl import Assert, Cover, Mux, Signal
@@ -6,44 +6,44 @@ from amaranth.lib import fifo
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.transaction_log import keep_ledger
+from tests.formal.transaction_log import keep_log
 from vta.hw.debug.signal_paths import SignalPaths
 
 WIDTH, DEPTH = 2, 4
 
 
 class InOrder(Properties):
-    """A ledger of all that is in the queue, the oldest first: it is what comes out next, the queue
-    takes something whenever there is room, and offers something in the cycle after it came at the
-    latest (a buffered one: two cycles)."""
+    """The log has the contents of the queue, the oldest first. The queue returns the oldest item
+    and is ready while it has room. Its output is valid in the cycle after an item entered at the
+    latest (a buffered queue: two cycles)."""
 
     def __init__(self, module, name):
         super().__init__(getattr(module, name)(width=WIDTH, depth=DEPTH))
         self.buffered = name == "SyncFIFOBuffered"
 
     def elaborate(self, platform):
-        block, inside = self.block, SignalPaths(self.block)
-        m = super().elaborate(platform, inside.fragment)
+        block, paths = self.block, SignalPaths(self.block)
+        m = super().elaborate(platform, paths.fragment)
         writes, reads = block.w_en & block.w_rdy, block.r_en & block.r_rdy
-        ledger, level = keep_ledger(m, block.w_data, depth=DEPTH, comes=writes, goes=reads)
+        log, level = keep_log(m, block.w_data, depth=DEPTH, enqueue=writes, dequeue=reads)
 
         waited = Signal()
         m.d.sync += waited.eq((level != 0) & ~block.r_rdy)
         m.d.comb += [
             Assert(block.level == level),
             Assert(~block.r_rdy | (level != 0)),
-            Assert(~block.r_rdy | (block.r_data == ledger[0])),
+            Assert(~block.r_rdy | (block.r_data == log[0])),
             Assert(block.w_rdy | (level >= (DEPTH - 1 if self.buffered else DEPTH))),
             Assert(block.r_rdy | (level == 0) | (~waited if self.buffered else 0)),
             Assert(level <= DEPTH),
-            Cover((level == DEPTH) & reads & (ledger[0] == 1) & (ledger[DEPTH - 1] == 2)),
-            Cover((level == 1) & reads & writes & (inside["produce"] == 1)),
+            Cover((level == DEPTH) & reads & (log[0] == 1) & (log[DEPTH - 1] == 2)),
+            Cover((level == 1) & reads & writes & (paths["produce"] == 1)),
         ]
 
         # What the memory and its two pointers hold, for the induction.
         size = DEPTH - 1 if self.buffered else DEPTH
         ahead = block.r_rdy if self.buffered else 0  # entries before those of the memory
-        produce, consume = inside["produce"], inside["consume"]
+        produce, consume = paths["produce"], paths["consume"]
         distance = (produce + size - consume) % size
         m.d.comb += [
             Assert((produce < size) & (consume < size)),
@@ -53,11 +53,11 @@ class InOrder(Properties):
         for n in range(size):
             place, word = Signal.like(consume, name=f"place{n}"), Signal(WIDTH, name=f"word{n}")
             m.d.comb += place.eq((consume + n) % size)
-            inside.probe_memory("storage", place, word)
+            paths.probe_memory("storage", place, word)
             with m.If(n + ahead < level):
-                entry = ledger[n]
+                entry = log[n]
                 if self.buffered:
-                    m.d.comb += Assert(word == Mux(ahead, ledger[n + 1], entry))
+                    m.d.comb += Assert(word == Mux(ahead, log[n + 1], entry))
                 else:
                     m.d.comb += Assert(word == entry)
         return m

@@ -1,7 +1,7 @@
-"""The read master: AXI's rules on AR, beats to who asked for them, errors with their address.
+"""The read master: the rules of AXI on AR, beats to their readers, errors with their address.
 
 The constants are smaller than the real ones, so that the first cycles see full queues: bursts of
-at most 4 beats of 2 bytes, 6 beats and 2 bursts of a reader under way, 2 beats waiting for it.
+at most 4 beats of 2 bytes, 6 beats and 2 bursts of a reader outstanding, beat queues of 2.
 """
 
 import pytest
@@ -31,27 +31,26 @@ def _small(module=read_master):
 
 
 class Handshakes(Properties):
-    """A valid address stays, unchanged, until it is taken, and is a reader's."""
+    """A valid address is stable until accepted, and has the ID of a reader."""
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
         block = self.block
         fields = ("id", "addr", "len", "size", "burst", "cache", "prot")
         payload = Cat(getattr(block, f"ar{field}") for field in fields)
-        waited, before = Signal(), Signal(len(payload))
-        m.d.sync += [waited.eq(block.arvalid & ~block.arready), before.eq(payload)]
+        stalled, payload_before = Signal(), Signal(len(payload))
+        m.d.sync += [stalled.eq(block.arvalid & ~block.arready), payload_before.eq(payload)]
         m.d.comb += [
-            Assert(~waited | (block.arvalid & (payload == before))),
+            Assert(~stalled | (block.arvalid & (payload == payload_before))),
             Assert(~block.arvalid | (block.arid < CLIENTS)),
             Assert(block.arsize == 1),
-            Cover(waited & block.arready & (block.arid == 1)),
+            Cover(stalled & block.arready & (block.arid == 1)),
         ]
         return m
 
 
-class Ledgers(Properties):
-    """For each reader, the bursts that were offered and not answered, the oldest first, and the
-    beats that came for it and were not taken."""
+class TransactionLogs(Properties):
+    """For each reader, the outstanding bursts, the oldest first, and the beats in its queue."""
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
@@ -59,86 +58,86 @@ class Ledgers(Properties):
         aborted, offered = Signal(), Signal()
         m.d.sync += [aborted.eq(block.abort), offered.eq(block.arvalid & ~block.arready)]
         m.d.comb += [Assume(block.abort | ~aborted), Assume(block.rid < CLIENTS)]
-        comes = block.rvalid & block.rready
-        missing = []
+        arrives = block.rvalid & block.rready
+        outstanding = []
         for number, client in enumerate(block.client):
-            asked = client.request.payload
+            requested = client.request.payload
             m.d.comb += [
-                Assume(asked.addr % BEAT == 0),
-                Assume((asked.beats != 0) & (asked.beats < 8)),
-                Assume(asked.addr + asked.beats * BEAT <= 1 << ADDR_BITS),
+                Assume(requested.addr % BEAT == 0),
+                Assume((requested.beats != 0) & (requested.beats < 8)),
+                Assume(requested.addr + requested.beats * BEAT <= 1 << ADDR_BITS),
             ]
-            missing.append(self._bursts(m, number, comes & (block.rid == number)))
-            self._beats(m, client, comes & (block.rid == number), aborted)
-        was_missing = Signal()
-        m.d.sync += was_missing.eq(block.arvalid | Cat(missing).any())
+            outstanding.append(self._bursts(m, number, arrives & (block.rid == number)))
+            self._beats(m, client, arrives & (block.rid == number), aborted)
+        was_outstanding = Signal()
+        m.d.sync += was_outstanding.eq(block.arvalid | Cat(outstanding).any())
         m.d.comb += [
-            Assert(~block.idle | ~(block.arvalid | Cat(missing).any())),
-            Assert(block.idle | block.arvalid | Cat(missing).any() | was_missing),
-            Cover(Cat(missing).all() & offered),
+            Assert(~block.idle | ~(block.arvalid | Cat(outstanding).any())),
+            Assert(block.idle | block.arvalid | Cat(outstanding).any() | was_outstanding),
+            Cover(Cat(outstanding).all() & offered),
             Cover(aborted & block.arvalid),
         ]
         return m
 
-    def _bursts(self, m, reader, comes):
-        """The world answers each reader's bursts in order; gives whether some beat is missing."""
+    def _bursts(self, m, reader, arrives):
+        """The bus serves the bursts of a reader in order; returns whether a beat is outstanding."""
         block = self.block
         burst = StructLayout({"addr": ADDR_BITS, "len": 2})
-        ledger = [Signal(burst, name=f"burst{reader}_{n}") for n in range(4)]
+        log = [Signal(burst, name=f"burst{reader}_{n}") for n in range(4)]
         level, beat = Signal(3, name=f"bursts{reader}"), Signal(2, name=f"beat{reader}")
-        mine = block.arid == reader
-        taken = block.arvalid & block.arready & mine
-        ends = comes & block.rlast
-        m.d.sync += level.eq(level + taken - ends)
+        is_reader = block.arid == reader
+        accepted = block.arvalid & block.arready & is_reader
+        burst_end = arrives & block.rlast
+        m.d.sync += level.eq(level + accepted - burst_end)
         for n in range(3):
-            with m.If(ends):
-                m.d.sync += ledger[n].eq(ledger[n + 1])
-            with m.If(taken & (level - ends == n)):
-                m.d.sync += [ledger[n].addr.eq(block.araddr), ledger[n].len.eq(block.arlen)]
-        with m.If(comes):
-            m.d.sync += beat.eq(Mux(ends, 0, beat + 1))
-        beats = sum(Mux(level > n, ledger[n].len + 1, 0) for n in range(3)) - beat
-        mine_offered = block.arvalid & mine
+            with m.If(burst_end):
+                m.d.sync += log[n].eq(log[n + 1])
+            with m.If(accepted & (level - burst_end == n)):
+                m.d.sync += [log[n].addr.eq(block.araddr), log[n].len.eq(block.arlen)]
+        with m.If(arrives):
+            m.d.sync += beat.eq(Mux(burst_end, 0, beat + 1))
+        beats = sum(Mux(level > n, log[n].len + 1, 0) for n in range(3)) - beat
+        reader_offered = block.arvalid & is_reader
         m.d.comb += [
             Assume(~(block.rvalid & (block.rid == reader)) | (level != 0)),
             Assume(~(block.rvalid & (block.rid == reader))
-                   | (block.rlast == (beat == ledger[0].len))),
-            # No more under way than there may be; bursts stay inside their 4 beats.
-            Assert(level + mine_offered <= 2),
-            Assert(beats + Mux(mine_offered, block.arlen + 1, 0) <= 6),
-            Assert(~mine_offered | (block.araddr % 8 + (block.arlen + 1) * BEAT <= 8)),
+                   | (block.rlast == (beat == log[0].len))),
+            # The limits of outstanding bursts and beats; bursts do not cross blocks of 4 beats.
+            Assert(level + reader_offered <= 2),
+            Assert(beats + Mux(reader_offered, block.arlen + 1, 0) <= 6),
+            Assert(~reader_offered | (block.araddr % 8 + (block.arlen + 1) * BEAT <= 8)),
             Cover((level == 2) & (beat == 1)),
         ]  # fmt: skip
 
         # The first error names the reader and the address of its beat.
-        first = comes & block.rresp[1] & (block.error.code == 0)
+        first_error = arrives & block.rresp[1] & (block.error.code == 0)
         failed = Signal(name=f"failed{reader}")
-        where = Signal(ADDR_BITS, name=f"where{reader}")
-        m.d.sync += [failed.eq(first), where.eq(ledger[0].addr + beat * BEAT)]
+        error_addr = Signal(ADDR_BITS, name=f"where{reader}")
+        m.d.sync += [failed.eq(first_error), error_addr.eq(log[0].addr + beat * BEAT)]
         with m.If(failed):
             m.d.comb += [
                 Assert(block.error.code != 0),
                 Assert(block.error.source == reader),
-                Assert(block.error.addr == where),
-                Cover(where == 6),
+                Assert(block.error.addr == error_addr),
+                Cover(error_addr == 6),
             ]
         return level != 0
 
-    def _beats(self, m, client, comes, aborted):
-        """What came for a reader reaches it, once and in order, until an abort."""
+    def _beats(self, m, client, arrives, aborted):
+        """Beats reach their reader, once and in order, until an abort."""
         block = self.block
-        ledger = [Signal(DATA_BITS) for _ in range(3)]
+        log = [Signal(DATA_BITS) for _ in range(3)]
         level = Signal(2)
-        enters, leaves = comes & ~block.abort, client.beat.valid & client.beat.ready
-        m.d.sync += level.eq(level + enters - leaves)
+        enqueue, dequeue = arrives & ~block.abort, client.beat.valid & client.beat.ready
+        m.d.sync += level.eq(level + enqueue - dequeue)
         for n in range(2):
-            with m.If(leaves):
-                m.d.sync += ledger[n].eq(ledger[n + 1])
-            with m.If(enters & (level - leaves == n)):
-                m.d.sync += ledger[n].eq(block.rdata)
+            with m.If(dequeue):
+                m.d.sync += log[n].eq(log[n + 1])
+            with m.If(enqueue & (level - dequeue == n)):
+                m.d.sync += log[n].eq(block.rdata)
         m.d.comb += [
             Assert(client.beat.valid == (level != 0)),
-            Assert(~client.beat.valid | (client.beat.payload == ledger[0])),
+            Assert(~client.beat.valid | (client.beat.payload == log[0])),
             Assert(level <= 2),
             Assert(~aborted | block.rready),
             Cover((level == 2) & ~block.rready & block.rvalid),
@@ -151,12 +150,12 @@ def test_valid_waits_for_ready():
 
 
 @pytest.mark.formal
-def test_beats_go_to_who_asked():
-    hold(Ledgers(_small()), depth=DEPTH)
+def test_beats_reach_their_reader():
+    hold(TransactionLogs(_small()), depth=DEPTH)
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize("properties", [Handshakes, Ledgers])
+@pytest.mark.parametrize("properties", [Handshakes, TransactionLogs])
 def test_reads_of_all_kinds_happen(properties):
     reach(properties(_small()), depth=14)
 
@@ -166,20 +165,21 @@ def test_reads_of_all_kinds_happen(properties):
     ("properties", "old", "new"),
     [
         (Handshakes, "advance.eq(~self.arvalid | self.arready)", "advance.eq(1)"),
-        (Ledgers, "self.arid.eq(grant)", "self.arid.eq(last_grant)"),
-        (Ledgers, "reader.burst.ready.eq(advance & (grant == index))",
+        (TransactionLogs, "self.arid.eq(grant)", "self.arid.eq(last_grant)"),
+        (TransactionLogs, "reader.burst.ready.eq(advance & (grant == index))",
          "reader.burst.ready.eq(advance)"),
-        (Ledgers, "BEATS_IN_FLIGHT - number * self.burst_beats", "BEATS_IN_FLIGHT"),
-        (Ledgers, "Mux(issued_before, beats_fit(2), beats_fit(1))", "beats_fit(1)"),
-        (Ledgers, "addresses.w_level <= BURSTS_IN_FLIGHT - number", "1"),
-        (Ledgers, "beats_fit(3), beats_fit(2))", "beats_fit(2), beats_fit(1))"),
-        (Ledgers, "Mux(issued, burst.payload.len + ~arrived", "Mux(issued, burst.payload.len"),
-        (Ledgers, "(in_flight != 0) | (change != 0)", "in_flight != 0"),
-        (Ledgers, "beats.w_rdy | self.abort", "1"),
-        (Ledgers, "beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))",
+        (TransactionLogs, "BEATS_IN_FLIGHT - number * self.burst_beats", "BEATS_IN_FLIGHT"),
+        (TransactionLogs, "Mux(issued_before, beats_fit(2), beats_fit(1))", "beats_fit(1)"),
+        (TransactionLogs, "addresses.w_level <= BURSTS_IN_FLIGHT - number", "1"),
+        (TransactionLogs, "beats_fit(3), beats_fit(2))", "beats_fit(2), beats_fit(1))"),
+        (TransactionLogs, "Mux(issued, burst.payload.len + ~arrived",
+         "Mux(issued, burst.payload.len"),
+        (TransactionLogs, "(in_flight != 0) | (change != 0)", "in_flight != 0"),
+        (TransactionLogs, "beats.w_rdy | self.abort", "1"),
+        (TransactionLogs, "beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))",
          "beat_index.eq(beat_index + 1)"),
-        (Ledgers, "self.error.source.eq(self.rid)", "self.error.source.eq(self.arid)"),
-        (Ledgers, "self.beat.valid & ~self.abort", "self.beat.valid"),
+        (TransactionLogs, "self.error.source.eq(self.rid)", "self.error.source.eq(self.arid)"),
+        (TransactionLogs, "self.beat.valid & ~self.abort", "self.beat.valid"),
     ],
     ids=["address-withdrawn", "wrong-id", "burst-of-another", "too-many-beats", "one-more-before",
          "too-many-bursts", "one-more-now", "len-off-by-one", "idle-too-early", "beat-lost",

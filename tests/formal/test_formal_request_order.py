@@ -7,7 +7,7 @@ from amaranth.lib.data import View
 from tests.formal.any_access_ranges import ISA, RANGES, unit_of
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.transaction_log import keep_ledger
+from tests.formal.transaction_log import keep_log
 from vta.hw.compute import access_ranges
 from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.range_extent import DecodedAccessLayout
@@ -27,7 +27,7 @@ class RequestsInOrder(Properties):
         m = super().elaborate(platform, registers.fragment)
         valid, request = block.request.valid, block.request.payload
         enters, leaves = block.insn.valid & block.insn.ready, valid & block.request.ready
-        log, level = keep_ledger(m, block.insn.payload, depth=2, comes=enters, goes=leaves)
+        log, level = keep_log(m, block.insn.payload, depth=2, enqueue=enters, dequeue=leaves)
         stays, before = Signal(), Signal.like(request.as_value())
         m.d.sync += [stays.eq(valid & ~block.request.ready), before.eq(request.as_value())]
         m.d.comb += [

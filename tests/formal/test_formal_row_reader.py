@@ -1,5 +1,5 @@
-"""The reading side of a store: every element of its rows, once, in order, in the right bytes of the
-right beats, and no byte beside them enabled."""
+"""The row reader: every element of the rows is read once, in order, into the right bytes of the
+right beats, and no other strobe is asserted."""
 
 import pytest
 from amaranth.hdl import Array, Assert, Assume, Cover, Mux, Signal
@@ -44,14 +44,14 @@ class ExactlyTheRows(Properties):
         super().__init__(block, [self.any_contents])
 
     def elaborate(self, platform):
-        inside = SignalPaths(self.block)
-        m = super().elaborate(platform, inside.fragment)
+        paths = SignalPaths(self.block)
+        m = super().elaborate(platform, paths.fragment)
         self.contents = constant(m, self.any_contents)
-        self.well = self.block.error.code == ErrorCode.NONE
+        self.no_error = self.block.error.code == ErrorCode.NONE
         self._world(m)
-        leaves = self._beats(m)
-        self._reads(m, leaves)
-        self._belongs(m, inside)
+        element_leaves = self._beats(m)
+        self._reads(m, element_leaves)
+        self._belongs(m, paths)
         return m
 
     def octet(self, base, position):
@@ -60,7 +60,7 @@ class ExactlyTheRows(Properties):
         return Array(octets)[(base << self.log_bytes) + position]
 
     def well_formed(self, row):
-        """What the address generator promises of a row (``test_formal_row_generator.py``)."""
+        """The guarantees of the row generator for a row (``test_formal_row_generator.py``)."""
         size = row.count << self.log_bytes
         return [
             row.zeros == 0,
@@ -69,12 +69,12 @@ class ExactlyTheRows(Properties):
         ]
 
     def _world(self, m):
-        """Rows are well formed; the SRAM answers in the next cycle and keeps the answer."""
+        """Rows are well formed; the data of the SRAM is valid in the next cycle and held."""
         row = data.View(self.layout, self.block.row.payload)
-        sram, kept = self.block.sram, Signal.like(self.block.sram.data)
+        sram, sram_data = self.block.sram, Signal.like(self.block.sram.data)
         with m.If(sram.en):
-            m.d.sync += kept.eq(self.contents.word_select(sram.addr, self.elem_bytes * 8))
-        m.d.comb += sram.data.eq(kept)
+            m.d.sync += sram_data.eq(self.contents.word_select(sram.addr, self.elem_bytes * 8))
+        m.d.comb += sram.data.eq(sram_data)
         m.d.comb += [Assume(~self.block.row.valid | fact) for fact in self.well_formed(row)]
 
     def _beats(self, m):
@@ -82,19 +82,21 @@ class ExactlyTheRows(Properties):
         there. Gives whether the element that is held makes room for the next."""
         beat, held = self.block.beat, self.held
         row = held.row
-        last, completes, takes, leaves = Signal(), Signal(), Signal(), Signal()
+        last, beat_complete, beat_accepted, element_leaves = Signal(), Signal(), Signal(), Signal()
         end, after = Signal(28), Signal(28)  # of the row, of the element; from its first beat on
         m.d.comb += [
             end.eq(row.offset + (row.count << self.log_bytes)),
             after.eq(row.offset + ((held.number + 1) << self.log_bytes)),
             last.eq(after == end),
-            completes.eq(last | (after % BEAT == 0)),
-            takes.eq(beat.valid & beat.ready),
-            leaves.eq(held.valid & (~completes | (takes & ((held.sent + 1) * BEAT >= after)))),
-            Assert(beat.valid == (held.valid & completes)),
-            Assert(~(leaves & last) | (held.sent + takes == row.beats)),
+            beat_complete.eq(last | (after % BEAT == 0)),
+            beat_accepted.eq(beat.valid & beat.ready),
+            element_leaves.eq(
+                held.valid & (~beat_complete | (beat_accepted & ((held.sent + 1) * BEAT >= after)))
+            ),
+            Assert(beat.valid == (held.valid & beat_complete)),
+            Assert(~(element_leaves & last) | (held.sent + beat_accepted == row.beats)),
         ]
-        m.d.sync += held.sent.eq(held.sent + takes)
+        m.d.sync += held.sent.eq(held.sent + beat_accepted)
         for lane in range(BEAT):
             position = Signal(28, name=f"position{lane}")
             m.d.comb += position.eq(held.sent * BEAT + lane)
@@ -108,26 +110,31 @@ class ExactlyTheRows(Properties):
                 m.d.comb += Assert(right)
         inside_a_beat = max(0, BEAT - self.elem_bytes)
         m.d.comb += [
-            Cover(takes & last & (row.beats >= 3) & (row.offset == inside_a_beat)),
-            Cover(takes & last & (row.beats >= 3) & (row.offset == 0)),
+            Cover(beat_accepted & last & (row.beats >= 3) & (row.offset == inside_a_beat)),
+            Cover(beat_accepted & last & (row.beats >= 3) & (row.offset == 0)),
             Cover(beat.valid & ~beat.ready & ~last),
         ]
-        return leaves
+        return element_leaves
 
-    def _reads(self, m, leaves):
+    def _reads(self, m, element_leaves):
         """Elements are read in order, each as soon as there is room, none beyond the SRAM."""
         block, reading, held = self.block, self.reading, self.held
         row, reads, en = reading.row, reading.reads, block.sram.en
-        index, may, beyond = Signal(24), Signal(), Signal()
+        index, enable, beyond = Signal(24), Signal(), Signal()
         m.d.comb += [
             index.eq(reading.base + reads),
-            may.eq(reading.active & self.well & (reads != row.count) & (~held.valid | leaves)),
-            beyond.eq(may & (index >= self.depth)),
-            Assert(en == (may & ~beyond)),
+            enable.eq(
+                reading.active
+                & self.no_error
+                & (reads != row.count)
+                & (~held.valid | element_leaves)
+            ),
+            beyond.eq(enable & (index >= self.depth)),
+            Assert(en == (enable & ~beyond)),
             Assert(~en | (block.sram.addr == index)),
             Assert(block.read == en),
         ]
-        with m.If(~held.valid | leaves):
+        with m.If(~held.valid | element_leaves):
             m.d.sync += held.valid.eq(en)
         with m.If(en):
             m.d.sync += [
@@ -139,13 +146,13 @@ class ExactlyTheRows(Properties):
         with m.If(en & (reads == 0)):
             m.d.sync += held.sent.eq(0)
 
-        following = data.View(self.layout, block.row.payload)
-        with m.If(self.well & ~beyond):
+        next_row = data.View(self.layout, block.row.payload)
+        with m.If(self.no_error & ~beyond):
             m.d.comb += Assert(block.row.ready == (~reading.active | (reads + en == row.count)))
         with m.If(block.row.ready):
-            m.d.sync += [reading.active.eq(block.row.valid), row.eq(following), reads.eq(0)]
-            with m.If(block.row.valid & following.first):
-                m.d.sync += reading.base.eq(following.sram_base)
+            m.d.sync += [reading.active.eq(block.row.valid), row.eq(next_row), reads.eq(0)]
+            with m.If(block.row.valid & next_row.first):
+                m.d.sync += reading.base.eq(next_row.sram_base)
             with m.Elif(reading.active):
                 m.d.sync += reading.base.eq(reading.base + row.count)
 
@@ -154,34 +161,36 @@ class ExactlyTheRows(Properties):
             m.d.sync += [code.eq(ErrorCode.SRAM_RANGE), addr.eq(index)]
         m.d.comb += [
             Assert(block.error.code == code),
-            Assert(self.well | ((block.error.source == Source.STORE) & (block.error.addr == addr))),
+            Assert(
+                self.no_error | ((block.error.source == Source.STORE) & (block.error.addr == addr))
+            ),
             Cover(en & (reads == 0) & held.valid & ~row.first),
             Cover(beyond & (reads == 1)),
             Cover(reading.active & (row.count == 0) & held.valid),
         ]
 
-    def _belongs(self, m, inside):
-        """How the registers of the block belong to this, for the induction."""
+    def _belongs(self, m, paths):
+        """The registers of the block in these terms, for the induction."""
         reading, held = self.reading, self.held
-        row, lanes = data.View(self.layout, inside["row"]), max(1, BEAT // self.elem_bytes)
-        m.d.comb += Assert(self.well | ~held.valid)
-        with m.If(self.well):
+        row, lanes = data.View(self.layout, paths["row"]), max(1, BEAT // self.elem_bytes)
+        m.d.comb += Assert(self.no_error | ~held.valid)
+        with m.If(self.no_error):
             m.d.comb += [
-                Assert(inside["row_valid"] == reading.active),
-                Assert(inside["index"] == reading.base + reading.reads),
+                Assert(paths["row_valid"] == reading.active),
+                Assert(paths["index"] == reading.base + reading.reads),
             ]
-        with m.If(self.well & reading.active):
+        with m.If(self.no_error & reading.active):
             m.d.comb += [
                 *map(Assert, self.well_formed(reading.row)),
                 Assert((reading.reads < reading.row.count) | (reading.row.count == 0)),
                 Assert(row.count == reading.row.count - reading.reads),
             ]
-        with m.Elif(self.well):
+        with m.Elif(self.no_error):
             m.d.comb += Assert(reading.reads == 0)
 
         byte = held.row.offset + (held.number << self.log_bytes)
         element = data.StructLayout({"valid": 1, "lane": index_range(lanes), "row_end": 1})
-        element = data.View(element, inside["element"])
+        element = data.View(element, paths["element"])
         m.d.comb += Assert(element.valid == held.valid)
         with m.If(held.valid):
             m.d.comb += [
@@ -202,16 +211,16 @@ class ExactlyTheRows(Properties):
                 ]
             with m.Else():
                 m.d.comb += Assert(held.number + 1 == held.row.count)
-        with m.Elif(self.well):
+        with m.Elif(self.no_error):
             m.d.comb += Assert(reading.reads == 0)
         if lanes == 1:
-            self._belongs_to_sending(m, inside, byte)
+            self._belongs_to_sending(m, paths, byte)
         else:
-            self._belongs_to_gathering(m, inside, element, byte)
+            self._belongs_to_gathering(m, paths, element, byte)
 
-    def _belongs_to_sending(self, m, inside, byte):
+    def _belongs_to_sending(self, m, paths, byte):
         """``part`` beats of the element have been sent."""
-        part = inside["part"]
+        part = paths["part"]
         with m.If(self.held.valid):
             m.d.comb += [
                 Assert(self.held.sent * BEAT == byte + part * BEAT),
@@ -220,11 +229,11 @@ class ExactlyTheRows(Properties):
         with m.Else():
             m.d.comb += Assert(part == 0)
 
-    def _belongs_to_gathering(self, m, inside, element, byte):
+    def _belongs_to_gathering(self, m, paths, element, byte):
         """The elements of the row before this one, as far as they are in the same beat, have been
         gathered."""
         held = self.held
-        gathered = data.View(self.block.beat.payload.shape(), inside["merged"])
+        gathered = data.View(self.block.beat.payload.shape(), paths["merged"])
         with m.If(held.valid):
             m.d.comb += [
                 Assert(held.sent == byte // BEAT),
@@ -235,16 +244,16 @@ class ExactlyTheRows(Properties):
             on = gathered.strb[number]
             with m.If(held.valid):
                 m.d.comb += Assert(on == ((position >= held.row.offset) & (position < byte)))
-            with m.Elif(self.well):
+            with m.Elif(self.no_error):
                 m.d.comb += Assert(~on)
             with m.If(held.valid & on):
                 m.d.comb += Assert(
                     gathered.data.word_select(number, 8)
                     == self.octet(held.base, position - held.row.offset)
                 )
-        with m.If(self.well & self.reading.active):
+        with m.If(self.no_error & self.reading.active):
             here = self.reading.row.offset + (self.reading.reads << self.log_bytes)
-            m.d.comb += Assert(inside["lane"] == here % BEAT >> self.log_bytes)
+            m.d.comb += Assert(paths["lane"] == here % BEAT >> self.log_bytes)
 
 
 @pytest.mark.formal

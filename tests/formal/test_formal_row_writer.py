@@ -1,5 +1,5 @@
-"""The writing side of a load: every place of its rows, once, in order, with zeros or with the bytes
-of the right beats, and nothing beside."""
+"""The row writer: every element of the rows is written once, in order, with zeros or with the bytes
+of the right beats, and no other bit."""
 
 import pytest
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal
@@ -39,17 +39,17 @@ WIDE = (_kind(MemId.ACC, "acc", 32, 3), _kind(MemId.ACC_8BIT, "acc", 8, 3, widen
 
 
 class AnySkidBuffer(wiring.Component):
-    """In place of :class:`~vta.hw.lib.skid_buffer.SkidBuffer`, which is proved by itself: it takes
-    nothing now and then, and holds one item."""
+    """In place of :class:`~vta.hw.lib.skid_buffer.SkidBuffer`, which is proved by itself: it
+    stalls at any time, and holds one item."""
 
-    willing = Signal()
+    skid_ready = Signal()
 
     def __init__(self, shape):
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.i.ready.eq(self.willing & (~self.o.valid | self.o.ready))
+        m.d.comb += self.i.ready.eq(self.skid_ready & (~self.o.valid | self.o.ready))
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
@@ -61,9 +61,9 @@ SMALL = {"Row": Row, "SkidBuffer": AnySkidBuffer}
 
 
 class ExactlyTheRows(Properties):
-    """A row is so many steps: one for each zero, one for each beat or smaller part of its elements.
-    ``steps`` of the row at hand have been made; what the row says of the next one must be on the
-    write port a cycle after it could be made, until it is not stalled, and nothing else ever."""
+    """A row is a number of steps: one for each zero, one for each beat or smaller part of its
+    elements. ``steps`` of the current row are done. The write of the next step must be on the write
+    port in the cycle after the step is possible, until it is not stalled; no other write occurs."""
 
     def __init__(self, module=None, kinds=LOADS):
         self.kinds = kinds
@@ -72,99 +72,105 @@ class ExactlyTheRows(Properties):
             (module or shrunk(row_writer, **SMALL)).RowWriter(
                 kinds, addr_bits=ADDR_BITS, data_bits=DATA_BITS, source=Source.LOAD
             ),
-            [AnySkidBuffer.willing],
+            [AnySkidBuffer.skid_ready],
         )
 
     def of(self, kind, fact):
-        """What ``fact`` says of the memory with this number."""
+        """``fact`` of the memory with this number."""
         return Array(fact(each) for each in self.kinds)[kind]
 
     def log_parts(self, kind):
         return self.of(kind, lambda each: max(1, each.elem_bytes // BEAT).bit_length() - 1)
 
     def elaborate(self, platform):
-        block, inside = self.block, SignalPaths(self.block)
-        m = super().elaborate(platform, inside.fragment)
-        row, active, ends_first = Signal(self.layout), Signal(), Signal(init=1)
+        block, paths = self.block, SignalPaths(self.block)
+        m = super().elaborate(platform, paths.fragment)
+        row, active, next_is_first = Signal(self.layout), Signal(), Signal(init=1)
         base = Signal(18)  # place of its first step
         steps, beats = Signal(10), Signal(10)
-        well = block.error.code == ErrorCode.NONE
-        held = Signal()  # a step that is yet to be written, or the end of a row
-        room = AnySkidBuffer.willing & (~held | ~block.stall)
-        goes = well & room
+        no_error = block.error.code == ErrorCode.NONE
+        op_pending = Signal()  # a step that is yet to be written, or the end of a row
+        room = AnySkidBuffer.skid_ready & (~op_pending | ~block.stall)
+        enable = no_error & room
 
         # The next step.
         log_parts = self.log_parts(row.kind)
         log_chunk = self.of(row.kind, lambda each: min(each.elem_bytes, BEAT).bit_length() - 1)
         total, number, byte, place = Signal(10), Signal(10), Signal(12), Signal(18)
-        zero, takes, whole, ends = Signal(), Signal(), Signal(), Signal()
+        write_zero, write_data, element_end, row_end = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             total.eq(row.zeros + (row.count << log_parts)),
-            zero.eq(active & goes & (steps < row.zeros)),
-            takes.eq(active & goes & (steps >= row.zeros) & (steps < total) & block.beat.valid),
+            write_zero.eq(active & enable & (steps < row.zeros)),
+            write_data.eq(
+                active & enable & (steps >= row.zeros) & (steps < total) & block.beat.valid
+            ),
             number.eq(Mux(steps < row.zeros, 0, steps - row.zeros)),
             byte.eq(row.offset + (number << log_chunk)),
             place.eq(base + Mux(steps < row.zeros, steps, row.zeros + (number >> log_parts))),
-            whole.eq((number + 1) & ((1 << log_parts) - 1) == 0),
-            ends.eq(active & goes & (steps + (zero | takes) == total)),
+            element_end.eq((number + 1) & ((1 << log_parts) - 1) == 0),
+            row_end.eq(active & enable & (steps + (write_zero | write_data) == total)),
         ]
         in_range = place < self.of(row.kind, lambda each: 1 << each.log_depth)
 
-        # It uses the right beat, and lets go of it when its last byte has been used.
-        taken = Signal()
+        # The step uses the right beat, and consumes it with its last byte.
+        beat_accepted = Signal()
         m.d.comb += [
-            taken.eq(block.beat.valid & block.beat.ready),
-            Assert(taken == (takes & (ends | ((byte + (1 << log_chunk)) % BEAT == 0)))),
-            Assert(~takes | (beats == byte // BEAT)),
-            Assert(~ends | (beats + taken == row.beats)),
-            Assert(block.row.ready == (~active | ends)),
+            beat_accepted.eq(block.beat.valid & block.beat.ready),
+            Assert(
+                beat_accepted == (write_data & (row_end | ((byte + (1 << log_chunk)) % BEAT == 0)))
+            ),
+            Assert(~write_data | (beats == byte // BEAT)),
+            Assert(~row_end | (beats + beat_accepted == row.beats)),
+            Assert(block.row.ready == (~active | row_end)),
         ]
         with m.If(~block.stall):
-            m.d.sync += held.eq(0)
-        with m.If(zero | takes | ends):
-            m.d.sync += held.eq(1)
-        m.d.sync += [steps.eq(steps + (zero | takes)), beats.eq(beats + taken)]
-        following = data.View(self.layout, block.row.payload)
+            m.d.sync += op_pending.eq(0)
+        with m.If(write_zero | write_data | row_end):
+            m.d.sync += op_pending.eq(1)
+        m.d.sync += [steps.eq(steps + (write_zero | write_data)), beats.eq(beats + beat_accepted)]
+        next_row = data.View(self.layout, block.row.payload)
         with m.If(block.row.ready):
-            m.d.sync += [active.eq(block.row.valid), row.eq(following), steps.eq(0), beats.eq(0)]
+            m.d.sync += [active.eq(block.row.valid), row.eq(next_row), steps.eq(0), beats.eq(0)]
             with m.If(block.row.valid):
-                m.d.sync += ends_first.eq(following.last)
-            with m.If(block.row.valid & following.first):
-                m.d.sync += base.eq(following.sram_base)
+                m.d.sync += next_is_first.eq(next_row.last)
+            with m.If(block.row.valid & next_row.first):
+                m.d.sync += base.eq(next_row.sram_base)
             with m.Elif(active):
                 m.d.sync += base.eq(base + row.zeros + row.count)
 
-        self._world(m, following, ends_first)
-        loads = self._writes(m, row, zero & in_range, takes & in_range, whole, place, number, byte)
+        self._world(m, next_row, next_is_first)
+        loads = self._writes(
+            m, row, write_zero & in_range, write_data & in_range, element_end, place, number, byte
+        )
         done = Signal()
         with m.If(~block.stall):
             m.d.sync += done.eq(0)
-        with m.If(zero | takes | ends):
-            m.d.sync += done.eq(ends & row.last & (in_range | ~(zero | takes)))
+        with m.If(write_zero | write_data | row_end):
+            m.d.sync += done.eq(row_end & row.last & (in_range | ~(write_zero | write_data)))
         m.d.comb += Assert(block.done == (done & ~block.stall))
-        self._error(m, (zero | takes) & ~in_range, place)
+        self._error(m, (write_zero | write_data) & ~in_range, place)
 
-        # How the registers of the block belong to this, for the induction.
-        zeros, count = inside["sequencer.zeros.value"], inside["sequencer.count.value"]
-        block_row = data.View(self.layout, inside["sequencer.row"])
+        # The registers of the block in these terms, for the induction.
+        zeros, count = paths["sequencer.zeros.value"], paths["sequencer.count.value"]
+        block_row = data.View(self.layout, paths["sequencer.row"])
         narrow = (1 << log_chunk) < BEAT
         chosen = data.View(
             data.StructLayout({"zero": 1, "data": 1, "element_end": 1, "load_end": 1}),
-            inside["skid.o__payload"][:4],
+            paths["skid.o__payload"][:4],
         )
         m.d.comb += [
-            Assert(inside["sequencer.row_valid"] == active),
-            Assert(inside["skid.o__valid"] == held),
-            Assert(held | ~(done | loads)),
-            Assert(~held | (chosen.load_end == done)),
-            Assert(~held | (chosen.element_end == loads)),
+            Assert(paths["sequencer.row_valid"] == active),
+            Assert(paths["skid.o__valid"] == op_pending),
+            Assert(op_pending | ~(done | loads)),
+            Assert(~op_pending | (chosen.load_end == done)),
+            Assert(~op_pending | (chosen.element_end == loads)),
             *(
-                Assert(~active | (inside[f"sequencer.{name}.{flag}"] == fact))
+                Assert(~active | (paths[f"sequencer.{name}.{flag}"] == fact))
                 for name, value in (("zeros", zeros), ("count", count))
                 for flag, fact in (("nonzero", value != 0), ("is_one", value == 1))
             ),
         ]
-        with m.If(well & active):
+        with m.If(no_error & active):
             m.d.comb += [
                 *map(Assert, self.well_formed(row)),
                 Assert((steps < total) | ((steps == 0) & (total == 0))),
@@ -172,20 +178,20 @@ class ExactlyTheRows(Properties):
                 Assert(block_row.last == row.last),
                 Assert(zeros == Mux(steps < row.zeros, row.zeros - steps, 0)),
                 Assert(count == row.count - (number >> log_parts)),
-                Assert(inside["sequencer.index"] == place),
+                Assert(paths["sequencer.index"] == place),
                 Assert(beats == Mux(total == row.zeros, 0, byte // BEAT)),
                 Assert(
-                    inside["sequencer.position"]
+                    paths["sequencer.position"]
                     == Mux(narrow, byte % BEAT >> log_chunk, number & ((1 << log_parts) - 1))
                 ),
             ]
-        with m.Elif(well):
-            m.d.comb += Assert(inside["sequencer.index"] == base)
-        self._cover(m, row, zero, takes, whole, ends, number, in_range)
+        with m.Elif(no_error):
+            m.d.comb += Assert(paths["sequencer.index"] == base)
+        self._cover(m, row, write_zero, write_data, element_end, row_end, number, in_range)
         return m
 
     def well_formed(self, row):
-        """What the address generator promises of a row (``test_formal_row_generator.py``)."""
+        """The guarantees of the row generator for a row (``test_formal_row_generator.py``)."""
         size = row.count << self.of(row.kind, lambda each: each.log_bytes)
         aligned = self.of(row.kind, lambda each: min(each.elem_bytes, BEAT) - 1)
         return [
@@ -194,38 +200,38 @@ class ExactlyTheRows(Properties):
             row.beats == Mux(row.count == 0, 0, (size + row.offset + BEAT - 1) // BEAT),
         ]
 
-    def _world(self, m, row, ends_first):
-        """Rows are well formed; a beat waits, unchanged, until it is taken."""
+    def _world(self, m, row, next_is_first):
+        """Rows are well formed; a valid beat is stable until accepted."""
         beat = self.block.beat
         waited, before = Signal(), Signal.like(beat.payload)
         m.d.sync += [waited.eq(beat.valid & ~beat.ready), before.eq(beat.payload)]
         m.d.comb += [
             Assume(~waited | (beat.valid & (beat.payload == before))),
             *(Assume(~self.block.row.valid | fact) for fact in self.well_formed(row)),
-            Assume(~self.block.row.valid | (row.first == ends_first)),
+            Assume(~self.block.row.valid | (row.first == next_is_first)),
         ]
 
-    def _writes(self, m, row, zero, takes, whole, place, number, byte):
-        """A cycle after a step its bits, and no others, are written, or are offered to be. Gives
-        whether that ends an element of DRAM."""
+    def _writes(self, m, row, write_zero, write_data, element_end, place, number, byte):
+        """A cycle after a step exactly its bits are on the write port. Returns whether the step
+        completes an element of DRAM."""
         loads = []
         for sram in dict.fromkeys(kind.sram for kind in self.kinds):
             port = getattr(self.block, f"write_{sram}")
             granule = len(port.data) // len(port.mask)
             bits, value = Signal.like(port.data), Signal.like(port.data)  # which, and what
             addr, loaded = Signal.like(port.addr), Signal()
-            with m.If(~self.block.stall | zero | takes):
+            with m.If(~self.block.stall | write_zero | write_data):
                 m.d.sync += [bits.eq(0), value.eq(0), addr.eq(place), loaded.eq(0)]
             for which, kind in enumerate(self.kinds):
                 if kind.sram != sram:
                     continue
-                with m.If(zero & (row.kind == which)):
+                with m.If(write_zero & (row.kind == which)):
                     m.d.sync += bits.eq(~0)
-                with m.If(takes & (row.kind == which)):
+                with m.If(write_data & (row.kind == which)):
                     octets = self._octets(m, kind, byte)
                     shift = number % max(1, kind.elem_bytes // BEAT) * len(octets)
                     m.d.sync += [
-                        loaded.eq(whole),
+                        loaded.eq(element_end),
                         bits.eq(((1 << len(octets)) - 1) << shift),
                         value.eq(octets << shift),
                     ]
@@ -247,9 +253,9 @@ class ExactlyTheRows(Properties):
         octets = []
         for n in range(min(kind.elem_bytes, BEAT)):
             octet = self.block.beat.payload.word_select((byte + n) % BEAT, 8)
-            held = Signal(32 if kind.widens else 8, name=f"{kind.memory.name}_{n}")
-            m.d.comb += held.eq((octet ^ 0x80) - 0x80)
-            octets.append(held)
+            op_pending = Signal(32 if kind.widens else 8, name=f"{kind.memory.name}_{n}")
+            m.d.comb += op_pending.eq((octet ^ 0x80) - 0x80)
+            octets.append(op_pending)
         return Cat(octets)
 
     def _error(self, m, beyond, place):
@@ -263,20 +269,26 @@ class ExactlyTheRows(Properties):
             Assert((code == 0) | ((error.source == Source.LOAD) & (error.addr == addr))),
         ]
 
-    def _cover(self, m, row, zero, takes, whole, ends, number, in_range):
+    def _cover(self, m, row, write_zero, write_data, element_end, row_end, number, in_range):
         """Rows with zeros and elements, rows of either, rows that follow each other at once, every
         kind of memory, an element in the middle of which a row could be thought to end, errors."""
         for which, kind in enumerate(self.kinds):
             mine = row.kind == which
             m.d.comb += [
-                Cover(mine & ends & takes & (row.zeros == 2) & (number > kind.elem_bytes // BEAT)),
-                Cover(mine & ends & zero & (row.count == 0) & (row.zeros == 3)),
-                Cover(mine & (zero | takes) & ~in_range),
-                Cover(mine & whole & takes & ends & self.block.row.valid),
+                Cover(
+                    mine
+                    & row_end
+                    & write_data
+                    & (row.zeros == 2)
+                    & (number > kind.elem_bytes // BEAT)
+                ),
+                Cover(mine & row_end & write_zero & (row.count == 0) & (row.zeros == 3)),
+                Cover(mine & (write_zero | write_data) & ~in_range),
+                Cover(mine & element_end & write_data & row_end & self.block.row.valid),
             ]
         m.d.comb += [
-            Cover(ends & ~row.last & self.block.row.valid),
-            Cover(ends & ~(zero | takes) & row.last),
+            Cover(row_end & ~row.last & self.block.row.valid),
+            Cover(row_end & ~(write_zero | write_data) & row.last),
         ]
 
 

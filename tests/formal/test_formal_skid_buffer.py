@@ -1,11 +1,11 @@
-"""The skid buffer: what goes in comes out, once, in order, in the next cycle."""
+"""The skid buffer: each item leaves once and in order, and is offered in the next cycle."""
 
 import pytest
 from amaranth.hdl import Assert, Cover
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
-from tests.formal.transaction_log import keep_ledger
+from tests.formal.transaction_log import keep_log
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.lib import skid_buffer
 
@@ -22,16 +22,16 @@ class InOrder(Properties):
     def elaborate(self, platform):
         block, paths = self.block, SignalPaths(self.block)
         m = super().elaborate(platform, paths.fragment)
-        comes, goes = block.i.valid & block.i.ready, block.o.valid & block.o.ready
-        ledger, level = keep_ledger(m, block.i.payload, depth=HOLDS, comes=comes, goes=goes)
+        enqueue, dequeue = block.i.valid & block.i.ready, block.o.valid & block.o.ready
+        log, level = keep_log(m, block.i.payload, depth=HOLDS, enqueue=enqueue, dequeue=dequeue)
         m.d.comb += [
             Assert(level <= HOLDS),
             Assert(block.o.valid == (level != 0)),
-            Assert(~block.o.valid | (block.o.payload == ledger[0])),
+            Assert(~block.o.valid | (block.o.payload == log[0])),
             Assert(block.i.ready == (level != HOLDS)),
-            Assert((level != HOLDS) | (paths["skid"] == ledger[1])),
-            Cover((level == HOLDS) & goes & (ledger[0] == 1) & (ledger[1] == 2)),
-            Cover((level == 1) & goes & comes),
+            Assert((level != HOLDS) | (paths["skid"] == log[1])),
+            Cover((level == HOLDS) & dequeue & (log[0] == 1) & (log[1] == 2)),
+            Cover((level == 1) & dequeue & enqueue),
         ]
         return m
 

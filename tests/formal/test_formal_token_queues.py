@@ -28,22 +28,22 @@ class TokensConserved(Properties):
         block = self.block
         pushes = []
         for queue, (pusher, push_side, popper, pop_side) in QUEUES.items():
-            ledger = Signal(token_queues.COUNT_BITS + 2, name=f"{queue}_ledger")
+            log = Signal(token_queues.COUNT_BITS + 2, name=f"{queue}_ledger")
             push = getattr(getattr(block, pusher), f"push_{push_side}")
             pop = getattr(getattr(block, popper), f"pop_{pop_side}")
             available = getattr(getattr(block, popper), f"{pop_side}_avail")
             count = getattr(block, queue)
             pushes.append(push)
-            m.d.sync += ledger.eq(ledger + push - pop)
+            m.d.sync += log.eq(log + push - pop)
             with m.If(block.clear):
-                m.d.sync += ledger.eq(0)
+                m.d.sync += log.eq(0)
             m.d.comb += [
                 Assume(~pop | available),  # modules wait for their tokens: proved of each of them
-                Assume(ledger < (1 << token_queues.COUNT_BITS) - 1),
-                Assert(count == ledger),
-                Assert(available == (ledger != 0)),
-                Cover(ledger == 3),
-                Cover(push & pop & (ledger == 1)),
+                Assume(log < (1 << token_queues.COUNT_BITS) - 1),
+                Assert(count == log),
+                Assert(available == (log != 0)),
+                Cover(log == 3),
+                Cover(push & pop & (log == 1)),
             ]
         emptied = Signal()
         m.d.sync += emptied.eq(block.clear & (block.g2s == 2))

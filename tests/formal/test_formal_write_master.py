@@ -73,8 +73,8 @@ class Handshakes(Properties):
         return m
 
 
-class Ledgers(Properties):
-    """What was asked, addressed, sent and answered."""
+class TransactionLogs(Properties):
+    """Requests, addresses, beats and responses."""
 
     def elaborate(self, platform):
         self.inside = SignalPaths(self.block)
@@ -90,7 +90,7 @@ class Ledgers(Properties):
             Assume(asked.addr + asked.beats * BEAT <= 1 << ADDR_BITS),
         ]
 
-        # AW: bursts, in a table of their lengths; one on offer is in the table in the next cycle.
+        # AW: a table of the lengths of bursts; a valid burst is in the table in the next cycle.
         lengths = Array(Signal(2, name=f"length{n}") for n in range(BURSTS))
         counts = (Signal(range(BURSTS + 1), name=n) for n in ("addressed", "sent", "answered"))
         addressed, sent, answered = counts
@@ -104,7 +104,7 @@ class Ledgers(Properties):
         with m.If(block.awvalid & block.awready):
             m.d.sync += addressed.eq(addressed + 1)
 
-        # W: a burst is addressed, or on offer, before its beats come, and ends where it should.
+        # W: the address of a burst is valid before its beats; WLAST is on its last beat.
         number = Signal(3)
         with m.If(block.wvalid):
             m.d.comb += [
@@ -116,7 +116,7 @@ class Ledgers(Properties):
             with m.If(block.wlast):
                 m.d.sync += [number.eq(0), sent.eq(sent + 1)]
 
-        # B: the world answers what was sent; ``idle`` when no answer is missing.
+        # B: a response for each burst that was sent; ``idle`` when no response is outstanding.
         m.d.comb += [
             Assume(~block.bvalid | ((answered < sent) & (answered < addressed))),
             Assert(block.bready),
@@ -135,12 +135,12 @@ class Ledgers(Properties):
         return m
 
     def _answers(self, m, added):
-        """Nothing is said of ``done`` here."""
+        """No properties of ``done`` here."""
 
 
-class Answers(Ledgers):
-    """``done`` comes with the answer to each burst that ends a request with ``last``, unless there
-    was an error. (That the splitter marks just those is proved in ``test_formal_bursts.py``.)"""
+class Answers(TransactionLogs):
+    """``done`` is strobed with the response to each burst that ends a request with ``last``, unless
+    an error occurred. (``test_formal_bursts.py`` proves that the splitter marks these bursts.)"""
 
     def _answers(self, m, added):
         block, burst = self.block, View(Burst(ADDR_BITS), self.inside["skid.o__payload"])
@@ -166,13 +166,13 @@ def test_valid_waits_for_ready_and_beats_are_the_writers():
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize("properties", [Ledgers, Answers])
+@pytest.mark.parametrize("properties", [TransactionLogs, Answers])
 def test_bursts_and_answers_are_those_of_the_requests(properties):
     hold(properties(_small()), depth=DEPTH)
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize("properties", [Handshakes, Ledgers, Answers])
+@pytest.mark.parametrize("properties", [Handshakes, TransactionLogs, Answers])
 def test_writes_of_all_kinds_happen(properties):
     reach(properties(_small()), depth=16)
 
@@ -185,11 +185,11 @@ def test_writes_of_all_kinds_happen(properties):
         (Handshakes, "lengths.r_rdy & (~self.wvalid | self.wready)", "lengths.r_rdy"),
         (Handshakes, "Mux(self.abort, 0, beat.payload.strb)", "beat.payload.strb"),
         (Handshakes, "advance & ~self.abort", "advance"),
-        (Ledgers, "self.wlast.eq(last)", "self.wlast.eq(beat_index == 3)"),
-        (Ledgers, "beat_index.eq(Mux(last, 0, beat_index + 1))",
+        (TransactionLogs, "self.wlast.eq(last)", "self.wlast.eq(beat_index == 3)"),
+        (TransactionLogs, "beat_index.eq(Mux(last, 0, beat_index + 1))",
          "beat_index.eq(beat_index + 1)"),
-        (Ledgers, "lengths.r_en.eq(load & last)", "lengths.r_en.eq(load)"),
-        (Ledgers, "& lengths.w_rdy & responses.w_rdy & ~self.abort",
+        (TransactionLogs, "lengths.r_en.eq(load & last)", "lengths.r_en.eq(load)"),
+        (TransactionLogs, "& lengths.w_rdy & responses.w_rdy & ~self.abort",
          "& lengths.w_rdy & ~self.abort"),
         (Answers, "& responses.r_data[0] & (self", "& (self"),
         (Answers, "self.bvalid & ~failed & responses", "self.bvalid & responses"),

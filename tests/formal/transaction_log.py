@@ -1,26 +1,29 @@
-"""What is in a queue, written down beside it: the ledger that its properties are compared with."""
+"""A transaction log of the contents of a queue, which its properties are compared with."""
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["keep_ledger"]
+__all__ = ["keep_log"]
 
 
-def keep_ledger(m: Module, item: Value, *, depth: int, comes, goes) -> tuple[list[Signal], Signal]:
-    """The items inside, the oldest first, and how many they are.
+def keep_log(
+    m: Module, item: Value, *, depth: int, enqueue, dequeue
+) -> tuple[list[Signal], Signal]:
+    """The items in a queue, the oldest first, and their number.
 
     Parameters
     ----------
     item : Value
-        What comes in a cycle of ``comes``; in a cycle of ``goes`` the oldest one goes.
+        The item that enters in a cycle with ``enqueue``; the oldest one leaves in a cycle with
+        ``dequeue``.
     depth : int
-        Items that there may be. The list has a place more, for what moves up.
+        Largest number of items. The list has one entry more, for the shift.
     """
     entries = [Signal(len(item), name=f"entry{n}") for n in range(depth + 1)]
     level = Signal(range(depth + 1))
-    m.d.sync += level.eq(level + comes - goes)
+    m.d.sync += level.eq(level + enqueue - dequeue)
     for n in range(depth):
-        with m.If(goes):
+        with m.If(dequeue):
             m.d.sync += entries[n].eq(entries[n + 1])
-        with m.If(comes & (level - goes == n)):
+        with m.If(enqueue & (level - dequeue == n)):
             m.d.sync += entries[n].eq(item)
     return entries, level
