@@ -38,7 +38,7 @@ from vta.compiler.tir.ir import (
 from vta.compiler.tir.visitor import children, has_rings, walk
 from vta.config import VTAConfig
 from vta.errors import EncodingError, LoweringError
-from vta.isa import Alu, AluOpcode, Gemm, Isa, Load, MemId, Store
+from vta.isa import Alu, Gemm, Isa, Load, MemId, Store
 from vta.program import UOP_BUFFER, Program, TensorSpec
 
 __all__ = ["generate"]
@@ -288,7 +288,7 @@ class _Generator:
         if scope.kind == "alu":
             assert push.opcode is not None
             fields |= {
-                "alu_opcode": AluOpcode(push.opcode), "use_imm": push.use_imm, "imm": push.imm
+                "alu_opcode": push.opcode, "use_imm": push.use_imm, "imm": push.imm
             }  # fmt: skip
             if push.use_imm:  # the source is not used; the same steps, to be plain
                 for name in ("out", "in"):

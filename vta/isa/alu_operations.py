@@ -43,6 +43,20 @@ class AluOpcode(enum.IntEnum):
         member.meaning = meaning
         return member
 
+    @classmethod
+    def of(cls, code: int) -> AluOpcode:
+        """The operation with an opcode.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        for operation in cls:
+            if operation == code:
+                return operation
+        raise ValueError(f"{code} is not a valid AluOpcode")
+
     @property
     def is_unary(self) -> bool:
         """Whether the operation has no ``y``."""

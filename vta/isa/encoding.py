@@ -169,7 +169,7 @@ class Isa:
             if "memory" in raw:
                 raw["memory"] = MemId(raw["memory"])
             if "alu_opcode" in raw:
-                raw["alu_opcode"] = AluOpcode(raw["alu_opcode"])
+                raw["alu_opcode"] = AluOpcode.of(raw["alu_opcode"])
         except ValueError as error:
             raise IllegalEncodingError(f"{opcode.name}: {error} (word 0x{value:032x})") from None
         return _TYPES[opcode](**raw)
