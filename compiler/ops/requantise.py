@@ -83,4 +83,5 @@ class Requantise:
     def reference(self, sums: Array) -> Array:
         """The same of an array of sums (bias added, half not), any shape; int32."""
         wrapped = (np.asarray(sums, np.int64) + self.half).astype(np.uint32).astype(np.int32)
-        return np.clip(wrapped >> self.shift, self.low, self.high)
+        clipped: Array = np.clip(wrapped >> self.shift, self.low, self.high)
+        return clipped

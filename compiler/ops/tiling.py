@@ -111,17 +111,17 @@ class Cost:
 
     Attributes
     ----------
-    cycles : int
+    cycles : float
         From the first load to the last store.
-    gemm, alu, read, write : int
+    gemm, alu, read, write : float
         Busy cycles of each resource.
     """
 
-    cycles: int
-    gemm: int
-    alu: int
-    read: int
-    write: int
+    cycles: float
+    gemm: float
+    alu: float
+    read: float
+    write: float
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _rank(shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> float:
 
 
 def estimate(
-    shape: ConvShape, tiling: Tiling, cfg: VTAConfig, bound: int | None = None
+    shape: ConvShape, tiling: Tiling, cfg: VTAConfig, bound: float | None = None
 ) -> Cost | None:
     """The cost of a tiling; None if it is above ``bound`` cycles."""
     return _Timeline(shape, tiling, cfg).run(bound)
@@ -284,13 +284,13 @@ class _Timeline:
         self.shape, self.tiling, self.cfg = shape, tiling, cfg
         self.rings = Ring(tiling.inp_slots), Ring(tiling.wgt_slots), Ring(tiling.acc_slots)
         # When each resource is free, and when each slot's last reader is done.
-        self.read = self.write = self.gemm = self.alu = 0
-        self.free = [[0] * tiling.inp_slots, [0] * tiling.wgt_slots, [0] * tiling.acc_slots]
-        self.filled = [[0] * tiling.inp_slots, [0] * tiling.wgt_slots]
-        self.busy = {"gemm": 0, "alu": 0, "read": 0, "write": 0}
+        self.read = self.write = self.gemm = self.alu = 0.0
+        self.free = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots, [0.0] * tiling.acc_slots]
+        self.filled = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots]
+        self.busy = {"gemm": 0.0, "alu": 0.0, "read": 0.0, "write": 0.0}
         self.kernels: set[tuple[int, ...]] = set()
 
-    def run(self, bound: int | None) -> Cost | None:
+    def run(self, bound: float | None) -> Cost | None:
         for block in self._blocks():
             self._block(*block)
             if bound is not None and max(self.gemm, self.read) > bound:
@@ -346,7 +346,7 @@ class _Timeline:
         self.busy["write"] += beats
         self.free[2][sums] = self.write
 
-    def _load(self, ring: int, contents: tuple[int, ...], beats: int, insns: int) -> int:
+    def _load(self, ring: int, contents: tuple[int, ...], beats: float, insns: int) -> int:
         """The slot that holds ``contents``."""
         slot, held = self.rings[ring].take(contents)
         if not held:
