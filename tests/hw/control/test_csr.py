@@ -59,7 +59,7 @@ def test_reading_the_low_half_keeps_the_high_half():
     simulate(dut, body)
 
 
-def test_a_read_answers_three_cycles_after_its_address():
+def test_read_data_is_valid_three_cycles_after_the_address():
     dut = ControlRegisters(config_words(TINY))
 
     async def body(ctx):
@@ -72,7 +72,9 @@ def test_a_read_answers_three_cycles_after_its_address():
             await ctx.tick()
             ctx.set(dut.bus.arvalid, 0)
             ctx.set(dut.bus.rready, len(seen) == 5)
-        # Taken at once; the answer stays until it is taken, and only then comes the next address.
+        # The address is accepted at once; the data is stable until accepted, and only then is the
+        # next address accepted.
+        assert [valid for _, valid in seen].index(1) == ControlRegisters.READ_LATENCY == 3
         assert seen == [(1, 0), (0, 0), (0, 0), (0, 1), (0, 1), (0, 1), (1, 0), (1, 0)]
 
     simulate(dut, body)
