@@ -74,8 +74,9 @@ def conv2d(
     Returns
     -------
     Operator
-        Its ``args`` are data, kernel, bias and result; ``reference`` and ``pack`` take data (NCHW),
-        kernel (OIHW) and bias (one int32 a channel).
+        Its ``args`` are data, kernel, the constants of the requantisation and the result;
+        ``reference`` and ``pack`` take data (NCHW), kernel (OIHW), bias and, if ``requantise`` is
+        scaled, multiplier (int32, one a channel).
 
     Raises
     ------
@@ -92,41 +93,48 @@ def conv2d(
         inputs=-(-c // cfg.block_in),
         outputs=-(-channels // cfg.block_out),
         window=window,
-        passes=3 + bool(requantise.shift),
+        passes=requantise.passes,
+        constants=len(requantise.constants),
     )
     tiling = tiling or choose(blocks, cfg)
     stages = _stages(blocks, cfg, requantise)
 
-    def check(data: Array, weights: Array, bias: Array) -> None:
-        for name, array, want in (
-            ("data", data, (n, c, height, width)),
-            ("kernel", weights, (channels, c, *window.kernel)),
-            ("bias", bias, (channels,)),
-        ):
+    def check(*arrays: Array) -> None:
+        operands = [
+            ("data", (n, c, height, width)),
+            ("kernel", (channels, c, *window.kernel)),
+            ("bias", (channels,)),
+            *([("multiplier", (channels,))] if requantise.scaled else []),
+        ]
+        if len(arrays) != len(operands):
+            names = ", ".join(name for name, _ in operands)
+            raise OperatorError(f"conv2d: {len(arrays)} arrays; must be {len(operands)}: {names}")
+        for (name, want), array in zip(operands, arrays):
             if np.shape(array) != want:
                 raise OperatorError(f"conv2d: {name} has shape {np.shape(array)}; must be {want}")
 
-    def packed(data: Array, weights: Array, bias: Array) -> list[Array]:
-        check(data, weights, bias)
-        rounded = (np.asarray(bias, np.int64) + requantise.half).astype(np.uint32).astype(np.int32)
-        rows = np.broadcast_to(rounded, (cfg.batch, channels))
+    def packed(*arrays: Array) -> list[Array]:
+        check(*arrays)
+        constants = requantise.values(*arrays[2:])
+        rows = [np.broadcast_to(values, (cfg.batch, channels)) for values in constants.values()]
         return [
-            pack(data, (cfg.batch, cfg.block_in)),
-            pack(weights, (cfg.block_out, cfg.block_in)),
-            pack(rows, (cfg.batch, cfg.block_out))[0],
+            pack(arrays[0], (cfg.batch, cfg.block_in)),
+            pack(arrays[1], (cfg.block_out, cfg.block_in)),
+            *(pack(row, (cfg.batch, cfg.block_out))[0] for row in rows),
         ]
 
-    def reference(data: Array, weights: Array, bias: Array) -> Array:
-        check(data, weights, bias)
+    def reference(*arrays: Array) -> Array:
+        check(*arrays)
+        data, weights, *constants = arrays
         taps = window.taps(data)
         sums = np.einsum("abncyx,ocab->noyx", taps, np.asarray(weights, np.int64), optimize=True)
-        sums = sums + np.asarray(bias, np.int64)[None, :, None, None]
-        return requantise.reference(sums).astype(cfg.out_dtype)
+        bias, *factors = (np.asarray(row)[None, :, None, None] for row in constants)
+        return requantise.reference(sums + bias, *factors).astype(cfg.out_dtype)
 
     return Operator(
         name="conv2d",
         cfg=cfg,
-        args=tuple(stages[name] for name in ("data", "kernel", "bias", "result")),
+        args=tuple(stages[name] for name in ("data", "kernel", *requantise.constants, "result")),
         stages=MappingProxyType(stages),
         schedule=_schedule(stages, tiling, cfg),
         tiling=tiling,
@@ -151,7 +159,10 @@ def _stages(blocks: ConvShape, cfg: VTAConfig, requantise: Requantise) -> dict[s
         cfg.wgt_dtype,
         "kernel",
     )
-    bias = placeholder((blocks.outputs, batch, block_out), cfg.acc_dtype, "bias")
+    constants = [
+        placeholder((blocks.outputs, batch, block_out), cfg.acc_dtype, name)
+        for name in requantise.constants
+    ]
     if any(window.padding):
         data_buf = pad(data, [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0], name="data_buf")
     elif blocks.row_step != down:  # rows that no window reads are not loaded
@@ -162,7 +173,10 @@ def _stages(blocks: ConvShape, cfg: VTAConfig, requantise: Requantise) -> dict[s
     else:
         data_buf = compute(data.shape, lambda *index: data(*index), name="data_buf")
     kernel_buf = compute(kernel.shape, lambda *index: kernel(*index), name="kernel_buf")
-    bias_buf = compute(bias.shape, lambda *index: bias(*index), name="bias_buf")
+    loaded = {
+        row.name: compute(row.shape, lambda *index, row=row: row(*index), name=f"{row.name}_buf")
+        for row in constants
+    }
     c = reduce_axis((0, blocks.inputs), "c")
     dy = reduce_axis((0, window.kernel[0]), "dy")
     dx = reduce_axis((0, window.kernel[1]), "dx")
@@ -177,12 +191,10 @@ def _stages(blocks: ConvShape, cfg: VTAConfig, requantise: Requantise) -> dict[s
 
     shape = (blocks.images, blocks.outputs, *window.out, batch, block_out)
     conv = compute(shape, sums, name="conv")
-    biased = compute(
-        shape, lambda n, o, y, x, b, i: conv[n, o, y, x, b, i] + bias_buf[o, b, i], name="biased"
-    )
-    chain = [biased, *requantise.stages(biased)]
+    chain = requantise.stages(conv, lambda name, at: loaded[name][at[1], at[4], at[5]])
     result = compute(shape, lambda *i: chain[-1](*i).astype(cfg.out_dtype), name="result")
-    named = (data, kernel, bias, data_buf, kernel_buf, bias_buf, conv, *chain, result)
+    buffers = (data_buf, kernel_buf, *loaded.values())
+    named = (data, kernel, *constants, *buffers, conv, *chain, result)
     return {tensor.name: tensor for tensor in named}
 
 
@@ -198,7 +210,8 @@ def _schedule(stages: dict[str, Tensor], tiling: Tiling, cfg: VTAConfig) -> Sche
     s[result].reorder(n, *outer, o, y, x, b, i)
     block = outer[-1]
     names = list(stages)
-    on_alu = [stages[name] for name in names[names.index("biased") : -1]]
+    on_alu = [stages[name] for name in names[names.index("conv") + 1 : -1]]
+    constants = [name for name in names[names.index("kernel_buf") + 1 : names.index("conv")]]
     for tensor in (conv, *on_alu):
         s[tensor].set_scope(ACC_SCOPE)
         s[tensor].compute_at(s[result], block)
@@ -212,8 +225,9 @@ def _schedule(stages: dict[str, Tensor], tiling: Tiling, cfg: VTAConfig) -> Sche
     for name, scope in (("data_buf", INP_SCOPE), ("kernel_buf", WGT_SCOPE)):
         s[stages[name]].set_scope(scope)
         s[stages[name]].compute_at(s[conv], chunk)
-    s[stages["bias_buf"]].set_scope(ACC_SCOPE)
-    for name in ("data_buf", "kernel_buf", "bias_buf"):
+    for name in constants:
+        s[stages[name]].set_scope(ACC_SCOPE)
+    for name in ("data_buf", "kernel_buf", *constants):
         s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy")
     s[result].pragma(s[result].leaves[len(outer) + 1], "dma_copy")
     for name, slots in (

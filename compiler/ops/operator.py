@@ -39,8 +39,9 @@ class Operator:
         Every stage of the computation by its name, in order.
     schedule : Schedule
         The default schedule.
-    tiling : Tiling
-        The block sizes and ring slots of the default schedule, and their estimated cost.
+    tiling : Tiling or None
+        Block sizes and ring slots of the default schedule, and their estimated cost; None for an
+        operator without products.
     products : int
         Tile products (GEMM cycles) that the operator needs at least.
     pack : callable
@@ -58,7 +59,7 @@ class Operator:
     args: tuple[Tensor, ...]
     stages: Mapping[str, Tensor]
     schedule: Schedule
-    tiling: Tiling
+    tiling: Tiling | None
     products: int
     pack: Callable[..., list[Array]]
     unpack: Callable[[Array], Array]

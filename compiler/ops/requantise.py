@@ -1,12 +1,24 @@
-"""Requantisation: from 32-bit sums back to the few bits of an activation.
+"""Requantisation: from 32-bit sums to the few bits of an activation. The rule, in one place.
 
-The rule, the same everywhere: ``out = clip((sum + half) >> shift, low, high)`` with ``half = 2 **
-(shift - 1)`` (0 for a shift of 0): division by ``2 ** shift`` that rounds to the nearest integer,
-halves up. The sum with bias and half wraps at 32 bits, as every sum of the machine does.
+For a sum ``a`` (bias added) of channel ``c``, with ``half(s) = 2 ** (s - 1)`` and ``half(0) = 0``::
+
+    t   = (a + half(pre_shift)) >> pre_shift
+    y   = (t * multiplier[c] + half(shift)) >> shift
+    out = clip(y + zero, low, high)
+
+Both shifts are arithmetic: a division by a power of two that rounds to the nearest integer, halves
+up. Without multipliers (``scaled`` is False) each is 1. Products and sums wrap at 32 bits, as all
+arithmetic of the machine does; :func:`choose` gives parameters with which none does.
+
+The instruction set has no rounding multiplication, so the rule is a chain of vector operations:
+add, shift, multiply, add, shift, maximum, minimum. ``half`` and ``zero`` are parts of constants
+that are added anyway, and with ``pre_shift = 0`` the bias is multiplied by the compiler, which
+leaves multiply, add, shift, maximum, minimum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +29,27 @@ from vta.compiler.te.tensor import Tensor, compute
 from vta.errors import OperatorError
 
 if TYPE_CHECKING:
-    from vta.compiler.ops.operator import Array
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Requantise"]
+    from vta.compiler.ops.operator import Array
+    from vta.compiler.te.expr import Expr
+
+__all__ = ["Requantise", "Scaling", "choose", "half"]
+
+ENOUGH = 1 / 64
+"""An error bound that is not worth another vector operation."""
+MOST_SHIFT = 30
+"""A larger ``half`` would not fit 32 bits beside a product."""
+
+
+def half(shift: int) -> int:
+    """What is added before a shift so that it rounds."""
+    return 1 << (shift - 1) if shift else 0
+
+
+def _wrap(values: Array) -> Array:
+    """Values of int64 at 32 bits, as int32."""
+    return values.astype(np.uint32).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -29,27 +59,53 @@ class Requantise:
     Attributes
     ----------
     shift : int
-        0 to 31; the scale of the sums over that of the result is ``2 ** -shift``.
+        0 to 31. Without multipliers the scale of the sums over that of the result is
+        ``2 ** -shift``.
     low, high : int
         The range that results are clipped to; ``low=0`` is a rectifier.
+    scaled : bool
+        Whether each channel has a multiplier, an operand of its own.
+    pre_shift, zero : int
+        As in the rule; only with multipliers.
     """
 
     shift: int
     low: int = -128
     high: int = 127
+    scaled: bool = False
+    pre_shift: int = 0
+    zero: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shift <= 31:
-            raise OperatorError(f"requantise: shift is {self.shift}; must be 0 to 31")
+        for name, value in (("shift", self.shift), ("pre_shift", self.pre_shift)):
+            if not 0 <= value <= 31:
+                raise OperatorError(f"requantise: {name} is {value}; must be 0 to 31")
         if not self.low <= self.high:
             raise OperatorError(
                 f"requantise: low is {self.low} and high {self.high}; low must not be above high"
             )
+        if not self.scaled and (self.pre_shift or self.zero):
+            raise OperatorError(
+                f"requantise: pre_shift is {self.pre_shift} and zero {self.zero}; both must be 0 "
+                f"without multipliers (scaled=True)"
+            )
 
     @property
     def half(self) -> int:
-        """What is added to a sum, or to its bias, so that the shift rounds."""
-        return 1 << (self.shift - 1) if self.shift else 0
+        """What is added to a sum, or to its bias, so that ``shift`` rounds."""
+        return half(self.shift)
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """The constants of each channel, in the order in which they are operands of a program."""
+        if not self.scaled:
+            return ("bias",)
+        return ("bias", "multiplier", "offset") if self.pre_shift else ("bias", "multiplier")
+
+    @property
+    def passes(self) -> int:
+        """Vector operations for each vector of sums."""
+        return len(self._chain())
 
     def check(self, bits: int) -> None:
         """Check that results fit the machine's activations of ``bits`` bits, signed.
@@ -66,22 +122,176 @@ class Requantise:
                 f"hold {lowest} to {highest}"
             )
 
-    def stages(self, total: Tensor) -> list[Tensor]:
-        """The stages after a sum that has its bias and :attr:`half` already: shift and clip."""
+    def values(self, bias: Array, multiplier: Array | None = None) -> dict[str, Array]:
+        """The values of :attr:`constants`: int32, one a channel.
+
+        Parameters
+        ----------
+        bias : ndarray of int32, shape (channels,)
+            What is added to the sums.
+        multiplier : ndarray of int32, shape (channels,)
+            If ``scaled``.
+        """
+        bias = np.asarray(bias, np.int64)
+        if multiplier is None:
+            return {"bias": _wrap(bias + self.half)}
+        factors = np.asarray(multiplier, np.int64)
+        last = self.half + (self.zero << self.shift)
+        if not self.pre_shift:
+            return {"bias": _wrap(bias * factors + last), "multiplier": _wrap(factors)}
+        return {
+            "bias": _wrap(bias + half(self.pre_shift)),
+            "multiplier": _wrap(factors),
+            "offset": _wrap(np.full_like(factors, last)),
+        }
+
+    def _chain(self) -> list[tuple[str, str, int | str]]:
+        """Stage names, operations, and their second operands: a number or a constant's name."""
+        clip: list[tuple[str, str, int | str]] = [
+            ("clipped_low", "max", self.low),
+            ("clipped", "min", self.high),
+        ]
+        shifted: list[tuple[str, str, int | str]] = (
+            [("shifted", "shr", self.shift)] if self.shift else []
+        )
+        if not self.scaled:
+            return [("biased", "add", "bias"), *shifted, *clip]
+        if not self.pre_shift:
+            return [("scaled", "mul", "multiplier"), ("biased", "add", "bias"), *shifted, *clip]
+        return [
+            ("biased", "add", "bias"),
+            ("narrowed", "shr", self.pre_shift),
+            ("scaled", "mul", "multiplier"),
+            ("rounded", "add", "offset"),
+            *shifted,
+            *clip,
+        ]
+
+    def stages(
+        self, total: Tensor, constant: Callable[[str, Sequence[Expr]], Expr]
+    ) -> list[Tensor]:
+        """The stages after the sums ``total``; each is one vector operation.
+
+        Parameters
+        ----------
+        total : Tensor
+            The sums, without bias.
+        constant : callable
+            ``constant(name, index)``: the element of one of :attr:`constants` for an element of
+            ``total``.
+        """
+        apply: Mapping[str, Callable[[Expr, Expr], Expr]] = {
+            "add": lambda a, b: a + b,
+            "mul": lambda a, b: a * b,
+            "shr": lambda a, b: a >> b,
+            "max": maximum,
+            "min": minimum,
+        }
         chain = [total]
 
-        def step(name: str, body) -> None:  # type: ignore[no-untyped-def]
-            before = chain[-1]
-            chain.append(compute(total.shape, lambda *i: body(before(*i)), name=name))
+        def step(name: str, operation: str, operand: int | str) -> None:
+            before, do = chain[-1], apply[operation]
 
-        if self.shift:
-            step("shifted", lambda value: value >> self.shift)
-        step("clipped_low", lambda value: maximum(value, self.low))
-        step("clipped", lambda value: minimum(value, self.high))
+            def body(*index: Expr) -> Expr:
+                other = constant(operand, index) if isinstance(operand, str) else operand
+                return do(before(*index), other)  # type: ignore[arg-type]  # a number is one too
+
+            chain.append(compute(total.shape, body, name=name))
+
+        for link in self._chain():
+            step(*link)
         return chain[1:]
 
-    def reference(self, sums: Array) -> Array:
-        """The same of an array of sums (bias added, half not), any shape; int32."""
-        wrapped = (np.asarray(sums, np.int64) + self.half).astype(np.uint32).astype(np.int32)
-        clipped: Array = np.clip(wrapped >> self.shift, self.low, self.high)
+    def reference(self, sums: Array, multiplier: Array | None = None) -> Array:
+        """The rule, of an array of sums with their bias.
+
+        Parameters
+        ----------
+        sums : ndarray, any shape
+        multiplier : ndarray or None
+            If ``scaled``; in a shape that broadcasts to that of ``sums``.
+
+        Returns
+        -------
+        ndarray of int32
+        """
+        sums = np.asarray(sums, np.int64)
+        factors = np.int64(1) if multiplier is None else np.asarray(multiplier, np.int64)
+        narrow = _wrap(sums + half(self.pre_shift)) >> self.pre_shift
+        last = self.half + (self.zero << self.shift)
+        wide = _wrap(narrow.astype(np.int64) * factors + last)
+        clipped: Array = np.clip(wide >> self.shift, self.low, self.high)
         return clipped
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The integers that stand for real scales; one multiplier a channel."""
+
+    multipliers: tuple[int, ...]
+    shift: int
+    pre_shift: int
+
+
+def choose(
+    scales: Sequence[float],
+    bounds: Sequence[int],
+    *,
+    zero: int = 0,
+    low: int = -128,
+    high: int = 127,
+) -> Scaling:
+    """Multipliers and shifts for real scales, such that no 32-bit operation wraps.
+
+    The error bound of a result, in units of its last place, is half a unit of the multiplier's last
+    place times the largest sum that is not clipped, and what rounding before the multiplication
+    adds. The smallest ``pre_shift`` is taken whose bound is at most :data:`ENOUGH`, or else the one
+    with the smallest bound.
+
+    Parameters
+    ----------
+    scales : sequence of float
+        Of each channel: the scale of the sums over that of the result; positive.
+    bounds : sequence of int
+        Of each channel: the largest magnitude that a sum with its bias can have.
+    zero, low, high : int
+        Of the result.
+
+    Raises
+    ------
+    OperatorError
+        If a scale is not positive and finite, or a bound exceeds 31 bits.
+    """
+    real = np.asarray(scales, np.float64)
+    bound = np.asarray(bounds, np.float64)
+    if not (np.isfinite(real).all() and (real > 0).all()):
+        wrong = float(real[~(np.isfinite(real) & (real > 0))][0])
+        raise OperatorError(f"requantise: a scale is {wrong}; must be positive and finite")
+    if (bound >= 2.0**31).any():
+        raise OperatorError(
+            f"requantise: sums reach {int(bound.max())} in magnitude; must be below 2^31"
+        )
+    best: tuple[float, int, int, Array] | None = None
+    # A sum beyond this is clipped, whatever the error of its multiplier.
+    reach = np.minimum(bound, (max(abs(low - zero), abs(high - zero)) + 1) / real)
+    for pre in range(31):
+        if (bound + half(pre) >= 2.0**31).any() or (best is not None and best[0] <= ENOUGH):
+            break
+        narrow = np.floor((bound + half(pre)) / 2.0**pre) + 1
+        for shift in range(MOST_SHIFT, -1, -1):
+            factors = np.rint(real * 2.0 ** (pre + shift))
+            last = half(shift) + abs(zero) * 2.0**shift
+            if (narrow * factors + last >= 2.0**31).any() or (factors >= 2.0**31).any():
+                continue
+            error = np.abs(factors * 2.0 ** -(pre + shift) - real) * reach + half(pre) * real
+            worst = float(error.max())
+            if best is None or worst < best[0]:
+                best = worst, pre, shift, factors.astype(np.int64)
+            break  # a smaller shift has coarser multipliers
+    if best is None:
+        raise OperatorError(
+            f"requantise: scales up to {real.max():g} of sums up to {int(bound.max())} exceed 32 "
+            f"bits; results of such a layer would all be clipped"
+        )
+    _, pre, shift, found = best
+    return Scaling(tuple(int(factor) for factor in found), shift, pre)

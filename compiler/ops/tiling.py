@@ -60,6 +60,8 @@ class ConvShape:
         Sizes of the image and the kernel in pixels.
     passes : int
         Passes of the ALU over a block.
+    constants : int
+        Constants of each channel, as its bias: all stay in the accumulators.
     """
 
     images: int
@@ -67,6 +69,7 @@ class ConvShape:
     outputs: int
     window: Window
     passes: int
+    constants: int = 1
 
     @property
     def taps(self) -> int:
@@ -222,7 +225,7 @@ def _sizes(extent: int, most: int) -> list[int]:
 
 
 def _candidates(shape: ConvShape, cfg: VTAConfig) -> Iterator[Tiling]:
-    free = cfg.acc_depth - shape.outputs  # the bias of all channels stays on chip
+    free = cfg.acc_depth - shape.constants * shape.outputs  # they stay on chip
     per_chunk: Order
     for columns in _sizes(shape.out_width, shape.out_width):
         for rows in _sizes(shape.out_height, shape.out_height):
@@ -269,7 +272,8 @@ def _too_large(shape: ConvShape, cfg: VTAConfig) -> OperatorError:
                 f"machine holds {depth} ({key})"
             )
     return OperatorError(
-        f"conv2d: the bias of {shape.outputs} tiles of channels leaves no room for sums; the "
+        f"conv2d: {shape.constants * shape.outputs} tiles of constants (bias, multipliers) of "
+        f"{shape.outputs} tiles of channels leaves no room for sums; the "
         f"accumulators hold {cfg.acc_depth} tiles (LOG_ACC_BUFF_SIZE)"
     )
 

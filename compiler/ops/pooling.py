@@ -1,0 +1,248 @@
+"""Pooling: the maximum, or the scaled sum, of a moving window of each channel, on the vector ALU.
+
+``max_pool``: ``out[n, c, y, x] = max_{dy, dx} data[n, c, v, u]`` with ``v`` and ``u`` as of a
+convolution. What lies outside the image is the lowest number. ``sum_pool``: ``requantise(bias +
+sum_{dy, dx} data[n, c, v, u])``; the padding counts as zeros.
+
+In tiles: data and result ``NCHWnc`` (BATCH x BLOCK). int8 data are widened by the load.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.operator import Array, Operator
+from vta.compiler.schedule.schedule import create_schedule
+from vta.compiler.target import ACC_SCOPE
+from vta.compiler.te.tensor import (
+    Tensor,
+    compute,
+    placeholder,
+    reduce_axis,
+    reduce_max,
+    reduce_sum,
+)
+from vta.compiler.te.topi_nn import pad
+from vta.errors import OperatorError
+from vta.packing import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vta.compiler.ops.requantise import Requantise
+    from vta.compiler.schedule.schedule import Schedule
+    from vta.compiler.te.expr import Expr
+    from vta.config import VTAConfig
+
+__all__ = ["max_pool", "sum_pool"]
+
+
+def max_pool(
+    shape: Sequence[int],
+    kernel: int | Sequence[int],
+    *,
+    cfg: VTAConfig,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+) -> Operator:
+    """The maxima of windows.
+
+    Parameters
+    ----------
+    shape : (int, int, int, int)
+        Of the data: images, channels, height, width.
+    kernel, stride : int or (int, int)
+        Rows and columns.
+    cfg : VTAConfig
+        The machine.
+    padding : int, (int, int) or (int, int, int, int)
+        As :func:`~vta.compiler.ops.conv2d.conv2d`; no value of the padding is ever a maximum.
+
+    Returns
+    -------
+    Operator
+        Its ``args`` are data and result; ``reference`` and ``pack`` take the data (NCHW).
+
+    Raises
+    ------
+    OperatorError
+        If a size is wrong, or one row of windows exceeds the machine's accumulators.
+    """
+    return _pool("max_pool", shape, kernel, stride, padding, cfg, None)
+
+
+def sum_pool(
+    shape: Sequence[int],
+    kernel: int | Sequence[int],
+    *,
+    cfg: VTAConfig,
+    requantise: Requantise,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+) -> Operator:
+    """The requantised sums of windows: averages, if the multiplier divides by their size.
+
+    Parameters
+    ----------
+    shape, kernel, cfg, stride
+        As :func:`max_pool`.
+    requantise : Requantise
+        From 32-bit sums to activations.
+    padding : int, (int, int) or (int, int, int, int)
+        Zeros around the data.
+
+    Returns
+    -------
+    Operator
+        Its ``args`` are data, the constants of the requantisation and the result; ``reference`` and
+        ``pack`` take the data (NCHW), bias and, if ``requantise`` is scaled, multiplier (int32, one
+        a channel).
+
+    Raises
+    ------
+    OperatorError
+        As :func:`max_pool`.
+    """
+    requantise.check(cfg.out_width)
+    return _pool("sum_pool", shape, kernel, stride, padding, cfg, requantise)
+
+
+def _pool(
+    name: str,
+    shape: Sequence[int],
+    kernel: int | Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    cfg: VTAConfig,
+    requantise: Requantise | None,
+) -> Operator:
+    n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
+    window = Window.of(name, (height, width), kernel, stride, padding)
+    tiles = -(-n // cfg.batch), -(-integer(name, c, 1) // cfg.block_out)
+    names = requantise.constants if requantise is not None else ()
+    stages = _stages(tiles, window, cfg, requantise)
+    rows = _rows(name, window, len(names) * tiles[1], cfg)
+    constants = [*(["bias"] if names else []), *(["multiplier"] if len(names) > 1 else [])]
+
+    def check(*arrays: Array) -> None:
+        operands = [("data", (n, c, height, width)), *((what, (c,)) for what in constants)]
+        if len(arrays) != len(operands):
+            listed = ", ".join(what for what, _ in operands)
+            raise OperatorError(f"{name}: {len(arrays)} arrays; must be {len(operands)}: {listed}")
+        for (what, want), array in zip(operands, arrays):
+            if np.shape(array) != want:
+                raise OperatorError(f"{name}: {what} has shape {np.shape(array)}; must be {want}")
+
+    def packed(*arrays: Array) -> list[Array]:
+        check(*arrays)
+        values = requantise.values(*arrays[1:]) if requantise is not None else {}
+        spread = (np.broadcast_to(row, (cfg.batch, c)) for row in values.values())
+        return [
+            pack(arrays[0], (cfg.batch, cfg.block_out)),
+            *(pack(row, (cfg.batch, cfg.block_out))[0] for row in spread),
+        ]
+
+    def reference(*arrays: Array) -> Array:
+        check(*arrays)
+        if requantise is None:
+            lowest = -(1 << (cfg.inp_width - 1))
+            return window.taps(arrays[0], lowest).max(axis=(0, 1)).astype(cfg.out_dtype)
+        bias, *factors = (np.asarray(row)[None, :, None, None] for row in arrays[1:])
+        sums = window.taps(arrays[0]).sum(axis=(0, 1)) + bias
+        return requantise.reference(sums, *factors).astype(cfg.out_dtype)
+
+    return Operator(
+        name=name,
+        cfg=cfg,
+        args=tuple(stages[key] for key in ("data", *names, "result")),
+        stages=MappingProxyType(stages),
+        schedule=_schedule(stages, names, rows),
+        tiling=None,
+        products=0,
+        pack=packed,
+        unpack=lambda array: unpack(array, (n, c, *window.out)),
+        reference=reference,
+    )
+
+
+def _rows(name: str, window: Window, constants: int, cfg: VTAConfig) -> int:
+    """Rows of the result in a block: as many as fit the accumulators, in blocks of equal size."""
+    height, width = window.out
+    copies = 2 if any(window.padding) else 1  # the padded rows beside those that were loaded
+    best = 0
+    for rows in range(1, height + 1):
+        loaded = (rows - 1) * window.stride[0] + window.extents[0]
+        if loaded * window.padded[1] * copies + rows * width + constants <= cfg.acc_depth:
+            best = rows
+    if not best:
+        need = window.extents[0] * window.padded[1] * copies + width + constants
+        raise OperatorError(
+            f"{name}: one row of windows takes {need} tiles; the accumulators hold "
+            f"{cfg.acc_depth} (LOG_ACC_BUFF_SIZE)"
+        )
+    return -(-height // -(-height // best))
+
+
+def _stages(
+    tiles: tuple[int, int], window: Window, cfg: VTAConfig, requantise: Requantise | None
+) -> dict[str, Tensor]:
+    """The computation in tiles."""
+    (down, across), (top, left, bottom, right) = window.stride, window.padding
+    batch, block = cfg.batch, cfg.block_out
+    data = placeholder((*tiles, *window.size, batch, block), cfg.inp_dtype, "data")
+    wide = compute(data.shape, lambda *at: data(*at).astype(cfg.acc_dtype), name="wide")
+    chain = [wide]
+    if any(window.padding):
+        lowest = -(1 << (cfg.inp_width - 1)) if requantise is None else 0
+        chain.append(
+            pad(
+                wide, [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0],
+                pad_value=lowest, name="padded",
+            )
+        )  # fmt: skip
+    source = chain[-1]
+    dy = reduce_axis((0, window.kernel[0]), "dy")
+    dx = reduce_axis((0, window.kernel[1]), "dx")
+
+    def reduced(n: Expr, c: Expr, y: Expr, x: Expr, b: Expr, i: Expr) -> Expr:
+        value = source[n, c, y * down + dy, x * across + dx, b, i]
+        combine = reduce_max if requantise is None else reduce_sum
+        return combine(value, axis=[dy, dx])
+
+    shape = (*tiles, *window.out, batch, block)
+    pooled = compute(shape, reduced, name="pooled")
+    chain.append(pooled)
+    constants: list[Tensor] = []
+    loaded: dict[str, Tensor] = {}
+    if requantise is not None:
+        for name in requantise.constants:
+            row = placeholder((tiles[1], batch, block), cfg.acc_dtype, name)
+            constants.append(row)
+            loaded[name] = compute(
+                row.shape, lambda *index, row=row: row(*index), name=f"{name}_buf"
+            )
+        chain += requantise.stages(pooled, lambda name, at: loaded[name][at[1], at[4], at[5]])
+    result = compute(shape, lambda *at: chain[-1](*at).astype(cfg.out_dtype), name="result")
+    named = (data, *constants, *loaded.values(), *chain, result)
+    return {tensor.name: tensor for tensor in named}
+
+
+def _schedule(stages: dict[str, Tensor], constants: Sequence[str], rows: int) -> Schedule:
+    """Blocks of rows of one tile of channels, one after the other."""
+    result = stages["result"]
+    s = create_schedule(result.op)
+    y_block, y = s[result].split(s[result].op.axis[2], factor=rows)
+    names = list(stages)
+    for name in names[names.index("wide") : -1]:
+        s[stages[name]].set_scope(ACC_SCOPE)
+        s[stages[name]].compute_at(s[result], y_block)
+        s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy" if name == "wide" else "alu")
+    for name in constants:
+        s[stages[f"{name}_buf"]].set_scope(ACC_SCOPE)
+        s[stages[f"{name}_buf"]].pragma(s[stages[f"{name}_buf"]].op.axis[0], "dma_copy")
+    s[result].pragma(y, "dma_copy")
+    return s
