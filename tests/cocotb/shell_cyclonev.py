@@ -4,13 +4,14 @@ behind the lightweight bridge and the memory behind the FPGA-to-HPS bridge."""
 import random
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
-from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp, AxiSlave
+from cocotb.triggers import with_timeout
+from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp
 
-from tests.support.cocotb_bus import Dram, say_which_error, watch_master
+from tests.support import cocotb_shell as shell
+from tests.support.cocotb_bus import Dram
 from tests.support.cocotb_driver import compiled_programs
-from tests.support.cocotb_machine import CYCLE_NS, Machine, Sample
+from tests.support.cocotb_machine import Sample
+from tests.support.cocotb_shell import ShellBench
 from vta import memmap
 
 WINDOW = 0x8000_0000
@@ -24,44 +25,23 @@ class InWindow(Sample):
     A, B, C, UOPS, STREAM, X, W = range(WINDOW + 0x1000, WINDOW + 0x8000, 0x1000)
 
 
-class Board(Machine):
+class Board(ShellBench):
     """The board: its bridges are the host's and the memory's."""
 
     def __init__(self, dut, dram) -> None:
-        self.dut = dut
-        dut._log.setLevel("WARNING")
         # The PLL of the bench lets the clock through. At the pin its edge is seen before the
         # registers move, inside it is not.
-        self.clk, self.port = dut.clk50_0__io, dut.fpga2hps.memory
-        cocotb.start_soon(Clock(self.clk, CYCLE_NS, "ns").start())
-        self.slave = AxiSlave(AxiBus.from_entity(self.port), self.clk, self.port.rst)
+        port = dut.fpga2hps.memory
+        super().__init__(dut, dut.clk50_0__io, port, dram, port.rst)
         host = AxiBus.from_entity(dut.light_weight.host)
         self.host = AxiMaster(host, self.clk, max_burst_len=16)
-        for side in (self.slave.read_if, self.slave.write_if):
-            say_which_error(side)
-        self.use(dram)
-        watch_master(self.port, "", clock=self.clk)
-        cocotb.start_soon(self._obeys())
 
-    async def _obeys(self) -> None:
-        """For ever: what the bridge asks of every burst."""
-        while True:
-            await RisingEdge(self.clk)
-            for channel in ("ar", "aw"):
-                if int(getattr(self.port, f"{channel}valid").value):
-                    self._check(lambda name, c=channel: int(getattr(self.port, c + name).value))
-            if int(self.port.wvalid.value):
-                assert int(self.port.wid.value) == 0, "the ID of all writes"
-
-    def _check(self, field) -> None:
+    def check_burst(self, field) -> None:
         assert field("len") < 16 and field("size") == 3 and field("burst") == 1
         assert field("id") < 3
         assert field("cache") & 0b10 and field("user") & 1, "not coherent"
         assert not field("prot") & 0b010, "not secure"
         assert field("addr") % 4096 + 8 * (field("len") + 1) <= 4096
-
-    async def cycles(self, count: int) -> None:
-        await ClockCycles(self.clk, count)
 
     async def power_up(self) -> None:
         """The processor is out of reset first, then the PLL has its clock."""
@@ -85,24 +65,15 @@ class Board(Machine):
         await self.cycles(5)
 
     @property
-    def interrupts(self) -> int:
-        return int(self.dut.interrupts.irq.value)
-
-    async def finished(self, limit: int = 20_000) -> None:
-        for _ in range(limit // 10):
-            await self.cycles(10)
-            if self.interrupts:
-                assert self.interrupts == 1
-                return
-        raise AssertionError(f"no interrupt in {limit} cycles")
+    def interrupt(self) -> bool:
+        asserted = int(self.dut.interrupts.irq.value)
+        assert asserted in (0, 1), "another interrupt of the processor"
+        return bool(asserted)
 
 
 async def prepared(dut, probability=0.0):
     sample = InWindow()
-    board = Board(dut, sample.dram())
-    await board.power_up()
-    board.stall(probability, "shell")
-    return board, sample
+    return await shell.prepared(Board, dut, sample, probability), sample
 
 
 @cocotb.test()
@@ -118,7 +89,7 @@ async def program(dut):
         await board.finished()
         await sample.check(board)
         await board.write("STATUS", memmap.STATUS_DONE)
-        assert not board.interrupts
+        assert not board.interrupt
 
 
 @cocotb.test()
@@ -167,16 +138,7 @@ async def registers(dut):
 async def memory_refuses(dut):
     """An address that the bridge refuses ends the run with an error; the next one is as ever."""
     board, sample = await prepared(dut, 0.2)
-    board.dram.refuse(range(sample.X, sample.X + 0x1000), AxiResp.SLVERR)
-    await sample.launch(board)
-    await board.finished()
-    code, source, where = await board.error()
-    assert (code, source) == (memmap.ErrorCode.AXI_SLVERR, memmap.Source.LOAD)
-    assert where == sample.X
-    board.use(sample.dram())
-    await sample.launch(board)
-    await board.finished()
-    await sample.check(board)
+    await shell.check_refusal(board, sample)
 
 
 @cocotb.test()
@@ -189,7 +151,7 @@ async def resets(dut):
         await sample.launch(board)
         await board.cycles(rng.randrange(700))
         await board.processor_reset()
-        assert not board.interrupts
+        assert not board.interrupt
         assert await board.read("STATUS") == 0
         sample.untouched(board)
         board.use(sample.dram())

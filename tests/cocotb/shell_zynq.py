@@ -4,13 +4,13 @@ bench is the processor behind the port to the registers, and the memory behind t
 import random
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
-from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp, AxiSlave
+from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp
 
-from tests.support.cocotb_bus import Dram, say_which_error, watch_master
+from tests.support import cocotb_shell as shell
+from tests.support.cocotb_bus import Dram
 from tests.support.cocotb_driver import compiled_programs
-from tests.support.cocotb_machine import CYCLE_NS, Machine, Sample
+from tests.support.cocotb_machine import Sample
+from tests.support.cocotb_shell import ShellBench
 from vta import memmap
 
 WORD = 2
@@ -41,41 +41,20 @@ class Processor:
         assert answer.resp == AxiResp.OKAY
 
 
-class Board(Machine):
+class Board(ShellBench):
     """The board: the processing system's ports are the host's and the memory's."""
 
     def __init__(self, dut, dram) -> None:
-        self.dut, self.ps = dut, dut.shell.ps
-        dut._log.setLevel("WARNING")
-        self.clk, self.port = dut.clk, self.ps.memory
-        cocotb.start_soon(Clock(self.clk, CYCLE_NS, "ns").start())
-        self.slave = AxiSlave(AxiBus.from_entity(self.port), self.clk)
+        self.ps = dut.shell.ps
+        super().__init__(dut, dut.clk, self.ps.memory, dram)
         self.axi = AxiMaster(AxiBus.from_entity(self.ps.host), self.clk, max_burst_len=16)
         self.base, self.size, self.prot = FACTS[len(self.ps.host.araddr)]
         self.host = Processor(self.axi, self.base)
-        for side in (self.slave.read_if, self.slave.write_if):
-            say_which_error(side)
-        self.use(dram)
-        watch_master(self.port, "", clock=self.clk)
-        cocotb.start_soon(self._obeys())
 
-    async def _obeys(self) -> None:
-        """For ever: what the port asks of every burst, and of AXI3's WID."""
-        while True:
-            await RisingEdge(self.clk)
-            for channel in ("ar", "aw"):
-                if int(getattr(self.port, f"{channel}valid").value):
-                    self._check(lambda name, c=channel: int(getattr(self.port, c + name).value))
-            if int(self.port.wvalid.value):
-                assert int(self.port.wid.value) == 0, "the ID of all writes"
-
-    def _check(self, field) -> None:
+    def check_burst(self, field) -> None:
         assert field("len") < 16 and field("size") == self.size and field("burst") == 1
         assert field("cache") == 0b0011 and field("prot") == self.prot and field("id") < 3
         assert field("addr") % 4096 + (field("len") + 1 << self.size) <= 4096
-
-    async def cycles(self, count: int) -> None:
-        await ClockCycles(self.clk, count)
 
     async def power_up(self) -> None:
         self.dut.reset_n.value = 0
@@ -87,20 +66,10 @@ class Board(Machine):
     def interrupt(self) -> bool:
         return bool(int(self.ps.irq.value))
 
-    async def finished(self, limit: int = 20_000) -> None:
-        for _ in range(limit // 10):
-            await self.cycles(10)
-            if self.interrupt:
-                return
-        raise AssertionError(f"no interrupt in {limit} cycles")
-
 
 async def prepared(dut, probability=0.0):
     sample = Sample()
-    board = Board(dut, sample.dram())
-    await board.power_up()
-    board.stall(probability, "shell")
-    return board, sample
+    return await shell.prepared(Board, dut, sample, probability), sample
 
 
 @cocotb.test()
@@ -156,16 +125,7 @@ async def registers(dut):
 async def memory_refuses(dut):
     """An address that the port refuses ends the run with an error; the next one is as ever."""
     board, sample = await prepared(dut, 0.2)
-    board.dram.refuse(range(sample.X, sample.X + 0x1000), AxiResp.SLVERR)
-    await sample.launch(board)
-    await board.finished()
-    code, source, where = await board.error()
-    assert (code, source) == (memmap.ErrorCode.AXI_SLVERR, memmap.Source.LOAD)
-    assert where == sample.X
-    board.use(sample.dram())
-    await sample.launch(board)
-    await board.finished()
-    await sample.check(board)
+    await shell.check_refusal(board, sample)
 
 
 @cocotb.test()
