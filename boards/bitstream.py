@@ -38,7 +38,7 @@ CONFIG_FILE = "vta_config.json"
 """The configuration of the machine, for the programs that will run on it."""
 
 _NOT_WRITTEN = (f"build_{TOP}.bat", f"build_{TOP}.json", f"{TOP}.debug.v")
-"""What Amaranth's platforms also make of every design, and nobody here needs."""
+"""Files that Amaranth's platforms make of every design and that are not used here."""
 
 
 def design_of(board: Board, cfg: VTAConfig | None = None, clock_hz: int | None = None) -> Design:
@@ -89,7 +89,7 @@ def write(design: Design, folder: Path) -> None:
 def check(
     design: Design, folder: Path, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[Check]:
-    """Look at everything that can be looked at without the vendor's tool, the quick things first.
+    """Check everything that can be checked without the vendor's tool, the quick checks first.
 
     Raises
     ------

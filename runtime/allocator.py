@@ -39,7 +39,7 @@ class Allocator:
         return sum(size for _, size in self._free)
 
     def alloc(self, nbytes: int) -> int:
-        """The address of ``nbytes`` that nobody else has, a multiple of 4096.
+        """The address of ``nbytes`` that no other buffer has, a multiple of 4096.
 
         Raises
         ------

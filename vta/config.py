@@ -398,7 +398,7 @@ class VTAConfig:
         )
 
     def derived(self) -> dict[str, int | str]:
-        """Every derived size by name, for people (``vta config``)."""
+        """Every derived size by name, as ``vta config`` prints it."""
         names = [
             name
             for name, member in vars(type(self)).items()

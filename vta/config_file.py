@@ -18,7 +18,7 @@ __all__ = ["read_values", "shown", "unknown_key"]
 MAX_BYTES = 1 << 16
 """Size of a file, a hundred times what a configuration needs."""
 MAX_SHOWN = 60
-"""Characters of somebody else's text in a message."""
+"""Characters of a text from outside that a message shows."""
 
 _NOT_HERE = "leave it out"
 _BLOCK = "LOG_BLOCK gives both extents of a product, which are equal"

@@ -262,5 +262,5 @@ def _no_number(text: str) -> Any:
 
 
 def shown(text: str, limit: int = 80) -> str:
-    """A text that somebody else chose, for a message: not more of it than ``limit`` characters."""
+    """A text from outside, for a message: not more of it than ``limit`` characters."""
     return text if len(text) <= limit else text[:limit] + " ..."

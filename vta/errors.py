@@ -160,7 +160,7 @@ class ExecutionError(DeviceError):
 
 
 class DeadlockError(ExecutionError):
-    """Every module waits for a token that nobody will push."""
+    """Every module waits for a token that no instruction will push."""
 
 
 class SramRangeError(ExecutionError):

@@ -1,4 +1,4 @@
-"""Programs as text for people: instructions with the tokens in the queues, and micro-ops."""
+"""Listings of programs: instructions with the tokens in the queues, and micro-ops."""
 
 from __future__ import annotations
 

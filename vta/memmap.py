@@ -71,7 +71,7 @@ class ErrorCode(enum.IntEnum):
     SRAM_RANGE = 5
     """An on-chip memory index is beyond the end."""
     DEADLOCK = 6
-    """Every module waits for a token that nobody will push."""
+    """Every module waits for a token that no instruction will push."""
     MISSING_FINISH = 7
     """The stream is done and no FINISH was in it."""
     AFTER_FINISH = 8

@@ -67,7 +67,7 @@ class Op(enum.IntEnum):
     """What is asked for."""
 
     INFO = 0
-    """What the board is; length must be ``INFO.size``, address is not looked at."""
+    """What the board is; length must be ``INFO.size``, address is ignored."""
     READ_REGISTER = 1
     """One control register of :mod:`vta.memmap`; length must be 4."""
     WRITE_REGISTER = 2

@@ -45,7 +45,7 @@ class Primitive:
     module : str
         Its name in the vendor's library.
     inputs, outputs : mapping of str to int
-        Its ports, name to bits. Outputs that nobody here wants are left out.
+        Its ports, name to bits. Outputs that are not used here are left out.
     """
 
     module: str

@@ -1,5 +1,5 @@
 """A serial line: bytes to symbols and back. One start bit, eight data bits from the lowest on, one
-stop bit; the line is high while nobody speaks.
+stop bit; the line is high while idle.
 
 `amaranth-stdio`, which has such blocks, is on the package index in name only.
 """
@@ -111,7 +111,7 @@ class UartTransmitter(wiring.Component):
     Attributes
     ----------
     bytes : stream of 8 bits, in
-        A byte is taken when the one before it has gone out.
+        A byte is accepted when the byte before it has been sent.
     tx : out
         The line, from a register.
     """

@@ -14,7 +14,7 @@ __all__ = ["FAMILIES", "PARTS", "Family", "Part", "SynthesisError"]
 
 
 class SynthesisError(VTAError):
-    """A synthesis tool is missing or failed, or its netlist holds a cell that nobody can count."""
+    """A synthesis tool is missing or failed, or its netlist holds a cell of unknown cost."""
 
 
 @dataclass(frozen=True)

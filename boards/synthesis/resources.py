@@ -15,7 +15,7 @@ CACHE = Path("build/synth/cache")
 
 
 def resources(design: Design, tell: Callable[[str], None], cache: Path = CACHE) -> str:
-    """What the design takes of its part, for people.
+    """The resources of its part that the design takes, as text.
 
     Raises
     ------

@@ -74,7 +74,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Check:
-    """Something that was looked at and found good: ``what``, and in ``detail`` what was seen."""
+    """A check that passed: ``what`` was checked, and in ``detail`` what was found."""
 
     what: str
     detail: str
@@ -160,7 +160,7 @@ class Toolchain(Protocol):
         ...
 
     def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
-        """Look at everything that can be looked at without the vendor's tool. The project lies in
+        """Check everything that can be checked without the vendor's tool. The project lies in
         ``folder``; ``tell`` is given a line about each longer step.
 
         Raises

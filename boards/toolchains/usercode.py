@@ -8,8 +8,8 @@ __all__ = ["usercode", "usercode_digits"]
 def usercode(verilog: str) -> int:
     """The first 32 bits of the SHA-256 of the design's Verilog.
 
-    It is the answer to JTAG's USERCODE, and Vivado's UserID: a bitstream of another design is told
-    by it.
+    It is the answer to JTAG's USERCODE, and Vivado's UserID: it identifies the design of a
+    bitstream.
     """
     return int.from_bytes(hashlib.sha256(verilog.encode()).digest()[:4], "big")
 

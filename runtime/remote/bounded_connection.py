@@ -15,7 +15,7 @@ __all__ = ["MAX_FRAGMENTS", "MAX_UNSENT_BYTES", "BoundedConnection"]
 
 MAX_UNSENT_BYTES = 2 * wire.MAX_MESSAGE_BYTES
 """What may wait to be sent: a reply, and the answers to a client's pings while that reply goes out.
-A reply is sent only when the one before has left; the answer to a ping waits for nothing."""
+A reply is sent only when the reply before it has left; the answer to a ping waits for nothing."""
 MAX_FRAGMENTS = 64
 """Frames of one message. The bound on a message's bytes does not count frames that are empty."""
 MAX_CONTROLS = 256
@@ -44,7 +44,7 @@ class BoundedConnection(ServerConnection):
             if unsent > MAX_UNSENT_BYTES:
                 self._cut(f"it does not read: {unsent} bytes wait to be sent")
             if self.transport.is_closing():
-                return  # the rest is not looked at
+                return  # the rest is ignored
 
     def process_event(self, event: Any) -> None:
         if isinstance(event, Frame):

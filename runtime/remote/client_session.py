@@ -160,7 +160,7 @@ class ClientSession:
             return
         content = bytes(part[2])
         if isinstance(self._device, Programmable) and not self._is_program(content):
-            self._files[name] = content  # the device looks at it when it is used
+            self._files[name] = content  # the device checks it when it is used
         else:
             self._require_size(name, size, self._limits.program_bytes, "program")
             self._files[name] = Program.from_bytes(content, where=name)

@@ -152,7 +152,7 @@ class Connection:
         return replies
 
     def later(self, request: wire.Request) -> None:
-        """Send a request before the next :meth:`call`, and let nobody know how it went.
+        """Send a request before the next :meth:`call`; its reply is discarded.
 
         May be called at any time, from any thread: by the garbage collector.
         """

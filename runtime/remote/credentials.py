@@ -232,7 +232,7 @@ def _make_certificate(certificate: Path, key: Path) -> None:
             f"openssl; or make it elsewhere, copy both files here and name them with --certificate "
             f"and --key:\n  {command}"
         )
-    # In a folder that only its owner can enter, so that nobody sees the key before its mode is set.
+    # In a folder that only its owner can enter: no other user sees the key before its mode is set.
     with tempfile.TemporaryDirectory(dir=certificate.parent) as name:
         made = [Path(name) / "key", Path(name) / "crt"]
         run = subprocess.run(

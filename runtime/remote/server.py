@@ -2,7 +2,7 @@
 
 A session is a connection: what a client has on the server ends with it. A client that says nothing
 is asked for a sign of life (the WebSocket's own pings), so that one that vanished is missed after
-:data:`PING_SECONDS` + :data:`PONG_SECONDS` at most. Nothing of a client is looked at before its
+:data:`PING_SECONDS` + :data:`PONG_SECONDS` at most. Nothing of a client is read before its
 token was.
 """
 
@@ -89,7 +89,7 @@ class Server:
         self._checks = JobQueue()  # of uploaded files, beside the jobs of the device
 
     def admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        """Refuse who has no token; called before the WebSocket opens."""
+        """Refuse a client without the token; called before the WebSocket opens."""
         given = request.headers.get_all("Authorization")
         kind, _, secret = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if kind != "Bearer" or not self._token.admits(secret):

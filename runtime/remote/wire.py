@@ -351,5 +351,5 @@ def _clipped(text: str, limit: int = _MAX_ERROR_TEXT) -> str:
 
 
 def _short(value: object) -> str:
-    """A value that somebody else chose, for a message."""
+    """A value from outside, for a message."""
     return _clipped(repr(value), 80)

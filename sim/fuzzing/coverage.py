@@ -1,6 +1,6 @@
 """Functional coverage: what the programs that a reference model ran have reached, and what not.
 
-A :class:`CoveredModel` is a reference model that looks at every instruction before it executes it,
+A :class:`CoveredModel` is a reference model that records every instruction before it executes it,
 with the operands as they are then. :data:`BINS` lists everything that it looks for.
 """
 

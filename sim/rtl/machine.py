@@ -36,7 +36,7 @@ __all__ = ["VerilatedMachine"]
 
 _PAGE = 4096
 _SLICE = 1_000_000
-"""Cycles between two looks at the keyboard."""
+"""Cycles between two checks for an interrupt from the keyboard."""
 
 _EVERYONE_BUT_FETCH = (1 << Source.LOAD) | (1 << Source.COMPUTE)
 
@@ -249,7 +249,7 @@ class VerilatedMachine:
 
 
 def _regions(stream: bytes, insn_addr: int, memory: Memory) -> list[Region]:
-    """What answers on the bus: the stream, for fetch alone, and the memory, for everyone else; by
+    """The regions of the bus: the stream, for fetch only, and the memory, for all other readers; by
     address."""
     code = Region(insn_addr, np.frombuffer(stream, np.uint8), 1 << Source.FETCH, False)
     data = [

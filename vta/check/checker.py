@@ -1,4 +1,4 @@
-"""The walk over a stream that looks at every access."""
+"""The pass over a stream that checks every access."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_stream(
     after_reset : bool
         The run is the first one: on-chip memories hold zeros and may be read unwritten.
     leftover_tokens : bool
-        Tokens that nobody pops are no fault.
+        Tokens that no instruction pops are no fault.
 
     Raises
     ------

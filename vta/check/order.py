@@ -35,7 +35,7 @@ class Order:
     members : dict of PipelineModule to list of int
         The numbers of each module's instructions, in order.
     findings : list of Finding
-        Deadlocks, and tokens that nobody pops.
+        Deadlocks, and tokens that no instruction pops.
     """
 
     sequence: list[int] = field(default_factory=list)

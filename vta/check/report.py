@@ -18,7 +18,7 @@ class Kind(enum.Enum):
     DEADLOCK = "deadlock"
     """It waits for ever: for a token, or for room in a module's queue."""
     LEFTOVER = "leftover"
-    """It pushes a token that nobody pops."""
+    """It pushes a token that no instruction pops."""
     BOUNDS = "bounds"
     """It reaches beyond an on-chip memory, or outside the DRAM that it may use."""
     UNWRITTEN = "unwritten"
@@ -68,7 +68,7 @@ class Report:
         The faults, in the order of the stream; none if everything is proved that ``limits`` does
         not except.
     limits : tuple of str
-        What could not be looked at, and why.
+        What could not be checked, and why.
     """
 
     instructions: int

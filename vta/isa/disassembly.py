@@ -1,4 +1,4 @@
-"""Instructions as text for people."""
+"""Disassembly: instructions as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["disassemble"]
 
 
 def disassemble(insn: Instruction) -> str:
-    """One line of text for people: tokens popped, the operation with its fields, tokens pushed."""
+    """One line of text: tokens popped, the operation with its fields, tokens pushed."""
     if isinstance(insn, Transfer):
         text = _transfer_text(insn)
     elif isinstance(insn, Finish):
