@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from tests.support.hwpeers import StallGenerator, receive, send
+from tests.support.hwpeers import StallGenerator, receive, send, simulate
 from vta import uartlink
 from vta.boards.shells.ecp5_pll import Ecp5PllSettings
 from vta.boards.shells.uart_frames import FrameTransmitter
@@ -17,15 +17,6 @@ from vta.errors import ConfigError
 from vta.hw.bus.axi import Resp
 
 BASE, NBYTES = 0x4000, 0x2000
-
-
-def simulate(dut, body, *background):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    for peer in background:
-        sim.add_testbench(peer, background=True)
-    sim.add_testbench(body)
-    sim.run()
 
 
 # ---- symbols ------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import pytest
-from amaranth.sim import Simulator
 
 from tests.support.hwmemories import pack, unpack
+from tests.support.hwpeers import simulate
 from vta.hw.compute.accumulators import Accumulators, BankArbiter, log_banks
 from vta.hw.compute.lookahead import (
     ALU_WRITE_LOOKAHEAD,
@@ -17,13 +17,6 @@ from vta.hw.compute.lookahead import (
 
 LANES, LANE_BITS = 4, 32
 BANKS = 4
-
-
-def run(dut, testbench):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
 
 
 @pytest.mark.parametrize(("log_depth", "banks"), [(0, 1), (1, 1), (2, 2), (3, 4), (11, 4)])
@@ -178,7 +171,7 @@ def test_random_traffic(out_bits, granule, log_depth):
                     if write.lanes[lane]:
                         tiles[write.addr][lane] = write.values[lane]
 
-    run(dut, testbench)
+    simulate(dut, testbench)
 
 
 @dataclass(frozen=True)
@@ -219,7 +212,7 @@ def test_banks_reserved_from_the_alu(row, tile_in_bank):
         assert ctx.get(dut.alu_src_reserved) == sum(1 << bank for bank in row.alu_src_reserved)
         assert ctx.get(dut.alu_dst_reserved) == sum(1 << bank for bank in row.alu_dst_reserved)
 
-    run(dut, testbench)
+    simulate(dut, testbench)
 
 
 @pytest.mark.parametrize(
@@ -241,4 +234,4 @@ def test_banks_reserved_from_a_load(port, lookahead):
             assert ctx.get(dut.load_reserved) == (1 << 7 % BANKS if cycle == lookahead else 0)
             await ctx.tick()
 
-    run(dut, testbench)
+    simulate(dut, testbench)
