@@ -141,7 +141,7 @@ def _after_storage(func: PrimFunc, target: Target) -> None:
             case UopPush():
                 inside(node.dst, target.acc, around)
                 if node.src_buffer is not None:
-                    inside(node.src, target.acc if node.mode else target.inp, around)
+                    inside(node.src, target.inp if node.opcode is None else target.acc, around)
                 if node.wgt_buffer is not None:
                     inside(node.wgt, target.wgt, around)
         for child in children(node):

@@ -94,7 +94,7 @@ def _recorder(stmt: Stmt):  # type: ignore[no-untyped-def]
             return branch
         case UopPush():
             dst, src, wgt = (evaluator(index) for index in (stmt.dst, stmt.src, stmt.wgt))
-            if stmt.mode == 1 and stmt.use_imm:
+            if stmt.use_imm:
                 src = dst  # not used by the machine; the same, to be plain
             return lambda values, out: out.append(Uop(dst(values), src(values), wgt(values)))
     raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")

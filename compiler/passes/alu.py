@@ -148,10 +148,10 @@ def _kernel(nest: LoopNest, store: BufferStore, step: AluStep, target: Target, w
 
 def _push(step: AluStep, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]) -> UopPush:
     """The micro-op; the operands are elements counted from the start of a buffer."""
-    zero = Const(0)
     if step.opcode is None:
-        return UopPush(0, True, dst[0], zero, zero, dst_buffer=dst[1])
+        return UopPush(dst=dst[0], reset=True, dst_buffer=dst[1])
     imm = step.operand if isinstance(step.operand, int) else None
     return UopPush(
-        1, False, dst[0], src[0], zero, step.opcode, imm is not None, imm or 0, dst[1], src[1]
-    )
+        opcode=step.opcode, dst=dst[0], src=src[0], use_imm=imm is not None, imm=imm or 0,
+        dst_buffer=dst[1], src_buffer=src[1],
+    )  # fmt: skip

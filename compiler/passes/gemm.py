@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vta.compiler.analysis.loop_nest import flat_index
 from vta.compiler.target import Memory, Target
-from vta.compiler.te.expr import Const, Expr
+from vta.compiler.te.expr import Expr
 from vta.compiler.tir.affine import Affine
 from vta.compiler.tir.ir import (
     BufferLoad,
@@ -74,15 +74,14 @@ def _kernel(stmt: Stmt) -> Stmt | None:
 
 def _push(tile: GemmTile, target: Target) -> UopPush:
     where = f"stage {tile.stage}, tensorize"
-    zero = Const(0)
     dst = _index(tile.acc, target.acc, where)
     if tile.reset:
-        return UopPush(0, True, dst, zero, zero, dst_buffer=tile.acc.buffer)
+        return UopPush(dst=dst, reset=True, dst_buffer=tile.acc.buffer)
     assert tile.inp is not None and tile.wgt is not None
     src = _index(tile.inp, target.inp, where)
     wgt = _index(tile.wgt, target.wgt, where)
     return UopPush(
-        0, False, dst, src, wgt,
+        dst=dst, src=src, wgt=wgt,
         dst_buffer=tile.acc.buffer, src_buffer=tile.inp.buffer, wgt_buffer=tile.wgt.buffer,
     )  # fmt: skip
 

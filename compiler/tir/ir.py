@@ -267,19 +267,23 @@ class UopLoop(Stmt):
     body: Stmt
 
 
+_FIRST = Const(0)
+"""The index of an operand that is not used."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class UopPush(Stmt):
-    """One micro-op. ``mode`` 0 is GEMM, 1 ALU; the indices count tiles of their SRAM.
+    """One micro-op: of the ALU with an ``opcode``, of GEMM without. The indices count tiles of
+    their SRAM.
 
     ``dst_buffer``, ``src_buffer`` and ``wgt_buffer`` are the buffers that the indices lie in until
     storage is allocated (``src`` is an inp buffer for GEMM, an acc buffer for ALU).
     """
 
-    mode: Literal[0, 1]
-    reset: bool
     dst: Expr
-    src: Expr
-    wgt: Expr
+    src: Expr = _FIRST
+    wgt: Expr = _FIRST
+    reset: bool = False
     opcode: AluOpcode | None = None
     use_imm: bool = False
     imm: int = 0

@@ -288,10 +288,9 @@ class _Printer:
 
     def push(self, stmt: UopPush) -> str:
         dst = f"dst={self.expr(stmt.dst)}"
-        if stmt.mode == 0:
+        if stmt.opcode is None:
             if stmt.reset:
                 return f"uop_push(gemm, reset, {dst})"
             return f"uop_push(gemm, {dst}, src={self.expr(stmt.src)}, wgt={self.expr(stmt.wgt)})"
-        name = stmt.opcode.name.lower() if stmt.opcode is not None else "?"
         operand = f"imm={stmt.imm}" if stmt.use_imm else f"src={self.expr(stmt.src)}"
-        return f"uop_push({name}, {dst}, {operand})"
+        return f"uop_push({stmt.opcode.name.lower()}, {dst}, {operand})"

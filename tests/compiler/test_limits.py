@@ -75,7 +75,10 @@ def add_in_place(tiles, kernels, *, rounds=1):
     scopes = []
     for extent, tile, number in kernels:
         i = Var("i")
-        push = UopPush(1, False, tile(i), tile(i), none, AluOpcode.ADD, True, number, chip, chip)
+        push = UopPush(
+            opcode=AluOpcode.ADD, dst=tile(i), src=tile(i), use_imm=True, imm=number,
+            dst_buffer=chip, src_buffer=chip,
+        )  # fmt: skip
         scopes.append(UopScope("alu", For(i, extent, "serial", push)))
     work = seq(*scopes) if rounds == 1 else For(Var("round"), rounds, "serial", seq(*scopes))
     store = StoreBuffer2D(chip, none, c, none, count, one, count)
