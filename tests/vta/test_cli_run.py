@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -160,6 +161,29 @@ def test_wrong_files(files):
     assert "half.vta: not a VTA program, or damaged" in vta("run", "half.vta").output
     result = vta(*RUN, "--output", "no/such/folder/c.npy")
     assert result.exit_code == 1 and "cannot write no/such/folder/c.npy" in result.output
+
+
+def test_an_output_that_is_no_regular_file_stays_what_it_is(files):
+    """A device file, which root could replace, a named pipe, a symbolic link."""
+    (files / "store").mkdir()
+    (files / "link.npy").symlink_to(files / "store" / "c.npy")
+    right(vta(*RUN, "--output", "C=link.npy"), files / "store" / "c.npy")
+    assert (files / "link.npy").is_symlink()
+    os.mkfifo("pipe")
+    with open(os.open("pipe", os.O_RDWR), "rb", buffering=0) as reader:
+        assert vta(*RUN, "--output", "C=pipe").exit_code == 0
+        assert reader.read(6) == b"\x93NUMPY"
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
+
+
+def test_an_output_that_takes_nothing(files):
+    if not stat.S_ISCHR(os.stat("/dev/full").st_mode):
+        pytest.skip("no /dev/full")
+    (files / "full").symlink_to("/dev/full")
+    result = vta(*RUN, "--output", "C=full")
+    assert result.exit_code == 1
+    assert result.output == "Error: cannot write full: No space left on device\n"
+    assert (files / "full").is_symlink()
 
 
 def test_exec_names_run():
