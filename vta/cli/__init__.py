@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from vta import __version__
 from vta.cli.check import check
 from vta.cli.execute import execute
 from vta.cli.fuzz import fuzz
@@ -40,7 +41,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="vta")
+@click.version_option(__version__)
 def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
