@@ -1,6 +1,7 @@
 """Who may speak, and what: everything else is refused, and leaves nothing behind."""
 
 import contextlib
+import errno
 import socket
 import ssl
 import struct
@@ -224,10 +225,15 @@ def raw_websocket(server):
 def sent_until_cut(client, frames, limit):
     """Bytes that a server takes before it hangs up."""
     sent = 0
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
+    try:
         while sent < limit:
             client.sendall(frames)
             sent += len(frames)
+    except (ConnectionError, ssl.SSLError):
+        pass
+    except OSError as error:
+        if error.errno != errno.EBADF:  # the client's own thread has seen the end and closed
+            raise
     return sent
 
 
