@@ -150,7 +150,8 @@ def _pool(
         check(*arrays)
         if requantise is None:
             lowest = -(1 << (cfg.inp_width - 1))
-            return window.taps(arrays[0], lowest).max(axis=(0, 1)).astype(cfg.out_dtype)
+            most: Array = window.taps(arrays[0], lowest).max(axis=(0, 1))
+            return most.astype(cfg.out_dtype)
         bias, *factors = (np.asarray(row)[None, :, None, None] for row in arrays[1:])
         sums = window.taps(arrays[0]).sum(axis=(0, 1)) + bias
         return requantise.reference(sums, *factors).astype(cfg.out_dtype)
