@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tests.support.fake_boards import FakePynq, pynq_bitstream
 from tests.support.serving import serving
 from tests.support.small_vadd import vadd_module
+from vta import __version__
 from vta.cli import main
 from vta.runtime.drivers import boards
 
@@ -201,6 +202,12 @@ def test_help(command):
     short, long = vta(*command, "-h"), vta(*command, "--help")
     assert short.exit_code == 0 and short.output == long.output
     assert "Usage: " in short.output and "..." not in short.output.split("Commands:")[-1]
+
+
+def test_the_version_is_that_of_the_package_that_runs(monkeypatch):
+    """Of a checkout that is not installed, and beside a foreign distribution called ``vta``."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "9.9")
+    assert vta("--version").output == f"vta, version {__version__}\n"
 
 
 def test_the_list_of_commands_is_not_cut():
