@@ -207,7 +207,8 @@ def test_help(command):
 def test_the_version_is_that_of_the_package_that_runs(monkeypatch):
     """Of a checkout that is not installed, and beside a foreign distribution called ``vta``."""
     monkeypatch.setattr("importlib.metadata.version", lambda name: "9.9")
-    assert vta("--version").output == f"vta, version {__version__}\n"
+    result = CliRunner().invoke(main, ["--version"], prog_name="vta")
+    assert result.output == f"vta, version {__version__}\n"
 
 
 def test_the_list_of_commands_is_not_cut():
