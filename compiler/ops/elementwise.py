@@ -106,7 +106,7 @@ def weighted_sum(
             (np.asarray(array, np.int64) * factor for array, factor in zip(arrays, factors)),
             np.int64(offset),
         )
-        clipped: Array = np.clip(total >> shift, low, high)
+        clipped = np.asarray(np.clip(total >> shift, low, high))
         return clipped.astype(cfg.out_dtype)
 
     names = [f"data_{index}" for index in range(len(factors))]
