@@ -25,7 +25,7 @@ from vta.hw.frontend.fetch import Fetch
 from vta.hw.frontend.token_queues import TokenQueues
 from vta.hw.interfaces import AXI4LiteSignature, AXISignature
 from vta.hw.lib.sram import Sram
-from vta.isa import TOKEN_QUEUES, Isa, MemId
+from vta.isa import TOKEN_QUEUES, Isa, MemId, capabilities_of
 from vta.memmap import ADDR_BITS, COUNTERS, ErrorCode, Source, config_words
 
 
@@ -72,7 +72,9 @@ class Core(wiring.Component):
         store = StoreModule(isa, kinds[MemId.OUT], **bus)
         reads = ReadMaster(clients=3, **bus, bus=self.bus)
         writes = WriteMaster(**bus, bus=self.bus)
-        m.submodules.registers = registers = ControlRegisters(config_words(cfg))
+        m.submodules.registers = registers = ControlRegisters(
+            config_words(cfg), capabilities_of(cfg)
+        )
         m.submodules.control = control = RunControl(errors=6)
         m.submodules.tokens = tokens = TokenQueues()
 

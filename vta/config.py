@@ -52,11 +52,12 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
     "LOG_ACC_BUFF_SIZE": (1, 26, 17, "log2 of the bytes of the accumulator SRAM"),
     "LOG_BUS_WIDTH": (6, 9, 6, "log2 of the data bits of the AXI memory port"),
     "ADDR_BITS": (32, 64, 32, "bits of a physical byte address"),
+    "EXTENSION": (0, 1, 1, "1: the instruction set extension; 0: the base set only"),
 }
 """The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
 _TEXT_KEYS = ("TARGET", "HW_VER")
-_NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS")
-"""What a program does not depend on."""
+_NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS", "EXTENSION")
+"""What a program does not depend on, EXTENSION unless its instructions use the extension."""
 _BUFFERS = ("uop", "inp", "wgt", "acc")
 
 
@@ -87,6 +88,7 @@ class VTAConfig:
     log_acc_buff_size: int = 17
     log_bus_width: int = 6
     addr_bits: int = 32
+    extension: int = 1
 
     # ---- construction -----------------------------------------------------------------------
 
@@ -380,7 +382,8 @@ class VTAConfig:
         bitstream name.
 
         TARGET, HW_VER, bus width and address width are not in it: the same program runs on all of
-        them.
+        them. EXTENSION is not in it either: a program that does not use the extension runs with
+        and without (:meth:`vta.program.Program.require_machine`).
         """
         return (
             f"{self.batch}x{self.block_in}_i{self.inp_width}w{self.wgt_width}a{self.acc_width}_"

@@ -117,7 +117,10 @@ def _registers() -> Iterator[Register]:
     )
     yield Register("CONFIG1", 0x00C, "ro", "log2 bytes of the four buffers, see CONFIG_FIELDS")
     yield Register(
-        "CAPS", 0x010, "ro", "instruction set extensions, one bit each; 0: the base set only"
+        "CAPS",
+        0x010,
+        "ro",
+        "parts of the instruction set extension (vta.isa.Capability); 0: the base set only",
     )
     yield Register(
         "CONTROL",

@@ -25,6 +25,7 @@ from vta.config import INSN_BYTES, UOP_BYTES, VTAConfig
 from vta.container import FileKind, shown
 from vta.errors import ConfigError, EncodingError, ProgramError
 from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
+from vta.isa.capabilities import capabilities_of, describe, needed_by
 
 __all__ = [
     "FORMAT_VERSION",
@@ -195,14 +196,20 @@ class Program:
         Raises
         ------
         ProgramError
-            Naming both configurations and the keys in which they differ.
+            Naming both configurations and the keys in which they differ, or the part of the
+            instruction set extension that the program uses and the machine lacks.
         """
-        if self.cfg.fingerprint == cfg.fingerprint:
-            return
-        raise self._error(
-            f"compiled for {self.cfg.fingerprint}, but the machine is {cfg.fingerprint} "
-            f"(program and machine differ in: {self.cfg.differences(cfg)})"
-        )
+        if self.cfg.fingerprint != cfg.fingerprint:
+            raise self._error(
+                f"compiled for {self.cfg.fingerprint}, but the machine is {cfg.fingerprint} "
+                f"(program and machine differ in: {self.cfg.differences(cfg)})"
+            )
+        lacking = ~capabilities_of(cfg)
+        if lacking and (missing := needed_by(self.instructions) & lacking):
+            raise self._error(
+                f"uses {describe(missing)} of the instruction set extension, which the machine "
+                f"lacks (its EXTENSION is {cfg.extension}); compile it with EXTENSION 0"
+            )
 
     def relocate(self, addresses: Sequence[int], uop_address: int) -> bytes:
         """The stream with the buffers' places filled in.

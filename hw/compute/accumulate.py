@@ -1,11 +1,13 @@
-"""Accumulate: ``acc[dst] = reset ? 0 : acc[dst] + addend``, wrap, one tile a cycle in any order.
+"""Accumulate: ``acc[dst] = reset ? 0 : (start ? 0 : acc[dst]) + addend``, wrap, one tile a cycle.
+
+Tiles come in any order.
 
 =====  ======  =======================================================================
 cycle  stage   of a tile
 =====  ======  =======================================================================
 0      hazard  ``dst`` is compared with the tiles in READ, FETCH and ADD
 1      READ    the accumulator is read, unless an older result or 0 replaces it
-2      FETCH   the accumulator, or a forwarded result, goes into a register
+2      FETCH   the accumulator, a forwarded result, or 0 goes into a register
 3      ADD     the addend arrives; result = (register or forwarded result) + addend
 4      WRITE   the result is written, unless the write is deferred
 =====  ======  =======================================================================
@@ -52,9 +54,9 @@ class Accumulate(wiring.Component):
 
     Attributes
     ----------
-    valid, dst, reset, defer_write : In
-        A tile to add to. With ``defer_write`` the next cycle has the same tile, and this result is
-        not written.
+    valid, dst, reset, start, defer_write : In
+        A tile to add to. With ``start`` the sum starts with the addend, and the tile is not read.
+        With ``defer_write`` the next cycle has the same tile, and this result is not written.
     addend : In
         One value for each lane, :attr:`ADDEND` cycles after ``valid``.
     read, write : Out
@@ -70,7 +72,8 @@ class Accumulate(wiring.Component):
         bits = lanes * lane_bits
         self.tile = data.ArrayLayout(signed(lane_bits), lanes)
         super().__init__({
-            "valid": In(1), "dst": In(log_depth), "reset": In(1), "defer_write": In(1),
+            "valid": In(1), "dst": In(log_depth), "reset": In(1), "start": In(1),
+            "defer_write": In(1),
             "addend": In(data.ArrayLayout(signed(addend_bits), lanes)),
             "read": Out(SramReadSignature(log_depth=log_depth, bits=bits)),
             "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
@@ -81,7 +84,8 @@ class Accumulate(wiring.Component):
         m = Module()
         # ``forward_n``: the old value is the result of the tile n cycles in front.
         stage = data.StructLayout({
-            "valid": 1, "reset": 1, "defer_write": 1, "dst": len(self.dst), "reads_memory": 1,
+            "valid": 1, "reset": 1, "start": 1, "defer_write": 1, "dst": len(self.dst),
+            "reads_memory": 1,
             "forward_1": 1, "forward_2": 1, "forward_3": 1,
         })  # fmt: skip
         names = ("hazard", "read", "fetch", "add", "write")
@@ -96,13 +100,14 @@ class Accumulate(wiring.Component):
         m.d.comb += [
             new.valid.eq(self.valid),
             new.reset.eq(self.reset),
+            new.start.eq(self.start),
             new.defer_write.eq(self.defer_write),
             new.dst.eq(self.dst),
-            new.forward_1.eq(same_tile(read)),
+            new.forward_1.eq(same_tile(read) & ~self.start),
             new.forward_2.eq(same_tile(fetch)),
             new.forward_3.eq(same_tile(add)),
             new.reads_memory.eq(
-                new.valid & ~(new.reset | new.forward_1 | new.forward_2 | new.forward_3)
+                new.valid & ~(new.reset | new.start | new.forward_1 | new.forward_2 | new.forward_3)
             ),
             self.read_lookahead.valid.eq(new.reads_memory),
             self.read_lookahead.addr.eq(new.dst),
@@ -115,6 +120,8 @@ class Accumulate(wiring.Component):
         )
         with m.If(fetch.valid):
             m.d.sync += old.eq(Mux(fetch.forward_2, result, Mux(fetch.forward_3, written, memory)))
+            with m.If(fetch.start):
+                m.d.sync += old.as_value().eq(0)
         with m.If(add.valid):
             for lane in range(self.tile.length):
                 term = Mux(add.forward_1, result[lane], old[lane])

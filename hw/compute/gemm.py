@@ -1,5 +1,8 @@
 """GEMM: ``acc[d][b][c] += sum_k inp[s][b][k] * wgt[w][c][k]``, wrap 32; with reset ``acc[d] = 0``.
 
+With the instruction set extension and ``start``, the first product of each run of products with the
+same ``dst`` overwrites: ``acc[d][b][c] = sum_k inp[s][b][k] * wgt[w][c][k]``.
+
 One product of a BATCH x BLOCK input tile and a BLOCK x BLOCK weight tile a cycle. With
 ``D = max(latency of the dot product, 3)``:
 
@@ -8,6 +11,7 @@ cycle        stage        of a micro-op
 ===========  ===========  ===================================================================
 0            issue        the sequencer offers the indices; input and weight SRAM are read
 1            fetch        the tiles are at the read ports
+1            run          ``dst`` is compared with the next older micro-op of the instruction
 2            multiply     the tiles are in operand registers
 3 .. D + 1   add tree     partial sums
 D - 1        hazard       ``dst`` is compared with the three older micro-ops
@@ -39,9 +43,37 @@ from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.compute.sequencer import Index, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
-from vta.isa import Isa
+from vta.isa import Capability, Isa
 
-__all__ = ["Gemm", "TileProduct"]
+__all__ = ["Gemm", "RunDetector", "TileProduct"]
+
+
+class RunDetector(wiring.Component):
+    """Finds the runs: consecutive micro-ops of one instruction with the same ``dst``.
+
+    Combinational, from the micro-op of this cycle and registers.
+
+    Attributes
+    ----------
+    valid, last, dst : In
+        A micro-op, and whether it is the last of its instruction.
+    first : Out(1)
+        The micro-op is the first of a run.
+    """
+
+    def __init__(self, *, log_depth: int) -> None:
+        super().__init__({
+            "valid": In(1), "last": In(1), "dst": In(log_depth), "first": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        older_dst = Signal.like(self.dst, reset_less=True)
+        same_instruction = Signal()
+        m.d.comb += self.first.eq(~(same_instruction & (self.dst == older_dst)))
+        with m.If(self.valid):
+            m.d.sync += [older_dst.eq(self.dst), same_instruction.eq(~self.last)]
+        return m
 
 
 class TileProduct(wiring.Component):
@@ -178,6 +210,7 @@ class Gemm(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg = self.cfg
+        starts_sums = Capability.GEMM_START in self.isa.capabilities
         m.submodules.sequencer = sequencer = Sequencer(
             self.isa.gemm,
             self.isa.uop,
@@ -186,7 +219,7 @@ class Gemm(wiring.Component):
                 Index("src", cfg.log_inp_depth, unused_if="reset"),
                 Index("wgt", cfg.log_wgt_depth, unused_if="reset"),
             ),
-            ("reset",),
+            ("reset", "start") if starts_sums else ("reset",),
             log_depth=cfg.log_uop_depth,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
@@ -210,7 +243,9 @@ class Gemm(wiring.Component):
         ]
 
         # The micro-ops between issue and the hazard stage.
-        stage = data.StructLayout({"valid": 1, "last": 1, "reset": 1, "dst": cfg.log_acc_depth})
+        stage = data.StructLayout({
+            "valid": 1, "last": 1, "reset": 1, "start": 1, "dst": cfg.log_acc_depth,
+        })  # fmt: skip
         stages = [Signal(stage, name=f"stage{n}") for n in range(self.accumulate_after + 1)]
         for stage_before, stage_after in pairwise(stages):
             m.d.sync += stage_after.eq(stage_before)
@@ -220,6 +255,15 @@ class Gemm(wiring.Component):
             stages[0].reset.eq(op.insn.reset),
             stages[0].dst.eq(op.dst),
         ]
+        if starts_sums:
+            m.submodules.runs = runs = RunDetector(log_depth=cfg.log_acc_depth)
+            m.d.comb += [
+                stages[0].start.eq(op.insn.start),
+                runs.valid.eq(stages[1].valid),
+                runs.last.eq(stages[1].last),
+                runs.dst.eq(stages[1].dst),
+            ]
+            m.d.sync += stages[2].start.eq(stages[1].start & runs.first)
 
         # The write of a tile is deferred if the next cycle accumulates into the same tile.
         assert GEMM_WRITE_LOOKAHEAD == Accumulate.LATENCY + 1
@@ -242,6 +286,7 @@ class Gemm(wiring.Component):
         m.d.comb += [
             accumulate.valid.eq(stages[-1].valid),
             accumulate.reset.eq(stages[-1].reset),
+            accumulate.start.eq(stages[-1].start),
             accumulate.dst.eq(stages[-1].dst),
             accumulate.defer_write.eq(defer_registered),
             accumulate.addend.eq(products.sums),

@@ -15,8 +15,6 @@ from vta.hw.interfaces import AXI4LiteSignature
 from vta.memmap import REGISTERS
 
 CONSTANTS = ("ID", "VERSION", "CONFIG0", "CONFIG1", "CAPS")
-CAPABILITIES = 0
-"""The CAPS register: no extensions of the instruction set."""
 
 _HI = "_HI"
 _NAMES = {register.name for register in REGISTERS}
@@ -46,6 +44,8 @@ class ControlRegisters(wiring.Component):
     ----------
     config_words : tuple of int
         CONFIG0 and CONFIG1.
+    capabilities : int
+        CAPS (:class:`vta.isa.Capability`); 0: the base instruction set only.
 
     Attributes
     ----------
@@ -65,8 +65,8 @@ class ControlRegisters(wiring.Component):
     READ_LATENCY = 3
     WRITE_LATENCY = 2
 
-    def __init__(self, config_words: tuple[int, int]) -> None:
-        self.config_words = config_words
+    def __init__(self, config_words: tuple[int, int], capabilities: int = 0) -> None:
+        self.config_words, self.capabilities = config_words, capabilities
         super().__init__({
             "bus": In(AXI4LiteSignature(addr_bits=memmap.ADDR_BITS)),
             "values": In(Values()),
@@ -147,7 +147,7 @@ class ControlRegisters(wiring.Component):
             "VERSION": memmap.VERSION,
             "CONFIG0": self.config_words[0],
             "CONFIG1": self.config_words[1],
-            "CAPS": CAPABILITIES,
+            "CAPS": self.capabilities,
             "STATUS": Mux(self.busy, memmap.STATUS_BUSY, 0)
             | Mux(self.done, memmap.STATUS_DONE, 0)
             | Mux(self.failed, memmap.STATUS_ERROR, 0),

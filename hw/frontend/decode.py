@@ -11,7 +11,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.interfaces import layout_of
-from vta.isa import INSN_BITS, TOKEN_FLAGS, AluOpcode, Format, Isa, MemId, Opcode, PipelineModule
+from vta.isa import (
+    INSN_BITS,
+    TOKEN_FLAGS,
+    AluOpcode,
+    Capability,
+    Format,
+    Isa,
+    MemId,
+    Opcode,
+    PipelineModule,
+)
 
 
 class InstructionDecoder(wiring.Component):
@@ -50,7 +60,9 @@ class InstructionDecoder(wiring.Component):
                 ]
             with m.Case(Opcode.GEMM):
                 gemm = data.View(layout_of(self.isa.gemm), self.word)
-                m.d.comb += self.illegal.eq(self._reserved(self.isa.gemm) | self._bad_range(gemm))
+                m.d.comb += self.illegal.eq(
+                    self._reserved(self.isa.gemm) | self._bad_range(gemm) | self._bad_start(gemm)
+                )
             with m.Case(Opcode.ALU):
                 alu = data.View(layout_of(self.isa.alu), self.word)
                 m.d.comb += self.illegal.eq(
@@ -93,6 +105,10 @@ class InstructionDecoder(wiring.Component):
         unary = (operation for operation in AluOpcode if operation.is_unary)
         is_unary = reduce(or_, (insn.alu_opcode == operation for operation in unary), 0)
         return ~exists | (is_unary & (~insn.use_imm | (insn.imm != 0)))
+
+    def _bad_start(self, insn):
+        """A GEMM that starts sums and resets."""
+        return insn.start & insn.reset if Capability.GEMM_START in self.isa.capabilities else 0
 
     def _bad_range(self, insn):
         """A micro-op range that ends before it begins, or beyond the micro-op SRAM."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vta.config import VTAConfig
 from vta.errors import ConfigError, DeviceError
+from vta.isa.capabilities import Capability, capabilities_of, describe
 from vta.memmap import IDENTITY, VERSION, config_fields, register
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def require_identity(registers: Registers, cfg: VTAConfig) -> VTAConfig:
     -------
     VTAConfig
         The machine as it says it is: ``cfg`` with the bus and address widths of the hardware,
-        which programs do not depend on.
+        which programs do not depend on, and its instruction set extension, which ``cfg`` may do
+        without.
 
     Raises
     ------
@@ -38,12 +40,8 @@ def require_identity(registers: Registers, cfg: VTAConfig) -> VTAConfig:
             f"holds another design: configure it first"
         )
     _require_version(read("VERSION"))
-    if caps := read("CAPS"):
-        raise DeviceError(
-            f"CAPS reads 0x{caps:08x}: the machine has instruction set extensions that this "
-            f"package does not know; must be 0"
-        )
-    fields = config_fields(read("CONFIG0"), read("CONFIG1"))
+    extension = _require_capabilities(read("CAPS"), cfg)
+    fields = config_fields(read("CONFIG0"), read("CONFIG1")) | {"EXTENSION": extension}
     try:
         machine = VTAConfig.from_dict(cfg.to_dict() | fields)
     except ConfigError as error:
@@ -55,6 +53,24 @@ def require_identity(registers: Registers, cfg: VTAConfig) -> VTAConfig:
             f"that configuration, or use the machine's"
         )
     return machine
+
+
+def _require_capabilities(found: int, cfg: VTAConfig) -> int:
+    """All parts of the instruction set extension that ``cfg`` has, and none that is not known.
+
+    Returns EXTENSION of the machine.
+    """
+    if found not in (0, ~Capability(0)):
+        raise DeviceError(
+            f"CAPS reads 0x{found:08x}: the machine has another instruction set extension than "
+            f"this package, where CAPS is 0x{~Capability(0):08x}, or 0 without the extension"
+        )
+    if missing := capabilities_of(cfg) & ~found:
+        raise DeviceError(
+            f"CAPS reads 0x{found:08x}: the machine lacks {describe(missing)} of the instruction "
+            f"set extension; the configuration has EXTENSION {cfg.extension}, must be 0"
+        )
+    return int(found != 0)
 
 
 def _require_version(found: int) -> None:

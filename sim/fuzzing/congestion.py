@@ -102,7 +102,10 @@ class _CongestedWriter(ProgramWriter):
             self.uops[place : place + size] = words[source]
         ends = [size - rng.randrange(min(size, 4)) for _ in range(2)]
         sums = (self.accesses[MemId.ACC], slice(0, min(begin, 4)))
-        gemm = Gemm(uop_bgn=0, uop_end=ends[0], iter_in=min(begin, 4), dst_factor_in=1)
+        gemm = Gemm(
+            uop_bgn=0, uop_end=ends[0], iter_in=min(begin, 4), dst_factor_in=1,
+            start=bool(self.cfg.extension) and rng.random() < 0.3,
+        )  # fmt: skip
         values = (self.accesses[MemId.ACC], slice(begin, begin + 4))
         alu = Alu(
             alu_opcode=rng.choice(BINARY), use_imm=True, imm=rng.choice(IMMEDIATES),

@@ -54,8 +54,12 @@ DISTANCES = range(1, 9)
 ROWS = ("0", "1", "2", "3 or more")
 MAX_PAD = 15
 PAGE = 4096
-WORK = ("load", "gemm", "reset", "alu")
+WORK = ("load", "gemm", "start", "reset", "alu")
 """What writes accumulators."""
+
+
+STARTS = ("continues", "of another tile", "of the same tile again")
+"""What a product of a GEMM that starts sums is, after the product before it."""
 
 
 def _flags(names: Sequence[str]) -> list[str]:
@@ -114,7 +118,7 @@ def _class_names(operation: AluOpcode) -> list[str]:
 BINS: dict[str, list[str]] = {
     "instructions": [
         *(f"LOAD {memory.name}" for memory in LOADED),
-        "STORE", "GEMM", "GEMM reset", "FINISH",
+        "STORE", "GEMM", "GEMM start", "GEMM reset", "FINISH",
         *(f"NOP {module.name}" for module in PipelineModule),
         *(f"{operation.name} {operand}"
           for operation in AluOpcode for operand in _operands(operation)),
@@ -147,6 +151,7 @@ BINS: dict[str, list[str]] = {
         *(f"ALU dst again after {d}" for d in DISTANCES),
         *(f"ALU src written {d} before" for d in DISTANCES),
         *(f"{a} then {b}" for a in WORK for b in WORK),
+        *(f"GEMM start {what}" for what in STARTS),
         "uop load then use",
     ],
     "values": [
@@ -162,6 +167,18 @@ BINS: dict[str, list[str]] = {
     ],
 }  # fmt: skip
 """What is looked for, by group."""
+
+
+def _of_starts() -> list[str]:
+    """The hazards in which a GEMM starts sums."""
+    return [name for name in BINS["hazards"] if "start" in name]
+
+
+def _work(insn: Gemm | Alu) -> str:
+    """Which of :data:`WORK` an instruction is."""
+    if isinstance(insn, Alu):
+        return "alu"
+    return "reset" if insn.reset else "start" if insn.start else "gemm"
 
 
 class Coverage:
@@ -192,8 +209,10 @@ class Coverage:
         return {group: names for group, names in missing.items() if names}
 
     def _impossible(self) -> set[str]:
-        """What this machine cannot do: elements that are whole beats start and end with one."""
-        return {
+        """What this machine cannot do: elements that are whole beats start and end with one, and
+        without the extension there is no start of a sum."""
+        extension = set() if self.cfg.extension else {"GEMM start", *_of_starts()}
+        return extension | {
             f"{memory.name} {what} inside a beat"
             for memory in MOVED
             if self.isa.elem_bytes(memory) >= self.cfg.bus_bytes
@@ -311,7 +330,7 @@ class Coverage:
             operand = "imm" if insn.use_imm else "acc"
             self.hit("instructions", f"{insn.alu_opcode.name} {operand}")
         else:
-            self.hit("instructions", "GEMM reset" if insn.reset else "GEMM")
+            self.hit("instructions", f"GEMM {_work(insn)}".removesuffix(" gemm"))
         if not insn.operations:
             return
         if set(self.new_uops) & set(range(insn.uop_bgn, insn.uop_end)):
@@ -327,8 +346,19 @@ class Coverage:
                 self._distances("ALU src written", src, dst, " before")
                 reads = np.stack([dst, src], axis=1).reshape(-1)
             self._alu_values(insn, datapath, dst, src)
-        work = "alu" if kind == "ALU" else "reset" if insn.reset else "gemm"
-        self._follows(work, reads, dst)
+        elif insn.start:
+            self._starts(dst)
+        self._follows(_work(insn), reads, dst)
+
+    def _starts(self, dst: npt.NDArray[np.int64]) -> None:
+        """What the products of a GEMM that starts sums are."""
+        firsts = np.diff(dst, prepend=-1) != 0
+        if not firsts.all():
+            self.hit("hazards", "GEMM start continues")
+        if firsts.sum() > 1:
+            self.hit("hazards", "GEMM start of another tile")
+        if firsts.sum() > len(np.unique(dst)):
+            self.hit("hazards", "GEMM start of the same tile again")
 
     def _distances(
         self, name: str, reads: npt.NDArray[np.int64], writes: npt.NDArray[np.int64], end: str = ""
@@ -368,7 +398,7 @@ class Coverage:
                 self.hit("values", f"{insn.alu_opcode.name} {operand} {name}")
 
     def wrapped(self, before: npt.NDArray[np.int32], after: npt.NDArray[np.int32]) -> None:
-        """A GEMM without reset has changed the accumulators: did one change by more than it can,
+        """A GEMM that only adds has changed the accumulators: did one change by more than it can
         without wrapping around?"""
         change = after.astype(np.int64) - before
         if (np.abs(change) > 1 << 31).any():
@@ -382,7 +412,7 @@ class _CoveredDatapath(Datapath):
 
     def execute(self, insn: Instruction, memory: Memory, counters: Counters) -> None:
         self.coverage.look(insn, self)
-        if isinstance(insn, Gemm) and not insn.reset:
+        if isinstance(insn, Gemm) and not insn.reset and not insn.start:
             before = self.acc.copy()
             super().execute(insn, memory, counters)
             self.coverage.wrapped(before, self.acc)

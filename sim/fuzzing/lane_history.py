@@ -17,7 +17,7 @@ from vta.isa import Alu, Gemm, Instruction, Load, MemId, Store, disassemble
 from vta.run_result import Counters
 from vta.sim.reference.alu import OPERATIONS
 from vta.sim.reference.datapath import Datapath
-from vta.sim.reference.loops import MicroOpNest, flat_indices
+from vta.sim.reference.loops import MicroOpNest, flat_indices, product_indices
 from vta.sim.reference.tiles import decode_tiles
 
 if TYPE_CHECKING:
@@ -160,15 +160,13 @@ def _gemm_steps(datapath: Datapath, insn: Gemm, nest: MicroOpNest, lane: Lane) -
     if insn.reset:
         yield f"{lane} = 0"
         return
-    shape = (nest.outer.extent, nest.inner.extent, len(nest.points))
-    o, i, u = np.unravel_index(np.arange(nest.size), shape)
-    indices = [
-        nest.points[u, which] + o * getattr(nest.outer, name) + i * getattr(nest.inner, name)
-        for which, name in enumerate(("dst", "src", "wgt"))
-    ]
+    dst, src, wgt = (np.concatenate(part) for part in zip(*product_indices(nest)))
     total = int(datapath.acc[lane.entry, lane.row, lane.column])
-    for number in np.flatnonzero(indices[0] == lane.entry).tolist():
-        s, w = int(indices[1][number]), int(indices[2][number])
+    for number in np.flatnonzero(dst == lane.entry).tolist():
+        s, w = int(src[number]), int(wgt[number])
+        if insn.start and (number == 0 or dst[number - 1] != lane.entry):
+            yield f"{lane} starts at 0"
+            total = 0
         left: Any = datapath.inp[s, lane.row].astype(np.int64)
         right: Any = datapath.wgt[w, lane.column].astype(np.int64)
         product = int(left @ right)

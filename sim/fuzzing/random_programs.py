@@ -344,7 +344,9 @@ class ProgramWriter:
             acc = (self.accesses[MemId.ACC], indices["dst"])
             inp = (self.accesses[MemId.INP], indices["src"])
             wgt = (self.accesses[MemId.WGT], indices["wgt"])
-            self._emit(Gemm(**fields), reads=[acc, inp, wgt], writes=[acc])
+            start = bool(self.cfg.extension) and self.rng.random() < 0.3
+            reads = [inp, wgt] if start else [acc, inp, wgt]
+            self._emit(Gemm(start=start, **fields), reads=reads, writes=[acc])
 
     def _reset(self) -> None:
         nest = self._nest({"dst": MemId.ACC})

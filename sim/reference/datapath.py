@@ -11,6 +11,7 @@ from vta.isa import Alu, Finish, Gemm, Instruction, Isa, Load, MemId, Store
 from vta.sim.reference.alu import alu
 from vta.sim.reference.gemm import gemm, reset
 from vta.sim.reference.loops import MicroOpNest
+from vta.sim.reference.start import start_sums
 from vta.sim.reference.tiles import decode_tiles, encode_tiles, tile_dtype
 
 if TYPE_CHECKING:
@@ -147,9 +148,14 @@ class Datapath:
             return
         _check_sram("INP", src, len(self.inp))
         _check_sram("WGT", wgt, len(self.wgt))
+        counters.gemm_counter += nest.size
+        if insn.start:
+            if not nest.has_single_runs:
+                start_sums(self.acc, self.inp, self.wgt, nest)
+                return
+            reset(self.acc, nest)
         product_bits = self.cfg.inp_width - 1 + self.cfg.wgt_width - 1
         gemm(self.acc, self.inp, self.wgt, nest, product_bits=product_bits)
-        counters.gemm_counter += nest.size
 
     def _alu(self, insn: Alu, counters: Counters) -> None:
         nest = self._nest(insn)

@@ -1,9 +1,9 @@
 """The loop nest of a GEMM or ALU instruction, ``for o: for i: for u`` over micro-ops.
 
-Two views of the same nest. :func:`flat_indices` lists the operations one by one, in order.
-:func:`fold` finds the regular loops inside the list of micro-ops (a compiler unrolls such loops
-into it), so that a nest becomes a few axes along which all three indices move by constant steps;
-the SRAMs can then be read through strided views.
+Two views of the same nest. :func:`flat_indices` and :func:`product_indices` list the operations one
+by one, in order. :func:`fold` finds the regular loops inside the list of micro-ops (a compiler
+unrolls such loops into it), so that a nest becomes a few axes along which all three indices move by
+constant steps; the SRAMs can then be read through strided views.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from vta.isa import Gemm
 if TYPE_CHECKING:
     from vta.isa import Alu, Isa
 
-__all__ = ["Axis", "Indices", "MicroOpNest", "flat_indices", "fold"]
+__all__ = ["Axis", "Indices", "MicroOpNest", "flat_indices", "fold", "product_indices"]
 
 Indices = npt.NDArray[np.int64]
 
 PIECE = 1 << 16
-"""Operations that :func:`flat_indices` lists at a time."""
+"""Operations that are listed at a time."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,15 @@ class MicroOpNest:
             found = np.unique(found + rounds[:, None] * axis.dst)
         return found
 
+    @cached_property
+    def has_single_runs(self) -> bool:
+        """Whether the operations on each entry of a nest that is not empty follow each other."""
+        runs, last = 0, -1
+        for dst, _ in flat_indices(self):
+            runs += int(np.count_nonzero(np.diff(dst, prepend=last)))
+            last = int(dst[-1])
+        return runs == len(self.destinations)
+
 
 @lru_cache(maxsize=1024)
 def _nest(isa: Isa, words: bytes, outer: Axis, inner: Axis) -> MicroOpNest:
@@ -99,13 +108,25 @@ def _nest(isa: Isa, words: bytes, outer: Axis, inner: Axis) -> MicroOpNest:
 
 def flat_indices(nest: MicroOpNest) -> Iterator[tuple[Indices, Indices]]:
     """The dst and the src indices of the operations in order, up to ``PIECE`` of them at a time."""
+    for dst, src in _listed(nest, ("dst", "src")):  # noqa: UP028 - the number of names is checked
+        yield dst, src
+
+
+def product_indices(nest: MicroOpNest) -> Iterator[tuple[Indices, Indices, Indices]]:
+    """The dst, src and wgt indices of the operations in order, up to ``PIECE`` at a time."""
+    for dst, src, wgt in _listed(nest, ("dst", "src", "wgt")):  # noqa: UP028 - the same
+        yield dst, src, wgt
+
+
+def _listed(nest: MicroOpNest, names: tuple[str, ...]) -> Iterator[list[Indices]]:
     shape = (nest.outer.extent, nest.inner.extent, len(nest.points))
     for start in range(0, nest.size, PIECE):
         numbers = np.arange(start, min(start + PIECE, nest.size))
         o, i, u = np.unravel_index(numbers, shape)
-        dst = nest.points[u, 0] + o * nest.outer.dst + i * nest.inner.dst
-        src = nest.points[u, 1] + o * nest.outer.src + i * nest.inner.src
-        yield dst, src
+        yield [
+            nest.points[u, column] + o * getattr(nest.outer, name) + i * getattr(nest.inner, name)
+            for column, name in enumerate(names)
+        ]
 
 
 def fold(nest: MicroOpNest) -> tuple[Indices, list[Axis]]:

@@ -56,12 +56,13 @@ class AsIfSequential(Properties):
 
         # The sequential machine executes an operation in the cycle in which its addend arrives.
         executes = delayed(m, block.valid & (block.dst == watched), ADDEND)
-        resets = delayed(m, block.reset, ADDEND)
+        resets, starts = (delayed(m, flag, ADDEND) for flag in (block.reset, block.start))
         other_writes = self.other & (self.other_addr == watched)
         expected = Signal(block.tile)
         with m.If(executes):
             for lane in range(LANES):
-                m.d.sync += expected[lane].eq(expected[lane] + block.addend[lane])
+                old = Mux(starts, 0, expected[lane])
+                m.d.sync += expected[lane].eq(old + block.addend[lane])
                 with m.If(resets):
                     m.d.sync += expected[lane].eq(0)
         with m.If(other_writes):
@@ -103,9 +104,11 @@ class AsIfSequential(Properties):
             m.d.sync += distance.eq(1)
         with m.Elif(distance != 5):
             m.d.sync += distance.eq(distance + 1)
-        adds = block.valid & (block.dst == watched) & ~block.reset
+        adds = block.valid & (block.dst == watched) & ~block.reset & ~block.start
         for hazard in (1, 2, 3, 4):
             m.d.comb += Cover(adds & (distance == hazard) & (expected[1] == 3) & (watched == 2))
+        starts = block.valid & (block.dst == watched) & block.start
+        m.d.comb += Cover(starts & (distance == 1) & (expected[1] == 3))
         valid_before = Signal()
         m.d.sync += valid_before.eq(block.valid)
         m.d.comb += Cover(self.other & valid_before & block.valid & (expected[1] == 3))
@@ -139,7 +142,7 @@ def test_hazards_of_every_distance_happen():
 
 
 BROKEN = {
-    "no-forwarding-1": ("forward_1.eq(same_tile(read))", "forward_1.eq(0)"),
+    "no-forwarding-1": ("forward_1.eq(same_tile(read) & ~self.start)", "forward_1.eq(0)"),
     "no-forwarding-2": ("forward_2.eq(same_tile(fetch))", "forward_2.eq(0)"),
     "no-forwarding-3": ("forward_3.eq(same_tile(add))", "forward_3.eq(0)"),
     "empty-stage-forwards": ("older.valid & (older.dst == self.dst)", "older.dst == self.dst"),
@@ -161,6 +164,9 @@ BROKEN = {
         "Mux(add.reset, 0, term + self.addend[lane])", "Mux(add.reset, self.addend[lane], term)",
     ),
     "reset-lost": ("new.reset.eq(self.reset),", "new.reset.eq(self.reset & ~read.valid),"),
+    "start-lost": ("new.start.eq(self.start),", "new.start.eq(self.start & ~read.valid),"),
+    "start-adds": ("with m.If(fetch.start):", "with m.If(fetch.start & ~fetch.forward_2):"),
+    "start-forwards": ("same_tile(read) & ~self.start", "same_tile(read)"),
     "written-not-held": (
         "with m.If(write.valid):\n            m.d.sync += written.eq(result)",
         "with m.If(write.valid & ~add.valid):\n            m.d.sync += written.eq(result)",

@@ -229,7 +229,7 @@ MUTANTS = (
     Mutant(
         "gemm-bypass-1", "a sum is not forwarded to the product right behind it",
         "compute/accumulate.py",
-        "forward_1.eq(same_tile(read))", "forward_1.eq(0)",
+        "forward_1.eq(same_tile(read) & ~self.start)", "forward_1.eq(0)",
     ),
     Mutant(
         "gemm-bypass-2", "a sum is not forwarded to the second product behind it",
@@ -250,6 +250,21 @@ MUTANTS = (
         "gemm-reset-adds", "a reset adds to what was there", "compute/accumulate.py",
         "Mux(add.reset, 0, term + self.addend[lane])",
         "Mux(add.reset, term, term + self.addend[lane])",
+    ),
+    Mutant(
+        "gemm-start-adds", "the first product of a started sum adds to what was there",
+        "compute/gemm.py",
+        "stages[2].start.eq(stages[1].start & runs.first)", "stages[2].start.eq(0)",
+    ),
+    Mutant(
+        "gemm-start-each", "each product of a started sum overwrites", "compute/gemm.py",
+        "stages[2].start.eq(stages[1].start & runs.first)",
+        "stages[2].start.eq(stages[1].start)",
+    ),
+    Mutant(
+        "gemm-run-goes-on", "a started sum continues that of the older instruction",
+        "compute/gemm.py",
+        "same_instruction.eq(~self.last)", "same_instruction.eq(1)",
     ),
     Mutant(
         "gemm-counts-resets", "resets are counted as products", "compute/gemm.py",

@@ -21,9 +21,9 @@ class GemmRun:
     ----------
     latency : int
         Cycles from ``start`` to the first write, as the block declares it.
-    starts, products, writes, dones : list of int
-        Cycles in which an instruction was accepted, a product was issued, a tile was written, and
-        an instruction was done.
+    starts, products, reads, writes, dones : list of int
+        Cycles in which an instruction was accepted, a product was issued, a tile was read, a tile
+        was written, and an instruction was done.
     error : tuple
         (code, source, address) in the last cycle.
     accumulators : list of list of int
@@ -33,6 +33,7 @@ class GemmRun:
     latency: int
     starts: list[int] = field(default_factory=list)
     products: list[int] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
     writes: list[int] = field(default_factory=list)
     dones: list[int] = field(default_factory=list)
     error: tuple = (ErrorCode.NONE, 0, 0)
@@ -68,7 +69,7 @@ def run_gemm(model, insns, *, start_pace=1.0, port_pace=1.0, cycles=None, paired
             )  # fmt: skip
             for happens, cycles_of in (
                 (now.start, result.starts), (now.product, result.products),
-                (now.writes, result.writes), (now.done, result.dones),
+                (now.reads, result.reads), (now.writes, result.writes), (now.done, result.dones),
             ):  # fmt: skip
                 if happens:
                     cycles_of.append(cycle)

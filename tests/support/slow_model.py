@@ -190,11 +190,14 @@ class SlowModel:
 
     def gemm(self, insn: Gemm) -> None:
         cfg = self.cfg
+        before = None
         for d, s, w in self.operations(insn):
             if insn.reset:
                 self.acc[d] = [0] * (cfg.batch * cfg.block_out)
                 continue
-            new = list(self.acc[d])
+            starts = insn.start and d != before
+            before = d
+            new = [0] * (cfg.batch * cfg.block_out) if starts else list(self.acc[d])
             for b in range(cfg.batch):
                 for c in range(cfg.block_out):
                     total = new[b * cfg.block_out + c]

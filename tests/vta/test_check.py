@@ -67,6 +67,20 @@ def test_nothing_to_find():
     assert report.ok and not report.limits and report.instructions == 11 and str(report) == ""
 
 
+def test_a_sum_that_starts_reads_no_accumulator():
+    starts = [
+        replace(insn, start=True) if isinstance(insn, Gemm) and not insn.reset else insn
+        for insn in GOOD
+    ]
+    without_resets = [
+        Load(memory=MemId.ACC, pop_next=insn.pop_next) if insn == RESET or insn == GOOD[7] else insn
+        for insn in starts
+    ]
+    assert check(without_resets).ok
+    report = check([replace(i, start=False) if isinstance(i, Gemm) else i for i in without_resets])
+    assert faults(report)[0] == (Kind.UNWRITTEN, 4, None)
+
+
 def test_a_stored_program():
     """Offsets instead of addresses; the tensors are buffers of their own."""
     tensors = (

@@ -81,6 +81,8 @@ def test_valid_configurations_have_an_instruction_set(cfg):
         ({"LOG_INP_WIDTH": 5}, r"LOG_INP_WIDTH is 5; must be in 2\.\.4"),
         ({"LOG_ACC_WIDTH": 4}, r"LOG_ACC_WIDTH is 4; must be in 5\.\.5"),
         ({"LOG_BUS_WIDTH": 5}, r"LOG_BUS_WIDTH is 5; must be in 6\.\.9"),
+        ({"EXTENSION": 2}, r"EXTENSION is 2; must be in 0\.\.1"),
+        ({"EXTENSION": True}, "EXTENSION is True; must be an integer"),
         ({"ADDR_BITS": 65}, r"ADDR_BITS is 65; must be in 32\.\.64"),
         ({"LOG_UOP_BUFF_SIZE": 16}, r"LOG_UOP_BUFF_SIZE is 16; must be in 3\.\.15"),
         ({"LOG_ACC_BUFF_SIZE": 18}, "LOG_ACC_BUFF_SIZE is 18: .* at most 17"),
@@ -144,7 +146,7 @@ def test_files(tmp_path):
 
 
 def test_what_a_program_depends_on():
-    same = DEFAULT.replace(target="tsim", hw_ver="9", log_bus_width=8, addr_bits=40)
+    same = DEFAULT.replace(target="tsim", hw_ver="9", log_bus_width=8, addr_bits=40, extension=0)
     assert same != DEFAULT and same.fingerprint == DEFAULT.fingerprint
     for change in ({"log_batch": 1}, {"log_inp_width": 4}, {"log_uop_buff_size": 14}):
         assert DEFAULT.replace(**change).fingerprint != DEFAULT.fingerprint

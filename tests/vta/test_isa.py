@@ -25,6 +25,7 @@ from vta.isa import (
     TokenCounts,
     Uop,
     disassemble,
+    needed_by,
 )
 
 DEFAULT = Isa.of(CONFIGURATIONS["default"])
@@ -58,6 +59,7 @@ DEFAULT_WORDS = {
         2 | 1 << 3 | 1 << 5 | 1 << 7 | 0x1001 << 8 | 0x2000 << 21 | 0x2AAA << 35 | 0x1555 << 49,
         0x401 | 0x402 << 11 | 0x403 << 22 | 0x404 << 33 | 0x205 << 44 | 0x206 << 54,
     ),
+    Gemm(start=True): words(2 | 1 << 35 | 1 << 49 | 1 << 63, 0),
     Alu(
         alu_opcode=AluOpcode.MUL, use_imm=True, imm=-2, uop_bgn=1, uop_end=2, iter_out=3, iter_in=4,
         dst_factor_out=5, dst_factor_in=6, src_factor_out=7, src_factor_in=8, push_next=True,
@@ -76,6 +78,7 @@ TINY_WORDS = {
         2 | 0x21 << 8 | 0x40 << 14 | 0x2AAA << 21 | 0x1555 << 35,
         1 | 2 << 6 | 3 << 12 | 4 << 18 | 5 << 24 | 6 << 30,
     ),
+    Gemm(start=True): words(2 | 1 << 21 | 1 << 35 | 1 << 63, 0),
     Alu(
         alu_opcode=AluOpcode.SHR, uop_end=1, dst_factor_out=0x3F, imm=-(2**15), iter_out=0,
         iter_in=0,
@@ -140,7 +143,10 @@ def instructions(draw: st.DrawFn, cfg: VTAConfig) -> Instruction:
     }  # fmt: skip
     if kind is Gemm:
         sources = {"src_factor_out": bits(inp), "src_factor_in": bits(inp)}
-        return Gemm(wgt_factor_out=bits(wgt), wgt_factor_in=bits(wgt), **sources, **common)
+        return Gemm(
+            start=bool(cfg.extension) and draw(st.booleans()),
+            wgt_factor_out=bits(wgt), wgt_factor_in=bits(wgt), **sources, **common,
+        )  # fmt: skip
     return Alu(
         alu_opcode=draw(st.sampled_from(AluOpcode)), use_imm=draw(st.booleans()),
         imm=bits(16) - 2**15, src_factor_out=bits(acc), src_factor_in=bits(acc), **common,
@@ -202,7 +208,6 @@ def test_any_word_is_an_instruction_or_refused(data, cfg):
         (1 | 7 << 7, 0, "7 is not a valid MemId"),
         (4, 7 << 44, "7 is not a valid AluOpcode"),
         (0 | 1 << 58, 0, "no field"),
-        (2 | 1 << 63, 0, "no field"),
         (3 | 1 << 7, 0, "no field"),
         (3, 1 << 63, "no field"),
     ],
@@ -225,14 +230,30 @@ def test_lengths():
 
 def test_reserved_bits():
     """In a smaller machine more bits are free, and all of them must be zero."""
-    assert DEFAULT.gemm.reserved_mask == 1 << 63
+    assert DEFAULT.gemm.reserved_mask == 0
+    assert Isa(CONFIGURATIONS["default"].replace(extension=0)).gemm.reserved_mask == 1 << 63
     assert DEFAULT.memory.reserved_mask == 0x3F << 58
     assert DEFAULT.alu.reserved_mask == 1 << 63
-    assert TINY.gemm.reserved_mask == 0xFFFFFFF0_00000000_FFFE0000_00000000
-    for bit in (49, 63, 100, 127):
+    assert TINY.gemm.reserved_mask == 0xFFFFFFF0_00000000_7FFE0000_00000000
+    for bit in (49, 62, 100, 127):
         word = int.from_bytes(TINY.encode(Gemm()), "little") | 1 << bit
         with pytest.raises(IllegalEncodingError, match="no field"):
             TINY.decode(word.to_bytes(16, "little"))
+
+
+def test_a_machine_without_the_extension():
+    """The instructions of the base set have the same bits; those of the extension do not exist."""
+    for name, words in (("default", DEFAULT_WORDS), ("tiny", TINY_WORDS)):
+        base = Isa(CONFIGURATIONS[name].replace(extension=0))
+        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 1
+        for insn, word in words.items():
+            if needed_by([insn]):
+                with pytest.raises(EncodingError, match=r"GEMM_START of the .* EXTENSION is 0"):
+                    base.encode(insn)
+                with pytest.raises(IllegalEncodingError, match="no field"):
+                    base.decode(word)
+            else:
+                assert base.encode(insn) == word and base.decode(word) == insn
 
 
 @pytest.mark.parametrize(
@@ -249,6 +270,8 @@ def test_reserved_bits():
         (Store(memory=MemId.UOP, x_size=1), "reads OUT; got UOP"),
         (Store(x_size=1, y_pad_1=1), "cannot pad"),
         (Gemm(uop_bgn=3, uop_end=3), None),
+        (Gemm(start=True), None),
+        (Gemm(start=True, reset=True), "cannot start sums and reset"),
         (Gemm(uop_bgn=3, uop_end=2), "ends before it begins"),
         (Gemm(uop_end=64), None),
         (Alu(uop_end=65), "SRAM has 64"),
@@ -303,6 +326,7 @@ def test_disassembly():
         "GEMM reset uop[1:2] in(8: dst+2 src+0 wgt+0)": Gemm(
             reset=True, uop_bgn=1, uop_end=2, iter_in=8, dst_factor_in=2
         ),
+        "GEMM start uop[0:1]": Gemm(start=True, uop_end=1),
         "ALU SHR imm -3 uop[0:1]": Alu(
             alu_opcode=AluOpcode.SHR, use_imm=True, imm=-3, uop_end=1
         ),

@@ -98,6 +98,18 @@ def test_another_machine_is_named_with_its_difference():
     program().require_machine(CFG.replace(target="tsim", log_bus_width=7, hw_ver="9"))
 
 
+def test_the_extension_is_needed_where_it_is_used():
+    """A program of the base set runs on a machine without the extension."""
+    base = CFG.replace(extension=0)
+    assert CFG.extension
+    program().require_machine(base)
+    code = Isa.of(CFG).encode_all([Gemm(start=True, uop_end=1), Finish()])
+    starts = replace(program(), code=code, relocations=())
+    starts.require_machine(CFG)
+    with pytest.raises(ProgramError, match=r"uses GEMM_START of .* lacks \(its EXTENSION is 0\)"):
+        starts.require_machine(base)
+
+
 def test_every_truncation_is_refused():
     data = program().to_bytes()
     for length in range(0, len(data), 7):

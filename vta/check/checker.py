@@ -251,8 +251,9 @@ class _Walk:
                 operands = np.union1d(dst, self._reach(insn, "src", MemId.ACC, fields["src"]))
             reads.append((MemId.ACC, operands))
         elif not insn.reset:
+            if not insn.start:
+                reads.append((MemId.ACC, dst))
             reads += [
-                (MemId.ACC, dst),
                 (MemId.INP, self._reach(insn, "src", MemId.INP, fields["src"])),
                 (MemId.WGT, self._reach(insn, "wgt", MemId.WGT, fields["wgt"])),
             ]

@@ -3,6 +3,11 @@
 from vta.isa.alu_operations import (
     AluOpcode,
 )
+from vta.isa.capabilities import (
+    Capability,
+    capabilities_of,
+    needed_by,
+)
 from vta.isa.disassembly import (
     disassemble,
 )
@@ -47,6 +52,7 @@ __all__ = [
     "UOP_BITS",
     "Alu",
     "AluOpcode",
+    "Capability",
     "Field",
     "Finish",
     "Format",
@@ -64,6 +70,8 @@ __all__ = [
     "TokenQueue",
     "Transfer",
     "Uop",
+    "capabilities_of",
     "disassemble",
+    "needed_by",
     "token_queue",
 ]

@@ -44,7 +44,8 @@ def _compute_text(insn: MicroOpLoop) -> str:
         if not insn.alu_opcode.is_unary:
             text += f" imm {insn.imm}" if insn.use_imm else " acc"
     else:
-        text = "GEMM reset" if insn.reset else "GEMM"
+        assert isinstance(insn, Gemm)
+        text = "GEMM" + " start" * insn.start + " reset" * insn.reset
     text += f" uop[{insn.uop_bgn}:{insn.uop_end}]"
     for name in ("out", "in"):
         extent = getattr(insn, f"iter_{name}")

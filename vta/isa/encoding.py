@@ -21,6 +21,7 @@ import numpy as np
 from vta.config import INSN_BYTES, ITER_BITS, UOP_BYTES
 from vta.errors import EncodingError
 from vta.isa.alu_operations import AluOpcode
+from vta.isa.capabilities import Capability, capabilities_of, describe, needed_by
 from vta.isa.formats import Format, Part, sequence
 from vta.isa.instructions import (
     Alu,
@@ -56,7 +57,9 @@ _TYPES: dict[Opcode, type[Instruction]] = {
     cls.opcode: cls for cls in (Load, Store, Gemm, Finish, Alu)
 }
 _FLAGS = ("pop_prev", "pop_next", "push_prev", "push_next")
-_BOOLS = frozenset((*_FLAGS, "reset", "use_imm"))
+_BOOLS = frozenset((*_FLAGS, "reset", "start", "use_imm"))
+_START_BIT = 63
+"""Of a GEMM, with the extension: no loop field reaches this bit, however deep the micro-op SRAM."""
 
 
 class Isa:
@@ -80,25 +83,31 @@ class Isa:
         loop: tuple[Part, ...] = (
             *head, ("reset", 1), ("uop_bgn", uop), ("uop_end", uop + 1),
             ("iter_out", ITER_BITS), ("iter_in", ITER_BITS),
-            64, ("dst_factor_out", acc), ("dst_factor_in", acc),
         )  # fmt: skip
+        factors: tuple[Part, ...] = (64, ("dst_factor_out", acc), ("dst_factor_in", acc))
+        start: tuple[Part, ...] = (_START_BIT, ("start", 1)) if cfg.extension else ()
         self.memory = sequence(
             "LOAD/STORE", *head, ("memory", 3), ("sram_base", 16), ("dram_base", 32),
             64, ("y_size", 16), ("x_size", 16), ("x_stride", 16),
             ("y_pad_0", 4), ("y_pad_1", 4), ("x_pad_0", 4), ("x_pad_1", 4), bits=INSN_BITS,
         )  # fmt: skip
         self.gemm = sequence(
-            "GEMM", *loop, ("src_factor_out", inp), ("src_factor_in", inp),
+            "GEMM", *loop, *start, *factors, ("src_factor_out", inp), ("src_factor_in", inp),
             ("wgt_factor_out", wgt), ("wgt_factor_in", wgt), bits=INSN_BITS,
         )  # fmt: skip
         self.alu = sequence(
-            "ALU", *loop, ("src_factor_out", acc), ("src_factor_in", acc),
+            "ALU", *loop, *factors, ("src_factor_out", acc), ("src_factor_in", acc),
             ("alu_opcode", 3), ("use_imm", 1), ("imm", IMM_BITS, True), bits=INSN_BITS,
         )  # fmt: skip
         self.finish = sequence("FINISH", *head, bits=INSN_BITS)
         self.uop = sequence(
             "UOP", ("dst", acc), ("src", max(acc, inp)), ("wgt", wgt), bits=UOP_BITS
         )
+
+    @property
+    def capabilities(self) -> Capability:
+        """The parts of the instruction set extension that the machine has."""
+        return capabilities_of(self.cfg)
 
     @staticmethod
     def of(cfg: VTAConfig) -> Isa:
@@ -122,8 +131,14 @@ class Isa:
         Raises
         ------
         EncodingError
-            If a value does not fit its field, naming the field, the value and the range.
+            If a value does not fit its field, naming the field, the value and the range; or if the
+            instruction belongs to the extension, which the machine does not have.
         """
+        if missing := needed_by((insn,)) & ~self.capabilities:
+            raise EncodingError(
+                f"{insn.opcode.name}: needs {describe(missing)} of the instruction set extension; "
+                f"EXTENSION is {self.cfg.extension}"
+            )
         values = {field.name: getattr(insn, field.name) for field in fields(insn)}
         values["opcode"] = insn.opcode
         return self.format_of(insn.opcode).pack(values).to_bytes(INSN_BYTES, "little")
@@ -250,7 +265,8 @@ class Isa:
 
         These are the rules that need no machine state: flags that the module lacks, a memory that
         the direction lacks, padding on a store, a micro-op range that ends before it begins or
-        beyond the SRAM, a second operand of an operation that has one.
+        beyond the SRAM, a GEMM that starts sums and resets, a second operand of an operation that
+        has one.
         """
         module = insn.module
         for flag in _FLAGS:
@@ -273,6 +289,8 @@ class Isa:
             if insn.uop_end > self.cfg.uop_depth:
                 depth = self.cfg.uop_depth
                 return f"the micro-op range ends at {insn.uop_end}; the micro-op SRAM has {depth}"
+        if isinstance(insn, Gemm) and insn.start and insn.reset:
+            return "a GEMM cannot start sums and reset"
         if isinstance(insn, Alu) and insn.alu_opcode.is_unary and (insn.imm or not insn.use_imm):
             return (
                 f"{insn.alu_opcode.name} has one operand: use_imm must be 1 and imm 0; "

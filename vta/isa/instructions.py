@@ -147,9 +147,15 @@ class MicroOpLoop(Instruction):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gemm(MicroOpLoop):
-    """``acc[dst] += inp[src] @ wgt[wgt].T``, or ``acc[dst] = 0`` with ``reset``."""
+    """``acc[dst] += inp[src] @ wgt[wgt].T``, or ``acc[dst] = 0`` with ``reset``.
+
+    With ``start`` (of the instruction set extension) a product overwrites its tile,
+    ``acc[dst] = inp[src] @ wgt[wgt].T``, unless the product right before it in the same
+    instruction has the same ``dst``.
+    """
 
     opcode = Opcode.GEMM
+    start: bool = False
     wgt_factor_out: int = 0
     wgt_factor_in: int = 0
 

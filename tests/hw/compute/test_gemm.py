@@ -72,7 +72,11 @@ def test_only_the_last_of_consecutive_sums_is_written(distance, writes):
 
 
 @pytest.mark.parametrize("paired", [False, True], ids=["", "paired"])
-@pytest.mark.parametrize("cfg", [TINY, SQUARE], ids=["tiny", "2x2x2, 16 by 4 bits"])
+@pytest.mark.parametrize(
+    "cfg",
+    [TINY, SQUARE, TINY.replace(extension=0)],
+    ids=["tiny", "2x2x2, 16 by 4 bits", "no extension"],
+)
 @pytest.mark.parametrize("pace", [1.0, 0.3])
 def test_random_instructions(cfg, pace, paired):
     """Few tiles: almost each micro-op has a RAW hazard with an older one in the pipeline."""
@@ -89,9 +93,11 @@ def test_random_instructions(cfg, pace, paired):
     insns = []
     for _ in range(40):
         bgn = rng.randrange(11)
+        reset = rng.random() < 0.15
         insns.append(
             GemmInsn(
-                reset=rng.random() < 0.15, uop_bgn=bgn, uop_end=rng.randint(bgn, min(bgn + 3, 10)),
+                start=bool(cfg.extension) and not reset and rng.random() < 0.4,
+                reset=reset, uop_bgn=bgn, uop_end=rng.randint(bgn, min(bgn + 3, 10)),
                 iter_out=rng.choice([0, 1, 1, 2]), iter_in=rng.choice([0, 1, 2, 3]),
                 dst_factor_out=rng.randrange(2), dst_factor_in=rng.randrange(2),
                 src_factor_in=rng.randrange(2), wgt_factor_out=rng.randrange(2),
@@ -107,19 +113,67 @@ def test_random_instructions(cfg, pace, paired):
     assert len(ran.dones) == len(insns)
 
 
+@pytest.mark.parametrize("start", [False, True], ids=["", "start"])
 @pytest.mark.parametrize("port_pace", [0.5, 0.2])
-def test_a_sum_is_written_before_a_gap(port_pace):
+def test_a_sum_is_written_before_a_gap(port_pace, start):
     """Each word of micro-ops stalls the sequencer. There are two tiles, so the address in a gap is
     often that of the tile in front of the gap, which must be written all the same."""
     rng = random.Random(12)
     model = machine(TINY, seed=3)
     set_uops(model, [Uop(rng.randrange(2), rng.randrange(8), 0) for _ in range(40)])
-    insn = GemmInsn(uop_bgn=0, uop_end=40, iter_in=3, src_factor_in=1)
+    insn = GemmInsn(start=start, uop_bgn=0, uop_end=40, iter_in=3, src_factor_in=1)
     ran = run_gemm(model, [insn], port_pace=port_pace, cycles=int(3 * 40 / port_pace) + 60)
     model.gemm(insn)
     assert len(ran.dones) == 1
     assert ran.products[-1] - ran.products[0] > 3 * 40
     assert ran.accumulators == model.acc
+
+
+@pytest.mark.parametrize(
+    ("dsts", "reads"),
+    [
+        ([0, 0, 0, 1, 1, 1], 0),  # two runs, each in place
+        ([0, 1, 0, 1, 0, 1], 0),  # each product is a run of its own
+        ([0, 0, 1, 0, 0, 0], 0),  # the second run of tile 0 forgets the first
+    ],
+)
+def test_a_started_sum_overwrites_and_reads_nothing(dsts, reads):
+    model = machine(TINY, seed=4)
+    assert any(model.acc[0]) and any(model.acc[1])
+    set_uops(model, [Uop(dst, n, n) for n, dst in enumerate(dsts)])
+    insn = GemmInsn(start=True, uop_bgn=0, uop_end=len(dsts))
+    ran = run_gemm(model, [insn])
+    for dst in set(dsts):
+        last_run = len(dsts) - 1 - dsts[::-1].index(dst)
+        while last_run and dsts[last_run - 1] == dst:
+            last_run -= 1
+        run = [n for n in range(last_run, len(dsts)) if set(dsts[last_run : n + 1]) == {dst}]
+        model.acc[dst] = [
+            sum(
+                model.inp[n][k] * model.wgt[n][c * TINY.block_in + k]
+                for n in run
+                for k in range(TINY.block_in)
+            )
+            for c in range(TINY.block_out)
+        ]
+    assert ran.accumulators == model.acc
+    assert len(ran.reads) == reads
+    first = ran.products[0]
+    assert ran.products == list(range(first, first + len(dsts)))
+
+
+def test_a_started_sum_ends_with_its_instruction():
+    """The next instruction starts anew, or adds, also where it continues with the same tile."""
+    model = machine(TINY, seed=5)
+    set_uops(model, [Uop(3, 1, 2)])
+    start, add = (GemmInsn(start=flag, uop_bgn=0, uop_end=1) for flag in (True, False))
+    empty = GemmInsn(uop_bgn=1, uop_end=1)
+    product = [
+        sum(model.inp[1][k] * model.wgt[2][c * TINY.block_in + k] for k in range(TINY.block_in))
+        for c in range(TINY.block_out)
+    ]
+    for insns, sums in (([start, start], 1), ([start, add], 2), ([start, empty, start, add], 2)):
+        assert run_gemm(model, insns).accumulators[3] == [sums * value for value in product]
 
 
 def test_instructions_follow_without_a_gap():

@@ -15,7 +15,7 @@ TINY = VTAConfig.preset("tiny")
 
 
 def test_every_register_reads_what_it_should():
-    dut = ControlRegisters(config_words(TINY))
+    dut = ControlRegisters(config_words(TINY), 0x5A)
     shown = {name: random.Random(name).getrandbits(64) for name, _ in dut.values.shape()}
 
     async def body(ctx):
@@ -26,7 +26,7 @@ def test_every_register_reads_what_it_should():
         ctx.set(dut.busy, 1)
         ctx.set(dut.failed, 1)
         want = {
-            "ID": 0x56544131, "VERSION": 0x0001_0000, "CAPS": 0, "CONTROL": 0, "STATUS": 0b101,
+            "ID": 0x56544131, "VERSION": 0x0001_0000, "CAPS": 0x5A, "CONTROL": 0, "STATUS": 0b101,
             # 8, 8, 32 bits, 1x4x4, bus 64, 32 address bits; buffers 256, 256, 1K, 1K
             "CONFIG0": 0x2062_0533, "CONFIG1": 0x0A0A_0808,
             "INSN_COUNT": 0, "INSN_ADDR": 0, "INSN_ADDR_HI": 0,

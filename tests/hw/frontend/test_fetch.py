@@ -46,6 +46,7 @@ def legal(rng):
         Store(memory=MemId.INP, x_size=0, y_pad_1=1),
         Gemm(uop_bgn=rng.randrange(64), uop_end=64, iter_out=0),
         Gemm(reset=True, dst_factor_in=63),
+        Gemm(start=True, dst_factor_in=63),
         Alu(alu_opcode=AluOpcode.MUL, use_imm=True, imm=-1),
         Finish(push_prev=True),
     ])  # fmt: skip
@@ -56,7 +57,8 @@ ILLEGAL = {
     "opcode 7": bytes([7]) + bytes(15),
     "reserved bit of a load": ((1 << 58) | MemId.UOP << 7).to_bytes(16, "little"),
     "reserved bit of FINISH": (3 | 1 << 127).to_bytes(16, "little"),
-    "reserved bit of GEMM": (2 | 1 << 63).to_bytes(16, "little"),
+    "reserved bit of GEMM": (2 | 1 << 62).to_bytes(16, "little"),
+    "GEMM that starts sums and resets": ISA.encode(Gemm(start=True, reset=True)),
     "memory 6": (6 << 7).to_bytes(16, "little"),
     "memory 7 in a store": (1 | 7 << 7).to_bytes(16, "little"),
     "load of OUT": ISA.encode(Load(memory=MemId.OUT)),

@@ -353,7 +353,7 @@ class Recorder:
 
 def test_addresses_of_more_than_32_bits_take_two_registers():
     base = 0x12_3450_0000
-    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533}
+    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533, "CAPS": 1}
     registers = Recorder(**config, CONFIG1=0x0A0A0808, CYCLES=5, CYCLES_HI=2, GEMM_COUNTER_HI=1)
     device = MappedDevice(TINY, registers, PortMemory(CachedDram(NBYTES), base))
     device.alloc(5000)
@@ -388,7 +388,11 @@ class Says(RtlRegisters):
             {"VERSION": 0x00020000},
             "register map has version 2.0; this package needs 1.0 or a later",
         ),
-        ({"CAPS": 1}, "CAPS reads 0x00000001"),
+        (
+            {"CAPS": 0},
+            "CAPS reads 0x00000000: the machine lacks GEMM_START of .* EXTENSION 1",
+        ),
+        ({"CAPS": 1 << 31}, "CAPS reads 0x80000000: the machine has another .* CAPS is 0x00000001"),
         (
             {"CONFIG0": 0x20_640533, "CONFIG1": 0x11120F0F},
             "the machine is 1x16_i8w8a32_15_15_18_17, the configuration asks for "

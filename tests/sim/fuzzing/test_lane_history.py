@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,15 @@ def test_products() -> None:
         f"    {start + product} + {vectors}",
         f"    acc[1][0][3] is {start + 2 * product}",
     ]
+
+
+def test_a_started_sum() -> None:
+    """The second of the two rounds continues the sum of the first."""
+    lines = report(program(replace(PRODUCT, start=True)), wrong(1, 0, 3))
+    product = int(X[0, 0].astype(int) @ W[0, 3].astype(int))
+    assert lines[-4] == "    acc[1][0][3] starts at 0"
+    assert lines[-3].startswith("    0 + inp[0][0]") and lines[-2].startswith(f"    {product} + ")
+    assert lines[-1] == f"    acc[1][0][3] is {2 * product}"
 
 
 def test_a_byte_that_no_store_writes() -> None:

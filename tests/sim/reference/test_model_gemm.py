@@ -1,5 +1,6 @@
 """GEMM: nests of every structure against sums written out with Python's integers."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vta.sim.reference import gemm as gemm_module
+from vta.sim.reference import loops, start
 from vta.sim.reference.gemm import gemm, reset
 from vta.sim.reference.loops import Axis, MicroOpNest, fold
 
@@ -76,6 +78,29 @@ STRUCTURES = {
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_structures(name):
     check(STRUCTURES[name])
+
+
+@pytest.mark.parametrize("piece", [1 << 16, 3], ids=["", "pieces"])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_started_sums(monkeypatch, name, piece):
+    """Products with the same dst, one after the other, are a sum; others start a new one."""
+    monkeypatch.setattr(loops, "PIECE", piece)
+    monkeypatch.setattr(start, "MAX_OPERAND", 2 * BLOCK * BLOCK)  # two products at a time
+    n = dataclasses.replace(STRUCTURES[name])  # with nothing cached
+    rng = np.random.default_rng(6)
+    inp, wgt = (
+        rng.integers(-128, 128, (64, rows, BLOCK)).astype(np.int8) for rows in (BATCH, BLOCK)
+    )
+    acc = rng.integers(-(2**31), 2**31, (64, BATCH, BLOCK)).astype(np.int32)
+    expected, runs, before = acc.copy(), [], None
+    for d, s, w in operations(n):
+        product = inp[s].astype(int) @ wgt[w].astype(int).T
+        expected[d] = product if d != before else expected[d] + product
+        runs += [d] if d != before else []
+        before = d
+    assert n.has_single_runs == (len(set(runs)) == len(runs))
+    start.start_sums(acc, inp, wgt, n)
+    assert np.array_equal(acc, expected)
 
 
 @pytest.mark.parametrize("name", STRUCTURES)

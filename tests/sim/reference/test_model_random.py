@@ -38,6 +38,11 @@ def test_tiny(program):
     check(program)
 
 
+def test_without_the_extension():
+    for program in seeded_programs(TINY.replace(extension=0), 30, seed=3):
+        check(program)
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_machines(name):
     cfg = CONFIGURATIONS[name]

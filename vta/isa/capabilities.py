@@ -1,0 +1,46 @@
+"""The parts of the instruction set extension, as the register CAPS reports them.
+
+A machine has all of them or none (:attr:`~vta.config.VTAConfig.extension`). An instruction needs
+those that :func:`needed_by` names; the instructions of the base set need none, and mean the same on
+every machine.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from vta.isa.instructions import Gemm, Instruction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vta.config import VTAConfig
+
+__all__ = ["Capability", "capabilities_of", "describe", "needed_by"]
+
+
+class Capability(enum.IntFlag, boundary=enum.STRICT):
+    """A part of the extension: its bit in CAPS."""
+
+    GEMM_START = 1
+    """GEMM instructions that start sums (:attr:`~vta.isa.Gemm.start`)."""
+
+
+def capabilities_of(cfg: VTAConfig) -> Capability:
+    """What a machine of this configuration has."""
+    return ~Capability(0) if cfg.extension else Capability(0)
+
+
+def needed_by(insns: Iterable[Instruction]) -> Capability:
+    """What a machine must have to execute these instructions."""
+    needed = Capability(0)
+    for insn in insns:
+        if isinstance(insn, Gemm) and insn.start:
+            needed |= Capability.GEMM_START
+    return needed
+
+
+def describe(capabilities: Capability) -> str:
+    """Names for messages."""
+    return ", ".join(str(member.name) for member in capabilities) or "none"
