@@ -10,6 +10,7 @@ import pytest
 from tests.support.small_vadd import TINY
 from vta import memmap, uartlink
 from vta.errors import DeviceError
+from vta.isa import capabilities_of
 from vta.memmap import IDENTITY, VERSION, config_words
 from vta.runtime.drivers.uart import ATTEMPTS, SerialLine, UartMemory, UartRegisters, open_uart
 from vta.runtime.targets import open_device
@@ -19,7 +20,7 @@ INFO = Info(uartlink.MAX_DATA, 0x1000_0000, 1 << 14, 40_000_000, 1_000_000)
 CFG = TINY.replace(target="ulx3s")
 REGISTERS = {
     "ID": IDENTITY, "VERSION": VERSION, "CONFIG0": config_words(TINY)[0],
-    "CONFIG1": config_words(TINY)[1],
+    "CONFIG1": config_words(TINY)[1], "CAPS": int(capabilities_of(TINY)),
 }  # fmt: skip
 
 
