@@ -6,6 +6,7 @@ from tests.support.cocotb_bus import stall
 from tests.support.cocotb_machine import Machine, Sample
 from tests.support.cocotb_tops import CFG
 from vta import memmap
+from vta.isa import capabilities_of
 from vta.memmap import register
 
 LAST = 1 << memmap.ADDR_BITS
@@ -86,6 +87,7 @@ async def unknown_addresses(dut):
     machine, sample = await prepared(dut)
     known = {each.offset: each for each in memmap.REGISTERS}
     config = dict(zip(("CONFIG0", "CONFIG1"), memmap.config_words(CFG), strict=True))
+    config["CAPS"] = int(capabilities_of(CFG))
     reset = {"ID": memmap.IDENTITY, "VERSION": memmap.VERSION, **config}
     unknown = [offset for offset in range(0, LAST, 4) if offset not in known]
     for offset in unknown[::17]:
