@@ -17,7 +17,7 @@ def test_the_same_in_every_cycle(monkeypatch):
     """On a memory that stalls at random a difference of one cycle moves everything after it."""
     text, _ = emit_verilog(TINY)
     assert text.count("\nendmodule") > 1
-    monkeypatch.setattr(verilator, "_verilog", lambda cfg, observed, traced: text)
+    monkeypatch.setattr(verilator, "_verilog", lambda cfg, observed, traced, report: text)
     modules = VerilatedMachine(TINY, "chaos")
     flat = verilated("tiny", "chaos")
     for seed in range(40):

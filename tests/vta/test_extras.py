@@ -89,7 +89,9 @@ def test_in_a_checkout():
 def test_without_pip(monkeypatch):
     """As in an environment made by uv."""
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
-    assert extras.install_command("uart").startswith(f"uv pip install --python {sys.executable} -e")
+    assert extras.install_command("uart").startswith(
+        f"uv pip install --python {shlex.quote(sys.executable)} -e"
+    )
 
 
 @pytest.fixture(scope="module")

