@@ -104,7 +104,5 @@ def test_a_failure_says_what_yosys_said(tmp_path):
 
 def test_without_the_tool(tmp_path, monkeypatch):
     monkeypatch.setattr(yosys.Yosys, "TOOL", "no-such-yosys")
-    with pytest.raises(
-        SynthesisError, match=r"no-such-yosys is neither .* nor on PATH; .* pip install"
-    ):
+    with pytest.raises(SynthesisError, match=r"neither .* nor on PATH; .* pip install"):
         Yosys(tmp_path)
