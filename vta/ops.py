@@ -9,63 +9,35 @@ The functions are those of :mod:`vta.compiler.ops`; without ``cfg`` they take th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
-from vta.compiler.ops import Operator, Requantise
-from vta.compiler.ops import conv2d as _conv2d
-from vta.compiler.ops import max_pool as _max_pool
-from vta.compiler.ops import sum_pool as _sum_pool
-from vta.compiler.ops import weighted_sum as _weighted_sum
+from vta.compiler import ops as _library
+from vta.compiler.ops import Operator, Requantise, Tiling
 from vta.environment import get_env
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vta.config import VTAConfig
-
-__all__ = ["Operator", "Requantise", "conv2d", "max_pool", "sum_pool", "weighted_sum"]
+__all__ = [
+    "Operator", "Requantise", "Tiling", "batch_matmul", "conv2d", "conv2d_transpose", "dense",
+    "max_pool", "sum_pool", "weighted_sum",
+]  # fmt: skip
 
 
-def conv2d(
-    shape: Sequence[int],
-    channels: int,
-    kernel: int | Sequence[int],
-    *,
-    cfg: VTAConfig | None = None,
-    **options: Any,
-) -> Operator:
-    """:func:`vta.compiler.ops.conv2d.conv2d` for ``cfg``, or for the machine of the environment."""
-    return _conv2d(shape, channels, kernel, cfg=cfg or get_env().cfg, **options)
+def _for_current_machine(function: Callable[..., Operator]) -> Callable[..., Operator]:
+    """``function`` with ``cfg`` optional."""
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Operator:
+        options.setdefault("cfg", get_env().cfg)
+        return function(*args, **options)
+
+    return call
 
 
-def max_pool(
-    shape: Sequence[int],
-    kernel: int | Sequence[int],
-    *,
-    cfg: VTAConfig | None = None,
-    **options: Any,
-) -> Operator:
-    """:func:`vta.compiler.ops.pooling.max_pool`, as :func:`conv2d`."""
-    return _max_pool(shape, kernel, cfg=cfg or get_env().cfg, **options)
-
-
-def sum_pool(
-    shape: Sequence[int],
-    kernel: int | Sequence[int],
-    *,
-    cfg: VTAConfig | None = None,
-    **options: Any,
-) -> Operator:
-    """:func:`vta.compiler.ops.pooling.sum_pool`, as :func:`conv2d`."""
-    return _sum_pool(shape, kernel, cfg=cfg or get_env().cfg, **options)
-
-
-def weighted_sum(
-    shape: Sequence[int],
-    multipliers: Sequence[int],
-    *,
-    cfg: VTAConfig | None = None,
-    **options: Any,
-) -> Operator:
-    """:func:`vta.compiler.ops.elementwise.weighted_sum`, as :func:`conv2d`."""
-    return _weighted_sum(shape, multipliers, cfg=cfg or get_env().cfg, **options)
+batch_matmul = _for_current_machine(_library.batch_matmul)
+conv2d = _for_current_machine(_library.conv2d)
+conv2d_transpose = _for_current_machine(_library.conv2d_transpose)
+dense = _for_current_machine(_library.dense)
+max_pool = _for_current_machine(_library.max_pool)
+sum_pool = _for_current_machine(_library.sum_pool)
+weighted_sum = _for_current_machine(_library.weighted_sum)

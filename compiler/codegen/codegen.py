@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vta.compiler.codegen.dependences import OrderedStream
 from vta.compiler.codegen.instruction_stream import Stream
+from vta.compiler.codegen.pipelined_stream import PipelinedStream
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.uop_cache import Recorder, UopCache
 from vta.compiler.te.expr import Const, Expr, Var
@@ -92,7 +92,7 @@ class _Generator:
         self.isa = Isa.of(cfg)
         self.recorder = Recorder(self.isa)
         rings = has_rings(func)
-        self.stream = OrderedStream(self.isa, self.recorder.words) if rings else Stream()
+        self.stream = PipelinedStream(self.isa, self.recorder.words) if rings else Stream()
         self.cache = UopCache(cfg.uop_depth)
         self.arguments = {buffer: index for index, buffer in enumerate(func.params)}
         self.read: set[Buffer] = set()

@@ -30,20 +30,21 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["OrderedStream"]
+__all__ = ["Access", "History", "OrderedStream"]
 
 _WHOLE = slice(0, 1)
 _Clock = dict[PipelineModule, int]
 """For each module, how many of its instructions are done."""
 
 
-class _History:
+class History:
     """The youngest read and write of each entry of a memory or tensor, by each module.
 
     The instructions of a module are counted from 1; 0 is none.
     """
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._reads = {module: np.zeros(size, np.int64) for module in PipelineModule}
         self._writes = {module: np.zeros(size, np.int64) for module in PipelineModule}
 
@@ -66,10 +67,10 @@ class _History:
 
 
 @dataclass(frozen=True)
-class _Access:
+class Access:
     """Entries of one memory or tensor that an instruction touches."""
 
-    history: _History
+    history: History
     places: Places
     write: bool
 
@@ -89,8 +90,8 @@ class OrderedStream(Stream):
         super().__init__()
         self._isa, self._table = isa, uops
         self._uops = np.zeros(isa.depth(MemId.UOP), np.uint32)
-        self._sram = {m: _History(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
-        self._tensors: dict[int, _History] = defaultdict(lambda: _History(1))
+        self._sram = {m: History(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
+        self._tensors: dict[int, History] = defaultdict(lambda: History(1))
         self._members: dict[PipelineModule, list[Slot]] = {module: [] for module in PipelineModule}
         self._clocks: dict[PipelineModule, list[_Clock]] = {module: [] for module in PipelineModule}
         self._seen = {module: dict.fromkeys(PipelineModule, 0) for module in PipelineModule}
@@ -102,7 +103,7 @@ class OrderedStream(Stream):
             self._load_uops(insn)
             self._append(insn, argument, waits=waits)
             return
-        accesses = self._accesses(insn, argument)
+        accesses = self.accesses(insn, argument)
         for access in accesses:
             for other, count in access.history.hazards(module, access.places, access.write):
                 self._order(other, count, module)
@@ -148,41 +149,42 @@ class OrderedStream(Stream):
 
     # ---- what an instruction touches -------------------------------------------------------------
 
-    def _accesses(self, insn: Instruction, argument: int | None) -> list[_Access]:
+    def accesses(self, insn: Instruction, argument: int | None) -> list[Access]:
+        """What an instruction touches with the micro-ops that are loaded now."""
         match insn:
             case Load() if not insn.is_nop:
                 columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
                 size = (insn.y_pad_0 + insn.y_size + insn.y_pad_1) * columns
                 memory = MemId.ACC if insn.memory is MemId.ACC_8BIT else insn.memory
                 places = slice(insn.sram_base, insn.sram_base + size)
-                found = [_Access(self._sram[memory], places, True)]
+                found = [Access(self._sram[memory], places, True)]
                 if insn.y_size and argument is not None:
-                    found.append(_Access(self._tensors[argument], _WHOLE, False))
+                    found.append(Access(self._tensors[argument], _WHOLE, False))
                 return found
             case Store() if not insn.is_nop:
                 places = slice(insn.sram_base, insn.sram_base + insn.y_size * insn.x_size)
                 assert argument is not None
                 return [
-                    _Access(self._sram[MemId.ACC], places, False),
-                    _Access(self._tensors[argument], _WHOLE, True),
+                    Access(self._sram[MemId.ACC], places, False),
+                    Access(self._tensors[argument], _WHOLE, True),
                 ]
             case Gemm() | Alu():
                 return self._nest(insn)
             case _:
                 return []
 
-    def _nest(self, insn: Gemm | Alu) -> list[_Access]:
+    def _nest(self, insn: Gemm | Alu) -> list[Access]:
         """Only loads write inputs and weights, only the compute module writes accumulators."""
         fields = self._isa.uop_indices(self._uops[insn.uop_bgn : insn.uop_end])
-        found = [_Access(self._sram[MemId.ACC], self._reach(insn, "dst", fields["dst"]), True)]
+        found = [Access(self._sram[MemId.ACC], self._reach(insn, "dst", fields["dst"]), True)]
         if isinstance(insn, Alu):
             if not insn.use_imm:
                 operands = self._reach(insn, "src", fields["src"])
-                found.append(_Access(self._sram[MemId.ACC], operands, False))
+                found.append(Access(self._sram[MemId.ACC], operands, False))
         elif not insn.reset:
             for name, memory in (("src", MemId.INP), ("wgt", MemId.WGT)):
                 operands = self._reach(insn, name, fields[name])
-                found.append(_Access(self._sram[memory], operands, False))
+                found.append(Access(self._sram[memory], operands, False))
         return found
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,47 @@ if TYPE_CHECKING:
     from vta.compiler.te.tensor import Tensor
     from vta.config import VTAConfig
 
-__all__ = ["Array", "Operator"]
+from vta.errors import OperatorError
+
+__all__ = ["Array", "Operand", "Operator", "check_operands"]
 
 Array = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An input in the layout of a framework.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        E.g. NCHW of an image, OIHW of a kernel.
+    dtype : str
+        ``int8``, ``int32``, ...; values of ``int4`` are kept in int8.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def check_operands(operator: str, operands: Sequence[Operand], arrays: Sequence[Array]) -> None:
+    """Check the number and the shapes of arrays.
+
+    Raises
+    ------
+    OperatorError
+        Naming the operator, the operand, its shape and the one required.
+    """
+    if len(arrays) != len(operands):
+        names = ", ".join(operand.name for operand in operands)
+        raise OperatorError(f"{operator}: {len(arrays)} arrays; must be {len(operands)}: {names}")
+    for operand, array in zip(operands, arrays):
+        if np.shape(array) != operand.shape:
+            raise OperatorError(
+                f"{operator}: {operand.name} has shape {np.shape(array)}; must be {operand.shape}"
+            )
 
 
 @dataclass(frozen=True)
@@ -52,6 +90,10 @@ class Operator:
     reference : callable
         ``reference(*arrays)``: the result by NumPy integers, in the layout of a framework. Exact:
         every target equals it bit for bit.
+    operands : tuple of Operand
+        The inputs as ``pack`` and ``reference`` take them.
+    vectors : int
+        Tiles that pass through the ALU, counted once a pass.
     """
 
     name: str
@@ -64,3 +106,5 @@ class Operator:
     pack: Callable[..., list[Array]]
     unpack: Callable[[Array], Array]
     reference: Callable[..., Array]
+    operands: tuple[Operand, ...] = ()
+    vectors: int = 0

@@ -1,264 +1,218 @@
-"""Block sizes and ring slots of a convolution, chosen by a model of how the modules overlap.
+"""Block sizes and ring slots of a convolution.
 
-A tiling cuts the output into blocks of channels, rows and columns, and the sum over input channels
-into chunks. One step is one chunk of one block: the tiles of inputs and weights that it needs are
-loaded unless a slot still holds them, then the step's products are summed; after the last chunk of
-a block the ALU finishes the block and the store module writes it.
+A closed formula ranks every tiling that fits the memories; :func:`vta.compiler.ops.cost.estimate`
+plays the best of them step by step, once with a memory that answers at once and once with the
+timing of a DRAM. The cheapest sum of both is taken, so that a program suits either.
 
-:func:`estimate` plays the steps of a tiling in order on four resources that each do one thing at a
-time: the read bus, the GEMM core, the ALU, and the write bus. A load waits for the step that last
-read its slot, products wait for their loads, and a block waits for the store of the block that had
-its accumulators before. :func:`choose` estimates every tiling that fits the memories and takes the
-cheapest.
-
-Units: all sizes are tiles of the machine, all times are clock cycles.
+Sizes that do not divide their extent leave a small last block, which shortens the end of a layer:
+the ALU passes and the store of the last block overlap with nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import product
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, overload
 
-from vta.compiler.codegen.rings import Ring
-from vta.compiler.ops.geometry import Window
+import numpy as np
+import numpy.typing as npt
+
+from vta.compiler.ops.cost import (
+    GEMM_START,
+    ISSUE,
+    LOAD_START,
+    ConvShape,
+    Cost,
+    Order,
+    Tiling,
+    beat_cycles,
+    estimate,
+)
 from vta.errors import OperatorError
+from vta.memory_timing import MemoryTiming
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
 
-__all__ = ["ConvShape", "Cost", "Tiling", "choose", "estimate"]
+__all__ = ["ConvShape", "Cost", "Tiling", "candidates", "choose", "estimate"]
 
-Order = Literal["yo", "oy"]
-
-READ_LATENCY = 30
-"""From the request of a load to its first beat, with a memory that answers at once."""
-LOAD_START = 12
-"""Cycles between the last beat of a load and the first one of the next load."""
-ALU_START = 20
-"""Cycles between the last vector of an ALU instruction and the first one of a dependent one."""
-GEMM_START = 8
-"""Cycles between the last product of an instruction and the first one of the next."""
-ISSUE = 18
-"""Cycles from the issue of an ALU instruction to that of the instruction behind it, in order."""
+DRAM = MemoryTiming.of("ddr")
 MOST_SLOTS = 16
-FINALISTS = 24
+ACC_SLOTS = (1, 2, 3)
+FINALISTS = 32
+ORDERS: tuple[Order, Order] = ("yo", "oy")
+
+_Numbers = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class ConvShape:
-    """The loops of a convolution in tiles.
-
-    Attributes
-    ----------
-    images : int
-        Batches of ``BATCH`` images.
-    inputs, outputs : int
-        Channels in tiles.
-    window : Window
-        Sizes of the image and the kernel in pixels.
-    passes : int
-        Passes of the ALU over a block.
-    constants : int
-        Constants of each channel, as its bias: all stay in the accumulators.
-    """
-
-    images: int
-    inputs: int
-    outputs: int
-    window: Window
-    passes: int
-    constants: int = 1
-
-    @property
-    def taps(self) -> int:
-        """Taps of the kernel."""
-        return self.window.kernel[0] * self.window.kernel[1]
-
-    @property
-    def out_height(self) -> int:
-        return self.window.out[0]
-
-    @property
-    def out_width(self) -> int:
-        return self.window.out[1]
-
-    @property
-    def products(self) -> int:
-        """Tile products of the whole convolution."""
-        tiles = self.images * self.outputs * self.out_height * self.out_width
-        return tiles * self.inputs * self.taps
-
-    @property
-    def row_step(self) -> int:
-        """Input rows from one output row to the next, as they lie on chip.
-
-        Rows that a kernel of one row never reads are not loaded, if there is no padding.
-        """
-        skips = self.window.kernel[0] == 1 and not any(self.window.padding)
-        return 1 if skips else self.window.stride[0]
-
-    def rows(self, height: int) -> int:
-        """Input rows on chip for ``height`` output rows."""
-        return (height - 1) * self.row_step + self.window.extents[0]
-
-    def columns(self, width: int) -> int:
-        """Input columns on chip for ``width`` output columns."""
-        return (width - 1) * self.window.stride[1] + self.window.extents[1]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a tiling is estimated to take.
-
-    Attributes
-    ----------
-    cycles : float
-        From the first load to the last store.
-    gemm, alu, read, write : float
-        Busy cycles of each resource.
-    """
-
-    cycles: float
-    gemm: float
-    alu: float
-    read: float
-    write: float
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """Blocks, order and ring slots.
-
-    Attributes
-    ----------
-    outputs, rows, columns : int
-        Of a block of the result.
-    inputs : int
-        Channels of a chunk.
-    order : {"yo", "oy"}
-        Which blocks come next: of channels (``yo``: weights stay if all fit) or of rows.
-    inp_slots, wgt_slots, acc_slots : int
-        Copies of the buffers of inputs, weights and sums.
-    cost : Cost or None
-        The estimate, if it was made.
-    """
-
-    outputs: int
-    rows: int
-    columns: int
-    inputs: int
-    order: Order
-    inp_slots: int
-    wgt_slots: int
-    acc_slots: int
-    cost: Cost | None = None
-
-
-def choose(shape: ConvShape, cfg: VTAConfig) -> Tiling:
-    """The cheapest tiling that fits the memories.
-
-    A closed formula ranks all of them; the best :data:`FINALISTS` are played step by step.
+def choose(name: str, shape: ConvShape, cfg: VTAConfig) -> Tiling:
+    """The cheapest tiling that fits the memories; ``name`` is the operator's, for messages.
 
     Raises
     ------
     OperatorError
         If none fits: it says which memory the smallest one exceeds.
     """
-    ranked = sorted(_candidates(shape, cfg), key=lambda tiling: _rank(shape, tiling, cfg))
     best: Tiling | None = None
-    for tiling in ranked[:FINALISTS]:
-        bound = best.cost.cycles if best is not None and best.cost is not None else None
-        cost = estimate(shape, tiling, cfg, bound)
-        if cost is not None and (bound is None or cost.cycles < bound):
-            best = replace(tiling, cost=cost)
+    least = float("inf")
+    for tiling in candidates(shape, cfg)[:FINALISTS]:
+        quick = estimate(shape, tiling, cfg, least)
+        if quick is None or quick.cycles >= least:
+            continue
+        slow = estimate(shape, tiling, cfg, least - quick.cycles, DRAM)
+        if slow is not None and quick.cycles + slow.cycles < least:
+            best, least = replace(tiling, cost=quick), quick.cycles + slow.cycles
     if best is None:
-        raise _too_large(shape, cfg)
+        raise _too_large(name, shape, cfg)
     return best
 
 
-def _rank(shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> float:
-    """About how many cycles a tiling takes: the busiest resource, and what nothing overlaps."""
-    height, width = shape.out_height, shape.out_width
-    places = -(-height // tiling.rows) * -(-width // tiling.columns)
-    chunks = -(-shape.inputs // tiling.inputs)
-    groups = -(-shape.outputs // tiling.outputs)
-    # How often all inputs and all weights are loaded: once if the slots hold what comes again.
-    if tiling.order == "yo":
-        inp_rounds = 1 if tiling.inp_slots >= chunks else groups
-        wgt_rounds = 1 if tiling.wgt_slots >= chunks * groups else places * shape.images
-    else:
-        inp_rounds = 1 if tiling.inp_slots >= chunks * places else groups
-        wgt_rounds = 1 if tiling.wgt_slots >= chunks else places * shape.images
-    pixels = shape.rows(tiling.rows) * shape.columns(tiling.columns)
-    inp_beats = shape.images * places * shape.inputs * pixels * cfg.inp_elem_bytes / cfg.bus_bytes
-    wgt_beats = shape.outputs * shape.inputs * shape.taps * cfg.wgt_elem_bytes / cfg.bus_bytes
-    steps = shape.images * places * groups * chunks
-    insns = 1 if chunks == 1 else tiling.inputs
-    read = inp_rounds * inp_beats + wgt_rounds * wgt_beats + steps * LOAD_START * insns
-    tiles = shape.images * shape.outputs * height * width
-    blocks = shape.images * places * groups
-    gemm = shape.products + tiles + (steps + blocks) * GEMM_START + blocks * ISSUE * shape.passes
-    alu = tiles * shape.passes
-    block = tiling.outputs * tiling.rows * tiling.columns
-    first = (inp_beats + wgt_beats) / (places * chunks * groups)
-    last = block * (shape.passes + cfg.out_elem_bytes / cfg.bus_bytes)
-    alone = 0 if tiling.acc_slots > 1 else alu
-    return max(gemm + alone, alu, read) + first + last
+def candidates(shape: ConvShape, cfg: VTAConfig) -> Sequence[Tiling]:
+    """The tilings that fit the memories, the best one by a closed formula first."""
+    free = cfg.acc_depth - shape.kept  # the constants of all channels stay on chip
+    if free < 1:
+        return ()
+    sizes: list[Sequence[int]] = [
+        _sizes(shape.outputs),
+        _sizes(shape.out_height),
+        _sizes(shape.out_width),
+        _sizes(shape.inputs),
+        (0, 1),
+        ACC_SLOTS,
+        _sizes(shape.groups),
+    ]
+    grid = np.meshgrid(*(np.asarray(numbers) for numbers in sizes), indexing="ij")
+    tilings = _Tilings(*(numbers.ravel() for numbers in grid))
+    tilings = tilings.where(tilings.fit(shape, cfg, free))
+    return tilings.where(np.argsort(tilings.rank(shape, cfg), kind="stable")).numbered(shape, cfg)
 
 
-def estimate(
-    shape: ConvShape, tiling: Tiling, cfg: VTAConfig, bound: float | None = None
-) -> Cost | None:
-    """The cost of a tiling; None if it is above ``bound`` cycles."""
-    return _Timeline(shape, tiling, cfg).run(bound)
+def _sizes(extent: int) -> list[int]:
+    """Block sizes worth trying: for each number of blocks the even one, and the one with the
+    smallest rest."""
+    even = {-(-extent // count) for count in range(1, extent + 1)}
+    uneven = {(extent - 1) // (count - 1) for count in range(2, extent + 1)}
+    return sorted(even | uneven)
 
 
-# ---- candidates ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Tilings:
+    """Many tilings at once: an array for each attribute of :class:`Tiling`."""
+
+    outputs: _Numbers
+    rows: _Numbers
+    columns: _Numbers
+    inputs: _Numbers
+    order: _Numbers
+    acc_slots: _Numbers
+    groups: _Numbers
+
+    def where(self, index: _Numbers) -> _Tilings:
+        """Those at an index, or where a mask is true."""
+        return _Tilings(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def pixels(self, shape: ConvShape) -> _Numbers:
+        """Tiles of the input for one channel of a block."""
+        tiles: _Numbers = shape.rows(self.rows) * shape.columns(self.columns)
+        return tiles
+
+    def weights(self, shape: ConvShape) -> _Numbers:
+        """Tiles of weights of a chunk of a block; as many micro-ops."""
+        return self.groups * self.outputs * self.inputs * shape.taps
+
+    def slots(self, shape: ConvShape, cfg: VTAConfig) -> tuple[_Numbers, _Numbers]:
+        """Copies of the buffers of inputs and weights."""
+        inp = cfg.inp_depth // (self.groups * self.inputs * self.pixels(shape))
+        wgt = cfg.wgt_depth // self.weights(shape)
+        return np.minimum(inp, MOST_SLOTS), np.minimum(wgt, MOST_SLOTS)
+
+    def fit(self, shape: ConvShape, cfg: VTAConfig, free: int) -> _Numbers:
+        """Whether the memories hold them, with ``free`` accumulators."""
+        whole = (self.outputs == shape.outputs) & (self.inputs == shape.inputs)
+        tiles = self.groups * self.outputs * self.rows * self.columns
+        fits: _Numbers = (
+            (tiles * self.acc_slots <= free)
+            & (self.groups * self.inputs * self.pixels(shape) <= cfg.inp_depth)
+            & (self.weights(shape) <= min(cfg.wgt_depth, cfg.uop_depth))
+            & (whole | (self.groups == 1))
+        )
+        return fits
+
+    def rank(self, shape: ConvShape, cfg: VTAConfig) -> _Numbers:
+        """About how many cycles they take: the busiest resource, and what nothing overlaps."""
+        inp_slots, wgt_slots = self.slots(shape, cfg)
+        down, across = -(-shape.out_height // self.rows), -(-shape.out_width // self.columns)
+        places, chunks = down * across, -(-shape.inputs // self.inputs)
+        channels = -(-shape.outputs // self.outputs)
+        sets = shape.images * -(-shape.groups // self.groups)
+        inp, wgt, out = (
+            beat_cycles(size, cfg, DRAM)
+            for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes)
+        )
+        # How often all inputs and all weights are loaded: once if the slots hold what comes again.
+        yo = self.order == 0
+        keep_inp = np.where(yo, inp_slots >= chunks, inp_slots >= chunks * places)
+        keep_wgt = np.where(yo, wgt_slots >= chunks * channels, wgt_slots >= chunks)
+        images = np.where((shape.groups == 1) & (wgt_slots >= chunks * channels), 1, shape.images)
+        all_inp = shape.images * shape.groups * shape.inputs * places * self.pixels(shape) * inp
+        all_wgt = shape.groups * shape.outputs * shape.inputs * shape.taps * wgt
+        blocks = sets * places * channels
+        loads = blocks * np.where(chunks == 1, 1, shape.inputs) * self.groups
+        read = np.where(keep_inp, 1, channels) * all_inp + loads * LOAD_START
+        read = read + np.where(keep_wgt, images, places * shape.images) * all_wgt
+        read = read + shape.tiles * out  # the bus of a DRAM is shared
+        block = self.groups * self.outputs * self.rows * self.columns
+        bubble = np.maximum(ISSUE * shape.passes - block * self.inputs * shape.taps_of_tile, 0)
+        gemm = shape.products + shape.tiles + blocks * (chunks * GEMM_START + bubble)
+        alu = shape.vectors + blocks * ISSUE * shape.passes
+        last = (
+            (shape.groups - (-(-shape.groups // self.groups) - 1) * self.groups)
+            * (shape.outputs - (channels - 1) * self.outputs)
+            * (shape.out_height - (down - 1) * self.rows)
+            * (shape.out_width - (across - 1) * self.columns)
+        )
+        first = self.groups * self.inputs * self.pixels(shape) * inp + self.weights(shape) * wgt
+        alone = np.where(self.acc_slots > 1, 0, alu + shape.tiles * out)
+        longest = np.maximum(np.maximum(gemm + alone, alu), read)
+        cycles: _Numbers = longest + first + last * (shape.passes + out)
+        return cycles
+
+    def numbered(self, shape: ConvShape, cfg: VTAConfig) -> Sequence[Tiling]:
+        """The same as a sequence, whose elements are made when they are asked for."""
+        slots = self.slots(shape, cfg)
+        columns = (self.outputs, self.rows, self.columns, self.inputs, self.order)
+        return _Rows(np.stack([*columns, *slots, self.acc_slots, self.groups], axis=-1))
 
 
-def _sizes(extent: int, most: int) -> list[int]:
-    """Block sizes worth trying: those that give different numbers of blocks, largest first."""
-    found = {-(-extent // count) for count in range(1, extent + 1)}
-    return sorted((size for size in found if size <= most), reverse=True)
+class _Rows(Sequence[Tiling]):
+    """Tilings from rows of numbers."""
+
+    def __init__(self, rows: _Numbers) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Tiling: ...
+    @overload
+    def __getitem__(self, index: slice) -> _Rows: ...
+    def __getitem__(self, index: int | slice) -> Tiling | _Rows:
+        if isinstance(index, slice):
+            return _Rows(self._rows[index])
+        outputs, rows, columns, inputs, order, *others = map(int, self._rows[index])
+        inp_slots, wgt_slots, acc_slots, groups = others
+        return Tiling(
+            outputs, rows, columns, inputs, ORDERS[order], inp_slots, wgt_slots, acc_slots, groups
+        )
 
 
-def _candidates(shape: ConvShape, cfg: VTAConfig) -> Iterator[Tiling]:
-    free = cfg.acc_depth - shape.constants * shape.outputs  # they stay on chip
-    per_chunk: Order
-    for columns in _sizes(shape.out_width, shape.out_width):
-        for rows in _sizes(shape.out_height, shape.out_height):
-            area = rows * columns
-            inp = shape.rows(rows) * shape.columns(columns)
-            if area > free or inp > cfg.inp_depth:
-                continue
-            for outputs, inputs in product(
-                _sizes(shape.outputs, min(shape.outputs, free // area)),
-                _sizes(shape.inputs, min(shape.inputs, cfg.inp_depth // inp)),
-            ):
-                wgt = outputs * inputs * shape.taps
-                micro_ops = outputs * inputs * shape.taps
-                if wgt > cfg.wgt_depth or micro_ops > cfg.uop_depth:
-                    continue
-                for per_chunk in ("yo", "oy"):
-                    tiling = Tiling(
-                        outputs, rows, columns, inputs, per_chunk,
-                        min(cfg.inp_depth // (inp * inputs), MOST_SLOTS),
-                        min(cfg.wgt_depth // wgt, MOST_SLOTS),
-                        min(free // (area * outputs), 2),
-                    )  # fmt: skip
-                    yield tiling
-        if columns < shape.out_width and shape.out_width // columns >= 8:
-            return  # narrow columns only reload their borders more often
-
-
-def _too_large(shape: ConvShape, cfg: VTAConfig) -> OperatorError:
+def _too_large(name: str, shape: ConvShape, cfg: VTAConfig) -> OperatorError:
     height, width = shape.window.kernel
     inp = shape.rows(1) * shape.columns(1)
     if inp > cfg.inp_depth:
         return OperatorError(
-            f"conv2d: one window of {height} x {width} taps (dilation {shape.window.dilation}) "
+            f"{name}: one window of {height} x {width} taps (dilation {shape.window.dilation}) "
             f"covers {inp} tiles; the input memory of the machine holds {cfg.inp_depth} "
             f"(LOG_INP_BUFF_SIZE)"
         )
@@ -268,97 +222,11 @@ def _too_large(shape: ConvShape, cfg: VTAConfig) -> OperatorError:
     ):
         if shape.taps > depth:
             return OperatorError(
-                f"conv2d: one window of {height} x {width} taps takes {shape.taps} {what} of the "
+                f"{name}: one window of {height} x {width} taps takes {shape.taps} {what} of the "
                 f"machine holds {depth} ({key})"
             )
     return OperatorError(
-        f"conv2d: {shape.constants * shape.outputs} tiles of constants (bias, multipliers) of "
-        f"{shape.outputs} tiles of channels leaves no room for sums; the "
+        f"{name}: {shape.kept} tiles of constants (bias, multipliers) of "
+        f"{shape.groups * shape.outputs} tiles of channels leaves no room for sums; the "
         f"accumulators hold {cfg.acc_depth} tiles (LOG_ACC_BUFF_SIZE)"
     )
-
-
-# ---- the estimate --------------------------------------------------------------------------------
-
-
-class _Timeline:
-    """Plays the steps of a tiling."""
-
-    def __init__(self, shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> None:
-        self.shape, self.tiling, self.cfg = shape, tiling, cfg
-        self.rings = Ring(tiling.inp_slots), Ring(tiling.wgt_slots), Ring(tiling.acc_slots)
-        # When each resource is free, and when each slot's last reader is done.
-        self.read = self.write = self.gemm = self.alu = 0.0
-        self.free = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots, [0.0] * tiling.acc_slots]
-        self.filled = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots]
-        self.busy = {"gemm": 0.0, "alu": 0.0, "read": 0.0, "write": 0.0}
-        self.kernels: set[tuple[int, ...]] = set()
-
-    def run(self, bound: float | None) -> Cost | None:
-        for block in self._blocks():
-            self._block(*block)
-            if bound is not None and max(self.gemm, self.read) > bound:
-                return None
-        return Cost(max(self.write, self.alu), **self.busy)
-
-    def _blocks(self) -> Iterator[tuple[int, int, int, int]]:
-        """(image, channel, row, column) of each block's first tile, in order."""
-        shape, tiling = self.shape, self.tiling
-        rows = range(0, shape.out_height, tiling.rows)
-        columns = range(0, shape.out_width, tiling.columns)
-        channels = range(0, shape.outputs, tiling.outputs)
-        for image in range(shape.images):
-            if tiling.order == "yo":
-                yield from ((image, o, y, x) for y in rows for x in columns for o in channels)
-            else:
-                yield from ((image, o, y, x) for o in channels for y in rows for x in columns)
-
-    def _block(self, image: int, channel: int, row: int, column: int) -> None:
-        shape, tiling = self.shape, self.tiling
-        outputs = min(tiling.outputs, shape.outputs - channel)
-        rows = min(tiling.rows, shape.out_height - row)
-        columns = min(tiling.columns, shape.out_width - column)
-        tiles = outputs * rows * columns
-        sums, _ = self.rings[2].take(())
-        start = max(self.gemm, self.free[2][sums])
-        self.gemm = start + tiles + GEMM_START  # reset
-        self.busy["gemm"] += tiles
-        for chunk in range(0, shape.inputs, tiling.inputs):
-            inputs = min(tiling.inputs, shape.inputs - chunk)
-            pixels = shape.rows(rows) * shape.columns(columns)
-            inp_beats = inputs * pixels * self._beats(self.cfg.inp_elem_bytes)
-            wgt_beats = outputs * inputs * shape.taps * self._beats(self.cfg.wgt_elem_bytes)
-            i = self._load(0, (image, row, column, chunk), inp_beats, inputs)
-            w = self._load(1, (channel, chunk), wgt_beats, 1)
-            kernel = (i, w, sums, inputs, outputs)
-            if kernel not in self.kernels:
-                self.kernels.add(kernel)
-                beats = outputs * inputs * shape.taps * self._beats(4)
-                self.gemm += READ_LATENCY // 2
-                self.read += beats
-            ready = max(self.filled[0][i], self.filled[1][w])
-            products = tiles * inputs * shape.taps
-            self.gemm = max(self.gemm, ready) + products + GEMM_START
-            self.busy["gemm"] += products
-            self.free[0][i] = self.free[1][w] = self.gemm
-        vectors = tiles * shape.passes
-        self.alu = max(self.gemm, self.alu) + vectors + ALU_START * shape.passes
-        self.busy["alu"] += vectors
-        self.gemm += ISSUE * shape.passes
-        beats = tiles * self._beats(self.cfg.out_elem_bytes)
-        self.write = max(self.alu, self.write) + beats + READ_LATENCY
-        self.busy["write"] += beats
-        self.free[2][sums] = self.write
-
-    def _load(self, ring: int, contents: tuple[int, ...], beats: float, insns: int) -> int:
-        """The slot that holds ``contents``."""
-        slot, held = self.rings[ring].take(contents)
-        if not held:
-            start = max(self.read, self.free[ring][slot])
-            self.read = start + beats + LOAD_START * insns
-            self.filled[ring][slot] = self.read + READ_LATENCY
-            self.busy["read"] += beats
-        return slot
-
-    def _beats(self, size: int) -> float:
-        return size / self.cfg.bus_bytes

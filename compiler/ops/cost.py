@@ -1,0 +1,407 @@
+"""How many cycles a tiling of a convolution takes: a model of how the modules overlap.
+
+A tiling cuts the result into blocks of channels, rows and columns, and the sum over input channels
+into chunks. One step is one chunk of one block: the tiles of inputs and weights that it needs are
+loaded unless a slot still holds them, then the products of the step are summed; after the last
+chunk of a block the ALU finishes the block and the store module writes it.
+
+:func:`estimate` plays the steps of a tiling in order on four resources that each do one thing at a
+time: the read bus, the GEMM core, the ALU, and the write bus. A load waits for the step that last
+read its slot, products wait for their loads, and a block waits for the store of the block that had
+its accumulators before. The compute module issues in order: the ALU instructions of a block issue
+behind the first products of the next block (:mod:`vta.compiler.codegen.pipelined_stream`).
+
+Units: all sizes are tiles of the machine, all times are clock cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy.typing as npt
+
+from vta.compiler.codegen.rings import Ring
+from vta.compiler.codegen.uop_cache import Kernel, UopCache
+from vta.compiler.ops.geometry import Window
+from vta.memory_timing import MemoryTiming
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+__all__ = [
+    "GEMM_START", "ISSUE", "LOAD_START", "ConvShape", "Cost", "Order", "Tiling",
+    "TransposedShape", "beat_cycles", "estimate",
+]  # fmt: skip
+
+Order = Literal["yo", "oy"]
+
+PIPELINE = 20
+"""From the request of a load to the use of its data, apart from the latency of the memory."""
+LOAD_START = 6
+"""Cycles between the last beat of a load and the first beat of the next load."""
+ALU_START = 5
+"""Cycles between the last vector of an ALU instruction and the first one of a dependent one."""
+GEMM_START = 6
+"""Cycles between the last product of an instruction and the first one of the next."""
+ISSUE = 8
+"""Cycles from the issue of an instruction to that of the instruction behind it, in order."""
+UOP_START = 20
+"""Cycles that the load of missing micro-ops delays the issue, apart from their beats."""
+CONFLICTS = 0.8
+"""Cycles that an ALU vector loses to a GEMM core that writes another accumulator each cycle."""
+COLUMN_CONFLICTS = 0.2
+"""The same if GEMM walks along columns."""
+FEW_PRODUCTS = 4
+"""Products into one tile by one instruction, below which a conflict of banks costs the ALU much."""
+ACC_BANKS = 4
+"""Banks of the accumulators: tiles that are a multiple of them apart share a bank."""
+IDEAL = MemoryTiming.of("ideal")
+
+
+Tiles = TypeVar("Tiles", int, npt.NDArray[Any])
+"""One number of tiles, or an array of them."""
+
+
+@dataclass(frozen=True)
+class ConvShape:
+    """The loops of a convolution in tiles.
+
+    Attributes
+    ----------
+    images : int
+        Batches of ``BATCH`` images.
+    inputs, outputs : int
+        Channels of a group in tiles.
+    window : Window
+        Sizes of the image and the kernel in pixels.
+    passes : int
+        Passes of the ALU over a block.
+    groups : int
+        Sets of channels that have nothing to do with each other.
+    constants : int
+        Constants of each channel, as its bias: all stay in the accumulators.
+    """
+
+    images: int
+    inputs: int
+    outputs: int
+    window: Window
+    passes: int
+    groups: int = 1
+    constants: int = 1
+
+    @property
+    def kept(self) -> int:
+        """Tiles of constants in the accumulators."""
+        return self.constants * self.groups * self.outputs
+
+    @property
+    def taps(self) -> int:
+        """Taps of the kernel."""
+        return self.window.kernel[0] * self.window.kernel[1]
+
+    @property
+    def out_height(self) -> int:
+        return self.window.out[0]
+
+    @property
+    def out_width(self) -> int:
+        return self.window.out[1]
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of the result."""
+        return self.images * self.groups * self.outputs * self.out_height * self.out_width
+
+    @property
+    def products(self) -> int:
+        """Tile products of the whole convolution."""
+        return round(self.tiles * self.inputs * self.taps_of_tile)
+
+    @property
+    def taps_of_tile(self) -> float:
+        """Products of a tile of the result for each tile of input channels, on average."""
+        return self.taps
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of the ALU of the whole convolution."""
+        return self.tiles * self.passes
+
+    @property
+    def row_step(self) -> int:
+        """Input rows from one output row to the next, as they lie on chip.
+
+        Rows that a kernel of one row never reads are not loaded, if there is no padding.
+        """
+        skips = self.window.kernel[0] == 1 and not any(self.window.padding)
+        return 1 if skips else self.window.stride[0]
+
+    @property
+    def read_rows(self) -> int:
+        """Rows of the image that are loaded at least."""
+        return self.out_height if self.row_step != self.window.stride[0] else self.window.size[0]
+
+    def rows(self, height: Tiles) -> Tiles:
+        """Input rows on chip for ``height`` output rows."""
+        return (height - 1) * self.row_step + self.window.extents[0]
+
+    def columns(self, width: Tiles) -> Tiles:
+        """Input columns on chip for ``width`` output columns."""
+        return (width - 1) * self.window.stride[1] + self.window.extents[1]
+
+
+@dataclass(frozen=True)
+class TransposedShape(ConvShape):
+    """A transposed convolution in tiles.
+
+    The ``stride`` of the window is that of the result; padding is cut off the result.
+
+    Attributes
+    ----------
+    result : (int, int)
+        Height and width of the result.
+    """
+
+    result: tuple[int, int] = (1, 1)
+
+    @property
+    def out_height(self) -> int:
+        return self.result[0]
+
+    @property
+    def out_width(self) -> int:
+        return self.result[1]
+
+    @property
+    def taps_of_tile(self) -> float:
+        """Taps that meet a pixel of the data; the others would meet zeros between them."""
+        hits = 1
+        for size, taps, by, cut in zip(
+            self.result, self.window.kernel, self.window.stride, self.window.padding
+        ):
+            first = taps - 1 - cut
+            hits *= sum((y + tap - first) % by == 0 for y in range(size) for tap in range(taps))
+        return hits / (self.result[0] * self.result[1])
+
+    def rows(self, height: Tiles) -> Tiles:
+        """Rows of the data on chip for ``height`` rows of the result, at most."""
+        return (height + self.window.kernel[0] - 2) // self.window.stride[0] + 2
+
+    def columns(self, width: Tiles) -> Tiles:
+        """Columns of the data on chip for ``width`` columns of the result, at most."""
+        return (width + self.window.kernel[1] - 2) // self.window.stride[1] + 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a tiling is estimated to take.
+
+    Attributes
+    ----------
+    cycles : int
+        From the first load to the last store.
+    gemm, alu, read, write : int
+        Busy cycles of each resource.
+    """
+
+    cycles: int
+    gemm: int
+    alu: int
+    read: int
+    write: int
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Blocks, order and ring slots.
+
+    Attributes
+    ----------
+    outputs, rows, columns : int
+        Of a block of the result; the last one of each is smaller if they do not divide.
+    inputs : int
+        Channels of a chunk.
+    order : {"yo", "oy"}
+        Which blocks come next: of channels (``yo``: weights stay if all fit) or of rows.
+    inp_slots, wgt_slots, acc_slots : int
+        Copies of the buffers of inputs, weights and sums.
+    groups : int
+        Groups of a block; more than one only if a block has all channels of a group.
+    cost : Cost or None
+        The estimate for a memory that answers at once, if it was made.
+    """
+
+    outputs: int
+    rows: int
+    columns: int
+    inputs: int
+    order: Order
+    inp_slots: int
+    wgt_slots: int
+    acc_slots: int
+    groups: int = 1
+    cost: Cost | None = None
+
+    def walks_columns(self, taps: int) -> bool:
+        """Whether products pass along columns first, not along channels.
+
+        Channels of a block are ``rows * columns`` tiles apart. If that is a multiple of the banks
+        of the accumulators, and each tile gets few products at a time, GEMM stays in one bank for
+        so long that the ALU waits for it.
+        """
+        apart = self.rows * self.columns
+        few = self.inputs * taps < FEW_PRODUCTS
+        return few and self.groups * self.outputs > 1 and apart % ACC_BANKS == 0
+
+
+def beat_cycles(size: int, cfg: VTAConfig, timing: MemoryTiming) -> float:
+    """Cycles of the bus for an element of ``size`` bytes."""
+    return size / cfg.bus_bytes / timing.beat_rate
+
+
+def estimate(
+    shape: ConvShape,
+    tiling: Tiling,
+    cfg: VTAConfig,
+    bound: float | None = None,
+    timing: MemoryTiming = IDEAL,
+) -> Cost | None:
+    """The cost of a tiling with a memory; None if it is above ``bound`` cycles."""
+    return _Timeline(shape, tiling, cfg, timing).run(bound)
+
+
+@dataclass
+class _End:
+    """The end of a block that has not issued yet: ALU passes and the store."""
+
+    summed: float
+    tiles: int
+    slot: int
+    channel: tuple[int, int]
+
+
+class _Timeline:
+    """Plays the steps of a tiling."""
+
+    def __init__(
+        self, shape: ConvShape, tiling: Tiling, cfg: VTAConfig, timing: MemoryTiming
+    ) -> None:
+        self.shape, self.tiling, self.cfg, self.timing = shape, tiling, cfg, timing
+        self.rings = Ring(tiling.inp_slots), Ring(tiling.wgt_slots), Ring(tiling.acc_slots)
+        self.inp, self.wgt, self.out, self.uop = (
+            beat_cycles(size, cfg, timing)
+            for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes, 4)
+        )
+        self.latency = PIPELINE + timing.read_latency
+        # When each resource is free, and when each slot's last reader is done.
+        self.issue = self.read = self.write = self.gemm = self.alu = 0.0
+        self.free = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots, [0.0] * tiling.acc_slots]
+        self.filled = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots]
+        self.busy = {"gemm": 0.0, "alu": 0.0, "read": 0.0, "write": 0.0}
+        self.micro_ops = UopCache(cfg.uop_depth)
+        self.kernels: dict[tuple[int | str, ...], Kernel] = {}
+        self.end: _End | None = None
+
+    def run(self, bound: float | None) -> Cost | None:
+        tile = beat_cycles(self.cfg.acc_elem_bytes, self.cfg, self.timing)
+        self.read = self.shape.kept * tile
+        for block in self._blocks():
+            self._block(*block)
+            if bound is not None and max(self.gemm, self.read) > bound:
+                return None
+        self._finish()
+        busy = {name: round(value) for name, value in self.busy.items()}
+        return Cost(round(max(self.write, self.alu)), **busy)
+
+    def _blocks(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """(image, group, channel, row, column) of each block's first tile, in order."""
+        shape, tiling = self.shape, self.tiling
+        rows = range(0, shape.out_height, tiling.rows)
+        columns = range(0, shape.out_width, tiling.columns)
+        channels = range(0, shape.outputs, tiling.outputs)
+        for image, g in product(range(shape.images), range(0, shape.groups, tiling.groups)):
+            if tiling.order == "yo":
+                yield from ((image, g, o, y, x) for y in rows for x in columns for o in channels)
+            else:
+                yield from ((image, g, o, y, x) for o in channels for y in rows for x in columns)
+
+    def _block(self, image: int, group: int, channel: int, row: int, column: int) -> None:
+        shape, tiling = self.shape, self.tiling
+        groups = min(tiling.groups, shape.groups - group)
+        outputs = groups * min(tiling.outputs, shape.outputs - channel)
+        rows = min(tiling.rows, shape.out_height - row)
+        columns = min(tiling.columns, shape.out_width - column)
+        tiles = outputs * rows * columns
+        if tiling.acc_slots == 1:
+            self._finish()
+        sums, _ = self.rings[2].take(())
+        self._micro_ops(("reset", sums, rows, columns, outputs), 1)
+        self.issue = max(self.issue + ISSUE, self.free[2][sums])
+        self.gemm = max(self.gemm, self.issue) + tiles + GEMM_START
+        self.busy["gemm"] += tiles
+        for chunk in range(0, shape.inputs, tiling.inputs):
+            inputs = min(tiling.inputs, shape.inputs - chunk)
+            pixels = shape.rows(rows) * shape.columns(columns)
+            inp_beats = groups * inputs * pixels * self.inp
+            wgt_beats = outputs * inputs * shape.taps * self.wgt
+            i = self._load(0, (image, group, row, column, chunk), inp_beats, groups * inputs)
+            w = self._load(1, (group, channel, chunk), wgt_beats, 1)
+            kernel = (i, w, sums, rows, columns, outputs, inputs)
+            depth = inputs * shape.taps
+            walks_columns = tiling.walks_columns(shape.taps)
+            self._micro_ops(kernel, depth * (columns if walks_columns else outputs))
+            self.issue = max(self.issue + ISSUE, self.filled[0][i], self.filled[1][w])
+            products = tiles * inputs * shape.taps_of_tile
+            self.gemm = max(self.gemm, self.issue) + products + GEMM_START
+            self.busy["gemm"] += products
+            self.free[0][i] = self.free[1][w] = self.gemm
+            self._finish()
+        self.end = _End(self.gemm, tiles, sums, (group, channel))
+
+    def _finish(self) -> None:
+        """The ALU passes and the store of the block before."""
+        if self.end is None:
+            return
+        passes, tiles = self.shape.passes, self.end.tiles
+        self._micro_ops(("bias", self.end.slot, *self.end.channel, tiles), 1)
+        self._micro_ops(("alu", self.end.slot, tiles), 1)
+        self.issue = max(self.issue + ISSUE, self.end.summed)
+        sums = self.tiling.inputs * self.shape.taps
+        lost = COLUMN_CONFLICTS if self.tiling.walks_columns(self.shape.taps) else CONFLICTS
+        vectors = tiles * (1 + lost / sums if self.gemm > self.issue else 1)
+        self.alu = max(self.issue, self.alu) + passes * (vectors + ALU_START)
+        self.issue += ISSUE * (passes - 1)
+        self.busy["alu"] += tiles * passes
+        beats = tiles * self.out
+        self.write = max(self.alu, self.write) + beats
+        if self.timing.shared_bus:
+            self.read += beats
+        self.busy["write"] += beats
+        self.free[2][self.end.slot] = self.write + PIPELINE + self.timing.write_latency
+        self.end = None
+
+    def _micro_ops(self, key: tuple[int | str, ...], size: int) -> None:
+        """The load of a kernel that is not in the micro-op memory."""
+        kernel = self.kernels.get(key)
+        if kernel is None:
+            size = min(size, self.cfg.uop_depth)
+            kernel = self.kernels[key] = Kernel(len(self.kernels), size)
+        _, missing = self.micro_ops.place(kernel)
+        if missing:
+            beats = size * self.uop
+            self.read += beats
+            self.issue += UOP_START + self.timing.read_latency + beats
+
+    def _load(self, ring: int, contents: tuple[int, ...], beats: float, insns: int) -> int:
+        """The slot that holds ``contents``."""
+        slot, held = self.rings[ring].take(contents)
+        if not held:
+            start = max(self.read, self.free[ring][slot])
+            self.read = start + beats + LOAD_START * insns
+            self.filled[ring][slot] = self.read + self.latency
+            self.busy["read"] += beats
+        return slot

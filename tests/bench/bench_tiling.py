@@ -1,0 +1,111 @@
+"""The tiler's estimate of cycles against ``tsim``: random tilings of several shapes.
+
+    python -m tests.bench.bench_tiling [--memory ideal|ddr] [--tilings N] [--json FILE]
+
+For each shape the chosen tiling and random ones that fit are built, run, and compared with the
+estimate for that memory. The table of docs/benchmarks.md is written anew between its markers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from tests.bench.bench_layers import PAGE, write
+from vta.build_module import build
+from vta.compiler.ops import Requantise, conv2d
+from vta.compiler.ops.cost import ConvShape, estimate
+from vta.compiler.ops.geometry import Window
+from vta.compiler.ops.tiling import candidates, choose
+from vta.config import VTAConfig
+from vta.memory_timing import MemoryTiming
+from vta.rpc import LocalSession
+from vta.runtime import array, empty
+
+SHAPES = {
+    "28x28x32-128, 1x1": (28, 32, 128, 1, 1),
+    "28x28x64-64, 3x3": (28, 64, 64, 3, 1),
+    "28x28x64-128, 3x3/2": (28, 64, 128, 3, 2),
+    "14x14x128-128, 3x3": (14, 128, 128, 3, 1),
+    "7x7x256-256, 3x3": (7, 256, 256, 3, 1),
+    "56x56x64-128, 1x1/2": (56, 64, 128, 1, 2),
+    "28x28x128-256, 1x1/2": (28, 128, 256, 1, 2),
+    "14x14x256-512, 1x1/2": (14, 256, 512, 1, 2),
+    "27x27x128-32, 1x1": (27, 128, 32, 1, 1),
+    "28x28x16-64, 1x1": (28, 16, 64, 1, 1),
+    "13x13x64-256, 3x3": (13, 64, 256, 3, 1),
+}
+"""Size, input channels, output channels, kernel, stride."""
+
+
+def measure(device, memory: str, name: str, number: int, seed: int):
+    """(tiling, estimate, cycles) of the chosen tiling, then of random ones."""
+    cfg = device.cfg.replace(target="sim")
+    size, inputs, outputs, kernel, stride = SHAPES[name]
+    window = Window.of("conv2d", (size, size), kernel, stride, kernel // 2)
+    requantise = Requantise(8, low=0)
+    shape = ConvShape(1, inputs // cfg.block_in, outputs // cfg.block_out, window, 4)
+    rng = np.random.default_rng(seed)
+    every = candidates(shape, cfg)
+    chosen = choose("conv2d", shape, cfg)
+    picked = [chosen, *Random(seed).sample(every[: len(every) // 4 + number], number)]
+    data = rng.integers(-128, 128, (1, inputs, size, size)).astype(np.int8)
+    weights = rng.integers(-128, 128, (outputs, inputs, kernel, kernel)).astype(np.int8)
+    bias = rng.integers(-9999, 9999, outputs).astype(np.int32)
+    expected = None
+    for tiling in picked:
+        op = conv2d(
+            data.shape, outputs, kernel, cfg=cfg, requantise=requantise, stride=stride,
+            padding=kernel // 2, tiling=tiling,
+        )  # fmt: skip
+        buffers = [array(tiles, device) for tiles in op.pack(data, weights, bias)]
+        out = empty(op.args[-1].shape, op.args[-1].dtype, device)
+        run = build(op.schedule, op.args)(*buffers, out)
+        expected = op.reference(data, weights, bias) if expected is None else expected
+        np.testing.assert_array_equal(op.unpack(out.numpy()), expected)
+        cost = estimate(shape, tiling, cfg, timing=MemoryTiming.of(memory))
+        yield tiling, cost.cycles, run.cycle_count
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--memory", action="append", choices=["ideal", "ddr"])
+    parser.add_argument("--tilings", type=int, default=4, help="random ones a shape")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shape", action="append", choices=list(SHAPES))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    found = []
+    lines = ["| shape | memory | tilings | mean error | largest | chosen | fastest of all |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for memory in options.memory or ["ideal", "ddr"]:
+        cfg = VTAConfig.preset("default").replace(target="tsim")
+        device = LocalSession(cfg, memory_preset=memory).ext_dev(0)
+        for name in options.shape or SHAPES:
+            runs = list(measure(device, memory, name, options.tilings, options.seed))
+            errors = [guess / cycles - 1 for _, guess, cycles in runs]
+            lines.append(
+                f"| {name} | `{memory}` | {len(runs)} | {np.abs(errors).mean():.1%} "
+                f"| {max(errors, key=abs):+.1%} | {runs[0][2]:,} | {min(r[2] for r in runs):,} |"
+            )
+            print(lines[-1], file=sys.stderr, flush=True)
+            for tiling, guess, cycles in runs:
+                found.append(
+                    {"shape": name, "memory": memory, "estimate": guess, "cycles": cycles}
+                    | asdict(tiling)
+                )
+            if options.json:
+                options.json.write_text(json.dumps(found, indent=1) + "\n")
+    print("\n".join(lines))
+    if not options.shape:
+        write(PAGE, "tilings", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
