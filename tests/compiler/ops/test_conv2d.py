@@ -162,3 +162,31 @@ class TestBadInput:
         arrays = random_arrays(op, DEFAULT, (1, 4, 8, 8), 4, (3, 3))
         with pytest.raises(OperatorError, match=r"kernel has shape \(4, 4, 8, 8\); must be"):
             op.pack(arrays[0], np.zeros((4, 4, 8, 8), np.int8), arrays[2])
+
+
+@pytest.mark.parametrize("cfg", [TINY, DEFAULT], ids=["tiny", "default"])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "groups", "size", "stride"),
+    [(32, 32, 32, 3, 1), (16, 32, 4, 3, 2), (8, 8, 8, 3, 1), (12, 6, 3, 1, 1), (48, 48, 3, 3, 1)],
+)
+def test_groups(cfg, inputs, outputs, groups, size, stride):
+    """Each group is a convolution of its own."""
+    shape, pad, requantise = (1, inputs, 9, 9), size // 2, Requantise(5)
+    op = conv2d(
+        shape, outputs, size, cfg=cfg, requantise=requantise, padding=pad, stride=stride,
+        groups=groups,
+    )  # fmt: skip
+    data, _, bias = random_arrays(op, cfg, shape, outputs, (size, size))
+    rng = np.random.default_rng(1)
+    kernel = rng.integers(-128, 128, (outputs, inputs // groups, size, size)).astype(np.int8)
+    parts = [
+        golden(
+            *(np.split(array, groups, axis)[group] for array, axis in
+              ((data, 1), (kernel, 0), (bias, 0))),
+            stride=(stride, stride), padding=(pad,) * 4, dilation=(1, 1), shift=5, low=-128,
+            high=127,
+        )
+        for group in range(groups)
+    ]  # fmt: skip
+    (tiles,), _ = run_program(program_of(op), op.pack(data, kernel, bias))
+    np.testing.assert_array_equal(op.unpack(tiles), np.concatenate(parts, axis=1))
