@@ -18,12 +18,14 @@ from vta.compiler.tir.affine import interval
 from vta.compiler.tir.evaluate import evaluator
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     BufferStore,
     CoprocScope,
     DepPop,
     DepPush,
     For,
     GemmTile,
+    GemmUop,
     IfThenElse,
     LoadBuffer2D,
     Pragma,
@@ -33,7 +35,6 @@ from vta.compiler.tir.ir import (
     Stmt,
     StoreBuffer2D,
     UopLoop,
-    UopPush,
     UopScope,
 )
 from vta.compiler.tir.visitor import children, walk
@@ -138,11 +139,13 @@ def _after_storage(func: PrimFunc, target: Target) -> None:
                 inside(node.sram_index, memories.get(node.mem_id, target.acc), around)
             case StoreBuffer2D():
                 inside(node.sram_index, target.acc, around)
-            case UopPush():
+            case AluUop():
                 inside(node.dst, target.acc, around)
-                if node.src_buffer is not None:
-                    inside(node.src, target.inp if node.opcode is None else target.acc, around)
-                if node.wgt_buffer is not None:
+                inside(node.src, target.acc, around)
+            case GemmUop():
+                inside(node.dst, target.acc, around)
+                if not node.reset:
+                    inside(node.src, target.inp, around)
                     inside(node.wgt, target.wgt, around)
         for child in children(node):
             if isinstance(child, Stmt):

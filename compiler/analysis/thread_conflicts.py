@@ -15,14 +15,15 @@ from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.affine import interval
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     Buffer,
     CoprocScope,
     For,
+    GemmUop,
     LoadBuffer2D,
     PrimFunc,
     Stmt,
     StoreBuffer2D,
-    UopPush,
 )
 from vta.compiler.tir.visitor import children
 from vta.errors import LoweringError
@@ -134,12 +135,11 @@ def _touched(stmt: Stmt) -> list[tuple[Buffer, bool, Expr, Expr]]:
                 (stmt.src, False, stmt.sram_index, stmt.x_size * stmt.y_size),
                 (stmt.dst, True, stmt.dst_offset, _extent(stmt)),
             ]
-        case UopPush():
-            operands = (stmt.dst_buffer, stmt.dst), (stmt.src_buffer, stmt.src)
+        case GemmUop() | AluUop():
             return [
-                (buffer, index is stmt.dst, index, one)
-                for buffer, index in (*operands, (stmt.wgt_buffer, stmt.wgt))
-                if buffer is not None
+                (buffer, name == "dst", getattr(stmt, name), one)
+                for name in stmt.OPERANDS
+                if (buffer := getattr(stmt, f"{name}_buffer")) is not None
             ]
         case _:
             return []

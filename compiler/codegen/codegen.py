@@ -18,11 +18,13 @@ from vta.compiler.codegen.uop_cache import Recorder, UopCache
 from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.evaluate import Evaluator, Values, evaluator
 from vta.compiler.tir.ir import (
+    AluUop,
     Buffer,
     CoprocScope,
     DepPop,
     DepPush,
     For,
+    GemmUop,
     IfThenElse,
     LoadBuffer2D,
     PrimFunc,
@@ -32,7 +34,6 @@ from vta.compiler.tir.ir import (
     StoreBuffer2D,
     Sync,
     UopLoop,
-    UopPush,
     UopScope,
 )
 from vta.compiler.tir.visitor import children, has_rings, walk
@@ -283,19 +284,18 @@ class _Generator:
     # ---- kernels ---------------------------------------------------------------------------------
 
     def kernel(self, scope: UopScope) -> _Action:
-        push = next(node for node in walk(scope) if isinstance(node, UopPush))
+        uop = next(node for node in walk(scope) if isinstance(node, GemmUop | AluUop))
         fields, extents = _loop_fields(scope)
-        if scope.kind == "alu":
-            assert push.opcode is not None
-            fields |= {
-                "alu_opcode": push.opcode, "use_imm": push.use_imm, "imm": push.imm
-            }  # fmt: skip
-            if push.use_imm:  # the source is not used; the same steps, to be plain
+        if isinstance(uop, AluUop):
+            fields["alu_opcode"] = uop.opcode
+            if uop.imm is not None:
+                fields |= {"use_imm": True, "imm": uop.imm}
+                # The machine does not use the source; its steps are those of the destination.
                 for name in ("out", "in"):
                     fields[f"src_factor_{name}"] = fields[f"dst_factor_{name}"]
         else:
-            fields["reset"] = push.reset
-        kind = Gemm if scope.kind == "gemm" else Alu
+            fields["reset"] = uop.reset
+        kind = Alu if isinstance(uop, AluUop) else Gemm
 
         def run(values: dict[Var, int]) -> None:
             rounds: dict[str, Any] = {name: extent(values) for name, extent in extents.items()}
@@ -338,7 +338,9 @@ def _loop_fields(scope: UopScope) -> tuple[dict[str, Any], dict[str, Evaluator]]
 
 def _computed(func: PrimFunc, buffer: Buffer) -> bool:
     """Whether the compute module writes the buffer, so that loads do not say what it holds."""
-    return any(isinstance(node, UopPush) and node.dst_buffer is buffer for node in walk(func.body))
+    return any(
+        isinstance(node, GemmUop | AluUop) and node.dst_buffer is buffer for node in walk(func.body)
+    )
 
 
 def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:

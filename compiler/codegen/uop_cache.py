@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vta.compiler.te.expr import Var
 from vta.compiler.tir.evaluate import Values, evaluator
-from vta.compiler.tir.ir import For, IfThenElse, Stmt, UopLoop, UopPush, UopScope
+from vta.compiler.tir.ir import AluUop, For, GemmUop, IfThenElse, Stmt, UopLoop, UopScope
 from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
 from vta.isa import Isa, Uop
@@ -92,11 +92,13 @@ def _recorder(stmt: Stmt):  # type: ignore[no-untyped-def]
                     inner(values, out)
 
             return branch
-        case UopPush():
+        case GemmUop():
             dst, src, wgt = (evaluator(index) for index in (stmt.dst, stmt.src, stmt.wgt))
-            if stmt.use_imm:
-                src = dst  # not used by the machine; the same, to be plain
             return lambda values, out: out.append(Uop(dst(values), src(values), wgt(values)))
+        case AluUop():
+            dst = evaluator(stmt.dst)
+            src = evaluator(stmt.src if stmt.imm is None else stmt.dst)
+            return lambda values, out: out.append(Uop(dst(values), src(values), 0))
     raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")
 
 

@@ -28,16 +28,17 @@ from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     Buffer,
     BufferLoad,
     BufferStore,
     CoprocScope,
     For,
+    GemmUop,
     Pragma,
     PrimFunc,
     Seq,
     Stmt,
-    UopPush,
     UopScope,
     seq,
 )
@@ -124,7 +125,7 @@ def _scope(step: AluStep, body: Stmt) -> UopScope:
     return UopScope("alu" if step.opcode is not None else "gemm", body)
 
 
-def _fill(step: AluStep) -> UopPush:
+def _fill(step: AluStep) -> GemmUop | AluUop:
     """A step on the one element of a constant."""
     assert step.place is not None
     return _push(step, (Const(0), step.place), (Const(0), step.place))
@@ -146,12 +147,12 @@ def _kernel(nest: LoopNest, store: BufferStore, step: AluStep, target: Target, w
     return rewrap(loops, nest.guards, push)
 
 
-def _push(step: AluStep, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]) -> UopPush:
+def _push(step: AluStep, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]) -> GemmUop | AluUop:
     """The micro-op; the operands are elements counted from the start of a buffer."""
     if step.opcode is None:
-        return UopPush(dst=dst[0], reset=True, dst_buffer=dst[1])
-    imm = step.operand if isinstance(step.operand, int) else None
-    return UopPush(
-        opcode=step.opcode, dst=dst[0], src=src[0], use_imm=imm is not None, imm=imm or 0,
+        return GemmUop(dst=dst[0], reset=True, dst_buffer=dst[1])
+    return AluUop(
+        opcode=step.opcode, dst=dst[0], src=src[0],
+        imm=step.operand if isinstance(step.operand, int) else None,
         dst_buffer=dst[1], src_buffer=src[1],
     )  # fmt: skip

@@ -15,10 +15,10 @@ from vta.compiler.tir.ir import (
     CoprocScope,
     For,
     GemmTile,
+    GemmUop,
     IfThenElse,
     PrimFunc,
     Stmt,
-    UopPush,
     UopScope,
 )
 from vta.compiler.tir.visitor import rebuild, with_body
@@ -40,7 +40,7 @@ def inject_gemm(func: PrimFunc, target: Target) -> PrimFunc:
     def change(node: Stmt) -> Stmt:
         match node:
             case GemmTile():
-                return CoprocScope(PipelineModule.COMPUTE, UopScope("gemm", _push(node, target)))
+                return CoprocScope(PipelineModule.COMPUTE, UopScope("gemm", _uop(node, target)))
             case For(kind="serial" | "unroll", body=body):
                 inner = change(body)
                 kernel = _kernel(inner)
@@ -72,15 +72,15 @@ def _kernel(stmt: Stmt) -> Stmt | None:
             return None
 
 
-def _push(tile: GemmTile, target: Target) -> UopPush:
+def _uop(tile: GemmTile, target: Target) -> GemmUop:
     where = f"stage {tile.stage}, tensorize"
     dst = _index(tile.acc, target.acc, where)
     if tile.reset:
-        return UopPush(dst=dst, reset=True, dst_buffer=tile.acc.buffer)
+        return GemmUop(dst=dst, reset=True, dst_buffer=tile.acc.buffer)
     assert tile.inp is not None and tile.wgt is not None
     src = _index(tile.inp, target.inp, where)
     wgt = _index(tile.wgt, target.wgt, where)
-    return UopPush(
+    return GemmUop(
         dst=dst, src=src, wgt=wgt,
         dst_buffer=tile.acc.buffer, src_buffer=tile.inp.buffer, wgt_buffer=tile.wgt.buffer,
     )  # fmt: skip

@@ -24,15 +24,16 @@ from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.affine import linear
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     Buffer,
     BufferStore,
     For,
+    GemmUop,
     LoadBuffer2D,
     PrimFunc,
     RingSlot,
     Stmt,
     StoreBuffer2D,
-    UopPush,
 )
 from vta.compiler.tir.visitor import children, rebuild, walk, with_body
 from vta.errors import LoweringError
@@ -74,8 +75,8 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
                 return replace(node, sram_index=_moved(node.sram_index, bases[dst]))
             case StoreBuffer2D(src=src):
                 return replace(node, sram_index=_moved(node.sram_index, bases[src]))
-            case UopPush():
-                return _moved_push(node, bases)
+            case GemmUop() | AluUop():
+                return _moved_uop(node, bases)
             case Stmt():
                 return rebuild(node, change)
             case _:
@@ -99,13 +100,13 @@ def _moved(index: Expr, base: Expr) -> Expr:
     return (linear(base) + linear(index)).expr()
 
 
-def _moved_push(push: UopPush, bases: dict[Buffer, Expr]) -> UopPush:
+def _moved_uop(uop: GemmUop | AluUop, bases: dict[Buffer, Expr]) -> GemmUop | AluUop:
     moved: dict[str, Any] = {
-        name: _moved(getattr(push, name), bases[buffer])
-        for name in ("dst", "src", "wgt")
-        if (buffer := getattr(push, f"{name}_buffer")) is not None
+        name: _moved(getattr(uop, name), bases[buffer])
+        for name in uop.OPERANDS
+        if (buffer := getattr(uop, f"{name}_buffer")) is not None
     }
-    return replace(push, **moved)
+    return replace(uop, **moved)
 
 
 # ---- lifetimes -----------------------------------------------------------------------------------
@@ -240,8 +241,9 @@ class _Survey:
                 self.loop(stmt, body)
             case LoadBuffer2D(dst=buffer) | StoreBuffer2D(src=buffer):
                 self.access(buffer)
-            case UopPush():
-                for operand in (stmt.dst_buffer, stmt.src_buffer, stmt.wgt_buffer):
+            case GemmUop() | AluUop():
+                for name in stmt.OPERANDS:
+                    operand = getattr(stmt, f"{name}_buffer")
                     if operand is not None:
                         self.access(operand)
             case BufferStore(buffer=buffer):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
@@ -22,7 +23,18 @@ from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
 from vta.compiler.tir.affine import Affine, linear
-from vta.compiler.tir.ir import For, PrimFunc, RingSlot, Seq, Stmt, UopLoop, UopPush, UopScope, seq
+from vta.compiler.tir.ir import (
+    AluUop,
+    For,
+    GemmUop,
+    PrimFunc,
+    RingSlot,
+    Seq,
+    Stmt,
+    UopLoop,
+    UopScope,
+    seq,
+)
 from vta.compiler.tir.visitor import rebuild, substitute, with_body
 from vta.config import ITER_BITS
 from vta.errors import LoweringError
@@ -62,8 +74,8 @@ class _Folder:
     def __init__(self, scope: UopScope, ranges: Ranges) -> None:
         self.scope = scope
         nest = collect_loops(scope.body)
-        assert isinstance(nest.leaf, UopPush), nest.leaf
-        self.push, self.loops = nest.leaf, list(nest.loops)
+        assert isinstance(nest.leaf, GemmUop | AluUop), nest.leaf
+        self.uop, self.loops = nest.leaf, list(nest.loops)
         strided = self._strided(nest.guards, ranges)
         self.never = strided is None
         guards = nest.guards if strided is None else strided
@@ -83,7 +95,7 @@ class _Folder:
         if strided is None:
             return None
         self.loops = list(strided.loops)
-        self.push = _with_indices(self.push, strided.at)
+        self.uop = _with_indices(self.uop, strided.at)
         return strided.conditions
 
     def _ranges_of_rounds(
@@ -116,12 +128,12 @@ class _Folder:
                 continue
             var = Var(loop.var.name)
             self.loops[at] = Loop(var, clip.size.value)
-            self.push = _at(self.push, {loop.var: var + clip.before.value})
+            self.uop = _at(self.uop, {loop.var: var + clip.before.value})
             del self.clips[loop.var]
 
     def _drop_single_rounds(self) -> None:
         once: dict[Var, Expr] = {loop.var: Const(0) for loop in self.loops if loop.extent == 1}
-        self.push = _at(self.push, once)
+        self.uop = _at(self.uop, once)
         self.loops = [loop for loop in self.loops if loop.var not in once]
 
     def fold(self, capacity: int) -> Stmt:
@@ -141,21 +153,21 @@ class _Folder:
         stmt = rewrap((), self._inside(host), stmt)
         return rewrap(host, (), stmt)
 
-    def _factors(self, loop: Loop) -> tuple[int, int, int] | None:
-        """The steps of dst, src and wgt, if the instruction can run this loop."""
+    def _factors(self, loop: Loop) -> list[int] | None:
+        """The steps of the micro-op's operands, if the instruction can run this loop."""
         clip = self.clips.get(loop.var)
         if clip is not None and clip.before != Const(0):
             return None
         if any(uses(guard, [loop.var]) for guard in self.guards):
             return None
         factors = []
-        for index in (self.push.dst, self.push.src, self.push.wgt):
-            form = linear(index)
+        for name in self.uop.OPERANDS:
+            form = linear(getattr(self.uop, name))
             factor = form.coefficient(loop.var)
             if factor < 0 or uses(form.without(loop.var).expr(), [loop.var]):
                 return None
             factors.append(factor)
-        return factors[0], factors[1], factors[2]
+        return factors
 
     def _inside(self, loops: list[Loop]) -> list[Expr]:
         """The conditions that cut off rounds of these loops."""
@@ -175,18 +187,19 @@ class _Folder:
                     shorter = [*folded[:at], part, *folded[at + 1 :]]
                     parts.append(self._part(loop, part, start)._kernel(shorter, rest))
                 return seq(*parts)
-        push = _at(self.push, {loop.var: Const(0) for loop in folded})
-        body = rewrap(rest, [*self._inside(rest), *self.guards], push)
+        uop = _at(self.uop, {loop.var: Const(0) for loop in folded})
+        body = rewrap(rest, [*self._inside(rest), *self.guards], uop)
         for loop in reversed(folded):
             factors = self._factors(loop)
             assert factors is not None
-            body = UopLoop(self._extent(loop), *factors, body)
+            dst, src, wgt = [*factors, 0][:3]  # the ALU has no wgt
+            body = UopLoop(self._extent(loop), dst, src, wgt, body)
         return replace(self.scope, body=body)
 
     def _part(self, loop: Loop, part: Loop, start: int) -> _Folder:
         """This kernel with ``loop`` replaced by a part of it."""
         other = copy(self)
-        other.push = _at(self.push, {loop.var: part.var + start})
+        other.uop = _at(self.uop, {loop.var: part.var + start})
         clip = self.clips.get(loop.var)
         if clip is not None:
             size = minimum(maximum(clip.size - start, 0), part.extent)
@@ -194,11 +207,11 @@ class _Folder:
         return other
 
 
-def _at(push: UopPush, values: Mapping[Var, Expr]) -> UopPush:
-    """``push`` for these values of some variables."""
-    return _with_indices(push, lambda index: linear(substitute(index, values)).expr())
+def _at(uop: GemmUop | AluUop, values: Mapping[Var, Expr]) -> GemmUop | AluUop:
+    """``uop`` for these values of some variables."""
+    return _with_indices(uop, lambda index: linear(substitute(index, values)).expr())
 
 
-def _with_indices(push: UopPush, change: Callable[[Expr], Expr]) -> UopPush:
-    dst, src, wgt = map(change, (push.dst, push.src, push.wgt))
-    return replace(push, dst=dst, src=src, wgt=wgt)
+def _with_indices(uop: GemmUop | AluUop, change: Callable[[Expr], Expr]) -> GemmUop | AluUop:
+    changed: dict[str, Any] = {name: change(getattr(uop, name)) for name in uop.OPERANDS}
+    return replace(uop, **changed)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vta.compiler.te.expr import Const, Expr, Var
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Allocate",
+    "AluUop",
     "Buffer",
     "BufferLoad",
     "BufferStore",
@@ -31,6 +32,7 @@ __all__ = [
     "DepPush",
     "For",
     "GemmTile",
+    "GemmUop",
     "IfThenElse",
     "LoadBuffer2D",
     "Pragma",
@@ -41,10 +43,11 @@ __all__ = [
     "StoreBuffer2D",
     "Sync",
     "UopLoop",
-    "UopPush",
     "UopScope",
     "seq",
 ]
+
+ZERO = Const(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,8 +248,9 @@ class StoreBuffer2D(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UopScope(Stmt):
-    """A kernel: loops and pushes that become one GEMM or ALU instruction (or several, if they
-    must).
+    """A micro-op kernel: loops around a micro-op that become one GEMM or ALU instruction.
+
+    A kernel with more rounds than an instruction holds becomes several instructions.
     """
 
     kind: Literal["gemm", "alu"]
@@ -267,29 +271,42 @@ class UopLoop(Stmt):
     body: Stmt
 
 
-_FIRST = Const(0)
-"""The index of an operand that is not used."""
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class GemmUop(Stmt):
+    """One micro-op of a GEMM: ``acc[dst] += inp[src] · wgt[wgt]ᵀ``; ``reset``: ``acc[dst] = 0``.
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class UopPush(Stmt):
-    """One micro-op: of the ALU with an ``opcode``, of GEMM without. The indices count tiles of
-    their SRAM.
-
-    ``dst_buffer``, ``src_buffer`` and ``wgt_buffer`` are the buffers that the indices lie in until
-    storage is allocated (``src`` is an inp buffer for GEMM, an acc buffer for ALU).
+    The indices count elements (tiles) from the start of ``dst_buffer``, ``src_buffer`` and
+    ``wgt_buffer``, and from the start of the SRAM once storage is allocated. A reset has neither
+    ``src`` nor ``wgt``.
     """
 
+    OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src", "wgt")
+
     dst: Expr
-    src: Expr = _FIRST
-    wgt: Expr = _FIRST
+    src: Expr = ZERO
+    wgt: Expr = ZERO
     reset: bool = False
-    opcode: AluOpcode | None = None
-    use_imm: bool = False
-    imm: int = 0
     dst_buffer: Buffer | None = None
     src_buffer: Buffer | None = None
     wgt_buffer: Buffer | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class AluUop(Stmt):
+    """One micro-op of the vector ALU: ``acc[dst] = opcode(acc[dst], acc[src])``, or with the
+    immediate ``imm`` as second operand if that is not None.
+
+    The indices count as those of :class:`GemmUop`. ``src`` equals ``dst`` if there is an immediate.
+    """
+
+    OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src")
+
+    opcode: AluOpcode
+    dst: Expr
+    src: Expr
+    imm: int | None = None
+    dst_buffer: Buffer | None = None
+    src_buffer: Buffer | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -345,6 +362,3 @@ def seq(*stmts: Stmt) -> Stmt:
     for stmt in stmts:
         flat.extend(stmt.stmts if isinstance(stmt, Seq) else (stmt,))
     return flat[0] if len(flat) == 1 else Seq(tuple(flat))
-
-
-ZERO = Const(0)

@@ -31,6 +31,7 @@ from vta.compiler.te.expr import (
 )
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     Buffer,
     BufferLoad,
     BufferStore,
@@ -39,6 +40,7 @@ from vta.compiler.tir.ir import (
     DepPush,
     For,
     GemmTile,
+    GemmUop,
     IfThenElse,
     LoadBuffer2D,
     Pragma,
@@ -49,7 +51,6 @@ from vta.compiler.tir.ir import (
     StoreBuffer2D,
     Sync,
     UopLoop,
-    UopPush,
     UopScope,
 )
 
@@ -263,8 +264,14 @@ class _Printer:
                     f"dst={self.buffer(stmt.dst)}, offset={self.expr(stmt.dst_offset)}, "
                     f"{self.rows(stmt)})"
                 )
-            case UopPush():
-                return self.push(stmt)
+            case GemmUop(reset=True, dst=dst):
+                return f"uop_push(gemm, reset, dst={self.expr(dst)})"
+            case GemmUop(dst=dst, src=src, wgt=wgt):
+                dst_at, src_at, wgt_at = map(self.expr, (dst, src, wgt))
+                return f"uop_push(gemm, dst={dst_at}, src={src_at}, wgt={wgt_at})"
+            case AluUop(opcode=opcode, dst=dst, src=src, imm=imm):
+                operand = f"src={self.expr(src)}" if imm is None else f"imm={imm}"
+                return f"uop_push({opcode.name.lower()}, dst={self.expr(dst)}, {operand})"
             case DepPush(source=source, target=target):
                 return f"dep_push({source.name} -> {target.name})"
             case DepPop(source=source, target=target):
@@ -285,12 +292,3 @@ class _Printer:
             if pad != (Const(0), Const(0)):
                 text += f", {name}_pad=({self.list(pad)})"
         return text
-
-    def push(self, stmt: UopPush) -> str:
-        dst = f"dst={self.expr(stmt.dst)}"
-        if stmt.opcode is None:
-            if stmt.reset:
-                return f"uop_push(gemm, reset, {dst})"
-            return f"uop_push(gemm, {dst}, src={self.expr(stmt.src)}, wgt={self.expr(stmt.wgt)})"
-        operand = f"imm={stmt.imm}" if stmt.use_imm else f"src={self.expr(stmt.src)}"
-        return f"uop_push({stmt.opcode.name.lower()}, {dst}, {operand})"

@@ -109,7 +109,7 @@ def _make(cls: type, values: list[Any]) -> Any:
         return guarded(*values)
     if cls in (For, RingSlot) and values[-1] == Seq():
         return Seq()
-    return cls(*values)
+    return cls(**dict(zip(_field_names(cls), values)))
 
 
 def guarded(cond: Expr, then: Stmt) -> Stmt:

@@ -16,13 +16,13 @@ from vta.compiler.target import ACC_SCOPE, Target
 from vta.compiler.te.expr import Const, Var
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     Buffer,
     CoprocScope,
     For,
     LoadBuffer2D,
     PrimFunc,
     StoreBuffer2D,
-    UopPush,
     UopScope,
     seq,
 )
@@ -75,11 +75,11 @@ def add_in_place(tiles, kernels, *, rounds=1):
     scopes = []
     for extent, tile, number in kernels:
         i = Var("i")
-        push = UopPush(
-            opcode=AluOpcode.ADD, dst=tile(i), src=tile(i), use_imm=True, imm=number,
+        uop = AluUop(
+            opcode=AluOpcode.ADD, dst=tile(i), src=tile(i), imm=number,
             dst_buffer=chip, src_buffer=chip,
         )  # fmt: skip
-        scopes.append(UopScope("alu", For(i, extent, "serial", push)))
+        scopes.append(UopScope("alu", For(i, extent, "serial", uop)))
     work = seq(*scopes) if rounds == 1 else For(Var("round"), rounds, "serial", seq(*scopes))
     store = StoreBuffer2D(chip, none, c, none, count, one, count)
     body = seq(

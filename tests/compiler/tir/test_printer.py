@@ -7,6 +7,7 @@ import pytest
 from vta.compiler.te.expr import Const, Var, maximum
 from vta.compiler.tir.ir import (
     Allocate,
+    AluUop,
     Buffer,
     BufferLoad,
     BufferStore,
@@ -15,6 +16,7 @@ from vta.compiler.tir.ir import (
     DepPush,
     For,
     GemmTile,
+    GemmUop,
     IfThenElse,
     LoadBuffer2D,
     Pragma,
@@ -24,7 +26,6 @@ from vta.compiler.tir.ir import (
     StoreBuffer2D,
     Sync,
     UopLoop,
-    UopPush,
     UopScope,
     seq,
 )
@@ -55,12 +56,12 @@ STORE = BufferStore(ACC, (I, J), BufferLoad(DRAM, (I, J)).astype("int32"))
          'acc = allocate(int32[4, 16], "local.acc_buffer")\nacc[i, j] = int32(A[i, j])'),
         (GemmTile("x", True, BufferLoad(ACC, (I, ZERO)), None, None), "gemm_reset(acc=acc[i, 0])"),
         (CoprocScope(PipelineModule.LOAD, Sync()), "with coproc(LOAD):\n    sync()"),
-        (UopScope("gemm", UopLoop(Const(8), 98, 0, 9, UopPush(dst=I, src=J, wgt=I + 1))),
+        (UopScope("gemm", UopLoop(Const(8), 98, 0, 9, GemmUop(dst=I, src=J, wgt=I + 1))),
          "with uops(gemm):\n    with uop_loop(8, dst=98, src=0, wgt=9):\n"
          "        uop_push(gemm, dst=i, src=j, wgt=i + 1)"),
-        (UopPush(dst=I, reset=True), "uop_push(gemm, reset, dst=i)"),
-        (UopPush(opcode=AluOpcode.ADD, dst=I, src=J), "uop_push(add, dst=i, src=j)"),
-        (UopPush(opcode=AluOpcode.SHR, dst=I, use_imm=True, imm=8), "uop_push(shr, dst=i, imm=8)"),
+        (GemmUop(dst=I, reset=True), "uop_push(gemm, reset, dst=i)"),
+        (AluUop(opcode=AluOpcode.ADD, dst=I, src=J), "uop_push(add, dst=i, src=j)"),
+        (AluUop(opcode=AluOpcode.SHR, dst=I, src=I, imm=8), "uop_push(shr, dst=i, imm=8)"),
         (DepPush(PipelineModule.STORE, PipelineModule.COMPUTE), "dep_push(STORE -> COMPUTE)"),
         (DepPop(PipelineModule.LOAD, PipelineModule.COMPUTE), "dep_pop(LOAD -> COMPUTE)"),
         (LoadBuffer2D(DRAM, I * 4, Const(14), Const(9) - I, Const(14), ONE, maximum(1 - I, 0),
