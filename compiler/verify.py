@@ -88,20 +88,20 @@ def _after_dma(func: PrimFunc, target: Target) -> None:
 def _modules_fit(func: PrimFunc) -> None:
     """Each operation is in one scope, of the module that executes it."""
 
-    def visit(node: Stmt | Expr, stage: PipelineModule | None) -> None:
+    def visit(node: Stmt | Expr, module: PipelineModule | None) -> None:
         match node:
             case CoprocScope():
-                assert stage is None, f"a scope inside a scope:\n{node}"
-                stage = node.stage
+                assert module is None, f"a scope inside a scope:\n{node}"
+                module = node.module
             case LoadBuffer2D():
                 load = node.mem_id in (MemId.INP, MemId.WGT)
-                assert stage is (PipelineModule.LOAD if load else PipelineModule.COMPUTE), node
+                assert module is (PipelineModule.LOAD if load else PipelineModule.COMPUTE), node
             case StoreBuffer2D():
-                assert stage is PipelineModule.STORE, node
+                assert module is PipelineModule.STORE, node
             case UopScope():
-                assert stage is PipelineModule.COMPUTE, node
+                assert module is PipelineModule.COMPUTE, node
         for child in children(node):
-            visit(child, stage)
+            visit(child, module)
 
     visit(func.body, None)
 
@@ -186,7 +186,7 @@ def _after_coproc(func: PrimFunc, target: Target) -> None:
         assert isinstance(node, Seq)
         for before, after in zip(node.stmts, node.stmts[1:]):
             both = isinstance(before, CoprocScope) and isinstance(after, CoprocScope)
-            assert not both or before.stage is not after.stage, node  # type: ignore[attr-defined]
+            assert not both or before.module is not after.module, node  # type: ignore[attr-defined]
 
 
 def _after_sync(func: PrimFunc, target: Target) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from vta.compiler.analysis.conditional_values import cases, conjuncts
 from vta.compiler.analysis.loop_bounds import Ranges
-from vta.compiler.analysis.loop_nest import Loop, LoopNest, refuse_attached
+from vta.compiler.analysis.loop_nest import Loop, LoopNest, require_no_attached_stages
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.te.expr import Add, Binary, Const, Expr, Max, Min, Mul, Select, Var
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, IfThenElse, Pragma, Seq, Stmt
@@ -40,7 +40,7 @@ def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[LoopNest]:
         If something other than the computation of the stage is inside, or a condition is no
         comparison of indices.
     """
-    refuse_attached(body, where, "one computation")
+    require_no_attached_stages(body, where, "one computation")
     found: list[LoopNest] = []
     for nest in _separated(body, where):
         for case in _without_selects(nest):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
-from vta.compiler.analysis.loop_nest import Loop, rewrap, uses
+from vta.compiler.analysis.loop_bounds import LoopBounds, Ranges, bound_loops, constraints
+from vta.compiler.analysis.loop_nest import Loop, uses, wrap_in_loops
 from vta.compiler.te.expr import Const, Expr
 from vta.compiler.tir.affine import linear, simplify
 from vta.compiler.tir.ir import LoadBuffer2D, Stmt, StoreBuffer2D
@@ -67,17 +67,21 @@ def fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges)
     assert isinstance(stmt, LoadBuffer2D | StoreBuffer2D)
     try:
         cuts = constraints(guards, "transfer")
-        clips, free = clip_loops([loop], cuts, ranges, "transfer")
+        bounds, free = bound_loops([loop], cuts, ranges, "transfer")
     except LoweringError:
         return None  # no range of rounds
-    clip = clips.get(loop.var)
-    if clip is not None:
-        folded = _cut(stmt, folded, loop, clip, ranges)
-    return rewrap((), free, folded)
+    bound = bounds.get(loop.var)
+    if bound is not None:
+        folded = _cut(stmt, folded, loop, bound, ranges)
+    return wrap_in_loops((), free, folded)
 
 
 def _cut(
-    single: LoadBuffer2D | StoreBuffer2D, folded: Stmt, loop: Loop, clip: Clip, ranges: Ranges
+    single: LoadBuffer2D | StoreBuffer2D,
+    folded: Stmt,
+    loop: Loop,
+    bound: LoopBounds,
+    ranges: Ranges,
 ) -> Stmt:
     """``folded``, which repeats ``single`` in every round of the loop, in some rounds only."""
     assert isinstance(folded, LoadBuffer2D | StoreBuffer2D)
@@ -86,9 +90,9 @@ def _cut(
         key: linear(getattr(single, key)).coefficient(loop.var) for key in ("sram_index", name)
     }
     moved: dict[str, Any] = {
-        key: simplify(getattr(folded, key) + clip.before * step, ranges)
+        key: simplify(getattr(folded, key) + bound.before * step, ranges)
         for key, step in steps.items()
     }
     along = "x_size" if folded.y_size == single.y_size else "y_size"
-    moved[along] = simplify(clip.size * getattr(single, along), ranges)
+    moved[along] = simplify(bound.size * getattr(single, along), ranges)
     return replace(folded, **moved)

@@ -7,15 +7,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vta.compiler.analysis.dma_coalescing import MAX_SIZE, fold
-from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints, only_if
+from vta.compiler.analysis.loop_bounds import LoopBounds, Ranges, bound_loops, constraints, only_if
 from vta.compiler.analysis.loop_nest import (
     Loop,
     LoopNest,
     flat_index,
     join_loops,
+    remove_tile_loops,
     require_affine,
-    rewrap,
-    strip_tile,
+    wrap_in_loops,
 )
 from vta.compiler.target import GLOBAL, Memory, Target
 from vta.compiler.te.expr import Const, Expr, maximum, minimum
@@ -34,13 +34,13 @@ from vta.compiler.tir.ir import (
 from vta.errors import LoweringError
 from vta.isa import MemId, PipelineModule
 
-__all__ = ["Copy", "loader"]
+__all__ = ["Copy", "loading_module"]
 
 MAX_PAD = 15
 """What a pad field of a LOAD holds; wider padding takes more instructions."""
 
 
-def loader(memory: Memory, target: Target) -> PipelineModule:
+def loading_module(memory: Memory, target: Target) -> PipelineModule:
     """The module that loads a memory."""
     return PipelineModule.COMPUTE if memory is target.acc else PipelineModule.LOAD
 
@@ -54,7 +54,7 @@ class _Dim:
     loop: Loop
     sram_step: int
     dram_step: int
-    clip: Clip | None
+    bound: LoopBounds | None
 
 
 class Copy:
@@ -125,19 +125,19 @@ class Copy:
         tile = self.memory.shape[0] * self.memory.shape[1]
         forms = [flat_index(access.buffer, access.indices) for access in (sram, dram)]
         cuts = constraints(conditions, self.where)
-        loops, forms, cuts = strip_tile(nest.loops, forms, tile, cuts, self.where)
+        loops, forms, cuts = remove_tile_loops(nest.loops, forms, tile, cuts, self.where)
         loops, joined = join_loops(loops, [*forms, *cuts])
         (self.sram_at, self.dram_at), cuts = joined[:2], joined[2:]
         require_affine((self.sram_at, self.dram_at), loops, self.where)
-        clips, self.free = clip_loops(loops, cuts, self.ranges, self.where)
-        if self.is_load and clips and not self.filled:
+        bounds, self.free = bound_loops(loops, cuts, self.ranges, self.where)
+        if self.is_load and bounds and not self.filled:
             self._require_inside(loops, tile)
         self.dims = [
             _Dim(
                 loop,
                 self.sram_at.coefficient(loop.var),
                 self.dram_at.coefficient(loop.var),
-                clips.get(loop.var),
+                bounds.get(loop.var),
             )
             for loop in loops
         ]
@@ -168,11 +168,11 @@ class Copy:
         x, y, host = self._choose()
         stmt = self._load(x, y) if self.is_load else self._store(x, y)
         for dim in host:
-            folded = None if dim.clip else fold(stmt, dim.loop)
-            if dim.clip:
-                stmt = IfThenElse(dim.clip.holds(dim.loop.var), stmt)
+            folded = None if dim.bound else fold(stmt, dim.loop)
+            if dim.bound:
+                stmt = IfThenElse(dim.bound.holds(dim.loop.var), stmt)
             stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
-        return stmt if self.padded else rewrap([], self.free, stmt)
+        return stmt if self.padded else wrap_in_loops([], self.free, stmt)
 
     def _choose(self) -> tuple[_Dim | None, _Dim | None, list[_Dim]]:
         """The dimension along a row, the one over rows, and the others, innermost first."""
@@ -185,7 +185,7 @@ class Copy:
             self.filled and self._has_zeros_between(host, width)
         ):
             y = host.pop(0)
-        if y and x and x.clip and not self.is_load:  # a row of a store has no gap behind it
+        if y and x and x.bound and not self.is_load:  # a row of a store has no gap behind it
             host.insert(0, y)
             y = None
         if self.padded:
@@ -215,9 +215,9 @@ class Copy:
     def _pad_outside(self, host: list[_Dim]) -> list[_Dim]:
         """Padding of a loop around the transfer: there the whole transfer is padding."""
         for dim in host:
-            if dim.clip:
-                self.free.append(dim.clip.holds(dim.loop.var))
-        return [replace(dim, clip=None) for dim in host]
+            if dim.bound:
+                self.free.append(dim.bound.holds(dim.loop.var))
+        return [replace(dim, bound=None) for dim in host]
 
     # ---- the statements --------------------------------------------------------------------------
 
@@ -227,18 +227,18 @@ class Copy:
         return self.sram_at.without(*covered), self.dram_at.without(*covered)
 
     @staticmethod
-    def _extent(dim: _Dim | None) -> Clip:
+    def _extent(dim: _Dim | None) -> LoopBounds:
         if dim is None:
-            return Clip(Const(0), Const(1), Const(0))
-        return dim.clip or Clip(Const(0), Const(dim.loop.extent), Const(0))
+            return LoopBounds(Const(0), Const(1), Const(0))
+        return dim.bound or LoopBounds(Const(0), Const(dim.loop.extent), Const(0))
 
-    def _begin(self, *dims: tuple[_Dim | None, Clip]) -> Expr:
+    def _begin(self, *dims: tuple[_Dim | None, LoopBounds]) -> Expr:
         """The first element in DRAM that is moved."""
         offset = self._origin(*(dim for dim, _ in dims))[1].expr()
-        for dim, clip in dims:
+        for dim, bound in dims:
             if dim:
-                offset = offset + clip.before * dim.dram_step
-        return self._short(offset)
+                offset = offset + bound.before * dim.dram_step
+        return self._simplify(offset)
 
     def _load(self, x: _Dim | None, y: _Dim | None) -> Stmt:
         memory, acc = self.memory, self.target.acc
@@ -252,15 +252,15 @@ class Copy:
         if not self.padded:  # what is cut off is not read: leave it out, where rows stay whole
             if y:
                 index = index + rows.before * y.sram_step
-                rows = Clip(Const(0), rows.size, Const(0))
+                rows = LoopBounds(Const(0), rows.size, Const(0))
             elif x:
                 index = index + columns.before
-                columns = Clip(Const(0), columns.size, Const(0))
+                columns = LoopBounds(Const(0), columns.size, Const(0))
         load = LoadBuffer2D(
             self.dram, offset, columns.size, rows.size,
             Const(y.dram_step) if y else columns.size,
             columns.before, rows.before, columns.after, rows.after,
-            self.sram, self._short(index), mem_id,
+            self.sram, self._simplify(index), mem_id,
         )  # fmt: skip
         width = x.loop.extent if x else 1
         return self._with_gaps(load, y, width) if y and y.sram_step > width else load
@@ -271,14 +271,14 @@ class Copy:
         gap = rows.sram_step - width
         spaced = replace(
             load,
-            y_size=self._short(maximum(before, 0)),
-            x_pad_after=self._short(load.x_pad_after + gap),
+            y_size=self._simplify(maximum(before, 0)),
+            x_pad_after=self._simplify(load.x_pad_after + gap),
         )
         last = replace(
             load,
-            y_size=self._short(minimum(load.y_size, 1)),
-            src_offset=self._short(load.src_offset + before * rows.dram_step),
-            sram_index=self._short(load.sram_index + before * rows.sram_step),
+            y_size=self._simplify(minimum(load.y_size, 1)),
+            src_offset=self._simplify(load.src_offset + before * rows.dram_step),
+            sram_index=self._simplify(load.sram_index + before * rows.sram_step),
         )
         return seq(spaced, last)
 
@@ -286,14 +286,14 @@ class Copy:
         columns, rows = self._extent(x), self._extent(y)
         offset = self._begin((x, columns), (y, rows))
         index = self._origin(x, y)[0].expr()
-        for dim, clip in ((x, columns), (y, rows)):
+        for dim, bound in ((x, columns), (y, rows)):
             if dim:
-                index = index + clip.before * dim.sram_step
+                index = index + bound.before * dim.sram_step
         stride = Const(y.dram_step) if y else columns.size
         return StoreBuffer2D(
-            self.sram, self._short(index), self.dram, offset, columns.size, rows.size, stride
+            self.sram, self._simplify(index), self.dram, offset, columns.size, rows.size, stride
         )
 
-    def _short(self, expr: Expr) -> Expr:
+    def _simplify(self, expr: Expr) -> Expr:
         ranges = {**self.ranges, **{d.loop.var: (0, d.loop.extent - 1) for d in self.dims}}
         return simplify(expr, ranges)

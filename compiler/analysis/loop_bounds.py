@@ -11,7 +11,7 @@ from vta.compiler.te.expr import And, Compare, Const, Expr, Select, Var, maximum
 from vta.compiler.tir.affine import Affine, linear, simplify
 from vta.errors import LoweringError
 
-__all__ = ["Clip", "Ranges", "clip_loops", "constraints", "only_if"]
+__all__ = ["LoopBounds", "Ranges", "bound_loops", "constraints", "only_if"]
 
 Ranges = Mapping[Var, tuple[int, int]]
 
@@ -43,7 +43,7 @@ def constraints(conditions: Sequence[Expr], where: str) -> list[Affine]:
 
 
 @dataclass(frozen=True)
-class Clip:
+class LoopBounds:
     """Where a loop of ``extent`` rounds runs: ``before`` rounds are left out first, ``after``
     last, ``size`` in between are not; all are expressions of outer variables, never negative.
     """
@@ -58,10 +58,10 @@ class Clip:
         return below if self.before == Const(0) else all_of(var >= self.before, below)
 
 
-def clip_loops(
+def bound_loops(
     loops: Sequence[Loop], forms: Sequence[Affine], ranges: Ranges, where: str
-) -> tuple[dict[Var, Clip], list[Expr]]:
-    """The range of each loop that a constraint clips, and the conditions on no loop at all.
+) -> tuple[dict[Var, LoopBounds], list[Expr]]:
+    """The range of each loop that a constraint bounds, and the conditions on no loop at all.
 
     Parameters
     ----------
@@ -101,34 +101,34 @@ def clip_loops(
         else:  # var < floor(outside / -factor) + 1
             bound = _quotient(outside, -factor) + 1
             high[var] = bound if var not in high else minimum(high[var], bound)
-    clips = {}
+    bounds = {}
     for loop in loops:
         if loop.var in low or loop.var in high:
-            clips[loop.var] = _clip(
+            bounds[loop.var] = _bound_of(
                 loop.extent, low.get(loop.var, Const(0)), high.get(loop.var), ranges
             )
-    return clips, [cond for cond in free if not (isinstance(cond, Const) and cond.value)]
+    return bounds, [cond for cond in free if not (isinstance(cond, Const) and cond.value)]
 
 
 def _quotient(form: Affine, by: int) -> Expr:
     return form.expr() if by == 1 else form.expr() // by
 
 
-def _clip(extent: int, low: Expr, high: Expr | None, ranges: Ranges) -> Clip:
+def _bound_of(extent: int, low: Expr, high: Expr | None, ranges: Ranges) -> LoopBounds:
     before = simplify(minimum(maximum(low, 0), extent), ranges)
     if high is None:
         after: Expr = Const(0)
     else:
         after = simplify(minimum(maximum(extent - high, 0), extent - before), ranges)
-    return Clip(before, simplify(extent - before - after, ranges), after)
+    return LoopBounds(before, simplify(extent - before - after, ranges), after)
 
 
-def only_if(conditions: Sequence[Expr], clip: Clip, extent: int) -> Clip:
-    """``clip`` where all conditions hold; nothing left in between where one does not."""
+def only_if(conditions: Sequence[Expr], bound: LoopBounds, extent: int) -> LoopBounds:
+    """``bound`` where all conditions hold; nothing left in between where one does not."""
     for cond in conditions:
-        clip = Clip(
-            Select(cond, clip.before, Const(extent)),
-            Select(cond, clip.size, Const(0)),
-            Select(cond, clip.after, Const(0)),
+        bound = LoopBounds(
+            Select(cond, bound.before, Const(extent)),
+            Select(cond, bound.size, Const(0)),
+            Select(cond, bound.after, Const(0)),
         )
-    return clip
+    return bound

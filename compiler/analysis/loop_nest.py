@@ -22,11 +22,11 @@ __all__ = [
     "collect_loops",
     "flat_index",
     "join_loops",
-    "refuse_attached",
+    "remove_tile_loops",
     "require_affine",
-    "rewrap",
-    "strip_tile",
+    "require_no_attached_stages",
     "uses",
+    "wrap_in_loops",
 ]
 
 
@@ -65,7 +65,7 @@ def collect_loops(stmt: Stmt) -> LoopNest:
                 return LoopNest(tuple(loops), tuple(guards), stmt)
 
 
-def refuse_attached(stmt: Stmt, where: str, what: str) -> None:
+def require_no_attached_stages(stmt: Stmt, where: str, what: str) -> None:
     """No other stage may be computed inside a nest that becomes instructions as a whole."""
     inner = next((node for node in walk(stmt) if isinstance(node, Allocate)), None)
     if inner is not None:
@@ -76,7 +76,7 @@ def refuse_attached(stmt: Stmt, where: str, what: str) -> None:
         )
 
 
-def rewrap(loops: Iterable[Loop], guards: Iterable[Expr], stmt: Stmt) -> Stmt:
+def wrap_in_loops(loops: Iterable[Loop], guards: Iterable[Expr], stmt: Stmt) -> Stmt:
     """``stmt`` inside the loops, outermost first, and directly under the conditions."""
     for guard in guards:
         stmt = IfThenElse(guard, stmt)
@@ -107,7 +107,7 @@ def _split_form(form: Affine, loop: Loop, inner: int, outer: Var) -> Affine:
     return form.without(loop.var) + Affine.of([(outer, factor * inner)])
 
 
-def strip_tile(
+def remove_tile_loops(
     loops: Sequence[Loop], forms: Sequence[Affine], tile: int, other: Sequence[Affine], where: str
 ) -> tuple[list[Loop], list[Affine], list[Affine]]:
     """Take away the loops that run over the ``tile`` scalars of one element.

@@ -108,8 +108,8 @@ def _accesses(
             loops = (*loops, stmt)
         case Allocate(buffer=buffer):
             depths = {**depths, buffer: len(loops)}
-        case CoprocScope(stage=stage):
-            module = stage
+        case CoprocScope():
+            module = stmt.module
     for buffer, writes, first, count in _touched(stmt):
         assert module is not None
         depth = depths.get(buffer, 0)

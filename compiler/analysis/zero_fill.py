@@ -9,8 +9,8 @@ from vta.compiler.analysis.loop_nest import (
     LoopNest,
     flat_index,
     join_loops,
+    remove_tile_loops,
     require_affine,
-    strip_tile,
 )
 from vta.compiler.target import Memory
 from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
@@ -70,7 +70,7 @@ def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stm
     assert isinstance(store, BufferStore)
     tile = memory.shape[0] * memory.shape[1]
     forms = [flat_index(store.buffer, store.indices)]
-    loops, forms, _ = strip_tile(nest.loops, forms, tile, [], where)
+    loops, forms, _ = remove_tile_loops(nest.loops, forms, tile, [], where)
     loops, (form,) = join_loops(loops, forms)
     require_affine([form], loops, where)
     inside = {**ranges, **{loop.var: (0, loop.extent - 1) for loop in loops}}

@@ -100,7 +100,7 @@ class _Lowering:
         stages = [self.schedule[arg] for arg in args]
         outputs = tuple(self.buffers[stage] for stage in stages if stage.is_output)
         roots = [stage for stage in self.nests if stage.attach.kind == "root"]
-        body = without_repeats(self.with_stages(roots, Seq()))
+        body = without_repeated_conditions(self.with_stages(roots, Seq()))
         return PrimFunc(name, tuple(self.buffers[stage] for stage in stages), outputs, body)
 
     def with_stages(self, stages: Sequence[Stage], body: Stmt) -> Stmt:
@@ -284,13 +284,13 @@ class _Lowering:
         return BufferLoad(self.buffers[stage], simple)
 
 
-def without_repeats(stmt: Stmt, known: frozenset[Expr] = frozenset()) -> Stmt:
+def without_repeated_conditions(stmt: Stmt, known: frozenset[Expr] = frozenset()) -> Stmt:
     """``stmt`` without conditions that a statement around them already tests."""
     if isinstance(stmt, IfThenElse):
-        inner = without_repeats(stmt.then, known | {stmt.cond})
+        inner = without_repeated_conditions(stmt.then, known | {stmt.cond})
         return inner if stmt.cond in known else guarded(stmt.cond, inner)
 
     def change(node: Expr | Stmt) -> Expr | Stmt:
-        return without_repeats(node, known) if isinstance(node, Stmt) else node
+        return without_repeated_conditions(node, known) if isinstance(node, Stmt) else node
 
     return rebuild(stmt, change)

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vta.compiler.analysis.alu_nests import reduction_term, separate_nests
-from vta.compiler.analysis.alu_operations import AluSelector, AluStep
+from vta.compiler.analysis.alu_operations import AluOperation, AluSelector
 from vta.compiler.analysis.loop_bounds import Ranges, constraints
 from vta.compiler.analysis.loop_nest import (
     LoopNest,
     flat_index,
     join_loops,
-    rewrap,
-    strip_tile,
+    remove_tile_loops,
     uses,
+    wrap_in_loops,
 )
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr
@@ -80,7 +80,7 @@ def _child(target: Target, ranges: Ranges) -> Callable[[Expr | Stmt], Expr | Stm
 
 
 def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
-    """The kernels of a nest; an accumulated term of several steps is computed round by round."""
+    """The kernels of a nest. An accumulated term of several operations is computed in each round."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
     term = reduction_term(store)
@@ -98,11 +98,11 @@ def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
         BufferStore(store.buffer, store.indices, total),
     )
     kernels = [_kernels(replace(nest, loops=inner, leaf=leaf), target, where) for leaf in stores]
-    return Allocate(place, rewrap(around, (), seq(*kernels)))
+    return Allocate(place, wrap_in_loops(around, (), seq(*kernels)))
 
 
 def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
-    """A UopScope for each step of the stage's value, in the memory that the steps need."""
+    """A UopScope for each operation of the stage's value, inside the allocations for all of them."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
     selector = AluSelector(store, target, where)
@@ -110,10 +110,10 @@ def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
     constants = selector.constants.values()
     stmt = seq(
         *(
-            _scope(step, _fill(step))
-            if any(step.place is place for place in constants)
-            else _scope(step, _kernel(nest, store, step, target, where))
-            for step in selector.steps(store.value)
+            _scope(operation, _fill(operation))
+            if any(operation.place is place for place in constants)
+            else _scope(operation, _kernel(nest, store, operation, target, where))
+            for operation in selector.select(store.value)
         )
     )
     for buffer in (*constants, *selector.copies):
@@ -121,38 +121,44 @@ def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
     return stmt
 
 
-def _scope(step: AluStep, body: Stmt) -> UopScope:
-    return UopScope("alu" if step.opcode is not None else "gemm", body)
+def _scope(operation: AluOperation, body: Stmt) -> UopScope:
+    return UopScope("alu" if operation.opcode is not None else "gemm", body)
 
 
-def _fill(step: AluStep) -> GemmUop | AluUop:
-    """A step on the one element of a constant."""
-    assert step.place is not None
-    return _push(step, (Const(0), step.place), (Const(0), step.place))
+def _fill(operation: AluOperation) -> GemmUop | AluUop:
+    """A operation on the one element of a constant."""
+    assert operation.place is not None
+    return _uop(operation, (Const(0), operation.place), (Const(0), operation.place))
 
 
-def _kernel(nest: LoopNest, store: BufferStore, step: AluStep, target: Target, where: str) -> Stmt:
-    """The loops over elements around the micro-op of one step."""
-    dst = BufferLoad(step.place or store.buffer, store.indices)
-    src = step.operand if isinstance(step.operand, BufferLoad) else dst
+def _kernel(
+    nest: LoopNest, store: BufferStore, operation: AluOperation, target: Target, where: str
+) -> Stmt:
+    """The loops over elements around the micro-op of one operation."""
+    dst = BufferLoad(operation.place or store.buffer, store.indices)
+    src = operation.operand if isinstance(operation.operand, BufferLoad) else dst
     forms = [flat_index(access.buffer, access.indices) for access in (dst, src)]
     tile = target.acc.shape[0] * target.acc.shape[1]
-    loops, forms, _ = strip_tile(nest.loops, forms, tile, constraints(nest.guards, where), where)
+    loops, forms, _ = remove_tile_loops(
+        nest.loops, forms, tile, constraints(nest.guards, where), where
+    )
     if not nest.guards:  # a condition needs its loops as they are
         loops, forms = join_loops(loops, forms)
     operand = (forms[1].expr(), src.buffer)
-    if isinstance(step.operand, Buffer):
-        operand = (Const(0), step.operand)
-    push = _push(step, (forms[0].expr(), dst.buffer), operand)
-    return rewrap(loops, nest.guards, push)
+    if isinstance(operation.operand, Buffer):
+        operand = (Const(0), operation.operand)
+    uop = _uop(operation, (forms[0].expr(), dst.buffer), operand)
+    return wrap_in_loops(loops, nest.guards, uop)
 
 
-def _push(step: AluStep, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]) -> GemmUop | AluUop:
+def _uop(
+    operation: AluOperation, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]
+) -> GemmUop | AluUop:
     """The micro-op; the operands are elements counted from the start of a buffer."""
-    if step.opcode is None:
+    if operation.opcode is None:
         return GemmUop(dst=dst[0], reset=True, dst_buffer=dst[1])
     return AluUop(
-        opcode=step.opcode, dst=dst[0], src=src[0],
-        imm=step.operand if isinstance(step.operand, int) else None,
+        opcode=operation.opcode, dst=dst[0], src=src[0],
+        imm=operation.operand if isinstance(operation.operand, int) else None,
         dst_buffer=dst[1], src_buffer=src[1],
     )  # fmt: skip

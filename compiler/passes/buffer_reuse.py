@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vta.compiler.analysis.alu_operations import steps_in_place
+from vta.compiler.analysis.alu_operations import count_operations_in_place
 from vta.compiler.analysis.loop_nest import collect_loops, flat_index
 from vta.compiler.target import Target
 from vta.compiler.tir.ir import (
@@ -76,9 +76,9 @@ def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
         found: dict[Buffer, int] = {}
         for load in loads:
             operand = load.buffer
-            steps = steps_in_place(store, load, target)
+            operations = count_operations_in_place(store, load, target)
             if (
-                steps is not None
+                operations is not None
                 and operand is not result
                 and operand.scope == result.scope == target.acc.scope
                 and (operand.shape, operand.dtype) == (result.shape, result.dtype)
@@ -87,7 +87,7 @@ def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
                 and last_use[operand] < end
                 and all(_same_place(item, store) for item in loads if item.buffer is operand)
             ):
-                found.setdefault(operand, steps)
+                found.setdefault(operand, operations)
         if found:
             yield result, min(found, key=lambda operand: found[operand])
 

@@ -16,13 +16,13 @@ from dataclasses import replace
 
 from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.dma_coalescing import fold_guarded
-from vta.compiler.analysis.dma_transfer import Copy, loader
+from vta.compiler.analysis.dma_transfer import Copy, loading_module
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
     Loop,
     LoopNest,
     collect_loops,
-    refuse_attached,
+    require_no_attached_stages,
     uses,
 )
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
@@ -69,7 +69,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
                 if isinstance(nest.leaf, CoprocScope) and not nest.loops:
                     folded = fold_guarded(nest.leaf.body, Loop(var, extent), nest.guards, ranges)
                     if folded is not None:
-                        return CoprocScope(nest.leaf.stage, folded)
+                        return CoprocScope(nest.leaf.module, folded)
             return For(var, extent, kind, body) if body != Seq() else body
         case _:
             return rebuild(stmt, lambda inner: _child(inner, target, ranges))
@@ -82,7 +82,7 @@ def _child(node: Expr | Stmt, target: Target, ranges: Ranges) -> Expr | Stmt:
 def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
     """What a ``dma_copy`` nest becomes, in the scope of its module."""
     where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
-    refuse_attached(pragma.body, where, "one copy")
+    require_no_attached_stages(pragma.body, where, "one copy")
     nest = collect_loops(pragma.body)
     store = nest.leaf
     if not isinstance(store, BufferStore):
@@ -99,7 +99,7 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
                 f"stage of the vector ALU (env.alu) in {target.acc.scope} and store that"
             )
         return Copy(where, nest, [], source, target, ranges).transfer()
-    module = loader(memory, target)
+    module = loading_module(memory, target)
     if source is None:
         return CoprocScope(module, zero_fill(nest, memory, ranges, where))
     if not any(_strides(cond, nest) for cond in conditions):

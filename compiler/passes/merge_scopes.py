@@ -25,10 +25,10 @@ def _lift(stmt: Stmt) -> Stmt:
         return stmt
     stmt = rebuild(stmt, _lift)
     match stmt:
-        case For(kind="serial" | "unroll", body=CoprocScope(stage=stage, body=body)):
-            return CoprocScope(stage, For(stmt.var, stmt.extent, stmt.kind, body))
-        case IfThenElse(cond=cond, then=CoprocScope(stage=stage, body=body)):
-            return CoprocScope(stage, IfThenElse(cond, body))
+        case For(kind="serial" | "unroll", body=CoprocScope(module=module, body=body)):
+            return CoprocScope(module, For(stmt.var, stmt.extent, stmt.kind, body))
+        case IfThenElse(cond=cond, then=CoprocScope(module=module, body=body)):
+            return CoprocScope(module, IfThenElse(cond, body))
         case Seq(stmts=stmts):
             joined: list[Stmt] = []
             for item in stmts:
@@ -36,9 +36,9 @@ def _lift(stmt: Stmt) -> Stmt:
                 if (
                     isinstance(item, CoprocScope)
                     and isinstance(before, CoprocScope)
-                    and before.stage is item.stage
+                    and before.module is item.module
                 ):
-                    joined[-1] = CoprocScope(item.stage, seq(before.body, item.body))
+                    joined[-1] = CoprocScope(item.module, seq(before.body, item.body))
                 else:
                     joined.append(item)
             return seq(*joined)

@@ -43,7 +43,7 @@ def insert_tokens(func: PrimFunc, target: Target) -> PrimFunc:
     """
     if has_rings(func):
         return func
-    return with_body(func, _wrapped(_order(func.body)))
+    return with_body(func, _with_carried_tokens(_order(func.body)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def _route(
     return [(source, target)]
 
 
-def _handover(source: PipelineModule, target: PipelineModule) -> tuple[list[Stmt], list[Stmt]]:
+def _tokens_between(
+    source: PipelineModule, target: PipelineModule
+) -> tuple[list[Stmt], list[Stmt]]:
     """What ``source`` does last and what ``target`` does first so that it comes after."""
     route = _route(source, target)
     middle: list[Stmt] = []
@@ -80,31 +82,33 @@ def _handover(source: PipelineModule, target: PipelineModule) -> tuple[list[Stmt
 
 def _order(stmt: Stmt) -> _Node:
     match stmt:
-        case CoprocScope(stage=stage):
-            return _Node(stmt, stage, stage)
+        case CoprocScope(module=module):
+            return _Node(stmt, module, module)
         case Seq(stmts=stmts):
             return _order_sequence(stmts)
         case For(var=var, extent=extent, kind="cthread", body=body):
             node = _order(body)
-            return _Node(For(var, extent, "cthread", _wrapped(node)), node.first, node.last)
+            return _Node(
+                For(var, extent, "cthread", _with_carried_tokens(node)), node.first, node.last
+            )
         case For(var=var, extent=extent, kind=kind, body=body):
             node = _order(body)
             if node.carried:  # the inner loop hands over between the rounds of this one as well
                 return replace(node, stmt=For(var, extent, kind, node.stmt))
-            inner = _wrapped(node)
+            inner = _with_carried_tokens(node)
             if node.first is node.last:
                 return _Node(For(var, extent, kind, inner), node.first, node.last)
             assert node.first is not None and node.last is not None
-            pushes, pops = _handover(node.last, node.first)
-            inner = _append(_prepend(inner, pops), pushes)
+            pushes, pops = _tokens_between(node.last, node.first)
+            inner = _append_pushes(_insert_pops(inner, pops), pushes)
             carried = (node.last, node.first)
             return _Node(For(var, extent, kind, inner), node.first, node.last, carried)
         case Allocate(buffer=buffer, body=body):
             node = _order(body)
-            return _Node(Allocate(buffer, _wrapped(node)), node.first, node.last)
+            return _Node(Allocate(buffer, _with_carried_tokens(node)), node.first, node.last)
         case IfThenElse(cond=cond, then=then):
             node = _order(then)
-            return _Node(IfThenElse(cond, _wrapped(node)), node.first, node.last)
+            return _Node(IfThenElse(cond, _with_carried_tokens(node)), node.first, node.last)
         case _:
             return _Node(stmt)
 
@@ -121,55 +125,55 @@ def _order_sequence(stmts: tuple[Stmt, ...]) -> _Node:
         before: list[Stmt] = []
         if not ordered:
             assert current is not None
-            pushes, pops = _handover(current, node.first)
+            pushes, pops = _tokens_between(current, node.first)
             _push_after(done, pushes)
             before += pops
         after: list[Stmt] = []
         if node.carried:
-            pushes, pops = _handover(*node.carried)
+            pushes, pops = _tokens_between(*node.carried)
             _push_after(done, pushes) if ordered else before.extend(pushes)
             after += pops
-        done.append(_prepend(node.stmt, before))
+        done.append(_insert_pops(node.stmt, before))
         done += after
         first, current = first or node.first, node.last
     return _Node(seq(*done), first, current)
 
 
-def _wrapped(node: _Node) -> Stmt:
+def _with_carried_tokens(node: _Node) -> Stmt:
     """A statement that hands over tokens, with the first one pushed and the last one popped."""
     if not node.carried:
         return node.stmt
-    pushes, pops = _handover(*node.carried)
+    pushes, pops = _tokens_between(*node.carried)
     return seq(*pushes, node.stmt, *pops)
 
 
 def _push_after(done: list[Stmt], pushes: list[Stmt]) -> None:
     """Append pushes, inside the last statement if that is a scope of the module that pushes."""
     if done:
-        done[-1] = _append(done[-1], pushes)
+        done[-1] = _append_pushes(done[-1], pushes)
     else:
         done += pushes
 
 
-def _append(stmt: Stmt, pushes: list[Stmt]) -> Stmt:
+def _append_pushes(stmt: Stmt, pushes: list[Stmt]) -> Stmt:
     match stmt:
-        case CoprocScope(stage=stage, body=body) if all(
-            isinstance(push, DepPush) and push.source is stage for push in pushes
+        case CoprocScope(module=module, body=body) if all(
+            isinstance(push, DepPush) and push.source is module for push in pushes
         ):
-            return CoprocScope(stage, seq(body, *pushes))
+            return CoprocScope(module, seq(body, *pushes))
         case Seq(stmts=(*others, last)):
-            return seq(*others, _append(last, pushes))
+            return seq(*others, _append_pushes(last, pushes))
         case _:
             return seq(stmt, *pushes)
 
 
-def _prepend(stmt: Stmt, pops: list[Stmt]) -> Stmt:
+def _insert_pops(stmt: Stmt, pops: list[Stmt]) -> Stmt:
     match stmt:
-        case CoprocScope(stage=stage, body=body) if all(
-            isinstance(pop, DepPop) and pop.target is stage for pop in pops
+        case CoprocScope(module=module, body=body) if all(
+            isinstance(pop, DepPop) and pop.target is module for pop in pops
         ):
-            return CoprocScope(stage, seq(*pops, body))
+            return CoprocScope(module, seq(*pops, body))
         case Seq(stmts=(first, *others)):
-            return seq(_prepend(first, pops), *others)
+            return seq(_insert_pops(first, pops), *others)
         case _:
             return seq(*pops, stmt)

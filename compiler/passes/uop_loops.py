@@ -17,8 +17,8 @@ from math import prod
 from typing import Any
 
 from vta.compiler.analysis.conditional_values import conjuncts
-from vta.compiler.analysis.loop_bounds import Clip, Ranges, clip_loops, constraints
-from vta.compiler.analysis.loop_nest import Loop, collect_loops, rewrap, uses
+from vta.compiler.analysis.loop_bounds import LoopBounds, Ranges, bound_loops, constraints
+from vta.compiler.analysis.loop_nest import Loop, collect_loops, uses, wrap_in_loops
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
 from vta.compiler.target import Target
 from vta.compiler.te.expr import Const, Expr, Var, maximum, minimum
@@ -79,7 +79,7 @@ class _Folder:
         strided = self._strided(nest.guards, ranges)
         self.never = strided is None
         guards = nest.guards if strided is None else strided
-        self.clips, self.guards = self._ranges_of_rounds(guards, ranges)
+        self.bounds, self.guards = self._ranges_of_rounds(guards, ranges)
         self._drop_first_rounds()
 
     def _strided(self, guards: Sequence[Expr], ranges: Ranges) -> Sequence[Expr] | None:
@@ -100,7 +100,7 @@ class _Folder:
 
     def _ranges_of_rounds(
         self, guards: Iterable[Expr], ranges: Ranges
-    ) -> tuple[dict[Var, Clip], list[Expr]]:
+    ) -> tuple[dict[Var, LoopBounds], list[Expr]]:
         """The conditions that cut a loop, and those to be asked for each micro-op."""
         where = f"{self.scope.kind} kernel"
         asked: list[Expr] = []
@@ -108,28 +108,28 @@ class _Folder:
         for guard in guards:
             try:
                 forms = constraints([guard], where)
-                clip_loops(self.loops, forms, ranges, where)
+                bound_loops(self.loops, forms, ranges, where)
             except LoweringError:  # no range of one loop's rounds
                 asked.append(guard)
             else:
                 cuts += forms
-        clips, free = clip_loops(self.loops, cuts, ranges, where)
-        return clips, [*free, *asked]
+        bounds, free = bound_loops(self.loops, cuts, ranges, where)
+        return bounds, [*free, *asked]
 
     def _drop_first_rounds(self) -> None:
         """Loops of which the same rounds are always cut off, without these rounds."""
         for at, loop in enumerate(self.loops):
-            clip = self.clips.get(loop.var)
-            if clip is None or clip.before == Const(0):
+            bound = self.bounds.get(loop.var)
+            if bound is None or bound.before == Const(0):
                 continue
-            if not (isinstance(clip.before, Const) and isinstance(clip.size, Const)):
+            if not (isinstance(bound.before, Const) and isinstance(bound.size, Const)):
                 continue
             if any(uses(guard, [loop.var]) for guard in self.guards):
                 continue
             var = Var(loop.var.name)
-            self.loops[at] = Loop(var, clip.size.value)
-            self.uop = _at(self.uop, {loop.var: var + clip.before.value})
-            del self.clips[loop.var]
+            self.loops[at] = Loop(var, bound.size.value)
+            self.uop = _at(self.uop, {loop.var: var + bound.before.value})
+            del self.bounds[loop.var]
 
     def _drop_single_rounds(self) -> None:
         once: dict[Var, Expr] = {loop.var: Const(0) for loop in self.loops if loop.extent == 1}
@@ -150,13 +150,13 @@ class _Folder:
                 break
             host.append(loops.pop(0))
         stmt = self._kernel(folded, rest)
-        stmt = rewrap((), self._inside(host), stmt)
-        return rewrap(host, (), stmt)
+        stmt = wrap_in_loops((), self._inside(host), stmt)
+        return wrap_in_loops(host, (), stmt)
 
     def _factors(self, loop: Loop) -> list[int] | None:
         """The steps of the micro-op's operands, if the instruction can run this loop."""
-        clip = self.clips.get(loop.var)
-        if clip is not None and clip.before != Const(0):
+        bound = self.bounds.get(loop.var)
+        if bound is not None and bound.before != Const(0):
             return None
         if any(uses(guard, [loop.var]) for guard in self.guards):
             return None
@@ -171,11 +171,11 @@ class _Folder:
 
     def _inside(self, loops: list[Loop]) -> list[Expr]:
         """The conditions that cut off rounds of these loops."""
-        return [self.clips[loop.var].holds(loop.var) for loop in loops if loop.var in self.clips]
+        return [self.bounds[loop.var].holds(loop.var) for loop in loops if loop.var in self.bounds]
 
     def _extent(self, loop: Loop) -> Expr:
-        clip = self.clips.get(loop.var)
-        return clip.size if clip else Const(loop.extent)
+        bound = self.bounds.get(loop.var)
+        return bound.size if bound else Const(loop.extent)
 
     def _kernel(self, folded: list[Loop], rest: list[Loop]) -> Stmt:
         """The kernel; a folded loop of more rounds than an instruction has becomes several."""
@@ -188,7 +188,7 @@ class _Folder:
                     parts.append(self._part(loop, part, start)._kernel(shorter, rest))
                 return seq(*parts)
         uop = _at(self.uop, {loop.var: Const(0) for loop in folded})
-        body = rewrap(rest, [*self._inside(rest), *self.guards], uop)
+        body = wrap_in_loops(rest, [*self._inside(rest), *self.guards], uop)
         for loop in reversed(folded):
             factors = self._factors(loop)
             assert factors is not None
@@ -200,10 +200,10 @@ class _Folder:
         """This kernel with ``loop`` replaced by a part of it."""
         other = copy(self)
         other.uop = _at(self.uop, {loop.var: part.var + start})
-        clip = self.clips.get(loop.var)
-        if clip is not None:
-            size = minimum(maximum(clip.size - start, 0), part.extent)
-            other.clips = {**self.clips, part.var: replace(clip, size=size)}
+        bound = self.bounds.get(loop.var)
+        if bound is not None:
+            size = minimum(maximum(bound.size - start, 0), part.extent)
+            other.bounds = {**self.bounds, part.var: replace(bound, size=size)}
         return other
 
 

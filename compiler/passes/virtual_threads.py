@@ -46,7 +46,7 @@ def expand_threads(func: PrimFunc, target: Target) -> PrimFunc:
     def change(node: Stmt) -> Stmt:
         match node:
             case For(kind="cthread", body=body):
-                return _inwards(node, change(body))
+                return _move_thread_loop_inwards(node, change(body))
             case Stmt():
                 return rebuild(node, change)
             case _:
@@ -55,32 +55,32 @@ def expand_threads(func: PrimFunc, target: Target) -> PrimFunc:
     return with_body(func, change(func.body))
 
 
-def _inwards(loop: For, stmt: Stmt) -> Stmt:
+def _move_thread_loop_inwards(loop: For, stmt: Stmt) -> Stmt:
     match stmt:
         case Seq(stmts=stmts):
-            return seq(*(_inwards(loop, item) for item in _steps(loop, stmts)))
+            return seq(*(_move_thread_loop_inwards(loop, item) for item in _steps(loop, stmts)))
         case For(var=var, extent=extent, kind=kind, body=body):
-            return For(var, extent, kind, _inwards(loop, body))
+            return For(var, extent, kind, _move_thread_loop_inwards(loop, body))
         case IfThenElse(cond=cond, then=then) if not uses(cond, [loop.var]):
-            return IfThenElse(cond, _inwards(loop, then))
+            return IfThenElse(cond, _move_thread_loop_inwards(loop, then))
         case IfThenElse(cond=cond, then=Seq() | For() | IfThenElse() as then):
-            return _inwards(loop, _under(cond, then))
+            return _move_thread_loop_inwards(loop, _push_condition_inwards(cond, then))
         case _:
             thread = Var(loop.var.name)
             return For(thread, loop.extent, "serial", substitute(stmt, {loop.var: thread}))
 
 
-def _under(cond: Expr, stmt: Stmt) -> Stmt:
+def _push_condition_inwards(cond: Expr, stmt: Stmt) -> Stmt:
     """``stmt`` with each of its steps under ``cond``."""
     match stmt:
         case Seq(stmts=stmts):
-            return seq(*(_under(cond, item) for item in stmts))
+            return seq(*(_push_condition_inwards(cond, item) for item in stmts))
         case For(var=var, extent=extent, kind=kind, body=body):
-            return For(var, extent, kind, _under(cond, body))
+            return For(var, extent, kind, _push_condition_inwards(cond, body))
         case IfThenElse(cond=inner, then=then):
-            return _under(all_of(cond, inner), then)
-        case CoprocScope(stage=stage, body=body):
-            return CoprocScope(stage, IfThenElse(cond, body))
+            return _push_condition_inwards(all_of(cond, inner), then)
+        case CoprocScope(module=module, body=body):
+            return CoprocScope(module, IfThenElse(cond, body))
         case _:
             return IfThenElse(cond, stmt)
 
@@ -95,15 +95,15 @@ def _steps(loop: For, stmts: Sequence[Stmt]) -> list[Stmt]:
     guarded: PipelineModule | None = None  # of the step before, if that is a guarded scope
     for stmt in stmts:
         if isinstance(stmt, IfThenElse) and uses(stmt.cond, [loop.var]):
-            first, *rest = _flat(_under(stmt.cond, stmt.then))
+            first, *rest = _flat(_push_condition_inwards(stmt.cond, stmt.then))
             if isinstance(first, CoprocScope):
-                first = CoprocScope(first.stage, seq(*_pops(steps, first.stage), first.body))
+                first = CoprocScope(first.module, seq(*_pops(steps, first.module), first.body))
             steps += [first, *rest]
-            guarded = steps[-1].stage if isinstance(steps[-1], CoprocScope) else None
+            guarded = steps[-1].module if isinstance(steps[-1], CoprocScope) else None
         elif isinstance(stmt, DepPush) and stmt.source is guarded:
             scope = steps[-1]
             assert isinstance(scope, CoprocScope)
-            steps[-1] = CoprocScope(scope.stage, seq(scope.body, stmt))
+            steps[-1] = CoprocScope(scope.module, seq(scope.body, stmt))
         else:
             steps.append(stmt)
             guarded = None

@@ -207,7 +207,7 @@ class Schedule:
         copied_out = TensorRead(Tensor(copy), op.axis)
         self._replace(stage, replace(op, reduce_axis=(), body=copied_out))
         stage.leaves = list(op.axis)
-        stage.hand_over(op.reduce_axis, made)
+        stage.move_requests(op.reduce_axis, made)
         self.record(None, "cache_write", (tensor, scope))
         made.scope = scope
         return Tensor(copy)

@@ -223,7 +223,7 @@ class Stage:
             if stage.attach.axis in replaced:
                 stage.attach = Attach("at", self, axis)
 
-    def hand_over(self, axes: tuple[IterVar, ...], other: Stage) -> None:
+    def move_requests(self, axes: tuple[IterVar, ...], other: Stage) -> None:
         """Ask of ``other`` what was asked of the loops ``axes``, which are its loops now."""
         for axis in axes:
             if axis in self.pragmas:

@@ -203,7 +203,7 @@ class GemmTile(Stmt):
 class CoprocScope(Stmt):
     """``body`` belongs to one module of the machine: load (1), compute (2) or store (3)."""
 
-    stage: PipelineModule
+    module: PipelineModule
     body: Stmt
 
 

@@ -204,8 +204,8 @@ class _Printer:
             case Pragma(body=body):
                 yield f"{indent}with {self.pragma(stmt)}:"
                 yield from self.stmt(body, indent + INDENT)
-            case CoprocScope(stage=stage, body=body):
-                yield f"{indent}with coproc({stage.name}):"
+            case CoprocScope(module=module, body=body):
+                yield f"{indent}with coproc({module.name}):"
                 yield from self.stmt(body, indent + INDENT)
             case UopScope(kind=kind, body=body):
                 yield f"{indent}with uops({kind}):"

@@ -36,8 +36,7 @@ class AluOpcode(enum.IntEnum):
     SHR = 3, 2, "x shifted right arithmetically by y; left by -y if y is negative"
     MUL = 4, 2, "x * y"
 
-    # The defaults are for type checkers: AluOpcode(code) looks an operation up.
-    def __new__(cls, code: int, operands: int = 2, meaning: str = "") -> AluOpcode:
+    def __new__(cls, code: int, operands: int, meaning: str) -> AluOpcode:
         member = int.__new__(cls, code)
         member._value_ = code
         member.operands = operands
