@@ -80,7 +80,7 @@ def _child(target: Target, ranges: Ranges) -> Callable[[Expr | Stmt], Expr | Stm
 
 
 def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
-    """The kernels of a nest. An accumulated term of several operations is computed in each round."""
+    """The kernels of a nest; a computed term of an accumulation is evaluated in each round."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
     term = reduction_term(store)
@@ -102,7 +102,7 @@ def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
 
 
 def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
-    """A UopScope for each operation of the stage's value, inside the allocations for all of them."""
+    """A UopScope for each operation of the value, inside the allocations for all of them."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
     selector = AluSelector(store, target, where)
