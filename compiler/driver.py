@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vta.compiler.codegen.codegen import generate
-from vta.compiler.passes.alu import inject_alu
-from vta.compiler.passes.buffer_reuse import share_in_place
-from vta.compiler.passes.dma import inject_dma
-from vta.compiler.passes.gemm import inject_gemm
-from vta.compiler.passes.merge_scopes import lift_scopes
-from vta.compiler.passes.storage_allocation import allocate_storage
-from vta.compiler.passes.token_insertion import insert_tokens
-from vta.compiler.passes.uop_loops import fold_uop_loops
-from vta.compiler.passes.virtual_threads import expand_threads
+from vta.compiler.passes.allocate_storage import allocate_storage
+from vta.compiler.passes.alu_nests_to_kernels import alu_nests_to_kernels
+from vta.compiler.passes.copies_to_transfers import copies_to_transfers
+from vta.compiler.passes.gemm_tiles_to_kernels import gemm_tiles_to_kernels
+from vta.compiler.passes.insert_tokens import insert_tokens
+from vta.compiler.passes.interleave_threads import interleave_threads
+from vta.compiler.passes.loops_to_uop_loops import loops_to_uop_loops
+from vta.compiler.passes.merge_scopes import merge_scopes
+from vta.compiler.passes.reuse_buffers import reuse_buffers
 from vta.compiler.target import Target
 from vta.compiler.tir.ir import PrimFunc
 from vta.errors import LoweringError
@@ -30,17 +30,17 @@ Pass = Callable[[PrimFunc, Target], PrimFunc]
 LOOP_NEST = "nest"
 """The stage before the first pass."""
 PASSES: dict[str, Pass] = {
-    "dma": inject_dma,
-    "inplace": share_in_place,
-    "alu": inject_alu,
-    "gemm": inject_gemm,
-    "storage": allocate_storage,
-    "coproc": lift_scopes,
-    "sync": insert_tokens,
-    "vthread": expand_threads,
-    "uop": fold_uop_loops,
+    "copies_to_transfers": copies_to_transfers,
+    "reuse_buffers": reuse_buffers,
+    "alu_nests_to_kernels": alu_nests_to_kernels,
+    "gemm_tiles_to_kernels": gemm_tiles_to_kernels,
+    "allocate_storage": allocate_storage,
+    "merge_scopes": merge_scopes,
+    "insert_tokens": insert_tokens,
+    "interleave_threads": interleave_threads,
+    "loops_to_uop_loops": loops_to_uop_loops,
 }
-"""Every pass by name, in the order in which they run."""
+"""Every pass by name, in order of execution. The name is that of its module and function."""
 
 
 def run_passes(

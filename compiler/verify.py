@@ -79,7 +79,7 @@ def _loop_variables(func: PrimFunc) -> None:
     visit(func.body, frozenset())
 
 
-def _after_dma(func: PrimFunc, target: Target) -> None:
+def _after_copies_to_transfers(func: PrimFunc, target: Target) -> None:
     for node in _nodes(func, Pragma):
         assert isinstance(node, Pragma) and "dma_copy" not in node.key, node
     _modules_fit(func)
@@ -106,15 +106,15 @@ def _modules_fit(func: PrimFunc) -> None:
     visit(func.body, None)
 
 
-def _after_alu(func: PrimFunc, target: Target) -> None:
+def _after_alu_nests_to_kernels(func: PrimFunc, target: Target) -> None:
     assert not _nodes(func, Pragma), _nodes(func, Pragma)[0]
 
 
-def _after_gemm(func: PrimFunc, target: Target) -> None:
+def _after_gemm_tiles_to_kernels(func: PrimFunc, target: Target) -> None:
     assert not _nodes(func, GemmTile), _nodes(func, GemmTile)[0]
 
 
-def _after_storage(func: PrimFunc, target: Target) -> None:
+def _after_allocate_storage(func: PrimFunc, target: Target) -> None:
     """Nothing is allocated or computed by the host, and no index leaves its memory."""
     left = _nodes(func, Allocate, BufferStore)
     assert not left, left[0]
@@ -180,7 +180,7 @@ class _Around:
         return True
 
 
-def _after_coproc(func: PrimFunc, target: Target) -> None:
+def _after_merge_scopes(func: PrimFunc, target: Target) -> None:
     """Neighbouring scopes are of different modules."""
     for node in _nodes(func, Seq):
         assert isinstance(node, Seq)
@@ -189,7 +189,7 @@ def _after_coproc(func: PrimFunc, target: Target) -> None:
             assert not both or before.module is not after.module, node  # type: ignore[attr-defined]
 
 
-def _after_sync(func: PrimFunc, target: Target) -> None:
+def _after_insert_tokens(func: PrimFunc, target: Target) -> None:
     """One statement at a time, in order, every pop finds a token, and none is left."""
     tokens: Counter[tuple[PipelineModule, PipelineModule]] = Counter()
 
@@ -217,12 +217,12 @@ def _after_sync(func: PrimFunc, target: Target) -> None:
     assert not any(tokens.values()), f"tokens are left: {tokens}"
 
 
-def _after_vthread(func: PrimFunc, target: Target) -> None:
+def _after_interleave_threads(func: PrimFunc, target: Target) -> None:
     for node in _nodes(func, For):
         assert isinstance(node, For) and node.kind != "cthread", node
 
 
-def _after_uop(func: PrimFunc, target: Target) -> None:
+def _after_loops_to_uop_loops(func: PrimFunc, target: Target) -> None:
     """Instruction loops are outermost in their kernel, and at most two."""
     for node in _nodes(func, UopScope):
         assert isinstance(node, UopScope)
@@ -238,13 +238,13 @@ def _nothing_new(func: PrimFunc, target: Target) -> None:
 
 
 _CHECKS: dict[str, Callable[[PrimFunc, Target], None]] = {
-    "dma": _after_dma,
-    "inplace": _nothing_new,
-    "alu": _after_alu,
-    "gemm": _after_gemm,
-    "storage": _after_storage,
-    "coproc": _after_coproc,
-    "sync": _after_sync,
-    "vthread": _after_vthread,
-    "uop": _after_uop,
+    "copies_to_transfers": _after_copies_to_transfers,
+    "reuse_buffers": _nothing_new,
+    "alu_nests_to_kernels": _after_alu_nests_to_kernels,
+    "gemm_tiles_to_kernels": _after_gemm_tiles_to_kernels,
+    "allocate_storage": _after_allocate_storage,
+    "merge_scopes": _after_merge_scopes,
+    "insert_tokens": _after_insert_tokens,
+    "interleave_threads": _after_interleave_threads,
+    "loops_to_uop_loops": _after_loops_to_uop_loops,
 }

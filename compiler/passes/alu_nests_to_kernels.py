@@ -45,10 +45,10 @@ from vta.compiler.tir.ir import (
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.isa import PipelineModule
 
-__all__ = ["inject_alu"]
+__all__ = ["alu_nests_to_kernels"]
 
 
-def inject_alu(func: PrimFunc, target: Target) -> PrimFunc:
+def alu_nests_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
     """Replace every ``alu`` nest.
 
     Raises

@@ -42,10 +42,10 @@ from vta.compiler.tir.ir import (
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
 
-__all__ = ["inject_dma"]
+__all__ = ["copies_to_transfers"]
 
 
-def inject_dma(func: PrimFunc, target: Target) -> PrimFunc:
+def copies_to_transfers(func: PrimFunc, target: Target) -> PrimFunc:
     """Replace every ``dma_copy`` nest.
 
     Raises

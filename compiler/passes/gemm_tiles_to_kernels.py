@@ -25,10 +25,10 @@ from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
 from vta.isa import PipelineModule
 
-__all__ = ["inject_gemm"]
+__all__ = ["gemm_tiles_to_kernels"]
 
 
-def inject_gemm(func: PrimFunc, target: Target) -> PrimFunc:
+def gemm_tiles_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
     """Replace every GemmTile.
 
     Raises

@@ -37,10 +37,10 @@ from vta.compiler.tir.ir import (
 from vta.compiler.tir.visitor import rebuild, substitute, with_body
 from vta.isa import PipelineModule
 
-__all__ = ["expand_threads"]
+__all__ = ["interleave_threads"]
 
 
-def expand_threads(func: PrimFunc, target: Target) -> PrimFunc:
+def interleave_threads(func: PrimFunc, target: Target) -> PrimFunc:
     """Replace every ``cthread`` loop by serial ones around single steps."""
 
     def change(node: Stmt) -> Stmt:

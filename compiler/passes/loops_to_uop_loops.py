@@ -39,13 +39,13 @@ from vta.compiler.tir.visitor import rebuild, substitute, with_body
 from vta.config import ITER_BITS
 from vta.errors import LoweringError
 
-__all__ = ["fold_uop_loops"]
+__all__ = ["loops_to_uop_loops"]
 
 MAX_ITER = (1 << ITER_BITS) - 1
 MAX_FOLDED = 2
 
 
-def fold_uop_loops(func: PrimFunc, target: Target) -> PrimFunc:
+def loops_to_uop_loops(func: PrimFunc, target: Target) -> PrimFunc:
     """Turn loops of kernels into loops of instructions."""
     return with_body(func, _rewrite(func.body, target.uop_depth, {}))
 

@@ -12,10 +12,10 @@ from vta.compiler.target import Target
 from vta.compiler.tir.ir import CoprocScope, For, IfThenElse, PrimFunc, Seq, Stmt, seq
 from vta.compiler.tir.visitor import rebuild, with_body
 
-__all__ = ["lift_scopes"]
+__all__ = ["merge_scopes"]
 
 
-def lift_scopes(func: PrimFunc, target: Target) -> PrimFunc:
+def merge_scopes(func: PrimFunc, target: Target) -> PrimFunc:
     """Hoist scopes out of loops and join neighbours of the same module."""
     return with_body(func, _lift(func.body))
 

@@ -32,10 +32,10 @@ from vta.compiler.tir.ir import (
 )
 from vta.compiler.tir.visitor import children, rebuild, replace_buffers, walk, with_body
 
-__all__ = ["share_in_place"]
+__all__ = ["reuse_buffers"]
 
 
-def share_in_place(func: PrimFunc, target: Target) -> PrimFunc:
+def reuse_buffers(func: PrimFunc, target: Target) -> PrimFunc:
     """Merge buffers along chains of ALU stages. Nothing that a program computes changes."""
     body = func.body
     while (pair := next(_candidates(body, target), None)) is not None:

@@ -10,7 +10,7 @@ from tests.support.transposed import WAYS, Transposed
 from vta import te, top, topi
 from vta.compiler.driver import compile_func
 from vta.compiler.lower.lower import lower
-from vta.compiler.passes.gemm import inject_gemm
+from vta.compiler.passes.gemm_tiles_to_kernels import gemm_tiles_to_kernels
 from vta.compiler.target import INP_SCOPE, GemmIntrin, Target
 from vta.config import VTAConfig
 from vta.errors import LoweringError, ScheduleError, TensorError
@@ -90,7 +90,7 @@ def test_the_tile_of_the_pragma_is_checked_against_the_machine():
             "acc is [1, 1, 5, 7, 1, 4] int32"
         ),
     ):
-        inject_gemm(func, Target.from_config(VTAConfig()))
+        gemm_tiles_to_kernels(func, Target.from_config(VTAConfig()))
 
 
 def test_a_dilated_tensor_in_dram_is_refused_with_what_to_write():

@@ -68,7 +68,7 @@ def steps_of_threads(func):
     threads = {node.var.name for node in walk(func.body)
                if isinstance(node, For) and node.kind == "cthread"}  # fmt: skip
     assert threads
-    expanded = run_passes(func, TARGET, "vthread", observe=verify)
+    expanded = run_passes(func, TARGET, "interleave_threads", observe=verify)
     return [
         sum(isinstance(inner, CoprocScope) for inner in walk(node))
         for node in walk(expanded.body)

@@ -63,8 +63,8 @@ def test_invariants_hold_for_uneven_shapes(threads):
 def test_stages_by_name():
     func = tutorial("vadd")
     assert run_passes(func, TARGET, LOOP_NEST) is func
-    assert str(run_passes(func, TARGET, "uop")) == str(run_passes(func, TARGET))
-    with pytest.raises(LoweringError, match="no stage 'magic'; must be one of nest, dma, inplace"):
+    assert str(run_passes(func, TARGET, "loops_to_uop_loops")) == str(run_passes(func, TARGET))
+    with pytest.raises(LoweringError, match="no stage 'magic'; must be one of nest, copies_to"):
         run_passes(func, TARGET, "magic")
 
 
