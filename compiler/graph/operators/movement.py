@@ -61,7 +61,14 @@ def _result_shape(node: Node, graph: Graph) -> HostAttributes:
 ROWS = (
     OperatorRow(
         name="reshape",
-        onnx={"Flatten": 9, "Reshape": 5, "Squeeze": 1, "Unsqueeze": 1},
+        onnx={
+            "Dropout": 11,
+            "Flatten": 9,
+            "Identity": 1,
+            "Reshape": 5,
+            "Squeeze": 11,
+            "Unsqueeze": 11,
+        },
         reference=_reshape,
         host=_result_shape,
     ),
