@@ -8,7 +8,6 @@ by its path, an installed wheel by the requirements that its metadata list.
 from __future__ import annotations
 
 import importlib.util
-import re
 import shlex
 import sys
 from contextlib import contextmanager
@@ -16,16 +15,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+
 from vta.errors import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DISTRIBUTION", "checkout", "importing", "install_command", "missing_package"]
+__all__ = [
+    "DISTRIBUTION",
+    "checkout",
+    "importing",
+    "install_command",
+    "missing_package",
+    "requirements",
+]
 
 DISTRIBUTION = "vta-accelerator"
-_REQUIREMENT = re.compile(r"""(?P<what>[^;]+);\s*extra\s*==\s*["'](?P<extra>[^"']+)["']\s*""")
-_SELF = re.compile(rf"{DISTRIBUTION}\[(?P<extras>[^\]]+)\]")
 
 
 def missing_package(purpose: str, package: str | None, extra: str) -> str:
@@ -107,7 +113,7 @@ def install_command(extra: str) -> str:
     if root is not None:
         arguments = ["-e", f"{root}[{extra}]"]
     else:
-        arguments = sorted({what for name in extra.split(",") for what in _requirements(name)})
+        arguments = sorted({what for name in extra.split(",") for what in _with_inner(name)})
     if importlib.util.find_spec("pip") is not None:
         command = [sys.executable, "-m", "pip", "install"]
     else:  # an environment made by uv
@@ -126,8 +132,33 @@ def checkout() -> Path | None:
     return root if f'name = "{DISTRIBUTION}"' in text else None
 
 
-def _requirements(extra: str) -> list[str]:
-    """What the installed metadata list for an extra, references to other extras resolved."""
+def requirements(extra: str) -> list[Requirement]:
+    """What the installed metadata list for an extra, without what another extra brings.
+
+    Parameters
+    ----------
+    extra : str
+        As in :func:`missing_package`; empty for what every installation has.
+
+    Raises
+    ------
+    ToolError
+        If there is no such extra, or no metadata.
+    """
+    return [
+        requirement
+        for requirement in _listed(extra)
+        if requirement.name != DISTRIBUTION and _here(requirement, extra)
+    ]
+
+
+def _here(requirement: Requirement, extra: str) -> bool:
+    """Whether a requirement is meant for this system."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _listed(extra: str) -> list[Requirement]:
+    """The lines of the metadata that belong to an extra and to no other."""
     try:
         distribution = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -135,18 +166,25 @@ def _requirements(extra: str) -> list[str]:
             f"{Path(__file__).parent} is neither in a checkout of the project nor an installed "
             f"{DISTRIBUTION} with metadata"
         ) from None
-    if extra not in (distribution.metadata.get_all("Provides-Extra") or []):
+    if extra and extra not in (distribution.metadata.get_all("Provides-Extra") or []):
         raise ToolError(f"{DISTRIBUTION} has no extra {extra!r}")
     found = []
     for line in distribution.requires or []:
-        match = _REQUIREMENT.fullmatch(line)
-        if match is None or match["extra"] != extra:
-            continue
-        what = match["what"].strip()
-        inner = _SELF.fullmatch(what)
-        if inner is None:
-            found.append(what)
+        requirement = Requirement(line)
+        for_extra = requirement.marker is not None and "extra" in str(requirement.marker)
+        if for_extra == bool(extra) and _here(requirement, extra):
+            found.append(requirement)
+    return found
+
+
+def _with_inner(extra: str) -> list[str]:
+    """The requirements of an extra and of the extras that it includes, as `pip` takes them."""
+    found = []
+    for requirement in _listed(extra):
+        if requirement.name == DISTRIBUTION:
+            for inner in sorted(requirement.extras):
+                found += _with_inner(inner)
         else:
-            for name in inner["extras"].split(","):
-                found += _requirements(name.strip())
+            requirement.marker = None
+            found.append(str(requirement))
     return found

@@ -8,6 +8,7 @@ import click
 
 from vta import __version__
 from vta.cli.check import check
+from vta.cli.doctor import doctor
 from vta.cli.execute import execute
 from vta.cli.fuzz import fuzz
 from vta.cli.inspect import disasm, show_config
@@ -46,5 +47,5 @@ def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
 
-for _command in (run, execute, disasm, show_config, check, fuzz, program, serve):
+for _command in (run, execute, disasm, show_config, check, fuzz, program, serve, doctor):
     main.add_command(_command)
