@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 VOCABULARY = {
     "config", "isa", "memmap", "packing", "container", "program", "bitstream", "listing", "errors",
     "check", "uartlink", "run_result", "diagnosis", "memory_timing", "cycle_bound", "extras",
-    "cache", "dtypes", "int4", "config_file", "output",
+    "cache", "dtypes", "int4", "config_file", "output", "host_operators", "network",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"boards": {"hw"}}

@@ -28,12 +28,24 @@ if TYPE_CHECKING:
 
 __all__ = ["LEVELS", "Finding", "examine", "missing_for"]
 
-LEVELS = ("sim", "tsim", "tests", "proofs", "remote", "uart", "synthesis", "boards", "waves")
+LEVELS = (
+    "sim",
+    "tsim",
+    "tests",
+    "proofs",
+    "onnx",
+    "remote",
+    "uart",
+    "synthesis",
+    "boards",
+    "waves",
+)
 """What a finding can be needed for: the reference model, the simulated RTL, the test suite,
-``make formal``, sessions over a network, boards at a serial line, ``make synth``, the vendors' and
-open tools of ``make bitstream`` and of loading a board, and viewers of waves."""
+``make formal``, networks as ONNX files, sessions over a network, boards at a serial line, ``make
+synth``, the vendors' and open tools of ``make bitstream`` and of loading a board, and viewers of
+waves."""
 
-_EXTRAS = {"rtl": "tsim", "formal": "proofs", "remote": "remote", "uart": "uart",
+_EXTRAS = {"rtl": "tsim", "formal": "proofs", "onnx": "onnx", "remote": "remote", "uart": "uart",
            "synth": "synthesis", "test": "tests"}  # fmt: skip
 _SECONDS = 20
 """How long a tool may take to tell its version."""

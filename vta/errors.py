@@ -22,6 +22,8 @@ __all__ = [
     "IllegalInstructionError",
     "LoweringError",
     "MissingFinishError",
+    "ModelError",
+    "NetworkError",
     "NotProvidedError",
     "OperatorError",
     "ProgramError",
@@ -53,6 +55,11 @@ class ProgramError(VTAError):
     """A saved program that is truncated, foreign, newer, or made for another configuration."""
 
 
+class NetworkError(VTAError):
+    """A network file that is truncated, foreign, newer or inconsistent, or inputs that do not fit a
+    network."""
+
+
 class ToolError(VTAError):
     """A program outside this package (compiler, synthesis tool) is missing or failed."""
 
@@ -78,6 +85,11 @@ class TensorTypeError(TensorError, TypeError):
     """An operation that expressions do not have, or one that needs the value of an expression
     (``bool``, ``int``, NumPy functions); also a :class:`TypeError`, as Python's protocols
     expect."""
+
+
+class ModelError(CompileError):
+    """A model file that cannot be read, or a network that this compiler does not support: names the
+    node, what was found and what is supported."""
 
 
 class OperatorError(CompileError):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vta.compiler.ops.requantise import Requantise
     from vta.config import VTAConfig
 
-__all__ = ["constant_operands", "conv2d", "pack_constants"]
+__all__ = ["constant_operands", "conv2d", "few_channels", "pack_constants"]
 
 
 def conv2d(
@@ -105,7 +105,7 @@ def conv2d(
                 f"conv2d: groups is {groups}; must divide the channels, but {what} {number}"
             )
     if im2col is None:
-        im2col = groups == 1 and _few_channels(c, window, cfg)
+        im2col = groups == 1 and few_channels(c, window, cfg)
     elif im2col and groups > 1:
         raise OperatorError(f"conv2d: im2col is True; must be False with groups, here {groups}")
     sets = _Sets.of(c, channels, groups, cfg)
@@ -176,7 +176,7 @@ def pack_constants(requantise: Requantise, cfg: VTAConfig, *rows: Array) -> list
     ]
 
 
-def _few_channels(channels: int, window: Window, cfg: VTAConfig) -> bool:
+def few_channels(channels: int, window: Window, cfg: VTAConfig) -> bool:
     """Whether gathering windows on the host saves half of the products or more."""
     taps = prod(window.kernel)
     gathered = -(-channels * taps // cfg.block_in)

@@ -15,7 +15,7 @@ from vta.errors import VTAError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NAMED_FILE", "files_by_name", "npy_bytes", "read_array"]
+__all__ = ["NAMED_FILE", "NamedFiles", "files_by_name", "npy_bytes", "read_array"]
 
 
 class _NamedFile(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
@@ -33,6 +33,8 @@ class _NamedFile(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 
 
 NAMED_FILE = _NamedFile()
+NamedFiles = tuple[tuple[str | None, Path], ...]
+"""The values of such an option that was given several times."""
 
 
 def files_by_name(

@@ -17,6 +17,7 @@ _TITLES = {
     "tsim": "simulated RTL (make sim, --target tsim)",
     "tests": "test suite (make test)",
     "proofs": "proofs (make formal)",
+    "onnx": "networks as ONNX files",
     "remote": "remote sessions (vta serve, connect)",
     "uart": "boards at a serial line",
     "synthesis": "resources and open bitstreams (make synth, make bitstream)",

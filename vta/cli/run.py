@@ -1,8 +1,9 @@
-"""`vta run`: a saved program on arrays in files."""
+"""`vta run`: a saved program, or a model, on arrays in files."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import numpy.typing as npt
+from rich.console import Console
 
 from vta.bitstream import Bitstream
-from vta.cli.arrays import NAMED_FILE, files_by_name, npy_bytes, read_array
+from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, npy_bytes, read_array
 from vta.cli.devices import Place, place_options
-from vta.cli.options import EXISTING_FILE, is_archive, read, write_all
+from vta.cli.options import (
+    EXISTING_FILE,
+    FILE,
+    is_archive,
+    machine,
+    machine_options,
+    read,
+    write_all,
+)
+from vta.environment import get_env
 from vta.errors import ProgramError
 from vta.program import Program
 
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-NamedFiles = tuple[tuple[str | None, Path], ...]
+_STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -91,18 +102,65 @@ class Ran:
     help="Where to write a tensor that FILE computes. Without NAME= if there is one.",
 )  # fmt: skip
 @place_options
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def run(file: Path, inputs: NamedFiles, outputs: NamedFiles, as_json: bool, **place: Any) -> None:
-    """Run FILE, a saved program (.vta), on arrays in .npy files.
+@machine_options("models: that of the environment; programs have their own")
+@click.option("--top", default=5, show_default=True, help="Models: how many classes to print.")
+@click.option(
+    "--no-host", is_flag=True,
+    help="Models: refuse nodes that the host would run, but for the borders of the network.",
+)  # fmt: skip
+@click.option(
+    "--json", "json_file", type=FILE, is_flag=False, flag_value=_STDOUT, metavar="[FILE]",
+    help="Write the report as JSON, without FILE to standard output.",
+)  # fmt: skip
+def run(
+    file: Path,
+    inputs: NamedFiles,
+    outputs: NamedFiles,
+    config: Path | None,
+    preset: str | None,
+    top: int,
+    no_host: bool,
+    json_file: Path | None,
+    **place: Any,
+) -> None:
+    """Run FILE, a saved program (.vta) or a quantised ONNX model (.onnx), on arrays in .npy files.
 
-    Arrays have exactly the types and shapes that the program was built for (int4 tensors are int8
-    in files). The report says what was computed, and the counters of the run. If the run ends in an
-    error, no file is written.
+    Arrays have exactly the types and shapes that the program was built for or that the model
+    declares (int4 tensors are int8 in files). The report says what was computed, and the counters
+    of the run; of a model also where each node ran. If the run ends in an error, no file is
+    written.
     """
+    where = Place(**place)
+    if file.suffix == ".onnx":
+        from vta.cli.run_network import run_model
+
+        cfg = get_env().cfg if config is None and preset is None else machine(config, preset)
+        report = run_model(file, cfg, inputs, outputs, where, top=top, no_host=no_host)
+        files = {path: npy_bytes(report.ran.outputs[name]) for name, path in report.files.items()}
+        _write(files, report.as_dict(), json_file)
+        if json_file is None:
+            report.print(Console(width=None if sys.stdout.isatty() else 120))
+        return
+    for option, given in (("--config", config), ("--preset", preset), ("--no-host", no_host)):
+        if given:
+            raise click.UsageError(f"{option} is for models; {file} is no .onnx file")
     content = read(file)
-    ran = _runner(file, content)(file, content, inputs, outputs, Place(**place))
-    write_all({o.file: npy_bytes(o.values) for o in ran.outputs if o.file})
-    click.echo(json.dumps(ran.as_dict(), indent=2) if as_json else str(ran))
+    ran = _runner(file, content)(file, content, inputs, outputs, where)
+    _write({o.file: npy_bytes(o.values) for o in ran.outputs if o.file}, ran.as_dict(), json_file)
+    if json_file is None:
+        click.echo(str(ran))
+
+
+def _write(files: dict[Path, bytes], report: dict[str, Any], json_file: Path | None) -> None:
+    """Write all files, the report among them."""
+    text = json.dumps(report, indent=2)
+    if json_file is not None and json_file != _STDOUT:
+        if json_file.resolve() in {path.resolve() for path in files}:
+            raise click.UsageError(f"--json: {json_file} is an --output, too")
+        files = {**files, json_file: f"{text}\n".encode()}
+    write_all(files)
+    if json_file == _STDOUT:
+        click.echo(text)
 
 
 Runner = Callable[[Path, bytes, NamedFiles, NamedFiles, Place], Ran]
@@ -121,8 +179,8 @@ def _runner(file: Path, content: bytes) -> Runner:
     if is_archive(content):
         return _run_program
     raise ProgramError(
-        f"{file} is no saved program, which CompiledModule.save writes (a raw instruction stream "
-        f"is run by `vta exec`)"
+        f"{file} is no saved program, which CompiledModule.save writes, and no .onnx file (a raw "
+        f"instruction stream is run by `vta exec`)"
     )
 
 

@@ -1,0 +1,1 @@
+"""Front ends: from the files of other projects to graphs."""

@@ -1,0 +1,282 @@
+"""From an ONNX model to a float graph: names are kept, and so is ``quantize`` / ``dequantize``.
+
+The QLinear operators become their float operator between ``dequantize`` and ``quantize``, so that
+quantised models of both kinds are one kind from here on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from vta.compiler.frontend.onnx_model import read_model
+from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
+from vta.compiler.graph.registry import OPERATORS, violations
+from vta.errors import ModelError
+
+__all__ = ["Importer", "OnnxNode", "import_model", "import_onnx"]
+
+MAX_ELEMENTS = 1 << 31
+_TYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A node of the model file.
+
+    Attributes
+    ----------
+    name : str
+        Its own, or its operator and its first result.
+    kind : str
+        The operator.
+    opset : int
+        The version of the operator set.
+    inputs, outputs : tuple of str
+        Inputs that are absent are empty.
+    attributes : mapping
+    """
+
+    name: str
+    kind: str
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    def error(self, message: str) -> ModelError:
+        return ModelError(f"node {self.name} ({self.kind}): {message}")
+
+    def require(self, *known: str) -> None:
+        """Refuse attributes that are not among ``known``."""
+        for name, value in self.attributes.items():
+            if name not in known:
+                raise self.error(
+                    f"attribute {name} is {value!r}; supported are {', '.join(known) or 'none'}"
+                )
+
+    def value(self, name: str, default: Any, *supported: Any) -> Any:
+        """An attribute, which must be one of ``supported`` if any are given."""
+        value = self.attributes.get(name, default)
+        if supported and value not in supported:
+            allowed = " or ".join(map(str, supported))
+            raise self.error(f"attribute {name} is {value!r}; must be {allowed}")
+        return value
+
+
+class Importer:
+    """The graph under construction.
+
+    Attributes
+    ----------
+    tensors : dict of str to Tensor
+        Everything that is known so far; a float graph.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tensors: dict[str, Tensor] = {}
+        self.nodes: list[Node] = []
+        self._names: set[str] = set()
+
+    def tensor(self, node: OnnxNode, index: int) -> Tensor:
+        """An input of a node, which must be there."""
+        if index >= len(node.inputs) or not node.inputs[index]:
+            raise node.error(f"input {index} is missing")
+        return self.tensors[node.inputs[index]]
+
+    def has(self, node: OnnxNode, index: int) -> bool:
+        return index < len(node.inputs) and bool(node.inputs[index])
+
+    def constant(self, node: OnnxNode, index: int, what: str) -> npt.NDArray[Any]:
+        """The values of an input that must be a constant."""
+        values = self.tensor(node, index).values
+        if values is None:
+            raise node.error(f"{what} ({node.inputs[index]}) is computed; must be a constant")
+        return values
+
+    def add_constant(self, name: str, values: npt.NDArray[Any]) -> Tensor:
+        """A constant; its name is made unique. Real numbers must be finite."""
+        values = np.asarray(values)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ModelError(
+                f"{self.name}: tensor {name} holds a value that is not finite (NaN or infinity)"
+            )
+        if values.dtype.name not in _TYPES:
+            raise ModelError(
+                f"{self.name}: tensor {name} is of type {values.dtype}; must be one of "
+                f"{', '.join(_TYPES)}"
+            )
+        unique, number = name, 2
+        while unique in self.tensors:
+            unique, number = f"{name}.{number}", number + 1
+        self.tensors[unique] = Tensor(unique, values.shape, values.dtype.name, values=values)
+        return self.tensors[unique]
+
+    def add(
+        self,
+        node: OnnxNode,
+        operator: str,
+        inputs: Sequence[str],
+        shape: Sequence[int],
+        *,
+        output: str | None = None,
+        dtype: str = "float32",
+        suffix: str = "",
+        **attributes: Attribute,
+    ) -> Tensor:
+        """A node with one result: the first of ``node``'s unless ``output`` says another.
+
+        Raises
+        ------
+        ModelError
+            If an extent is not positive, the tensor is too large, or a constraint of the operator
+            does not hold.
+        """
+        name = output or node.outputs[0]
+        extents = tuple(int(extent) for extent in shape)
+        if any(extent < 1 for extent in extents) or prod(extents) > MAX_ELEMENTS:
+            raise node.error(
+                f"the result {name} has shape {extents}; extents must be positive and have at most "
+                f"{MAX_ELEMENTS} elements"
+            )
+        own = node.name + suffix
+        unique, number = own, 2
+        while unique in self._names:
+            unique, number = f"{own}.{number}", number + 1
+        self._names.add(unique)
+        self.tensors[name] = Tensor(name, extents, dtype)
+        made = Node(unique, operator, tuple(inputs), (name,), attributes)
+        self.nodes.append(made)
+        found = violations(made, self._graph(node_only=made))
+        if found:
+            raise node.error("; ".join(found))
+        return self.tensors[name]
+
+    def _graph(self, node_only: Node) -> Graph:
+        """A graph that is enough for constraints: the node, and what computes its inputs."""
+        near = [node for node in self.nodes if node.outputs[0] in node_only.inputs]
+        return Graph(self.name, self.tensors, (*near, node_only), (), ())
+
+    def graph(self, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
+        whole = Graph(self.name, self.tensors, tuple(self.nodes), tuple(inputs), tuple(outputs))
+        return whole.rewritten(whole.nodes)
+
+
+def import_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
+    """The float graph of an ONNX file.
+
+    Parameters
+    ----------
+    path : path
+    shapes : mapping of str to sequence of int
+        Shapes of inputs, by name; needed where the file leaves a dimension open.
+
+    Returns
+    -------
+    Graph
+        With the names of the file.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or holds something that is not supported: it names the node or
+        the tensor, what was found and what is supported.
+    """
+    return import_model(read_model(path), Path(path).stem, shapes)
+
+
+def import_model(
+    model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Graph:
+    """As :func:`import_onnx`, of a model in memory that was checked."""
+    from vta.compiler.frontend.onnx_operators import IMPORTERS
+
+    importer = Importer(name)
+    for initial in model.graph.initializer:
+        importer.add_constant(initial.name, numpy_helper.to_array(initial))
+    inputs = []
+    given = dict(shapes or {})
+    for value in model.graph.input:
+        if value.name in importer.tensors:
+            continue  # old models list their constants as inputs too
+        importer.tensors[value.name] = _input(name, value, given.pop(value.name, None))
+        inputs.append(value.name)
+    if given:
+        raise ModelError(
+            f"{name}: a shape is given for {', '.join(given)}; the inputs are {', '.join(inputs)}"
+        )
+    versions = {item.domain: item.version for item in model.opset_import}
+    default = versions.get("", versions.get("ai.onnx", 0))
+    unsupported: list[str] = []
+    for number, proto in enumerate(model.graph.node):
+        node = OnnxNode(
+            proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else number}",
+            proto.op_type,
+            versions.get(proto.domain, 0) if proto.domain else default,
+            tuple(proto.input),
+            tuple(proto.output),
+            {item.name: _attribute(item) for item in proto.attribute},
+        )
+        handler = IMPORTERS.get((proto.domain if proto.domain != "ai.onnx" else "", node.kind))
+        if handler is None:
+            unsupported.append(f"{node.name} ({node.kind})")
+            break
+        for extra in node.inputs:
+            if extra and extra not in importer.tensors:
+                raise node.error(f"the input {extra} is not computed by an earlier node")
+        handler(importer, node)
+    if unsupported:
+        supported = sorted({kind for row in OPERATORS.values() for kind in row.onnx})
+        raise ModelError(
+            f"{name}: no support for node {unsupported[0]}; the operators are "
+            f"{', '.join(supported)}"
+        )
+    outputs = [value.name for value in model.graph.output]
+    for wanted in outputs:
+        if importer.tensors[wanted].is_constant or wanted in inputs:
+            raise ModelError(f"{name}: the output {wanted} is not computed by a node")
+    return importer.graph(inputs, outputs)
+
+
+def _input(model: str, value: onnx.ValueInfoProto, given: Sequence[int] | None) -> Tensor:
+    kind = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "?"
+    if dtype not in ("float32", "int8", "uint8"):
+        raise ModelError(
+            f"{model}: input {value.name} is of type {dtype}; must be float32, int8 or uint8"
+        )
+    declared = [
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in kind.shape.dim
+    ]
+    shape = list(given) if given is not None else declared
+    text = "x".join(map(str, declared))
+    fits = len(shape) == len(declared) and all(
+        isinstance(have, str) or have == want for have, want in zip(declared, shape)
+    )
+    if not fits:
+        raise ModelError(
+            f"{model}: input {value.name} is given shape {tuple(shape)}; the model has {text}"
+        )
+    if not shape or any(isinstance(extent, str) or extent < 1 for extent in shape):
+        raise ModelError(
+            f"{model}: input {value.name} has shape {text}; every extent must be a positive number "
+            f"(give one: --shape {value.name}=1,...)"
+        )
+    return Tensor(value.name, tuple(int(extent) for extent in shape), dtype)
+
+
+def _attribute(item: onnx.AttributeProto) -> Any:
+    value = onnx.helper.get_attribute_value(item)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -1,0 +1,89 @@
+"""ONNX files: reading one with bounds, as data; nothing of it is executed."""
+
+from __future__ import annotations
+
+from pathlib import Path, PureWindowsPath
+
+from vta.errors import ModelError
+from vta.extras import importing
+
+with importing("reading ONNX files", "onnx"):
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import external_data_helper
+
+__all__ = ["MAX_MODEL_BYTES", "MAX_NODES", "OPSETS", "read_model"]
+
+MAX_MODEL_BYTES = (1 << 31) - 1
+"""What protobuf can hold; weights beyond that are in files beside the model."""
+MAX_NODES = 20_000
+OPSETS = range(11, 27)
+"""The versions of the default operator set that are read."""
+
+
+def read_model(path: str | Path) -> onnx.ModelProto:
+    """The model in a file, with its external data, checked.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, is no ONNX model or an invalid one (among other things, a cycle
+        in its graph), exceeds the bounds, has an opset outside :data:`OPSETS`, or names data
+        outside its folder.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_MODEL_BYTES:
+            raise ModelError(f"{path}: more than {MAX_MODEL_BYTES} bytes")
+        model = onnx.load_model_from_string(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"cannot read the model {path}: {error.strerror}") from None
+    except DecodeError as error:
+        raise ModelError(f"{path}: not an ONNX model, or damaged: {error}") from None
+    _require_bounds(path, model)
+    _load_external_data(path, model)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        text = str(error).split("\n\n")[0].strip()
+        raise ModelError(f"{path}: not a valid ONNX model: {text[:500]}") from None
+    return model
+
+
+def _require_bounds(path: Path, model: onnx.ModelProto) -> None:
+    if not model.HasField("graph") or not model.graph.node:
+        raise ModelError(f"{path}: not an ONNX model, or one without nodes")
+    if len(model.graph.node) > MAX_NODES:
+        raise ModelError(f"{path}: {len(model.graph.node)} nodes; at most {MAX_NODES}")
+    if model.functions:
+        raise ModelError(
+            f"{path}: defines functions of its own ({model.functions[0].name}); must have none "
+            f"(onnx.inliner replaces them)"
+        )
+    for item in model.opset_import:
+        if item.domain in ("", "ai.onnx") and item.version not in OPSETS:
+            raise ModelError(
+                f"{path}: opset {item.version}; must be {OPSETS.start} to {OPSETS.stop - 1} "
+                f"(onnx.version_converter changes it)"
+            )
+
+
+def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
+    folder = path.parent.resolve()
+    for tensor in model.graph.initializer:
+        if not external_data_helper.uses_external_data(tensor):
+            continue
+        place = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
+        file = (folder / place).resolve()
+        windows = PureWindowsPath(place)
+        if not place or windows.drive or "\\" in place or not file.is_relative_to(folder):
+            raise ModelError(
+                f"{path}: tensor {tensor.name} has its data in {place!r}; must be a file in the "
+                f"model's folder"
+            )
+        try:
+            external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        except (OSError, ValueError, onnx.checker.ValidationError) as error:
+            raise ModelError(f"{path}: data of tensor {tensor.name}: {error}") from None
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]

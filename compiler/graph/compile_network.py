@@ -1,0 +1,137 @@
+"""From an integer graph to a network: a program for each operator of the accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.compiler.driver import compile_func
+from vta.compiler.graph.memory_plan import LiveRange, plan
+from vta.compiler.graph.passes.gather_windows import gather_windows
+from vta.compiler.graph.passes.layouts import layouts
+from vta.compiler.graph.registry import row_of
+from vta.compiler.lower.lower import lower
+from vta.errors import CompileError, ModelError
+from vta.network import Network, NetworkTensor, Step
+from vta.packing import packed_shape
+
+if TYPE_CHECKING:
+    from vta.compiler.graph.ir import Graph, Node, Tensor
+    from vta.config import VTAConfig
+
+__all__ = ["compile_network"]
+
+
+def compile_network(
+    graph: Graph,
+    cfg: VTAConfig,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Network:
+    """The network of a graph that :func:`~vta.compiler.graph.pipeline.integer_graph` made.
+
+    Parameters
+    ----------
+    graph : Graph
+    cfg : VTAConfig
+        The machine.
+    progress : callable or None
+        ``progress(name, number, count)`` is called before each node is compiled.
+
+    Raises
+    ------
+    ModelError
+        If a node does not fit the machine; the message names the node.
+    """
+    if cfg.block_in != cfg.block_out or cfg.inp_width != 8 or cfg.out_width != 8:
+        raise ModelError(
+            f"networks need a machine with int8 activations and equal blocks; this one has "
+            f"{cfg.block_in} and {cfg.block_out} lanes, {cfg.inp_width} and {cfg.out_width} bits"
+        )
+    graph = layouts(gather_windows(graph, cfg), cfg)
+    tensors: dict[str, NetworkTensor] = {}
+    for tensor in graph.tensors.values():
+        tensors[tensor.name] = _tensor(tensor, cfg)
+    steps: list[Step] = []
+    for number, node in enumerate(graph.nodes):
+        if progress is not None:
+            progress(node.name, number, len(graph.nodes))
+        step, constants = _step(node, graph, cfg)
+        steps.append(step)
+        tensors.update(constants)
+    used = {name for step in steps for name in (*step.inputs, step.output)}
+    used |= {*graph.inputs, *graph.outputs}
+    tensors = {name: tensor for name, tensor in tensors.items() if name in used}
+    tensors, arena = _placed(tensors, steps)
+    return Network(graph.name, cfg, tensors, tuple(steps), graph.inputs, graph.outputs, arena)
+
+
+def _tensor(tensor: Tensor, cfg: VTAConfig) -> NetworkTensor:
+    shape = tensor.shape
+    if tensor.layout == "tiles":
+        shape = packed_shape(shape, (cfg.batch, cfg.block_out))
+    return NetworkTensor(tensor.name, shape, tensor.dtype, tensor.shape, tensor.values)
+
+
+def _step(node: Node, graph: Graph, cfg: VTAConfig) -> tuple[Step, dict[str, NetworkTensor]]:
+    """The step of a node, and the constants of its program in tiles."""
+    row = row_of(node)
+    if row.lower is None:
+        assert row.host is not None, node.operator
+        attributes = row.host(node, graph)
+        return Step(node.name, node.operator, node.inputs, node.output, None, attributes), {}
+    try:
+        lowered = row.lower(node, graph, cfg)
+        operator = lowered.operator
+        func = lower(operator.schedule, operator.args, operator.name)
+        program = compile_func(func, cfg)
+    except CompileError as error:
+        raise ModelError(f"node {node.name} ({node.operator}): {error}") from error
+    data = graph.data_inputs(node)
+    blank = [np.zeros(graph[name].shape, np.int8) for name in data]
+    if lowered.data_shape is not None:
+        blank = [blank[0].reshape(lowered.data_shape)]
+    packed = operator.pack(*blank, *lowered.constants)[len(data) :]
+    constants = {
+        f"{node.name}:{arg.name}": NetworkTensor(
+            f"{node.name}:{arg.name}", values.shape, values.dtype.name, values.shape, values
+        )
+        for arg, values in zip(operator.args[len(data) :], packed)
+    }
+    step = Step(
+        node.name, node.operator, (*data, *constants), node.output, program,
+        products=operator.products,
+    )  # fmt: skip
+    return step, constants
+
+
+def _placed(
+    tensors: dict[str, NetworkTensor], steps: list[Step]
+) -> tuple[dict[str, NetworkTensor], int]:
+    """The tensors with the places of those that programs use; constants behind all others."""
+    programs = [step for step in steps if step.program is not None]
+    on_device = {name for step in programs for name in (*step.inputs, step.output)}
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for number, step in enumerate(steps):
+        first[step.output] = number
+        for name in (*step.inputs, step.output):
+            last[name] = number
+    ranges = {
+        name: LiveRange(tensors[name].nbytes, first.get(name, -1), last[name])
+        for name in sorted(on_device)
+        if tensors[name].values is None
+    }
+    offsets, end = plan(ranges)
+    weights = {
+        name: LiveRange(tensors[name].nbytes, 0, 0)
+        for name in sorted(on_device)
+        if tensors[name].values is not None
+    }
+    behind, size = plan(weights)
+    offsets.update({name: end + offset for name, offset in behind.items()})
+    placed = {name: replace(tensor, offset=offsets.get(name)) for name, tensor in tensors.items()}
+    return placed, end + size

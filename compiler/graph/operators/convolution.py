@@ -1,0 +1,126 @@
+"""``conv2d`` and ``dense``: sums of products with bias and requantisation.
+
+conv2d: inputs data (NCHW), kernel (OIHW), bias (O); attributes ``strides``, ``pads`` (top, left,
+bottom, right), ``dilations``, ``group``. dense: inputs data, kernel (outputs, inputs), bias; data
+of four dimensions are taken in the order C, H, W. An integer node has the attributes of the pass
+``requantise`` besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
+from vta.compiler.graph.operators.quantised import constant_input, requantise_of, requantised
+from vta.compiler.ops.conv2d import conv2d
+
+if TYPE_CHECKING:
+    from vta.compiler.graph.ir import Graph, Node
+    from vta.config import VTAConfig
+
+__all__ = ["ROWS"]
+
+
+def _conv2d_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    data, kernel, bias = arrays
+    top, left, bottom, right = node.integers("pads")
+    (down, across), (dy, dx) = node.integers("strides"), node.integers("dilations")
+    wide = np.pad(data, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    spans = tuple((k - 1) * d + 1 for k, d in zip(kernel.shape[2:], (dy, dx)))
+    views = np.lib.stride_tricks.sliding_window_view(wide, spans, axis=(2, 3))
+    views = views[:, :, ::down, ::across, ::dy, ::dx]
+    # Integers below 2^53 are exact in float64, where NumPy multiplies matrices fast.
+    parts = [
+        np.moveaxis(np.tensordot(part, weights, axes=([1, 4, 5], [1, 2, 3])), -1, 1)
+        for part, weights in zip(
+            np.split(views.astype(np.float64), node.integer("group"), axis=1),
+            np.split(kernel.astype(np.float64), node.integer("group")),
+        )
+    ]
+    total = np.concatenate(parts, axis=1).astype(np.int64) + bias.reshape(1, -1, 1, 1)
+    return requantised(node, total)
+
+
+def _dense_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    data, kernel, bias = arrays
+    rows = data.reshape(len(data), -1).astype(np.float64)
+    sums = (rows @ kernel.astype(np.float64).T).astype(np.int64)
+    return requantised(node, sums + bias)
+
+
+def _factors(node: Node) -> Array:
+    return np.array(node.integers("multipliers"), np.int32)
+
+
+def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
+    data, kernel, bias = (graph[name] for name in node.inputs)
+    assert kernel.values is not None and bias.values is not None
+    operator = conv2d(
+        data.shape, kernel.shape[0], kernel.shape[2:],
+        cfg=cfg, requantise=requantise_of(node), stride=node.integers("strides"),
+        padding=node.integers("pads"), dilation=node.integers("dilations"),
+        groups=node.integer("group"), im2col=False,
+    )  # fmt: skip
+    return Lowered(operator, (kernel.values, bias.values, _factors(node)))
+
+
+def _lower_dense(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
+    """A convolution whose window covers the whole image."""
+    data, kernel, bias = (graph[name] for name in node.inputs)
+    assert kernel.values is not None and bias.values is not None
+    shape = data.shape if len(data.shape) == 4 else (*data.shape, 1, 1)
+    operator = conv2d(
+        shape, kernel.shape[0], shape[2:],
+        cfg=cfg, requantise=requantise_of(node), im2col=False,
+    )  # fmt: skip
+    weights = kernel.values.reshape(kernel.shape[0], *shape[1:])
+    return Lowered(operator, (weights, bias.values, _factors(node)), shape)
+
+
+def _two_dimensions(node: Node, graph: Graph) -> str | None:
+    shape = graph[node.inputs[0]].shape
+    return None if len(shape) == 4 else f"data has shape {shape}"
+
+
+def _matrix(node: Node, graph: Graph) -> str | None:
+    shape = graph[node.inputs[0]].shape
+    return None if len(shape) == 2 else f"data has shape {shape}"
+
+
+def _constant_weights(node: Node, graph: Graph) -> str | None:
+    if constant_input(node, graph, 1) is None:
+        return "weights are computed"
+    if len(node.inputs) > 2 and constant_input(node, graph, 2) is None:
+        return "bias is computed"
+    return None
+
+
+_WEIGHTS = Constraint("weights and bias must be constants", _constant_weights)
+
+ROWS = (
+    OperatorRow(
+        name="conv2d",
+        onnx={"Conv": 11, "QLinearConv": 10},
+        reference=_conv2d_reference,
+        lower=_lower_conv2d,
+        constraints=(
+            Constraint("data must be a batch of images (NCHW)", _two_dimensions),
+            _WEIGHTS,
+        ),
+        accumulates=True,
+    ),
+    OperatorRow(
+        name="dense",
+        onnx={"Gemm": 11, "MatMul": 9, "QLinearMatMul": 10},
+        reference=_dense_reference,
+        lower=_lower_dense,
+        constraints=(
+            Constraint("data must be a matrix", _matrix),
+            _WEIGHTS,
+        ),
+        accumulates=True,
+    ),
+)

@@ -1,0 +1,113 @@
+"""Operators that only move data; the host does them between two programs of the accelerator.
+
+``reshape``, ``transpose`` (``order``), ``concat`` (``axis``), ``pad`` (``pads`` top, left, bottom,
+right, and ``value``), ``im2col`` (a convolution's attributes, ``kernel`` and the ``value`` of the
+padding), and two changes of layout, ``pack`` and ``unpack``. ``recode`` stores uint8
+as int8, 128 less, or the reverse: activations of the accelerator are signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.compiler.graph.operator_row import Array, OperatorRow
+from vta.host_operators import run_host_operator
+
+if TYPE_CHECKING:
+    from vta.compiler.graph.ir import Graph, Node
+    from vta.config import VTAConfig
+
+__all__ = ["ROWS"]
+
+HostAttributes = dict[str, int | tuple[int, ...]]
+
+
+def _reshape(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    return arrays[0].reshape(graph[node.output].shape)
+
+
+def _transpose(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    return arrays[0].transpose(node.integers("order"))
+
+
+def _concat(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    return np.concatenate(arrays, node.integer("axis"))
+
+
+def _pad(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    top, left, bottom, right = node.integers("pads")
+    frame = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(arrays[0], frame, constant_values=node.integer("value"))
+
+
+def _recode(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    step = -128 if arrays[0].dtype == np.uint8 else 128
+    return (arrays[0].astype(np.int16) + step).astype(graph[node.output].dtype)
+
+
+def _windows(node: Node) -> dict[str, int | tuple[int, ...]]:
+    names = ("dilations", "kernel", "pads", "strides")
+    return {**{name: node.integers(name) for name in names}, "value": node.integer("value")}
+
+
+def _im2col(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    return run_host_operator("im2col", arrays, _windows(node))
+
+
+def _whole_tiles(node: Node, graph: Graph, cfg: VTAConfig) -> bool:
+    """Channels or pixels are joined, and no tensor but the last has filled-up channels."""
+    axis = node.integer("axis")
+    if axis == 1:
+        return all(not graph[name].shape[1] % cfg.block_out for name in node.inputs[:-1])
+    return axis > 1
+
+
+def _result_shape(node: Node, graph: Graph) -> HostAttributes:
+    return {"shape": graph[node.output].shape}
+
+
+ROWS = (
+    OperatorRow(
+        name="reshape",
+        onnx={
+            "Dropout": 11,
+            "Flatten": 9,
+            "Identity": 1,
+            "Reshape": 5,
+            "Squeeze": 11,
+            "Unsqueeze": 11,
+        },
+        reference=_reshape,
+        host=_result_shape,
+    ),
+    OperatorRow(
+        name="transpose",
+        onnx={"Transpose": 1},
+        reference=_transpose,
+        host=lambda node, graph: {"order": node.integers("order")},
+    ),
+    OperatorRow(
+        name="concat",
+        onnx={"Concat": 4},
+        reference=_concat,
+        host=lambda node, graph: {"axis": node.integer("axis")},
+        on_tiles=_whole_tiles,
+    ),
+    OperatorRow(
+        name="pad",
+        onnx={},
+        reference=_pad,
+        host=lambda node, graph: {
+            "pads": node.integers("pads"),
+            "value": node.integer("value"),
+        },
+        on_tiles=lambda node, graph, cfg: True,
+    ),
+    OperatorRow(name="im2col", onnx={}, reference=_im2col, host=lambda node, graph: _windows(node)),
+    OperatorRow(name="recode", onnx={}, reference=_recode, host=lambda node, graph: {}),
+    OperatorRow(name="pack", onnx={}, host=lambda node, graph: {"tile": node.integers("tile")}),
+    OperatorRow(name="unpack", onnx={}, host=_result_shape),
+)

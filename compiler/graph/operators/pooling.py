@@ -1,0 +1,98 @@
+"""``max_pool`` and ``average_pool``: windows of each channel.
+
+Input data (NCHW); attributes ``kernel``, ``strides``, ``pads`` (top, left, bottom, right). An
+integer average has the attributes of the pass ``requantise``, and ``bias``, besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
+from vta.compiler.graph.operators.quantised import requantise_of, requantised
+from vta.compiler.ops.pooling import max_pool, sum_pool
+
+if TYPE_CHECKING:
+    from vta.compiler.graph.ir import Graph, Node
+    from vta.config import VTAConfig
+
+__all__ = ["ROWS"]
+
+
+def _windows(node: Node, data: Array, fill: int) -> Array:
+    top, left, bottom, right = node.integers("pads")
+    down, across = node.integers("strides")
+    frame = ((0, 0), (0, 0), (top, bottom), (left, right))
+    wide = np.pad(data.astype(np.int64), frame, constant_values=fill)
+    views = np.lib.stride_tricks.sliding_window_view(wide, node.integers("kernel"), axis=(2, 3))
+    return views[:, :, ::down, ::across]
+
+
+def _max_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    windows: Array = _windows(node, arrays[0], -(1 << 31)).max(axis=(4, 5))
+    return windows.astype(np.int8)
+
+
+def _average_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    sums = _windows(node, arrays[0], 0).sum(axis=(4, 5)) + node.integer("bias")
+    return requantised(node, sums)
+
+
+def _lower_max(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
+    data = graph[node.inputs[0]]
+    return Lowered(
+        max_pool(
+            data.shape, node.integers("kernel"),
+            cfg=cfg, stride=node.integers("strides"), padding=node.integers("pads"),
+        )
+    )  # fmt: skip
+
+
+def _lower_average(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
+    data = graph[node.inputs[0]]
+    operator = sum_pool(
+        data.shape, node.integers("kernel"),
+        cfg=cfg, requantise=requantise_of(node), stride=node.integers("strides"),
+        padding=node.integers("pads"),
+    )  # fmt: skip
+    channels = data.shape[1]
+    bias = np.full(channels, node.integer("bias"), np.int32)
+    factors = np.broadcast_to(np.array(node.integers("multipliers"), np.int32), (channels,))
+    return Lowered(operator, (bias, factors))
+
+
+def _images(node: Node, graph: Graph) -> str | None:
+    shape = graph[node.inputs[0]].shape
+    return None if len(shape) == 4 else f"data has shape {shape}"
+
+
+def _no_padding(node: Node, graph: Graph) -> str | None:
+    pads = node.integers("pads")
+    return f"pads are {list(pads)}" if any(pads) else None
+
+
+_IMAGES = Constraint("data must be a batch of images (NCHW)", _images)
+
+ROWS = (
+    OperatorRow(
+        name="max_pool",
+        onnx={"MaxPool": 8},
+        reference=_max_reference,
+        lower=_lower_max,
+        constraints=(_IMAGES,),
+    ),
+    OperatorRow(
+        name="average_pool",
+        onnx={"AveragePool": 7, "GlobalAveragePool": 1},
+        reference=_average_reference,
+        lower=_lower_average,
+        constraints=(
+            _IMAGES,
+            Constraint("an average must have no padding", _no_padding),
+        ),
+        accumulates=True,
+    ),
+)

@@ -1,0 +1,52 @@
+"""Operators on real numbers (float32), on the host: ``quantize``, ``dequantize`` and ``softmax``.
+
+quantize and dequantize: inputs data, scale, zero point; attribute ``axis``, of scales that are
+several. softmax: attribute ``axis``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vta.compiler.graph.operator_row import Array, Constraint, OperatorRow
+from vta.host_operators import run_host_operator
+
+if TYPE_CHECKING:
+    from vta.compiler.graph.ir import Graph, Node
+
+__all__ = ["ROWS"]
+
+
+def _axis(node: Node, graph: Graph) -> dict[str, int | tuple[int, ...]]:
+    return {"axis": node.integer("axis")}
+
+
+def _reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    return run_host_operator(node.operator, arrays, _axis(node, graph))
+
+
+def _constant_parameters(node: Node, graph: Graph) -> str | None:
+    computed = [name for name in node.inputs[1:] if not graph[name].is_constant]
+    return f"{computed[0]} is computed" if computed else None
+
+
+_CONSTANTS = Constraint("scale and zero point must be constants", _constant_parameters)
+
+ROWS = (
+    OperatorRow(
+        name="quantize",
+        onnx={"QuantizeLinear": 10},
+        reference=_reference,
+        host=_axis,
+        constraints=(_CONSTANTS,),
+    ),
+    OperatorRow(
+        name="dequantize",
+        onnx={"DequantizeLinear": 10},
+        reference=_reference,
+        host=_axis,
+        constraints=(_CONSTANTS,),
+    ),
+    OperatorRow(name="softmax", onnx={"Softmax": 13}, reference=_reference, host=_axis),
+)

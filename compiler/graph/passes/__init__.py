@@ -1,0 +1,6 @@
+"""Passes of graphs, one file each."""
+
+__all__ = ["RUN_BY_HOST_ALWAYS"]
+
+RUN_BY_HOST_ALWAYS = ("quantize", "dequantize", "pack", "unpack", "im2col")
+"""Operators at the borders of a network, which no machine runs."""

@@ -1,0 +1,242 @@
+"""From float operators between ``dequantize`` and ``quantize`` to operators on stored integers.
+
+Activations become int8: those stored as uint8 are 128 less, with their zero point. What stays float
+afterwards is ``quantize`` and ``dequantize`` at the border, and the host's float operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
+from vta.errors import ModelError
+
+__all__ = ["integers"]
+
+_ACCUMULATING = ("conv2d", "dense", "average_pool", "add", "clip")
+_MOVING = ("max_pool", "reshape", "transpose", "concat")
+
+
+def integers(graph: Graph) -> Graph:
+    """The integer graph of a quantised one.
+
+    Raises
+    ------
+    ModelError
+        If an operator of the accelerator has an input or a result that is not quantised: it names
+        the node and says how to quantise a model.
+    """
+    return _Rewriter(graph).run()
+
+
+class _Rewriter:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.consumers, self.producers = graph.consumers(), graph.producers()
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, Tensor] = {}
+        self.done: set[str] = set()
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            if node.name in self.done:
+                continue
+            if node.operator == "quantize":
+                self._quantize(node)
+            elif node.operator == "dequantize":
+                self._dequantize(node)
+            elif node.operator in _ACCUMULATING or self._is_quantised(node):
+                self._integer(node)
+            else:
+                self.nodes.append(node)
+        return self.graph.rewritten(self.nodes, self.tensors.values())
+
+    # ---- the border --------------------------------------------------------------------------
+
+    def _parameters(self, node: Node) -> Quantisation:
+        """What a ``quantize`` or ``dequantize`` says of its stored integers, as int8."""
+        scale, zero = (self.graph[name].values for name in node.inputs[1:])
+        assert scale is not None and zero is not None
+        several = scale.size > 1
+        move = 128 if zero.dtype == np.uint8 else 0
+        zeros = np.broadcast_to(zero.reshape(-1), (scale.size,)).astype(np.int64) - move
+        return Quantisation(
+            tuple(map(float, scale.reshape(-1))),
+            tuple(map(int, zeros)),
+            node.integer("axis") if several else None,
+        )
+
+    def _activation(self, node: Node) -> Quantisation:
+        found = self._parameters(node)
+        if found.axis is not None:
+            raise _error(node, "stores activations with several scales; must be one for the tensor")
+        return found
+
+    def _stored(self, name: str, quantisation: Quantisation) -> Tensor:
+        """A tensor of stored integers, as int8."""
+        tensor = replace(self.graph[name], dtype="int8", quantisation=quantisation)
+        self.tensors[name] = tensor
+        return tensor
+
+    def _zero(self, name: str, quantisation: Quantisation) -> str:
+        """The name of the zero point as int8."""
+        if self.graph[name].dtype == "int8":
+            return name
+        moved = f"{name}.int8"
+        values = np.array(quantisation.zero, np.int8)
+        self.tensors[moved] = Tensor(moved, (), "int8", values=values)
+        return moved
+
+    def _quantize(self, node: Node) -> None:
+        if node.output in self.graph.outputs and self.graph[node.output].dtype == "uint8":
+            raise _error(node, "the output is stored as uint8; must be int8, or real numbers")
+        quantisation = self._activation(node)
+        self._stored(node.output, quantisation)
+        zero = self._zero(node.inputs[2], quantisation)
+        self.nodes.append(replace(node, inputs=(*node.inputs[:2], zero)))
+
+    def _dequantize(self, node: Node) -> None:
+        source = self.graph[node.inputs[0]]
+        if source.is_constant:
+            return  # weights: their readers take the stored integers
+        quantisation = self._activation(node)
+        if source.name in self.graph.inputs and source.dtype == "uint8":
+            raise _error(node, f"the input {source.name} is stored as uint8; must be int8 or real")
+        if source.name not in self.tensors:
+            self._stored(source.name, quantisation)
+        if self.tensors[source.name].quantisation != quantisation:
+            raise _error(node, f"reads {source.name} with another scale than it was stored with")
+        zero = self._zero(node.inputs[2], quantisation)
+        self.nodes.append(replace(node, inputs=(source.name, node.inputs[1], zero)))
+
+    # ---- operators ---------------------------------------------------------------------------
+
+    def _source(self, name: str) -> Node | None:
+        producer = self.producers.get(name)
+        return producer if producer is not None and producer.operator == "dequantize" else None
+
+    def _result(self, node: Node) -> Node | None:
+        """The only reader of a node's result, if it is a ``quantize``."""
+        readers = self.consumers[node.output]
+        if node.output in self.graph.outputs or len(readers) != 1:
+            return None
+        return readers[0] if readers[0].operator == "quantize" else None
+
+    def _is_quantised(self, node: Node) -> bool:
+        if node.operator not in _MOVING:
+            return False
+        sources = all(self._source(name) is not None for name in node.inputs)
+        if sources and self._result(node) is not None:
+            return True
+        if node.operator == "max_pool":
+            self._integer(node)  # says what is missing
+        return False
+
+    def _integer(self, node: Node) -> None:
+        result = self._result(node)
+        data = node.inputs if node.operator in ("add", *_MOVING) else node.inputs[:1]
+        for name in data:
+            if self._source(name) is None:
+                raise _error(node, f"computes in real numbers: its input {name} is not quantised")
+        if result is None:
+            raise _error(node, f"computes in real numbers: {node.output} is not quantised")
+        self.done.add(result.name)
+        quantisation = self._activation(result)
+        stored = [self._name_of(name) for name in data]
+        final = self._stored(result.output, quantisation)
+        if node.operator in _MOVING:
+            self._moving(node, stored, final)
+            return
+        operator = "rescale" if node.operator == "clip" else node.operator
+        constants = self._weights(node) if node.operator in ("conv2d", "dense") else []
+        self.nodes.append(
+            replace(node, operator=operator, inputs=(*stored, *constants), outputs=(final.name,))
+        )
+
+    def _name_of(self, real: str) -> str:
+        source = self._source(real)
+        assert source is not None
+        return source.inputs[0]
+
+    def _moving(self, node: Node, stored: list[str], final: Tensor) -> None:
+        """Operands of another scale are rescaled first; a single one afterwards."""
+        quantisations = [self.tensors[name].quantisation for name in stored]
+        if node.operator != "concat" and quantisations[0] != final.quantisation:
+            inner = replace(final, name=f"{final.name}.before", quantisation=quantisations[0])
+            self.tensors[inner.name] = inner
+            self.nodes.append(replace(node, inputs=tuple(stored), outputs=(inner.name,)))
+            self._rescale(f"{node.name}.rescale", inner.name, final.name)
+            return
+        inputs = []
+        for number, (name, found) in enumerate(zip(stored, quantisations)):
+            if found != final.quantisation:
+                moved = replace(
+                    self.tensors[name], name=f"{final.name}.{number}",
+                    quantisation=final.quantisation,
+                )  # fmt: skip
+                self.tensors[moved.name] = moved
+                self._rescale(f"{node.name}.rescale_{number}", name, moved.name)
+                name = moved.name
+            inputs.append(name)
+        self.nodes.append(replace(node, inputs=tuple(inputs), outputs=(final.name,)))
+
+    def _rescale(self, name: str, source: str, result: str) -> None:
+        self.nodes.append(Node(name, "rescale", (source,), (result,)))
+
+    def _weights(self, node: Node) -> list[str]:
+        """The kernel as int8, and the bias as real numbers or as it is stored, as constants."""
+        source = self._source(node.inputs[1])
+        kernel = None if source is None else self.graph[source.inputs[0]]
+        if source is None or kernel is None or kernel.values is None:
+            raise _error(node, f"computes in real numbers: {node.inputs[1]} is not quantised")
+        if kernel.dtype != "int8":
+            raise _error(node, f"weights {kernel.name} are {kernel.dtype}; must be int8")
+        quantisation = self._parameters(source)
+        if any(quantisation.zeros):
+            raise _error(node, f"weights {kernel.name} have a zero point that is not 0")
+        if quantisation.axis not in (None, 0):
+            raise _error(
+                node, f"weights {kernel.name} have scales along axis {quantisation.axis}; must be "
+                f"one scale, or one an output channel"
+            )  # fmt: skip
+        self.tensors[kernel.name] = replace(kernel, quantisation=quantisation)
+        return [kernel.name, self._bias(node, quantisation).name]
+
+    def _bias(self, node: Node, weights: Quantisation) -> Tensor:
+        """The bias as int32, in units of the products: rounded to nearest, halves to even, if it is
+        stored otherwise."""
+        data = self.tensors[self._name_of(node.inputs[0])].quantisation
+        assert data is not None
+        unit = np.float64(data.scale) * np.array(weights.scales, np.float64)
+        name = f"{node.name}.bias"
+        kernel = self._source(node.inputs[1])
+        assert kernel is not None
+        channels = self.graph[kernel.inputs[0]].shape[0]
+        if len(node.inputs) < 3:
+            sums = np.zeros(channels)
+        else:
+            sums = self._real_bias(node.inputs[2]) / unit
+        if sums.shape != (channels,) or (np.abs(sums) >= 2.0**31).any():
+            raise _error(node, f"the bias {node.inputs[2]} must be {channels} sums of 32 bits")
+        bias = Tensor(name, (channels,), "int32", values=np.rint(sums).astype(np.int32))
+        self.tensors[name] = bias
+        return bias
+
+    def _real_bias(self, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        values = self.graph[name].values
+        if values is not None:
+            return values.astype(np.float64)
+        source = self._source(name)
+        assert source is not None
+        stored, scale, zero = (self.graph[part].values for part in source.inputs)
+        assert stored is not None and scale is not None and zero is not None
+        return np.asarray((stored.astype(np.float64) - zero) * scale.astype(np.float64))
+
+
+def _error(node: Node, message: str) -> ModelError:
+    return ModelError(
+        f"node {node.name} ({node.operator}) {message}. Models must be quantised to int8, with "
+        f"QuantizeLinear and DequantizeLinear or with QLinear operators, as onnxruntime does"
+    )

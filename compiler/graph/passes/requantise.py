@@ -1,0 +1,108 @@
+"""The scales of an integer graph become multipliers and shifts: afterwards it is exact.
+
+The rules are those of :mod:`vta.compiler.ops.requantise` and :mod:`vta.compiler.ops.elementwise`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
+from vta.compiler.graph.operators.quantised import stored_range
+from vta.compiler.ops.requantise import choose, half
+from vta.errors import ModelError, OperatorError
+
+__all__ = ["requantise"]
+
+
+def requantise(graph: Graph) -> Graph:
+    """Every operator with a scale gets its integers as attributes.
+
+    The zero point of the data becomes part of the bias.
+
+    Raises
+    ------
+    ModelError
+        If the scales of a node are out of range.
+    """
+    nodes: list[Node] = []
+    tensors: list[Tensor] = []
+    for node in graph.nodes:
+        try:
+            if node.operator in ("conv2d", "dense"):
+                node, bias = _products(node, graph)
+                tensors.append(bias)
+            elif node.operator == "average_pool":
+                node = _average(node, graph)
+            elif node.operator in ("add", "rescale"):
+                node = _weighted(node, graph)
+        except OperatorError as error:
+            raise ModelError(f"node {node.name} ({node.operator}): {error}") from None
+        nodes.append(node)
+    return graph.rewritten(nodes, tensors)
+
+
+def _of(graph: Graph, name: str) -> Quantisation:
+    quantisation = graph[name].quantisation
+    assert quantisation is not None, name
+    return quantisation
+
+
+def _products(node: Node, graph: Graph) -> tuple[Node, Tensor]:
+    data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
+    kernel, bias = graph[node.inputs[1]], graph[node.inputs[2]]
+    assert kernel.values is not None and bias.values is not None
+    rows = kernel.values.reshape(kernel.shape[0], -1).astype(np.int64)
+    moved = bias.values.astype(np.int64) - data.zero * rows.sum(axis=1)
+    bounds = np.abs(rows).sum(axis=1) * 128 + np.abs(moved)
+    scales = data.scale * np.broadcast_to(_of(graph, kernel.name).scales, (len(rows),))
+    node = _scaled(node, graph, scales / result.scale, bounds, result)
+    return node, replace(bias, values=moved.astype(np.int32))
+
+
+def _average(node: Node, graph: Graph) -> Node:
+    data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
+    taps = prod(node.integers("kernel"))
+    bound = taps * (128 + abs(data.zero))
+    scale = data.scale / (taps * result.scale)
+    node = _scaled(node, graph, np.array([scale]), np.array([bound]), result)
+    return node.with_attributes(bias=-data.zero * taps)
+
+
+def _scaled(
+    node: Node,
+    graph: Graph,
+    scales: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    bounds: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    result: Quantisation,
+) -> Node:
+    low, high = stored_range(node, graph[node.output])
+    found = choose(scales.tolist(), bounds.tolist(), zero=result.zero, low=low, high=high)
+    return node.with_attributes(
+        multipliers=found.multipliers, pre_shift=found.pre_shift, shift=found.shift,
+        zero=result.zero, low=low, high=high,
+    )  # fmt: skip
+
+
+def _weighted(node: Node, graph: Graph) -> Node:
+    """``(sum_k data_k * multiplier[k] + offset) >> shift``; the largest shift that fits."""
+    result = _of(graph, node.output)
+    operands = [_of(graph, name) for name in node.inputs]
+    low, high = stored_range(node, graph[node.output])
+    for shift in range(22, -1, -1):
+        factors = [round(operand.scale / result.scale * 2.0**shift) for operand in operands]
+        if max(factors) >= 1 << 15:
+            continue
+        offset = (result.zero << shift) + half(shift)
+        offset -= sum(factor * operand.zero for factor, operand in zip(factors, operands))
+        if sum(factors) * 128 + abs(offset) < 1 << 31:
+            return node.with_attributes(
+                multipliers=tuple(factors), offset=offset, shift=shift, low=low, high=high
+            )
+    raise OperatorError(
+        f"scales {[operand.scale for operand in operands]} over that of the result, "
+        f"{result.scale:g}, exceed 15 bits"
+    )

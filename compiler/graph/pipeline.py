@@ -1,0 +1,42 @@
+"""The passes of graphs in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vta.compiler.graph.ir import Graph
+from vta.compiler.graph.passes.clip_into_producer import clip_into_producer
+from vta.compiler.graph.passes.explicit_padding import explicit_padding
+from vta.compiler.graph.passes.fuse_activations import fuse_activations
+from vta.compiler.graph.passes.integers import integers
+from vta.compiler.graph.passes.requantise import requantise
+from vta.compiler.graph.passes.reshape_into_dense import reshape_into_dense
+
+__all__ = ["PASSES", "integer_graph"]
+
+PASSES: dict[str, Callable[[Graph], Graph]] = {
+    "fuse_activations": fuse_activations,
+    "integers": integers,
+    "reshape_into_dense": reshape_into_dense,
+    "explicit_padding": explicit_padding,
+    "requantise": requantise,
+    "clip_into_producer": clip_into_producer,
+}
+"""Every pass by name, in the order in which they run; the machine is not known to them."""
+
+
+def integer_graph(graph: Graph, *, observe: Callable[[Graph, str], None] | None = None) -> Graph:
+    """The exact integer graph of a front end's float graph, which the interpreter runs.
+
+    ``observe`` is called after each pass with the graph and the pass's name.
+
+    Raises
+    ------
+    ModelError
+        If the model is not quantised, or a scale is out of range.
+    """
+    for name, run in PASSES.items():
+        graph = run(graph)
+        if observe is not None:
+            observe(graph, name)
+    return graph

@@ -1,0 +1,101 @@
+"""Small networks from ONNX to the accelerator.
+
+Each tensor equals that of the integer interpreter, and the result is that of onnxruntime but for
+one step of rounding.
+"""
+
+import numpy as np
+import pytest
+
+from tests.support.onnx_models import by_onnxruntime, digits, inputs_of, quantised, residual
+from vta import rpc
+from vta.compiler.frontend.onnx_import import import_onnx
+from vta.compiler.graph.compile_network import compile_network
+from vta.compiler.graph.interpreter import interpret
+from vta.compiler.graph.pipeline import integer_graph
+from vta.compiler.graph.verify import verify_graph
+from vta.config import VTAConfig
+from vta.packing import unpack
+from vta.runtime.network import NetworkModule
+
+MACHINES = {
+    "default": VTAConfig(),
+    "batch": VTAConfig(log_batch=1),
+    "narrow": VTAConfig(
+        log_block=3, log_acc_buff_size=15, log_inp_buff_size=14, log_wgt_buff_size=17
+    ),
+}
+
+
+def integer(path):
+    return integer_graph(import_onnx(path), observe=lambda graph, name: verify_graph(graph))
+
+
+def differing(graph, network, inputs, device):
+    """The names of tensors that differ from the interpreter's; at least half were compared."""
+    wanted, wrong, compared = interpret(graph, inputs), [], []
+
+    def look(name, values):
+        if name in wanted:
+            compared.append(name)
+            if values.shape != wanted[name].shape:
+                values = unpack(values, wanted[name].shape)
+            if not np.array_equal(values, wanted[name]):
+                wrong.append(name)
+
+    ran = NetworkModule(network, device).run(inputs, observe=look)
+    assert set(graph.outputs) <= set(compared)
+    assert 2 * len(compared) >= len(graph.nodes)
+    return wrong, ran
+
+
+@pytest.mark.parametrize("per_channel", [True, False], ids=["channel", "tensor"])
+@pytest.mark.parametrize("symmetric", [True, False], ids=["s8", "u8"])
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("build", [digits, residual])
+def test_on_the_model(tmp_path, build, machine, symmetric, per_channel):
+    path = quantised(build(), tmp_path, symmetric=symmetric, per_channel=per_channel)
+    graph, cfg = integer(path), MACHINES[machine].replace(target="sim")
+    network = compile_network(graph, cfg)
+    inputs = inputs_of(build(), 100)
+    wrong, ran = differing(graph, network, inputs, rpc.LocalSession(cfg).ext_dev(0))
+    assert not wrong
+    if machine == "default":
+        (got,), (want,) = ran.outputs.values(), by_onnxruntime(path, inputs).values()
+        if build is digits:  # the output is a stored integer times a scale
+            scale = next(
+                tensor.quantisation.scale for tensor in graph.tensors.values()
+                if tensor.name == graph.producers()["y"].inputs[0]
+            )  # fmt: skip
+            assert np.abs(got - want).max() <= 1.001 * scale
+        else:
+            np.testing.assert_allclose(got, want, atol=0.05)
+
+
+def test_on_the_rtl(tmp_path):
+    path = quantised(digits(size=8), tmp_path)
+    graph, cfg = integer(path), VTAConfig(target="tsim")
+    session = rpc.LocalSession(cfg)
+    wrong, ran = differing(
+        graph, compile_network(graph, cfg), inputs_of(digits(size=8), 5), session.ext_dev(0)
+    )
+    assert not wrong
+    assert ran.cycles == sum(layer.cycles for layer in ran.layers if layer.cycles is not None) > 0
+    session.close()
+
+
+def test_a_quantised_rectifier_costs_nothing(tmp_path):
+    """It is quantised twice in the file, before and after, with the same scale."""
+    graph = integer(quantised(digits(), tmp_path))
+    operators = [node.operator for node in graph.nodes]
+    assert operators == [
+        "quantize", "conv2d", "max_pool", "conv2d", "max_pool", "dense", "dequantize",
+    ]  # fmt: skip
+    assert [node.integer("low") for node in graph.nodes if node.operator == "conv2d"] == [0, 0]
+    assert {"r1_QuantizeLinear_Output", "p1_QuantizeLinear_Output"} <= set(graph.tensors)
+
+
+def test_a_depthwise_convolution_and_a_sum_run_on_the_accelerator(tmp_path):
+    network = compile_network(integer(quantised(residual(), tmp_path)), VTAConfig())
+    on_host = {step.operator for step in network.host_steps}
+    assert on_host == {"quantize", "pack", "concat", "unpack", "dequantize", "softmax"}

@@ -1,0 +1,116 @@
+"""`vta run` of an ONNX model: what it prints and writes, and what it refuses."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from tests.support.onnx_models import digits, inputs_of, quantised
+from vta.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a network")
+    quantised(digits(size=8), folder)
+    np.save(folder / "x.npy", inputs_of(digits(size=8), 3)["x"])
+    return folder
+
+
+def run(folder, *arguments, model="int8.onnx"):
+    return CliRunner().invoke(main, ["run", str(folder / model), *map(str, arguments)])
+
+
+def test_report(folder):
+    result = run(folder, "--input", folder / "x.npy", "--target", "sim", "--top", 2)
+    assert result.exit_code == 0, result.output
+    assert "int8 on sim(" in result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert [line[0] for line in lines if len(line) > 2 and line[2] == "accelerator"] == [
+        "conv1", "pool1", "conv2", "pool2", "fc",
+    ]  # fmt: skip
+    shown = [line for line in lines if len(line) == 2 and line[0].isdecimal()]
+    assert len(shown) == 2
+    assert float(shown[0][1]) >= float(shown[1][1])
+
+
+def test_json_and_outputs(folder, tmp_path):
+    report, out = tmp_path / "r.json", tmp_path / "y.npy"
+    result = run(
+        folder, "--input", f"x={folder / 'x.npy'}", "--output", f"y={out}", "--json", report
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(report.read_text())
+    assert found["kind"] == "network"
+    assert found["cycles"] is None  # the reference model has no clock
+    values = np.load(out)
+    np.testing.assert_array_equal(np.array(found["outputs"]["y"], np.float32), values)
+    assert values.shape == (1, 10)
+    conv = next(layer for layer in found["layers"] if layer["name"] == "conv2")
+    assert conv["where"] == "accelerator"
+    assert conv["products"] == 2 * 9 * 4 * 4  # two tiles of results, 9 taps, 4 x 4 pixels
+    assert conv["bytes"] > 0
+    assert sum(layer["bytes"] for layer in found["layers"]) == sum(
+        count for name, count in found["counters"].items() if name.endswith("nbytes")
+    )
+
+
+def test_json_to_standard_output(folder):
+    result = run(folder, "--input", folder / "x.npy", "--json")
+    assert json.loads(result.stdout)["name"] == "int8"
+
+
+def test_the_host_may_do_the_borders_only(folder):
+    assert run(folder, "--input", folder / "x.npy", "--no-host").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "int8 reads x (float32 of shape (1, 1, 8, 8)): give it as --input x=FILE.npy"),
+        (("--input", "y=x.npy"), "--input y=x.npy: no such tensor; there are x"),
+        (("--input", "photo.jpg"), "input x: photo.jpg is no .npy file"),
+        (("--input", "none.npy"), "input x: cannot read none.npy"),
+        (("--preset", "tiny", "--config", "{folder}/int8.onnx"), "not both"),
+    ],
+)
+def test_wrong_arguments(folder, arguments, said):
+    result = run(folder, *(text.format(folder=folder) for text in arguments))
+    assert result.exit_code in (1, 2)
+    assert said in " ".join(result.output.split())
+
+
+def test_an_array_of_another_type(folder, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 8, 8)))
+    result = run(folder, "--input", tmp_path / "x.npy")
+    assert result.exit_code == 1
+    assert "holds float64 of shape (1, 1, 8, 8); must be float32" in result.output
+
+
+def test_a_float_model(folder):
+    result = run(folder, "--input", folder / "x.npy", model="float.onnx")
+    assert result.exit_code == 1
+    assert "node conv1 (conv2d) computes in real numbers" in result.output
+
+
+def test_a_damaged_model(folder, tmp_path):
+    content = (folder / "int8.onnx").read_bytes()
+    for size in (0, 10, len(content) // 2):
+        (tmp_path / "cut.onnx").write_bytes(content[:size])
+        result = run(tmp_path, model="cut.onnx")
+        assert result.exit_code == 1, size
+        assert "Error: " in result.output
+
+
+def test_an_operator_that_is_not_supported(folder, tmp_path):
+    made = onnx.load(folder / "int8.onnx")
+    for node in made.graph.node:
+        if node.op_type == "MaxPool":
+            node.op_type = "LpPool"
+    onnx.save(made, tmp_path / "lp.onnx")
+    result = run(tmp_path, model="lp.onnx")
+    assert result.exit_code == 1
+    assert "no support for node pool1 (LpPool)" in result.output
+    assert "MaxPool" in result.output  # among those that there are

@@ -1,0 +1,202 @@
+"""`vta run` of a network: an ONNX model on arrays in files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from vta.cli.arrays import files_by_name, read_array
+from vta.errors import VTAError
+
+if TYPE_CHECKING:
+    from vta.cli.arrays import NamedFiles
+    from vta.cli.devices import Place
+    from vta.config import VTAConfig
+    from vta.network import Network
+    from vta.runtime.network import LayerRun, NetworkRun
+
+__all__ = ["NetworkReport", "run_model"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A row of the table of layers; None where a device or a step does not have the figure."""
+
+    name: str
+    operator: str
+    where: str
+    cycles: int | None
+    products: int
+    share: float | None
+    bytes: int
+    bound: str | None
+
+    @classmethod
+    def of(cls, run: LayerRun, cfg: VTAConfig) -> Layer:
+        step, cycles, bound = run.step, run.cycles, None
+        if run.result is not None:
+            beats = -(-run.bytes_moved // cfg.bus_bytes)
+            counts = run.result.counters
+            loads = {"products": counts.gemm_counter, "ALU": counts.alu_counter, "bus": beats}
+            bound = max(loads, key=lambda name: loads[name])
+        share = step.products / cycles if cycles and step.products else None
+        return cls(
+            step.name, step.operator, step.where, cycles, step.products, share, run.bytes_moved,
+            bound,
+        )  # fmt: skip
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """What a run of a network gave."""
+
+    network: Network
+    device: str
+    ran: NetworkRun
+    layers: tuple[Layer, ...]
+    files: dict[str, Path]
+    top: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``--json`` writes."""
+        return {
+            "name": self.network.name,
+            "kind": "network",
+            "device": self.device,
+            "outputs": {name: values.tolist() for name, values in self.ran.outputs.items()},
+            "cycles": self.ran.cycles,
+            "layers": [layer.as_dict() for layer in self.layers],
+            "counters": self.ran.counters.as_dict(),
+        }
+
+    def print(self, console: Console) -> None:
+        """The outputs, the table of layers, and totals."""
+        console.print(f"{self.network.name} on {self.device}", highlight=False)
+        for name, values in self.ran.outputs.items():
+            shape = "x".join(map(str, values.shape)) or "scalar"
+            file = f" -> {self.files[name]}" if name in self.files else ""
+            console.print(f"{name} {values.dtype} {shape}{file}", highlight=False, markup=False)
+            self._print_best(console, values)
+        console.print(self._table())
+        host = [layer.name for layer in self.layers if layer.where == "host"]
+        if host:
+            console.print(f"on the host: {', '.join(host)}", highlight=False, markup=False)
+
+    def _print_best(self, console: Console, values: npt.NDArray[Any]) -> None:
+        """The highest values of a single vector, with their indices: those of classes."""
+        vector = values.reshape(-1)
+        if self.top < 1 or vector.size < 2 or vector.size != values.shape[-1]:
+            return
+        for index in np.argsort(-vector, kind="stable")[: self.top]:
+            console.print(f"    {index:>6}  {vector[index]:.6g}", highlight=False)
+
+    def _table(self) -> Table:
+        table = Table(box=box.SIMPLE, show_footer=True, pad_edge=False)
+        cycles = "" if self.ran.cycles is None else f"{self.ran.cycles:,}"
+        products = sum(layer.products for layer in self.layers)
+        share = "" if not self.ran.cycles else f"{products / self.ran.cycles:.1%}"
+        moved = sum(layer.bytes for layer in self.layers)
+        for title, footer, right in (
+            ("layer", "total", False), ("operator", "", False), ("where", "", False),
+            ("cycles", cycles, True), ("products", f"{products:,}", True), ("share", share, True),
+            ("bytes", f"{moved:,}", True), ("bound", "", False),
+        ):  # fmt: skip
+            table.add_column(
+                title, footer, justify="right" if right else "left", overflow="fold",
+                no_wrap=right,
+            )  # fmt: skip
+        for layer in self.layers:
+            on_host = layer.where == "host"
+            table.add_row(
+                layer.name, layer.operator, layer.where,
+                "" if layer.cycles is None else f"{layer.cycles:,}",
+                "" if not layer.products else f"{layer.products:,}",
+                "" if layer.share is None else f"{layer.share:.1%}",
+                "" if on_host else f"{layer.bytes:,}", layer.bound or "",
+            )  # fmt: skip
+        return table
+
+
+def run_model(
+    file: Path,
+    cfg: VTAConfig,
+    inputs: NamedFiles,
+    outputs: NamedFiles,
+    place: Place,
+    *,
+    top: int,
+    no_host: bool,
+) -> NetworkReport:
+    """Compile an ONNX model for a machine and run it once.
+
+    Raises
+    ------
+    click.UsageError
+        If an input is not given.
+    VTAError
+        If the model is not supported, an array does not fit, or the run fails.
+    """
+    from vta.networks import compile_model, require_no_host
+    from vta.runtime.network import NetworkModule
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"compiling {file.name}")
+        network = compile_model(
+            file, cfg=cfg,
+            progress=lambda name, done, count: progress.update(
+                task, completed=done, total=count, description=f"compiling {name}"
+            ),
+        )  # fmt: skip
+        progress.update(task, completed=1, total=1, description="compiled")
+        if no_host:
+            require_no_host(network)
+        sources = files_by_name("--input", inputs, network.inputs)
+        targets = files_by_name("--output", outputs, network.outputs)
+        values = {name: _read(name, network, sources) for name in network.inputs}
+        session = place.open(network.cfg)
+        try:
+            device = session.ext_dev(0)
+            module = NetworkModule(network, device)
+            task = progress.add_task("running", total=len(network.steps))
+            ran = module.run(
+                values,
+                progress=lambda step, done: progress.update(
+                    task, completed=done, description=f"running {step.name}"
+                ),
+            )
+            progress.update(task, completed=len(network.steps), description="ran")
+            layers = tuple(Layer.of(layer, network.cfg) for layer in ran.layers)
+            return NetworkReport(network, repr(device), ran, layers, targets, top)
+        finally:
+            session.close()
+
+
+def _read(name: str, network: Network, sources: dict[str, Path]) -> npt.NDArray[Any]:
+    tensor = network.tensors[name]
+    need = f"{tensor.dtype} of shape {tensor.shape}"
+    if name not in sources:
+        raise click.UsageError(
+            f"{network.name} reads {name} ({need}): give it as --input {name}=FILE.npy"
+        )
+    if sources[name].suffix != ".npy":
+        raise VTAError(
+            f"input {name}: {sources[name]} is no .npy file; must be one that holds {need}"
+        )
+    values: npt.NDArray[Any] = read_array(
+        f"input {name}", sources[name], tensor.dtype, tensor.shape
+    )
+    return values

@@ -1,0 +1,154 @@
+"""What the host computes in a network: data movement, and the changes between real numbers and
+integers. Each is a function of NumPy arrays; nothing of a file is executed.
+
+One rounding rule for real numbers: ``quantize`` is ``clip(rint(x / scale) + zero)``, halves to
+even, in float32, as ONNX says. Everything between quantised tensors is integer arithmetic on the
+accelerator (:mod:`vta.compiler.ops.requantise`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vta.errors import NetworkError
+from vta.packing import pack as _pack
+from vta.packing import unpack as _unpack
+
+__all__ = ["HOST_OPERATORS", "HostAttribute", "HostOperator", "run_host_operator"]
+
+Array = npt.NDArray[Any]
+HostAttribute = int | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class HostOperator:
+    """One operator of the host.
+
+    Attributes
+    ----------
+    inputs : int or None
+        How many arrays it takes; None: at least one.
+    attributes : tuple of str
+        The attributes that it takes: integers, or lists of them.
+    run : callable
+        ``run(arrays, attributes)``: the result.
+    real : bool
+        Whether it computes with real numbers (float32) rather than moving data.
+    """
+
+    inputs: int | None
+    attributes: tuple[str, ...]
+    run: Callable[[Sequence[Array], Mapping[str, Any]], Array]
+    real: bool = False
+
+
+def _quantize(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    data, scale, zero = arrays
+    limits = np.iinfo(zero.dtype)
+    # ONNX divides in the type of the data and rounds halves to even.
+    steps = np.rint(data / _along(scale, data, attributes["axis"])).astype(np.float64)
+    moved = steps + _along(zero, data, attributes["axis"])
+    return np.clip(moved, limits.min, limits.max).astype(zero.dtype)
+
+
+def _dequantize(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    data, scale, zero = arrays
+    steps = data.astype(np.int32) - _along(zero, data, attributes["axis"]).astype(np.int32)
+    return (steps.astype(np.float32) * _along(scale, data, attributes["axis"])).astype(np.float32)
+
+
+def _along(values: Array, data: Array, axis: int) -> Array:
+    """Scales or zero points in a shape that broadcasts; of one for all, the axis has no meaning."""
+    if values.size == 1:
+        return values.reshape(())
+    shape = [1] * data.ndim
+    shape[axis] = values.size
+    return values.reshape(shape)
+
+
+def _softmax(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    (data,) = arrays
+    powers = np.exp(data - data.max(axis=attributes["axis"], keepdims=True))
+    return np.asarray(powers / powers.sum(axis=attributes["axis"], keepdims=True), data.dtype)
+
+
+def _padded(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    (data,) = arrays
+    top, left, bottom, right = attributes["pads"]
+    frame = [(0, 0), (0, 0), (top, bottom), (left, right)]
+    frame += [(0, 0)] * (data.ndim - 4)  # tiles have two more axes
+    return np.pad(data, frame, constant_values=attributes["value"])
+
+
+def _im2col(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    """The windows of an image as the channels of its pixels, in the order channel, row, column."""
+    (data,) = arrays
+    top, left, bottom, right = attributes["pads"]
+    (down, across), (dy, dx) = attributes["strides"], attributes["dilations"]
+    frame = ((0, 0), (0, 0), (top, bottom), (left, right))
+    wide = np.pad(data, frame, constant_values=attributes["value"])
+    spans = tuple((k - 1) * d + 1 for k, d in zip(attributes["kernel"], attributes["dilations"]))
+    views = np.lib.stride_tricks.sliding_window_view(wide, spans, axis=(2, 3))
+    views = views[:, :, ::down, ::across, ::dy, ::dx].transpose(0, 1, 4, 5, 2, 3)
+    return views.reshape(data.shape[0], -1, *views.shape[-2:])
+
+
+HOST_OPERATORS: dict[str, HostOperator] = {
+    "quantize": HostOperator(3, ("axis",), _quantize, real=True),
+    "dequantize": HostOperator(3, ("axis",), _dequantize, real=True),
+    "softmax": HostOperator(1, ("axis",), _softmax, real=True),
+    "pack": HostOperator(1, ("tile",), lambda a, at: _pack(a[0], at["tile"])),
+    "unpack": HostOperator(1, ("shape",), lambda a, at: _unpack(a[0], at["shape"])),
+    "reshape": HostOperator(1, ("shape",), lambda a, at: a[0].reshape(at["shape"])),
+    "transpose": HostOperator(1, ("order",), lambda a, at: a[0].transpose(at["order"])),
+    "concat": HostOperator(None, ("axis",), lambda a, at: np.concatenate(a, at["axis"])),
+    "pad": HostOperator(1, ("pads", "value"), _padded),
+    "im2col": HostOperator(1, ("dilations", "kernel", "pads", "strides", "value"), _im2col),
+    # uint8 as int8 and back: 128 less or more
+    "recode": HostOperator(
+        1, (), lambda a, _: (a[0] ^ np.array(128, np.uint8).astype(a[0].dtype)).view(
+            "int8" if a[0].dtype == np.uint8 else "uint8")
+    ),
+}  # fmt: skip
+"""Every operator of the host by name; those of network files are these and no others."""
+
+
+def run_host_operator(
+    name: str, arrays: Sequence[Array], attributes: Mapping[str, HostAttribute]
+) -> Array:
+    """The result of a host operator.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`HOST_OPERATORS`.
+    arrays : sequence of ndarray
+        Its inputs.
+    attributes : mapping
+        Exactly those that it takes.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such operator, the inputs or attributes are not its, or do not fit.
+    """
+    row = HOST_OPERATORS.get(name)
+    if row is None:
+        raise NetworkError(f"no host operator {name!r}; must be one of {', '.join(HOST_OPERATORS)}")
+    if (row.inputs is not None and len(arrays) != row.inputs) or not arrays:
+        raise NetworkError(f"host operator {name}: {len(arrays)} inputs; must be {row.inputs}")
+    if sorted(attributes) != sorted(row.attributes):
+        raise NetworkError(
+            f"host operator {name}: attributes {sorted(attributes)}; must be "
+            f"{sorted(row.attributes)}"
+        )
+    try:
+        return np.ascontiguousarray(row.run(arrays, attributes))
+    except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
+        shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
+        raise NetworkError(f"host operator {name} of {shapes}: {error}") from None

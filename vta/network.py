@@ -1,0 +1,131 @@
+"""A compiled network: programs of the accelerator and operators of the host, in order, as data.
+
+Tensors that a program reads or writes lie in one range of device memory, the arena; each has an
+offset there, and tensors whose live ranges do not overlap share memory. Weights lie behind them.
+Tensors that only the host uses have no offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vta.host_operators import HostAttribute
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.program import Program
+
+__all__ = ["Network", "NetworkTensor", "Step"]
+
+
+@dataclass(frozen=True)
+class NetworkTensor:
+    """A tensor of a compiled network.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the network.
+    shape : tuple of int
+        As it lies in memory: in tiles, the axes of the tiles are the last two.
+    dtype : str
+        NumPy's name.
+    logical : tuple of int
+        In scalars, as the model has it.
+    values : ndarray or None
+        Of a constant, of ``shape`` and ``dtype``.
+    offset : int or None
+        Bytes from the start of the arena; None: only the host uses it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    logical: tuple[int, ...]
+    values: npt.NDArray[Any] | None = field(default=None, repr=False)
+    offset: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of the network: a program of the accelerator, or an operator of the host.
+
+    Attributes
+    ----------
+    name : str
+        That of the model's node, or one made of it.
+    operator : str
+        Of the graph; for a host step, of :mod:`vta.host_operators`.
+    inputs : tuple of str
+        Tensors. Those of a program are its arguments in order, but for the result.
+    output : str
+        The tensor that is computed; the last argument of a program.
+    program : Program or None
+        None: the host runs the operator.
+    attributes : mapping
+        Of a host operator.
+    products : int
+        Tile products that a program issues at least.
+    """
+
+    name: str
+    operator: str
+    inputs: tuple[str, ...]
+    output: str
+    program: Program | None = None
+    attributes: Mapping[str, HostAttribute] = field(default_factory=dict)
+    products: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    @property
+    def where(self) -> str:
+        """``accelerator`` or ``host``."""
+        return "host" if self.program is None else "accelerator"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A compiled network.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    cfg : VTAConfig
+        The machine that its programs were compiled for.
+    tensors : mapping of str to NetworkTensor
+        Inputs, constants and results of steps.
+    steps : tuple of Step
+        In the order in which they run.
+    inputs, outputs : tuple of str
+        Names of tensors, in the order of the model.
+    arena : int
+        Bytes of device memory for the tensors with an offset.
+    """
+
+    name: str
+    cfg: VTAConfig
+    tensors: Mapping[str, NetworkTensor]
+    steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    arena: int
+
+    @property
+    def host_steps(self) -> tuple[Step, ...]:
+        """The steps that the host runs."""
+        return tuple(step for step in self.steps if step.program is None)
