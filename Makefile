@@ -24,7 +24,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow test-configs test-pythons fuzz mutation formal bench rtl synth bitstream lint types clean
+.PHONY: help sim test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,13 +51,16 @@ sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorial
 	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(CONFIG_OPTION)
 
 test: $(VENV)/installed-dev  ## the test suite
-	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs"
+	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs and not networks"
 
 test-slow: $(VENV)/installed-dev  ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto -m slow
 
 test-configs: $(VENV)/installed-dev  ## every machine of the configuration grid, model against RTL
 	$(BIN)/python -m pytest tests/system/test_configuration_grid.py
+
+networks: $(VENV)/installed-dev  ## real networks on photos, whole, against the integer interpreter and onnxruntime
+	$(BIN)/python -m pytest -m networks tests/networks
 
 test-pythons: $(VENV)/installed-dev  ## a part of the suite on Python 3.11, 3.12 and 3.13, as far as they are found
 	$(BIN)/python -m tests.pythons.run_all

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vta.compiler.graph.ir import Graph
-from vta.compiler.graph.passes.clip_into_producer import clip_into_producer
 from vta.compiler.graph.passes.explicit_padding import explicit_padding
 from vta.compiler.graph.passes.fuse_activations import fuse_activations
 from vta.compiler.graph.passes.integers import integers
 from vta.compiler.graph.passes.requantise import requantise
+from vta.compiler.graph.passes.rescale_into_producer import rescale_into_producer
 from vta.compiler.graph.passes.reshape_into_dense import reshape_into_dense
 
 __all__ = ["PASSES", "integer_graph"]
@@ -17,10 +17,10 @@ __all__ = ["PASSES", "integer_graph"]
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "fuse_activations": fuse_activations,
     "integers": integers,
+    "rescale_into_producer": rescale_into_producer,
     "reshape_into_dense": reshape_into_dense,
     "explicit_padding": explicit_padding,
     "requantise": requantise,
-    "clip_into_producer": clip_into_producer,
 }
 """Every pass by name, in the order in which they run; the machine is not known to them."""
 

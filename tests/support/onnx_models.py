@@ -91,13 +91,16 @@ def inputs_of(made, seed):
     }
 
 
-def quantised(made, folder, *, symmetric=True, per_channel=True):
-    """The path of the model quantised to int8 in the QDQ form, calibrated on random inputs."""
+def quantised(made, folder, *, symmetric=True, per_channel=True, calibration=None):
+    """The path of the model quantised to int8 in the QDQ form.
+
+    It is calibrated on a sequence of inputs, by name; None: random ones.
+    """
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self):
-            self.left = iter([inputs_of(made, seed) for seed in range(CALIBRATIONS)])
+            self.left = iter(calibration or [inputs_of(made, n) for n in range(CALIBRATIONS)])
 
         def get_next(self):
             return next(self.left, None)

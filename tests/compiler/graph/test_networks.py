@@ -7,15 +7,11 @@ one step of rounding.
 import numpy as np
 import pytest
 
+from tests.support.networks import differing, integer
 from tests.support.onnx_models import by_onnxruntime, digits, inputs_of, quantised, residual
 from vta import rpc
-from vta.compiler.frontend.onnx_import import import_onnx
 from vta.compiler.graph.compile_network import compile_network
-from vta.compiler.graph.interpreter import interpret
-from vta.compiler.graph.pipeline import integer_graph
-from vta.compiler.graph.verify import verify_graph
 from vta.config import VTAConfig
-from vta.packing import unpack
 from vta.runtime.network import NetworkModule
 
 MACHINES = {
@@ -27,28 +23,6 @@ MACHINES = {
 }
 
 
-def integer(path):
-    return integer_graph(import_onnx(path), observe=lambda graph, name: verify_graph(graph))
-
-
-def differing(graph, network, inputs, device):
-    """The names of tensors that differ from the interpreter's; at least half were compared."""
-    wanted, wrong, compared = interpret(graph, inputs), [], []
-
-    def look(name, values):
-        if name in wanted:
-            compared.append(name)
-            if values.shape != wanted[name].shape:
-                values = unpack(values, wanted[name].shape)
-            if not np.array_equal(values, wanted[name]):
-                wrong.append(name)
-
-    ran = NetworkModule(network, device).run(inputs, observe=look)
-    assert set(graph.outputs) <= set(compared)
-    assert 2 * len(compared) >= len(graph.nodes)
-    return wrong, ran
-
-
 @pytest.mark.parametrize("per_channel", [True, False], ids=["channel", "tensor"])
 @pytest.mark.parametrize("symmetric", [True, False], ids=["s8", "u8"])
 @pytest.mark.parametrize("machine", MACHINES)
@@ -58,7 +32,7 @@ def test_on_the_model(tmp_path, build, machine, symmetric, per_channel):
     graph, cfg = integer(path), MACHINES[machine].replace(target="sim")
     network = compile_network(graph, cfg)
     inputs = inputs_of(build(), 100)
-    wrong, ran = differing(graph, network, inputs, rpc.LocalSession(cfg).ext_dev(0))
+    wrong, ran = differing(graph, NetworkModule(network, rpc.LocalSession(cfg).ext_dev(0)), inputs)
     assert not wrong
     if machine == "default":
         (got,), (want,) = ran.outputs.values(), by_onnxruntime(path, inputs).values()
@@ -76,9 +50,8 @@ def test_on_the_rtl(tmp_path):
     path = quantised(digits(size=8), tmp_path)
     graph, cfg = integer(path), VTAConfig(target="tsim")
     session = rpc.LocalSession(cfg)
-    wrong, ran = differing(
-        graph, compile_network(graph, cfg), inputs_of(digits(size=8), 5), session.ext_dev(0)
-    )
+    module = NetworkModule(compile_network(graph, cfg), session.ext_dev(0))
+    wrong, ran = differing(graph, module, inputs_of(digits(size=8), 5))
     assert not wrong
     assert ran.cycles == sum(layer.cycles for layer in ran.layers if layer.cycles is not None) > 0
     session.close()

