@@ -72,6 +72,8 @@ class Target:
     gemm: GemmIntrin
     uop_depth: int
     """Micro-ops that the on-chip memory for them holds."""
+    extension: bool = False
+    """Whether the machine has the instruction set extension."""
 
     @classmethod
     def from_config(cls, cfg: VTAConfig) -> Target:
@@ -85,6 +87,7 @@ class Target:
                 batch, block_in, block_out, cfg.inp_dtype, cfg.wgt_dtype, cfg.acc_dtype
             ),
             uop_depth=cfg.uop_depth,
+            extension=bool(cfg.extension),
         )
 
     def memory(self, scope: str) -> Memory | None:

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from vta.compiler.codegen.instruction_stream import Stream
 from vta.compiler.codegen.pipelined_stream import PipelinedStream
 from vta.compiler.codegen.rings import Ring
-from vta.compiler.codegen.uop_cache import Recorder, UopCache
+from vta.compiler.codegen.started_sums import starts_each_sum
+from vta.compiler.codegen.uop_cache import Kernel, Recorder, UopCache
 from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.evaluate import Evaluator, Values, evaluator
 from vta.compiler.tir.ir import (
@@ -99,6 +102,8 @@ class _Generator:
         self.read: set[Buffer] = set()
         self.written: set[Buffer] = set()
         self.rings: dict[Buffer, Ring] = {}
+        self.started: set[tuple[Kernel, int, int]] = set()
+        """Kernels whose instructions may start sums, with their rounds."""
         self.kept: set[Buffer] = set()
         """Ring buffers whose slot holds already what the statement at hand would load."""
 
@@ -311,9 +316,30 @@ class _Generator:
                     y_size=1, x_size=kernel.size, x_stride=kernel.size,
                 )  # fmt: skip
                 self.stream.emit(load, UOP_BUFFER, waits=False)  # it needs no other module
-            self.stream.emit(kind(uop_bgn=begin, uop_end=begin + kernel.size, **rounds, **fields))
+            insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **rounds, **fields)
+            if isinstance(insn, Gemm) and kernel.starts:
+                self.check_starts(insn, kernel, scope)
+                insn = replace(insn, start=True)
+            self.stream.emit(insn)
 
         return run
+
+    def check_starts(self, insn: Gemm, kernel: Kernel, scope: UopScope) -> None:
+        """Check that an instruction may start sums, once for each kernel and its rounds."""
+        key = (kernel, insn.iter_out, insn.iter_in)
+        if key in self.started:
+            return
+        words = self.recorder.words[4 * kernel.offset : 4 * (kernel.offset + kernel.size)]
+        tiles = self.isa.uop_indices(np.frombuffer(bytes(words), np.uint32))["dst"]
+        if not starts_each_sum(insn, tiles, kernel.starts):
+            uop = next(node for node in walk(scope) if isinstance(node, GemmUop))
+            name = uop.dst_buffer.name if uop.dst_buffer else self.func.name
+            raise LoweringError(
+                f"stage {name}: tensorize with start=True: in one instruction the products of a "
+                f"tile are not one behind the other; move the loops over the sum inside those over "
+                f"tiles (reorder), or use start=False, with a reset"
+            )
+        self.started.add(key)
 
 
 def _loop_fields(scope: UopScope) -> tuple[dict[str, Any], dict[str, Evaluator]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vta.compiler.te.expr import Var
 from vta.compiler.tir.evaluate import Values, evaluator
@@ -16,10 +16,18 @@ __all__ = ["Kernel", "Recorder", "UopCache"]
 
 @dataclass(frozen=True)
 class Kernel:
-    """A recorded kernel: where its micro-ops lie in the program's table, and how many there are."""
+    """A recorded kernel: where its micro-ops lie in the program's table, and how many there are.
+
+    ``starts`` has a flag for each micro-op of a GEMM: whether its product is the first of a sum. It
+    is empty where none is.
+    """
 
     offset: int
     size: int
+    starts: tuple[bool, ...] = ()
+
+
+_Recorded = tuple[bytes, tuple[bool, ...]]
 
 
 class Recorder:
@@ -40,12 +48,13 @@ class Recorder:
         known = self._scopes.get(id(scope))
         if known is None:
             known = self._scopes[id(scope)] = _Scope(scope)
-        data = known.record(values, self._isa)
+        data, starts = known.record(values, self._isa)
         key = (id(scope), data)
         if key not in self._kernels:
             self._kernels[key] = Kernel(len(self.words) // 4, len(data) // 4)
             self.words += data
-        return self._kernels[key]
+        kernel = self._kernels[key]
+        return replace(kernel, starts=starts) if starts else kernel
 
 
 class _Scope:
@@ -61,44 +70,54 @@ class _Scope:
             self.loops.append(body)
             body = body.body
         self._run = _recorder(body)
-        self._done: dict[tuple[int, ...], bytes] = {}
+        self._done: dict[tuple[int, ...], _Recorded] = {}
 
-    def record(self, values: Values, isa: Isa) -> bytes:
+    def record(self, values: Values, isa: Isa) -> _Recorded:
         key = tuple(values[var] for var in self._free)
         if key not in self._done:
             uops: list[Uop] = []
-            self._run(dict(zip(self._free, key)), uops)
-            self._done[key] = isa.encode_uops(uops).tobytes()
+            starts: list[bool] = []
+            self._run(dict(zip(self._free, key)), uops, starts)
+            flags = tuple(starts) if any(starts) else ()
+            self._done[key] = isa.encode_uops(uops).tobytes(), flags
         return self._done[key]
 
 
 def _recorder(stmt: Stmt):  # type: ignore[no-untyped-def]
-    """A function of (values, list) that appends the micro-ops of ``stmt``."""
+    """A function of (values, list, list) that appends the micro-ops of ``stmt``, and for each one
+    of a GEMM whether it starts a sum.
+    """
     match stmt:
         case For(var=var, extent=extent, body=body):
             inner = _recorder(body)
 
-            def loop(values: dict[Var, int], out: list[Uop]) -> None:
+            def loop(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
                 for value in range(extent):
                     values[var] = value
-                    inner(values, out)
+                    inner(values, out, starts)
 
             return loop
         case IfThenElse(cond=cond, then=then):
             test, inner = evaluator(cond), _recorder(then)
 
-            def branch(values: dict[Var, int], out: list[Uop]) -> None:
+            def branch(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
                 if test(values):
-                    inner(values, out)
+                    inner(values, out, starts)
 
             return branch
         case GemmUop():
             dst, src, wgt = (evaluator(index) for index in (stmt.dst, stmt.src, stmt.wgt))
-            return lambda values, out: out.append(Uop(dst(values), src(values), wgt(values)))
+            first = evaluator(stmt.start)
+
+            def product(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
+                out.append(Uop(dst(values), src(values), wgt(values)))
+                starts.append(bool(first(values)))
+
+            return product
         case AluUop():
             dst = evaluator(stmt.dst)
             src = evaluator(stmt.src if stmt.imm is None else stmt.dst)
-            return lambda values, out: out.append(Uop(dst(values), src(values), 0))
+            return lambda values, out, _: out.append(Uop(dst(values), src(values), 0))
     raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")
 
 
@@ -114,6 +133,7 @@ class UopCache:
 
     def place(self, kernel: Kernel) -> tuple[int, bool]:
         """Where the kernel lies, and whether it must be loaded there first."""
+        kernel = replace(kernel, starts=()) if kernel.starts else kernel  # the words are the same
         if kernel in self._resident:
             return self._resident[kernel], False
         if kernel.size > self._depth:

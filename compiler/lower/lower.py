@@ -8,6 +8,7 @@ reads it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from vta.compiler.analysis.conditional_values import conjuncts, without_zeros
@@ -16,7 +17,9 @@ from vta.compiler.lower.bounds import StageLoops, infer_bounds
 from vta.compiler.lower.inline import inline_bodies
 from vta.compiler.lower.tensorize import match_gemm
 from vta.compiler.schedule.stage import Stage
-from vta.compiler.te.expr import Expr, IterVar, Reduce, TensorRead, Var
+from vta.compiler.te.conditions import all_of, equal
+from vta.compiler.te.dtypes import BOOL
+from vta.compiler.te.expr import Const, Expr, IterVar, Reduce, TensorRead, Var
 from vta.compiler.te.tensor import PlaceholderOp, Tensor
 from vta.compiler.tir.affine import simplify
 from vta.compiler.tir.ir import (
@@ -175,11 +178,36 @@ class _Lowering:
         )
         if intrin is not None and not intrin.emit:
             return self.loops(nest, outer, Seq(), outermost=True)
+        if stage.starts_sums:
+            start = self.first_round(nest, outer, conditions)
+            return self.loops(nest, outer, replace(tile, start=start), outermost=True)
         init = GemmTile(stage.name, True, tile.acc, None, None)
         update: Stmt = tile
         for cond in reversed(conditions):
             update = guarded(cond, update)
         return self.reduction(nest, outer, init, update)
+
+    def first_round(
+        self, nest: StageLoops, outer: Sequence[IterVar], conditions: Sequence[Expr]
+    ) -> Expr:
+        """The condition that a product is the first one of its sum."""
+        where = f"stage {nest.stage.name}: tensorize with start=True"
+        if conditions:
+            raise LoweringError(
+                f"{where}: products are left out where not {conditions[0]}, so a sum may begin in "
+                f"any round, or have no product; only start=False, with a reset, sets such a tile"
+            )
+        over = [nest.loop_vars[axis] for axis in outer if axis.kind == "reduce"
+                and axis in nest.loop_vars]  # fmt: skip
+        around = {nest.loop_vars[axis] for axis in outer if axis in nest.loop_vars}
+        for guard in nest.guards:
+            used = {node for node in walk(guard) if isinstance(node, Var)} & around
+            if not used.isdisjoint(over) and not used <= set(over):
+                raise LoweringError(
+                    f"{where}: the condition {guard} is one of the loops over the sum and of "
+                    f"others, so the first round may be left out; use start=False, with a reset"
+                )
+        return all_of(*(equal(var, 0) for var in over)) if over else Const(1, BOOL)
 
     def dilation(self, read: TensorRead) -> list[Expr]:
         """The conditions on remainders without which ``read`` is zero, as its stage defines it."""

@@ -87,7 +87,7 @@ def convolution(
         cfg=cfg,
         args=tuple(stages[tensor] for tensor in names),
         stages=MappingProxyType(stages),
-        schedule=_schedule(stages, tiling, cfg),
+        schedule=_schedule(stages, tiling, cfg, start=shape.starts_sums(cfg)),
         tiling=tiling,
         operands=given,
         products=shape.products,
@@ -196,7 +196,9 @@ def _transposed(shape: TransposedShape, data: Tensor, kernel_buf: Tensor, cfg: V
 # ---- the schedule --------------------------------------------------------------------------------
 
 
-def _schedule(stages: dict[str, Tensor], tiling: Tiling, cfg: VTAConfig) -> Schedule:
+def _schedule(
+    stages: dict[str, Tensor], tiling: Tiling, cfg: VTAConfig, *, start: bool
+) -> Schedule:
     """Blocks of the result; in each, chunks of channels through rings of inputs and weights."""
     result, conv = stages["result"], stages["conv"]
     s = create_schedule(result.op)
@@ -226,7 +228,7 @@ def _schedule(stages: dict[str, Tensor], tiling: Tiling, cfg: VTAConfig) -> Sche
     walks_columns = tiling.walks_columns(dy.extent * dx.extent)
     pixels = (*sets, o, y, x) if walks_columns else (y, x, *sets, o)
     s[conv].reorder(chunk, n, *pixels, c, dy, dx, b, i, k)
-    s[conv].tensorize(b, Target.from_config(cfg).gemm)
+    s[conv].tensorize(b, Target.from_config(cfg).gemm, start=start)
     data_buf = "data_buf" if "data_buf" in stages else "conv_data"
     for name, scope in ((data_buf, INP_SCOPE), ("kernel_buf", WGT_SCOPE)):
         s[stages[name]].set_scope(scope)

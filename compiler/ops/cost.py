@@ -145,6 +145,10 @@ class ConvShape:
         """Rows of the image that are loaded at least."""
         return self.out_height if self.row_step != self.window.stride[0] else self.window.size[0]
 
+    def starts_sums(self, cfg: VTAConfig) -> bool:
+        """Whether the first product of a sum overwrites its tile, which costs no reset."""
+        return bool(cfg.extension)
+
     def rows(self, height: Tiles) -> Tiles:
         """Input rows on chip for ``height`` output rows."""
         return (height - 1) * self.row_step + self.window.extents[0]
@@ -175,6 +179,10 @@ class TransposedShape(ConvShape):
     @property
     def out_width(self) -> int:
         return self.result[1]
+
+    def starts_sums(self, cfg: VTAConfig) -> bool:
+        """Never: where taps meet zeros a tile may have no product at all."""
+        return False
 
     @property
     def taps_of_tile(self) -> float:
@@ -339,10 +347,13 @@ class _Timeline:
         if tiling.acc_slots == 1:
             self._finish()
         sums, _ = self.rings[2].take(())
-        self._micro_ops(("reset", sums, rows, columns, outputs), 1)
-        self.issue = max(self.issue + ISSUE, self.free[2][sums])
-        self.gemm = max(self.gemm, self.issue) + tiles + GEMM_START
-        self.busy["gemm"] += tiles
+        if shape.starts_sums(self.cfg):
+            self.issue = max(self.issue, self.free[2][sums])
+        else:
+            self._micro_ops(("reset", sums, rows, columns, outputs), 1)
+            self.issue = max(self.issue + ISSUE, self.free[2][sums])
+            self.gemm = max(self.gemm, self.issue) + tiles + GEMM_START
+            self.busy["gemm"] += tiles
         for chunk in range(0, shape.inputs, tiling.inputs):
             inputs = min(tiling.inputs, shape.inputs - chunk)
             pixels = shape.rows(rows) * shape.columns(columns)

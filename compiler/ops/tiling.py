@@ -163,7 +163,8 @@ class _Tilings:
         read = read + shape.tiles * out  # the bus of a DRAM is shared
         block = self.groups * self.outputs * self.rows * self.columns
         bubble = np.maximum(ISSUE * shape.passes - block * self.inputs * shape.taps_of_tile, 0)
-        gemm = shape.products + shape.tiles + blocks * (chunks * GEMM_START + bubble)
+        resets = 0 if shape.starts_sums(cfg) else shape.tiles
+        gemm = shape.products + resets + blocks * (chunks * GEMM_START + bubble)
         alu = shape.vectors + blocks * ISSUE * shape.passes
         last = (
             (shape.groups - (-(-shape.groups // self.groups) - 1) * self.groups)

@@ -11,6 +11,7 @@ from vta.compiler.target import Memory, Target
 from vta.compiler.te.expr import Expr
 from vta.compiler.tir.affine import Affine
 from vta.compiler.tir.ir import (
+    NEVER,
     BufferLoad,
     CoprocScope,
     For,
@@ -23,7 +24,8 @@ from vta.compiler.tir.ir import (
 )
 from vta.compiler.tir.visitor import rebuild, with_body
 from vta.errors import LoweringError
-from vta.isa import PipelineModule
+from vta.isa import Capability, PipelineModule
+from vta.isa.capabilities import describe
 
 __all__ = ["gemm_tiles_to_kernels"]
 
@@ -34,7 +36,8 @@ def gemm_tiles_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
     Raises
     ------
     LoweringError
-        If an operand is not in its memory or does not begin at a tile.
+        If an operand is not in its memory or does not begin at a tile, or a sum is to be started
+        and the machine lacks the extension.
     """
 
     def change(node: Stmt) -> Stmt:
@@ -78,10 +81,15 @@ def _uop(tile: GemmTile, target: Target) -> GemmUop:
     if tile.reset:
         return GemmUop(dst=dst, reset=True, dst_buffer=tile.acc.buffer)
     assert tile.inp is not None and tile.wgt is not None
+    if tile.start != NEVER and not target.extension:
+        raise LoweringError(
+            f"{where}: start=True needs {describe(Capability.GEMM_START)} of the instruction set "
+            f"extension; EXTENSION is 0 (start=False resets the tile)"
+        )
     src = _index(tile.inp, target.inp, where)
     wgt = _index(tile.wgt, target.wgt, where)
     return GemmUop(
-        dst=dst, src=src, wgt=wgt,
+        dst=dst, src=src, wgt=wgt, start=tile.start,
         dst_buffer=tile.acc.buffer, src_buffer=tile.inp.buffer, wgt_buffer=tile.wgt.buffer,
     )  # fmt: skip
 

@@ -95,7 +95,7 @@ class _Folder:
         if strided is None:
             return None
         self.loops = list(strided.loops)
-        self.uop = _with_indices(self.uop, strided.at)
+        self.uop = _with_indices(self.uop, strided.at)  # such a kernel starts no sums
         return strided.conditions
 
     def _ranges_of_rounds(
@@ -144,7 +144,7 @@ class _Folder:
         host: list[Loop] = []
         loops = list(self.loops)
         while True:
-            folded = [loop for loop in loops if self._factors(loop) is not None][:MAX_FOLDED]
+            folded = self._folded(loops)
             rest = [loop for loop in loops if loop not in folded]
             if prod(loop.extent for loop in rest) <= capacity:
                 break
@@ -152,6 +152,21 @@ class _Folder:
         stmt = self._kernel(folded, rest)
         stmt = wrap_in_loops((), self._inside(host), stmt)
         return wrap_in_loops(host, (), stmt)
+
+    def _folded(self, loops: Sequence[Loop]) -> list[Loop]:
+        """The loops that the instruction runs: the outermost ones that it can.
+
+        Where it starts sums, these do not come from the loops over a sum before all others, so
+        that the products of a tile stay together.
+        """
+        possible = [loop for loop in loops if self._factors(loop) is not None]
+        if isinstance(self.uop, GemmUop):
+            over = [loop for loop in possible if uses(self.uop.start, [loop.var])]
+            folded = [loop for loop in possible if loop not in over][:MAX_FOLDED]
+            others = [loop for loop in loops if not uses(self.uop.start, [loop.var])]
+            if over and len(others) > len(folded):
+                return folded
+        return possible[:MAX_FOLDED]
 
     def _factors(self, loop: Loop) -> list[int] | None:
         """The steps of the micro-op's operands, if the instruction can run this loop."""
@@ -209,7 +224,10 @@ class _Folder:
 
 def _at(uop: GemmUop | AluUop, values: Mapping[Var, Expr]) -> GemmUop | AluUop:
     """``uop`` for these values of some variables."""
-    return _with_indices(uop, lambda index: linear(substitute(index, values)).expr())
+    moved = _with_indices(uop, lambda index: linear(substitute(index, values)).expr())
+    if isinstance(moved, GemmUop):
+        return replace(moved, start=substitute(moved.start, values))
+    return moved
 
 
 def _with_indices(uop: GemmUop | AluUop, change: Callable[[Expr], Expr]) -> GemmUop | AluUop:

@@ -110,6 +110,7 @@ class Stage:
         self.threads: dict[IterVar, IterVar] = {}
         self.unrolled: set[IterVar] = set()
         self.tensorized: tuple[IterVar, GemmIntrin | None] | None = None
+        self.starts_sums = False
         """None instead of the intrinsic: ``conv2d_transpose_gemm``."""
         self.slots = 0
         """Copies of the buffer, if it is a ring (:meth:`ring`); 0 if it is not."""
@@ -233,6 +234,7 @@ class Stage:
                 other.unrolled.add(axis)
             if self.tensorized is not None and self.tensorized[0] is axis:
                 self.tensorized, other.tensorized = None, self.tensorized
+                self.starts_sums, other.starts_sums = False, self.starts_sums
             other._move_attached((axis,), axis)
 
     def reorder(self, *axes: IterVar) -> None:
@@ -384,16 +386,25 @@ class Stage:
         self.pragmas[axis] = (*self.pragmas.get(axis, ()), PragmaRequest(key, value))
         self._record("pragma", axis, key, value=value)
 
-    def tensorize(self, axis: IterVar, intrin: GemmIntrin) -> None:
+    def tensorize(self, axis: IterVar, intrin: GemmIntrin, *, start: bool = False) -> None:
         """Replace the loops from ``axis`` inwards by the tensor instruction; they must match it
         (when lowered).
+
+        Parameters
+        ----------
+        start : bool
+            Whether the first product of a sum overwrites its tile, instead of a reset in front of
+            the sum. That is an instruction of the extension (``EXTENSION`` 1), and it needs the
+            loops over the sum inside those over the tiles, as far as one instruction does both.
         """
         self._require_leaf("tensorize", axis)
         if not isinstance(intrin, GemmIntrin):
             self._fail("tensorize", axis, f"with {intrin!r}; must be a tensor intrinsic (env.gemm)")
         self._require_not_tensorized("tensorize", axis)
-        self.tensorized = (axis, intrin)
-        self._record("tensorize", axis, intrin)
+        if not isinstance(start, bool):
+            self._fail("tensorize", axis, f"with start={start!r}; must be True or False")
+        self.tensorized, self.starts_sums = (axis, intrin), start
+        self._record("tensorize", axis, intrin, **({"start": True} if start else {}))
 
     # ---- checks ----------------------------------------------------------------------------------
 

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from vta.compiler.te.dtypes import BOOL
 from vta.compiler.te.expr import Const, Expr, Var
 
 if TYPE_CHECKING:
     from vta.isa import AluOpcode, MemId, PipelineModule
 
 __all__ = [
+    "NEVER",
     "Allocate",
     "AluUop",
     "Buffer",
@@ -48,6 +50,8 @@ __all__ = [
 ]
 
 ZERO = Const(0)
+NEVER = Const(0, BOOL)
+"""The condition that holds nowhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +186,7 @@ class Pragma(Stmt):
 @dataclass(frozen=True, slots=True, repr=False)
 class GemmTile(Stmt):
     """One product of tiles, matched by ``tensorize``: ``acc += inp · wgtᵀ``; ``reset``: ``acc =
-    0``.
+    0``; where ``start`` holds: ``acc = inp · wgtᵀ``.
 
     The operands name the first scalar of a whole tile: ``acc[BATCH, BLOCK_OUT]``, ``inp[BATCH,
     BLOCK_IN]`` and ``wgt[BLOCK_OUT, BLOCK_IN]`` are the last two dimensions of their buffers, with
@@ -194,6 +198,7 @@ class GemmTile(Stmt):
     acc: BufferLoad
     inp: BufferLoad | None
     wgt: BufferLoad | None
+    start: Expr = NEVER
 
 
 # ---- coprocessor statements, made by the passes --------------------------------------------------
@@ -273,11 +278,13 @@ class UopLoop(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class GemmUop(Stmt):
-    """One micro-op of a GEMM: ``acc[dst] += inp[src] · wgt[wgt]ᵀ``; ``reset``: ``acc[dst] = 0``.
+    """One micro-op of a GEMM: ``acc[dst] += inp[src] · wgt[wgt]ᵀ``; ``reset``: ``acc[dst] = 0``;
+    where ``start`` holds: ``acc[dst] = inp[src] · wgt[wgt]ᵀ``.
 
     The indices count elements (tiles) from the start of ``dst_buffer``, ``src_buffer`` and
     ``wgt_buffer``, and from the start of the SRAM once storage is allocated. A reset has neither
-    ``src`` nor ``wgt``.
+    ``src`` nor ``wgt``. In a round of the loops of an instruction (:class:`UopLoop`) ``start`` is
+    that of the first round; the instruction starts a sum where its tile changes.
     """
 
     OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src", "wgt")
@@ -286,6 +293,7 @@ class GemmUop(Stmt):
     src: Expr = ZERO
     wgt: Expr = ZERO
     reset: bool = False
+    start: Expr = NEVER
     dst_buffer: Buffer | None = None
     src_buffer: Buffer | None = None
     wgt_buffer: Buffer | None = None

@@ -30,6 +30,7 @@ from vta.compiler.te.expr import (
     Var,
 )
 from vta.compiler.tir.ir import (
+    NEVER,
     Allocate,
     AluUop,
     Buffer,
@@ -243,9 +244,10 @@ class _Printer:
                 return f"{self.element(BufferLoad(buffer, indices))} = {self.expr(value)}"
             case GemmTile(reset=True, acc=acc):
                 return f"gemm_reset(acc={self.element(acc)})"
-            case GemmTile(acc=acc, inp=inp, wgt=wgt):
+            case GemmTile(acc=acc, inp=inp, wgt=wgt, start=start):
                 operands = (("acc", acc), ("inp", inp), ("wgt", wgt))
-                return f"gemm({', '.join(f'{key}={self.element(load)}' for key, load in operands)})"
+                listed = ", ".join(f"{key}={self.element(load)}" for key, load in operands)
+                return f"gemm({listed}{self.start(start)})"
             case LoadBuffer2D():
                 pads = self.pads(stmt)
                 if stmt.src is None:
@@ -266,9 +268,10 @@ class _Printer:
                 )
             case GemmUop(reset=True, dst=dst):
                 return f"uop_push(gemm, reset, dst={self.expr(dst)})"
-            case GemmUop(dst=dst, src=src, wgt=wgt):
+            case GemmUop(dst=dst, src=src, wgt=wgt, start=start):
                 dst_at, src_at, wgt_at = map(self.expr, (dst, src, wgt))
-                return f"uop_push(gemm, dst={dst_at}, src={src_at}, wgt={wgt_at})"
+                operands = f"dst={dst_at}, src={src_at}, wgt={wgt_at}{self.start(start)}"
+                return f"uop_push(gemm, {operands})"
             case AluUop(opcode=opcode, dst=dst, src=src, imm=imm):
                 operand = f"src={self.expr(src)}" if imm is None else f"imm={imm}"
                 return f"uop_push({opcode.name.lower()}, dst={self.expr(dst)}, {operand})"
@@ -280,6 +283,13 @@ class _Printer:
                 return "sync()"
             case _:
                 raise AssertionError(f"no text for {type(stmt).__name__}")
+
+    def start(self, condition: Expr) -> str:
+        """Where a product starts a sum, as a further operand; nothing if nowhere."""
+        if condition == NEVER:
+            return ""
+        always = isinstance(condition, Const)
+        return ", start" if always else f", start={self.expr(condition)}"
 
     def rows(self, stmt: LoadBuffer2D | StoreBuffer2D) -> str:
         x, y, stride = map(self.expr, (stmt.x_size, stmt.y_size, stmt.x_stride))

@@ -103,6 +103,8 @@ class _Run:
         if stmt.reset:
             acc[...] = 0
             return
+        if self.expr(stmt.start, env):
+            acc[...] = 0
         product = self.tile(stmt.inp, env) @ self.tile(stmt.wgt, env).T
         acc[...] = (acc + product + 2**31) % 2**32 - 2**31
 

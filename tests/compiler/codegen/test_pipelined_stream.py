@@ -27,14 +27,24 @@ def kinds(instructions):
     )
 
 
-@pytest.mark.parametrize(("slots", "order"), [(2, "RPRPAAASRPAAASRPAAASAAAS"), (1, "RPAAAS" * 4)])
-def test_blocks_of_a_convolution(slots, order):
+@pytest.mark.parametrize(
+    ("slots", "extension", "order"),
+    [
+        (2, 0, "RPRPAAASRPAAASRPAAASAAAS"),
+        (1, 0, "RPAAAS" * 4),
+        (2, 1, "PPAAASPAAASPAAASAAAS"),
+        (1, 1, "PAAAS" * 4),
+    ],
+)
+def test_blocks_of_a_convolution(slots, extension, order):
+    """R: reset, P: products, A: ALU, S: store; no resets with the extension."""
+    cfg = CFG.replace(extension=extension)
     tiling = Tiling(1, 4, 4, 1, "yo", 1, 2, slots)
     shape = (1, CFG.block_in, 8, 8)
     op = conv2d(
-        shape, CFG.block_out, 3, cfg=CFG, requantise=Requantise(0, low=0), padding=1, tiling=tiling
+        shape, CFG.block_out, 3, cfg=cfg, requantise=Requantise(0, low=0), padding=1, tiling=tiling
     )
-    program = compile_func(lower(op.schedule, op.args), CFG)
+    program = compile_func(lower(op.schedule, op.args), cfg)
     assert kinds(program.instructions) == order
     rng = np.random.default_rng(0)
     arrays = [rng.integers(-9, 9, operand.shape).astype(operand.dtype) for operand in op.operands]
