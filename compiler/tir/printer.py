@@ -270,8 +270,8 @@ class _Printer:
                 return f"uop_push(gemm, reset, dst={self.expr(dst)})"
             case GemmUop(dst=dst, src=src, wgt=wgt, start=start):
                 dst_at, src_at, wgt_at = map(self.expr, (dst, src, wgt))
-                operands = f"dst={dst_at}, src={src_at}, wgt={wgt_at}{self.start(start)}"
-                return f"uop_push(gemm, {operands})"
+                where = f"dst={dst_at}, src={src_at}, wgt={wgt_at}{self.start(start)}"
+                return f"uop_push(gemm, {where})"
             case AluUop(opcode=opcode, dst=dst, src=src, imm=imm):
                 operand = f"src={self.expr(src)}" if imm is None else f"imm={imm}"
                 return f"uop_push({opcode.name.lower()}, dst={self.expr(dst)}, {operand})"

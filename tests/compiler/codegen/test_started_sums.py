@@ -149,7 +149,7 @@ class TestRefused:
 
     def test_a_machine_without_the_extension(self):
         base = CFG.replace(extension=0)
-        with pytest.raises(LoweringError, match="start=True needs GEMM_START .*EXTENSION is 0"):
+        with pytest.raises(LoweringError, match=r"start=True needs GEMM_START .*EXTENSION is 0"):
             program(cfg=base)
         assert program(cfg=base, start=False).instructions
 
