@@ -49,13 +49,7 @@ class LayerRun:
     @property
     def bytes_moved(self) -> int:
         """Bytes between the machine and its memory."""
-        if self.result is None:
-            return 0
-        counts = self.result.counters
-        return (
-            counts.inp_load_nbytes + counts.wgt_load_nbytes + counts.acc_load_nbytes
-            + counts.uop_load_nbytes + counts.out_store_nbytes
-        )  # fmt: skip
+        return 0 if self.step.program is None else self.step.program.dram_bytes
 
 
 @dataclass(frozen=True)

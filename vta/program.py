@@ -184,6 +184,15 @@ class Program:
         return tuple(Isa.of(self.cfg).decode_all(self.code))
 
     @cached_property
+    def dram_bytes(self) -> int:
+        """Bytes that a run moves between the machine and its memory."""
+        return sum(
+            insn.x_size * insn.y_size * _elem_bytes(self.cfg, insn)
+            for insn in self.instructions
+            if isinstance(insn, Load | Store)
+        )
+
+    @cached_property
     def uop_words(self) -> npt.NDArray[np.uint32]:
         """The micro-ops as read-only words, shape (n,)."""
         return np.frombuffer(self.uops, "<u4")
