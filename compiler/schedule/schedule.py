@@ -153,8 +153,31 @@ class Schedule:
     def cache_read(
         self, tensor: Tensor, scope: str, readers: Tensor | Operation | Sequence[Tensor | Operation]
     ) -> Tensor:
-        """Put a copy of ``tensor`` in the memory ``scope`` between it and ``readers``; returns the
-        copy.
+        """Copy ``tensor`` into the memory ``scope``, and let ``readers`` read the copy.
+
+        Before::
+
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+
+        After ``s.cache_read(A, "local.acc_buffer", [B])``::
+
+            A_acc = allocate(int32[10, 6], "local.acc_buffer")
+            for i0, i1 in grid(10, 6):
+                A_acc[i0, i1] = A[i0, i1]
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A_acc[i, j] + 1
+
+        Returns
+        -------
+        copy : Tensor
+            The copy, with a stage of its own.
+
+        Raises
+        ------
+        ScheduleError
+            If a reader does not read ``tensor``, there is no reader, or no such memory.
         """
         source = self[tensor]
         stages = [self[item] for item in _operations(readers)]
@@ -181,10 +204,33 @@ class Schedule:
         return Tensor(copy)
 
     def cache_write(self, tensor: Tensor, scope: str) -> Tensor:
-        """Compute ``tensor`` into a copy in the memory ``scope`` and copy it out; returns the copy.
+        """Compute ``tensor`` in the memory ``scope``, and copy the result out.
 
-        The reduction, if there is one, moves to the copy, with what was asked of its loops. To be
-        called before the loops of ``tensor`` are changed.
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s.cache_write(C, "local.acc_buffer")``::
+
+            C_acc = allocate(int32[10, 6], "local.acc_buffer")
+            for i, j in grid(10, 6):
+                C_acc[i, j] = B[i, j] * 2
+            for i, j in grid(10, 6):
+                C[i, j] = C_acc[i, j]
+
+        A reduction moves to the copy, with the primitives that were applied to its loops. Other
+        loops of ``tensor`` must not have been changed before.
+
+        Returns
+        -------
+        copy : Tensor
+            The tensor that is computed, with a stage of its own.
+
+        Raises
+        ------
+        ScheduleError
+            If ``tensor`` is an argument, its loops were changed, or there is no such memory.
         """
         stage = self[tensor]
         op = stage.op

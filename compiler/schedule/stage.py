@@ -1,7 +1,16 @@
-"""One stage of a schedule: where a tensor is computed, in which loops, and what is asked of them.
+"""One stage of a schedule: the loops of one tensor, their place, its memory, and pragmas.
 
-Every primitive checks its arguments when it is called and raises ScheduleError with the stage, the
-axis, what was required and what was got. None of them changes what is computed.
+Each method under "loops", "place and memory" and "requests to the passes" is a schedule primitive.
+A primitive checks its arguments and raises ScheduleError with the stage, the axis, what was
+required and what was got. No primitive changes the values that the program computes.
+
+The docstring of a primitive shows what the primitive makes of this program, whose ``i`` and ``j``
+are the loops of ``C`` (``B[i, j] = A[i, j] + 1`` stands in front where it matters)::
+
+    for i, j in grid(10, 6):
+        C[i, j] = B[i, j] * 2
+
+The texts are those of ``vta.lower(s, args, stage="nest")``; loops of one iteration are left out.
 """
 
 from __future__ import annotations
@@ -132,12 +141,46 @@ class Stage:
     def split(
         self, parent: IterVar, factor: int | None = None, nparts: int | None = None
     ) -> tuple[IterVar, IterVar]:
-        """Replace the loop ``parent`` by two: ``factor`` rounds of the inner, or ``nparts`` of the
-        outer one.
+        """Replace the loop ``parent`` by an outer and an inner loop.
 
-        Returns the outer and the inner axis. An extent that is no multiple leaves a guard in the
-        loops. Stages that are computed at ``parent`` are then computed at the inner axis, in the
-        same rounds.
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[C].split(i, nparts=2)``::
+
+            for i_outer, i_inner, j in grid(2, 5, 6):
+                C[i_outer * 5 + i_inner, j] = B[i_outer * 5 + i_inner, j] * 2
+
+        A condition guards the body where the extent of ``parent`` is not a multiple of the factor.
+        After ``s[C].split(i, factor=4)``::
+
+            for i_outer, i_inner in grid(3, 4):
+                if i_outer * 4 + i_inner < 10:
+                    for j in range(6):
+                        C[i_outer * 4 + i_inner, j] = B[i_outer * 4 + i_inner, j] * 2
+
+        Stages that are computed at ``parent`` are then computed at the inner loop: in the same
+        iterations.
+
+        Parameters
+        ----------
+        factor : int
+            Extent of the inner loop. Exactly one of ``factor`` and ``nparts`` must be given.
+        nparts : int
+            Extent of the outer loop.
+
+        Returns
+        -------
+        outer, inner : IterVar
+            The axes of both loops.
+
+        Raises
+        ------
+        ScheduleError
+            If ``parent`` is not a loop of this stage, has a pragma, a thread or an unroll request
+            already, or if the factor is not a positive integer.
         """
         size = min(self._split_size(parent, factor, nparts), parent.extent)
         other = -(-parent.extent // size)
@@ -171,7 +214,29 @@ class Stage:
         x_factor: int,
         y_factor: int,
     ) -> tuple[IterVar, IterVar, IterVar, IterVar]:
-        """Split two loops by their factors and order them x outer, y outer, x inner, y inner."""
+        """Split two loops, and put both inner loops inside both outer loops.
+
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[C].tile(i, j, 5, 3)``::
+
+            for i_outer, j_outer, i_inner, j_inner in grid(2, 2, 5, 3):
+                C[i_outer * 5 + i_inner, j_outer * 3 + j_inner] =
+                    B[i_outer * 5 + i_inner, j_outer * 3 + j_inner] * 2
+
+        Returns
+        -------
+        x_outer, y_outer, x_inner, y_inner : IterVar
+            The axes of the four loops, outermost first.
+
+        Raises
+        ------
+        ScheduleError
+            As :meth:`split` and :meth:`reorder`.
+        """
         self._split_size(x_parent, x_factor, None)
         self._split_size(y_parent, y_factor, None)
         if x_parent is y_parent:
@@ -182,11 +247,32 @@ class Stage:
         return x_outer, y_outer, x_inner, y_inner
 
     def fuse(self, *axes: IterVar) -> IterVar:
-        """Replace neighbouring loops, named from the outermost to the innermost, by one loop over
-        all.
+        """Replace directly nested loops, named from the outermost inwards, by one loop.
 
-        Stages that are computed at one of them are then computed at the fused loop: those at an
-        outer one more often than before, a smaller part each time.
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[C].fuse(i, j)``::
+
+            for i_j_fused in range(60):
+                C[i_j_fused // 6, i_j_fused % 6] = B[i_j_fused // 6, i_j_fused % 6] * 2
+
+        Stages that are computed at one of the loops are then computed at the fused loop. A stage
+        that was computed at an outer loop is computed more often than before, a smaller part of
+        its tensor each time.
+
+        Returns
+        -------
+        fused : IterVar
+            The axis of the new loop.
+
+        Raises
+        ------
+        ScheduleError
+            If the loops are not directly nested in this order, or a reduction loop is named with
+            a loop that is none.
         """
         if not axes:
             raise ScheduleError(f"stage {self.name}: fuse: at least one axis is required")
@@ -240,7 +326,22 @@ class Stage:
     def reorder(self, *axes: IterVar) -> None:
         """Put the named loops in the named order; loops that are not named keep their places.
 
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[C].reorder(j, i)``::
+
+            for j, i in grid(6, 10):
+                C[i, j] = B[i, j] * 2
+
         A stage that is computed at a loop moves with the loop.
+
+        Raises
+        ------
+        ScheduleError
+            If an axis is not a loop of this stage, or is named twice.
         """
         for axis in axes:
             self._require_leaf("reorder", axis)
@@ -253,15 +354,58 @@ class Stage:
         self._record("reorder", *axes)
 
     def unroll(self, axis: IterVar) -> None:
-        """Write the rounds of the loop one after the other in the program."""
+        """Write the iterations of the loop one after the other in the program.
+
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[C].unroll(j)``::
+
+            for i in range(10):
+                for j in unroll(6):
+                    C[i, j] = B[i, j] * 2
+
+        Raises
+        ------
+        ScheduleError
+            If ``axis`` is not a loop of this stage.
+        """
         self._require_leaf("unroll", axis)
         self.unrolled.add(axis)
         self._record("unroll", axis)
 
     def bind(self, axis: IterVar, thread: IterVar) -> None:
-        """Make the rounds of the loop virtual threads: ``bind(axis, te.thread_axis("cthread"))``.
+        """Make each iteration of the loop a virtual thread.
 
-        Each thread has its own copy of the on-chip buffers that are allocated inside the loop.
+        Before, with ``s[B].compute_at(s[C], i)``::
+
+            for i in range(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
+
+        After ``s[C].bind(i, te.thread_axis("cthread"))``::
+
+            for i in cthread(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
+
+        The pass ``interleave_threads`` gives each thread its own copy of the buffers that are
+        allocated inside the loop, and runs the loads of one thread beside the computation of
+        another.
+
+        Raises
+        ------
+        ScheduleError
+            If ``thread`` is not a ``te.thread_axis("cthread")`` of this extent (or of none), or if
+            ``axis`` is not a loop of this stage, is a reduction axis or is bound already.
         """
         self._require_leaf("bind", axis)
         if not isinstance(thread, IterVar) or thread.kind != "thread":
@@ -280,7 +424,31 @@ class Stage:
     # ---- place and memory ------------------------------------------------------------------------
 
     def compute_at(self, parent: Stage, axis: IterVar) -> None:
-        """Compute, in each round of loop ``axis`` of ``parent``, just what that round needs."""
+        """Compute, in each iteration of loop ``axis`` of ``parent``, what that iteration reads.
+
+        Before::
+
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[B].compute_at(s[C], i)``::
+
+            for i in range(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
+
+        Raises
+        ------
+        ScheduleError
+            If ``parent`` does not read this stage (directly or through other stages), ``axis`` is
+            not a loop of ``parent``, or this stage is an argument or an output.
+        """
         self._require_movable("compute_at")
         if not isinstance(parent, Stage) or parent.schedule is not self.schedule:
             raise ScheduleError(
@@ -296,13 +464,55 @@ class Stage:
         self._record("compute_at", parent, axis)
 
     def compute_root(self) -> None:
-        """Compute the whole tensor before the stages that use it (the default)."""
+        """Compute the whole tensor in front of the stages that read it (the default).
+
+        Before, with ``s[B].compute_at(s[C], i)``::
+
+            for i in range(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
+
+        After ``s[B].compute_root()``::
+
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        Raises
+        ------
+        ScheduleError
+            If this stage is an argument or an output.
+        """
         self._require_movable("compute_root")
         self.attach = Attach()
         self._record("compute_root")
 
     def compute_inline(self) -> None:
-        """Compute each element where it is used; the tensor itself is never stored."""
+        """Compute each element where it is read; the tensor is never stored.
+
+        Before::
+
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[B].compute_inline()``::
+
+            for i, j in grid(10, 6):
+                C[i, j] = (A[i, j] + 1) * 2
+
+        Raises
+        ------
+        ScheduleError
+            If this stage has a reduction, or is an argument or an output.
+        """
         self._require_movable("compute_inline")
         if self.op.reduce_axis:
             raise ScheduleError(
@@ -314,7 +524,31 @@ class Stage:
         self._record("compute_inline")
 
     def set_scope(self, scope: str) -> None:
-        """Choose the memory that the tensor lives in (:data:`~vta.compiler.target.SCOPES`)."""
+        """Choose the memory of the tensor.
+
+        Before::
+
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+
+        After ``s[B].set_scope("local.acc_buffer")``::
+
+            B = allocate(int32[10, 6], "local.acc_buffer")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+
+        Parameters
+        ----------
+        scope : str
+            One of :data:`~vta.compiler.target.SCOPES`.
+
+        Raises
+        ------
+        ScheduleError
+            If there is no such memory, or the memory is on the chip and this stage is an argument
+            or an output.
+        """
         require_scope(f"stage {self.name}: set_scope", scope)
         if scope != GLOBAL and (self.is_output or not self.is_compute):
             kind = "an output" if self.is_output else "an argument"
@@ -326,37 +560,44 @@ class Stage:
         self._record("set_scope", scope)
 
     def ring(self, slots: int) -> None:
-        """Give the stage a ring buffer of ``slots`` copies, and order the program by its data.
+        """Keep ``slots`` copies of the tensor in a ring buffer, and order instructions by data.
 
-        Before: each round of the loop that the stage is computed at fills the one buffer again. ::
+        Before, with ``s[B].compute_at(s[C], i)``::
 
-            for i in range(n):
-                B = load(i)
-                use(B)
+            for i in range(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
 
-        After: each round takes the slot that was filled longest ago, so that the load module runs
-        ahead of its users by up to ``slots`` rounds. A slot of inputs or weights that still holds
-        what a round needs is used again, without a load. ::
+        After ``s[B].ring(slots=2)``::
 
-            for i in range(n):
-                with ring(B, slots=2) as slot:
-                    B[slot] = load(i)
-                    use(B[slot])
+            for i in range(10):
+                B = allocate(int32[1, 6], "global", slots=2)
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
 
-        In a program with a ring buffer the tokens come from what instructions read and write, not
-        from the order of the loops: an instruction waits exactly for those of other modules that
-        it depends on. Such a program has no virtual threads.
+        Each iteration of the loop that the stage is computed at fills the least recently filled
+        slot, so the load module runs up to ``slots`` iterations ahead of the readers. A slot of
+        inputs or weights that already holds the data of an iteration is read again, without a load.
+
+        In a program with a ring buffer, tokens follow from what instructions read and write, not
+        from the order of the loops: an instruction waits for exactly those instructions of other
+        modules that it depends on. Such a program has no virtual threads.
 
         Parameters
         ----------
         slots : int
-            How many copies; at least 1 (then nothing runs ahead, but loads of what is still there
-            are left out).
+            Number of copies, at least 1. With 1, no load runs ahead, but loads of data that the
+            buffer holds already are left out.
 
         Raises
         ------
         ScheduleError
-            If ``slots`` is no positive integer, or the stage is an argument or an output.
+            If ``slots`` is not a positive integer, or this stage is an argument or an output.
         """
         self._require_movable("ring")
         if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
@@ -369,11 +610,31 @@ class Stage:
     # ---- requests to the passes ------------------------------------------------------------------
 
     def pragma(self, axis: IterVar, key: str, value: int | str | None = None) -> None:
-        """Ask something of the loops from ``axis`` inwards: ``dma_copy``, ``alu``, ...
-        (:data:`PRAGMAS`).
+        """Mark the loops from ``axis`` inwards for a pass.
 
-        ``conv2d_transpose_gemm`` is :meth:`tensorize` with the tensor instruction, without the
-        products whose input is a zero that ``topi.nn.dilate`` wrote.
+        Before, with ``s[B].set_scope("local.acc_buffer")``::
+
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+
+        After ``s[B].pragma(B.op.axis[0], "alu")``::
+
+            with pragma("alu", B.i):
+                for i, j in grid(10, 6):
+                    B[i, j] = A[i, j] + 1
+
+        Parameters
+        ----------
+        key : str
+            One of :data:`PRAGMAS`. ``dma_copy`` makes LOAD and STORE instructions of a copy,
+            ``alu`` ALU instructions of arithmetic; ``skip_dma_copy`` and ``skip_alu`` leave the
+            loops out, to measure the rest of the program. ``conv2d_transpose_gemm`` is
+            :meth:`tensorize` without the products whose input is a zero of ``topi.nn.dilate``.
+
+        Raises
+        ------
+        ScheduleError
+            If ``axis`` is not a loop of this stage, or the key is unknown.
         """
         self._require_leaf("pragma", axis)
         if key not in PRAGMAS:
@@ -387,15 +648,39 @@ class Stage:
         self._record("pragma", axis, key, value=value)
 
     def tensorize(self, axis: IterVar, intrin: GemmIntrin, *, start: bool = False) -> None:
-        """Replace the loops from ``axis`` inwards by the tensor instruction; they must match it
-        (when lowered).
+        """Replace the loops from ``axis`` inwards by the matrix product of the GEMM instruction.
+
+        ``Y_acc`` is the sum over ``k`` of ``X[n, b, k] * W[c, k]``, with its operands on the chip.
+
+        Before, with ``matrix_product()``::
+
+            for n, c in grid(4, 16):
+                Y_acc[n, 0, c] = 0
+                for k in range(16):
+                    Y_acc[n, 0, c] =
+                        Y_acc[n, 0, c] + int32(X_inp[n, 0, k]) * int32(W_wgt[c, k])
+
+        After ``s[Y_acc].tensorize(b, env.gemm)``::
+
+            for n in range(4):
+                gemm_reset(acc=Y_acc[n, 0, 0])
+                gemm(acc=Y_acc[n, 0, 0], inp=X_inp[n, 0, 0], wgt=W_wgt[0, 0])
 
         Parameters
         ----------
+        intrin : GemmIntrin
+            ``env.gemm``: one tile of BATCH x BLOCK_OUT sums over BLOCK_IN products.
         start : bool
             Whether the first product of a sum overwrites its tile, instead of a reset in front of
-            the sum. That is an instruction of the extension (``EXTENSION`` 1), and it needs the
-            loops over the sum inside those over the tiles, as far as one instruction does both.
+            the sum. An instruction of the extension (``EXTENSION`` 1) does that. The loops over
+            the sum must stand inside the loops over the tiles within one instruction.
+
+        Raises
+        ------
+        ScheduleError
+            If ``axis`` is not a loop of this stage, ``intrin`` is not a tensor intrinsic, or the
+            stage is tensorized already. Loops that do not match the instruction raise a
+            LoweringError in ``vta.lower``.
         """
         self._require_leaf("tensorize", axis)
         if not isinstance(intrin, GemmIntrin):
