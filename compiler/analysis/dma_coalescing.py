@@ -12,11 +12,9 @@ from vta.compiler.te.expr import Const, Expr
 from vta.compiler.tir.affine import linear, simplify
 from vta.compiler.tir.ir import LoadBuffer2D, Stmt, StoreBuffer2D
 from vta.errors import LoweringError
+from vta.isa import MAX_TRANSFER_SIZE
 
-__all__ = ["MAX_SIZE", "fold", "fold_guarded"]
-
-MAX_SIZE = 0xFFFF
-"""What x_size, y_size and x_stride hold."""
+__all__ = ["fold", "fold_guarded"]
 
 
 def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
@@ -39,15 +37,15 @@ def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
     if not all(isinstance(size, Const) for size in sizes):
         return None
     x, y, stride = (size.value for size in sizes if isinstance(size, Const))
-    if y == 1 and sram_step == dram_step == x and x * loop.extent <= MAX_SIZE:
+    if y == 1 and sram_step == dram_step == x and x * loop.extent <= MAX_TRANSFER_SIZE:
         x = stride = x * loop.extent
-    elif y == 1 and sram_step == x and dram_step <= MAX_SIZE:
+    elif y == 1 and sram_step == x and dram_step <= MAX_TRANSFER_SIZE:
         y, stride = loop.extent, dram_step
-    elif sram_step == x * y and dram_step == y * stride and y * loop.extent <= MAX_SIZE:
+    elif sram_step == x * y and dram_step == y * stride and y * loop.extent <= MAX_TRANSFER_SIZE:
         y *= loop.extent
     else:
         return None
-    if y > MAX_SIZE:
+    if y > MAX_TRANSFER_SIZE:
         return None
     changed: dict[str, Any] = {
         "sram_index": rest[0],

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from vta.compiler.analysis.dma_coalescing import MAX_SIZE, fold
+from vta.compiler.analysis.dma_coalescing import fold
 from vta.compiler.analysis.loop_bounds import LoopBounds, Ranges, bound_loops, constraints, only_if
 from vta.compiler.analysis.loop_nest import (
     Loop,
@@ -32,12 +32,9 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.errors import LoweringError
-from vta.isa import MemId, PipelineModule
+from vta.isa import MAX_TRANSFER_PAD, MAX_TRANSFER_SIZE, MemId, PipelineModule
 
 __all__ = ["Copy", "loading_module"]
-
-MAX_PAD = 15
-"""What a pad field of a LOAD holds; wider padding takes more instructions."""
 
 
 def loading_module(memory: Memory, target: Target) -> PipelineModule:
@@ -156,11 +153,7 @@ class Copy:
 
     def transfer(self) -> Stmt:
         """The transfer with the loops that it does not cover, in the scope of its module."""
-        module = PipelineModule.STORE
-        if self.is_load:
-            module = (
-                PipelineModule.COMPUTE if self.memory is self.target.acc else PipelineModule.LOAD
-            )
+        module = loading_module(self.memory, self.target) if self.is_load else PipelineModule.STORE
         return CoprocScope(module, self.statement())
 
     def statement(self) -> Stmt:
@@ -181,9 +174,9 @@ class Copy:
         if host and host[0].sram_step == 1 and host[0].dram_step == 1:
             x = host.pop(0)
         width = x.loop.extent if x else 1
-        if (host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_SIZE) or (
-            self.filled and self._has_zeros_between(host, width)
-        ):
+        if (
+            host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_TRANSFER_SIZE
+        ) or (self.filled and self._has_zeros_between(host, width)):
             y = host.pop(0)
         if y and x and x.bound and not self.is_load:  # a row of a store has no gap behind it
             host.insert(0, y)
@@ -191,10 +184,10 @@ class Copy:
         if self.padded:
             host = self._pad_outside(host)
         for dim in (x, y):
-            if dim and dim.loop.extent > MAX_SIZE:
+            if dim and dim.loop.extent > MAX_TRANSFER_SIZE:
                 raise LoweringError(
                     f"{self.where}: a dimension of {dim.loop.extent} elements; a transfer has at "
-                    f"most {MAX_SIZE}; split the axis"
+                    f"most {MAX_TRANSFER_SIZE}; split the axis"
                 )
         return x, y, host
 
@@ -207,8 +200,8 @@ class Copy:
         gap = rows.sram_step - width
         reach = (rows.loop.extent - 1) * rows.sram_step + width
         return (
-            0 < gap <= MAX_PAD
-            and 0 <= rows.dram_step <= MAX_SIZE
+            0 < gap <= MAX_TRANSFER_PAD
+            and 0 <= rows.dram_step <= MAX_TRANSFER_SIZE
             and all(other.sram_step >= reach for other in others)
         )
 

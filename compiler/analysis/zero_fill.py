@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vta.compiler.analysis.conditional_values import without_zeros
-from vta.compiler.analysis.dma_coalescing import MAX_SIZE
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
     LoopNest,
@@ -17,6 +16,7 @@ from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
 from vta.compiler.tir.affine import interval, simplify
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, LoadBuffer2D, Stmt
 from vta.errors import LoweringError
+from vta.isa import MAX_TRANSFER_SIZE
 
 __all__ = ["copied_value", "zero_fill"]
 
@@ -83,7 +83,7 @@ def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stm
     dims = sorted(loops, key=lambda loop: form.coefficient(loop.var))
     width = rows = 1
     covered: list[Var] = []
-    if dims and form.coefficient(dims[0].var) == 1 and dims[0].extent <= MAX_SIZE:
+    if dims and form.coefficient(dims[0].var) == 1 and dims[0].extent <= MAX_TRANSFER_SIZE:
         width = dims[0].extent
         covered.append(dims.pop(0).var)
     if dims and form.coefficient(dims[0].var) == width:

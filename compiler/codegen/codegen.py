@@ -42,14 +42,10 @@ from vta.compiler.tir.ir import (
 from vta.compiler.tir.visitor import children, has_rings, walk
 from vta.config import VTAConfig
 from vta.errors import EncodingError, LoweringError
-from vta.isa import Alu, Gemm, Isa, Load, MemId, Store
+from vta.isa import MAX_TRANSFER_PAD, MAX_TRANSFER_SIZE, Alu, Gemm, Isa, Load, MemId, Store
 from vta.program import UOP_BUFFER, Program, TensorSpec
 
 __all__ = ["generate"]
-
-MAX_PAD = 15
-"""What a pad field of a LOAD holds."""
-MAX_STRIDE = 0xFFFF
 
 _LOAD_FIELDS = (
     "sram_index", "src_offset", "x_size", "y_size", "x_stride",
@@ -385,9 +381,10 @@ def _load_parts(sizes: _Sizes) -> list[_Sizes]:
         return []
     if not sizes.x or not sizes.y:
         return _zero_rows(sizes.sram, width, rows)
-    if max(sizes.x_before, sizes.x_after) > MAX_PAD:
+    if max(sizes.x_before, sizes.x_after) > MAX_TRANSFER_PAD:
         return _wide_rows(sizes, width)
-    above, below = max(sizes.y_before - MAX_PAD, 0), max(sizes.y_after - MAX_PAD, 0)
+    above = max(sizes.y_before - MAX_TRANSFER_PAD, 0)
+    below = max(sizes.y_after - MAX_TRANSFER_PAD, 0)
     middle = _Sizes(
         sizes.sram + above * width, sizes.dram, sizes.x, sizes.y, sizes.stride,
         sizes.x_before, sizes.x_after, sizes.y_before - above, sizes.y_after - below,
@@ -417,8 +414,8 @@ def _zero_rows(sram: int, width: int, rows: int) -> list[_Sizes]:
     """Loads of no rows from DRAM, all padding."""
     parts: list[_Sizes] = []
     while rows > 0 and width > 0:
-        before = min(rows, MAX_PAD)
-        after = min(rows - before, MAX_PAD)
+        before = min(rows, MAX_TRANSFER_PAD)
+        after = min(rows - before, MAX_TRANSFER_PAD)
         parts.append(_Sizes(sram, 0, width, 0, width, y_before=before, y_after=after))
         sram += (before + after) * width
         rows -= before + after
@@ -427,7 +424,7 @@ def _zero_rows(sram: int, width: int, rows: int) -> list[_Sizes]:
 
 def _row_parts(sizes: _Sizes) -> list[_Sizes]:
     """One transfer; one for each row if the rows are farther apart than the stride field holds."""
-    if sizes.y <= 1 or sizes.stride <= MAX_STRIDE:
+    if sizes.y <= 1 or sizes.stride <= MAX_TRANSFER_SIZE:
         return [replace(sizes, stride=sizes.stride if sizes.y > 1 else sizes.x)]
     width = sizes.x_before + sizes.x + sizes.x_after
     parts = []

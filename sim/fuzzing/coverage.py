@@ -16,6 +16,7 @@ from rich import box
 from rich.table import Table
 
 from vta.isa import (
+    MAX_TRANSFER_PAD,
     TOKEN_FLAGS,
     TOKEN_QUEUES,
     Alu,
@@ -52,7 +53,6 @@ MOVED = (*LOADED, MemId.OUT)
 PADS = ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
 DISTANCES = range(1, 9)
 ROWS = ("0", "1", "2", "3 or more")
-MAX_PAD = 15
 PAGE = 4096
 WORK = ("load", "gemm", "start", "reset", "alu")
 """What writes accumulators."""
@@ -268,7 +268,7 @@ class Coverage:
         self.hit("shapes", f"{name} {insn.y_size if insn.y_size < 3 else '3 or more'} rows")
         for pad, size in zip(PADS, pads):
             if size:
-                kind = str(size) if size in (1, MAX_PAD) else "2..14"
+                kind = str(size) if size in (1, MAX_TRANSFER_PAD) else "2..14"
                 self.hit("pads", f"{pad} {kind}")
         if any(pads):
             self.hit("pads", f"{name} padded")

@@ -14,6 +14,8 @@ from vta.isa.disassembly import (
 from vta.isa.encoding import (
     IMM_BITS,
     INSN_BITS,
+    MAX_TRANSFER_PAD,
+    MAX_TRANSFER_SIZE,
     UOP_BITS,
     IllegalEncodingError,
     Isa,
@@ -47,6 +49,8 @@ from vta.isa.tokens import (
 __all__ = [
     "IMM_BITS",
     "INSN_BITS",
+    "MAX_TRANSFER_PAD",
+    "MAX_TRANSFER_SIZE",
     "TOKEN_FLAGS",
     "TOKEN_QUEUES",
     "UOP_BITS",

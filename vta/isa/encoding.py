@@ -42,11 +42,25 @@ if TYPE_CHECKING:
 
     from vta.config import VTAConfig
 
-__all__ = ["IMM_BITS", "INSN_BITS", "UOP_BITS", "IllegalEncodingError", "Isa"]
+__all__ = [
+    "IMM_BITS",
+    "INSN_BITS",
+    "MAX_TRANSFER_PAD",
+    "MAX_TRANSFER_SIZE",
+    "UOP_BITS",
+    "IllegalEncodingError",
+    "Isa",
+]
 
 INSN_BITS = INSN_BYTES * 8
 UOP_BITS = UOP_BYTES * 8
 IMM_BITS = 16
+SIZE_BITS = 16
+PAD_BITS = 4
+MAX_TRANSFER_SIZE = (1 << SIZE_BITS) - 1
+"""Largest ``x_size``, ``y_size`` and ``x_stride`` of a LOAD or STORE."""
+MAX_TRANSFER_PAD = (1 << PAD_BITS) - 1
+"""Largest padding of a LOAD on each of the four sides, in tiles or rows."""
 
 
 class IllegalEncodingError(EncodingError):
@@ -88,8 +102,9 @@ class Isa:
         start: tuple[Part, ...] = (_START_BIT, ("start", 1)) if cfg.extension else ()
         self.memory = sequence(
             "LOAD/STORE", *head, ("memory", 3), ("sram_base", 16), ("dram_base", 32),
-            64, ("y_size", 16), ("x_size", 16), ("x_stride", 16),
-            ("y_pad_0", 4), ("y_pad_1", 4), ("x_pad_0", 4), ("x_pad_1", 4), bits=INSN_BITS,
+            64, ("y_size", SIZE_BITS), ("x_size", SIZE_BITS), ("x_stride", SIZE_BITS),
+            ("y_pad_0", PAD_BITS), ("y_pad_1", PAD_BITS),
+            ("x_pad_0", PAD_BITS), ("x_pad_1", PAD_BITS), bits=INSN_BITS,
         )  # fmt: skip
         self.gemm = sequence(
             "GEMM", *loop, *start, *factors, ("src_factor_out", inp), ("src_factor_in", inp),
