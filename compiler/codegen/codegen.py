@@ -8,7 +8,7 @@ place the buffers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from vta.compiler.codegen.instruction_stream import Stream
 from vta.compiler.codegen.pipelined_stream import PipelinedStream
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.started_sums import starts_each_sum
+from vta.compiler.codegen.transfer_parts import TransferSizes, load_parts, row_parts
 from vta.compiler.codegen.uop_cache import Kernel, Recorder, UopCache
 from vta.compiler.te.expr import Const, Expr, Var
 from vta.compiler.tir.evaluate import Evaluator, Values, evaluator
@@ -42,7 +43,7 @@ from vta.compiler.tir.ir import (
 from vta.compiler.tir.visitor import children, has_rings, walk
 from vta.config import VTAConfig
 from vta.errors import EncodingError, LoweringError
-from vta.isa import MAX_TRANSFER_PAD, MAX_TRANSFER_SIZE, Alu, Gemm, Isa, Load, MemId, Store
+from vta.isa import Alu, Gemm, Isa, Load, MemId, Store
 from vta.program import UOP_BUFFER, Program, TensorSpec
 
 __all__ = ["generate"]
@@ -69,21 +70,6 @@ def generate(func: PrimFunc, cfg: VTAConfig) -> Program:
         If something does not fit an instruction; it names the statement.
     """
     return _Generator(func, cfg).run()
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The numbers of one transfer: rows, columns, pads and where they lie."""
-
-    sram: int
-    dram: int
-    x: int
-    y: int
-    stride: int
-    x_before: int = 0
-    x_after: int = 0
-    y_before: int = 0
-    y_after: int = 0
 
 
 class _Generator:
@@ -251,7 +237,7 @@ class _Generator:
         def run(values: dict[Var, int]) -> None:
             if stmt.dst in self.kept:
                 return
-            for part in _load_parts(_Sizes(*sizes(values))):
+            for part in load_parts(TransferSizes(*sizes(values))):
                 insn = Load(
                     memory=memory, sram_base=part.sram, dram_base=part.dram,
                     y_size=part.y, x_size=part.x, x_stride=part.stride,
@@ -272,7 +258,7 @@ class _Generator:
             if stmt.dst in self.read:
                 for ring in self.rings.values():
                     ring.forget(lambda load: load[0] == argument)
-            for part in _row_parts(_Sizes(*sizes(values))):
+            for part in row_parts(TransferSizes(*sizes(values))):
                 if part.x and part.y:
                     insn = Store(
                         sram_base=part.sram, dram_base=part.dram,
@@ -368,75 +354,3 @@ def _computed(func: PrimFunc, buffer: Buffer) -> bool:
 def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:
     functions = [evaluator(expr) for expr in exprs]
     return lambda values: [function(values) for function in functions]
-
-
-# ---- transfers that one instruction does not hold ------------------------------------------------
-
-
-def _load_parts(sizes: _Sizes) -> list[_Sizes]:
-    """The instructions of a padded load."""
-    width = sizes.x_before + sizes.x + sizes.x_after
-    rows = sizes.y_before + sizes.y + sizes.y_after
-    if not width or not rows:
-        return []
-    if not sizes.x or not sizes.y:
-        return _zero_rows(sizes.sram, width, rows)
-    if max(sizes.x_before, sizes.x_after) > MAX_TRANSFER_PAD:
-        return _wide_rows(sizes, width)
-    above = max(sizes.y_before - MAX_TRANSFER_PAD, 0)
-    below = max(sizes.y_after - MAX_TRANSFER_PAD, 0)
-    middle = _Sizes(
-        sizes.sram + above * width, sizes.dram, sizes.x, sizes.y, sizes.stride,
-        sizes.x_before, sizes.x_after, sizes.y_before - above, sizes.y_after - below,
-    )  # fmt: skip
-    after = sizes.sram + (rows - below) * width
-    return [
-        *_zero_rows(sizes.sram, width, above),
-        *_row_parts(middle),
-        *_zero_rows(after, width, below),
-    ]
-
-
-def _wide_rows(sizes: _Sizes, width: int) -> list[_Sizes]:
-    """A load whose rows have more padding than its fields hold: part by part."""
-    parts = _zero_rows(sizes.sram, width, sizes.y_before)
-    sram = sizes.sram + sizes.y_before * width
-    for row in range(sizes.y):
-        data = _Sizes(sram + sizes.x_before, sizes.dram + row * sizes.stride, sizes.x, 1, sizes.x)
-        parts += _zero_rows(sram, sizes.x_before, 1)
-        parts.append(data)
-        parts += _zero_rows(data.sram + sizes.x, sizes.x_after, 1)
-        sram += width
-    return parts + _zero_rows(sram, width, sizes.y_after)
-
-
-def _zero_rows(sram: int, width: int, rows: int) -> list[_Sizes]:
-    """Loads of no rows from DRAM, all padding."""
-    parts: list[_Sizes] = []
-    while rows > 0 and width > 0:
-        before = min(rows, MAX_TRANSFER_PAD)
-        after = min(rows - before, MAX_TRANSFER_PAD)
-        parts.append(_Sizes(sram, 0, width, 0, width, y_before=before, y_after=after))
-        sram += (before + after) * width
-        rows -= before + after
-    return parts
-
-
-def _row_parts(sizes: _Sizes) -> list[_Sizes]:
-    """One transfer; one for each row if the rows are farther apart than the stride field holds."""
-    if sizes.y <= 1 or sizes.stride <= MAX_TRANSFER_SIZE:
-        return [replace(sizes, stride=sizes.stride if sizes.y > 1 else sizes.x)]
-    width = sizes.x_before + sizes.x + sizes.x_after
-    parts = []
-    sram = sizes.sram
-    for row in range(sizes.y):
-        before = sizes.y_before if row == 0 else 0
-        after = sizes.y_after if row == sizes.y - 1 else 0
-        dram = sizes.dram + row * sizes.stride
-        parts.append(
-            replace(
-                sizes, sram=sram, dram=dram, y=1, stride=sizes.x, y_before=before, y_after=after
-            )
-        )
-        sram += width * (before + 1 + after)
-    return parts
