@@ -15,12 +15,13 @@ import numpy as np
 
 from vta.compiler.codegen.instruction_stream import Stream
 from vta.compiler.codegen.pipelined_stream import PipelinedStream
+from vta.compiler.codegen.ring_contents import LoadedData, loaded_data
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.started_sums import starts_each_sum
-from vta.compiler.codegen.transfer_parts import TransferSizes, load_parts, row_parts
+from vta.compiler.codegen.transfer_parts import load_parts, load_sizes, row_parts, store_sizes
 from vta.compiler.codegen.uop_cache import Kernel, Recorder, UopCache
-from vta.compiler.te.expr import Const, Expr, Var
-from vta.compiler.tir.evaluate import Evaluator, Values, evaluator
+from vta.compiler.te.expr import Const, Var
+from vta.compiler.tir.evaluate import Evaluator, evaluator
 from vta.compiler.tir.ir import (
     AluUop,
     Buffer,
@@ -40,7 +41,7 @@ from vta.compiler.tir.ir import (
     UopLoop,
     UopScope,
 )
-from vta.compiler.tir.visitor import children, has_rings, walk
+from vta.compiler.tir.visitor import has_rings, walk
 from vta.config import VTAConfig
 from vta.errors import EncodingError, LoweringError
 from vta.isa import Alu, Gemm, Isa, Load, MemId, Store
@@ -48,17 +49,7 @@ from vta.program import UOP_BUFFER, Program, TensorSpec
 
 __all__ = ["generate"]
 
-_LOAD_FIELDS = (
-    "sram_index", "src_offset", "x_size", "y_size", "x_stride",
-    "x_pad_before", "x_pad_after", "y_pad_before", "y_pad_after",
-)  # fmt: skip
-
 _Action = Callable[[dict[Var, int]], None]
-_Contents = Callable[[dict[Var, int], list[Any]], None]
-
-
-def _nothing(values: dict[Var, int], held: list[Any]) -> None:
-    """The contents of a statement without loads."""
 
 
 def generate(func: PrimFunc, cfg: VTAConfig) -> Program:
@@ -86,8 +77,8 @@ class _Generator:
         self.rings: dict[Buffer, Ring] = {}
         self.started: set[tuple[Kernel, int, int]] = set()
         """Kernels whose instructions may start sums, with their rounds."""
-        self.kept: set[Buffer] = set()
-        """Ring buffers whose slot holds already what the statement at hand would load."""
+        self.loaded: set[Buffer] = set()
+        """Ring buffers whose current slot holds already the data that the program would load."""
 
     def run(self) -> Program:
         self.action(self.func.body)({})
@@ -157,68 +148,26 @@ class _Generator:
     # ---- ring buffers ----------------------------------------------------------------------------
 
     def ring_slot(self, stmt: RingSlot) -> _Action:
-        """Choose a slot, and leave out the loads of what it still holds."""
+        """Choose a slot; where the slot holds the data already, leave out the loads."""
         buffer, var = stmt.buffer, stmt.var
         ring = self.rings.setdefault(buffer, Ring(buffer.slots))
         act = self.action(stmt.body)
-        contents = None if _computed(self.func, buffer) else self.contents(stmt.body, buffer)
+        computed = _computed(self.func, buffer)
+        contents = None if computed else loaded_data(stmt.body, buffer, self.argument)
 
         def run(values: dict[Var, int]) -> None:
             values[var] = 0
-            held: list[Any] = []
+            loaded: list[LoadedData] = []
             if contents is not None:
-                contents(values, held)
-            values[var], kept = ring.take(tuple(held))
-            if kept:
-                self.kept.add(buffer)
+                contents(values, loaded)
+            values[var], is_loaded = ring.take(tuple(loaded))
+            if is_loaded:
+                self.loaded.add(buffer)
             act(values)
-            self.kept.discard(buffer)
+            self.loaded.discard(buffer)
             del values[var]
 
         return run
-
-    def contents(self, stmt: Stmt, buffer: Buffer) -> _Contents:
-        """A function of (values, list) that appends what the loads of ``buffer`` would write."""
-        match stmt:
-            case LoadBuffer2D(dst=dst, src=src) if dst is buffer:
-                sizes = _numbers([getattr(stmt, name) for name in _LOAD_FIELDS])
-                argument = None if src is None else self.argument(src, stmt)
-                return lambda values, held: held.append((argument, *sizes(values)))
-            case For(var=var, extent=extent, body=body):
-                inner = self.contents(body, buffer)
-
-                def loop(values: dict[Var, int], held: list[Any]) -> None:
-                    for value in range(extent):
-                        values[var] = value
-                        inner(values, held)
-                    del values[var]
-
-                return loop if inner is not _nothing else _nothing
-            case IfThenElse(cond=cond, then=then):
-                test, inside = evaluator(cond), self.contents(then, buffer)
-                if inside is _nothing:
-                    return _nothing
-                return lambda values, held: inside(values, held) if test(values) else None
-            case RingSlot(var=var, body=body):
-                within = self.contents(body, buffer)
-                if within is _nothing:
-                    return _nothing
-                return lambda values, held: within({**values, var: 0}, held)
-            case Seq() | CoprocScope():
-                parts = [
-                    part
-                    for item in children(stmt)
-                    if isinstance(item, Stmt)
-                    and (part := self.contents(item, buffer)) is not _nothing
-                ]
-
-                def sequence(values: dict[Var, int], held: list[Any]) -> None:
-                    for part in parts:
-                        part(values, held)
-
-                return sequence if parts else _nothing
-            case _:
-                return _nothing
 
     # ---- transfers -------------------------------------------------------------------------------
 
@@ -232,12 +181,12 @@ class _Generator:
         argument = None if stmt.src is None else self.argument(stmt.src, stmt)
         if stmt.src is not None:
             self.read.add(stmt.src)
-        sizes = _numbers([getattr(stmt, name) for name in _LOAD_FIELDS])
+        sizes = load_sizes(stmt)
 
         def run(values: dict[Var, int]) -> None:
-            if stmt.dst in self.kept:
+            if stmt.dst in self.loaded:
                 return
-            for part in load_parts(TransferSizes(*sizes(values))):
+            for part in load_parts(sizes(values)):
                 insn = Load(
                     memory=memory, sram_base=part.sram, dram_base=part.dram,
                     y_size=part.y, x_size=part.x, x_stride=part.stride,
@@ -251,14 +200,13 @@ class _Generator:
     def store(self, stmt: StoreBuffer2D) -> _Action:
         argument = self.argument(stmt.dst, stmt)
         self.written.add(stmt.dst)
-        names = ("sram_index", "dst_offset", "x_size", "y_size", "x_stride")
-        sizes = _numbers([getattr(stmt, name) for name in names])
+        sizes = store_sizes(stmt)
 
         def run(values: dict[Var, int]) -> None:
             if stmt.dst in self.read:
                 for ring in self.rings.values():
-                    ring.forget(lambda load: load[0] == argument)
-            for part in row_parts(TransferSizes(*sizes(values))):
+                    ring.forget(lambda data: data.argument == argument)
+            for part in row_parts(sizes(values)):
                 if part.x and part.y:
                     insn = Store(
                         sram_base=part.sram, dram_base=part.dram,
@@ -349,8 +297,3 @@ def _computed(func: PrimFunc, buffer: Buffer) -> bool:
     return any(
         isinstance(node, GemmUop | AluUop) and node.dst_buffer is buffer for node in walk(func.body)
     )
-
-
-def _numbers(exprs: list[Expr]) -> Callable[[Values], list[int]]:
-    functions = [evaluator(expr) for expr in exprs]
-    return lambda values: [function(values) for function in functions]

@@ -1,17 +1,30 @@
-"""Transfers that one instruction does not hold, as several: wide padding and far rows."""
+"""The sizes of a transfer, and the instructions that one transfer takes.
+
+One LOAD or STORE moves rows of one length at one stride. Padding wider than its fields and rows
+farther apart than its stride field take several instructions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from vta.compiler.te.expr import Expr
+from vta.compiler.tir.evaluate import Values, evaluator
+from vta.compiler.tir.ir import LoadBuffer2D, StoreBuffer2D
 from vta.isa import MAX_TRANSFER_PAD, MAX_TRANSFER_SIZE
 
-__all__ = ["TransferSizes", "load_parts", "row_parts"]
+__all__ = ["TransferSizes", "load_parts", "load_sizes", "row_parts", "store_sizes"]
 
 
 @dataclass(frozen=True)
 class TransferSizes:
-    """The numbers of one transfer: rows, columns, pads and where they lie."""
+    """One transfer in numbers.
+
+    ``sram`` and ``dram`` are indices of the first element on both sides, ``x`` is the number of
+    elements of a row, ``y`` the number of rows, ``stride`` the distance of two rows in DRAM. The
+    other numbers are rows and columns of padding, written on the chip only.
+    """
 
     sram: int
     dram: int
@@ -24,8 +37,28 @@ class TransferSizes:
     y_after: int = 0
 
 
+def load_sizes(stmt: LoadBuffer2D) -> Callable[[Values], TransferSizes]:
+    """A function that gives the sizes of a load for given values of the loop variables."""
+    return _sizes(
+        (stmt.sram_index, stmt.src_offset, stmt.x_size, stmt.y_size, stmt.x_stride),
+        (stmt.x_pad_before, stmt.x_pad_after, stmt.y_pad_before, stmt.y_pad_after),
+    )
+
+
+def store_sizes(stmt: StoreBuffer2D) -> Callable[[Values], TransferSizes]:
+    """As :func:`load_sizes`, of a store."""
+    return _sizes((stmt.sram_index, stmt.dst_offset, stmt.x_size, stmt.y_size, stmt.x_stride))
+
+
+def _sizes(
+    geometry: Sequence[Expr], padding: Sequence[Expr] = ()
+) -> Callable[[Values], TransferSizes]:
+    functions = [evaluator(expr) for expr in (*geometry, *padding)]
+    return lambda values: TransferSizes(*(function(values) for function in functions))
+
+
 def load_parts(sizes: TransferSizes) -> list[TransferSizes]:
-    """The instructions of a padded load."""
+    """The instructions of a load with padding, in the order of the rows on the chip."""
     width = sizes.x_before + sizes.x + sizes.x_after
     rows = sizes.y_before + sizes.y + sizes.y_after
     if not width or not rows:
@@ -49,7 +82,7 @@ def load_parts(sizes: TransferSizes) -> list[TransferSizes]:
 
 
 def _wide_rows(sizes: TransferSizes, width: int) -> list[TransferSizes]:
-    """A load whose rows have more padding than its fields hold: part by part."""
+    """A load whose rows have more padding than the fields hold: each row in three parts."""
     parts = _zero_rows(sizes.sram, width, sizes.y_before)
     sram = sizes.sram + sizes.y_before * width
     for row in range(sizes.y):
@@ -63,7 +96,7 @@ def _wide_rows(sizes: TransferSizes, width: int) -> list[TransferSizes]:
 
 
 def _zero_rows(sram: int, width: int, rows: int) -> list[TransferSizes]:
-    """Loads of no rows from DRAM, all padding."""
+    """Loads of padding alone: rows of zeros, none of which is read from DRAM."""
     parts: list[TransferSizes] = []
     while rows > 0 and width > 0:
         before = min(rows, MAX_TRANSFER_PAD)
@@ -75,7 +108,7 @@ def _zero_rows(sram: int, width: int, rows: int) -> list[TransferSizes]:
 
 
 def row_parts(sizes: TransferSizes) -> list[TransferSizes]:
-    """One transfer; one for each row if the rows are farther apart than the stride field holds."""
+    """One transfer, or one a row where the rows are farther apart than the stride field holds."""
     if sizes.y <= 1 or sizes.stride <= MAX_TRANSFER_SIZE:
         return [replace(sizes, stride=sizes.stride if sizes.y > 1 else sizes.x)]
     width = sizes.x_before + sizes.x + sizes.x_after
