@@ -1,8 +1,8 @@
-"""The last step: a program of coprocessor statements runs here, and emits what it would do.
+"""Code generation: a lowered function is executed here, and its statements emit instructions.
 
-Everything that a loop of the host would decide is decided now: the loops are walked, each statement
-emits typed instructions, and :mod:`vta.isa` makes the bits. Nothing is left for the host but to
-place the buffers.
+All loops outside kernels are unrolled: the generator runs through them with values for the loop
+variables, each statement emits typed instructions, and :mod:`vta.isa` encodes them. The host only
+has to place the buffers.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from vta.compiler.codegen.instruction_stream import Stream
+from vta.compiler.codegen.instruction_stream import InstructionStream
 from vta.compiler.codegen.pipelined_stream import PipelinedStream
 from vta.compiler.codegen.ring_contents import LoadedData, loaded_data
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.started_sums import starts_each_sum
 from vta.compiler.codegen.transfer_parts import load_parts, load_sizes, row_parts, store_sizes
-from vta.compiler.codegen.uop_cache import Kernel, Recorder, UopCache
+from vta.compiler.codegen.uop_cache import Kernel, KernelTable, UopCache
 from vta.compiler.te.expr import Const, Var
 from vta.compiler.tir.evaluate import Evaluator, evaluator
 from vta.compiler.tir.ir import (
@@ -67,16 +67,18 @@ class _Generator:
     def __init__(self, func: PrimFunc, cfg: VTAConfig) -> None:
         self.func, self.cfg = func, cfg
         self.isa = Isa.of(cfg)
-        self.recorder = Recorder(self.isa)
+        self.kernels = KernelTable(self.isa)
         rings = has_rings(func)
-        self.stream = PipelinedStream(self.isa, self.recorder.words) if rings else Stream()
+        self.stream = (
+            PipelinedStream(self.isa, self.kernels.words) if rings else InstructionStream()
+        )
         self.cache = UopCache(cfg.uop_depth)
         self.arguments = {buffer: index for index, buffer in enumerate(func.params)}
         self.read: set[Buffer] = set()
         self.written: set[Buffer] = set()
         self.rings: dict[Buffer, Ring] = {}
         self.started: set[tuple[Kernel, int, int]] = set()
-        """Kernels whose instructions may start sums, with their rounds."""
+        """Kernels whose instructions may start sums, with the iterations of both loops."""
         self.loaded: set[Buffer] = set()
         """Ring buffers whose current slot holds already the data that the program would load."""
 
@@ -91,7 +93,7 @@ class _Generator:
             TensorSpec(b.name, b.shape, b.dtype, b in self.read, b in self.written)
             for b in self.func.params
         )
-        words = bytes(self.recorder.words)
+        words = bytes(self.kernels.words)
         relocations = tuple(self.stream.relocations())
         return Program(self.func.name, self.cfg, code, words, tensors, relocations)
 
@@ -225,7 +227,7 @@ class _Generator:
             fields["alu_opcode"] = uop.opcode
             if uop.imm is not None:
                 fields |= {"use_imm": True, "imm": uop.imm}
-                # The machine does not use the source; its steps are those of the destination.
+                # An immediate replaces the source; its factors are set to those of the destination.
                 for name in ("out", "in"):
                     fields[f"src_factor_{name}"] = fields[f"dst_factor_{name}"]
         else:
@@ -236,16 +238,16 @@ class _Generator:
             rounds: dict[str, Any] = {name: extent(values) for name, extent in extents.items()}
             if not all(rounds.values()):
                 return
-            kernel = self.recorder.record(scope, values)
+            kernel = self.kernels.record(scope, values)
             if not kernel.size:
-                return  # its conditions never hold here
+                return  # no condition in the kernel holds
             begin, missing = self.cache.place(kernel)
             if missing:
                 load = Load(
                     memory=MemId.UOP, sram_base=begin, dram_base=kernel.offset,
                     y_size=1, x_size=kernel.size, x_stride=kernel.size,
                 )  # fmt: skip
-                self.stream.emit(load, UOP_BUFFER, waits=False)  # it needs no other module
+                self.stream.emit(load, UOP_BUFFER, takes_pops=False)  # depends on no other module
             insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **rounds, **fields)
             if isinstance(insn, Gemm) and kernel.starts:
                 self.check_starts(insn, kernel, scope)
@@ -255,25 +257,25 @@ class _Generator:
         return run
 
     def check_starts(self, insn: Gemm, kernel: Kernel, scope: UopScope) -> None:
-        """Check that an instruction may start sums, once for each kernel and its rounds."""
+        """Check that an instruction may start sums, once for each kernel and its iterations."""
         key = (kernel, insn.iter_out, insn.iter_in)
         if key in self.started:
             return
-        words = self.recorder.words[4 * kernel.offset : 4 * (kernel.offset + kernel.size)]
+        words = self.kernels.words[4 * kernel.offset : 4 * (kernel.offset + kernel.size)]
         tiles = self.isa.uop_indices(np.frombuffer(bytes(words), np.uint32))["dst"]
         if not starts_each_sum(insn, tiles, kernel.starts):
             uop = next(node for node in walk(scope) if isinstance(node, GemmUop))
             name = uop.dst_buffer.name if uop.dst_buffer else self.func.name
             raise LoweringError(
                 f"stage {name}: tensorize with start=True: in one instruction the products of a "
-                f"tile are not one behind the other; move the loops over the sum inside those over "
+                f"tile are not consecutive; move the loops over the sum inside the loops over "
                 f"tiles (reorder), or use start=False, with a reset"
             )
         self.started.add(key)
 
 
 def _loop_fields(scope: UopScope) -> tuple[dict[str, Any], dict[str, Evaluator]]:
-    """The loops of a kernel as fields of its instruction: factors, and how to find the extents."""
+    """The loops of a kernel as fields of its instruction: factors, and functions of the extents."""
     loops: list[UopLoop] = []
     body = scope.body
     while isinstance(body, UopLoop):
@@ -293,7 +295,7 @@ def _loop_fields(scope: UopScope) -> tuple[dict[str, Any], dict[str, Evaluator]]
 
 
 def _computed(func: PrimFunc, buffer: Buffer) -> bool:
-    """Whether the compute module writes the buffer, so that loads do not say what it holds."""
+    """Whether the compute module writes the buffer, so that its loads do not define its data."""
     return any(
         isinstance(node, GemmUop | AluUop) and node.dst_buffer is buffer for node in walk(func.body)
     )

@@ -1,16 +1,16 @@
-"""Tokens from data: an instruction waits exactly for those of other modules that it depends on.
+"""Tokens from data dependences: an instruction waits only for instructions that it depends on.
 
-The stream is written in an order in which it could run one instruction at a time. For each
-instruction the entries of the on-chip memories that it reads and writes are compared with the last
-reads and writes of the other modules (RAW, WAR and WAW hazards). Where the tokens so far do not
-order the two already, the older instruction pushes a token and the younger one pops it.
+The stream is in an order in which it could run one instruction at a time. The on-chip entries that
+an instruction reads and writes are compared with the youngest reads and writes of the other modules
+(RAW, WAR and WAW hazards). Where the tokens so far do not order the two instructions already, the
+older instruction pushes a token and the younger instruction pops it.
 
-A vector clock for each module says how many instructions of every module are known to be done when
-its next instruction begins; a token carries the clock of the instruction that pushes it. The k-th
-pop of a queue takes the k-th push: a new token is needed only for an instruction that is younger
-than all that have pushed for the same module, so pushes stay in order.
+Each module has a vector clock: how many instructions of every module are known to be done when the
+next instruction of this module begins. A token carries the clock of the instruction that pushes it.
+The k-th pop of a queue takes the k-th push. A new token is needed only for an older instruction
+that is younger than all that have pushed to the same module, so pushes stay in order.
 
-Tensors in DRAM are ordered as a whole: what reads one waits for all stores to it before.
+A tensor in DRAM counts as one entry: a load of it waits for all older stores to it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.check.accesses import Places, reach
-from vta.compiler.codegen.instruction_stream import Slot, Stream
+from vta.compiler.codegen.instruction_stream import InstructionStream, PendingInstruction
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, PipelineModule, Store, token_queue
 
 if TYPE_CHECKING:
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["Access", "History", "OrderedStream"]
+__all__ = ["Access", "AccessHistory", "DataOrderedStream"]
 
 _WHOLE = slice(0, 1)
 _Clock = dict[PipelineModule, int]
-"""For each module, how many of its instructions are done."""
+"""Number of instructions that are done, of each module."""
 
 
-class History:
-    """The youngest read and write of each entry of a memory or tensor, by each module.
+class AccessHistory:
+    """The youngest read and write of each entry of a memory or tensor, by module.
 
-    The instructions of a module are counted from 1; 0 is none.
+    Instructions of a module have numbers from 1; 0 stands for no access.
     """
 
     def __init__(self, size: int) -> None:
@@ -51,8 +51,9 @@ class History:
     def hazards(
         self, module: PipelineModule, places: Places, write: bool
     ) -> Iterator[tuple[PipelineModule, int]]:
-        """The youngest instruction of each other module that an access must come after: for RAW
-        and WAW the writes of these places, for WAR the reads.
+        """For each other module, the number of its youngest instruction that an access of
+        ``module`` must follow: the youngest write of the places (RAW, WAW), and for a write also
+        the youngest read (WAR).
         """
         for other in PipelineModule:
             if other is not module:
@@ -62,95 +63,99 @@ class History:
                 yield other, count
 
     def note(self, module: PipelineModule, count: int, places: Places, write: bool) -> None:
-        """Instruction ``count`` of ``module`` accesses these places."""
+        """Record that instruction number ``count`` of ``module`` accesses the places."""
         (self._writes if write else self._reads)[module][places] = count
 
 
 @dataclass(frozen=True)
 class Access:
-    """Entries of one memory or tensor that an instruction touches."""
+    """The entries of one memory or tensor that an instruction reads or writes."""
 
-    history: History
+    history: AccessHistory
     places: Places
     write: bool
 
 
-class OrderedStream(Stream):
-    """A growing instruction stream that finds its tokens itself.
+class DataOrderedStream(InstructionStream):
+    """An instruction stream that inserts tokens from the hazards of its instructions.
 
     Parameters
     ----------
     isa : Isa
         The machine's instruction set.
     uops : bytearray
-        The program's table of micro-ops, 4 bytes each, as a LOAD of micro-ops finds it.
+        The program's table of micro-ops, 4 bytes each, from which a LOAD reads micro-ops.
     """
 
     def __init__(self, isa: Isa, uops: bytearray) -> None:
         super().__init__()
         self._isa, self._table = isa, uops
         self._uops = np.zeros(isa.depth(MemId.UOP), np.uint32)
-        self._sram = {m: History(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
-        self._tensors: dict[int, History] = defaultdict(lambda: History(1))
-        self._members: dict[PipelineModule, list[Slot]] = {module: [] for module in PipelineModule}
+        self._sram = {m: AccessHistory(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
+        self._tensors: dict[int, AccessHistory] = defaultdict(lambda: AccessHistory(1))
+        self._issued: dict[PipelineModule, list[PendingInstruction]] = {
+            module: [] for module in PipelineModule
+        }
         self._clocks: dict[PipelineModule, list[_Clock]] = {module: [] for module in PipelineModule}
-        self._seen = {module: dict.fromkeys(PipelineModule, 0) for module in PipelineModule}
+        self._done = {module: dict.fromkeys(PipelineModule, 0) for module in PipelineModule}
 
-    def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
-        """Append an instruction, ordered after all that it depends on."""
+    def emit(
+        self, insn: Instruction, argument: int | None = None, *, takes_pops: bool = True
+    ) -> None:
+        """Append an instruction, with tokens from the instructions that it depends on."""
         module = insn.module
         if isinstance(insn, Load) and insn.memory is MemId.UOP:
             self._load_uops(insn)
-            self._append(insn, argument, waits=waits)
+            self._append(insn, argument, takes_pops=takes_pops)
             return
         accesses = self.accesses(insn, argument)
         for access in accesses:
             for other, count in access.history.hazards(module, access.places, access.write):
                 self._order(other, count, module)
-        self._append(insn, argument, waits=waits)
+        self._append(insn, argument, takes_pops=takes_pops)
         for access in accesses:
-            count = len(self._members[module])
+            count = len(self._issued[module])
             access.history.note(module, count, access.places, access.write)
 
-    def _append(self, insn: Instruction, argument: int | None, *, waits: bool = True) -> None:
+    def _append(self, insn: Instruction, argument: int | None, *, takes_pops: bool = True) -> None:
         module = insn.module
-        super().emit(insn, argument, waits=waits)
-        self._seen[module][module] += 1
-        self._members[module].append(self._last[module])
-        self._clocks[module].append(dict(self._seen[module]))
+        super().emit(insn, argument, takes_pops=takes_pops)
+        self._done[module][module] += 1
+        self._issued[module].append(self._last[module])
+        self._clocks[module].append(dict(self._done[module]))
 
     def _nop(self, module: PipelineModule) -> None:
-        """An instruction that does nothing but carry tokens."""
+        """Append a NOP, which only carries tokens."""
         self._append(self.NOPS[module], None)
 
     # ---- tokens ----------------------------------------------------------------------------------
 
     def _order(self, source: PipelineModule, count: int, target: PipelineModule) -> None:
         """Let the next instruction of ``target`` begin after the first ``count`` of ``source``."""
-        if self._seen[target][source] >= count:
+        if self._done[target][source] >= count:
             return
         compute = PipelineModule.COMPUTE
         if compute not in (source, target):  # load and store have no queue for each other
             self._order(source, count, compute)
             if self._pops[compute]:
                 self._nop(compute)
-            self._order(compute, len(self._members[compute]), target)
+            self._order(compute, len(self._issued[compute]), target)
             return
         queue = token_queue(source, target)
-        older = self._members[source][count - 1]
+        older = self._issued[source][count - 1]
         assert queue.push_flag not in older.flags, "a token from there would have ordered the two"
         older.flags.add(queue.push_flag)
         if queue.pop_flag in self._pops[target]:
             self._nop(target)
         self._pops[target].add(queue.pop_flag)
-        seen = self._seen[target]
+        seen = self._done[target]
         for module, done in self._clocks[source][count - 1].items():
             seen[module] = max(seen[module], done)
 
-    # ---- what an instruction touches -------------------------------------------------------------
+    # ---- accesses of an instruction --------------------------------------------------------------
 
     def accesses(self, insn: Instruction, argument: int | None) -> list[Access]:
-        """What an instruction touches with the micro-ops that are loaded now."""
+        """The reads and writes of an instruction, given the micro-ops in the micro-op memory."""
         match insn:
             case Load() if not insn.is_nop:
                 columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
@@ -174,7 +179,7 @@ class OrderedStream(Stream):
                 return []
 
     def _nest(self, insn: Gemm | Alu) -> list[Access]:
-        """Only loads write inputs and weights, only the compute module writes accumulators."""
+        """The reads and writes of a GEMM or ALU instruction."""
         fields = self._isa.uop_indices(self._uops[insn.uop_bgn : insn.uop_end])
         found = [Access(self._sram[MemId.ACC], self._reach(insn, "dst", fields["dst"]), True)]
         if isinstance(insn, Alu):

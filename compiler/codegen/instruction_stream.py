@@ -1,8 +1,9 @@
-"""Instructions in the order of the stream, with their tokens and relocations.
+"""The instruction stream: instructions in order, with their token flags and relocations.
 
-Tokens are flags of instructions: a pop belongs to the next instruction of its module, a push to the
-last one that its module was given, wherever that stands in the stream, since a module executes in
-order. A NOP is emitted only where no instruction can carry the flag.
+A token pop or push is a flag of an instruction. A pop becomes a flag of the next instruction of the
+popping module. A push becomes a flag of the last instruction that the pushing module was given,
+wherever that instruction stands in the stream, since a module executes in order. A NOP is emitted
+only where no instruction can carry the flag.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from vta.program import Relocation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Slot", "Stream"]
+__all__ = ["InstructionStream", "PendingInstruction"]
 
 
 @dataclass
-class Slot:
-    """An instruction whose flags may still grow, and the argument that its address lies in."""
+class PendingInstruction:
+    """An instruction of the stream with the token flags so far. ``argument`` is the index of the
+    tensor that its DRAM address lies in; None if it has no such address."""
 
     insn: Instruction
     argument: int | None
     flags: set[str] = field(default_factory=set)
 
 
-class Stream:
+class InstructionStream:
     """A growing instruction stream."""
 
     NOPS: ClassVar[dict[PipelineModule, Instruction]] = {
@@ -38,30 +40,41 @@ class Stream:
     }
 
     def __init__(self) -> None:
-        self._slots: list[Slot] = []
-        self._last: dict[PipelineModule, Slot] = {}
+        self._pending: list[PendingInstruction] = []
+        self._last: dict[PipelineModule, PendingInstruction] = {}
         self._pops: dict[PipelineModule, set[str]] = {module: set() for module in PipelineModule}
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._pending)
 
-    def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
-        """Append an instruction; it takes the pops that its module waits for, if it ``waits``."""
-        slot = Slot(insn, argument)
-        if waits:
+    def emit(
+        self, insn: Instruction, argument: int | None = None, *, takes_pops: bool = True
+    ) -> None:
+        """Append an instruction.
+
+        Parameters
+        ----------
+        argument : int, optional
+            The index of the tensor that the DRAM address lies in.
+        takes_pops : bool
+            Whether the pops that its module has pending become flags of this instruction. If not,
+            they stay pending for the next one.
+        """
+        slot = PendingInstruction(insn, argument)
+        if takes_pops:
             slot.flags, self._pops[insn.module] = self._pops[insn.module], set()
-        self._slots.append(slot)
+        self._pending.append(slot)
         self._last[insn.module] = slot
 
     def pop(self, source: PipelineModule, target: PipelineModule) -> None:
-        """``target`` takes a token of ``source`` before its next instruction."""
+        """Let the next instruction of ``target`` pop a token of ``source``."""
         flag = token_queue(source, target).pop_flag
         if flag in self._pops[target]:
             self.emit(self.NOPS[target])
         self._pops[target].add(flag)
 
     def push(self, source: PipelineModule, target: PipelineModule) -> None:
-        """``source`` gives ``target`` a token after all that it was given so far."""
+        """Let ``source`` push a token to ``target`` after all its instructions so far."""
         flag = token_queue(source, target).push_flag
         last = self._last.get(source)
         if self._pops[source] or last is None or flag in last.flags:
@@ -69,23 +82,23 @@ class Stream:
         self._last[source].flags.add(flag)
 
     def finish(self) -> None:
-        """Append FINISH, after NOPs for the pops that no instruction took."""
+        """Append NOPs for the pops that no instruction took, and FINISH."""
         for module in (PipelineModule.LOAD, PipelineModule.STORE):
             if self._pops[module]:
                 self.emit(self.NOPS[module])
         self.emit(Finish())
 
     def instructions(self) -> list[Instruction]:
-        """The typed instructions with their flags."""
+        """The instructions with their token flags."""
         return [
             replace(slot.insn, **dict.fromkeys(slot.flags, True)) if slot.flags else slot.insn
-            for slot in self._slots
+            for slot in self._pending
         ]
 
     def relocations(self) -> Sequence[Relocation]:
-        """Which argument each transfer's address lies in."""
+        """The argument of each instruction that has a DRAM address."""
         return tuple(
             Relocation(index, slot.argument)
-            for index, slot in enumerate(self._slots)
+            for index, slot in enumerate(self._pending)
             if slot.argument is not None
         )

@@ -1,11 +1,11 @@
-"""The ALU instructions of a block behind the first products of the next block.
+"""Software pipelining of blocks: the ALU instructions of a block follow the next block's products.
 
-The compute module issues in order: an ALU instruction waits for the products of its block, and the
-products of the next block wait behind it although they need nothing of it. The GEMM core then
-idles until the last ALU instruction of the block has issued. Here the ALU instructions of a block,
-and the stores of their results, are held back until the next block has products for the GEMM core
-to work on. An instruction that depends on what is held back, or that something held back depends
-on, comes after it as before; a ring of accumulators makes the blocks independent.
+The compute module issues in order. An ALU instruction waits for the products of its block, and the
+products of the next block wait behind that ALU instruction, although they do not depend on it. The
+GEMM core would idle until the last ALU instruction of the block has issued. Therefore the ALU
+instructions of a block and the stores of their results are deferred until the GEMM core has
+products of the next block. An instruction that has a hazard with a deferred instruction stays
+behind the deferred instruction. A ring buffer of accumulators makes blocks independent.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vta.compiler.codegen.dependences import Access, History, OrderedStream
+from vta.compiler.codegen.dependences import Access, AccessHistory, DataOrderedStream
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, Store
 
 __all__ = ["PipelinedStream"]
 
-PRODUCTS = 128
-"""Cycles of products that hide the issue of the ALU instructions of a block."""
-KERNELS = 2
-"""Instructions of products in front of held ones at most: the queue of the GEMM core is short."""
+HIDING_PRODUCTS = 128
+"""Cycles of products in front of deferred instructions that hide the issue of the latter."""
+MAX_GEMMS = 2
+"""Most GEMM instructions in front of deferred instructions: the queue of the GEMM core is short."""
 
-_Held = tuple[Instruction, int | None]
+_Deferred = tuple[Instruction, int | None]
 _Mask = npt.NDArray[np.bool_]
 
 
-class _Footprint:
-    """The entries of memories and tensors that the held instructions read and write."""
+class _AccessMasks:
+    """The entries of memories and tensors that the deferred instructions read and write."""
 
     def __init__(self) -> None:
-        self._reads: dict[History, _Mask] = {}
-        self._writes: dict[History, _Mask] = {}
+        self._reads: dict[AccessHistory, _Mask] = {}
+        self._writes: dict[AccessHistory, _Mask] = {}
 
     def add(self, access: Access) -> None:
         masks = self._writes if access.write else self._reads
@@ -40,8 +40,8 @@ class _Footprint:
             masks[access.history] = np.zeros(access.history.size, np.bool_)
         masks[access.history][access.places] = True
 
-    def conflicts(self, access: Access) -> bool:
-        """Whether an access must not pass the held instructions."""
+    def has_hazard(self, access: Access) -> bool:
+        """Whether an access has a hazard with a deferred instruction."""
         against = (self._writes, self._reads) if access.write else (self._writes,)
         return any(
             bool(masks[access.history][access.places].any())
@@ -50,54 +50,58 @@ class _Footprint:
         )
 
 
-class PipelinedStream(OrderedStream):
-    """An ordered stream that holds back the end of each block.
+class PipelinedStream(DataOrderedStream):
+    """A stream that defers the ALU instructions and stores at the end of each block.
 
     Parameters
     ----------
     isa, uops
-        As of :class:`OrderedStream`.
+        As of :class:`DataOrderedStream`.
     """
 
     def __init__(self, isa: Isa, uops: bytearray) -> None:
         super().__init__(isa, uops)
-        self._held: list[_Held] = []
-        self._footprint = _Footprint()
-        self._kernels = self._products = 0
+        self._deferred: list[_Deferred] = []
+        self._masks = _AccessMasks()
+        self._gemms = self._products = 0
 
-    def emit(self, insn: Instruction, argument: int | None = None, *, waits: bool = True) -> None:
-        """Append an instruction, or hold it back if it ends a block."""
-        if isinstance(insn, Alu) or (isinstance(insn, Store) and self._held):
-            self._held.append((insn, argument))
+    def emit(
+        self, insn: Instruction, argument: int | None = None, *, takes_pops: bool = True
+    ) -> None:
+        """Append an instruction, or defer it: an ALU instruction, or a store behind one."""
+        if isinstance(insn, Alu) or (isinstance(insn, Store) and self._deferred):
+            self._deferred.append((insn, argument))
             for access in self.accesses(insn, argument):
-                self._footprint.add(access)
+                self._masks.add(access)
             return
-        if self._held and self._conflicts(insn, argument):
+        if self._deferred and self._has_hazard(insn, argument):
             self._release()
-        super().emit(insn, argument, waits=waits)
-        if self._held and isinstance(insn, Gemm) and not insn.reset:
-            self._kernels += 1
+        super().emit(insn, argument, takes_pops=takes_pops)
+        if self._deferred and isinstance(insn, Gemm) and not insn.reset:
+            self._gemms += 1
             self._products += insn.operations
-            if self._products >= PRODUCTS or self._kernels >= KERNELS:
+            if self._products >= HIDING_PRODUCTS or self._gemms >= MAX_GEMMS:
                 self._release()
 
     def finish(self) -> None:
-        """Append what is still held back, then FINISH."""
+        """Append the deferred instructions, then FINISH."""
         self._release()
         super().finish()
 
-    def _conflicts(self, insn: Instruction, argument: int | None) -> bool:
+    def _has_hazard(self, insn: Instruction, argument: int | None) -> bool:
         if isinstance(insn, Load) and insn.memory is MemId.UOP:
             end = insn.sram_base + insn.x_size
             return any(
-                isinstance(held, Alu) and held.uop_bgn < end and insn.sram_base < held.uop_end
-                for held, _ in self._held
+                isinstance(deferred, Alu)
+                and deferred.uop_bgn < end
+                and insn.sram_base < deferred.uop_end
+                for deferred, _ in self._deferred
             )
-        return any(map(self._footprint.conflicts, self.accesses(insn, argument)))
+        return any(map(self._masks.has_hazard, self.accesses(insn, argument)))
 
     def _release(self) -> None:
-        held, self._held = self._held, []
-        self._footprint = _Footprint()
-        self._kernels = self._products = 0
-        for insn, argument in held:
+        deferred, self._deferred = self._deferred, []
+        self._masks = _AccessMasks()
+        self._gemms = self._products = 0
+        for insn, argument in deferred:
             super().emit(insn, argument)

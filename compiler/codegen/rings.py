@@ -1,4 +1,4 @@
-"""Which slot of a ring buffer is used when, and what it holds."""
+"""The slots of a ring buffer: the choice of the next slot, and the data that each slot holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Ring:
     Parameters
     ----------
     slots : int
-        How many there are.
+        Number of slots.
     """
 
     def __init__(self, slots: int) -> None:
@@ -22,10 +22,10 @@ class Ring:
         self._next = 0
 
     def take(self, contents: tuple[Hashable, ...]) -> tuple[int, bool]:
-        """The slot for ``contents``, and whether the slot holds these already.
+        """The slot for ``contents``, and whether the slot holds these contents already.
 
-        Contents that no slot holds go to the slot that was filled longest ago. Empty contents
-        (``()``: the slot is computed, not loaded) are held by no slot.
+        Contents that no slot holds go to the least recently filled slot. Empty contents (``()``)
+        stand for a slot that is computed, not loaded; no slot holds them.
         """
         if contents and contents in self._holds:
             return self._holds.index(contents), True
@@ -35,5 +35,5 @@ class Ring:
         return slot, False
 
     def forget(self, stale: Callable[[Any], bool]) -> None:
-        """No slot holds contents any more of which a part is ``stale``."""
+        """Discard the contents of each slot of which a part is ``stale``."""
         self._holds = [() if any(map(stale, contents)) else contents for contents in self._holds]

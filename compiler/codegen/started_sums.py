@@ -1,4 +1,4 @@
-"""Whether a GEMM instruction may start sums: its order of products decides where one starts."""
+"""Whether a GEMM instruction may start sums, which its order of products decides."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ __all__ = ["starts_each_sum"]
 
 
 def starts_each_sum(insn: Gemm, tiles: npt.NDArray[np.int64], starts: Sequence[bool]) -> bool:
-    """Whether the instruction, with ``start``, overwrites just where a sum begins.
+    """Whether the instruction, with ``start``, overwrites a tile exactly where a sum begins.
 
-    The products of each tile must be consecutive, and the first of them the first of its sum.
+    The products of each tile must be consecutive, and the first product of a tile must be the first
+    of its sum.
 
     Parameters
     ----------
     insn : Gemm
-        Its loops.
+        The instruction; only its loops are read.
     tiles : ndarray of int64, shape (micro-ops,)
         The accumulator tile of each micro-op.
     starts : sequence of bool

@@ -1,7 +1,11 @@
-"""Micro-kernels: recording them, and which of them are in the micro-op memory."""
+"""Kernels: the table of their micro-ops, and which kernels are in the micro-op memory.
+
+A kernel is the sequence of micro-ops that one GEMM or ALU instruction runs through.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vta.compiler.te.expr import Var
@@ -11,15 +15,15 @@ from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
 from vta.isa import Isa, Uop
 
-__all__ = ["Kernel", "Recorder", "UopCache"]
+__all__ = ["Kernel", "KernelTable", "UopCache"]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A recorded kernel: where its micro-ops lie in the program's table, and how many there are.
+    """A kernel of the program: ``size`` micro-ops from ``offset`` in the table of micro-ops.
 
     ``starts`` has a flag for each micro-op of a GEMM: whether its product is the first of a sum. It
-    is empty where none is.
+    is empty if no product is.
     """
 
     offset: int
@@ -28,26 +32,27 @@ class Kernel:
 
 
 _Recorded = tuple[bytes, tuple[bool, ...]]
+_Record = Callable[[dict[Var, int], list[Uop], list[bool]], None]
 
 
-class Recorder:
-    """Turns kernels into micro-op words; the table grows by each kernel that was not there yet.
+class KernelTable:
+    """The program's table of micro-ops. A kernel that is recorded for the first time is appended.
 
-    A kernel is a scope of the program with the values of the loop variables that it depends on. Two
-    scopes have two kernels even if their micro-ops are equal.
+    A kernel comes from a scope of the program and the values of the loop variables that the scope
+    depends on. Two scopes have two kernels even if their micro-ops are equal.
     """
 
     def __init__(self, isa: Isa) -> None:
         self._isa = isa
-        self._scopes: dict[int, _Scope] = {}
+        self._scopes: dict[int, _KernelTemplate] = {}
         self._kernels: dict[tuple[int, bytes], Kernel] = {}
         self.words = bytearray()
 
     def record(self, scope: UopScope, values: Values) -> Kernel:
-        """The kernel of ``scope`` where the variables around it have these values."""
+        """The kernel of ``scope`` for these values of the loop variables around it."""
         known = self._scopes.get(id(scope))
         if known is None:
-            known = self._scopes[id(scope)] = _Scope(scope)
+            known = self._scopes[id(scope)] = _KernelTemplate(scope)
         data, starts = known.record(values, self._isa)
         key = (id(scope), data)
         if key not in self._kernels:
@@ -57,11 +62,11 @@ class Recorder:
         return replace(kernel, starts=starts) if starts else kernel
 
 
-class _Scope:
-    """A kernel's program, prepared for recording; equal surroundings are recorded once."""
+class _KernelTemplate:
+    """A scope prepared for recording. Equal values of its free variables are recorded once."""
 
     def __init__(self, scope: UopScope) -> None:
-        self.scope = scope  # keeps its identity taken
+        self.scope = scope  # alive, so that id(scope) stays its own
         inner = {node.var for node in walk(scope) if isinstance(node, For)}
         self._free = tuple({v: None for v in walk(scope) if isinstance(v, Var) and v not in inner})
         body = scope.body
@@ -83,9 +88,9 @@ class _Scope:
         return self._done[key]
 
 
-def _recorder(stmt: Stmt):  # type: ignore[no-untyped-def]
-    """A function of (values, list, list) that appends the micro-ops of ``stmt``, and for each one
-    of a GEMM whether it starts a sum.
+def _recorder(stmt: Stmt) -> _Record:
+    """A function that appends the micro-ops of ``stmt`` for given values of the loop variables,
+    and for each micro-op of a GEMM whether its product is the first of a sum.
     """
     match stmt:
         case For(var=var, extent=extent, body=body):
@@ -122,8 +127,10 @@ def _recorder(stmt: Stmt):  # type: ignore[no-untyped-def]
 
 
 class UopCache:
-    """What is in the micro-op memory during a run: kernels one after the other, from the start
-    again when the end is reached, over the ones that lie there.
+    """The kernels in the micro-op memory while the program runs.
+
+    Kernels are placed consecutively. At the end of the memory, placement begins at 0 again
+    and evicts the kernels that it overwrites.
     """
 
     def __init__(self, depth: int) -> None:
@@ -132,7 +139,13 @@ class UopCache:
         self._end = 0
 
     def place(self, kernel: Kernel) -> tuple[int, bool]:
-        """Where the kernel lies, and whether it must be loaded there first."""
+        """The first entry of the kernel in the memory, and whether a LOAD must bring it there.
+
+        Raises
+        ------
+        LoweringError
+            If the kernel is larger than the memory.
+        """
         kernel = replace(kernel, starts=()) if kernel.starts else kernel  # the words are the same
         if kernel in self._resident:
             return self._resident[kernel], False

@@ -10,7 +10,7 @@ from tests.support.compiled import check_orders, run_program
 from tests.support.configurations import CONFIGURATIONS
 from tests.support.workloads import matmul, schedule_matmul
 from vta import te, topi
-from vta.compiler.codegen.instruction_stream import Stream
+from vta.compiler.codegen.instruction_stream import InstructionStream
 from vta.compiler.codegen.uop_cache import Kernel, UopCache
 from vta.compiler.driver import compile_func, run_passes
 from vta.compiler.lower.lower import lower
@@ -201,7 +201,7 @@ def test_constants_of_32_bits(number):
 
 
 def test_tokens_are_flags_of_the_neighbouring_instructions():
-    stream = Stream()
+    stream = InstructionStream()
     stream.push(PipelineModule.STORE, PipelineModule.COMPUTE)  # nothing before it: a NOP
     stream.emit(Load(memory=MemId.INP, x_size=1, y_size=1), 0)
     stream.push(PipelineModule.LOAD, PipelineModule.COMPUTE)
@@ -225,7 +225,7 @@ def test_tokens_are_flags_of_the_neighbouring_instructions():
 
 
 def test_a_push_waits_for_the_pops_before_it():
-    stream = Stream()
+    stream = InstructionStream()
     stream.emit(Alu(uop_end=1))
     stream.pop(PipelineModule.LOAD, PipelineModule.COMPUTE)
     stream.push(PipelineModule.COMPUTE, PipelineModule.STORE)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.compiled import check_orders, run_program
-from vta.compiler.codegen.pipelined_stream import PRODUCTS, PipelinedStream
+from vta.compiler.codegen.pipelined_stream import HIDING_PRODUCTS, PipelinedStream
 from vta.compiler.driver import compile_func
 from vta.compiler.lower.lower import lower
 from vta.compiler.ops import Requantise, Tiling, conv2d
@@ -75,7 +75,7 @@ class TestOrder:
 
     UOPS = (Uop(0, 0, 0), Uop(1, 0, 0))
 
-    def products(self, uop, count=PRODUCTS):
+    def products(self, uop, count=HIDING_PRODUCTS):
         return Gemm(uop_bgn=uop, uop_end=uop + 1, iter_in=count)
 
     def test_products_of_other_accumulators_pass(self):
