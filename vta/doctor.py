@@ -45,8 +45,10 @@ LEVELS = (
 synth``, the vendors' and open tools of ``make bitstream`` and of loading a board, and viewers of
 waves."""
 
-_EXTRAS = {"rtl": "tsim", "formal": "proofs", "onnx": "onnx", "remote": "remote", "uart": "uart",
-           "synth": "synthesis", "test": "tests"}  # fmt: skip
+_EXTRAS = {
+    "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "remote": "remote",
+    "uart": "uart", "synth": "synthesis", "test": "tests",
+}  # fmt: skip
 _SECONDS = 20
 """How long a tool may take to tell its version."""
 _BUILD_MEMORY = 1 << 30

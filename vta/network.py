@@ -115,6 +115,10 @@ class Network:
         Names of tensors, in the order of the model.
     arena : int
         Bytes of device memory for the tensors with an offset.
+    preprocessing : str
+        How an input is made of a photo, as TOML (:mod:`vta.preprocessing`); empty if unknown.
+    classes : tuple of str
+        What the elements of an output vector stand for; empty if unknown.
     """
 
     name: str
@@ -124,6 +128,8 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     arena: int
+    preprocessing: str = ""
+    classes: tuple[str, ...] = ()
 
     @property
     def host_steps(self) -> tuple[Step, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from vta.compiler.graph.passes import RUN_BY_HOST_ALWAYS
 from vta.compiler.graph.pipeline import integer_graph
 from vta.environment import get_env
 from vta.errors import ModelError
+from vta.preprocessing import CLASSES, METADATA, Preprocessing
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -23,6 +25,7 @@ def compile_model(
     path: str | Path,
     *,
     cfg: VTAConfig | None = None,
+    name: str | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Network:
@@ -34,6 +37,8 @@ def compile_model(
         An ONNX file, quantised to int8 (QuantizeLinear and DequantizeLinear, or QLinear operators).
     cfg : VTAConfig or None
         The machine; None: that of :func:`vta.get_env`.
+    name : str or None
+        Of the network; None: that of the file.
     shapes : mapping of str to sequence of int
         Shapes of inputs that the file leaves open.
     progress : callable or None
@@ -44,13 +49,23 @@ def compile_model(
     ModelError
         If the model cannot be read, is not quantised, or has a node that is not supported or does
         not fit the machine.
+    PreprocessingError
+        If the model's metadata describe no preprocessing.
     ToolError
         If the package ``onnx`` is not installed.
     """
-    from vta.compiler.frontend.onnx_import import import_onnx
+    from vta.compiler.frontend.onnx_import import import_model
+    from vta.compiler.frontend.onnx_model import read_model
 
-    graph = integer_graph(import_onnx(path, shapes))
-    return compile_network(graph, cfg or get_env().cfg, progress=progress)
+    model = read_model(path)
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    preprocessing = known.get(METADATA, "")
+    if preprocessing:
+        Preprocessing.from_text(preprocessing, f"metadata of {path}")
+    graph = integer_graph(import_model(model, name or Path(path).stem, shapes))
+    network = compile_network(graph, cfg or get_env().cfg, progress=progress)
+    classes = tuple(filter(None, known.get(CLASSES, "").splitlines()))
+    return replace(network, preprocessing=preprocessing, classes=classes)
 
 
 def require_no_host(network: Network) -> None:

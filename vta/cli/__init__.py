@@ -13,6 +13,7 @@ from vta.cli.execute import execute
 from vta.cli.fuzz import fuzz
 from vta.cli.inspect import disasm, show_config
 from vta.cli.program import program
+from vta.cli.quantize import quantize
 from vta.cli.run import run
 from vta.cli.serve import serve
 from vta.errors import VTAError
@@ -47,5 +48,5 @@ def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
 
-for _command in (run, execute, disasm, show_config, check, fuzz, program, serve, doctor):
+for _command in (run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize):
     main.add_command(_command)

@@ -25,6 +25,7 @@ from vta.cli.options import (
     read,
     write_all,
 )
+from vta.cli.quantize import calibrate_option, preprocess_option
 from vta.environment import get_env
 from vta.errors import ProgramError
 from vta.program import Program
@@ -95,7 +96,8 @@ class Ran:
 @click.argument("file", type=EXISTING_FILE)
 @click.option(
     "--input", "inputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,
-    help="The values of a tensor that FILE reads; once for each. Without NAME= if there is one.",
+    help="The values of a tensor that FILE reads; once for each. Without NAME= if there is one. "
+    "For a model also a photo.",
 )  # fmt: skip
 @click.option(
     "--output", "outputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,
@@ -103,6 +105,8 @@ class Ran:
 )  # fmt: skip
 @place_options
 @machine_options("models: that of the environment; programs have their own")
+@preprocess_option
+@calibrate_option
 @click.option("--top", default=5, show_default=True, help="Models: how many classes to print.")
 @click.option(
     "--no-host", is_flag=True,
@@ -118,13 +122,16 @@ def run(
     outputs: NamedFiles,
     config: Path | None,
     preset: str | None,
+    preprocess: str | None,
+    calibration: Path | None,
     top: int,
     no_host: bool,
     json_file: Path | None,
     **place: Any,
 ) -> None:
-    """Run FILE, a saved program (.vta) or a quantised ONNX model (.onnx), on arrays in .npy files.
+    """Run FILE, a saved program (.vta) or an ONNX model (.onnx), on arrays in .npy files.
 
+    An input of a model can be a photo, too, and a float model is quantised first, with --calibrate.
     Arrays have exactly the types and shapes that the program was built for or that the model
     declares (int4 tensors are int8 in files). The report says what was computed, and the counters
     of the run; of a model also where each node ran. If the run ends in an error, no file is
@@ -132,16 +139,22 @@ def run(
     """
     where = Place(**place)
     if file.suffix == ".onnx":
-        from vta.cli.run_network import run_model
+        from vta.cli.run_network import ModelOptions, compile_for, progress_display, run_network
 
         cfg = get_env().cfg if config is None and preset is None else machine(config, preset)
-        report = run_model(file, cfg, inputs, outputs, where, top=top, no_host=no_host)
+        with progress_display() as progress:
+            options = ModelOptions(preprocess, calibration, no_host)
+            network = compile_for(file, cfg, options, progress)
+            report = run_network(network, inputs, outputs, where, progress, top=top)
         files = {path: npy_bytes(report.ran.outputs[name]) for name, path in report.files.items()}
         _write(files, report.as_dict(), json_file)
         if json_file is None:
             report.print(Console(width=None if sys.stdout.isatty() else 120))
         return
-    for option, given in (("--config", config), ("--preset", preset), ("--no-host", no_host)):
+    for option, given in (
+        ("--config", config), ("--preset", preset), ("--no-host", no_host),
+        ("--preprocess", preprocess), ("--calibrate", calibration),
+    ):  # fmt: skip
         if given:
             raise click.UsageError(f"{option} is for models; {file} is no .onnx file")
     content = read(file)

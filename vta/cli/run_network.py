@@ -1,8 +1,9 @@
-"""`vta run` of a network: an ONNX model on arrays in files."""
+"""`vta run` of a network: an ONNX model on arrays and photos in files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from vta.cli.arrays import files_by_name, read_array
+from vta.cli.quantize import preprocessing_of
 from vta.errors import VTAError
+from vta.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from vta.cli.arrays import NamedFiles
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from vta.network import Network
     from vta.runtime.network import LayerRun, NetworkRun
 
-__all__ = ["NetworkReport", "run_model"]
+__all__ = ["ModelOptions", "NetworkReport", "compile_for", "progress_display", "run_network"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,11 @@ class NetworkReport:
         if self.top < 1 or vector.size < 2 or vector.size != values.shape[-1]:
             return
         for index in np.argsort(-vector, kind="stable")[: self.top]:
-            console.print(f"    {index:>6}  {vector[index]:.6g}", highlight=False)
+            named = self.network.classes[index] if index < len(self.network.classes) else ""
+            console.print(
+                f"    {index:>6}  {vector[index]:<10.6g} {named}".rstrip(),
+                highlight=False, markup=False,
+            )  # fmt: skip
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE, show_footer=True, pad_edge=False)
@@ -129,74 +136,136 @@ class NetworkReport:
         return table
 
 
-def run_model(
-    file: Path,
-    cfg: VTAConfig,
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model becomes a network.
+
+    Attributes
+    ----------
+    preprocess : str or None
+        What ``--preprocess`` says.
+    calibration : Path or None
+        The folder of samples for a float model.
+    no_host : bool
+        Whether nodes of the model that the host would run are refused.
+    """
+
+    preprocess: str | None = None
+    calibration: Path | None = None
+    no_host: bool = False
+
+
+def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Progress) -> Network:
+    """The network of an ONNX model for a machine; a float model is quantised first.
+
+    Raises
+    ------
+    click.UsageError
+        If a float model comes without samples, or a quantised one with samples.
+    VTAError
+        If the model is not supported.
+    """
+    from vta.networks import compile_model, require_no_host
+    from vta.quantization import calibration_inputs, is_quantised, quantise
+
+    preprocessing = preprocessing_of(file, options.preprocess)
+    task = progress.add_task(f"reading {file.name}", total=None)
+
+    def show(name: str, done: int, count: int) -> None:
+        progress.update(task, completed=done, total=count, description=f"compiling {name}")
+
+    quantised = is_quantised(file)
+    if not quantised and options.calibration is None:
+        raise click.UsageError(
+            f"{file} computes in real numbers: give samples that show the ranges of its tensors, "
+            f"as --calibrate FOLDER, or quantise it by `vta quantize`"
+        )
+    if quantised and options.calibration is not None:
+        raise click.UsageError(f"--calibrate is for float models; {file} is quantised")
+    with tempfile.TemporaryDirectory(prefix="vta-run-") as folder:
+        path = file
+        if options.calibration is not None:
+            samples = calibration_inputs(options.calibration, file, preprocessing)
+            path = Path(folder) / "int8.onnx"
+            quantise(
+                file, path, samples, preprocessing=preprocessing,
+                progress=lambda text: progress.update(task, description=text),
+            )  # fmt: skip
+        network = compile_model(path, cfg=cfg, name=file.stem, progress=show)
+    progress.update(task, completed=1, total=1, description="compiled")
+    if options.no_host:
+        require_no_host(network)
+    if preprocessing is not None:
+        network = replace(network, preprocessing=preprocessing.text())
+    return network
+
+
+def progress_display() -> Progress:
+    """On standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def run_network(
+    network: Network,
     inputs: NamedFiles,
     outputs: NamedFiles,
     place: Place,
+    progress: Progress,
     *,
     top: int,
-    no_host: bool,
 ) -> NetworkReport:
-    """Compile an ONNX model for a machine and run it once.
+    """Run a network once on arrays and photos in files.
 
     Raises
     ------
     click.UsageError
         If an input is not given.
     VTAError
-        If the model is not supported, an array does not fit, or the run fails.
+        If a file does not fit, or the run fails.
     """
-    from vta.networks import compile_model, require_no_host
     from vta.runtime.network import NetworkModule
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"compiling {file.name}")
-        network = compile_model(
-            file, cfg=cfg,
-            progress=lambda name, done, count: progress.update(
-                task, completed=done, total=count, description=f"compiling {name}"
+    sources = files_by_name("--input", inputs, network.inputs)
+    targets = files_by_name("--output", outputs, network.outputs)
+    values = {name: _read(name, network, sources) for name in network.inputs}
+    session = place.open(network.cfg)
+    try:
+        device = session.ext_dev(0)
+        module = NetworkModule(network, device)
+        task = progress.add_task("running", total=len(network.steps))
+        ran = module.run(
+            values,
+            progress=lambda step, done: progress.update(
+                task, completed=done, description=f"running {step.name}"
             ),
-        )  # fmt: skip
-        progress.update(task, completed=1, total=1, description="compiled")
-        if no_host:
-            require_no_host(network)
-        sources = files_by_name("--input", inputs, network.inputs)
-        targets = files_by_name("--output", outputs, network.outputs)
-        values = {name: _read(name, network, sources) for name in network.inputs}
-        session = place.open(network.cfg)
-        try:
-            device = session.ext_dev(0)
-            module = NetworkModule(network, device)
-            task = progress.add_task("running", total=len(network.steps))
-            ran = module.run(
-                values,
-                progress=lambda step, done: progress.update(
-                    task, completed=done, description=f"running {step.name}"
-                ),
-            )
-            progress.update(task, completed=len(network.steps), description="ran")
-            layers = tuple(Layer.of(layer, network.cfg) for layer in ran.layers)
-            return NetworkReport(network, repr(device), ran, layers, targets, top)
-        finally:
-            session.close()
+        )
+        progress.update(task, completed=len(network.steps), description="ran")
+        layers = tuple(Layer.of(layer, network.cfg) for layer in ran.layers)
+        return NetworkReport(network, repr(device), ran, layers, targets, top)
+    finally:
+        session.close()
 
 
 def _read(name: str, network: Network, sources: dict[str, Path]) -> npt.NDArray[Any]:
+    """The values of an input: of a .npy file as they are, of a photo by the preprocessing."""
     tensor = network.tensors[name]
     need = f"{tensor.dtype} of shape {tensor.shape}"
     if name not in sources:
         raise click.UsageError(
-            f"{network.name} reads {name} ({need}): give it as --input {name}=FILE.npy"
+            f"{network.name} reads {name} ({need}): give it as --input {name}=FILE, a photo or an "
+            f"array in a .npy file"
         )
-    if sources[name].suffix != ".npy":
-        raise VTAError(
-            f"input {name}: {sources[name]} is no .npy file; must be one that holds {need}"
+    path = sources[name]
+    if path.suffix == ".npy":
+        values: npt.NDArray[Any] = read_array(f"input {name}", path, tensor.dtype, tensor.shape)
+        return values
+    if not network.preprocessing:
+        raise click.UsageError(
+            f"input {name}: {path} is no .npy file, and the model does not say how its input "
+            f"({need}) is made of a photo: give --preprocess"
         )
-    values: npt.NDArray[Any] = read_array(
-        f"input {name}", sources[name], tensor.dtype, tensor.shape
-    )
-    return values
+    if tensor.dtype != "float32":
+        raise VTAError(f"input {name}: photos are for float32 inputs; this one is {need}")
+    return Preprocessing.from_text(network.preprocessing, network.name).load(path, tensor.shape)

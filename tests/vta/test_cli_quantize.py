@@ -1,0 +1,155 @@
+"""`vta quantize`, and `vta run` of float models and on photos."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tests.support.networks import decibels
+from tests.support.onnx_models import by_onnxruntime, digits, inputs_of
+from vta.cli import main
+
+GRAY = "channels = 'gray'\nscale = 0.01\nmean = 1.2\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A float model, gray pictures, arrays, and the preprocessing of the pictures."""
+    folder = tmp_path_factory.mktemp("a model")
+    onnx.save(digits(size=8), folder / "float.onnx")
+    (folder / "gray.toml").write_text(GRAY)
+    for kind in ("photos", "arrays", "empty"):
+        (folder / kind).mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        pixels = rng.integers(0, 256, (16, 12), np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")
+        np.save(folder / "arrays" / f"{number}.npy", inputs_of(digits(size=8), number)["x"])
+    return folder
+
+
+def vta(*arguments):
+    return CliRunner().invoke(main, [str(item) for item in arguments])
+
+
+def test_report(folder, tmp_path):
+    result = vta(
+        "quantize", folder / "float.onnx", "--calibrate", folder / "arrays", "--json",
+        "-o", tmp_path / "int8.onnx",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["samples"] == 4
+    assert {"pool1", "conv2", "relu2"} & {layer["node"] for layer in report["layers"]}
+    samples = [{"x": np.load(path)} for path in sorted((folder / "arrays").iterdir())]
+    want, got = (
+        np.concatenate([by_onnxruntime(path, x)["y"] for x in samples])
+        for path in (folder / "float.onnx", tmp_path / "int8.onnx")
+    )
+    assert report["outputs"]["y"] == pytest.approx(decibels(want, got), abs=0.1)
+    assert report["agreement"]["y"] == (want.argmax(axis=1) == got.argmax(axis=1)).sum()
+    for layer in report["layers"]:  # the values that are stored, not those before
+        assert layer["sqnr_db"] > 15, layer
+    kinds = {item.data_type for item in onnx.load(tmp_path / "int8.onnx").graph.initializer}
+    assert onnx.TensorProto.UINT8 in kinds
+    assert vta("run", tmp_path / "int8.onnx", "--input", folder / "arrays/0.npy").exit_code == 0
+
+
+def test_symmetric(folder, tmp_path):
+    result = vta(
+        "quantize", folder / "float.onnx", "--calibrate", folder / "arrays", "--symmetric",
+        "--per-tensor", "-o", tmp_path / "int8.onnx",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    kinds = {item.data_type for item in onnx.load(tmp_path / "int8.onnx").graph.initializer}
+    assert onnx.TensorProto.UINT8 not in kinds
+    assert "output y: " in result.output
+    assert "worst" in result.output
+
+
+def test_photos_and_their_preprocessing_in_the_metadata(folder, tmp_path):
+    result = vta(
+        "quantize", folder / "float.onnx", "--calibrate", folder / "photos",
+        "--preprocess", folder / "gray.toml", "-o", tmp_path / "int8.onnx",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    photo = folder / "photos/2.png"
+    by_photo = vta("run", tmp_path / "int8.onnx", "--input", photo, "--json")
+    assert by_photo.exit_code == 0, by_photo.output
+    at_once = vta(
+        "run", folder / "float.onnx", "--input", photo, "--calibrate", folder / "photos",
+        "--preprocess", folder / "gray.toml", "--json",
+    )  # fmt: skip
+    assert at_once.exit_code == 0, at_once.output
+    assert json.loads(by_photo.stdout)["outputs"] == json.loads(at_once.stdout)["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--calibrate", "{}/empty"), "empty is empty; must hold photos or .npy files"),
+        (("--calibrate", "{}/photos"), "0.png is a photo, and the model does not say how"),
+        (("--calibrate", "{}"), "is neither a photo"),
+        (("--calibrate", "{}/arrays", "--preprocess", "nothing"), "preprocessing is nothing; must"),
+        (("--calibrate", "{}/photos", "--preprocess", "imagenet"), "the picture is gray (L)"),
+        ((), "--calibrate FOLDER is needed"),
+    ],
+)
+def test_wrong_samples(folder, tmp_path, arguments, said):
+    result = vta(
+        "quantize", folder / "float.onnx", "-o", tmp_path / "int8.onnx",
+        *(text.format(folder) for text in arguments),
+    )  # fmt: skip
+    assert result.exit_code in (1, 2)
+    assert said in " ".join(result.output.split())
+    assert not (tmp_path / "int8.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros((1, 1, 8, 8)), "holds float64 of shape (1, 1, 8, 8); the input x is float32"),
+        (np.zeros((1, 1, 8, 9), np.float32), "of shape (1, 1, 8, 9)"),
+        (np.full((1, 1, 8, 8), np.nan, np.float32), "holds a value that is not finite"),
+    ],
+)
+def test_wrong_arrays(folder, tmp_path, values, said):
+    (tmp_path / "samples").mkdir()
+    np.save(tmp_path / "samples" / "x.npy", values)
+    result = vta(
+        "quantize", folder / "float.onnx", "--calibrate", tmp_path / "samples",
+        "-o", tmp_path / "int8.onnx",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert said in result.output
+
+
+def test_not_twice(folder, tmp_path):
+    arguments = ("--calibrate", folder / "arrays", "-o", tmp_path / "int8.onnx")
+    assert vta("quantize", folder / "float.onnx", *arguments).exit_code == 0
+    result = vta("quantize", tmp_path / "int8.onnx", *arguments[:3], tmp_path / "again.onnx")
+    assert result.exit_code == 1
+    assert "quantised already; must be a float model" in result.output
+    result = vta(
+        "run", tmp_path / "int8.onnx", "--input", folder / "arrays/0.npy",
+        "--calibrate", folder / "arrays",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "--calibrate is for float models" in result.output
+
+
+def test_a_float_model_needs_samples(folder):
+    result = vta("run", folder / "float.onnx", "--input", folder / "arrays/0.npy")
+    assert result.exit_code == 2
+    assert "computes in real numbers: give samples" in result.output
+
+
+def test_a_photo_needs_its_preprocessing(folder, tmp_path):
+    arguments = ("--calibrate", folder / "arrays", "-o", tmp_path / "int8.onnx")
+    assert vta("quantize", folder / "float.onnx", *arguments).exit_code == 0
+    result = vta("run", tmp_path / "int8.onnx", "--input", folder / "photos/0.png")
+    assert result.exit_code == 2
+    assert "give --preprocess" in result.output

@@ -1,0 +1,333 @@
+"""Static quantisation of float models to int8, by onnxruntime, with a report of what was lost."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vta.compiler.frontend.onnx_model import read_model
+from vta.errors import ModelError
+from vta.extras import importing
+from vta.preprocessing import METADATA, Preprocessing
+
+__all__ = [
+    "MIN_SAMPLES",
+    "LayerQuality",
+    "QuantisationReport",
+    "calibration_inputs",
+    "is_quantised",
+    "quantise",
+]
+
+MIN_SAMPLES = 1
+_COMPARED = 8
+"""Samples that the quality of each layer is measured on; the answers are compared on all."""
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LayerQuality:
+    """What quantisation does to a tensor.
+
+    Attributes
+    ----------
+    tensor, node, operator : str
+        The tensor and the node of the model that computes it.
+    decibels : float
+        Signal to quantisation noise, against the float model, noise of earlier layers included;
+        infinite where both are equal.
+    """
+
+    tensor: str
+    node: str
+    operator: str
+    decibels: float
+
+
+@dataclass(frozen=True)
+class QuantisationReport:
+    """What was lost.
+
+    Attributes
+    ----------
+    samples : int
+        Inputs that calibrated the model, on which the figures were measured.
+    layers : tuple of LayerQuality
+        In the order of the model.
+    outputs : dict of str to float
+        Signal to quantisation noise of each output, in dB.
+    agreement : dict of str to int
+        Of each output that is one vector: samples for which the largest value is at the same place.
+    """
+
+    samples: int
+    layers: tuple[LayerQuality, ...]
+    outputs: dict[str, float]
+    agreement: dict[str, int]
+
+
+def is_quantised(path: str | Path) -> bool:
+    """Whether a model has quantised operators.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read.
+    """
+    kinds = {node.op_type for node in read_model(path).graph.node}
+    return any(kind.startswith("QLinear") or kind == "QuantizeLinear" for kind in kinds)
+
+
+def calibration_inputs(
+    folder: Path, model: str | Path, preprocessing: Preprocessing | None
+) -> list[Array]:
+    """The inputs in a folder, for a model with one input: photos, or arrays in .npy files.
+
+    Parameters
+    ----------
+    folder : Path
+        Files are taken in the order of their names. Those that are neither are refused.
+    model : path
+    preprocessing : Preprocessing or None
+        Needed for photos.
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be read, is empty, or holds another file; if the model has several
+        inputs; if an array does not fit.
+    PreprocessingError
+        If a photo does not fit.
+    """
+    name, shape = _only_input(model)
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise ModelError(f"calibration: cannot read {folder}: {error.strerror}") from None
+    if not files:
+        raise ModelError(f"calibration: {folder} is empty; must hold photos or .npy files")
+    return [_sample(path, name, shape, preprocessing) for path in files]
+
+
+def _sample(
+    path: Path, name: str, shape: tuple[int, ...], preprocessing: Preprocessing | None
+) -> Array:
+    if path.suffix.lower() in _PICTURES:
+        if preprocessing is None:
+            raise ModelError(
+                f"calibration: {path} is a photo, and the model does not say how its input is made "
+                f"of one; give --preprocess"
+            )
+        return preprocessing.load(path, shape)
+    if path.suffix != ".npy":
+        raise ModelError(
+            f"calibration: {path} is neither a photo ({', '.join(_PICTURES)}) nor a .npy file"
+        )
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"calibration: cannot read {path}: {error}") from None
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.shape != shape:
+        found = f"{getattr(values, 'dtype', '?')} of shape {getattr(values, 'shape', '?')}"
+        raise ModelError(
+            f"calibration: {path} holds {found}; the input {name} is float32 of shape {shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ModelError(f"calibration: {path} holds a value that is not finite")
+    return values
+
+
+def _only_input(model: str | Path) -> tuple[str, tuple[int, ...]]:
+    graph = read_model(model).graph
+    constants = {item.name for item in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs)
+        raise ModelError(f"calibration: {model} has the inputs {names}; must have one")
+    shape = tuple(dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim)
+    if not shape or min(shape) < 1:
+        raise ModelError(
+            f"calibration: input {inputs[0].name} of {model} has an open shape; all extents must "
+            f"be given"
+        )
+    return inputs[0].name, shape
+
+
+def quantise(
+    source: str | Path,
+    result: str | Path,
+    samples: Sequence[Array],
+    *,
+    symmetric: bool = False,
+    per_channel: bool = True,
+    preprocessing: Preprocessing | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> QuantisationReport:
+    """Write a model quantised to int8, and measure what was lost.
+
+    Weights are symmetric int8. Batch norms are folded and constants computed first.
+
+    Parameters
+    ----------
+    source, result : path
+        The float model, and the file that is written.
+    samples : sequence of ndarray
+        Values of its only input; ranges are the least and the largest values of these.
+    symmetric : bool
+        Whether activations are int8 with zero point 0; else uint8 with any zero point, which loses
+        less after a rectifier.
+    per_channel : bool
+        Whether weights have a scale for each output channel.
+    preprocessing : Preprocessing or None
+        Kept in the metadata of the result.
+    progress : callable or None
+        Told in a few words what is being done.
+
+    Raises
+    ------
+    ModelError
+        If the model is quantised already, has no sample, or onnxruntime refuses it.
+    ToolError
+        If onnxruntime is not installed.
+    """
+    with importing("quantising a model", "quantize"):
+        from onnxruntime import quantization
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    import onnx
+
+    tell = progress or (lambda text: None)
+    if is_quantised(source):
+        raise ModelError(f"{source}: quantised already; must be a float model")
+    name, _ = _only_input(source)
+    if len(samples) < MIN_SAMPLES:
+        raise ModelError(f"{source}: {len(samples)} samples; at least {MIN_SAMPLES} must be given")
+    kinds = quantization.QuantType
+    with tempfile.TemporaryDirectory(prefix="vta-quantise-") as folder, _quiet():
+        ready = Path(folder) / "ready.onnx"
+        try:
+            tell("folding constants")
+            quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+            tell(f"calibrating on {len(samples)} samples")
+            quantization.quantize_static(
+                str(ready), str(result), _reader(quantization, name, samples),
+                quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
+                activation_type=kinds.QInt8 if symmetric else kinds.QUInt8,
+                weight_type=kinds.QInt8,
+                extra_options={"ActivationSymmetric": symmetric},
+            )  # fmt: skip
+        except Exception as error:  # the errors of onnxruntime have no common base
+            raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
+        if preprocessing is not None:
+            model = onnx.load(str(result))
+            entry = model.metadata_props.add()
+            entry.key, entry.value = METADATA, preprocessing.text()
+            onnx.save(model, str(result))
+        tell("measuring")
+        return _measure(onnx.load(str(ready)), onnx.load(str(result)), name, samples)
+
+
+def _reader(quantization: Any, name: str, samples: Iterable[Array]) -> Any:
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # untyped base
+        def __init__(self) -> None:
+            self.left: Iterator[Array] = iter(samples)
+
+        def get_next(self) -> dict[str, Array] | None:
+            values = next(self.left, None)
+            return None if values is None else {name: values}
+
+    return Reader()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the advice that onnxruntime logs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _measure(real: Any, quantised: Any, name: str, samples: Sequence[Array]) -> QuantisationReport:
+    nodes = {output: node for node in real.graph.node for output in node.output if output}
+    kept = {output for node in quantised.graph.node for output in node.output}
+    outputs = [value.name for value in real.graph.output]
+    stored = {tensor: f"{tensor}_DequantizeLinear_Output" for tensor in nodes}
+    inner = [t for t in nodes if stored[t] in kept and t not in outputs]
+    signal = dict.fromkeys((*inner, *outputs), 0.0)
+    noise = dict(signal)
+    agreed = dict.fromkeys(outputs, 0)
+    vectors = set(outputs)
+    exact = _session(real, inner)
+    rounded = _session(quantised, [stored[tensor] for tensor in inner])
+    for number, values in enumerate(samples):
+        wanted = [*outputs, *(inner if number < _COMPARED else [])]
+        pair = (
+            exact.run(wanted, {name: values}),
+            rounded.run([stored[t] if t not in outputs else t for t in wanted], {name: values}),
+        )
+        for tensor, want, got in zip(wanted, *pair):
+            if want.dtype.kind != "f":
+                vectors.discard(tensor)
+                continue
+            signal[tensor] += float((want.astype(np.float64) ** 2).sum())
+            noise[tensor] += float(((want.astype(np.float64) - got) ** 2).sum())
+            if tensor in agreed and want.size == want.shape[-1] > 1:
+                agreed[tensor] += int(want.argmax() == got.argmax())
+            else:
+                vectors.discard(tensor)
+    quality = {tensor: _decibels(signal[tensor], noise[tensor]) for tensor in signal}
+    layers = tuple(
+        LayerQuality(tensor, nodes[tensor].name or tensor, nodes[tensor].op_type, quality[tensor])
+        for tensor in nodes
+        if tensor in quality
+    )
+    return QuantisationReport(
+        len(samples), layers, {tensor: quality[tensor] for tensor in outputs},
+        {tensor: agreed[tensor] for tensor in outputs if tensor in vectors},
+    )  # fmt: skip
+
+
+def _session(model: Any, inner: Sequence[str]) -> Any:
+    """A session that computes inner tensors too, on one thread and without optimisations."""
+    import onnxruntime
+
+    for tensor in inner:
+        model.graph.output.add().name = tensor
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal else -float("inf")
+
+
+def metadata(path: str | Path) -> Mapping[str, str]:
+    """The metadata of a model.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read.
+    """
+    return {entry.key: entry.value for entry in read_model(path).metadata_props}
