@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vta.compiler.schedule.stage import Split, Stage
+from vta.compiler.schedule.loop_primitives import Split
+from vta.compiler.schedule.stage import Stage
 from vta.compiler.te.expr import Const, Expr, IterVar, TensorRead, Var
 from vta.compiler.tir.affine import interval, linear, region, simplify
 from vta.compiler.tir.visitor import substitute, walk

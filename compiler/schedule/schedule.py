@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vta.compiler.schedule.log import AppliedPrimitive, AxisRef, StageRef, TensorRef
 from vta.compiler.schedule.stage import Stage, require_scope
 from vta.compiler.target import GLOBAL
 from vta.compiler.te.expr import Expr, IterVar, TensorRead
+from vta.compiler.te.names import unique_name
 from vta.compiler.te.tensor import ComputeOp, Operation, Tensor
 from vta.compiler.tir.visitor import rebuild, substitute
 from vta.errors import ScheduleError
@@ -15,64 +17,7 @@ from vta.errors import ScheduleError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["AppliedPrimitive", "Schedule", "create_schedule"]
-
-
-@dataclass(frozen=True)
-class AxisRef:
-    """An axis by the names of its stage and itself; ``number`` counts axes of one name."""
-
-    stage: str
-    axis: str
-    number: int = 0
-
-    def __str__(self) -> str:
-        return self.axis
-
-
-@dataclass(frozen=True)
-class StageRef:
-    """A stage by name."""
-
-    stage: str
-
-    def __str__(self) -> str:
-        return f"s[{self.stage}]"
-
-
-@dataclass(frozen=True)
-class TensorRef:
-    """The tensor of a stage by name."""
-
-    stage: str
-
-    def __str__(self) -> str:
-        return self.stage
-
-
-@dataclass(frozen=True)
-class AppliedPrimitive:
-    """One primitive that was applied. It holds names and numbers, no axes, so it fits any schedule
-    alike.
-    """
-
-    stage: str | None
-    primitive: str
-    args: tuple[object, ...]
-    keywords: tuple[tuple[str, object], ...] = ()
-
-    def __str__(self) -> str:
-        args = [*map(_text, self.args), *(f"{key}={_text(arg)}" for key, arg in self.keywords)]
-        owner = "s" if self.stage is None else f"s[{self.stage}]"
-        return f"{owner}.{self.primitive}({', '.join(args)})"
-
-
-def _text(arg: object) -> str:
-    if isinstance(arg, tuple):
-        return f"[{', '.join(map(_text, arg))}]"
-    if isinstance(arg, IterVar):
-        return f"thread_axis({arg.name!r})"
-    return str(arg) if isinstance(arg, AxisRef | StageRef | TensorRef) else repr(arg)
+__all__ = ["Schedule", "create_schedule"]
 
 
 class Schedule:
@@ -106,12 +51,7 @@ class Schedule:
                 self._by_op[top] = stage
 
     def _stage_name(self, name: str) -> str:
-        taken = {stage.name for stage in self.stages}
-        unique, number = name, 0
-        while unique in taken:
-            number += 1
-            unique = f"{name}_{number}"
-        return unique
+        return unique_name(name, {stage.name for stage in self.stages})
 
     def __getitem__(self, item: Tensor | Operation) -> Stage:
         op = item.op if isinstance(item, Tensor) else item

@@ -1,8 +1,8 @@
 """One stage of a schedule: the loops of one tensor, their place, its memory, and pragmas.
 
-Each method under "loops", "place and memory" and "requests to the passes" is a schedule primitive.
-A primitive checks its arguments and raises ScheduleError with the stage, the axis, what was
-required and what was got. No primitive changes the values that the program computes.
+Each public method, here and in :class:`LoopPrimitives`, is a schedule primitive. A primitive checks
+its arguments and raises ScheduleError with the stage, the axis, what was required and what was got.
+No primitive changes the values that the program computes.
 
 The docstring of a primitive shows what the primitive makes of this program, whose ``i`` and ``j``
 are the loops of ``C`` (``B[i, j] = A[i, j] + 1`` stands in front where it matters)::
@@ -16,45 +16,22 @@ The texts are those of ``vta.lower(s, args, stage="nest")``; loops of one iterat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import index
-from typing import TYPE_CHECKING, Literal, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Literal
 
+from vta.compiler.schedule.loop_primitives import Fuse, LoopPrimitives
 from vta.compiler.target import GLOBAL, SCOPES, GemmIntrin
 from vta.compiler.te.expr import IterVar
-from vta.compiler.te.tensor import ComputeOp, Operation, Tensor
+from vta.compiler.te.tensor import ComputeOp, Operation
 from vta.errors import ScheduleError
 
 if TYPE_CHECKING:
     from vta.compiler.schedule.schedule import Schedule
 
-__all__ = ["Attach", "Fuse", "PragmaRequest", "Split", "Stage", "require_scope", "thread_axis"]
+__all__ = ["Attach", "PragmaRequest", "Stage", "require_scope", "thread_axis"]
 
 SKIP_ZEROS = "conv2d_transpose_gemm"
 PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", SKIP_ZEROS)
 """What :meth:`Stage.pragma` accepts; the passes give them their meaning."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """``parent = outer * extent(inner) + inner``; exactly one of ``factor`` (of inner) and
-    ``nparts`` (of outer).
-    """
-
-    parent: IterVar
-    outer: IterVar
-    inner: IterVar
-    factor: int | None
-    nparts: int | None
-
-
-@dataclass(frozen=True)
-class Fuse:
-    """``fused = outer * extent(inner) + inner``."""
-
-    outer: IterVar
-    inner: IterVar
-    fused: IterVar
 
 
 @dataclass(frozen=True)
@@ -98,29 +75,27 @@ def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
     return IterVar(name or tag, extent=extent, kind="thread")
 
 
-class Stage:
+class Stage(LoopPrimitives):
     """The schedule of one tensor. Made by :class:`~vta.compiler.schedule.schedule.Schedule`; use
     ``s[tensor]``.
     """
 
     def __init__(self, schedule: Schedule, op: Operation, name: str) -> None:
+        super().__init__(name, (*op.axis, *op.reduce_axis))
         self.schedule = schedule
         self.op = op
         """The computation as it is now; cache_read and cache_write change its body."""
         self.origin = op
         """The computation as it was written."""
-        self.name = name
         self.scope = GLOBAL
         self.attach = Attach()
-        self.leaves: list[IterVar] = [*op.axis, *op.reduce_axis]
-        """The loops, outermost first."""
-        self.relations: list[Split | Fuse] = []
         self.pragmas: dict[IterVar, tuple[PragmaRequest, ...]] = {}
         self.threads: dict[IterVar, IterVar] = {}
         self.unrolled: set[IterVar] = set()
         self.tensorized: tuple[IterVar, GemmIntrin | None] | None = None
-        self.starts_sums = False
         """None instead of the intrinsic: ``conv2d_transpose_gemm``."""
+        self.starts_sums = False
+        """Whether the first product of a sum overwrites its tile (``tensorize(start=True)``)."""
         self.slots = 0
         """Copies of the buffer, if it is a ring (:meth:`ring`); 0 if it is not."""
 
@@ -136,290 +111,15 @@ class Stage:
     def is_output(self) -> bool:
         return self in self.schedule.outputs
 
-    # ---- loops -----------------------------------------------------------------------------------
-
-    def split(
-        self, parent: IterVar, factor: int | None = None, nparts: int | None = None
-    ) -> tuple[IterVar, IterVar]:
-        """Replace the loop ``parent`` by an outer and an inner loop.
-
-        Before::
-
-            for i, j in grid(10, 6):
-                C[i, j] = B[i, j] * 2
-
-        After ``s[C].split(i, nparts=2)``::
-
-            for i_outer, i_inner, j in grid(2, 5, 6):
-                C[i_outer * 5 + i_inner, j] = B[i_outer * 5 + i_inner, j] * 2
-
-        A condition guards the body where the extent of ``parent`` is not a multiple of the factor.
-        After ``s[C].split(i, factor=4)``::
-
-            for i_outer, i_inner in grid(3, 4):
-                if i_outer * 4 + i_inner < 10:
-                    for j in range(6):
-                        C[i_outer * 4 + i_inner, j] = B[i_outer * 4 + i_inner, j] * 2
-
-        Stages that are computed at ``parent`` are then computed at the inner loop: in the same
-        iterations.
-
-        Parameters
-        ----------
-        factor : int
-            Extent of the inner loop. Exactly one of ``factor`` and ``nparts`` must be given.
-        nparts : int
-            Extent of the outer loop.
-
-        Returns
-        -------
-        outer, inner : IterVar
-            The axes of both loops.
-
-        Raises
-        ------
-        ScheduleError
-            If ``parent`` is not a loop of this stage, has a pragma, a thread or an unroll request
-            already, or if the factor is not a positive integer.
-        """
-        size = min(self._split_size(parent, factor, nparts), parent.extent)
-        other = -(-parent.extent // size)
-        extents = (other, size) if nparts is None else (size, other)
-        outer, inner = (
-            IterVar(self._axis_name(f"{parent.name}_{part}"), extent=extent, kind=parent.kind)
-            for part, extent in zip(("outer", "inner"), extents)
-        )
-        self.relations.append(Split(parent, outer, inner, factor, nparts))
-        where = self.leaves.index(parent)
-        self.leaves[where : where + 1] = [outer, inner]
-        self._move_attached((parent,), inner)
-        self._record("split", parent, factor=factor, nparts=nparts)
-        return outer, inner
-
-    def _split_size(self, parent: IterVar, factor: int | None, nparts: int | None) -> int:
-        """The one of both that is given, checked."""
-        self._require_loop("split", parent)
-        if (factor is None) == (nparts is None):
-            self._fail("split", parent, f"needs factor or nparts; got {factor=}, {nparts=}")
-        given = "factor" if nparts is None else "nparts"
-        size = factor if nparts is None else nparts
-        if isinstance(size, SupportsIndex) and not isinstance(size, bool) and index(size) > 0:
-            return index(size)
-        self._fail("split", parent, f"{given} is {size!r}; must be a positive integer")
-
-    def tile(
-        self,
-        x_parent: IterVar,
-        y_parent: IterVar,
-        x_factor: int,
-        y_factor: int,
-    ) -> tuple[IterVar, IterVar, IterVar, IterVar]:
-        """Split two loops, and put both inner loops inside both outer loops.
-
-        Before::
-
-            for i, j in grid(10, 6):
-                C[i, j] = B[i, j] * 2
-
-        After ``s[C].tile(i, j, 5, 3)``::
-
-            for i_outer, j_outer, i_inner, j_inner in grid(2, 2, 5, 3):
-                C[i_outer * 5 + i_inner, j_outer * 3 + j_inner] =
-                    B[i_outer * 5 + i_inner, j_outer * 3 + j_inner] * 2
-
-        Returns
-        -------
-        x_outer, y_outer, x_inner, y_inner : IterVar
-            The axes of the four loops, outermost first.
-
-        Raises
-        ------
-        ScheduleError
-            As :meth:`split` and :meth:`reorder`.
-        """
-        self._split_size(x_parent, x_factor, None)
-        self._split_size(y_parent, y_factor, None)
-        if x_parent is y_parent:
-            self._fail("tile", x_parent, "is named twice")
-        x_outer, x_inner = self.split(x_parent, factor=x_factor)
-        y_outer, y_inner = self.split(y_parent, factor=y_factor)
-        self.reorder(x_outer, y_outer, x_inner, y_inner)
-        return x_outer, y_outer, x_inner, y_inner
-
-    def fuse(self, *axes: IterVar) -> IterVar:
-        """Replace directly nested loops, named from the outermost inwards, by one loop.
-
-        Before::
-
-            for i, j in grid(10, 6):
-                C[i, j] = B[i, j] * 2
-
-        After ``s[C].fuse(i, j)``::
-
-            for i_j_fused in range(60):
-                C[i_j_fused // 6, i_j_fused % 6] = B[i_j_fused // 6, i_j_fused % 6] * 2
-
-        Stages that are computed at one of the loops are then computed at the fused loop. A stage
-        that was computed at an outer loop is computed more often than before, a smaller part of
-        its tensor each time.
-
-        Returns
-        -------
-        fused : IterVar
-            The axis of the new loop.
-
-        Raises
-        ------
-        ScheduleError
-            If the loops are not directly nested in this order, or a reduction loop is named with
-            a loop that is none.
-        """
-        if not axes:
-            raise ScheduleError(f"stage {self.name}: fuse: at least one axis is required")
-        for axis in axes:
-            self._require_loop("fuse", axis)
-        for outer, inner in pairwise(axes):
-            where = self.leaves.index(outer)
-            if self.leaves[where + 1 : where + 2] != [inner]:
-                self._fail("fuse", inner, f"must be the loop directly inside {outer.name}")
-            if outer.kind != inner.kind:
-                self._fail(
-                    "fuse",
-                    inner,
-                    f"is a {inner.kind} axis and {outer.name} a {outer.kind} axis; "
-                    f"only axes of one kind can be fused",
-                )
-        fused = axes[0]
-        for inner in axes[1:]:
-            fused = self._fuse(fused, inner)
-        return fused
-
-    def _fuse(self, outer: IterVar, inner: IterVar) -> IterVar:
-        where = self.leaves.index(outer)
-        name = self._axis_name(f"{outer.name}_{inner.name}_fused")
-        fused = IterVar(name, extent=outer.extent * inner.extent, kind=outer.kind)
-        self.relations.append(Fuse(outer, inner, fused))
-        self.leaves[where : where + 2] = [fused]
-        self._move_attached((outer, inner), fused)
-        self._record("fuse", outer, inner)
-        return fused
-
-    def _move_attached(self, replaced: tuple[IterVar, ...], axis: IterVar) -> None:
-        """Compute at ``axis`` the stages that are computed at one of the ``replaced`` loops."""
-        for stage in self.schedule.stages:
-            if stage.attach.axis in replaced:
-                stage.attach = Attach("at", self, axis)
-
-    def move_requests(self, axes: tuple[IterVar, ...], other: Stage) -> None:
-        """Ask of ``other`` what was asked of the loops ``axes``, which are its loops now."""
-        for axis in axes:
-            if axis in self.pragmas:
-                other.pragmas[axis] = self.pragmas.pop(axis)
-            if axis in self.unrolled:
-                self.unrolled.remove(axis)
-                other.unrolled.add(axis)
-            if self.tensorized is not None and self.tensorized[0] is axis:
-                self.tensorized, other.tensorized = None, self.tensorized
-                self.starts_sums, other.starts_sums = False, self.starts_sums
-            other._move_attached((axis,), axis)
-
-    def reorder(self, *axes: IterVar) -> None:
-        """Put the named loops in the named order; loops that are not named keep their places.
-
-        Before::
-
-            for i, j in grid(10, 6):
-                C[i, j] = B[i, j] * 2
-
-        After ``s[C].reorder(j, i)``::
-
-            for j, i in grid(6, 10):
-                C[i, j] = B[i, j] * 2
-
-        A stage that is computed at a loop moves with the loop.
-
-        Raises
-        ------
-        ScheduleError
-            If an axis is not a loop of this stage, or is named twice.
-        """
-        for axis in axes:
-            self._require_leaf("reorder", axis)
-        if len(set(axes)) != len(axes):
-            names = ", ".join(axis.name for axis in axes)
-            raise ScheduleError(f"stage {self.name}: reorder: an axis is named twice in {names}")
-        places = sorted(self.leaves.index(axis) for axis in axes)
-        for place, axis in zip(places, axes):
-            self.leaves[place] = axis
-        self._record("reorder", *axes)
-
-    def unroll(self, axis: IterVar) -> None:
-        """Write the iterations of the loop one after the other in the program.
-
-        Before::
-
-            for i, j in grid(10, 6):
-                C[i, j] = B[i, j] * 2
-
-        After ``s[C].unroll(j)``::
-
-            for i in range(10):
-                for j in unroll(6):
-                    C[i, j] = B[i, j] * 2
-
-        Raises
-        ------
-        ScheduleError
-            If ``axis`` is not a loop of this stage.
-        """
-        self._require_leaf("unroll", axis)
-        self.unrolled.add(axis)
-        self._record("unroll", axis)
-
-    def bind(self, axis: IterVar, thread: IterVar) -> None:
-        """Make each iteration of the loop a virtual thread.
-
-        Before, with ``s[B].compute_at(s[C], i)``::
-
-            for i in range(10):
-                B = allocate(int32[1, 6], "global")
-                for j in range(6):
-                    B[0, j] = A[i, j] + 1
-                for j in range(6):
-                    C[i, j] = B[0, j] * 2
-
-        After ``s[C].bind(i, te.thread_axis("cthread"))``::
-
-            for i in cthread(10):
-                B = allocate(int32[1, 6], "global")
-                for j in range(6):
-                    B[0, j] = A[i, j] + 1
-                for j in range(6):
-                    C[i, j] = B[0, j] * 2
-
-        The pass ``interleave_threads`` gives each thread its own copy of the buffers that are
-        allocated inside the loop, and runs the loads of one thread beside the computation of
-        another.
-
-        Raises
-        ------
-        ScheduleError
-            If ``thread`` is not a ``te.thread_axis("cthread")`` of this extent (or of none), or if
-            ``axis`` is not a loop of this stage, is a reduction axis or is bound already.
-        """
-        self._require_leaf("bind", axis)
-        if not isinstance(thread, IterVar) or thread.kind != "thread":
-            self._fail("bind", axis, f"to {thread!r}; must be bound to a te.thread_axis('cthread')")
-        if axis.kind != "data":
-            self._fail("bind", axis, "is a reduction axis; threads cannot share an accumulator")
-        if axis in self.threads:
-            self._fail("bind", axis, "is bound already")
-        if thread.extent not in (0, axis.extent):
-            self._fail(
-                "bind", axis, f"has {axis.extent} rounds, the thread axis {thread.extent} threads"
+    @property
+    def axes(self) -> tuple[IterVar, ...]:
+        """All axes that the stage ever had: its own, and those that split and fuse made."""
+        made: list[IterVar] = [*self.origin.axis, *self.op.axis, *self.op.reduce_axis]
+        for relation in self.relations:
+            made += (
+                [relation.fused] if isinstance(relation, Fuse) else [relation.outer, relation.inner]
             )
-        self.threads[axis] = thread
-        self._record("bind", axis, thread)
+        return tuple(dict.fromkeys(made))
 
     # ---- place and memory ------------------------------------------------------------------------
 
@@ -609,6 +309,74 @@ class Stage:
 
     # ---- requests to the passes ------------------------------------------------------------------
 
+    def unroll(self, axis: IterVar) -> None:
+        """Write the iterations of the loop one after the other in the program.
+
+        Before::
+
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s[C].unroll(j)``::
+
+            for i in range(10):
+                for j in unroll(6):
+                    C[i, j] = B[i, j] * 2
+
+        Raises
+        ------
+        ScheduleError
+            If ``axis`` is not a loop of this stage.
+        """
+        self._require_leaf("unroll", axis)
+        self.unrolled.add(axis)
+        self._record("unroll", axis)
+
+    def bind(self, axis: IterVar, thread: IterVar) -> None:
+        """Make each iteration of the loop a virtual thread.
+
+        Before, with ``s[B].compute_at(s[C], i)``::
+
+            for i in range(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
+
+        After ``s[C].bind(i, te.thread_axis("cthread"))``::
+
+            for i in cthread(10):
+                B = allocate(int32[1, 6], "global")
+                for j in range(6):
+                    B[0, j] = A[i, j] + 1
+                for j in range(6):
+                    C[i, j] = B[0, j] * 2
+
+        The pass ``interleave_threads`` gives each thread its own copy of the buffers that are
+        allocated inside the loop, and runs the loads of one thread beside the computation of
+        another.
+
+        Raises
+        ------
+        ScheduleError
+            If ``thread`` is not a ``te.thread_axis("cthread")`` of this extent (or of none), or if
+            ``axis`` is not a loop of this stage, is a reduction axis or is bound already.
+        """
+        self._require_leaf("bind", axis)
+        if not isinstance(thread, IterVar) or thread.kind != "thread":
+            self._fail("bind", axis, f"to {thread!r}; must be bound to a te.thread_axis('cthread')")
+        if axis.kind != "data":
+            self._fail("bind", axis, "is a reduction axis; threads cannot share an accumulator")
+        if axis in self.threads:
+            self._fail("bind", axis, "is bound already")
+        if thread.extent not in (0, axis.extent):
+            self._fail(
+                "bind", axis, f"has {axis.extent} rounds, the thread axis {thread.extent} threads"
+            )
+        self.threads[axis] = thread
+        self._record("bind", axis, thread)
+
     def pragma(self, axis: IterVar, key: str, value: int | str | None = None) -> None:
         """Mark the loops from ``axis`` inwards for a pass.
 
@@ -691,64 +459,35 @@ class Stage:
         self.tensorized, self.starts_sums = (axis, intrin), start
         self._record("tensorize", axis, intrin, **({"start": True} if start else {}))
 
+    # ---- changes of other primitives -------------------------------------------------------------
+
+    def _move_attached(self, replaced: tuple[IterVar, ...], axis: IterVar) -> None:
+        """Compute at ``axis`` the stages that are computed at one of the ``replaced`` loops."""
+        for stage in self.schedule.stages:
+            if stage.attach.axis in replaced:
+                stage.attach = Attach("at", self, axis)
+
+    def move_requests(self, axes: tuple[IterVar, ...], other: Stage) -> None:
+        """Ask of ``other`` what was asked of the loops ``axes``, which are its loops now."""
+        for axis in axes:
+            if axis in self.pragmas:
+                other.pragmas[axis] = self.pragmas.pop(axis)
+            if axis in self.unrolled:
+                self.unrolled.remove(axis)
+                other.unrolled.add(axis)
+            if self.tensorized is not None and self.tensorized[0] is axis:
+                self.tensorized, other.tensorized = None, self.tensorized
+                self.starts_sums, other.starts_sums = False, self.starts_sums
+            other._move_attached((axis,), axis)
+
     # ---- checks ----------------------------------------------------------------------------------
-
-    def _fail(self, primitive: str, axis: IterVar, why: str) -> NoReturn:
-        raise ScheduleError(f"stage {self.name}: {primitive}: axis {axis.name} {why}")
-
-    def _axis_name(self, name: str) -> str:
-        """``name``, with a number if the stage has an axis of that name."""
-        taken = {axis.name for axis in self.axes}
-        unique, number = name, 0
-        while unique in taken:
-            number += 1
-            unique = f"{name}_{number}"
-        return unique
-
-    @property
-    def axes(self) -> tuple[IterVar, ...]:
-        """All axes that the stage ever had: its own, and those that split and fuse made."""
-        made: list[IterVar] = [*self.origin.axis, *self.op.axis, *self.op.reduce_axis]
-        for relation in self.relations:
-            made += (
-                [relation.fused] if isinstance(relation, Fuse) else [relation.outer, relation.inner]
-            )
-        return tuple(dict.fromkeys(made))
-
-    def _require_leaf(self, primitive: str, axis: object, who: str = "") -> None:
-        """``axis`` must be one of the loops as they are now."""
-        where = f"{who or f'stage {self.name}'}: {primitive}"
-        if not isinstance(axis, IterVar):
-            raise ScheduleError(
-                f"{where}: {axis!r} is no axis of stage {self.name}"
-                + (" (a tensor's op.axis holds its axes)" if isinstance(axis, Tensor) else "")
-            )
-        if axis in self.leaves:
-            return
-        for relation in self.relations:
-            if isinstance(relation, Split) and axis is relation.parent:
-                raise ScheduleError(
-                    f"{where}: axis {axis.name} of stage {self.name} was split into "
-                    f"{relation.outer.name} and {relation.inner.name}; name one of these"
-                )
-            if isinstance(relation, Fuse) and axis in (relation.outer, relation.inner):
-                raise ScheduleError(
-                    f"{where}: axis {axis.name} of stage {self.name} was fused into "
-                    f"{relation.fused.name}; name that one"
-                )
-        names = ", ".join(leaf.name for leaf in self.leaves) or "none"
-        raise ScheduleError(
-            f"{where}: axis {axis.name} is not in stage {self.name}; its loops are {names}"
-        )
 
     def _require_not_tensorized(self, primitive: str, axis: IterVar) -> None:
         if self.tensorized is not None:
             first = self.tensorized[0].name
             self._fail(primitive, axis, f"is in a stage tensorized from {first} on")
 
-    def _require_loop(self, primitive: str, axis: IterVar) -> None:
-        """``axis`` is about to be replaced: no request of the schedule may name it."""
-        self._require_leaf(primitive, axis)
+    def _require_no_request(self, primitive: str, axis: IterVar) -> None:
         if axis in self.threads:
             self._fail(primitive, axis, "is bound to a virtual thread; do it before bind")
         if axis in self.pragmas:

@@ -29,6 +29,7 @@ from vta.compiler.te.expr import (
     TensorRead,
     Var,
 )
+from vta.compiler.te.names import unique_name
 from vta.compiler.tir.ir import (
     NEVER,
     Allocate,
@@ -120,11 +121,7 @@ class _Printer:
 
     def declare(self, item: Var | Buffer) -> str:
         """Choose the name that ``item`` has from here on."""
-        taken = {*self.vars.values(), *self.buffers.values()}
-        name, number = item.name, 0
-        while name in taken:
-            number += 1
-            name = f"{item.name}_{number}"
+        name = unique_name(item.name, {*self.vars.values(), *self.buffers.values()})
         if isinstance(item, Var):
             self.vars[item] = name
         else:
