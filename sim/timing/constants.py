@@ -1,0 +1,198 @@
+"""The constants of the timing model: latencies and limits, read from the classes of the RTL.
+
+A number that is an attribute of an RTL class is read from the class. What the RTL states only in the
+tables of its docstrings is a named constant in :class:`Pipeline`, with the block that it describes;
+``tests/sim/timing`` compares the model with the simulated RTL, so that a change there is noticed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from vta.extras import importing
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+__all__ = ["Constants", "Pipeline"]
+
+
+class Pipeline:
+    """Cycles between two events, from the cycle tables of the RTL's docstrings."""
+
+    LAUNCH_TO_FETCH = 4
+    """Start of a run to the first request of fetch: address check and first chunk."""
+    BEAT_TO_DISPATCH = 3
+    """Last beat of an instruction on the bus to its dispatch: buffer, skid buffer, decode."""
+    DISPATCH_TO_HEAD = 3
+    """Dispatch into an empty queue to the head of the module: queue and output register."""
+    CHUNK_INTERVAL = 2
+    """Two requests of fetch."""
+    DESCRIPTOR_HANDOVER = 2
+    """A descriptor is taken to the next transfer that the row generator accepts or offers."""
+    ROW_REGISTER = 2
+    """A row is in the register of the row sequencer to its request: register, skid buffer."""
+    ROW_TO_BURST = 3
+    """A row is requested to its first burst at the arbiter: burst splitter, skid buffer."""
+    GRANT_TO_ADDRESS = 1
+    """A burst is granted to its address on the bus."""
+    ROW_TO_WRITE_BEAT = 5
+    """A row of a STORE is requested to its first beat on the bus."""
+    BEAT_QUEUE = 1
+    """A beat arrives to the row writer: the beat queue."""
+    CREDIT_LAG = 2
+    """A beat arrives, or a burst is granted, to the credits that count it."""
+    RANGES_NO_ACCESS, RANGES_ONE_ROW, RANGES_ROWS = 3, 3, 6
+    RANGES_LOOP, RANGES_TWO_OPERANDS = 7, 9
+    """Accept of an instruction to its advance, by kind: ``vta.hw.compute.access_ranges``."""
+    BOUNDS_READ = 11
+    """The same if one word of micro-ops is read; a cycle more for each further word."""
+    BOUNDS_AFTER_LOAD = 10
+    """A LOAD of micro-ops is done to the advance of an instruction that reads them."""
+    BOUNDS_CACHED = 4
+    """Ranges of micro-ops that are cached: ``vta.hw.compute.uop_bounds.UopBounds.ENTRIES``."""
+    ADVANCE_TO_REQUEST = 2
+    """Advance to the request at the scoreboard."""
+    REQUEST_TO_ISSUE = 2
+    """A request is accepted to the first cycle in which it can issue."""
+    DONE_TO_ISSUE = 2
+    """An instruction is done to the issue of one that depends on it."""
+    TOKEN_TO_ISSUE = 2
+    """A token is pushed to its pop by the compute module, where availability is registered."""
+    TOKEN_TO_MODULE = 1
+    """A token is pushed to its pop by the load or store module."""
+    DONE_TO_RETIRE = 1
+    RETIRE_TO_ISSUE = 1
+    """The oldest instruction retires to the issue of one that needs its scoreboard entry."""
+    ISSUE_TO_START = 1
+    """Issue to the earliest start in GEMM or ALU: the queue of the unit."""
+    START_TO_LOOP = 1
+    """A start is accepted to the loop counters being loaded."""
+    LOAD_DONE = 1
+    """The last write of a LOAD of the compute module to ``load_done``."""
+    RETIRE_TO_END = 7
+    """The last instruction retires to the end of the run: count, end detection, drain, reset."""
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Latencies and limits of the RTL for one configuration; all in cycles unless said otherwise.
+
+    Attributes
+    ----------
+    queue_depth : int
+        Instructions in the queue of a module.
+    chunk, room : int
+        Beats of a request of fetch; beats in its buffer and outstanding.
+    descriptor, row_generator : int
+        Request of a transfer to its descriptor; to its first row.
+    skid : int
+        A skid buffer.
+    rows_in_flight, loads_in_flight, stores_in_flight, store_rows_in_flight : int
+        Limits of the load and store modules.
+    burst_beats, beats_in_flight, bursts_in_flight, write_bursts_in_flight : int
+        Limits of the bus masters.
+    scoreboard, unit_queue : int
+        Instructions in flight in the compute module; in the queue of a unit.
+    sequencer, gemm, alu : int
+        Start of a GEMM or ALU instruction to its first micro-op; to its first write.
+    banks : int
+        Banks of the accumulators.
+    gemm_read, gemm_write : int
+        A GEMM micro-op is offered to the read, and to the write, of its accumulator.
+    alu_read, alu_write : int
+        An ALU micro-op is offered to its reads; its reads to its write.
+    uop_lanes : int
+        Micro-ops in a word of their SRAM.
+    prefetch : int
+        Cycles by which a word of micro-ops must be requested ahead of its use.
+    """
+
+    queue_depth: int
+    chunk: int
+    room: int
+    descriptor: int
+    row_generator: int
+    skid: int
+    rows_in_flight: int
+    loads_in_flight: int
+    stores_in_flight: int
+    store_rows_in_flight: int
+    burst_beats: int
+    beat_queue: int
+    beats_in_flight: int
+    bursts_in_flight: int
+    write_bursts_in_flight: int
+    scoreboard: int
+    unit_queue: int
+    sequencer: int
+    gemm: int
+    alu: int
+    banks: int
+    gemm_read: int
+    gemm_write: int
+    alu_read: int
+    alu_write: int
+    uop_lanes: int
+    prefetch: int
+
+    @staticmethod
+    @cache
+    def of(cfg: VTAConfig) -> Constants:
+        """The constants of the machine ``cfg``.
+
+        Raises
+        ------
+        ToolError
+            If Amaranth, in which the RTL is written, is not installed.
+        """
+        with importing("the timing model", "rtl"):
+            import amaranth  # noqa: F401
+        from vta.config import BURST_BEATS, INSN_QUEUE_DEPTH
+        from vta.hw.bus import read_master, write_master
+        from vta.hw.compute import accumulators, uop_memory
+        from vta.hw.compute.accumulate import Accumulate
+        from vta.hw.compute.alu import Alu
+        from vta.hw.compute.alu_pipeline import AluPipeline
+        from vta.hw.compute.compute import UNIT_QUEUE_DEPTH
+        from vta.hw.compute.gemm import Gemm
+        from vta.hw.compute.scoreboard import Scoreboard
+        from vta.hw.compute.sequencer import Sequencer
+        from vta.hw.dma import load, store
+        from vta.hw.dma.row_generator import DescriptorBuilder, RowGenerator
+        from vta.hw.frontend.fetch import StreamReader
+        from vta.hw.lib.skid_buffer import SkidBuffer
+        from vta.isa import Isa
+
+        gemm = Gemm(Isa.of(cfg))
+        return Constants(
+            queue_depth=INSN_QUEUE_DEPTH,
+            chunk=StreamReader.CHUNK,
+            room=StreamReader.ROOM,
+            descriptor=DescriptorBuilder.LATENCY,
+            row_generator=RowGenerator.LATENCY,
+            skid=SkidBuffer.LATENCY,
+            rows_in_flight=load.ROWS_IN_FLIGHT,
+            loads_in_flight=load.LOADS_IN_FLIGHT,
+            stores_in_flight=store.STORES_IN_FLIGHT,
+            store_rows_in_flight=store.ROWS_IN_FLIGHT,
+            burst_beats=BURST_BEATS,
+            beat_queue=read_master.BEAT_QUEUE_DEPTH,
+            beats_in_flight=read_master.BEATS_IN_FLIGHT,
+            bursts_in_flight=read_master.BURSTS_IN_FLIGHT,
+            write_bursts_in_flight=write_master.BURSTS_IN_FLIGHT,
+            scoreboard=Scoreboard.DEPTH,
+            unit_queue=UNIT_QUEUE_DEPTH,
+            sequencer=Sequencer.LATENCY,
+            gemm=gemm.latency,
+            alu=Alu.LATENCY,
+            banks=1 << accumulators.log_banks(cfg.log_acc_depth),
+            gemm_read=gemm.accumulate_after + 1,
+            gemm_write=gemm.accumulate_after + Accumulate.LATENCY,
+            alu_read=AluPipeline.ISSUE_LATENCY,
+            alu_write=AluPipeline.LATENCY,
+            uop_lanes=1 << uop_memory.log_lanes(cfg.log_uop_depth),
+            prefetch=uop_memory.UopBuffer.PREFETCH_CYCLES,
+        )

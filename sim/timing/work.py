@@ -1,0 +1,272 @@
+"""What each instruction of a stream has to do: micro-ops, rows and access ranges, without time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.isa import Alu, AluOpcode, Gemm, Instruction, Isa, Load, MemId, PipelineModule, TokenCounts
+from vta.isa import MicroOpLoop, Transfer
+from vta.sim.timing.constants import Constants, Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from vta.config import VTAConfig
+
+__all__ = ["Range", "Rows", "Work", "works_of"]
+
+Range = tuple[int, int] | None
+"""Lowest and highest entry, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a transfer: ``count`` rows of ``elements`` elements, ``stride`` bytes apart.
+
+    ``lead``, ``between`` and ``trail`` are the zeros before the first row, before each other row,
+    and behind the last one (a row of its own). ``per_beat`` elements are in a beat, or an element
+    takes ``beats_per_element`` beats.
+    """
+
+    count: int
+    elements: int
+    address: int
+    stride: int
+    nbytes: int
+    lead: int
+    between: int
+    trail: int
+    per_beat: int
+    beats_per_element: int
+
+    @property
+    def total(self) -> int:
+        """Rows that the row generator makes."""
+        return self.count + (self.trail > 0 or self.count == 0)
+
+
+@dataclass(slots=True)
+class Work:
+    """One instruction, ready for the timing model.
+
+    Attributes
+    ----------
+    index, module, unit
+        As of :class:`~vta.sim.timing.timing.InstructionTiming`.
+    pops, pushes : list of str
+        Token queues.
+    decode : int
+        Compute module: accept to advance of its access ranges.
+    writes, reads, uops : Range
+        Access ranges: accumulators written, accumulators only read, micro-ops.
+    reads_uops : bool
+        Its micro-ops are read when its ranges are computed: they are not cached.
+    operations : int
+        Micro-ops; 1 for a loop nest without any.
+    stalls : int
+        Cycles of the unit between its own micro-ops: bank conflicts, hazards, misses.
+    resets : bool
+        GEMM with ``reset``: accumulators are not read.
+    dst, src : ndarray of int64 or None
+        Of GEMM and ALU: accumulators in the order of the micro-ops.
+    rows : Rows or None
+        Of transfers.
+    """
+
+    index: int
+    module: PipelineModule
+    unit: str
+    pops: list[str]
+    pushes: list[str]
+    decode: int = 0
+    writes: Range = None
+    reads: Range = None
+    uops: Range = None
+    reads_uops: bool = False
+    operations: int = 0
+    stalls: int = 0
+    resets: bool = False
+    dst: npt.NDArray[np.int64] | None = None
+    src: npt.NDArray[np.int64] | None = None
+    rows: Rows | None = None
+
+
+def works_of(
+    cfg: VTAConfig,
+    instructions: Sequence[Instruction],
+    uop_words: npt.NDArray[np.uint32],
+    uop_base: int = 0,
+) -> list[Work]:
+    """The work of each instruction of a stream.
+
+    Parameters
+    ----------
+    uop_words : ndarray of uint32, shape (n,)
+        The micro-ops in DRAM. A LOAD from outside of them loads zeros.
+    uop_base : int
+        Their DRAM index, in elements.
+    """
+    return _Reader(cfg, uop_words, uop_base).read(instructions)
+
+
+class _Reader:
+    """Walks through a stream with the contents of the micro-op SRAM."""
+
+    def __init__(self, cfg: VTAConfig, uop_words: npt.NDArray[np.uint32], uop_base: int) -> None:
+        self.cfg, self.isa, self.constants = cfg, Isa.of(cfg), Constants.of(cfg)
+        self.words, self.base = np.asarray(uop_words, "<u4"), uop_base
+        self.sram = np.zeros(cfg.uop_depth, "<u4")
+        self.cached: deque[tuple[int, int]] = deque(maxlen=Pipeline.BOUNDS_CACHED)
+        self.nests: dict[tuple[bytes, Instruction], tuple[object, ...]] = {}
+        self.transfers: dict[tuple[int, ...], Rows] = {}
+
+    def read(self, instructions: Sequence[Instruction]) -> list[Work]:
+        return [self._work(index, insn) for index, insn in enumerate(instructions)]
+
+    def _work(self, index: int, insn: Instruction) -> Work:
+        work = Work(
+            index, insn.module, "none", TokenCounts.popped_by(insn), TokenCounts.pushed_by(insn)
+        )
+        if isinstance(insn, Transfer):
+            work.rows = self._rows(insn)
+            work.unit = {PipelineModule.LOAD: "load", PipelineModule.STORE: "store"}.get(
+                insn.module, "none" if insn.is_nop else "loader"
+            )
+        if insn.module is not PipelineModule.COMPUTE:
+            return work
+        work.decode = Pipeline.RANGES_NO_ACCESS
+        if isinstance(insn, Load) and not insn.is_nop:
+            self._loader(work, insn)
+        elif isinstance(insn, MicroOpLoop):
+            self._nest(work, insn)
+        return work
+
+    # ---- transfers --------------------------------------------------------------------------
+
+    def _rows(self, insn: Transfer) -> Rows:
+        size = self.isa.elem_bytes(insn.memory)
+        beat = self.cfg.bus_bytes
+        pitch = insn.x_pad_0 + insn.x_size + insn.x_pad_1
+        packing = max(1, beat // size), max(1, size // beat)
+        if insn.is_nop:
+            return Rows(0, 0, 0, 0, 0, 0, 0, 0, *packing)
+        count, elements = insn.y_size, insn.x_size
+        lead = insn.y_pad_0 * pitch + insn.x_pad_0
+        trail = insn.y_pad_1 * pitch + insn.x_pad_1
+        if not count:
+            lead, trail = 0, (insn.y_pad_0 + insn.y_pad_1) * pitch
+        elif insn.x_stride == elements and not insn.x_pad_0 and not insn.x_pad_1:
+            count, elements = 1, elements * count
+        between = insn.x_pad_0 + insn.x_pad_1
+        address, stride = insn.dram_base * size, insn.x_stride * size
+        return Rows(
+            count, elements, address, stride, elements * size, lead, between, trail, *packing
+        )
+
+    def _loader(self, work: Work, insn: Load) -> None:
+        rows = insn.y_size + insn.y_pad_0 + insn.y_pad_1
+        columns = insn.x_size + insn.x_pad_0 + insn.x_pad_1
+        if not rows:
+            return
+        work.decode = Pipeline.RANGES_ONE_ROW if rows == 1 else Pipeline.RANGES_ROWS
+        entries = insn.sram_base, insn.sram_base + rows * columns - 1
+        if insn.memory is not MemId.UOP:
+            work.writes = entries
+            return
+        work.uops = entries
+        self.cached.clear()
+        at = insn.sram_base + insn.y_pad_0 * columns
+        self.sram[insn.sram_base : entries[1] + 1] = 0
+        for row in range(insn.y_size):
+            first = insn.dram_base - self.base + row * insn.x_stride
+            begin = at + row * columns + insn.x_pad_0
+            found = self.words[max(first, 0) : max(first + insn.x_size, 0)]
+            room = self.sram[begin : begin + len(found)]
+            room[:] = found[: len(room)]
+
+    # ---- loop nests -------------------------------------------------------------------------
+
+    def _nest(self, work: Work, insn: MicroOpLoop) -> None:
+        work.unit = "gemm" if isinstance(insn, Gemm) else "alu"
+        work.operations, work.resets = max(insn.operations, 1), insn.reset
+        if not insn.operations:
+            return
+        two = isinstance(insn, Alu) and not insn.use_imm
+        work.decode = Pipeline.RANGES_TWO_OPERANDS if two else Pipeline.RANGES_LOOP
+        work.uops = insn.uop_bgn, insn.uop_end - 1
+        lanes = self.constants.uop_lanes
+        if work.uops not in self.cached:
+            self.cached.append(work.uops)
+            work.reads_uops = True
+            words = work.uops[1] // lanes - work.uops[0] // lanes
+            work.decode = max(work.decode, Pipeline.BOUNDS_READ + words)
+        content = self.sram[insn.uop_bgn : insn.uop_end].tobytes()
+        key = (content, insn)
+        if key not in self.nests:
+            self.nests[key] = self._walk(insn, content)
+        work.dst, work.src, work.writes, work.reads, work.stalls = self.nests[key]  # type: ignore[assignment]
+
+    def _walk(self, insn: MicroOpLoop, content: bytes) -> tuple[object, ...]:
+        """The accumulators of a nest in order, their ranges, and the stalls of the unit itself."""
+        uops = self.isa.uop_indices(np.frombuffer(content, "<u4"))
+        o = np.arange(insn.iter_out)[:, None, None]
+        i = np.arange(insn.iter_in)[None, :, None]
+        dst = uops["dst"] + o * insn.dst_factor_out + i * insn.dst_factor_in
+        src = uops["src"] + o * insn.src_factor_out + i * insn.src_factor_in
+        dst, src = dst.ravel(), src.ravel()
+        writes = int(dst.min()), int(dst.max())
+        stalls = self._misses(insn)
+        if isinstance(insn, Gemm):
+            return dst, None, writes, None, stalls
+        assert isinstance(insn, Alu)
+        stalls += _alu_stalls(insn, dst, src, self.constants.banks)
+        if insn.use_imm:
+            return dst, None, writes, None, stalls
+        return dst, src, writes, (int(src.min()), int(src.max())), stalls
+
+    def _misses(self, insn: MicroOpLoop) -> int:
+        """Gaps because a word of micro-ops is required before its prefetch arrives: the prefetch
+        starts when the word in front of it is selected, and that has few micro-ops."""
+        lanes = self.constants.uop_lanes
+        first, last = insn.uop_bgn // lanes, (insn.uop_end - 1) // lanes
+        if last - first < 2:  # both slots hold the nest's words
+            return 0
+        needed = self.constants.prefetch
+        head = lanes - insn.uop_bgn % lanes
+        tail = insn.uop_end - last * lanes
+        gaps = max(0, needed - head) + max(0, needed - tail)
+        return gaps * insn.iter_out * insn.iter_in
+
+
+def _alu_stalls(
+    insn: Alu, dst: npt.NDArray[np.int64], src: npt.NDArray[np.int64], banks: int
+) -> int:
+    """Cycles in which READ stalls for the instruction's own micro-ops: RAW hazards on a two-cycle
+    operation, and two operands in one bank (``vta.hw.compute.alu_hazards``)."""
+    stalls = 0
+    if insn.alu_opcode in (AluOpcode.SHR, AluOpcode.MUL):
+        same = dst[1:] == dst[:-1]
+        if not insn.use_imm:
+            same = same | (src[1:] == dst[:-1])
+        stalls += int(same.sum())
+    if insn.use_imm:
+        return stalls
+    conflict = ((dst - src) % banks == 0) & (dst != src)
+    if not conflict.any():
+        return stalls
+    blocked = np.zeros_like(conflict)
+    blocked[1:] = ((src[1:] - dst[:-1]) % banks == 0) & (src[1:] != dst[:-1])
+    early = False
+    for own, older in zip(conflict.tolist(), blocked.tolist(), strict=True):
+        if early and older:
+            early = False
+        if own and not early:
+            stalls += 1
+            early = True
+    return stalls
