@@ -13,6 +13,7 @@ FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"boards": {"hw"}}
 EXCEPTIONS = {
     ("vta.sim.rtl.machine", "hw"),  # the simulated RTL needs the RTL
+    ("vta.sim.timing.constants", "hw"),  # the model's latencies are those of the RTL's classes
     ("vta.runtime.simulated", "sim"),  # the devices `sim` and `tsim`
 }
 

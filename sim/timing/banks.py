@@ -1,4 +1,4 @@
-"""Bank conflicts between GEMM and the ALU: which banks GEMM reserves, and what that costs the ALU."""
+"""Bank conflicts of GEMM and the ALU: the banks that GEMM reserves, and the stalls of the ALU."""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Compute"]
 
+RECENT_LOADS = 16
+"""LOADs of micro-ops that are remembered: more than can be in flight."""
+
 
 def _overlap(a: Range, b: Range) -> bool:
     return a is not None and b is not None and a[0] <= b[1] and b[0] <= a[1]
@@ -271,7 +274,8 @@ class Compute:
             assert entry.done is not None
             retire = max(entry.done + Pipeline.DONE_TO_RETIRE, self.last_retire + 1)
             entry.retire = self.last_retire = retire
-            self.uop_loads = [load for load in self.uop_loads if load.retire is None or load.retire + 64 > retire] if self.uop_loads else self.uop_loads
+            if entry.work.uops is not None and entry.work.unit == "loader":
+                self.uop_loads = self.uop_loads[-RECENT_LOADS:]
             work = entry.work
             self.report(
                 InstructionTiming(

@@ -1,7 +1,7 @@
 """The constants of the timing model: latencies and limits, read from the classes of the RTL.
 
-A number that is an attribute of an RTL class is read from the class. What the RTL states only in the
-tables of its docstrings is a named constant in :class:`Pipeline`, with the block that it describes;
+A number that is an attribute of an RTL class is read from the class. What the RTL states only in
+the tables of its docstrings is a named constant in :class:`Pipeline`, with the block it describes;
 ``tests/sim/timing`` compares the model with the simulated RTL, so that a change there is noticed.
 """
 

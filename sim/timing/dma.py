@@ -39,9 +39,12 @@ class RowGenerator:
 
     def __init__(self, constants: Constants) -> None:
         self.constants = constants
-        self.transfers: deque[_Transfer] = deque()  # in the row sequencer, the register, the builder
+        self.transfers: deque[_Transfer] = (
+            deque()
+        )  # in the row sequencer, the register, the builder
         self.builder_free = 0
         self.last_row = -Pipeline.ROW_REGISTER - 1
+        self.pumping = False
         self.last_taken = -Pipeline.DESCRIPTOR_HANDOVER
         self.wake: Callable[[], None] = lambda: None
 
@@ -63,6 +66,9 @@ class RowGenerator:
 
     def pump(self) -> None:
         """Request rows as far as the row queue has room."""
+        if self.pumping:
+            return
+        self.pumping = True
         finished = False
         while self.transfers:
             transfer = self.transfers[0]
@@ -88,6 +94,7 @@ class RowGenerator:
                 break
             self.transfers.popleft()
             finished = True
+        self.pumping = False
         if finished:
             self.wake()
 

@@ -229,7 +229,9 @@ class TransferModule:
         assert work is done
         retire = last
         if self.module is PipelineModule.STORE:
-            retire = max(last + Pipeline.DONE_TO_RETIRE, self.retired[-1] + 1 if self.retired else 0)
+            retire = max(
+                last + Pipeline.DONE_TO_RETIRE, self.retired[-1] + 1 if self.retired else 0
+            )
         first = min(first, last)
         begin = issue + self.engine.constants.row_generator
         idle = last - first + 1 - busy

@@ -1,4 +1,4 @@
-"""What the timing model reports: the cycles of a run, and the times and waits of each instruction."""
+"""What the timing model reports: cycles of a run, times and waits of each instruction."""
 
 from __future__ import annotations
 

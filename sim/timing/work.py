@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.isa import Alu, AluOpcode, Gemm, Instruction, Isa, Load, MemId, PipelineModule, TokenCounts
-from vta.isa import MicroOpLoop, Transfer
+from vta.isa import (
+    Alu,
+    AluOpcode,
+    Gemm,
+    Instruction,
+    Isa,
+    Load,
+    MemId,
+    MicroOpLoop,
+    PipelineModule,
+    TokenCounts,
+    Transfer,
+)
 from vta.sim.timing.constants import Constants, Pipeline
 
 if TYPE_CHECKING:

@@ -1,0 +1,110 @@
+"""The timing model against the simulated RTL: cycles within a stated tolerance, beats exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.compiled import run_program
+from tests.support.verilated import verilated
+from tests.support.workloads import (
+    conv2d,
+    matmul,
+    schedule_conv2d,
+    schedule_matmul,
+    schedule_vadd,
+    vadd,
+)
+from vta.compiler.driver import compile_func, run_passes
+from vta.compiler.lower.lower import lower
+from vta.compiler.target import Target
+from vta.config import VTAConfig
+from vta.errors import DeadlockError, DeviceError
+from vta.isa import Finish, Gemm, Load, MemId
+from vta.sim.timing import Cause, estimate, estimate_stream
+
+TOLERANCE = 0.03
+TINY = VTAConfig.preset("tiny")
+
+
+def compiled(kind, cfg):
+    """One of the tutorials' programs, of a size that fits the machine."""
+    batch, block = cfg.batch, cfg.block_out
+    target = Target.from_config(cfg)
+    if kind == "vadd":
+        ops = vadd(64 if block == 16 else 8, batch, block)
+        s = schedule_vadd(ops)
+    elif kind == "matmul":
+        size, tile = (64, 16) if block == 16 else (8, 4)
+        ops = matmul(1, size, size, batch, block)
+        s = schedule_matmul(ops, target, tile, tile)
+    else:
+        ops = conv2d()
+        s = schedule_conv2d(ops, target)
+    func = lower(s, ops.args)
+    run_passes(func, target)
+    return compile_func(func, cfg)
+
+
+def assert_close(program, cfg, memory):
+    inputs = [np.zeros(t.shape, t.dtype) for t in program.tensors if not t.written]
+    machine = verilated(cfg, memory)
+    _, result = run_program(program, inputs, machine=machine)
+    timing = estimate(program, memory)
+    assert timing.cycles == pytest.approx(result.cycle_count, rel=TOLERANCE)
+    assert timing.read_beats == machine.bus.read_beats
+    assert timing.write_beats == machine.bus.write_beats
+
+
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
+@pytest.mark.parametrize("kind", ["vadd", "matmul"])
+def test_tiny_machine_within_tolerance(kind, memory):
+    assert_close(compiled(kind, TINY), TINY, memory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
+@pytest.mark.parametrize("kind", ["vadd", "matmul", "conv2d"])
+def test_tutorials_within_tolerance(kind, memory):
+    cfg = VTAConfig.preset("default")
+    assert_close(compiled(kind, cfg), cfg, memory)
+
+
+def test_times_of_an_instruction_are_in_order():
+    timing = estimate(compiled("matmul", TINY))
+    for insn in timing.instructions:
+        assert insn.dispatched < insn.head <= insn.issue <= insn.start <= insn.end < timing.cycles
+        assert insn.end <= insn.retire < timing.cycles
+
+
+def test_waits_before_issue_add_up():
+    """Between head and issue each cycle has one cause."""
+    timing = estimate(compiled("matmul", TINY))
+    for insn in timing.instructions:
+        before = [wait for wait in insn.waits if wait.end <= insn.issue]
+        assert sum(wait.cycles for wait in before) == insn.issue - insn.head
+
+
+def test_a_token_wait_names_its_producer():
+    load = Load(memory=MemId.INP, x_size=4, x_stride=4, y_size=1, push_next=True)
+    gemm = Gemm(uop_end=1, pop_prev=True)
+    timing = estimate_stream(TINY, [load, gemm, Finish()])
+    (wait,) = [one for one in timing.instructions[1].waits if one.cause is Cause.TOKEN]
+    assert wait.source == 0
+    assert wait.end > timing.instructions[0].retire
+
+
+def test_unknown_memory_preset():
+    with pytest.raises(DeviceError, match="no memory preset 'fast'"):
+        estimate_stream(TINY, [Finish()], memory="fast")
+
+
+def test_a_token_that_nobody_pushes_is_a_deadlock():
+    with pytest.raises(DeadlockError, match="instruction 0 never ends") as caught:
+        estimate_stream(TINY, [Gemm(pop_prev=True), Finish()])
+    assert caught.value.index == 0
+
+
+def test_the_table_names_units_and_causes():
+    text = str(estimate(compiled("vadd", TINY)))
+    assert "cycles" in text and "store" in text and "token" in text
