@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BankTraffic"]
 
-KEPT = 64
-"""GEMM instructions that are remembered; the ALU overlaps no older ones."""
+HISTORY = 64
+"""GEMM instructions that are remembered: those that an instruction of the ALU can overlap."""
 
 
 class BankTraffic:
@@ -24,7 +24,7 @@ class BankTraffic:
 
     def __init__(self, constants: Constants) -> None:
         self.constants = constants
-        self.recent: deque[tuple[int, int, Work]] = deque(maxlen=KEPT)
+        self.recent: deque[tuple[int, int, Work]] = deque(maxlen=HISTORY)
         self.masks: dict[int, tuple[object, tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]]] = {}
 
     def add(self, work: Work, first: int) -> None:
@@ -41,9 +41,9 @@ class BankTraffic:
             return found[1]
         bits = (1 << dst % self.constants.banks).astype(np.int8)
         reads, writes = bits.copy(), bits.copy()
-        if work.resets:
+        if work.overwrites:
             reads[:] = 0
-        for distance in (1, 2, 3):  # forwarded
+        for distance in range(1, self.constants.forwarded + 1):
             reads[distance:][dst[distance:] == dst[:-distance]] = 0
         writes[:-1][dst[1:] == dst[:-1]] = 0  # deferred
         self.masks[id(dst)] = dst, (reads, writes)

@@ -68,10 +68,10 @@ class _Unit:
         self.accepts: list[int] = []
         self.count = 0
         self.free = 0
-        self.started = 0  # first micro-op of the newest one that has started
+        self.started = 0  # first micro-op of the newest instruction that has started
 
     def begin(self, entry: _Entry) -> None:
-        """Start the instruction behind the one that ends in cycle ``free - 1``."""
+        """Start the instruction behind the instruction that ends in cycle ``free - 1``."""
         work = entry.work
         accepted = entry.issue + Pipeline.ISSUE_TO_START
         if self.accepts:
@@ -106,7 +106,7 @@ class Compute:
         self.next: _Entry | None = None
         self.request = 0
         self.advance = -1
-        self.taken = -1  # when the scoreboard took the request before
+        self.taken = -1  # cycle in which the scoreboard accepted the newest request
         self.issued = -1
         self.in_flight: deque[_Entry] = deque(maxlen=constants.scoreboard)
         self.retiring: deque[_Entry] = deque()

@@ -104,6 +104,8 @@ class Constants:
         A GEMM micro-op is offered to the read, and to the write, of its accumulator.
     alu_read, alu_write : int
         An ALU micro-op is offered to its reads; its reads to its write.
+    forwarded : int
+        Distance of two GEMM micro-ops up to which the younger one's old value is forwarded.
     uop_lanes : int
         Micro-ops in a word of their SRAM.
     prefetch : int
@@ -135,6 +137,7 @@ class Constants:
     gemm_write: int
     alu_read: int
     alu_write: int
+    forwarded: int
     uop_lanes: int
     prefetch: int
 
@@ -157,16 +160,17 @@ class Constants:
         from vta.hw.compute.alu import Alu
         from vta.hw.compute.alu_pipeline import AluPipeline
         from vta.hw.compute.compute import UNIT_QUEUE_DEPTH
-        from vta.hw.compute.gemm import Gemm
+        from vta.hw.compute.gemm import TileProduct
         from vta.hw.compute.scoreboard import Scoreboard
         from vta.hw.compute.sequencer import Sequencer
         from vta.hw.dma import load, store
         from vta.hw.dma.row_generator import DescriptorBuilder, RowGenerator
         from vta.hw.frontend.fetch import StreamReader
         from vta.hw.lib.skid_buffer import SkidBuffer
-        from vta.isa import Isa
 
-        gemm = Gemm(Isa.of(cfg))
+        # As in `vta.hw.compute.gemm.Gemm`, which is not built here: a design that is built and not
+        # elaborated gives a warning.
+        accumulate_after = TileProduct.latency(cfg) - Accumulate.ADDEND
         return Constants(
             queue_depth=INSN_QUEUE_DEPTH,
             chunk=StreamReader.CHUNK,
@@ -186,13 +190,14 @@ class Constants:
             scoreboard=Scoreboard.DEPTH,
             unit_queue=UNIT_QUEUE_DEPTH,
             sequencer=Sequencer.LATENCY,
-            gemm=gemm.latency,
+            gemm=Sequencer.LATENCY + accumulate_after + Accumulate.LATENCY,
             alu=Alu.LATENCY,
             banks=1 << accumulators.log_banks(cfg.log_acc_depth),
-            gemm_read=gemm.accumulate_after + 1,
-            gemm_write=gemm.accumulate_after + Accumulate.LATENCY,
+            gemm_read=accumulate_after + 1,
+            gemm_write=accumulate_after + Accumulate.LATENCY,
             alu_read=AluPipeline.ISSUE_LATENCY,
             alu_write=AluPipeline.LATENCY,
+            forwarded=Accumulate.LATENCY - 1,
             uop_lanes=1 << uop_memory.log_lanes(cfg.log_uop_depth),
             prefetch=uop_memory.UopBuffer.PREFETCH_CYCLES,
         )

@@ -124,7 +124,7 @@ class LoadEngine(RowGenerator):
     number : int
         Its read ID.
     done : callable
-        Told of each transfer: work, first write, last write, cycles of writes.
+        Called with each transfer: work, first write, last write, cycles of writes.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class StoreEngine(RowGenerator):
     Parameters
     ----------
     done : callable
-        Told of each transfer: work, first beat, last response, beats.
+        Called with each transfer: work, first beat, last response, beats.
     """
 
     def __init__(

@@ -182,7 +182,7 @@ class TransferModule:
     in_flight : int
         Instructions that may be in flight.
     report : callable
-        Told of each instruction that has retired.
+        Called with each instruction that has retired.
     """
 
     def __init__(

@@ -82,8 +82,8 @@ class Work:
         Micro-ops; 1 for a loop nest without any.
     stalls : int
         Cycles of the unit between its own micro-ops: bank conflicts, hazards, misses.
-    resets : bool
-        GEMM with ``reset``: accumulators are not read.
+    overwrites : bool
+        GEMM with ``reset`` or ``start``: the accumulator memory is not read.
     dst, src : ndarray of int64 or None
         Of GEMM and ALU: accumulators in the order of the micro-ops.
     rows : Rows or None
@@ -102,7 +102,7 @@ class Work:
     reads_uops: bool = False
     operations: int = 0
     stalls: int = 0
-    resets: bool = False
+    overwrites: bool = False
     dst: npt.NDArray[np.int64] | None = None
     src: npt.NDArray[np.int64] | None = None
     rows: Rows | None = None
@@ -205,7 +205,8 @@ class _Reader:
 
     def _nest(self, work: Work, insn: MicroOpLoop) -> None:
         work.unit = "gemm" if isinstance(insn, Gemm) else "alu"
-        work.operations, work.resets = max(insn.operations, 1), insn.reset
+        work.operations = max(insn.operations, 1)
+        work.overwrites = isinstance(insn, Gemm) and (insn.reset or insn.start)
         if not insn.operations:
             return
         two = isinstance(insn, Alu) and not insn.use_imm

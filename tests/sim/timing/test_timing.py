@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
+from amaranth.hdl import Fragment
 
 from tests.support.compiled import run_program
 from tests.support.verilated import verilated
@@ -20,8 +23,11 @@ from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.errors import DeadlockError, DeviceError
-from vta.isa import Finish, Gemm, Load, MemId
+from vta.hw.compute.accumulate import Accumulate
+from vta.hw.compute.gemm import Gemm as GemmUnit
+from vta.isa import Finish, Gemm, Isa, Load, MemId
 from vta.sim.timing import Cause, estimate, estimate_stream
+from vta.sim.timing.constants import Constants
 
 TOLERANCE = 0.03
 TINY = VTAConfig.preset("tiny")
@@ -99,7 +105,7 @@ def test_unknown_memory_preset():
         estimate_stream(TINY, [Finish()], memory="fast")
 
 
-def test_a_token_that_nobody_pushes_is_a_deadlock():
+def test_a_token_without_a_push_is_a_deadlock():
     with pytest.raises(DeadlockError, match="instruction 0 never ends") as caught:
         estimate_stream(TINY, [Gemm(pop_prev=True), Finish()])
     assert caught.value.index == 0
@@ -108,3 +114,19 @@ def test_a_token_that_nobody_pushes_is_a_deadlock():
 def test_the_table_names_units_and_causes():
     text = str(estimate(compiled("vadd", TINY)))
     assert "cycles" in text and "store" in text and "token" in text
+
+
+def test_latencies_are_those_of_the_built_gemm():
+    """The constants repeat a sum of ``Gemm``, which they do not build."""
+    for cfg in (TINY, VTAConfig.preset("default")):
+        gemm = GemmUnit(Isa.of(cfg))
+        Fragment.get(gemm, None)
+        constants = Constants.of(cfg)
+        assert constants.gemm == gemm.latency
+        assert constants.gemm_write == gemm.accumulate_after + Accumulate.LATENCY
+
+
+def test_estimate_leaves_no_design_behind(recwarn):
+    Constants.of.__wrapped__(TINY)
+    gc.collect()
+    assert not recwarn.list
