@@ -233,6 +233,24 @@ class DeviceArray:
 
     # ---- memory ----------------------------------------------------------------------------------
 
+    def part(self, axis: int, begin: int, end: int) -> DeviceArray:
+        """Entries ``begin`` to ``end - 1`` along an axis, in the same memory.
+
+        A program that writes the part writes this array. The part keeps the memory until both are
+        gone; :meth:`free` of the whole frees it, of the part is an error.
+
+        Parameters
+        ----------
+        axis, begin, end : int
+            Where to cut; all extents before ``axis`` must be 1, so that the part is contiguous.
+
+        Raises
+        ------
+        DeviceError
+            If there are no such entries, or they are not contiguous whole bytes.
+        """
+        return _Part(self, axis, begin, end)
+
     def overlaps(self, other: DeviceArray) -> bool:
         """Whether the two share memory."""
         return (
@@ -245,6 +263,36 @@ class DeviceArray:
         """Give the memory back now. Every later use of the array is a DeviceError, except
         ``free()`` itself, which does nothing the second time."""
         self._finalizer()
+
+
+class _Part(DeviceArray):
+    """A contiguous part of another array, in its memory."""
+
+    def __init__(self, whole: DeviceArray, axis: int, begin: int, end: int) -> None:
+        shape = whole.shape
+        if not 0 <= axis < len(shape) or not 0 <= begin < end <= shape[axis]:
+            raise DeviceError(
+                f"part({axis}, {begin}, {end}) of {whole!r}: must be an axis, and entries of it"
+            )
+        if any(extent != 1 for extent in shape[:axis]) and (begin, end) != (0, shape[axis]):
+            raise DeviceError(
+                f"part({axis}, {begin}, {end}) of {whole!r}: is not contiguous, since an extent "
+                f"before axis {axis} is not 1"
+            )
+        entry = dtypes.nbytes((2, *shape[axis + 1 :]), whole.dtype)
+        if entry % 2:  # 4-bit values
+            raise DeviceError(
+                f"part({axis}, {begin}, {end}) of {whole!r}: an entry is no whole number of bytes"
+            )
+        self.device, self.dtype = whole.device, whole.dtype
+        self.shape = (*shape[:axis], end - begin, *shape[axis + 1 :])
+        self.nbytes = dtypes.nbytes(self.shape, self.dtype)
+        self._whole = whole
+        self._address = whole.address + begin * (entry // 2)
+        self._finalizer = whole._finalizer
+
+    def free(self) -> None:
+        raise DeviceError(f"{self!r} is a part of another array, which owns the memory; free that")
 
 
 def host_dtype(dtype: str) -> np.dtype[np.signedinteger[npt.NBitBase]]:

@@ -42,6 +42,7 @@ def weighted_sum(
     shift: int,
     low: int = -128,
     high: int = 127,
+    name: str = "weighted_sum",
 ) -> Operator:
     """A weighted sum of activations of equal shape.
 
@@ -57,6 +58,8 @@ def weighted_sum(
         32 bits signed; added before the shift.
     shift, low, high : int
         As in the rule.
+    name : str
+        Of the operator.
 
     Returns
     -------
@@ -69,20 +72,18 @@ def weighted_sum(
     OperatorError
         If a number is out of its range, or a sum could exceed 32 bits.
     """
-    shape = numbers("weighted_sum: shape", shape, (2, 3, 4, 5), 1)
+    shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
     factors = tuple(int(factor) for factor in multipliers)
     if not factors or any(not -(1 << 15) <= factor < 1 << 15 for factor in factors):
-        raise OperatorError(
-            f"weighted_sum: multipliers are {factors}; must be 16 bits each, signed"
-        )
+        raise OperatorError(f"{name}: multipliers are {factors}; must be 16 bits each, signed")
     if not 0 <= shift <= 31 or not low <= high:
         raise OperatorError(
-            f"weighted_sum: shift {shift}, low {low}, high {high}; the shift must be 0 to 31, and "
+            f"{name}: shift {shift}, low {low}, high {high}; the shift must be 0 to 31, and "
             f"low not above high"
         )
     most = sum(abs(factor) for factor in factors) * (1 << (cfg.inp_width - 1)) + abs(offset)
     if most >= 1 << 31:
-        raise OperatorError(f"weighted_sum: a sum may reach {most}; must be below 2^31")
+        raise OperatorError(f"{name}: a sum may reach {most}; must be below 2^31")
     outer = (-(-shape[0] // cfg.batch), -(-shape[1] // cfg.block_out), *shape[2:])
     count = int(np.prod(outer))
     stages = _stages(count, factors, shift, low, high, cfg)
@@ -90,9 +91,7 @@ def weighted_sum(
     def check(*arrays: Array) -> None:
         if len(arrays) != len(factors) or any(np.shape(array) != shape for array in arrays):
             shapes = ", ".join(str(np.shape(array)) for array in arrays)
-            raise OperatorError(
-                f"weighted_sum: operands {shapes}; must be {len(factors)} x {shape}"
-            )
+            raise OperatorError(f"{name}: operands {shapes}; must be {len(factors)} x {shape}")
 
     def packed(*arrays: Array) -> list[Array]:
         check(*arrays)
@@ -109,11 +108,11 @@ def weighted_sum(
         clipped = np.asarray(np.clip(total >> shift, low, high))
         return clipped.astype(cfg.out_dtype)
 
-    names = [f"data_{index}" for index in range(len(factors))]
+    keys = [f"data_{index}" for index in range(len(factors))]
     return Operator(
-        name="weighted_sum",
+        name=name,
         cfg=cfg,
-        args=tuple(stages[name] for name in (*names, "offset", "result")),
+        args=tuple(stages[key] for key in (*keys, "offset", "result")),
         stages=MappingProxyType(stages),
         schedule=_schedule(stages, count, len(factors), cfg),
         tiling=None,

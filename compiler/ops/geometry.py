@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,8 +71,13 @@ class Window:
         stride: int | Sequence[int] = 1,
         padding: int | Sequence[int] = 0,
         dilation: int | Sequence[int] = 1,
+        *,
+        ceil_mode: bool = False,
     ) -> Window:
         """The window of an operator's arguments, checked.
+
+        With ``ceil_mode`` there is more padding at the bottom and the right where a window begins
+        inside the image, or the padding in front of it, and ends behind all padding.
 
         Raises
         ------
@@ -101,7 +106,20 @@ class Window:
                     f"{window.extents[axis]} {name}; the data has {size[axis]}, with padding "
                     f"{window.padded[axis]}"
                 )
-        return window
+        return window.with_ragged_windows() if ceil_mode else window
+
+    def with_ragged_windows(self) -> Window:
+        """The same, padded so that the last windows of ``ceil_mode`` are whole."""
+        more = []
+        for axis in (0, 1):
+            stride, size = self.stride[axis], self.size[axis] + self.padding[axis]
+            count = -(-(self.padded[axis] - self.extents[axis]) // stride) + 1
+            if (count - 1) * stride >= size:
+                count -= 1
+            need = (count - 1) * stride + self.extents[axis]
+            more.append(max(need - self.padded[axis], 0))
+        top, left, bottom, right = self.padding
+        return replace(self, padding=(top, left, bottom + more[0], right + more[1]))
 
     @property
     def extents(self) -> tuple[int, int]:

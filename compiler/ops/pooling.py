@@ -48,6 +48,7 @@ def max_pool(
     cfg: VTAConfig,
     stride: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
 ) -> Operator:
     """The maxima of windows.
 
@@ -61,6 +62,8 @@ def max_pool(
         The machine.
     padding : int, (int, int) or (int, int, int, int)
         As :func:`~vta.compiler.ops.conv2d.conv2d`; no value of the padding is ever a maximum.
+    ceil_mode : bool
+        Whether the last window of rows and columns may end behind the data and its padding.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def max_pool(
     OperatorError
         If a size is wrong, or one row of windows exceeds the machine's accumulators.
     """
-    return _pool("max_pool", shape, kernel, stride, padding, cfg, None)
+    return _pool("max_pool", shape, kernel, stride, padding, cfg, None, ceil_mode)
 
 
 def sum_pool(
@@ -119,9 +122,10 @@ def _pool(
     padding: int | Sequence[int],
     cfg: VTAConfig,
     requantise: Requantise | None,
+    ceil_mode: bool = False,
 ) -> Operator:
     n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
-    window = Window.of(name, (height, width), kernel, stride, padding)
+    window = Window.of(name, (height, width), kernel, stride, padding, ceil_mode=ceil_mode)
     tiles = -(-n // cfg.batch), -(-integer(name, c, 1) // cfg.block_out)
     names = requantise.constants if requantise is not None else ()
     stages = _stages(tiles, window, cfg, requantise)

@@ -1,0 +1,214 @@
+"""Operators that the vector ALU computes element by element, in a chain of operations.
+
+Operands and result have the same shape: images, channels, and any others. In tiles they are
+``(images, channels, pixels, n, c)`` (BATCH x BLOCK); a constant of each channel is one tile for
+each BLOCK of channels. int8 operands are widened by the load, the result is narrowed by the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vta.compiler.ops.geometry import numbers
+from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
+from vta.compiler.schedule.schedule import create_schedule
+from vta.compiler.target import ACC_SCOPE
+from vta.compiler.te.expr import maximum, minimum
+from vta.compiler.te.tensor import Tensor, compute, placeholder
+from vta.errors import OperatorError
+from vta.packing import pack, unpack
+
+if TYPE_CHECKING:
+    from vta.compiler.schedule.schedule import Schedule
+    from vta.compiler.te.expr import Expr
+    from vta.config import VTAConfig
+
+__all__ = ["OPERATIONS", "Step", "alu_chain", "blocks_of"]
+
+OPERATIONS: Mapping[str, Callable[[Expr, Expr], Expr]] = MappingProxyType({
+    "add": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "shr": lambda a, b: a >> b,
+    "max": maximum,
+    "min": minimum,
+})  # fmt: skip
+"""What a step may do; each is one operation of the ALU."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """``name = operation(first, second)``.
+
+    ``first`` is the name of an operand or of an earlier step, ``second`` one too, the name of a
+    constant, or a number.
+    """
+
+    name: str
+    operation: str
+    first: str
+    second: str | int
+
+
+def alu_chain(
+    name: str,
+    shape: Sequence[int],
+    steps: Sequence[Step],
+    *,
+    cfg: VTAConfig,
+    operands: Sequence[str],
+    constants: Sequence[str] = (),
+    reference: Callable[..., Array],
+) -> Operator:
+    """An operator from its steps; the last one is the result.
+
+    Parameters
+    ----------
+    name : str
+        Of the operator.
+    shape : (int, int, ...)
+        Of each operand: images, channels, and up to three others.
+    steps : sequence of Step
+        In order. One that changes nothing (plus 0, times 1, shifted by 0) is left out.
+    cfg : VTAConfig
+        The machine.
+    operands, constants : sequence of str
+        Names of activations, and of numbers of 32 bits a channel.
+    reference : callable
+        The result by NumPy, of the operands and the constants; not checked, not narrowed.
+
+    Raises
+    ------
+    OperatorError
+        If the shape is wrong.
+    """
+    shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
+    tile = cfg.batch, cfg.block_out
+    tiles = -(-shape[0] // tile[0]), -(-shape[1] // tile[1]), prod(shape[2:])
+    given = (
+        *(Operand(operand, shape, cfg.inp_dtype) for operand in operands),
+        *(Operand(constant, (shape[1],), cfg.acc_dtype) for constant in constants),
+    )
+    steps = _needed(steps)
+    stages = _stages(steps, tiles, operands, constants, cfg)
+
+    def packed(*arrays: Array) -> list[Array]:
+        check_operands(name, given, arrays)
+        images = [pack(array, tile) for array in arrays[: len(operands)]]
+        rows = [np.broadcast_to(row, (cfg.batch, shape[1])) for row in arrays[len(operands) :]]
+        return [
+            *(image.reshape(*tiles, *tile) for image in images),
+            *(pack(row.astype(np.int32), tile)[0] for row in rows),
+        ]
+
+    def checked(*arrays: Array) -> Array:
+        check_operands(name, given, arrays)
+        return reference(*(np.asarray(array, np.int64) for array in arrays)).astype(cfg.out_dtype)
+
+    inner = (*tiles[:2], *shape[2:], *tile)
+    return Operator(
+        name=name,
+        cfg=cfg,
+        args=tuple(stages[key] for key in (*operands, *constants, "result")),
+        stages=MappingProxyType(stages),
+        schedule=_schedule(stages, tiles, operands, constants, cfg, name),
+        tiling=None,
+        products=0,
+        pack=packed,
+        unpack=lambda array: unpack(array.reshape(inner), shape),
+        reference=checked,
+        operands=given,
+        vectors=prod(tiles) * len(steps),
+    )
+
+
+def _needed(steps: Sequence[Step]) -> list[Step]:
+    """``steps`` without those that change nothing."""
+    same: dict[str | int, str] = {}
+    needed = []
+    for step in steps:
+        first, second = same.get(step.first, step.first), same.get(step.second, step.second)
+        if (step.operation, second) in {("add", 0), ("shr", 0), ("mul", 1)}:
+            same[step.name] = first
+        else:
+            needed.append(Step(step.name, step.operation, first, second))
+    return needed
+
+
+def _stages(
+    steps: Sequence[Step], tiles: Sequence[int], operands: Sequence[str],
+    constants: Sequence[str], cfg: VTAConfig,
+) -> dict[str, Tensor]:  # fmt: skip
+    shape = (*tiles, cfg.batch, cfg.block_out)
+    named: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
+    for operand in operands:
+        data = named[operand] = placeholder(shape, cfg.inp_dtype, operand)
+        values[operand] = compute(
+            shape, lambda *at, data=data: data(*at).astype(cfg.acc_dtype), name=f"{operand}_wide"
+        )
+    rows: dict[str, Tensor] = {}
+    for constant in constants:
+        row = named[constant] = placeholder(shape[1:2] + shape[3:], cfg.acc_dtype, constant)
+        rows[constant] = compute(row.shape, lambda *at, row=row: row(*at), name=f"{constant}_buf")
+    loaded = [*rows.values(), *values.values()]
+    chain = []
+    for step in steps:
+
+        def element(*at: Expr, step: Step = step) -> Expr:
+            second: Expr | int = step.second if isinstance(step.second, int) else 0
+            if isinstance(step.second, str):
+                row = rows.get(step.second)
+                second = row[at[1], at[3], at[4]] if row is not None else values[step.second](*at)
+            return OPERATIONS[step.operation](values[step.first](*at), second)  # type: ignore[arg-type]
+
+        values[step.name] = compute(shape, element, name=step.name)
+        chain.append(values[step.name])
+    last = chain[-1]
+    result = compute(shape, lambda *at: last(*at).astype(cfg.out_dtype), name="result")
+    return named | {tensor.name: tensor for tensor in (*loaded, *chain, result)}
+
+
+def blocks_of(channels: int, pixels: int, most: int) -> tuple[int, int]:
+    """Channels and pixels of a block of at most ``most`` tiles, all blocks about equal."""
+    if pixels <= most:
+        channels_at_once = most // pixels
+        return -(-channels // -(-channels // channels_at_once)), pixels
+    return 1, -(-pixels // -(-pixels // most))
+
+
+def _schedule(
+    stages: dict[str, Tensor], tiles: Sequence[int], operands: Sequence[str],
+    constants: Sequence[str], cfg: VTAConfig, name: str,
+) -> Schedule:  # fmt: skip
+    """Blocks of as many tiles as the accumulators hold of all operands and results at once."""
+    free = cfg.acc_depth - len(constants) * tiles[1]
+    most = free // (2 * len(operands) + 1)
+    if most < 1:
+        raise OperatorError(
+            f"{name}: {len(constants)} constants of {tiles[1]} tiles of channels; the accumulators "
+            f"hold {cfg.acc_depth} (LOG_ACC_BUFF_SIZE) and need {2 * len(operands) + 1} besides"
+        )
+    channels, pixels = blocks_of(tiles[1], tiles[2], most)
+    result = stages["result"]
+    s = create_schedule(result.op)
+    n, c, p, b, i = s[result].op.axis
+    c_block, c = s[result].split(c, factor=channels)
+    p_block, p = s[result].split(p, factor=pixels)
+    s[result].reorder(n, c_block, p_block, c, p, b, i)
+    loads = [f"{operand}_wide" for operand in operands]
+    for key in list(stages)[list(stages).index(loads[0]) : -1]:
+        s[stages[key]].set_scope(ACC_SCOPE)
+        s[stages[key]].compute_at(s[result], p_block)
+        s[stages[key]].pragma(s[stages[key]].op.axis[0], "dma_copy" if key in loads else "alu")
+    for constant in constants:
+        row = s[stages[f"{constant}_buf"]]
+        row.set_scope(ACC_SCOPE)
+        row.pragma(row.op.axis[0], "dma_copy")
+    s[result].pragma(c, "dma_copy")
+    return s
