@@ -1,5 +1,8 @@
 """Operators on whole tensors: ``from vta import topi``, then ``topi.add``, ``topi.nn.pad``, ...
 
+``topi.nn`` has ``pad``, ``dilate`` and ``relu`` of tensors. Its layers (``conv2d``, ``dense``, ...)
+forward to :mod:`vta.ops`: they take shapes, and give an operator with its schedule.
+
 ``topi.tag`` has the tags of their operations, ``topi.utils`` two functions on shapes that programs
 written for TVM use.
 """
@@ -9,7 +12,6 @@ from types import SimpleNamespace
 
 from vta.compiler.te import dtypes as _dtypes
 from vta.compiler.te import tags as tag
-from vta.compiler.te import topi_nn as nn
 from vta.compiler.te.topi import (
     add,
     broadcast_to,
@@ -23,7 +25,20 @@ from vta.compiler.te.topi import (
     right_shift,
     subtract,
 )
+from vta.compiler.te.topi_nn import dilate, pad, relu
 from vta.errors import TensorError
+from vta.ops import (
+    average_pool,
+    batch_matmul,
+    conv2d,
+    conv2d_transpose,
+    dense,
+    global_average_pool,
+    leaky_relu,
+    max_pool,
+    prelu,
+    upsample,
+)
 
 
 def _get_const_int(value: object) -> int:
@@ -45,6 +60,12 @@ def _get_const_tuple(values: Iterable[object]) -> tuple[int, ...]:
     return tuple(map(_get_const_int, values))
 
 
+nn = SimpleNamespace(
+    average_pool=average_pool, batch_matmul=batch_matmul, conv2d=conv2d,
+    conv2d_transpose=conv2d_transpose, dense=dense, dilate=dilate,
+    global_average_pool=global_average_pool, leaky_relu=leaky_relu, max_pool=max_pool, pad=pad,
+    prelu=prelu, relu=relu, upsample=upsample,
+)  # fmt: skip
 utils = SimpleNamespace(get_const_int=_get_const_int, get_const_tuple=_get_const_tuple)
 
 __all__ = [

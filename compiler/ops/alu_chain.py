@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.geometry import numbers
-from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
+from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
 from vta.compiler.te.expr import maximum, minimum
@@ -87,6 +87,7 @@ def alu_chain(
     OperatorError
         If the shape is wrong.
     """
+    require_wide_loads(name, cfg)
     shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
     tile = cfg.batch, cfg.block_out
     tiles = -(-shape[0] // tile[0]), -(-shape[1] // tile[1]), prod(shape[2:])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.geometry import Window, integer, numbers
-from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
+from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.ops.requantise import half
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
@@ -85,6 +85,7 @@ def average_pool(
     OperatorError
         If a number is wrong, one row of windows exceeds the accumulators, or sums exceed 32 bits.
     """
+    require_wide_loads(name, cfg)
     n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
     whole = Window.of(name, (height, width), kernel, stride, padding)
     window = whole.with_ragged_windows() if ceil_mode else whole
@@ -117,7 +118,8 @@ def average_pool(
         check_operands(name, given, arrays)
         sums = window.taps(arrays[0]).sum(axis=(0, 1))
         average = (sums * multiplier + offset) >> shift
-        return np.clip(average, lowest, highest).astype(cfg.out_dtype)
+        clipped: Array = np.clip(average, lowest, highest).astype(cfg.out_dtype)
+        return clipped
 
     return Operator(
         name=name,
@@ -164,7 +166,8 @@ def _covered(window: Window, size: tuple[int, int], border: Sequence[int]) -> Ar
         low, high = -border[axis], size[axis] + border[axis + 2]
         ends = np.minimum(first + window.kernel[axis], high)
         per_axis.append(np.maximum(ends - np.maximum(first, low), 0))
-    return np.multiply.outer(*per_axis)
+    counts: Array = np.multiply.outer(*per_axis)
+    return counts
 
 
 def _constants(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.geometry import numbers
-from vta.compiler.ops.operator import Array, Operator
+from vta.compiler.ops.operator import Array, Operator, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
 from vta.compiler.te.expr import maximum, minimum
@@ -72,6 +72,7 @@ def weighted_sum(
     OperatorError
         If a number is out of its range, or a sum could exceed 32 bits.
     """
+    require_wide_loads(name, cfg)
     shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
     factors = tuple(int(factor) for factor in multipliers)
     if not factors or any(not -(1 << 15) <= factor < 1 << 15 for factor in factors):

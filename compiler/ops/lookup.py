@@ -106,7 +106,7 @@ def lookup(
 
 
 def table_of(
-    function: Callable[[npt.NDArray[np.float64]], npt.ArrayLike],
+    function: Callable[[npt.NDArray[Any]], npt.ArrayLike],
     *,
     cfg: VTAConfig,
     data_scale: float,
@@ -143,7 +143,8 @@ def table_of(
             f"table_of: the function gives {results.shape} values; must be {real.shape}, all finite"
         )
     stored = np.rint(results / scale) + zero
-    return np.clip(stored, -limit, limit - 1).astype(np.int64)
+    table: npt.NDArray[Any] = np.clip(stored, -limit, limit - 1).astype(np.int64)
+    return table
 
 
 def _host_dtype(dtype: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.geometry import Window, integer, numbers
-from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
+from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
 from vta.compiler.te import topi_nn
@@ -122,6 +122,7 @@ def _moved(
     factors: tuple[int, int],
 ) -> Operator:  # fmt: skip
     """An operator of one operand that moves data; ``move`` gives the stage that does it."""
+    require_wide_loads(name, cfg)
     n, c, height, width = shape
     tile = cfg.batch, cfg.block_out
     tiles = -(-n // tile[0]), -(-c // tile[1])

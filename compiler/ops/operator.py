@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 from vta.errors import OperatorError
 
-__all__ = ["Array", "Operand", "Operator", "check_operands"]
+__all__ = ["Array", "Operand", "Operator", "check_operands", "require_wide_loads"]
 
 Array = npt.NDArray[np.integer[Any]]
 
@@ -56,6 +56,22 @@ def check_operands(operator: str, operands: Sequence[Operand], arrays: Sequence[
             raise OperatorError(
                 f"{operator}: {operand.name} has shape {np.shape(array)}; must be {operand.shape}"
             )
+
+
+def require_wide_loads(operator: str, cfg: VTAConfig) -> None:
+    """Check that the machine can load activations into accumulators: only int8 is widened.
+
+    Raises
+    ------
+    OperatorError
+        If activations have another type.
+    """
+    if cfg.inp_dtype != "int8":
+        raise OperatorError(
+            f"{operator}: activations are {cfg.inp_dtype}; must be int8, since the vector ALU "
+            f"works on accumulators, into which only int8 is loaded (LOG_INP_WIDTH is "
+            f"{cfg.log_inp_width}; 3 is int8)"
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.geometry import Window, integer, numbers
-from vta.compiler.ops.operator import Array, Operator
+from vta.compiler.ops.operator import Array, Operator, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
 from vta.compiler.te.tensor import (
@@ -124,6 +124,7 @@ def _pool(
     requantise: Requantise | None,
     ceil_mode: bool = False,
 ) -> Operator:
+    require_wide_loads(name, cfg)
     n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
     window = Window.of(name, (height, width), kernel, stride, padding, ceil_mode=ceil_mode)
     tiles = -(-n // cfg.batch), -(-integer(name, c, 1) // cfg.block_out)

@@ -89,6 +89,41 @@ def test_reads_and_writes_stay_in_one_buffer(device):
         device.write(x.address + 5, bytes(6))
 
 
+def test_a_part_lies_in_the_memory_of_the_whole(device):
+    values = np.arange(24, dtype=np.int32).reshape(1, 4, 6)
+    whole = array(values, device)
+    part = whole.part(1, 1, 3)
+    assert part.shape == (1, 2, 6) and part.address == whole.address + 24
+    np.testing.assert_array_equal(part.numpy(), values[:, 1:3])
+    part.copyfrom(np.full((1, 2, 6), 7, np.int32))
+    assert (whole.numpy()[0, 1:3] == 7).all() and (whole.numpy()[0, 3] == values[0, 3]).all()
+    np.testing.assert_array_equal(part.part(1, 1, 2).numpy(), whole.numpy()[:, 2:3])
+
+
+def test_a_part_keeps_the_memory_and_does_not_free_it(device):
+    part = array(np.arange(6, dtype=np.int8), device).part(0, 2, 4)
+    gc.collect()
+    np.testing.assert_array_equal(part.numpy(), [2, 3])
+    with pytest.raises(DeviceError, match="is a part of another array, which owns the memory"):
+        part.free()
+    whole = array(np.arange(6, dtype=np.int8), device)
+    part = whole.part(0, 0, 1)
+    whole.free()
+    with pytest.raises(DeviceError, match=r"is used after free\(\)"):
+        part.numpy()
+
+
+def test_what_is_no_part(device):
+    whole = array(np.zeros((2, 3), np.int8), device)
+    with pytest.raises(DeviceError, match=r"part\(1, 0, 4\) .* must be an axis, and entries"):
+        whole.part(1, 0, 4)
+    with pytest.raises(DeviceError, match="is not contiguous, since an extent before axis 1 is"):
+        whole.part(1, 0, 2)
+    odd = array(np.zeros((4, 3), np.int8), device, "int4")
+    with pytest.raises(DeviceError, match="an entry is no whole number of bytes"):
+        odd.part(0, 1, 2)
+
+
 def test_int4_as_numpy_type(device):
     """`x.astype(A.dtype)` of any user's code, for machines with values of 4 bits."""
     wide = np.random.default_rng(1).integers(-100, 100, (3, 5))

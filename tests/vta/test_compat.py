@@ -10,10 +10,11 @@ import vta
 import vta.testing
 from tests.support.serving import serving
 from tests.support.small_vadd import TINY, vadd_arrays, vadd_module
-from vta import rpc, te, topi
+from vta import ops, rpc, te, top, topi
+from vta.build_module import build
 from vta.compat import conv2d_nchw_python, conv2d_transpose_nchw_python, tvm
 from vta.environment import Environment
-from vta.errors import DeviceError, NotProvidedError, TensorError, VTAError
+from vta.errors import DeviceError, NotProvidedError, OperatorError, TensorError, VTAError
 
 A = te.placeholder((4, 8), "int32", "A")
 
@@ -203,3 +204,16 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         conv2d_transpose_nchw_python(data[:, :3], kernel, 1, 1)
     with pytest.raises(TensorError, match="output_padding is 2; must be less than the stride"):
         conv2d_transpose_nchw_python(data, kernel, 2, 1, 2)
+
+
+def test_layers_forward_to_the_operator_library():
+    rule = ops.Requantise(8)
+    op = top.conv2d_packed((1, 16, 6, 6), 16, 3, requantise=rule)
+    assert isinstance(op, ops.Operator) and top.schedule_conv2d_packed(op) is op.schedule
+    assert topi.nn.conv2d is top.conv2d_packed is top.group_conv2d_packed is ops.conv2d
+    assert topi.nn.dense is top.dense_packed is ops.dense
+    assert build(top.schedule_conv2d_packed(op), op.args).program.instructions
+    with pytest.raises(OperatorError, match=r"schedule: 3 is no operator; must be what vta.top"):
+        top.schedule_dense_packed(3)
+    with pytest.raises(NotProvidedError, match=r"no vta\.top\.graph_pack: .*use vta\.ops"):
+        _ = top.graph_pack
