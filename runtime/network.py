@@ -89,6 +89,8 @@ class NetworkModule:
     ----------
     network : Network
     device : Device
+    owner : object
+        Kept alive with the module: the session that the device belongs to.
 
     Raises
     ------
@@ -98,8 +100,9 @@ class NetworkModule:
         If the device has no memory for it.
     """
 
-    def __init__(self, network: Network, device: Device) -> None:
-        self.network, self.device = network, device
+    def __init__(self, network: Network, device: Device, owner: object = None) -> None:
+        network.require_machine(device.cfg)
+        self.network, self.device, self._owner = network, device, owner
         self._placements: list[Placement | None] = [
             None if step.program is None else place(step.program, device) for step in network.steps
         ]
@@ -116,14 +119,31 @@ class NetworkModule:
         """Give the device's memory back now; a later call is a DeviceError."""
         self._finalizer()
 
-    def __call__(self, *arrays: npt.ArrayLike, **named: npt.ArrayLike) -> dict[str, Array]:
-        """The outputs by name; arguments as for :meth:`run`."""
+    def __call__(
+        self, *arrays: npt.ArrayLike | Mapping[str, npt.ArrayLike], **named: npt.ArrayLike
+    ) -> dict[str, Array]:
+        """The outputs by name.
+
+        Parameters
+        ----------
+        *arrays : array_like, or one mapping of str to array_like
+            The inputs in the order of the model, or by name.
+        **named : array_like
+            Inputs by name.
+
+        Raises
+        ------
+        NetworkError, DeviceError
+            As :meth:`run`.
+        """
         return self.run(self._inputs(arrays, named)).outputs
 
     def _inputs(
-        self, arrays: tuple[npt.ArrayLike, ...], named: Mapping[str, npt.ArrayLike]
+        self, arrays: tuple[Any, ...], named: Mapping[str, npt.ArrayLike]
     ) -> dict[str, npt.ArrayLike]:
         names = self.network.inputs
+        if len(arrays) == 1 and isinstance(arrays[0], Mapping):
+            return {**arrays[0], **named}
         if len(arrays) > len(names):
             raise NetworkError(
                 f"{self.network.name}: {len(arrays)} inputs; must be {len(names)}: "

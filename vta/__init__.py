@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vta.build_module import build, build_config, lower
     from vta.config import VTAConfig
     from vta.environment import Environment, get_env
+    from vta.networks import compile_model, load
     from vta.rpc import program_fpga, reconfig_runtime
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "__version__",
     "build",
     "build_config",
+    "compile_model",
     "get_env",
+    "load",
     "lower",
     "ops",
     "program_fpga",
@@ -36,6 +39,8 @@ _HOME = {
     "VTAConfig": "vta.config",
     "build": "vta.build_module",
     "build_config": "vta.build_module",
+    "compile_model": "vta.networks",
+    "load": "vta.networks",
     "get_env": "vta.environment",
     "lower": "vta.build_module",
     "program_fpga": "vta.rpc",

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vta.errors import NetworkError
+from vta.errors import NetworkError, TensorError
 from vta.packing import pack as _pack
+from vta.packing import packed_shape
 from vta.packing import unpack as _unpack
 
 __all__ = ["HOST_OPERATORS", "HostAttribute", "HostOperator", "run_host_operator"]
 
 Array = npt.NDArray[Any]
 HostAttribute = int | tuple[int, ...]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class HostOperator:
         The attributes that it takes: integers, or lists of them.
     run : callable
         ``run(arrays, attributes)``: the result.
+    size : callable
+        ``size(shapes, attributes)``: how many elements the result has, and that running the
+        operator takes memory of that order: ValueError where it does not.
     real : bool
         Whether it computes with real numbers (float32) rather than moving data.
     """
@@ -44,6 +50,7 @@ class HostOperator:
     inputs: int | None
     attributes: tuple[str, ...]
     run: Callable[[Sequence[Array], Mapping[str, Any]], Array]
+    size: Callable[[Sequence[Shape], Mapping[str, Any]], int]
     real: bool = False
 
 
@@ -98,21 +105,63 @@ def _im2col(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return views.reshape(data.shape[0], -1, *views.shape[-2:])
 
 
+def _same(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return prod(shapes[0])
+
+
+def _sum(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return sum(map(prod, shapes))
+
+
+def _packed(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return prod(packed_shape(shapes[0], attributes["tile"]))
+
+
+def _unpacked(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return prod(attributes["shape"])
+
+
+def _framed(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    top, left, bottom, right = attributes["pads"]
+    n, c, height, width, *tile = shapes[0]
+    if min(top, left, bottom, right) < 0:
+        raise ValueError(f"pads are {attributes['pads']}; must not be negative")
+    return prod((n, c, height + top + bottom, width + left + right, *tile))
+
+
+def _gathered(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    """Padding must be less than a window: the padded image is not much larger than the data."""
+    n, c, *extents = shapes[0]
+    count = n * c
+    for axis, extent in enumerate(extents):
+        taps, step, dilation = (attributes[k][axis] for k in ("kernel", "strides", "dilations"))
+        first, last = attributes["pads"][axis], attributes["pads"][axis + 2]
+        span = (taps - 1) * dilation + 1
+        if min(taps, step, dilation) < 1 or not 0 <= first < span or not 0 <= last < span:
+            raise ValueError(f"window {span} with step {step} and padding {first}, {last}")
+        if span > extent + first + last:
+            raise ValueError(f"window {span} of {extent + first + last} pixels")
+        count *= taps * ((extent + first + last - span) // step + 1)
+    return count
+
+
 HOST_OPERATORS: dict[str, HostOperator] = {
-    "quantize": HostOperator(3, ("axis",), _quantize, real=True),
-    "dequantize": HostOperator(3, ("axis",), _dequantize, real=True),
-    "softmax": HostOperator(1, ("axis",), _softmax, real=True),
-    "pack": HostOperator(1, ("tile",), lambda a, at: _pack(a[0], at["tile"])),
-    "unpack": HostOperator(1, ("shape",), lambda a, at: _unpack(a[0], at["shape"])),
-    "reshape": HostOperator(1, ("shape",), lambda a, at: a[0].reshape(at["shape"])),
-    "transpose": HostOperator(1, ("order",), lambda a, at: a[0].transpose(at["order"])),
-    "concat": HostOperator(None, ("axis",), lambda a, at: np.concatenate(a, at["axis"])),
-    "pad": HostOperator(1, ("pads", "value"), _padded),
-    "im2col": HostOperator(1, ("dilations", "kernel", "pads", "strides", "value"), _im2col),
+    "quantize": HostOperator(3, ("axis",), _quantize, _same, real=True),
+    "dequantize": HostOperator(3, ("axis",), _dequantize, _same, real=True),
+    "softmax": HostOperator(1, ("axis",), _softmax, _same, real=True),
+    "pack": HostOperator(1, ("tile",), lambda a, at: _pack(a[0], at["tile"]), _packed),
+    "unpack": HostOperator(1, ("shape",), lambda a, at: _unpack(a[0], at["shape"]), _unpacked),
+    "reshape": HostOperator(1, ("shape",), lambda a, at: a[0].reshape(at["shape"]), _same),
+    "transpose": HostOperator(1, ("order",), lambda a, at: a[0].transpose(at["order"]), _same),
+    "concat": HostOperator(None, ("axis",), lambda a, at: np.concatenate(a, at["axis"]), _sum),
+    "pad": HostOperator(1, ("pads", "value"), _padded, _framed),
+    "im2col": HostOperator(
+        1, ("dilations", "kernel", "pads", "strides", "value"), _im2col, _gathered
+    ),
     # uint8 as int8 and back: 128 less or more
     "recode": HostOperator(
         1, (), lambda a, _: (a[0] ^ np.array(128, np.uint8).astype(a[0].dtype)).view(
-            "int8" if a[0].dtype == np.uint8 else "uint8")
+            "int8" if a[0].dtype == np.uint8 else "uint8"), _same
     ),
 }  # fmt: skip
 """Every operator of the host by name; those of network files are these and no others."""
@@ -149,6 +198,6 @@ def run_host_operator(
         )
     try:
         return np.ascontiguousarray(row.run(arrays, attributes))
-    except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
+    except (ValueError, TypeError, IndexError, TensorError) as error:
         shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
         raise NetworkError(f"host operator {name} of {shapes}: {error}") from None

@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from vta.errors import NetworkError
 from vta.host_operators import HostAttribute
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.program import Program
 
-__all__ = ["Network", "NetworkTensor", "Step"]
+__all__ = ["PAGE", "Network", "NetworkTensor", "Step"]
+
+PAGE = 4096
+"""Bytes: a tensor on the device starts at a multiple, where each machine can address it."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,20 @@ class Network:
     arena: int
     preprocessing: str = ""
     classes: tuple[str, ...] = ()
+
+    def require_machine(self, cfg: VTAConfig) -> None:
+        """Refuse a machine that this network was not compiled for.
+
+        Raises
+        ------
+        NetworkError
+            Naming both configurations and the keys in which they differ.
+        """
+        if self.cfg.fingerprint != cfg.fingerprint:
+            raise NetworkError(
+                f"network {self.name}: compiled for {self.cfg.fingerprint}, but the machine is "
+                f"{cfg.fingerprint} (they differ in: {self.cfg.differences(cfg)})"
+            )
 
     @property
     def host_steps(self) -> tuple[Step, ...]:

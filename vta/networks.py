@@ -1,4 +1,4 @@
-"""From a model file to a compiled network."""
+"""From a model file to a compiled network, and from its file to a module that can be called."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from vta.compiler.graph.passes import RUN_BY_HOST_ALWAYS
 from vta.compiler.graph.pipeline import integer_graph
 from vta.environment import get_env
 from vta.errors import ModelError
+from vta.network_file import load_network
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
+from vta.runtime.network import NetworkModule
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.network import Network
+    from vta.runtime.device import Device
 
-__all__ = ["compile_model", "require_no_host"]
+__all__ = ["compile_model", "load", "require_no_host"]
 
 
 def compile_model(
@@ -66,6 +69,35 @@ def compile_model(
     network = compile_network(graph, cfg or get_env().cfg, progress=progress)
     classes = tuple(filter(None, known.get(CLASSES, "").splitlines()))
     return replace(network, preprocessing=preprocessing, classes=classes)
+
+
+def load(path: str | Path, device: Device | None = None) -> NetworkModule:
+    """The network in a ``.vtanet`` file, ready to be called; nothing in it is executed.
+
+    ``vta.load("net.vtanet")(x)`` gives the outputs by name.
+
+    Parameters
+    ----------
+    path : path
+        What ``vta compile`` has written.
+    device : Device or None
+        Where it runs; None: a new session with the TARGET of the configuration that it was compiled
+        for.
+
+    Raises
+    ------
+    NetworkError
+        If the file is no network, or one for another machine.
+    DeviceError
+        If there is no such device, or no memory for the network.
+    """
+    from vta.runtime.session import LocalSession
+
+    network = load_network(path)
+    if device is not None:
+        return NetworkModule(network, device)
+    session = LocalSession(network.cfg)
+    return NetworkModule(network, session.ext_dev(0), session)
 
 
 def require_no_host(network: Network) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["PAGE", "LiveRange", "plan"]
+from vta.network import PAGE
 
-PAGE = 4096
-"""Bytes: a tensor starts at a multiple, which each transfer of each machine can address."""
+__all__ = ["LiveRange", "plan"]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import click
 
 from vta import __version__
 from vta.cli.check import check
+from vta.cli.compile import compile_command
 from vta.cli.doctor import doctor
 from vta.cli.execute import execute
 from vta.cli.fuzz import fuzz
@@ -48,5 +49,9 @@ def main() -> None:
     """VTA, the Versatile Tensor Accelerator: run, inspect and verify its programs."""
 
 
-for _command in (run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize):
+_COMMANDS = (
+    run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
+    compile_command,
+)  # fmt: skip
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from vta.bitstream import Bitstream
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, npy_bytes, read_array
+from vta.cli.compile import ModelOptions, compile_for, load_for, progress_display
 from vta.cli.devices import Place, place_options
 from vta.cli.options import (
     EXISTING_FILE,
@@ -26,8 +27,10 @@ from vta.cli.options import (
     write_all,
 )
 from vta.cli.quantize import calibrate_option, preprocess_option
+from vta.cli.run_network import run_network
 from vta.environment import get_env
 from vta.errors import ProgramError
+from vta.network_file import is_network
 from vta.program import Program
 
 if TYPE_CHECKING:
@@ -129,39 +132,48 @@ def run(
     json_file: Path | None,
     **place: Any,
 ) -> None:
-    """Run FILE, a saved program (.vta) or an ONNX model (.onnx), on arrays in .npy files.
+    """Run FILE on arrays in .npy files: a program (.vta), a network (.vtanet) or an ONNX model.
 
-    An input of a model can be a photo, too, and a float model is quantised first, with --calibrate.
+    An input of a network can be a photo, and a float model is quantised first, with --calibrate.
     Arrays have exactly the types and shapes that the program was built for or that the model
     declares (int4 tensors are int8 in files). The report says what was computed, and the counters
     of the run; of a model also where each node ran. If the run ends in an error, no file is
     written.
     """
     where = Place(**place)
-    if file.suffix == ".onnx":
-        from vta.cli.run_network import ModelOptions, compile_for, progress_display, run_network
-
-        cfg = get_env().cfg if config is None and preset is None else machine(config, preset)
+    content = b"" if file.suffix == ".onnx" else read(file)
+    if not content or is_network(content):
+        options = ModelOptions(preprocess, calibration, no_host)
         with progress_display() as progress:
-            options = ModelOptions(preprocess, calibration, no_host)
-            network = compile_for(file, cfg, options, progress)
+            if content:
+                _require_none(file, config=config, preset=preset, calibrate=calibration)
+                network = load_for(file, content, options)
+            else:
+                cfg = get_env().cfg if not config and not preset else machine(config, preset)
+                network = compile_for(file, cfg, options, progress)
             report = run_network(network, inputs, outputs, where, progress, top=top)
         files = {path: npy_bytes(report.ran.outputs[name]) for name, path in report.files.items()}
         _write(files, report.as_dict(), json_file)
         if json_file is None:
             report.print(Console(width=None if sys.stdout.isatty() else 120))
         return
-    for option, given in (
-        ("--config", config), ("--preset", preset), ("--no-host", no_host),
-        ("--preprocess", preprocess), ("--calibrate", calibration),
-    ):  # fmt: skip
-        if given:
-            raise click.UsageError(f"{option} is for models; {file} is no .onnx file")
-    content = read(file)
+    _require_none(
+        file, config=config, preset=preset, no_host=no_host, preprocess=preprocess,
+        calibrate=calibration,
+    )  # fmt: skip
     ran = _runner(file, content)(file, content, inputs, outputs, where)
     _write({o.file: npy_bytes(o.values) for o in ran.outputs if o.file}, ran.as_dict(), json_file)
     if json_file is None:
         click.echo(str(ran))
+
+
+def _require_none(file: Path, **options: object) -> None:
+    """Refuse options that are not for a file of this kind."""
+    for name, given in options.items():
+        if given:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is for ONNX models; {file} is compiled already"
+            )
 
 
 def _write(files: dict[Path, bytes], report: dict[str, Any], json_file: Path | None) -> None:

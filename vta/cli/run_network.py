@@ -1,9 +1,8 @@
-"""`vta run` of a network: an ONNX model on arrays and photos in files."""
+"""`vta run` of a network: arrays and photos in files, the report."""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from vta.cli.arrays import files_by_name, read_array
-from vta.cli.quantize import preprocessing_of
 from vta.errors import VTAError
 from vta.preprocessing import Preprocessing
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from vta.network import Network
     from vta.runtime.network import LayerRun, NetworkRun
 
-__all__ = ["ModelOptions", "NetworkReport", "compile_for", "progress_display", "run_network"]
+__all__ = ["NetworkReport", "run_network"]
 
 
 @dataclass(frozen=True)
@@ -134,77 +132,6 @@ class NetworkReport:
                 "" if on_host else f"{layer.bytes:,}", layer.bound or "",
             )  # fmt: skip
         return table
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """How a model becomes a network.
-
-    Attributes
-    ----------
-    preprocess : str or None
-        What ``--preprocess`` says.
-    calibration : Path or None
-        The folder of samples for a float model.
-    no_host : bool
-        Whether nodes of the model that the host would run are refused.
-    """
-
-    preprocess: str | None = None
-    calibration: Path | None = None
-    no_host: bool = False
-
-
-def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Progress) -> Network:
-    """The network of an ONNX model for a machine; a float model is quantised first.
-
-    Raises
-    ------
-    click.UsageError
-        If a float model comes without samples, or a quantised one with samples.
-    VTAError
-        If the model is not supported.
-    """
-    from vta.networks import compile_model, require_no_host
-    from vta.quantization import calibration_inputs, is_quantised, quantise
-
-    preprocessing = preprocessing_of(file, options.preprocess)
-    task = progress.add_task(f"reading {file.name}", total=None)
-
-    def show(name: str, done: int, count: int) -> None:
-        progress.update(task, completed=done, total=count, description=f"compiling {name}")
-
-    quantised = is_quantised(file)
-    if not quantised and options.calibration is None:
-        raise click.UsageError(
-            f"{file} computes in real numbers: give samples that show the ranges of its tensors, "
-            f"as --calibrate FOLDER, or quantise it by `vta quantize`"
-        )
-    if quantised and options.calibration is not None:
-        raise click.UsageError(f"--calibrate is for float models; {file} is quantised")
-    with tempfile.TemporaryDirectory(prefix="vta-run-") as folder:
-        path = file
-        if options.calibration is not None:
-            samples = calibration_inputs(options.calibration, file, preprocessing)
-            path = Path(folder) / "int8.onnx"
-            quantise(
-                file, path, samples, preprocessing=preprocessing,
-                progress=lambda text: progress.update(task, description=text),
-            )  # fmt: skip
-        network = compile_model(path, cfg=cfg, name=file.stem, progress=show)
-    progress.update(task, completed=1, total=1, description="compiled")
-    if options.no_host:
-        require_no_host(network)
-    if preprocessing is not None:
-        network = replace(network, preprocessing=preprocessing.text())
-    return network
-
-
-def progress_display() -> Progress:
-    """On standard error, if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def run_network(

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vta.compiler.graph.memory_plan import PAGE, LiveRange, plan
+from vta.compiler.graph.memory_plan import LiveRange, plan
+from vta.network import PAGE
 
 
 @st.composite

@@ -1,0 +1,150 @@
+"""`vta compile`: an ONNX model as a file of programs; what `vta run` does to a model first."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, write_all
+from vta.cli.quantize import calibrate_option, preprocess_option, preprocessing_of
+from vta.environment import get_env
+from vta.network_file import network_bytes, network_from_bytes
+from vta.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.network import Network
+
+__all__ = ["ModelOptions", "compile_command", "compile_for", "load_for", "progress_display"]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model becomes a network.
+
+    Attributes
+    ----------
+    preprocess : str or None
+        What ``--preprocess`` says.
+    calibration : Path or None
+        The folder of samples for a float model.
+    no_host : bool
+        Whether nodes of the model that the host would run are refused.
+    """
+
+    preprocess: str | None = None
+    calibration: Path | None = None
+    no_host: bool = False
+
+
+def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Progress) -> Network:
+    """The network of an ONNX model for a machine; a float model is quantised first.
+
+    Raises
+    ------
+    click.UsageError
+        If a float model comes without samples, or a quantised one with samples.
+    VTAError
+        If the model is not supported.
+    """
+    from vta.networks import compile_model, require_no_host
+    from vta.quantization import calibration_inputs, is_quantised, quantise
+
+    preprocessing = preprocessing_of(file, options.preprocess)
+    task = progress.add_task(f"reading {file.name}", total=None)
+
+    def show(name: str, done: int, count: int) -> None:
+        progress.update(task, completed=done, total=count, description=f"compiling {name}")
+
+    quantised = is_quantised(file)
+    if not quantised and options.calibration is None:
+        raise click.UsageError(
+            f"{file} computes in real numbers: give samples that show the ranges of its tensors, "
+            f"as --calibrate FOLDER, or quantise it by `vta quantize`"
+        )
+    if quantised and options.calibration is not None:
+        raise click.UsageError(f"--calibrate is for float models; {file} is quantised")
+    with tempfile.TemporaryDirectory(prefix="vta-run-") as folder:
+        path = file
+        if options.calibration is not None:
+            samples = calibration_inputs(options.calibration, file, preprocessing)
+            path = Path(folder) / "int8.onnx"
+            quantise(
+                file, path, samples, preprocessing=preprocessing,
+                progress=lambda text: progress.update(task, description=text),
+            )  # fmt: skip
+        network = compile_model(path, cfg=cfg, name=file.stem, progress=show)
+    progress.update(task, completed=1, total=1, description="compiled")
+    if options.no_host:
+        require_no_host(network)
+    if preprocessing is not None:
+        network = replace(network, preprocessing=preprocessing.text())
+    return network
+
+
+def load_for(file: Path, content: bytes, options: ModelOptions) -> Network:
+    """The network in the contents of a .vtanet file.
+
+    Raises
+    ------
+    VTAError
+        If it is damaged, or the options refuse it.
+    """
+    from vta.networks import require_no_host
+
+    network = network_from_bytes(content, where=str(file))
+    if options.no_host:
+        require_no_host(network)
+    if options.preprocess is not None:
+        network = replace(network, preprocessing=Preprocessing.named(options.preprocess).text())
+    return network
+
+
+@click.command("compile")
+@click.argument("model", type=EXISTING_FILE)
+@click.option("-o", "--output", "result", type=FILE, required=True, help="The .vtanet file.")
+@machine_options("that of the environment")
+@preprocess_option
+@calibrate_option
+@click.option(
+    "--no-host", is_flag=True,
+    help="Refuse nodes that the host would run, but for the borders of the network.",
+)  # fmt: skip
+def compile_command(
+    model: Path,
+    result: Path,
+    config: Path | None,
+    preset: str | None,
+    preprocess: str | None,
+    calibration: Path | None,
+    no_host: bool,
+) -> None:
+    """Compile MODEL, an ONNX model, to a file that `vta run` and `vta.load` run.
+
+    The file has programs for one machine, weights and the preprocessing of photos, and runs where
+    no ONNX package is installed. A float model is quantised first, with --calibrate.
+    """
+    cfg = get_env().cfg if not config and not preset else machine(config, preset)
+    with progress_display() as progress:
+        options = ModelOptions(preprocess, calibration, no_host)
+        network = compile_for(model, cfg, options, progress)
+    content = network_bytes(network)
+    write_all({result: content})
+    programs = sum(step.program is not None for step in network.steps)
+    click.echo(
+        f"{network.name} for {cfg.fingerprint}: {programs} programs, {len(network.host_steps)} "
+        f"steps of the host, {len(content):,} bytes -> {result}"
+    )
+
+
+def progress_display() -> Progress:
+    """On standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
