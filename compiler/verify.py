@@ -14,8 +14,8 @@ from itertools import product
 from vta.compiler.driver import PASSES
 from vta.compiler.target import Memory, Target
 from vta.compiler.te.expr import Expr, Var
-from vta.compiler.tir.affine import interval
 from vta.compiler.tir.evaluate import evaluator
+from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import (
     Allocate,
     AluUop,

@@ -9,8 +9,9 @@ from typing import Any
 from vta.compiler.analysis.loop_bounds import LoopBounds, Ranges, bound_loops, constraints
 from vta.compiler.analysis.loop_nest import Loop, uses, wrap_in_loops
 from vta.compiler.te.expr import Const, Expr
-from vta.compiler.tir.affine import linear, simplify
+from vta.compiler.tir.affine import linear
 from vta.compiler.tir.ir import LoadBuffer2D, Stmt, StoreBuffer2D
+from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
 from vta.isa import MAX_TRANSFER_SIZE
 

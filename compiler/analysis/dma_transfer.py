@@ -19,7 +19,8 @@ from vta.compiler.analysis.loop_nest import (
 )
 from vta.compiler.target import GLOBAL, Memory, Target
 from vta.compiler.te.expr import Const, Expr, maximum, minimum
-from vta.compiler.tir.affine import Affine, interval, simplify
+from vta.compiler.tir.affine import Affine
+from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import (
     BufferLoad,
     BufferStore,
@@ -31,6 +32,7 @@ from vta.compiler.tir.ir import (
     StoreBuffer2D,
     seq,
 )
+from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
 from vta.isa import MAX_TRANSFER_PAD, MAX_TRANSFER_SIZE, MemId, PipelineModule
 

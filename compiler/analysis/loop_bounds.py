@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from vta.compiler.analysis.loop_nest import Loop
 from vta.compiler.te.conditions import all_of
 from vta.compiler.te.expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
-from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.affine import Affine, linear
+from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
 
 __all__ = ["LoopBounds", "Ranges", "bound_loops", "constraints", "only_if"]

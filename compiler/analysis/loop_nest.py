@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import gcd
 
 from vta.compiler.te.expr import Expr, Var
-from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.affine import Affine, linear
 from vta.compiler.tir.ir import Allocate, Buffer, For, IfThenElse, Seq, Stmt
+from vta.compiler.tir.simplify import simplify
 from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
 

@@ -15,7 +15,8 @@ from vta.compiler.analysis.conditional_values import conjuncts
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import Loop
 from vta.compiler.te.expr import Compare, Const, Expr, FloorMod, Var
-from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.affine import Affine, linear
+from vta.compiler.tir.simplify import simplify
 from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
 

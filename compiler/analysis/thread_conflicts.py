@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations, product
 
 from vta.compiler.te.expr import Const, Expr, Var
-from vta.compiler.tir.affine import interval
+from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import (
     Allocate,
     AluUop,

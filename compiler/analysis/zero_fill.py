@@ -13,8 +13,9 @@ from vta.compiler.analysis.loop_nest import (
 )
 from vta.compiler.target import Memory
 from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
-from vta.compiler.tir.affine import interval, simplify
+from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, LoadBuffer2D, Stmt
+from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
 from vta.isa import MAX_TRANSFER_SIZE
 

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from vta.compiler.schedule.loop_primitives import Split
 from vta.compiler.schedule.stage import Stage
 from vta.compiler.te.expr import Const, Expr, IterVar, TensorRead, Var
-from vta.compiler.tir.affine import interval, linear, region, simplify
+from vta.compiler.tir.affine import linear
+from vta.compiler.tir.interval import interval
+from vta.compiler.tir.region import region
+from vta.compiler.tir.simplify import simplify
 from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
 

@@ -21,7 +21,6 @@ from vta.compiler.te.conditions import all_of, equal
 from vta.compiler.te.dtypes import BOOL
 from vta.compiler.te.expr import Const, Expr, IterVar, Reduce, TensorRead, Var
 from vta.compiler.te.tensor import PlaceholderOp, Tensor
-from vta.compiler.tir.affine import simplify
 from vta.compiler.tir.ir import (
     Allocate,
     Buffer,
@@ -36,6 +35,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     seq,
 )
+from vta.compiler.tir.simplify import simplify
 from vta.compiler.tir.visitor import guarded, rebuild, substitute, walk
 from vta.errors import LoweringError
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from vta.compiler.analysis.conditional_values import without_zeros
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin
 from vta.compiler.te.expr import Cast, Const, Expr, Mul, Reduce, TensorRead, Var
-from vta.compiler.tir.affine import Affine, linear, simplify
+from vta.compiler.tir.affine import Affine, linear
 from vta.compiler.tir.ir import BufferLoad, GemmTile
+from vta.compiler.tir.simplify import simplify
 from vta.compiler.tir.visitor import substitute, walk
 from vta.errors import LoweringError
 

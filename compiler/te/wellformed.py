@@ -20,7 +20,8 @@ from vta.compiler.te.expr import (
     TensorRead,
     Var,
 )
-from vta.compiler.tir.affine import interval, linear
+from vta.compiler.tir.affine import linear
+from vta.compiler.tir.interval import interval
 from vta.compiler.tir.visitor import children, walk
 from vta.errors import LoweringError, TensorError
 

@@ -21,7 +21,10 @@ from vta.compiler.te.expr import (
     maximum,
     minimum,
 )
-from vta.compiler.tir.affine import Affine, affine, interval, linear, region, simplify
+from vta.compiler.tir.affine import Affine, affine, linear
+from vta.compiler.tir.interval import interval
+from vta.compiler.tir.region import region
+from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
 
 I, J, K = (Var(name) for name in "ijk")  # noqa: E741
