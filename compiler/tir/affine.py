@@ -22,8 +22,9 @@ __all__ = ["Affine", "affine", "linear"]
 
 @dataclass(frozen=True)
 class Affine:
-    """``const + sum(coefficient * atom)``; coefficients are never 0, atoms appear once, in order of
-    first use.
+    """``const + sum(coefficient * atom)``.
+
+    No coefficient is 0. Each atom has one term; terms are in the order of first use.
     """
 
     terms: tuple[tuple[Expr, int], ...] = ()
@@ -56,8 +57,8 @@ class Affine:
         return Affine(tuple(term for term in self.terms if term[0] not in atoms), self.const)
 
     def split(self, chosen: Iterable[Var]) -> tuple[Affine, Affine]:
-        """The terms whose atoms use one of the ``chosen`` variables, and the rest with the
-        constant.
+        """The form in two parts: terms whose atoms use one of the ``chosen`` variables, and the
+        other terms with the constant.
         """
         inner = frozenset(chosen)
         inside = tuple((a, c) for a, c in self.terms if any(v in inner for v in walk(a)))
@@ -66,7 +67,7 @@ class Affine:
 
     @property
     def variables(self) -> tuple[Var, ...]:
-        """The atoms; of a form made by :func:`affine` all are variables."""
+        """The atoms that are variables: all of them, in a form that :func:`affine` made."""
         return tuple(atom for atom, _ in self.terms if isinstance(atom, Var))
 
     def expr(self) -> Expr:
@@ -85,7 +86,9 @@ class Affine:
 
 
 def linear(expr: Expr) -> Affine:
-    """``expr`` as a sum of atoms; what is not a sum or a product with a constant is an atom."""
+    """``expr`` as a sum of atoms. Other nodes than sums and products with
+    constants are atoms.
+    """
     match expr:
         case Const(value=value):
             return Affine((), value)
@@ -108,7 +111,7 @@ def affine(expr: Expr, where: str = "index") -> Affine:
     Raises
     ------
     LoweringError
-        If a part of it is none; the message names that part and starts with ``where``.
+        If an atom is not a variable. The message starts with ``where`` and names the atom.
     """
     form = linear(expr)
     for atom, _ in form.terms:

@@ -11,18 +11,21 @@ from vta.compiler.tir.affine import Affine, linear
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EVERYTHING", "Span", "atom_interval", "floor_div", "form_interval", "interval"]
+__all__ = ["UNBOUNDED", "Span", "atom_interval", "floor_div", "form_interval", "interval"]
 
 Span = tuple[float, float]
-EVERYTHING: Span = (float("-inf"), float("inf"))
+"""Lowest and highest value: integers, or infinite."""
+UNBOUNDED: Span = (float("-inf"), float("inf"))
+"""The interval of an expression of which nothing is known."""
 
 
 def interval(expr: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:
-    """The lowest and highest value of ``expr``; infinite where ``ranges`` says nothing."""
+    """The lowest and the highest value of ``expr``; infinite where ``ranges`` has no entry."""
     return form_interval(linear(expr), ranges)
 
 
 def form_interval(form: Affine, ranges: Mapping[Var, tuple[int, int]]) -> Span:
+    """:func:`interval` of a linear form."""
     low: float = form.const
     high: float = form.const
     for atom, factor in form.terms:
@@ -37,7 +40,9 @@ def form_interval(form: Affine, ranges: Mapping[Var, tuple[int, int]]) -> Span:
 
 
 def _with_remainder(form: Affine) -> Affine | None:
-    """``x - x // n * n`` as ``x % n``, with any common factor; None if there is no such part."""
+    """The form with ``x - x // n * n`` (times any factor) replaced by ``x % n``; None if the form
+    has no such terms.
+    """
     for atom, factor in form.terms:
         if not (isinstance(atom, FloorDiv) and isinstance(atom.b, Const)):
             continue
@@ -53,21 +58,22 @@ def _with_remainder(form: Affine) -> Affine | None:
 
 
 def atom_interval(atom: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:
+    """:func:`interval` of an atom of a linear form."""
     match atom:
         case Var():
-            return ranges.get(atom, EVERYTHING)
+            return ranges.get(atom, UNBOUNDED)
         case FloorDiv(a=a, b=Const(value=by)) if by > 0:
             low, high = interval(a, ranges)
             return floor_div(low, by), floor_div(high, by)
         case FloorMod(a=a, b=Const(value=by)) if by > 0:
             low, high = interval(a, ranges)
-            turns = floor_div(low, by)
-            if turns == floor_div(high, by) and low not in EVERYTHING:
-                return low - turns * by, high - turns * by
+            quotient = floor_div(low, by)
+            if quotient == floor_div(high, by) and low not in UNBOUNDED:
+                return low - quotient * by, high - quotient * by
             return 0, by - 1
         case Mul(a=a, b=b):
             ends = [x * y for x in interval(a, ranges) for y in interval(b, ranges)]
-            return EVERYTHING if any(map(isnan, ends)) else (min(ends), max(ends))
+            return UNBOUNDED if any(map(isnan, ends)) else (min(ends), max(ends))
         case Min(a=a, b=b):
             (low_a, high_a), (low_b, high_b) = interval(a, ranges), interval(b, ranges)
             return min(low_a, low_b), min(high_a, high_b)
@@ -78,8 +84,9 @@ def atom_interval(atom: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Span:
             (low_a, high_a), (low_b, high_b) = interval(then, ranges), interval(other, ranges)
             return min(low_a, low_b), max(high_a, high_b)
         case _:
-            return EVERYTHING
+            return UNBOUNDED
 
 
 def floor_div(value: float, by: int) -> float:
-    return value if value in EVERYTHING else int(value) // by
+    """``value // by`` for a positive ``by``; an infinite value stays infinite."""
+    return value if value in UNBOUNDED else int(value) // by

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vta.compiler.te.expr import Const, Expr, FloorDiv, FloorMod, Var
 from vta.compiler.tir.affine import Affine, linear
-from vta.compiler.tir.interval import EVERYTHING, atom_interval
+from vta.compiler.tir.interval import UNBOUNDED, atom_interval
 from vta.compiler.tir.simplify import divide, simplified_sum, simplify
 from vta.errors import LoweringError
 
@@ -19,15 +19,20 @@ __all__ = ["region"]
 def region(
     expr: Expr, inner: Mapping[Var, int], ranges: Mapping[Var, tuple[int, int]]
 ) -> tuple[Expr, int]:
-    """What ``expr`` covers while the ``inner`` variables run over their extents and all others
-    stand still.
+    """The range of ``expr`` while the ``inner`` variables run over their extents.
+
+    Parameters
+    ----------
+    inner : mapping of Var to int
+        The variables that run, each with its extent.
+    ranges : mapping of Var to (int, int)
+        The lowest and the highest value of the other variables, which stand still.
 
     Returns
     -------
     (low, extent)
-        ``low`` is an expression of the other variables; every value lies in ``low .. low + extent -
-        1``. ``ranges`` bounds the others. The extent is exact for sums of variables, and not too
-        small for divisions.
+        Every value lies in ``low .. low + extent - 1``; ``low`` is an expression of the other
+        variables. ``extent`` is exact for sums of variables, and may be too large for divisions.
 
     Raises
     ------
@@ -64,6 +69,6 @@ def _cover_atom(
         if phase is not None and phase + width < by:
             return rest, width
     first, last = atom_interval(atom, ranges)
-    if first in EVERYTHING or last in EVERYTHING:
+    if first in UNBOUNDED or last in UNBOUNDED:
         raise LoweringError(f"no bounds are known for `{atom}`")
     return Affine((), int(first)), int(last - first)

@@ -23,7 +23,7 @@ from vta.compiler.te.expr import (
     Var,
 )
 from vta.compiler.tir.affine import Affine, linear
-from vta.compiler.tir.interval import EVERYTHING, floor_div, form_interval
+from vta.compiler.tir.interval import UNBOUNDED, floor_div, form_interval
 from vta.compiler.tir.ir import BufferLoad
 from vta.compiler.tir.visitor import rebuild, walk
 
@@ -34,11 +34,15 @@ __all__ = ["divide", "simplified_sum", "simplify"]
 
 
 def simplify(expr: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Expr:
-    """An equal expression, shorter if possible: indices and conditions are brought to sums of
-    terms.
+    """An equal expression in which indices and conditions are sums of terms, shorter if possible.
 
-    Values of tensors keep their form (their arithmetic wraps); only the indices and conditions
-    inside them change.
+    Arithmetic on tensor elements, which wraps, keeps its form; only indices and conditions inside
+    change.
+
+    Parameters
+    ----------
+    ranges : mapping of Var to (int, int)
+        The lowest and the highest value of loop variables.
     """
     if _reads(expr):
         return rebuild(expr, lambda inner: simplify(inner, ranges))
@@ -98,7 +102,7 @@ def divide(form: Affine, by: int, ranges: Mapping[Var, tuple[int, int]]) -> tupl
     whole = Affine(tuple((a, c // by) for a, c in form.terms if c % by == 0), form.const // by)
     rest = Affine(tuple((a, c) for a, c in form.terms if c % by), form.const % by)
     low, high = form_interval(rest, ranges)
-    if floor_div(low, by) == floor_div(high, by) and low not in EVERYTHING:
+    if floor_div(low, by) == floor_div(high, by) and low not in UNBOUNDED:
         carry = int(low) // by
         return whole + Affine((), carry), rest + Affine((), -carry * by)
     for step in sorted({gcd(by, c) for _, c in rest.terms} - {1, by}, reverse=True):
@@ -119,7 +123,7 @@ def divide(form: Affine, by: int, ranges: Mapping[Var, tuple[int, int]]) -> tupl
 
 
 def _quotient(form: Affine, by: int) -> Affine:
-    """``form // by``, dividing once where ``form`` is a quotient itself."""
+    """``form // by``; ``x // n // by`` becomes ``x // (n * by)``."""
     if len(form.terms) == 1 and form.const == 0 and form.terms[0][1] == 1:
         atom = form.terms[0][0]
         if isinstance(atom, FloorDiv) and isinstance(atom.b, Const):
@@ -128,7 +132,7 @@ def _quotient(form: Affine, by: int) -> Affine:
 
 
 def _join_division(form: Affine, ranges: Mapping[Var, tuple[int, int]]) -> Affine:
-    """``x // n * n + x % n`` is ``x``, with any common factor."""
+    """The form with ``x // n * n + x % n`` (times any factor) replaced by ``x``."""
     for atom, factor in form.terms:
         if not (isinstance(atom, FloorMod) and isinstance(atom.b, Const)):
             continue
