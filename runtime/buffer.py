@@ -14,6 +14,7 @@ import numpy.typing as npt
 import vta.int4  # noqa: F401 - registers the type
 from vta import dtypes
 from vta.errors import CopyNeededError, DeviceError, VTAError
+from vta.runtime.array_operators import HostOperators
 from vta.runtime.device import require_device
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ _DLPACK_CPU = 1
 """The number of the host's CPU among DLPack's kinds of devices."""
 
 
-class DeviceArray:
+class DeviceArray(HostOperators):
     """A dense row-major tensor in a device's memory; garbage collection frees it.
 
     NumPy functions, ``==``, indexing, iteration and DLPack (``numpy.from_dlpack``,
     ``torch.from_dlpack``) work on a copy of the values on the host, which each such use makes; on
-    every target alike. :meth:`copyfrom` writes.
+    every target alike. :meth:`copyfrom` writes. Arithmetic operators (``a + 1``) are refused.
 
     Parameters
     ----------

@@ -6,9 +6,9 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from vta.errors import ConfigError, DeviceError
+from vta.errors import ConfigError, DeviceError, NotProvidedError
 from vta.program import Program
 from vta.runtime.device import Programmable
 from vta.runtime.module import CompiledModule
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LocalSession",
     "Session",
+    "TvmSessionNames",
     "no_fpga",
     "not_uploaded",
     "require_bitstream",
@@ -68,7 +69,34 @@ class Session(Protocol):
         ...
 
 
-class LocalSession:
+class TvmSessionNames:
+    """Base of sessions: names of TVM's sessions without a counterpart here say what to use."""
+
+    if not TYPE_CHECKING:  # mypy shall report these names as missing
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in _NOT_PROVIDED:
+                raise NotProvidedError(
+                    f"session.{name} is no part of this package; {_NOT_PROVIDED[name]}"
+                )
+            names = ", ".join(item for item in dir(self) if not item.startswith("_"))
+            raise AttributeError(f"a session has no {name}; it has {names}")
+
+
+_NOT_PROVIDED = {
+    "get_function": "a session runs checked programs, not functions by name: "
+    "session.upload(path), then session.load_module(name)",
+    "cpu": "arrays on the host are NumPy arrays; session.ext_dev(0) is the accelerator",
+    "download": "a program returns its results in arrays: array.numpy()",
+    "remove": "session.close() removes the uploaded files",
+}
+_NOT_PROVIDED |= dict.fromkeys(
+    ("cl", "cuda", "gpu", "hexagon", "metal", "opencl", "rocm", "vulkan", "webgpu"),
+    "a session has one device, the accelerator: session.ext_dev(0)",
+)
+
+
+class LocalSession(TvmSessionNames):
     """A device of this machine: simulated in this process, or the board that it runs on.
 
     Parameters
@@ -209,8 +237,8 @@ def require_ext_dev(name: str) -> None:
     """
     if str(name).split(maxsplit=1)[:1] != ["ext_dev"]:
         raise DeviceError(
-            f"device {str(name)!r}: a session has no such device; must be ext_dev, the accelerator "
-            f"(host arrays are NumPy's)"
+            f"session.device({str(name)!r}): must be 'ext_dev', the accelerator, which is the only "
+            f"device of a session; arrays on the host are NumPy arrays"
         )
 
 

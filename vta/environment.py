@@ -12,14 +12,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import vta.int4  # noqa: F401 - NumPy knows inp_dtype and the others
 from vta.build_target import BuildTarget
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin, Target
 from vta.config import TARGETS, VTAConfig
-from vta.errors import ConfigError
+from vta.errors import ConfigError, NotProvidedError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +29,17 @@ __all__ = ["Environment", "get_env", "rpc_server", "rpc_token"]
 
 _BUFFERS = ("UOP", "INP", "WGT", "ACC", "OUT")
 _TENSORS = ("INP", "WGT", "ACC", "OUT")
+
+
+_NOT_PROVIDED = {
+    "target_vta_cpu": "there is no code for the host's CPU: vta.build makes a program of the "
+    "accelerator (env.target), and NumPy computes on the host",
+    "pkg": "there is no C++ runtime to compile; `vta config` prints the sizes of a configuration",
+    "dev": "vta.isa has the memories, modules and token queues of the machine",
+    "MAX_XFER": "the compiler splits transfers (vta.isa.MAX_TRANSFER_SIZE is the limit of one "
+    "instruction)",
+}
+"""Attributes of the original environment without a counterpart, and what to use instead."""
 
 
 class Environment:
@@ -133,6 +145,18 @@ class Environment:
     if TYPE_CHECKING:  # set by name above
 
         def __getattr__(self, name: str) -> Any: ...
+
+    else:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in _NOT_PROVIDED:
+                raise NotProvidedError(
+                    f"env.{name} is no part of this package; {_NOT_PROVIDED[name]}"
+                )
+            near = get_close_matches(name, dir(self), 3) or sorted(
+                item for item in dir(self) if not item.startswith("_")
+            )
+            raise AttributeError(f"an environment has no {name}; it has {', '.join(near)}")
 
     def __repr__(self) -> str:
         return f"Environment({self.MODEL})"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 
 from vta.compiler.te import dtypes
-from vta.errors import TensorTypeError
+from vta.errors import TensorError, TensorTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,6 +195,22 @@ def _needs_the_value(call: str, cure: str) -> Callable[..., NoReturn]:
     return method
 
 
+def _power(self: object, exponent: object, modulus: object = None) -> NoReturn:
+    if modulus is None:
+        raise TensorTypeError(
+            f"`{operation_text(self, '**', exponent)}`: {_power_cure(self, exponent)}"
+        )
+    call = f"pow({_text(self)}, {_text(exponent)}, {_text(modulus)})"
+    raise TensorTypeError(f"`{call}`: {_power_cure(self, exponent)}, and its remainder with `%`")
+
+
+def _as_int(self: object) -> NoReturn:
+    # No TypeError: for one of these, `"%d" % x` raises Python's own text in place of this one.
+    raise TensorError(
+        f"`int({self})`: the value is not known while the program is written; {_AS_NUMBER}"
+    )
+
+
 _AS_NUMBER = "use it as it is, in an expression; conversions are written .astype('int8')"
 _AS_INDEX = "an index of a te.placeholder may be an expression, one of a Python list may not"
 
@@ -209,11 +225,11 @@ class UnsupportedUses:
         __and__, __rand__ = _binary("&", _bits_cure("&"))
         __or__, __ror__ = _binary("|", _bits_cure("|"))
         __xor__, __rxor__ = _binary("^", _bits_cure("^"))
-        __pow__, __rpow__ = _binary("**", _power_cure)
+        __pow__, __rpow__ = _power, _binary("**", _power_cure)[1]
         __matmul__, __rmatmul__ = _binary(
             "@", lambda a, b: "write te.sum(a * b, axis=k) over an axis k of te.reduce_axis"
         )
-        __int__ = _needs_the_value("int({})", _AS_NUMBER)
+        __int__ = _as_int
         __float__ = _needs_the_value("float({})", _AS_NUMBER)
         __complex__ = _needs_the_value("complex({})", _AS_NUMBER)
         __index__ = _needs_the_value("operator.index({})", _AS_INDEX)
@@ -236,6 +252,9 @@ class UnsupportedUses:
             f"te.max and te.min instead of Python's max and min"
         )
 
+    def __format__(self, spec: str) -> str:
+        return _formatted(str(self), spec)
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Expr:
         """The operation of a NumPy function, if there is one and the other operand is a number."""
         apply = _UFUNCS.get(ufunc.__name__) if method == "__call__" and not options else None
@@ -253,6 +272,23 @@ class UnsupportedUses:
         name = getattr(func, "__name__", func)
         cure = _FUNCTIONS.get(str(name), "write it with operators on elements, in a te.compute")
         raise TensorTypeError(f"`np.{name}` on `{self}`: NumPy cannot compute with it; {cure}")
+
+
+def _formatted(text: str, spec: str) -> str:
+    """``text`` in a format of strings.
+
+    Raises
+    ------
+    TensorTypeError
+        For a format of numbers.
+    """
+    try:
+        return format(text, spec)
+    except ValueError:
+        raise TensorTypeError(
+            f"format {spec!r} of `{text}`: the value is not known while the program is written; "
+            f"only its text can be formatted, as in f'{{x}}' or f'{{x:>20}}'"
+        ) from None
 
 
 def _plain(value: Any) -> Any:
@@ -362,6 +398,9 @@ class WholeTensor:
         __matmul__, __rmatmul__ = _whole("@")
         __lt__, __gt__ = _whole("<")
         __le__, __ge__ = _whole("<=")
+
+    def __format__(self, spec: str) -> str:
+        return _formatted(str(self), spec)
 
     def _refuse(self, what: str, cure: str) -> NoReturn:
         raise TensorTypeError(

@@ -14,6 +14,7 @@ from vta.runtime.module import CompiledModule
 from vta.runtime.remote import wire
 from vta.runtime.remote.connection import Connection
 from vta.runtime.session import (
+    TvmSessionNames,
     no_fpga,
     not_uploaded,
     require_bitstream,
@@ -135,7 +136,7 @@ class RemotePlacement:
         return tuple(seconds)
 
 
-class RemoteSession:
+class RemoteSession(TvmSessionNames):
     """A session with a server; :class:`vta.runtime.session.Session` says what it does.
 
     Parameters

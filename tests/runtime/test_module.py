@@ -8,7 +8,13 @@ from tests.support.workloads import schedule_vadd, vadd
 from vta import rpc
 from vta.config import VTAConfig
 from vta.environment import Environment
-from vta.errors import ConfigError, DeviceError, DramRangeError, ProgramError
+from vta.errors import (
+    ConfigError,
+    DeviceError,
+    DramRangeError,
+    NotProvidedError,
+    ProgramError,
+)
 from vta.isa import Finish, Isa, Load, MemId
 from vta.program import Program, Relocation, TensorSpec
 from vta.runtime import CompiledModule, array, empty
@@ -173,6 +179,17 @@ def test_sessions_refuse_what_is_not_there(env, tmp_path):
         vta.reconfig_runtime(remote)
 
 
+def test_names_of_other_sessions_say_what_to_use(env):
+    session = rpc.LocalSession(CFG)
+    with pytest.raises(NotProvidedError, match=r"session\.get_function is no part .*load_module"):
+        session.get_function("vadd")
+    with pytest.raises(NotProvidedError, match=r"session\.cuda is no part .*session\.ext_dev\(0\)"):
+        session.cuda(0)
+    with pytest.raises(AttributeError, match=r"a session has no frobnicate; it has cfg, close"):
+        session.frobnicate  # noqa: B018
+    assert not hasattr(session, "frobnicate")
+
+
 def test_closing_a_session_frees_its_device(env):
     remote = rpc.LocalSession()
     x = empty((4,), "int8", remote.ext_dev(0))
@@ -213,8 +230,11 @@ def test_a_session_has_one_kind_of_device():
     assert (
         session.device("ext_dev -device=vta") is session.ext_dev(0) is session.device("ext_dev", 0)
     )
-    for name in ("cpu", "llvm", ""):
-        with pytest.raises(DeviceError, match=f"device '{name}': a session has no such device; mu"):
+    for name in ("gpu", "cpu", "llvm", ""):
+        with pytest.raises(
+            DeviceError,
+            match=rf"session\.device\('{name}'\): must be 'ext_dev', the accel",
+        ):
             session.device(name)
     with pytest.raises(DeviceError, match="there is only device 0"):
         session.device("ext_dev", 1)

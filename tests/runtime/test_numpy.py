@@ -120,3 +120,34 @@ def test_a_session_needs_a_configuration():
             ConfigError, match=r"LocalSession: cfg is .*; must be a VTAConfig \(env"
         ):
             rpc.LocalSession(wrong)
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (
+            lambda a: a + 1,
+            r"`\+` on DeviceArray\(6 int8 .*a copy, a\.numpy\(\) \+ \.\.\., or on",
+        ),
+        (lambda a: 1 - a, r"`-` on DeviceArray.*a copy, \.\.\. - a\.numpy\(\), or"),
+        (lambda a: a * a, r"`\*` on DeviceArray"),
+        (lambda a: a < 1, r"`<` on DeviceArray.*a\.numpy\(\) < \.\.\., or"),
+        (lambda a: a > 1, r"`>` on DeviceArray"),
+        (lambda a: -a, r"`-` on DeviceArray.*a copy, -a\.numpy\(\), or"),
+        (lambda a: abs(a), r"`abs` on DeviceArray.*a copy, abs\(a\.numpy\(\)\), or"),
+        (lambda a: a.__iadd__(1), r"`\+=` on .*a copy, a\.copyfrom\(a\.numpy\(\) \+ \.\.\.\), or"),
+        (lambda a: a.__iadd__(np.ones(6, np.int8)), r"`\+=` on DeviceArray"),
+    ],
+)
+def test_operators_are_refused(compute, message):
+    a = array(np.arange(6, dtype=np.int8), SimDevice(TINY))
+    with pytest.raises(DeviceError, match=message):
+        compute(a)
+    assert a.numpy().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_operators_of_numpy_arrays_take_a_copy():
+    a, ones = array(np.arange(3, dtype=np.int8), SimDevice(TINY)), np.ones(3, np.int8)
+    for result, expected in ((a + ones, [1, 2, 3]), (ones - a, [1, 0, -1]), (a < ones, [1, 0, 0])):
+        assert isinstance(result, np.ndarray) and result.tolist() == expected
+    assert (a * np.int8(2)).tolist() == [0, 2, 4]

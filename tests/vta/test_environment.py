@@ -8,7 +8,7 @@ import pytest
 import vta
 from vta.config import VTAConfig
 from vta.environment import Environment, rpc_server
-from vta.errors import ConfigError
+from vta.errors import ConfigError, NotProvidedError
 from vta.runtime.remote import DEFAULT_PORT
 
 
@@ -149,3 +149,18 @@ def test_numpy_knows_the_types_of_every_machine(first):
         code = code.replace(", vta.runtime", "")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("-8\n", "")
+
+
+@pytest.mark.parametrize("name", ["target_vta_cpu", "pkg", "dev", "MAX_XFER"])
+def test_attributes_of_the_original_say_what_to_use(name):
+    with pytest.raises(NotProvidedError, match=rf"env\.{name} is no part of this package; \w+"):
+        getattr(vta.get_env(), name)
+
+
+def test_other_attributes_are_attribute_errors():
+    env = vta.get_env()
+    with pytest.raises(AttributeError, match=r"an environment has no BLOCK_INN; it has BLOCK_IN,"):
+        env.BLOCK_INN  # noqa: B018
+    with pytest.raises(AttributeError, match=r"an environment has no qqqq; it has .*BATCH.*gemm"):
+        env.qqqq  # noqa: B018
+    assert not hasattr(env, "frobnicate")

@@ -69,6 +69,13 @@ def test_what_works(expr: Expr, text: str) -> None:
         (lambda: X**2, r"`A\[i, j\] \*\* 2`: write `A\[i, j\] \* A\[i, j\]`"),
         (lambda: X**3, r"`A\[i, j\] \*\* 3`: the machine has no power; write the product out"),
         (lambda: 2**X, r"`2 \*\* A\[i, j\]`: the machine has no power"),
+        (
+            lambda: pow(X, 2, 5),
+            r"`pow\(A\[i, j\], 2, 5\)`: write `A\[i, j\] \* A\[i, j\]`, and its rem",
+        ),
+        (lambda: f"{X:d}", r"format 'd' of `A\[i, j\]`: the value is not known while the program"),
+        (lambda: f"{A:d}", r"format 'd' of `Tensor\(A, .*only its text can be formatted"),
+        (lambda: "%f" % X, r"`float\(A\[i, j\]\)`: the value is not known"),  # noqa: UP031
         (lambda: X @ X, "write te.sum"),
         (lambda: max(X, 0), r"`0 > A\[i, j\]`|`A\[i, j\] < 0`.*te.max and te.min instead of"),
         (lambda: min(X, 0), "te.max and te.min instead of Python's max and min"),
@@ -77,7 +84,6 @@ def test_what_works(expr: Expr, text: str) -> None:
         (lambda: not X, "instead of Python's if, and, or, not"),
         (lambda: X == 0, r"`A\[i, j\] == 0` .*write te.equal\(A\[i, j\], 0\)"),
         (lambda: X != 0, r"write te.equal\(A\[i, j\], 0\) or te.not_equal"),
-        (lambda: int(X), r"`int\(A\[i, j\]\)`: the value is not known while the program is wri"),
         (lambda: float(X), r"`float\(A\[i, j\]\)`"),
         (lambda: complex(X), r"`complex\(A\[i, j\]\)`"),
         (lambda: round(X), r"`round\(A\[i, j\]\)`: .*it is an integer"),
@@ -130,6 +136,17 @@ def test_what_is_refused(make, message: str) -> None:
     with pytest.raises(TensorTypeError, match=message) as caught:
         make()
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, VTAError)
+
+
+@pytest.mark.parametrize("make", [lambda: int(X), lambda: "%d" % X])  # noqa: UP031
+def test_integers_are_refused(make) -> None:
+    message = r"`int\(A\[i, j\]\)`: the value is not known while the program is written; use it as"
+    with pytest.raises(TensorError, match=message):
+        make()
+
+
+def test_texts_are_formatted_as_strings() -> None:
+    assert f"{X}" == "A[i, j]" and f"{X:>9}" == "  A[i, j]" and f"{A:.9}" == "Tensor(A,"
 
 
 def test_integers_beyond_the_type_name_the_expression() -> None:
