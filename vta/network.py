@@ -2,6 +2,7 @@
 
 Tensors that a program reads or writes lie in one range of device memory, the arena; each has an
 offset there, and tensors whose live ranges do not overlap share memory. Weights lie behind them.
+The tensors that a concatenation joins lie where its result lies, if the layout admits that.
 Tensors that only the host uses have no offset.
 """
 
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.program import Program
 
-__all__ = ["PAGE", "Network", "NetworkTensor", "Step"]
+__all__ = ["JOIN", "PAGE", "Network", "NetworkTensor", "Step"]
 
 PAGE = 4096
 """Bytes: a tensor on the device starts at a multiple, where each machine can address it."""
+
+JOIN = "join"
+"""The operator of a step that nothing runs: its inputs lie one after the other where its output
+lies, and what computed them has computed it."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,13 @@ class Step:
     name : str
         That of the model's node, or one made of it.
     operator : str
-        Of the graph; for a host step, of :mod:`vta.host_operators`.
+        Of the graph; for a host step, of :mod:`vta.host_operators`; or :data:`JOIN`.
     inputs : tuple of str
         Tensors. Those of a program are its arguments in order, but for the result.
     output : str
         The tensor that is computed; the last argument of a program.
     program : Program or None
-        None: the host runs the operator.
+        None: the host runs the operator, or nothing does.
     attributes : mapping
         Of a host operator.
     products : int
@@ -97,7 +102,9 @@ class Step:
 
     @property
     def where(self) -> str:
-        """``accelerator`` or ``host``."""
+        """``accelerator``, ``host``, or ``memory`` for what nothing runs."""
+        if self.operator == JOIN:
+            return "memory"
         return "host" if self.program is None else "accelerator"
 
 
@@ -152,4 +159,4 @@ class Network:
     @property
     def host_steps(self) -> tuple[Step, ...]:
         """The steps that the host runs."""
-        return tuple(step for step in self.steps if step.program is None)
+        return tuple(step for step in self.steps if step.where == "host")

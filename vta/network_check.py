@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vta.errors import NetworkError, TensorError
 from vta.host_operators import HOST_OPERATORS
-from vta.network import PAGE
+from vta.network import JOIN
 from vta.program import MAX_TENSOR_BYTES
 
 if TYPE_CHECKING:
@@ -35,15 +35,16 @@ def check_network(network: Network) -> None:
     """
     if not 0 <= network.arena <= MAX_TENSOR_BYTES:
         raise NetworkError(f"the arena has {network.arena} bytes; must be 0 to {MAX_TENSOR_BYTES}")
+    element = network.cfg.batch * network.cfg.block_out
     for tensor in network.tensors.values():
         if tensor.nbytes > MAX_TENSOR:
             raise NetworkError(f"tensor {tensor.name}: {tensor.nbytes} bytes; at most {MAX_TENSOR}")
         if tensor.offset is not None and (
-            tensor.offset % PAGE or not 0 <= tensor.offset <= network.arena - tensor.nbytes
+            tensor.offset % element or not 0 <= tensor.offset <= network.arena - tensor.nbytes
         ):
             raise NetworkError(
                 f"tensor {tensor.name}: {tensor.nbytes} bytes at offset {tensor.offset}; must lie "
-                f"in the arena of {network.arena} bytes, at a multiple of {PAGE}"
+                f"in the arena of {network.arena} bytes, at a multiple of {element}"
             )
     ready = {name for name, tensor in network.tensors.items() if tensor.values is not None}
     for name in network.inputs:
@@ -59,7 +60,9 @@ def check_network(network: Network) -> None:
         if not 0 <= step.products <= MAX_TENSOR_BYTES:
             raise NetworkError(f"step {step.name} has {step.products} products")
         ready.add(step.output)
-        if step.program is None:
+        if step.operator == JOIN:
+            _check_join(network, step)
+        elif step.program is None:
             _check_host(network, step)
         else:
             _check_program(network, step)
@@ -68,6 +71,27 @@ def check_network(network: Network) -> None:
             raise NetworkError(f"output {name} is not computed")
     if not network.outputs:
         raise NetworkError("there is no output")
+
+
+def _check_join(network: Network, step: Step) -> None:
+    """The inputs lie one after the other, from the start to the end of the output."""
+    result = network.tensors[step.output]
+    if result.offset is None or step.program is not None or step.attributes:
+        raise NetworkError(f"step {step.name}: its result {result.name} must lie in the arena")
+    place = result.offset
+    for name in step.inputs:
+        part = network.tensors[name]
+        if part.offset != place or part.values is not None or part.dtype != result.dtype:
+            raise NetworkError(
+                f"step {step.name}: {name} lies at {part.offset}; must lie at {place}, where its "
+                f"part of {result.name} is"
+            )
+        place += part.nbytes
+    if place != result.offset + result.nbytes:
+        raise NetworkError(
+            f"step {step.name}: its inputs have {place - result.offset} bytes, {result.name} "
+            f"{result.nbytes}"
+        )
 
 
 def _check_program(network: Network, step: Step) -> None:

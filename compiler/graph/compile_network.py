@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vta.compiler.driver import compile_func
-from vta.compiler.graph.memory_plan import LiveRange, plan
 from vta.compiler.graph.passes.gather_windows import gather_windows
 from vta.compiler.graph.passes.layouts import layouts
+from vta.compiler.graph.placement import joined, placed
 from vta.compiler.graph.registry import row_of
 from vta.compiler.lower.lower import lower
 from vta.errors import CompileError, ModelError
@@ -62,10 +61,11 @@ def compile_network(
         step, constants = _step(node, graph, cfg)
         steps.append(step)
         tensors.update(constants)
+    steps = joined(steps, tensors, graph.outputs)
     used = {name for step in steps for name in (*step.inputs, step.output)}
     used |= {*graph.inputs, *graph.outputs}
     tensors = {name: tensor for name, tensor in tensors.items() if name in used}
-    tensors, arena = _placed(tensors, steps)
+    tensors, arena = placed(tensors, steps)
     return Network(graph.name, cfg, tensors, tuple(steps), graph.inputs, graph.outputs, arena)
 
 
@@ -106,32 +106,3 @@ def _step(node: Node, graph: Graph, cfg: VTAConfig) -> tuple[Step, dict[str, Net
         products=operator.products,
     )  # fmt: skip
     return step, constants
-
-
-def _placed(
-    tensors: dict[str, NetworkTensor], steps: list[Step]
-) -> tuple[dict[str, NetworkTensor], int]:
-    """The tensors with the places of those that programs use; constants behind all others."""
-    programs = [step for step in steps if step.program is not None]
-    on_device = {name for step in programs for name in (*step.inputs, step.output)}
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for number, step in enumerate(steps):
-        first[step.output] = number
-        for name in (*step.inputs, step.output):
-            last[name] = number
-    ranges = {
-        name: LiveRange(tensors[name].nbytes, first.get(name, -1), last[name])
-        for name in sorted(on_device)
-        if tensors[name].values is None
-    }
-    offsets, end = plan(ranges)
-    weights = {
-        name: LiveRange(tensors[name].nbytes, 0, 0)
-        for name in sorted(on_device)
-        if tensors[name].values is not None
-    }
-    behind, size = plan(weights)
-    offsets.update({name: end + offset for name, offset in behind.items()})
-    placed = {name: replace(tensor, offset=offsets.get(name)) for name, tensor in tensors.items()}
-    return placed, end + size

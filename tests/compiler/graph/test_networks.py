@@ -4,6 +4,8 @@ Each tensor equals that of the integer interpreter, and the result is that of on
 one step of rounding.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ from tests.support.onnx_models import by_onnxruntime, digits, inputs_of, quantis
 from vta import rpc
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
+from vta.errors import NetworkError
+from vta.network import JOIN
+from vta.network_check import check_network
 from vta.runtime.network import NetworkModule
 
 MACHINES = {
@@ -72,3 +77,37 @@ def test_a_depthwise_convolution_and_a_sum_run_on_the_accelerator(tmp_path):
     network = compile_network(integer(quantised(residual(), tmp_path)), VTAConfig())
     on_host = {step.operator for step in network.host_steps}
     assert on_host == {"quantize", "pack", "concat", "unpack", "dequantize", "softmax"}
+
+
+def test_a_concatenation_of_whole_tiles_moves_nothing(tmp_path):
+    graph = integer(quantised(residual(channels=16), tmp_path))
+    cfg = VTAConfig(target="sim")
+    network = compile_network(graph, cfg)
+    (join,) = (step for step in network.steps if step.operator == JOIN)
+    assert join.where == "memory"
+    places = [network.tensors[name].offset for name in (join.output, *join.inputs)]
+    assert places == [places[0], places[0], places[0] + network.tensors[join.inputs[0]].nbytes]
+    check_network(network)
+    module = NetworkModule(network, rpc.LocalSession(cfg).ext_dev(0))
+    wrong, ran = differing(graph, module, inputs_of(residual(channels=16), 2))
+    assert not wrong
+    assert join.output not in {layer.step.output for layer in ran.layers if layer.result}
+
+
+@pytest.mark.parametrize("wrong", [{"offset": 0}, {"offset": None}, {"nbytes": 16}])
+def test_a_join_of_tensors_elsewhere_is_refused(tmp_path, wrong):
+    graph = integer(quantised(residual(channels=16), tmp_path))
+    network = compile_network(graph, VTAConfig())
+    (join,) = (step for step in network.steps if step.operator == JOIN)
+    moved = network.tensors[join.inputs[1]]
+    if "nbytes" in wrong:
+        steps = [
+            replace(step, inputs=step.inputs[:1]) if step is join else step
+            for step in network.steps
+        ]
+        hostile = replace(network, steps=tuple(steps))
+    else:
+        tensors = {**network.tensors, moved.name: replace(moved, **wrong)}
+        hostile = replace(network, tensors=tensors)
+    with pytest.raises(NetworkError, match=f"step {join.name}: |step .*: tensor "):
+        check_network(hostile)
