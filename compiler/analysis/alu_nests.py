@@ -1,8 +1,8 @@
-"""The perfect nests that an ``alu`` nest consists of.
+"""An ``alu`` nest as perfect nests: loop distribution over statements and over conditions.
 
-Each element of the result is computed on its own, so the loops of a stage can be run once for each
-of its statements: first all start values of a reduction, then all of the accumulation. So can they
-be run once for each case of a condition.
+No element of the result depends on another, so the loops of a stage can run once for each of its
+statements: first for the start values of a reduction, then for the accumulation. They can also run
+once for each case of a condition.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def separate_nests(body: Stmt, ranges: Ranges, where: str) -> list[LoopNest]:
     Parameters
     ----------
     body : Stmt
-        What the pragma stands around: the loops of one stage.
-    ranges : mapping of Var to (lowest, highest)
-        Of the variables around it.
+        The loops of one stage: the body of the pragma.
+    ranges : mapping of Var to (int, int)
+        The lowest and the highest value of each variable of the loops around ``body``.
     where : str
-        For messages.
+        Start of error messages.
 
     Raises
     ------
     LoweringError
-        If something other than the computation of the stage is inside, or a condition is no
+        If ``body`` holds anything but the computation of the stage, or a condition is not a
         comparison of indices.
     """
     require_no_attached_stages(body, where, "one computation")
@@ -67,15 +67,15 @@ def _separated(stmt: Stmt, where: str) -> Iterator[LoopNest]:
             yield LoopNest((), (), stmt)
         case For(var=var):
             raise LoweringError(
-                f"{where}: the loop {var.name} inside it is bound to virtual threads; give the "
-                f"pragma to a loop inside of that one"
+                f"{where}: the loop {var.name} inside is bound to virtual threads; the pragma must "
+                f"be given to a loop inside {var.name}"
             )
         case _:
             raise LoweringError(f"{where}: must contain one computation and nothing else:\n{stmt}")
 
 
 def _without_selects(nest: LoopNest) -> Iterator[LoopNest]:
-    """The nest once for each case of the conditions in its value."""
+    """One nest for each case of the conditions in the value, without ``if_then_else``."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
     chosen = next((node for node in walk(store.value) if isinstance(node, Select)), None)
@@ -109,7 +109,7 @@ def _reads_itself(store: BufferStore) -> bool:
 
 
 def _is_unchanged(store: BufferStore) -> bool:
-    """Whether the statement leaves the element as it is, such as ``x = x + 0``."""
+    """Whether the store writes the value that the element has already, as ``x = x + 0``."""
     match store.value:
         case Add(a=a, b=Const(value=0)):
             return a == BufferLoad(store.buffer, store.indices)
@@ -118,14 +118,16 @@ def _is_unchanged(store: BufferStore) -> bool:
 
 
 def _strided(nest: LoopNest, ranges: Ranges, where: str) -> LoopNest | None:
-    """The nest with a shorter loop for each condition on a remainder; None if it never runs."""
+    """The nest with a shorter loop in place of each condition on a remainder; None if no iteration
+    is left.
+    """
     conditions = [part for guard in nest.guards for part in conjuncts(guard)]
     if not any(map(stride_condition, conditions)):
         return nest
     store = nest.leaf
     assert isinstance(store, BufferStore)
     kept: list[Expr] = []
-    if reduction_term(store) is not None:  # where the result lies must not depend on the reduction
+    if reduction_term(store) is not None:  # the result index must not use reduction loops
         variables = {loop.var for loop in nest.loops}
         of_loops = {cond: sum(node in variables for node in set(walk(cond))) for cond in conditions}
         kept = [cond for cond in conditions if of_loops[cond] > 1]
@@ -139,7 +141,7 @@ def _strided(nest: LoopNest, ranges: Ranges, where: str) -> LoopNest | None:
 
 
 def _with_own_loops(nest: LoopNest) -> LoopNest:
-    """The nest with variables of its own: a loop variable belongs to one loop."""
+    """The nest with fresh loop variables, since a loop variable belongs to one loop."""
     fresh: dict[Var, Expr] = {loop.var: Var(loop.var.name) for loop in nest.loops}
     loops = tuple(
         Loop(var, loop.extent) for loop in nest.loops if isinstance(var := fresh[loop.var], Var)
@@ -149,7 +151,7 @@ def _with_own_loops(nest: LoopNest) -> LoopNest:
 
 
 def reduction_term(store: BufferStore) -> Expr | None:
-    """What an accumulation adds up, if it is computed itself: ``b * c`` of ``a = a + b * c``."""
+    """The computed term of an accumulation: ``b * c`` of ``a = a + b * c``; else None."""
     value = store.value
     if not isinstance(value, Add | Mul | Max | Min):
         return None

@@ -1,10 +1,10 @@
-"""ALU instruction selection: a stage's value as operations ``place = op(place, operand)``.
+"""ALU instruction selection: the value of a stage as operations ``place = op(place, operand)``.
 
-The machine overwrites the first operand of an operation, so a value becomes a chain of operations.
-A chain starts from the element that is in the result's place already
-(:mod:`vta.compiler.passes.reuse_buffers`), from a constant, or from zeros to which the first
-operand is added. Each operation takes one more operand. A constant beyond 16 bits and the negated
-distance of a left shift do not fit an operation; they are computed into memory of their own first.
+An ALU operation overwrites its first operand, so a value becomes a chain of operations on one
+place. The chain starts from one of three values: the element that the place holds already
+(:mod:`vta.compiler.passes.reuse_buffers`), a constant, or zero, to which the first operand is
+added. Each operation takes one more operand. Constants beyond 16 bits and negated distances of left
+shifts do not fit an operation; they are computed into buffers of their own in front.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OPCODES: dict[type[Expr], AluOpcode] = {
 _COMMUTATIVE = (Add, Mul, Min, Max)
 _IMM_LOW, _IMM_HIGH = -(1 << (IMM_BITS - 1)), (1 << (IMM_BITS - 1)) - 1
 _MOST_ADDS = 4
-"""A constant beyond the immediate's range is added in at most so many operations."""
+"""Most ADD operations with immediates that replace one with a larger constant."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class AluOperation:
 
 RESET = AluOperation(None, 0)
 _Chain = tuple[BufferLoad | int, list[AluOperation]]
-"""The first value of a computation, and the operations on it."""
+"""The first value of a chain, and the operations on it."""
 
 
 def count_operations_in_place(store: BufferStore, load: BufferLoad, target: Target) -> int | None:
@@ -78,18 +78,26 @@ def count_operations_in_place(store: BufferStore, load: BufferLoad, target: Targ
 
 
 class AluSelector:
-    """ALU instruction selection: a stage's value as operations on the memory of its result."""
+    """Selects the operations of one stage.
+
+    Parameters
+    ----------
+    store : BufferStore
+        The statement of the stage.
+    where : str
+        Start of error messages.
+    """
 
     def __init__(self, store: BufferStore, target: Target, where: str) -> None:
         self.store, self.target, self.where = store, target, where
         self.place = flat_index(store.buffer, store.indices)
         self.constants: dict[int, Buffer] = {}
-        """For each constant, a buffer of one element that holds it in every value."""
+        """For each constant, a buffer of one element whose values all are the constant."""
         self.copies: list[Buffer] = []
-        """Buffers of the shape of the result, for negated distances of shifts."""
+        """Buffers of the shape of the result, for negated shift distances."""
 
     def select(self, value: Expr) -> list[AluOperation]:
-        """Operations whose last result, in the place of the stage's result, is ``value``.
+        """Operations after which the place of the result holds ``value``.
 
         Raises
         ------
@@ -113,7 +121,7 @@ class AluSelector:
         return first + operations
 
     def require_acc(self, access: BufferStore | BufferLoad) -> None:
-        """The ALU works on the accumulator memory only."""
+        """``access`` must be in the accumulator memory, the only one that the ALU works on."""
         buffer, acc = access.buffer, self.target.acc
         if buffer.scope != acc.scope or buffer.dtype != acc.dtype:
             raise LoweringError(
@@ -129,7 +137,7 @@ class AluSelector:
         )
 
     def _chain(self, value: Expr) -> _Chain:
-        """The first value of the computation, and the operations on it."""
+        """``value`` as a first value and the operations on it."""
         match value:
             case Const(value=number):
                 return number, []
@@ -141,7 +149,7 @@ class AluSelector:
             case Shl(a=a, b=Const(value=by)) | Shr(a=a, b=Const(value=by)):
                 start, operations = self._chain(a)
                 by = -by if isinstance(value, Shl) else by
-                width = dtypes.bits(self.target.acc.dtype)  # beyond it nothing changes
+                width = dtypes.bits(self.target.acc.dtype)  # larger distances give the same result
                 return start, [
                     *operations,
                     AluOperation(AluOpcode.SHR, max(-width, min(by, width))),
@@ -193,7 +201,7 @@ class AluSelector:
         return [
             AluOperation(None, 0, copy),
             AluOperation(AluOpcode.ADD, distance, copy),
-            AluOperation(AluOpcode.MAX, -width, copy),  # or the lowest number could not be negated
+            AluOperation(AluOpcode.MAX, -width, copy),  # the lowest number has no negative
             AluOperation(AluOpcode.MUL, -1, copy),
             AluOperation(AluOpcode.SHR, BufferLoad(copy, self.store.indices)),
         ]
@@ -201,8 +209,8 @@ class AluSelector:
     def _operand(self, expr: Expr, value: Expr) -> BufferLoad:
         if not isinstance(expr, BufferLoad):
             raise LoweringError(
-                f"{self.where}: in `{value}` the operand `{expr}` is computed itself; give it a "
-                f"stage of its own"
+                f"{self.where}: in `{value}` the operand `{expr}` is not an element of a tensor; "
+                f"it must be computed by a stage of its own"
             )
         self.require_acc(expr)
         return expr

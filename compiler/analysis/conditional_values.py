@@ -1,7 +1,7 @@
-"""Values that depend on conditions: ``if_then_else`` taken apart into what holds where.
+"""Values that depend on conditions: ``if_then_else`` as cases with conjunctions of comparisons.
 
-A condition is a conjunction of comparisons once it is split into cases. The cases of
-:func:`cases` exclude each other, so a statement can be written once for each of them.
+The cases of a condition (:func:`cases`) exclude each other, so a statement can be repeated for each
+case.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from vta.compiler.te import dtypes
 from vta.compiler.te.expr import And, Cast, Compare, Const, Expr, Or, Select
 
 __all__ = ["cases", "conjuncts", "negated", "without_zeros"]
-
-_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 Case = tuple[Expr, ...]
 
@@ -24,10 +22,10 @@ def conjuncts(cond: Expr) -> Case:
 
 
 def negated(cond: Expr) -> Expr | None:
-    """The opposite of ``cond`` as a conjunction; None if it is none."""
+    """The opposite of ``cond`` as a conjunction; None if it is not a conjunction."""
     match cond:
         case Compare(op=op, a=a, b=b):
-            return Compare.of(_OPPOSITE[op], a, b)
+            return Compare.of(Compare.OPPOSITE[op], a, b)
         case Or(a=a, b=b):
             one, other = negated(a), negated(b)
             return None if one is None or other is None else And(one, other)
@@ -35,9 +33,9 @@ def negated(cond: Expr) -> Expr | None:
 
 
 def without_zeros(value: Expr) -> tuple[list[Expr], Expr]:
-    """``value`` without the choices of a zero, and the conditions under which it is not chosen.
+    """The conditions under which ``value`` is no zero of an ``if_then_else``, and the value then.
 
-    One conversion around or between the choices is kept, around the rest.
+    One conversion around or between the nested ``if_then_else`` is kept, around the value.
     """
     conditions: list[Expr] = []
     dtype: str | None = None
@@ -58,9 +56,9 @@ def without_zeros(value: Expr) -> tuple[list[Expr], Expr]:
 
 
 def cases(cond: Expr, holds: bool = True) -> list[Case]:
-    """Conjunctions of comparisons, of which exactly one is true where ``cond`` is ``holds``.
+    """Conjunctions of comparisons, of which exactly one holds where ``cond`` is ``holds``.
 
-    None of them is true elsewhere. A comparison is never ``!=``.
+    Elsewhere no conjunction holds. No comparison is ``!=``.
     """
     match cond:
         case Const(value=value, dtype=dtypes.BOOL):
@@ -74,7 +72,7 @@ def cases(cond: Expr, holds: bool = True) -> list[Case]:
         case Or(a=a, b=b):
             return _both(a, False, b, False)
         case Compare(op=op, a=a, b=b):
-            op = op if holds else _OPPOSITE[op]
+            op = op if holds else Compare.OPPOSITE[op]
             return [(Compare.of(one, a, b),) for one in (("<", ">") if op == "!=" else (op,))]
     raise AssertionError(f"no condition: {cond}")
 

@@ -1,4 +1,4 @@
-"""Transfers that a loop only repeats, as one transfer: more columns, or more rows at a stride."""
+"""DMA coalescing: a loop around a transfer becomes one transfer, with longer or more rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["fold", "fold_guarded"]
 
 
 def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
-    """``for loop: stmt`` as one transfer, if it is a regular one; else None."""
+    """``for loop: stmt`` as one transfer; None if the loop is not regular enough for that."""
     if not isinstance(stmt, LoadBuffer2D | StoreBuffer2D):
         return None
     offset_name = "src_offset" if isinstance(stmt, LoadBuffer2D) else "dst_offset"
@@ -59,7 +59,9 @@ def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
 
 
 def fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
-    """``for loop: if guards: stmt`` as one transfer, cut where the conditions cut the loop."""
+    """``for loop: if guards: stmt`` as one transfer of the iterations that the guards let through;
+    None if that is not one range of iterations, or not regular enough.
+    """
     folded = fold(stmt, loop)
     if folded is None or not guards:
         return folded
@@ -68,7 +70,7 @@ def fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges)
         cuts = constraints(guards, "transfer")
         bounds, free = bound_loops([loop], cuts, ranges, "transfer")
     except LoweringError:
-        return None  # no range of rounds
+        return None  # not one range of iterations
     bound = bounds.get(loop.var)
     if bound is not None:
         folded = _cut(stmt, folded, loop, bound, ranges)
@@ -82,7 +84,7 @@ def _cut(
     bound: LoopBounds,
     ranges: Ranges,
 ) -> Stmt:
-    """``folded``, which repeats ``single`` in every round of the loop, in some rounds only."""
+    """``folded``, which is ``single`` in all iterations, for the iterations in ``bound`` only."""
     assert isinstance(folded, LoadBuffer2D | StoreBuffer2D)
     name = "src_offset" if isinstance(folded, LoadBuffer2D) else "dst_offset"
     steps = {

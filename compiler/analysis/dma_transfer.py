@@ -1,5 +1,7 @@
-"""One copy between DRAM and an on-chip memory as LOAD or STORE instructions: which of its loops are
-columns, which rows, and which go around.
+"""A copy between DRAM and an on-chip memory as one 2D transfer inside loops.
+
+One loop of the copy becomes the columns of the transfer (x), one the rows (y). The other loops
+stay around the transfer, which is then issued once in each iteration.
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ def loading_module(memory: Memory, target: Target) -> PipelineModule:
 
 @dataclass(frozen=True)
 class _Dim:
-    """One dimension of a transfer: a loop, its steps in elements, and where padding or bounds cut
-    it.
+    """One loop of the copy: its steps on both sides, in elements, and the bounds that padding or
+    conditions put on it.
     """
 
     loop: Loop
@@ -57,10 +59,27 @@ class _Dim:
 
 
 class Copy:
-    """One nest of a copy on its way to a transfer.
+    """The nest of one copy, to be replaced by a transfer.
 
-    ``conditions`` say where zeros are written instead. With ``filled`` there are zeros everywhere
-    already, and ``conditions`` is empty.
+    Parameters
+    ----------
+    where : str
+        Start of error messages.
+    nest : LoopNest
+        The loops of the copy around its store.
+    conditions : list of Expr
+        Where one does not hold, the copy writes a zero.
+    source : BufferLoad
+        The element that the copy reads.
+    ranges : mapping of Var to (int, int)
+        The lowest and the highest value of each variable of the loops around the nest.
+    filled : bool
+        Whether the destination holds zeros everywhere already; ``conditions`` is then empty.
+
+    Raises
+    ------
+    LoweringError
+        If no transfer can do the copy: memories, types, or indices.
     """
 
     def __init__(
@@ -82,7 +101,7 @@ class Copy:
         self.sram, self.dram = sram.buffer, dram.buffer
         self.memory = self._memory()
         self.padded = bool(conditions)
-        """Whether zeros must be written where a condition does not hold; else nothing need be."""
+        """Whether elements for which a condition does not hold must be written, as zeros."""
         self._analyse(nest, [*conditions, *nest.guards], sram, dram)
 
     def _memory(self) -> Memory:
@@ -120,7 +139,7 @@ class Copy:
         sram: BufferStore | BufferLoad,
         dram: BufferStore | BufferLoad,
     ) -> None:
-        """Loops over elements, steps, and what cuts them."""
+        """Find the loops over elements, their steps and their bounds."""
         tile = self.memory.shape[0] * self.memory.shape[1]
         forms = [flat_index(access.buffer, access.indices) for access in (sram, dram)]
         cuts = constraints(conditions, self.where)
@@ -142,7 +161,7 @@ class Copy:
         ]
 
     def _require_inside(self, loops: list[Loop], tile: int) -> None:
-        """Padding is written wherever a loop runs, so all of it must be in the buffer."""
+        """All iterations must be inside the buffer, since those out of bounds write padding."""
         ranges = {loop.var: (0, loop.extent - 1) for loop in loops}
         low, high = interval(self.sram_at.expr(), {**self.ranges, **ranges})
         if low < 0 or (high + 1) * tile > self.sram.size:
@@ -154,12 +173,12 @@ class Copy:
     # ---- choosing rows and columns ---------------------------------------------------------------
 
     def transfer(self) -> Stmt:
-        """The transfer with the loops that it does not cover, in the scope of its module."""
+        """The transfer inside the remaining loops, in a scope of its module."""
         module = loading_module(self.memory, self.target) if self.is_load else PipelineModule.STORE
         return CoprocScope(module, self.statement())
 
     def statement(self) -> Stmt:
-        """The transfer with the loops that it does not cover."""
+        """The transfer inside the remaining loops."""
         x, y, host = self._choose()
         stmt = self._load(x, y) if self.is_load else self._store(x, y)
         for dim in host:
@@ -170,7 +189,9 @@ class Copy:
         return stmt if self.padded else wrap_in_loops([], self.free, stmt)
 
     def _choose(self) -> tuple[_Dim | None, _Dim | None, list[_Dim]]:
-        """The dimension along a row, the one over rows, and the others, innermost first."""
+        """The loops of columns (x) and rows (y), None for a single one, and the others, innermost
+        first.
+        """
         host = sorted(self.dims, key=lambda dim: dim.sram_step)
         x = y = None
         if host and host[0].sram_step == 1 and host[0].dram_step == 1:
@@ -180,7 +201,7 @@ class Copy:
             host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_TRANSFER_SIZE
         ) or (self.filled and self._has_zeros_between(host, width)):
             y = host.pop(0)
-        if y and x and x.bound and not self.is_load:  # a row of a store has no gap behind it
+        if y and x and x.bound and not self.is_load:  # rows of a store are consecutive on chip
             host.insert(0, y)
             y = None
         if self.padded:
@@ -195,7 +216,7 @@ class Copy:
 
     @staticmethod
     def _has_zeros_between(host: list[_Dim], width: int) -> bool:
-        """Whether the rows of the innermost loop have nothing but a few zeros between them."""
+        """Whether only gaps, which padding can fill, lie between the rows of the first loop."""
         if not host:
             return False
         rows, *others = host
@@ -208,7 +229,7 @@ class Copy:
         )
 
     def _pad_outside(self, host: list[_Dim]) -> list[_Dim]:
-        """Padding of a loop around the transfer: there the whole transfer is padding."""
+        """Move the bounds of remaining loops to ``free``: out of bounds all rows are padding."""
         for dim in host:
             if dim.bound:
                 self.free.append(dim.bound.holds(dim.loop.var))
@@ -217,7 +238,7 @@ class Copy:
     # ---- the statements --------------------------------------------------------------------------
 
     def _origin(self, *dims: _Dim | None) -> tuple[Affine, Affine]:
-        """The first element on both sides, without the loops that the transfer covers."""
+        """The first element of the transfer on both sides: both positions without x and y."""
         covered = [dim.loop.var for dim in dims if dim]
         return self.sram_at.without(*covered), self.dram_at.without(*covered)
 
@@ -228,7 +249,7 @@ class Copy:
         return dim.bound or LoopBounds(Const(0), Const(dim.loop.extent), Const(0))
 
     def _begin(self, *dims: tuple[_Dim | None, LoopBounds]) -> Expr:
-        """The first element in DRAM that is moved."""
+        """The position in DRAM of the first element that is read or written."""
         offset = self._origin(*(dim for dim, _ in dims))[1].expr()
         for dim, bound in dims:
             if dim:
@@ -244,7 +265,7 @@ class Copy:
             rows = only_if(self.free, rows, y.loop.extent if y else 1)
         offset = self._begin((x, columns), (y, rows))
         index = self._origin(x, y)[0].expr()
-        if not self.padded:  # what is cut off is not read: leave it out, where rows stay whole
+        if not self.padded:  # elements out of bounds are neither read nor written
             if y:
                 index = index + rows.before * y.sram_step
                 rows = LoopBounds(Const(0), rows.size, Const(0))
@@ -261,7 +282,7 @@ class Copy:
         return self._with_gaps(load, y, width) if y and y.sram_step > width else load
 
     def _with_gaps(self, load: LoadBuffer2D, rows: _Dim, width: int) -> Stmt:
-        """``load`` with zeros behind each row but the last one as padding."""
+        """``load`` with a gap of zeros behind each row except the last one, as padding."""
         before = load.y_size - 1
         gap = rows.sram_step - width
         spaced = replace(

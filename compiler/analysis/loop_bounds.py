@@ -1,4 +1,4 @@
-"""Conditions on loops as ranges: ``1 <= y + 7 * o and y + 7 * o < 15`` is where ``y`` may run."""
+"""Conditions as loop bounds: ``1 <= y + 7 * o and y + 7 * o < 15`` bounds the loop ``y``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vta.errors import LoweringError
 __all__ = ["LoopBounds", "Ranges", "bound_loops", "constraints", "only_if"]
 
 Ranges = Mapping[Var, tuple[int, int]]
+"""The lowest and the highest value of variables."""
 
 
 def constraints(conditions: Sequence[Expr], where: str) -> list[Affine]:
@@ -23,7 +24,7 @@ def constraints(conditions: Sequence[Expr], where: str) -> list[Affine]:
     Raises
     ------
     LoweringError
-        For a condition that is no conjunction of comparisons.
+        For a condition that is not a conjunction of comparisons.
     """
     forms: list[Affine] = []
     for cond in conditions:
@@ -45,8 +46,8 @@ def constraints(conditions: Sequence[Expr], where: str) -> list[Affine]:
 
 @dataclass(frozen=True)
 class LoopBounds:
-    """Where a loop of ``extent`` rounds runs: ``before`` rounds are left out first, ``after``
-    last, ``size`` in between are not; all are expressions of outer variables, never negative.
+    """The iterations of a loop that run: ``size`` of them, behind ``before`` and in front of
+    ``after`` iterations that do not. Each is an expression of outer variables and never negative.
     """
 
     before: Expr
@@ -54,7 +55,7 @@ class LoopBounds:
     after: Expr
 
     def holds(self, var: Var) -> Expr:
-        """Whether the loop runs in the round ``var``."""
+        """The condition that iteration ``var`` runs."""
         below = var < self.before + self.size
         return below if self.before == Const(0) else all_of(var >= self.before, below)
 
@@ -62,23 +63,23 @@ class LoopBounds:
 def bound_loops(
     loops: Sequence[Loop], forms: Sequence[Affine], ranges: Ranges, where: str
 ) -> tuple[dict[Var, LoopBounds], list[Expr]]:
-    """The range of each loop that a constraint bounds, and the conditions on no loop at all.
+    """The bounds of each loop that a constraint bounds, and the conditions that use no loop.
 
     Parameters
     ----------
     loops : sequence of Loop
-        Of the nest.
+        The loops of the nest.
     forms : sequence of Affine
         Constraints, see :func:`constraints`.
-    ranges : mapping of Var to (lowest, highest)
-        Of the variables outside the nest.
+    ranges : mapping of Var to (int, int)
+        The lowest and the highest value of the variables outside the nest.
     where : str
-        For messages.
+        Start of error messages.
 
     Raises
     ------
     LoweringError
-        If a constraint ties two loops together.
+        If a constraint uses two loops.
     """
     low: dict[Var, Expr] = {}
     high: dict[Var, Expr] = {}
@@ -91,8 +92,8 @@ def bound_loops(
             continue
         if len(inside.terms) > 1 or not isinstance(inside.terms[0][0], Var):
             raise LoweringError(
-                f"{where}: the condition `{form.expr()} >= 0` involves several loops of the copy; "
-                f"padding and bounds must concern one axis at a time"
+                f"{where}: the condition `{form.expr()} >= 0` uses several loops of the copy; "
+                f"each condition of padding and bounds must use one axis only"
             )
         var, factor = inside.terms[0]
         assert isinstance(var, Var)
@@ -125,7 +126,7 @@ def _bound_of(extent: int, low: Expr, high: Expr | None, ranges: Ranges) -> Loop
 
 
 def only_if(conditions: Sequence[Expr], bound: LoopBounds, extent: int) -> LoopBounds:
-    """``bound`` where all conditions hold; nothing left in between where one does not."""
+    """``bound`` where all conditions hold, no iteration where one does not."""
     for cond in conditions:
         bound = LoopBounds(
             Select(cond, bound.before, Const(extent)),

@@ -1,7 +1,7 @@
-"""Perfect loop nests around one statement, and their accesses as linear forms over the loops.
+"""Perfect loop nests around one statement, and accesses as linear forms of their loops.
 
-The passes that replace nests by transfers and micro-ops all ask the same questions: which loops run
-over the scalars of a tile, which are left to run over tiles, and which of those are one long loop.
+The passes that replace nests by transfers and micro-ops share three questions: which loops run over
+the scalars of a tile, which loops run over tiles, and which of the latter join into one loop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop that is being taken apart: ``var`` = 0 .. ``extent`` - 1."""
+    """A loop without its body: ``var`` = 0 .. ``extent`` - 1."""
 
     var: Var
     extent: int
@@ -49,7 +49,7 @@ class LoopNest:
 
 
 def collect_loops(stmt: Stmt) -> LoopNest:
-    """Take the loops and conditions off a statement."""
+    """The loops and conditions around the innermost statement of ``stmt``."""
     loops: list[Loop] = []
     guards: list[Expr] = []
     while True:
@@ -67,18 +67,18 @@ def collect_loops(stmt: Stmt) -> LoopNest:
 
 
 def require_no_attached_stages(stmt: Stmt, where: str, what: str) -> None:
-    """No other stage may be computed inside a nest that becomes instructions as a whole."""
+    """Refuse a nest in which another stage is computed: a nest becomes instructions as a whole."""
     inner = next((node for node in walk(stmt) if isinstance(node, Allocate)), None)
     if inner is not None:
         raise LoweringError(
             f"{where}: must contain {what} and nothing else, but stage {inner.buffer.name} is "
-            f"computed inside it; give the pragma to a loop inside of the one that "
-            f"{inner.buffer.name} is computed at, or compute {inner.buffer.name} further out"
+            f"computed inside; the pragma must be given to a loop further inside, or "
+            f"{inner.buffer.name} must be computed further outside"
         )
 
 
 def wrap_in_loops(loops: Iterable[Loop], guards: Iterable[Expr], stmt: Stmt) -> Stmt:
-    """``stmt`` inside the loops, outermost first, and directly under the conditions."""
+    """``stmt`` under the conditions, inside the loops (outermost first)."""
     for guard in guards:
         stmt = IfThenElse(guard, stmt)
     for loop in reversed(tuple(loops)):
@@ -103,7 +103,7 @@ def flat_index(buffer: Buffer, indices: Sequence[Expr]) -> Affine:
 
 
 def _split_form(form: Affine, loop: Loop, inner: int, outer: Var) -> Affine:
-    """``form`` where ``loop.var`` is ``outer * inner``: the rest of it ran over a tile."""
+    """``form`` with ``loop.var`` replaced by ``outer * inner``, without its part inside a tile."""
     factor = form.coefficient(loop.var)
     return form.without(loop.var) + Affine.of([(outer, factor * inner)])
 
@@ -111,30 +111,30 @@ def _split_form(form: Affine, loop: Loop, inner: int, outer: Var) -> Affine:
 def remove_tile_loops(
     loops: Sequence[Loop], forms: Sequence[Affine], tile: int, other: Sequence[Affine], where: str
 ) -> tuple[list[Loop], list[Affine], list[Affine]]:
-    """Take away the loops that run over the ``tile`` scalars of one element.
+    """Remove the loops that run over the ``tile`` scalars of one element.
 
     Parameters
     ----------
     loops : sequence of Loop
-        Of the nest.
+        The loops of the nest.
     forms : sequence of Affine
-        Positions in scalars; all must run through a tile in the same order, without gaps.
+        Positions in scalars. All must run through a tile in the same order, without gaps.
     tile : int
-        Scalars of one element.
+        Number of scalars of one element.
     other : sequence of Affine
-        Forms that must not change inside an element (conditions).
+        Forms of conditions, which must not change inside an element.
     where : str
-        For messages.
+        Start of error messages.
 
     Returns
     -------
     loops, forms, other
-        What is left; the forms now count elements.
+        The remaining loops, the positions in elements, and the conditions in the remaining loops.
 
     Raises
     ------
     LoweringError
-        If no loops run through whole tiles.
+        If no loops run over whole tiles.
     """
     loops, forms, other = list(loops), list(forms), list(other)
     done = 1
@@ -150,7 +150,7 @@ def remove_tile_loops(
             raise LoweringError(
                 f"{where}: moves and computes whole elements of {tile} values, which must be the "
                 f"innermost dimensions of every tensor; the loop {found.var.name} over them has "
-                f"{found.extent} rounds (vta.packing fills up tensors)"
+                f"{found.extent} iterations (vta.packing pads tensors to whole elements)"
             )
         if any(form.coefficient(found.var) for form in other):
             raise LoweringError(f"{where}: the condition must hold for whole elements")
@@ -169,7 +169,7 @@ def remove_tile_loops(
 
 
 def _require_whole(var: Var, forms: Sequence[Affine], where: str) -> None:
-    """No index may depend on the values of an element but by adding them up."""
+    """Each form must be affine in a loop over the values of an element."""
     for form in forms:
         for atom, _ in form.terms:
             if not isinstance(atom, Var) and uses(atom, [var]):
@@ -177,7 +177,7 @@ def _require_whole(var: Var, forms: Sequence[Affine], where: str) -> None:
 
 
 def require_affine(forms: Iterable[Affine], loops: Iterable[Loop], where: str) -> None:
-    """The loops may only add to a position, not stand inside a division or a minimum."""
+    """Each form must be affine in the loops: no division or minimum may use one."""
     variables = [loop.var for loop in loops]
     for form in forms:
         for atom, _ in form.terms:
@@ -196,7 +196,7 @@ def _elements(form: Affine, tile: int, where: str) -> Affine:
 
 
 def join_loops(loops: Sequence[Loop], forms: Sequence[Affine]) -> tuple[list[Loop], list[Affine]]:
-    """Make one loop of two wherever every form advances as if they were one.
+    """Join each pair of loops that advances every form as one loop would.
 
     An outer loop joins an inner one of extent n if each form's step for the outer is n times its
     step for the inner. A variable that appears inside a division or a minimum joins nothing.

@@ -1,8 +1,8 @@
-"""Loops that do something in every n-th round only: ``if i % 2 == 1`` as a loop of half the rounds.
+"""Strided loops: a loop with the condition ``i % 2 == 1`` as a loop of half the iterations.
 
-A dilated tensor has its values at multiples of a stride and zeros between them. Where a loop runs
-over all of it and a condition picks the multiples, the loop ``i`` becomes ``i = start + stride *
-j``; then ``i // stride`` is a sum again, as the transfers and micro-ops need it.
+A dilated tensor has values at multiples of a stride and zeros between them. Where a loop runs over
+the whole tensor and a condition selects the multiples, the loop ``i`` becomes a loop ``j`` with
+``i = start + stride * j``. Then ``i // stride`` is affine, as transfers and micro-ops need it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class StridedLoops:
     Attributes
     ----------
     loops : tuple of Loop
-        The loops, outermost first; one of a single round is left out.
+        The loops, outermost first, without those of one iteration.
     conditions : tuple of Expr
-        What must still hold in a round.
+        The conditions that are left.
     values : dict of Var to Expr
-        The loop variables that were replaced, by the new ones.
-    ranges : dict of Var to (lowest, highest)
-        Of all variables, the new ones included.
+        The replaced loop variables as expressions of the new ones.
+    ranges : dict of Var to (int, int)
+        The lowest and the highest value of all variables, old and new.
     """
 
     loops: tuple[Loop, ...]
@@ -50,9 +50,8 @@ class StridedLoops:
 
 
 def stride_condition(cond: Expr) -> tuple[Expr, int, int] | None:
-    """``a``, ``n``, ``b`` of a condition ``a % n == b`` with numbers ``n`` > ``b`` >= 0.
-
-    None if it is another.
+    """``a``, ``n``, ``b`` of a condition ``a % n == b`` with integers ``n`` > ``b`` >= 0; None for
+    other conditions.
     """
     match cond:
         case Compare(op="==", a=FloorMod(a=a, b=Const(value=by)), b=Const(value=rest)) if (
@@ -70,32 +69,32 @@ def strided_loops(
     *,
     several: bool = False,
 ) -> StridedLoops | None:
-    """The loops with the remainders of loop variables that ``conditions`` ask for.
+    """The loops without the iterations that conditions on remainders exclude.
 
     Parameters
     ----------
     loops : sequence of Loop
-        Of the nest.
+        The loops of the nest.
     conditions : sequence of Expr
-        On the loops and on the variables around them.
-    ranges : mapping of Var to (lowest, highest)
-        Of the variables around the loops.
+        Conditions on the loops and on the variables around them.
+    ranges : mapping of Var to (int, int)
+        The lowest and the highest value of the variables around the loops.
     where : str
-        For messages.
+        Start of error messages.
     several : bool
-        A remainder may be of several loops. The longest of them is strided; where it starts depends
-        on the others. A remainder that no loop fits stays a condition.
+        Whether the dividend of a remainder may use several loops. The longest of them becomes
+        strided, with a start that depends on the others. If no loop fits, the condition is left.
 
     Returns
     -------
     StridedLoops or None
-        None if no round fulfils the conditions.
+        None if no iteration satisfies the conditions.
 
     Raises
     ------
     LoweringError
-        If the remainder is of a sum of several loops (without ``several``), or of a multiple that
-        shares a factor with the divisor.
+        If a remainder uses several loops (without ``several``), or the factor of its loop shares a
+        divisor with the stride.
     """
     found = list(loops)
     inside = {loop.var: (0, loop.extent - 1) for loop in loops}
@@ -119,9 +118,9 @@ def strided_loops(
             continue
         if loop is None:
             raise LoweringError(
-                f"{where}: the condition `{cond}` must concern one loop of the stage; do not "
-                f"split, fuse or scale the axis that is dilated (split the axis of the stage that "
-                f"it is computed at instead)"
+                f"{where}: the condition `{cond}` must use one loop of the stage; the dilated "
+                f"axis must not be split, fused or scaled (split the axis of the stage that this "
+                f"stage is computed at instead)"
             )
         replaced = _strided(found, loop, *stride, state)
         if replaced is None:
@@ -133,7 +132,7 @@ def strided_loops(
 
 
 def _loop_to_stride(moving: Affine, by: int, loops: Sequence[Loop], several: bool) -> Loop | None:
-    """The loop that is shortened for a remainder of the sum ``moving``; None if none can be."""
+    """The loop to make strided for a remainder of the sum ``moving``; None if no loop fits."""
     if len(moving.terms) > 1 and not several:
         return None
     fit = [loop for loop in loops if gcd(moving.coefficient(loop.var), by) == 1]
@@ -148,7 +147,9 @@ def _loop_to_stride(moving: Affine, by: int, loops: Sequence[Loop], several: boo
 def _strided(
     loops: list[Loop], loop: Loop, a: Expr, by: int, rest: int, state: StridedLoops
 ) -> tuple[list[Loop], StridedLoops, list[Expr]] | None:
-    """The loops where ``a % by == rest``, and a condition if the last round may be too much."""
+    """The loops where ``a % by == rest``, the new state, and a condition if the last iteration may
+    be beyond the old loop. None if no iteration is left.
+    """
     form = linear(a)
     factor = form.coefficient(loop.var)
     wanted = (Affine((), rest) - form.without(loop.var)).scale(pow(factor, -1, by)).expr()

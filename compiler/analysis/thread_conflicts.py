@@ -1,8 +1,9 @@
-"""What virtual threads must not do: touch an element that another thread writes, in another module.
+"""Data races of virtual threads: two threads access one element from two modules, and one writes.
 
-Tokens order the steps of each thread. Between threads only each module's own order holds: what one
-thread's STORE reads, another thread's GEMM may overwrite at any time. A buffer that is allocated
-inside the loop of threads is one for each thread; all others are looked at here.
+Tokens order the instructions of one thread. Instructions of different threads are ordered only
+within a module: the GEMM of one thread may overwrite an element before the STORE of another thread
+reads it. A buffer that is allocated inside the loop of threads has a copy for each thread; all
+other buffers are checked here.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ __all__ = ["refuse_conflicts"]
 
 @dataclass(frozen=True)
 class _Access:
-    """Elements ``first`` .. ``last`` of a buffer, inside ``loops``; those from number ``depth`` on
-    are inside the buffer's allocation.
+    """An access of ``module`` to elements ``first`` .. ``last`` of a buffer, inside ``loops``. The
+    buffer is allocated inside the first ``depth`` loops.
     """
 
     module: PipelineModule
@@ -47,7 +48,7 @@ class _Access:
     depth: int
 
     def span(self, threads: Mapping[Var, int]) -> tuple[int, int]:
-        """The lowest and highest element that these threads touch."""
+        """The lowest and the highest element, with these values of thread variables."""
         ranges: dict[Var, tuple[int, int]] = {}
         for loop in self.loops:
             value = threads.get(loop.var)
@@ -56,14 +57,15 @@ class _Access:
 
 
 def refuse_conflicts(func: PrimFunc) -> None:
-    """Check a program whose buffers have no place yet and whose threads are loops still.
+    """Refuse a program with a data race between virtual threads.
 
-    The ranges of elements are compared, from the lowest to the highest that a thread touches.
+    The threads must still be loops, and buffers must not have addresses yet. Ranges of elements are
+    compared, from the lowest to the highest element that a thread accesses.
 
     Raises
     ------
     LoweringError
-        Naming the buffer, the threads and the ranges.
+        With the buffer, the threads and the ranges.
     """
     found: dict[tuple[Var, Buffer], list[_Access]] = {}
     for access in _accesses(func.body, (), None, {}):
@@ -77,7 +79,7 @@ def refuse_conflicts(func: PrimFunc) -> None:
 
 
 def _compare(var: Var, one: _Access, two: _Access) -> None:
-    """All pairs of different threads of a loop; those of loops around it are the same."""
+    """Compare the accesses of each pair of threads of a loop, in the same outer threads."""
     at = next(n for n, loop in enumerate(one.loops) if loop.var is var)
     loop = one.loops[at]
     outer = [item for item in one.loops[:at] if item.kind == "cthread"]
@@ -91,18 +93,18 @@ def _compare(var: Var, one: _Access, two: _Access) -> None:
             (low, high), (other_low, other_high) = spans[0][a], spans[1][b]
             if low <= other_high and other_low <= high:
                 raise LoweringError(
-                    f"virtual threads of loop {loop.var.name}: {one.buffer.name} is one for all; "
-                    f"the {one.module.name} module writes its elements {low} to {high} in thread "
+                    f"virtual threads of loop {loop.var.name} race on {one.buffer.name}: "
+                    f"the {one.module.name} module writes elements {low} to {high} in thread "
                     f"{a}, the {two.module.name} module {'writes' if two.writes else 'reads'} "
-                    f"{other_low} to {other_high} in thread {b}, in no order; attach its stage "
-                    f"inside the loop, so that each thread has its own"
+                    f"elements {other_low} to {other_high} in thread {b}, in no order; compute "
+                    f"stage {one.buffer.name} inside the loop, so that each thread has a buffer"
                 )
 
 
 def _accesses(
     stmt: Stmt, loops: tuple[For, ...], module: PipelineModule | None, depths: Mapping[Buffer, int]
 ) -> Iterator[_Access]:
-    """Every access; ``depths`` counts the loops around the allocations."""
+    """Every access; ``depths`` is the number of loops around each allocation."""
     match stmt:
         case For():
             loops = (*loops, stmt)
@@ -120,7 +122,7 @@ def _accesses(
 
 
 def _touched(stmt: Stmt) -> list[tuple[Buffer, bool, Expr, Expr]]:
-    """What a statement accesses: the buffer, whether it writes, the first element, how many."""
+    """The accesses of a statement: buffer, whether written, first element, number of elements."""
     one = Const(1)
     match stmt:
         case LoadBuffer2D():
@@ -146,5 +148,5 @@ def _touched(stmt: Stmt) -> list[tuple[Buffer, bool, Expr, Expr]]:
 
 
 def _extent(stmt: LoadBuffer2D | StoreBuffer2D) -> Expr:
-    """From the first element of a transfer in DRAM to behind its last one."""
+    """Distance in DRAM from the first element of a transfer to the end of the last one."""
     return (stmt.y_size - 1) * stmt.x_stride + stmt.x_size

@@ -1,4 +1,4 @@
-"""Zeros that a copy writes: under which conditions it does, and a load that writes nothing else."""
+"""Zeros that a copy writes: the conditions for them, and a LOAD that writes zeros alone."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["copied_value", "zero_fill"]
 def copied_value(value: Expr, where: str) -> tuple[list[Expr], BufferLoad | None]:
     """The conditions under which ``value`` is an element of a tensor, and that element.
 
-    Where a condition does not hold, the value is zero. None instead of an element: it is always
+    Where a condition does not hold, the value is zero. The element is None if the value is always
     zero.
 
     Raises
     ------
     LoweringError
-        If something is computed, or another number than zero is filled in.
+        If the value is computed, or another number than zero is filled in.
     """
     conditions, rest = without_zeros(value)
     if isinstance(rest, Cast):
@@ -54,18 +54,18 @@ def copied_value(value: Expr, where: str) -> tuple[list[Expr], BufferLoad | None
 
 
 _ONLY_ZEROS = (
-    "a transfer pads with 0 only. For other numbers give the padded tensor a stage of the vector "
-    "ALU (env.alu) in the accumulator memory, behind a stage that copies without padding"
+    "a transfer pads with 0 only. Other numbers need a stage of the vector ALU (env.alu) for the "
+    "padded tensor, in the accumulator memory, behind a stage that copies without padding"
 )
 
 
 def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stmt:
-    """Padding of all that the nest writes, whatever its conditions and values.
+    """Zeros, by padding, in all elements of the loops, regardless of conditions and values.
 
     Raises
     ------
     LoweringError
-        If the loops go beyond the buffer or do not run through whole elements.
+        If the loops run beyond the buffer, or not over whole elements.
     """
     store = nest.leaf
     assert isinstance(store, BufferStore)

@@ -466,6 +466,11 @@ class _Bool(Expr):
 class Compare(_Bool):
     """``a op b`` of two integers; op is one of ``< <= > >= == !=``."""
 
+    OPPOSITE: ClassVar[dict[str, str]] = {
+        "<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==",
+    }  # fmt: skip
+    """For each operator, the operator that holds exactly where the first does not."""
+
     op: str
     a: Expr
     b: Expr

@@ -157,7 +157,6 @@ _ALWAYS = {
     "==": lambda low, high: low == high == 0,
     "!=": lambda low, high: low > 0 or high < 0,
 }
-_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 def _compare(op: str, a: Expr, b: Expr, ranges: Mapping[Var, tuple[int, int]]) -> Expr:
@@ -167,7 +166,7 @@ def _compare(op: str, a: Expr, b: Expr, ranges: Mapping[Var, tuple[int, int]]) -
     span = form_interval(left - right, ranges)
     if _ALWAYS[op](*span):
         return Const(1, dtypes.BOOL)
-    if _ALWAYS[_OPPOSITE[op]](*span):
+    if _ALWAYS[Compare.OPPOSITE[op]](*span):
         return Const(0, dtypes.BOOL)
     if left.terms and not right.terms:  # the constants on one side
         left, right = Affine(left.terms), Affine((), right.const - left.const)

@@ -49,14 +49,16 @@ def test_parts_of_one_buffer_may_touch_but_not_overlap():
     with pytest.raises(LoweringError) as error:
         refuse_conflicts(copies(lambda t: t * 5, lambda t: t * 5, 6))
     assert str(error.value) == (
-        "virtual threads of loop t: A_acc is one for all; the COMPUTE module writes its elements 0 "
-        "to 5 in thread 0, the STORE module reads 5 to 10 in thread 1, in no order; attach its "
-        "stage inside the loop, so that each thread has its own"
+        "virtual threads of loop t race on A_acc: the COMPUTE module writes elements 0 "
+        "to 5 in thread 0, the STORE module reads elements 5 to 10 in thread 1, in no order; "
+        "compute stage A_acc inside the loop, so that each thread has a buffer"
     )
 
 
 def test_the_same_elements_in_each_thread():
-    with pytest.raises(LoweringError, match=r"0 to 3 in thread 0, .* reads 0 to 3 in thread 1"):
+    with pytest.raises(
+        LoweringError, match=r"0 to 3 in thread 0, .* reads elements 0 to 3 in thread 1"
+    ):
         refuse_conflicts(copies(lambda t: NONE, lambda t: NONE, 4))
 
 
@@ -88,6 +90,6 @@ def test_threads_in_threads():
 
     refuse_conflicts(program(2, 2))
     refuse_conflicts(program(1, 1, between=True))
-    message = r"loop o: .* 0 to 1 in thread 0, .* 1 to 2 in thread 1"
+    message = r"loop o race on .* 0 to 1 in thread 0, .* 1 to 2 in thread 1"
     with pytest.raises(LoweringError, match=message):
         refuse_conflicts(program(1, 1))

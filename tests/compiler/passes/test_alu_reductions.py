@@ -88,8 +88,8 @@ def test_what_is_computed_inside_is_named():
     with pytest.raises(
         LoweringError,
         match=r"stage pool, alu at axis i: must contain one computation and nothing else, but "
-        r"stage chip is computed inside it; give the pragma to a loop inside of the one that chip "
-        r"is computed at, or compute chip further out",
+        r"stage chip is computed inside; the pragma must be given to a loop further inside, or "
+        r"chip must be computed further outside",
     ):
         case.program()
 
@@ -105,6 +105,6 @@ def test_a_load_pads_with_zeros_only():
     with pytest.raises(
         LoweringError,
         match=r"stage padded, dma_copy at axis i0: pads with `-128`; a transfer pads with 0 (.*) "
-        r"give the padded tensor a stage of the vector ALU",
+        r"Other numbers need a stage of the vector ALU",
     ):
         compile_func(lower(s, [a, out]), machine())

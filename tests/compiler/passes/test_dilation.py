@@ -98,8 +98,8 @@ def test_a_split_of_the_dilated_axis_is_refused():
     case.s[case.wide].pragma(outer, "dma_copy")
     with pytest.raises(
         LoweringError,
-        match=r"the condition `\(i0_outer \* 3 \+ i0_inner\) % 2 == 0` must concern one loop of "
-        r"the stage; do not split, fuse or scale the axis that is dilated",
+        match=r"the condition `\(i0_outer \* 3 \+ i0_inner\) % 2 == 0` must use one loop of "
+        r"the stage; the dilated axis must not be split, fused or scaled",
     ):
         case.program()
 
@@ -113,7 +113,7 @@ def test_numbers_between_the_values_need_the_alu():
     for tensor in (wide, out):
         s[tensor].pragma(tensor.op.axis[0], "dma_copy")
     refused(s, [a, out], r"stage wide, dma_copy at axis i0: pads with `7`; a transfer pads with 0 "
-            r"only. For other numbers give the padded tensor a stage of")  # fmt: skip
+            r"only. Other numbers need a stage of")  # fmt: skip
 
 
 def test_a_copy_of_zeros_alone():

@@ -175,7 +175,7 @@ def add(a, b):
     ("value", "options", "message"),
     [
         (lambda a, b: a // 3 + b, {}, "stage C_buf, alu at axis i0: .* cannot compute `A_buf"),
-        (lambda a, b: a * b + a * 2, {}, r"the operand `A_buf\[.*\]` is computed itself"),
+        (lambda a, b: a * b + a * 2, {}, r"the operand `A_buf\[.*\]` is not an element"),
         (add, {"pragma": None}, "C_buf is computed value by value"),
         (add, {"scope": INP_SCOPE}, "stage A_buf, dma_copy .*holds int8"),
         (add, {"scope": "global"}, "must copy between DRAM and an on-chip"),
