@@ -1,6 +1,7 @@
 """Cycles of network layers from the operator library with its default tilings, on ``tsim``.
 
-    python -m tests.bench.bench_layers [--memory ideal|ddr] [--network NAME ...] [--json FILE]
+    python -m tests.bench.bench_layers [--memory ideal|ddr] [--network NAME ...] [--base]
+        [--json FILE]
 
 Every result is compared with NumPy in the same run. The tables of docs/benchmarks.md are written
 anew between their markers, one table for each network and memory that was measured.
@@ -166,11 +167,13 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="append", choices=["ideal", "ddr"])
     parser.add_argument("--network", action="append", choices=list(NETWORKS))
+    parser.add_argument("--base", action="store_true", help="a machine without the extension")
     parser.add_argument("--json", type=Path, help="write every row to this file")
     options = parser.parse_args(arguments)
     found = []
     for memory in options.memory or ["ideal", "ddr"]:
-        bench = Bench(VTAConfig.preset("default"), memory)
+        machine = VTAConfig.preset("default").replace(extension=int(not options.base))
+        bench = Bench(machine, memory)
         for network in options.network or NETWORKS:
             rows = []
             for layer in NETWORKS[network]:
@@ -178,8 +181,11 @@ def main(arguments: list[str]) -> None:
                 print(memory, network, layer.name, rows[-1].cycles, file=sys.stderr, flush=True)
             text = table(rows, memory)
             print(f"\n{network}, {memory}\n{text}", flush=True)
-            write(PAGE, f"{network}, {memory}", text)
-            found += [{"memory": memory} | asdict(row) for row in rows]
+            key = f"{network}, {memory}" + ", base" * options.base
+            write(PAGE, key, text)
+            found += [
+                {"memory": memory, "extension": machine.extension} | asdict(row) for row in rows
+            ]
             if options.json:
                 options.json.write_text(json.dumps(found, indent=1) + "\n")
 

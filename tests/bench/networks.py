@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vta.compiler.ops import Operator, Requantise, conv2d
+from vta.compiler.ops import Operator, Requantise, conv2d, conv2d_transpose, dense
 from vta.config import VTAConfig
 
 __all__ = ["NETWORKS", "Layer"]
@@ -36,18 +36,19 @@ class Layer:
 
 def _conv(
     name: str, repeats: int, size: int, inputs: int, outputs: int, kernel: int,
-    stride: int = 1, padding: int | None = None,
+    stride: int = 1, padding: int | None = None, groups: int = 1,
 ) -> Layer:  # fmt: skip
     pad = kernel // 2 if padding is None else padding
 
     def build(cfg: VTAConfig) -> Operator:
         return conv2d(
             (cfg.batch, inputs, size, size), outputs, kernel,
-            cfg=cfg, requantise=RELU, stride=stride, padding=pad,
+            cfg=cfg, requantise=RELU, stride=stride, padding=pad, groups=groups,
         )  # fmt: skip
 
     step = f"/{stride}" if stride > 1 else ""
-    work = f"{size}x{size}x{inputs}-{outputs}, {kernel}x{kernel}{step}"
+    each = f", {groups} groups" if groups > 1 else ""
+    work = f"{size}x{size}x{inputs}-{outputs}, {kernel}x{kernel}{step}{each}"
     return Layer(name, repeats, work, build)
 
 
@@ -100,10 +101,70 @@ def _squeezenet() -> Iterator[Layer]:
     yield _conv("conv10", 1, 13, 512, 1000, 1)
 
 
+def _mobilenet_v2() -> Iterator[Layer]:
+    """MobileNetV2 at 224x224 pixels: blocks of 1x1, depthwise 3x3, 1x1."""
+    yield _conv("conv1", 1, 224, 3, 32, 3, 2)
+    size, inputs = 112, 32
+    stages = [
+        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
+        (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+    ]  # fmt: skip
+    for number, (factor, outputs, blocks, stride) in enumerate(stages, 1):
+        for part, times, step in (("first", 1, stride), ("other", blocks - 1, 1)):
+            if not times:
+                continue
+            wide, out = factor * inputs, size // step
+            name = f"stage {number} {part}"
+            if factor > 1:
+                yield _conv(f"{name} expand", times, size, inputs, wide, 1)
+            yield _conv(f"{name} depthwise", times, size, wide, wide, 3, step, groups=wide)
+            yield _conv(f"{name} project", times, out, wide, outputs, 1)
+            size, inputs = out, outputs
+    yield _conv("last", 1, 7, 320, 1280, 1)
+
+
+def _grouped() -> Iterator[Layer]:
+    """Convolutions in groups of 16 channels: the shapes of MobileNet's depthwise layers."""
+    shapes = [
+        (112, 32, 1), (112, 64, 2), (56, 128, 1), (56, 128, 2), (28, 256, 1), (28, 256, 2),
+        (14, 512, 1), (14, 512, 2), (7, 1024, 1),
+    ]  # fmt: skip
+    for number, (size, channels, stride) in enumerate(shapes, 1):
+        yield _conv(f"D{number}", 1, size, channels, channels, 3, stride, groups=channels // 16)
+
+
+def _dcgan() -> Iterator[Layer]:
+    """The transposed convolutions of DCGAN, 4x4 with stride 2."""
+    for number, (size, inputs) in enumerate([(4, 1024), (8, 512), (16, 256)], 1):
+
+        def build(cfg: VTAConfig, size: int = size, inputs: int = inputs) -> Operator:
+            return conv2d_transpose(
+                (cfg.batch, inputs, size, size), inputs // 2, 4,
+                cfg=cfg, requantise=RELU, stride=2, padding=1,
+            )  # fmt: skip
+
+        work = f"{size}x{size}x{inputs}-{inputs // 2}, 4x4/2 transposed"
+        yield Layer(f"CT{number}", 1, work, build)
+
+
+def _dense() -> Iterator[Layer]:
+    """The last layer of MobileNetV2."""
+
+    def build(cfg: VTAConfig) -> Operator:
+        return dense((cfg.batch, 1280), 1000, cfg=cfg, requantise=Requantise(8))
+
+    yield Layer("dense", 1, "1280-1000", build)
+
+
 NETWORKS: dict[str, list[Layer]] = {
     "ResNet-18": _resnet_basic((2, 2, 2, 2)),
     "ResNet-34": _resnet_basic((3, 4, 6, 3)),
     "ResNet-50": list(_resnet_bottleneck((3, 4, 6, 3))),
     "ResNet-101": list(_resnet_bottleneck((3, 4, 23, 3))),
     "SqueezeNet 1.1": list(_squeezenet()),
+    "MobileNetV2": list(_mobilenet_v2()),
+    "Convolutions in groups": list(_grouped()),
+    "DCGAN": list(_dcgan()),
+    "Dense": list(_dense()),
+    "Convolution of the tutorial": [_conv("tutorial", 1, 14, 256, 256, 3)],
 }
