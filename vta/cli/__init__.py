@@ -13,6 +13,7 @@ from vta.cli.doctor import doctor
 from vta.cli.execute import execute
 from vta.cli.fuzz import fuzz
 from vta.cli.inspect import disasm, show_config
+from vta.cli.inspect_model import inspect
 from vta.cli.program import program
 from vta.cli.quantize import quantize
 from vta.cli.run import run
@@ -51,7 +52,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command,
+    compile_command, inspect,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -1,0 +1,95 @@
+"""`vta inspect`: where each node of a model runs, before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vta.cli.options import EXISTING_FILE, machine, machine_options
+from vta.environment import get_env
+
+if TYPE_CHECKING:
+    from vta.inspection import Inspection
+
+__all__ = ["inspect"]
+
+
+@click.command()
+@click.argument("model", type=EXISTING_FILE)
+@machine_options("that of the environment")
+@click.option(
+    "--memory", default="ideal", show_default=True, type=click.Choice(("ideal", "ddr")),
+    help="The DRAM that cycles are estimated with.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def inspect(
+    model: Path, config: Path | None, preset: str | None, memory: str, as_json: bool
+) -> None:
+    """Report which nodes of MODEL, an ONNX file, run on the accelerator, and which on the host.
+
+    Of a quantised model that is supported also the cycles, estimated by the timing model, and the
+    memory that it takes. Exit code 1 means that the model does not run as it is; the reasons are
+    listed.
+    """
+    from vta.inspection import inspect_model
+
+    cfg = get_env().cfg if not config and not preset else machine(config, preset)
+    console = Console(stderr=True)
+    with console.status(f"inspecting {model.name}"):
+        found = inspect_model(model, cfg, memory)
+    if as_json:
+        click.echo(json.dumps(_as_dict(found), indent=2))
+    else:
+        _print(found, cfg.fingerprint)
+    if found.problems:
+        raise click.exceptions.Exit(1)
+
+
+def _as_dict(found: Inspection) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "runs": not found.problems,
+        "problems": list(found.problems),
+        "quantised": found.quantised,
+        "inputs": dict(found.inputs),
+        "outputs": dict(found.outputs),
+        "cycles": found.cycles,
+        "weights": found.weights,
+        "activations": found.activations,
+        "nodes": [dataclasses.asdict(node) for node in found.nodes],
+    }
+
+
+def _print(found: Inspection, fingerprint: str) -> None:
+    for title, tensors in (("input", found.inputs), ("output", found.outputs)):
+        for name, kind in tensors.items():
+            click.echo(f"{title} {name}: {kind}")
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for title in ("node", "operator", "where", "cycles", "products", "bytes", "note"):
+        number = title in ("cycles", "products", "bytes")
+        table.add_column(
+            title, justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
+    for node in found.nodes:
+        table.add_row(
+            node.name, node.operator, node.where,
+            "" if node.cycles is None else f"{node.cycles:,}",
+            f"{node.products:,}" if node.products else "",
+            f"{node.bytes:,}" if node.bytes else "", node.why,
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    if found.network is not None:
+        click.echo(
+            f"{found.name} on {fingerprint}: about {found.cycles:,} cycles; device memory "
+            f"{found.weights:,} bytes of weights, {found.activations:,} of activations"
+        )
+    for problem in found.problems:
+        click.echo(f"does not run: {problem}")
