@@ -120,7 +120,7 @@ class BurstSplitter(wiring.Component):
         log_beat = (self.data_bits // 8).bit_length() - 1
         burst, size = self.burst.payload, self.burst_beats
         # The beats from ``beat`` on. ``reach`` is their end, counted from the last multiple of
-        # ``burst_beats``. That sum takes a cycle, then each burst takes a cycle.
+        # ``burst_beats``. The sum takes a cycle, then each burst takes a cycle.
         beats = data.StructLayout({
             "beat": self.addr_bits - log_beat, "reach": BEATS_BITS + 1, "last": 1
         })  # fmt: skip
@@ -128,7 +128,7 @@ class BurstSplitter(wiring.Component):
         """The next request."""
         accepted_valid = Signal()
         remaining = Signal(beats)
-        """The current request, without the bursts that are done."""
+        """The current request, without the bursts that were issued."""
         last_burst = Signal()
         """``remaining`` is one burst, and ``last_beat`` its last beat within the block."""
         last_beat = Signal(8)

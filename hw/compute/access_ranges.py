@@ -5,7 +5,7 @@ GEMM and ALU, over the micro-ops ``u`` of the instruction:
 
 LOAD: ``low = sram_base``, ``high = low + (rows with padding) * (columns with padding) - 1``
 
-Both ends are clipped to the last entry of the memory, which no legal access is beyond.
+Both ends are clipped to the last entry of the memory. No legal access is beyond that entry.
 
 =========  ====================================================================================
 stage      of an instruction
@@ -29,7 +29,7 @@ GEMM, ALU: micro-op bounds are cached      9; 11 with two operands
 GEMM, ALU: one word of micro-ops is read   13
 =========================================  ========================
 
-The next instruction is accepted one cycle after the older one advances.
+The next instruction is accepted one cycle after the older instruction advances.
 
 Stalls: the measure stage waits for a LOAD in flight that will write the micro-ops of the
 instruction (``uop_hazard``); the sum stage waits until the older instruction has been issued.
@@ -92,7 +92,7 @@ class AccessDecoder(wiring.Component):
             ]
 
         load = data.View(layout_of(self.isa.memory), self.word)
-        loop = data.View(layout_of(self.isa.alu), self.word)  # GEMM has these fields in its place
+        loop = data.View(layout_of(self.isa.alu), self.word)  # GEMM has the same fields
         is_load = self.unit == ExecutionUnit.LOAD
         is_gemm_or_alu = (self.unit == ExecutionUnit.GEMM) | (self.unit == ExecutionUnit.ALU)
         no_uops = (loop.uop_bgn == loop.uop_end) | (loop.iter_out == 0) | (loop.iter_in == 0)

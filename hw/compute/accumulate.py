@@ -27,7 +27,7 @@ RAW hazard at distance   the old value comes from                      stall
 Deferred write: if the tile in the next cycle is the same one, the result is accumulated in place
 and the write is left out (``defer_write``). Banks of the memory are free in these cycles for the
 ALU and for LOADs. The block does not decide that; see :mod:`vta.hw.compute.gemm`. It does not
-arbitrate for the memory either: reads and writes are never refused.
+arbitrate for the memory either: its reads and writes never stall.
 """
 
 from itertools import pairwise
@@ -82,7 +82,7 @@ class Accumulate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # ``forward_n``: the old value is the result of the tile n cycles in front.
+        # ``forward_n``: the old value is the result of the tile that entered n cycles earlier.
         stage = data.StructLayout({
             "valid": 1, "reset": 1, "start": 1, "defer_write": 1, "dst": len(self.dst),
             "reads_memory": 1,

@@ -9,9 +9,9 @@ hazard               between                              resolution            
 ===================  ===================================  ==============================  =========
 RAW, older in OP     an operand and the ``dst`` of the    forwarding from EX1             0 cycles
                      micro-op issued a cycle before
-the same, and the    the same                             stall, then forwarding from EX2 1 cycle
-older one is a
-two-cycle operation
+RAW, older in OP,    the same                             stall, then forwarding from EX2 1 cycle
+and a two-cycle
+operation
 RAW, older in EX1,   an operand and ``dst`` of an older   forwarding from EX2, from WB,   0 cycles
 EX2, WB              micro-op                             after WB
 RAW on an early      ``src`` and the ``dst`` of the       no early source read;           0 cycles
@@ -279,13 +279,14 @@ class AluHazards(wiring.Component):
         # The micro-op that is issued in this cycle is in OP in the next one: it is the youngest
         # producer of each operand that is its dst.
         issue_early = self.early.valid & self.early.dst.ready
-        # In a cycle in which the current slot accepts and the early slot is empty: the micro-op in
-        # the current slot leaves it, and moves to the early slot if its dst is not ready.
+        # If the current slot accepts a micro-op and the early slot is empty, the micro-op in the
+        # current slot leaves: it is issued if its dst is ready, and else moves to the early slot.
         issue_current = self.current.valid & ~old.empty & self.current.dst.ready
 
         def of_issued(of_early, of_current):
-            """Whether a micro-op is issued, in a cycle in which another one is accepted, of which
-            this holds: ``of_early`` if it comes from the early slot, else ``of_current``."""
+            """A condition on the micro-op that is issued while another one is accepted:
+            ``of_early`` if the early slot is issued, ``of_current`` if the current slot is, 0 if
+            no micro-op is issued."""
             return Mux(
                 self.early.valid, self.early.dst.ready & of_early, issue_current & of_current
             )
@@ -296,8 +297,8 @@ class AluHazards(wiring.Component):
         for name in ("dst", "src"):
             index, operand = new[name], current[name]
             is_early_dst, is_current_dst = index == early.uop.dst, index == old.dst
-            # The next older micro-op in READ after this cycle can only be the one that is in the
-            # current slot now, or, if there is none, the one in the early slot.
+            # is_older_dst: the next older micro-op is in the current slot now, or, if that slot is
+            # empty, in the early slot.
             new_needs, old_needs = self._needs(new, name), self._needs(old, name)
             kept_raw = issue_early & operand.is_older_dst
             with m.If(self.uop.ready):
@@ -337,8 +338,8 @@ class AluHazards(wiring.Component):
             ]
 
     def _update_early(self, m: Module, current, early) -> None:
-        """The early slot keeps its micro-op, or, if it has none in the next cycle, copies the one
-        in the current slot, whether that moves or not: the copy counts if ``current_to_early``."""
+        """The early slot keeps its micro-op while this stalls. Otherwise the early slot copies the
+        current slot in each cycle; the copy is valid only after ``current_to_early``."""
         with m.If(self.early.valid & ~self.early.dst.ready):
             m.d.sync += [
                 early.raw_stall.eq(0),
@@ -365,5 +366,5 @@ class AluHazards(wiring.Component):
         return ~reserved.bit_select(index[: self.log_banks], 1)
 
     def _conflict(self, one, other):
-        """Whether two tiles are different ones in one bank."""
+        """Whether two tiles differ and are in one bank."""
         return (one[: self.log_banks] == other[: self.log_banks]) & (one != other)

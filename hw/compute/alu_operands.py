@@ -2,8 +2,8 @@
 
 ``x = newest acc[dst]``, ``y = use_imm ? imm : newest acc[src]``
 
-READ issues a micro-op and starts the reads of its tiles; OP takes each operand from its read port
-or from a younger place, as the hazard information says (:mod:`vta.hw.compute.alu_hazards`).
+READ issues a micro-op and starts the reads of its tiles. OP takes each operand from its read port
+or from a forwarding path; the hazard information selects (:mod:`vta.hw.compute.alu_hazards`).
 """
 
 from functools import reduce
@@ -41,7 +41,8 @@ class OperandFetch(wiring.Component):
     - early, if ``dst`` is not ready, or if the early slot holds an older micro-op that is issued
       in this cycle. The micro-op then moves to the early slot.
 
-    A read does not depend on whether its micro-op is issued: a read that was in vain is repeated.
+    A read is requested whether or not its micro-op is issued. While the micro-op stays in its slot,
+    the read is repeated.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class OperandFetch(wiring.Component):
     current_leaves, current_to_early : Out(1)
         As of :class:`~vta.hw.compute.alu_hazards.AluHazards`.
     dst_read, src_read : Out(SramReadSignature)
-        The accumulators. What is read of a reserved bank is not used.
+        The accumulators. Data that is read from a reserved bank is not used.
     issue_valid : Out(1)
         A micro-op is issued: it is in OP in the next cycle.
     issue_last : Out(1)
@@ -127,8 +128,8 @@ class OperandFetch(wiring.Component):
         fetched = Signal(self.fetched.shape(), reset_less=True)
         m.d.comb += self.fetched.eq(fetched)
         with m.If(self.issue_valid):
-            for candidate, is_issued in ((early, early.valid), (current, ~early.valid)):
-                with m.If(is_issued):
+            for candidate, is_selected in ((early, early.valid), (current, ~early.valid)):
+                with m.If(is_selected):
                     m.d.sync += [
                         fetched.opcode.eq(candidate.uop.insn.alu_opcode),
                         fetched.imm.eq(candidate.uop.insn.imm),
@@ -166,7 +167,7 @@ class OperandForwarding(wiring.Component):
     early_src : In
         Data of the early source read.
     ex1, ex2, wb, after_wb : In
-        Results in the stages of these names in this cycle.
+        The result in each of these stages in this cycle.
     opcode, x, y : Out
         The operation and its operands, in EX1; held until the next.
     """

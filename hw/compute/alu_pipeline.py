@@ -39,9 +39,9 @@ class AluPipeline(wiring.Component):
     """Executes micro-ops with final indices, in order; one a cycle unless READ stalls.
 
     ``dst`` and ``src`` of a micro-op are read in the same cycle, or, if both are in one bank or
-    ``dst`` stalls, ``src`` is read a cycle early. Then the ``src`` of the next micro-op is read
-    beside the ``dst`` of this one, and so on: consecutive tiles run at one a cycle in whatever
-    banks the operands lie. The exception is a ``src`` that is in the bank of its own ``dst`` and of
+    ``dst`` stalls, ``src`` is read a cycle early. The ``src`` of the next micro-op is then read in
+    the cycle in which this ``dst`` is read, so consecutive tiles run at one a cycle for all banks
+    of the operands. The exception is a ``src`` that is in the bank of its own ``dst`` and of
     the ``dst`` before: two cycles each (``dst`` and ``src`` that step by a multiple of the number
     of banks).
 

@@ -16,7 +16,7 @@ bank of accumulators       GEMM, ALU, LOAD                             1 cycle t
 instruction queues         one instruction issues in a cycle           1 cycle
 =========================  ==========================================  =====================
 
-Order and hazards between units are resolved by :mod:`vta.hw.compute.issue`, bank conflicts by
+Order and hazards between units: :mod:`vta.hw.compute.issue`. Bank conflicts:
 :mod:`vta.hw.compute.accumulators`. This file is wiring only.
 """
 
@@ -126,7 +126,7 @@ class Compute(wiring.Component):
             self.retired.eq(issue.retired),
             self.finished.eq(issue.finished),
         ]
-        # A cycle later: the last write of a LOAD may have been stalled by a bank conflict.
+        # Registered: a bank conflict may stall the last write of a LOAD by one cycle.
         m.d.sync += issue.load_done.eq(loader.done)
 
         # Memory ports of LOAD, GEMM and ALU.

@@ -56,7 +56,7 @@ class RunDetector(wiring.Component):
     Attributes
     ----------
     valid, last, dst : In
-        A micro-op, and whether it is the last of its instruction.
+        A micro-op; ``last``: the last one of its instruction.
     first : Out(1)
         The micro-op is the first of a run.
     """
@@ -179,8 +179,8 @@ class Gemm(wiring.Component):
         The tile that ``acc_read`` reads in the next cycle, and that ``acc_write`` writes
         :data:`~vta.hw.compute.lookahead.GEMM_WRITE_LOOKAHEAD` cycles later.
     error : ErrorLayout, out
-        SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. Micro-ops issued before are
-        still written.
+        SRAM_RANGE, see :class:`~vta.hw.compute.sequencer.Sequencer`. Micro-ops that were issued
+        before the error still write their results.
     """
 
     def __init__(self, isa: Isa, *, paired: bool = False) -> None:

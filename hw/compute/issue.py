@@ -2,13 +2,14 @@
 
 An instruction issues when
 
-- the tokens that it pops are available (both, if it pops two),
+- the tokens that the instruction pops are available (both, if it pops two),
 - it has no RAW, WAR or WAW hazard with an older instruction that executes on another unit,
 - an entry of the scoreboard is free, and
 - its execution unit accepts it.
 
-A unit executes its instructions in order and without a gap; each sees the results of the older
-ones. An instruction retires, and pushes its tokens, when it and all older instructions are done.
+A unit executes its instructions in order and without a gap; each instruction sees the results of
+all older ones. An instruction retires, and pushes its tokens, when this instruction and all older
+ones are done.
 
 ===========  ==================================================================================
 stage        of an instruction
@@ -17,14 +18,15 @@ ranges       access ranges are computed (:mod:`vta.hw.compute.access_ranges`)
 dependency   hazards with the instructions in flight (:mod:`vta.hw.compute.scoreboard`)
 issue        tokens are popped, the instruction goes to its unit
 execute      the unit pulses ``*_done`` with the last write
-retire       from the cycle after that on, the oldest first; tokens are pushed
+retire       from the next cycle on, the oldest instruction first; tokens are pushed
 ===========  ==================================================================================
 
 =========================================  ===========================================
 stall of the issue stage                   cost
 =========================================  ===========================================
 a token is not available                   until the cycle after it is available
-hazard                                     until two cycles after the older one is done
+hazard                                     until two cycles after the older instruction
+                                           is done
 all entries of the scoreboard are valid    until the oldest instruction retires
 the queue of the unit is full              until the unit accepts
 =========================================  ===========================================
@@ -59,7 +61,7 @@ class Issue(wiring.Component):
     ----------
     insn, tokens, state, retired, error
         As in every module (:func:`~vta.hw.interfaces.module_status`). ``error`` is AFTER_FINISH for
-        an instruction behind FINISH.
+        an instruction after FINISH.
     load, gemm, alu : stream of the instruction's layout, out
         Instructions to execute, at most one in a cycle.
     load_done, gemm_done, alu_done : In(1)
@@ -167,8 +169,8 @@ class Issue(wiring.Component):
         return m
 
     def _drive_state(self, m: Module, access_ranges, scoreboard, tokens_available) -> None:
-        """WAITING if the only thing left to do is to wait for a token: instructions behind the one
-        that waits do not make the module RUNNING."""
+        """Drives ``state``. WAITING: nothing is in flight, and the next instruction lacks a token.
+        Younger instructions behind it do not make the module RUNNING."""
         range_pending = scoreboard.request.valid | access_ranges.busy | self.insn.valid
         with m.If(scoreboard.in_flight | (scoreboard.next_valid & tokens_available)):
             m.d.comb += self.state.eq(ModuleState.RUNNING)

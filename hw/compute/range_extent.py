@@ -86,20 +86,20 @@ class ClippedMac(wiring.Component):
         factor_a = Signal.like(self.a, reset_less=True)
         factor_b = Signal.like(self.b, reset_less=True)
         product = Signal(2 * SIZE_BITS, reset_less=True)
-        # The sum that the factors, and the product, are for: one-hot.
-        factors_for = Signal(2)
-        product_for = Signal(2)
+        # The sum to which the factors, and the product, belong: one-hot.
+        factors_select = Signal(2)
+        product_select = Signal(2)
         m.d.sync += [
             factor_a.eq(self.a),
             factor_b.eq(self.b),
-            factors_for.eq(Mux(self.valid, 1 << self.select, 0)),
+            factors_select.eq(Mux(self.valid, 1 << self.select, 0)),
             product.eq(factor_a * factor_b),
-            product_for.eq(factors_for),
+            product_select.eq(factors_select),
         ]
         for n in range(2):
             with m.If(self.clear):
                 m.d.sync += self.sums[n].eq(0)
-            with m.Elif(product_for[n]):
+            with m.Elif(product_select[n]):
                 m.d.sync += self.sums[n].eq(self.sums[n] + clip(product, self.bits))
         return m
 
@@ -138,7 +138,7 @@ class RangeExtent(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         access = self.access
-        loop = data.View(layout_of(self.isa.alu), self.word)  # GEMM has these fields in its place
+        loop = data.View(layout_of(self.isa.alu), self.word)  # GEMM has the same fields
         m.submodules.mac = mac = ClippedMac(self.bits)
         factors = [
             (loop.dst_factor_out, loop.iter_out - 1), (loop.dst_factor_in, loop.iter_in - 1),

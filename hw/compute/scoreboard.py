@@ -1,8 +1,8 @@
 """The scoreboard: the instructions in flight, and what the next instruction depends on.
 
 An entry holds an instruction from its issue to its retirement. Entries are ordered by age, the
-oldest in ``entry0``; all entries move up when the oldest retires. The request to issue next waits
-in a register in front of them, with a dependency bit for each entry.
+oldest in ``entry0``; all entries shift by one when the oldest retires. The next request to issue
+is in a register in front of the entries, with a dependency bit for each entry.
 
 ======================================  =====================================================
 hazard of the request with an entry     detected and resolved
@@ -46,8 +46,8 @@ __all__ = ["EntryLayout", "Scoreboard"]
 class EntryLayout(data.StructLayout):
     """An instruction in flight.
 
-    ``executing``: issued and not done. ``older_on_unit``: instructions in front of it that its unit
-    has not done. ``finish``, ``push_prev``, ``push_next``: what its retirement does.
+    ``executing``: issued and not done. ``older_on_unit``: number of older instructions on the same
+    unit that are not done. ``finish``, ``push_prev``, ``push_next``: what its retirement does.
     """
 
     def __init__(self, isa: Isa) -> None:
@@ -157,12 +157,12 @@ class Scoreboard(wiring.Component):
                 for entry in self.entries
             )
         )
-        # The bits move up with the entries: ``hazards`` one cycle late, because it is registered.
-        moved_hazards = Mux(retired, hazards >> 1, hazards)
+        # The bits shift with the entries: ``hazards`` a cycle later, because it is registered.
+        shifted_hazards = Mux(retired, hazards >> 1, hazards)
         executing = Cat(entry.executing for entry in self.entries)
         m.d.comb += [
             still_executing.eq(
-                Mux(self.dependencies_valid, dependencies, moved_hazards) & executing
+                Mux(self.dependencies_valid, dependencies, shifted_hazards) & executing
             ),
             self.ready_to_issue.eq(
                 self.dependencies_valid & ~self.entries[-1].valid & ~dependencies.any()
@@ -175,7 +175,8 @@ class Scoreboard(wiring.Component):
         ]
 
     def _update_entries(self, m: Module) -> None:
-        """An issued request goes behind the youngest entry; all move up when the oldest retires."""
+        """An issued request goes behind the youngest entry. All entries shift when the oldest one
+        retires."""
         insn = data.View(layout_of(self.isa.memory), self.next.insn)
         new = Signal(EntryLayout(self.isa), name="new_entry")
         m.d.comb += [

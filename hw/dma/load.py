@@ -1,6 +1,6 @@
 """Loads: 2D transfers from DRAM into an SRAM, with zeros around them.
 
-``sram[base + zeros + r * pitch + c] = dram[dram_base + r * x_stride + c]``, zeros everywhere else
+``sram[base + zeros + r * pitch + c] = dram[dram_base + r * x_stride + c]``, zeros around them
 
     LoadEngine: request -> RowGenerator -> { read requests, row queue } -> RowWriter -> SRAM
 

@@ -37,7 +37,7 @@ class TransferDescriptor(data.StructLayout):
 
     ``element`` is the DRAM index of the first element, ``stride`` the distance of rows in DRAM,
     ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
-    ``between`` before each further row, ``trail`` behind the last. ``has_columns`` is low for a
+    ``between`` before each further row, ``trail`` after the last. ``has_columns`` is low for a
     NOP.
     """
 
@@ -50,7 +50,7 @@ class TransferDescriptor(data.StructLayout):
 
 
 class ElementRow(data.StructLayout):
-    """A row in units of elements: DRAM elements ``element`` to ``end - 1`` behind ``zeros``
+    """A row in units of elements: DRAM elements ``element`` to ``end - 1`` after ``zeros``
     zeros. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
 
     def __init__(self, kinds: int) -> None:
@@ -120,14 +120,15 @@ class DescriptorBuilder(wiring.Component):
     def _products(self, m, insn, pitch, trail_rows):
         """The registered products: elements, and rows of zeros times ``pitch``.
 
-        ``lead`` and ``trail`` are the sums of three parts: ``low + 4 * high + beside``.
+        ``lead`` and ``trail`` are the sums of three parts: ``low + 4 * high + columns``, where
+        ``columns`` are the zeros in the row of the first, or last, element.
         """
         products = Signal(
             data.StructLayout({
                 "kind": index_range(len(self.kinds)),
                 "has_columns": 1, "contiguous": 1, "elements": 32,
                 **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
-                   for part in ("low", "high", "beside")},
+                   for part in ("low", "high", "columns")},
             })
         )  # fmt: skip
         for index, kind in enumerate(self.kinds):
@@ -141,10 +142,10 @@ class DescriptorBuilder(wiring.Component):
             products.elements.eq(insn.x_size * insn.y_size),
             products.lead_low.eq(_times(insn.y_pad_0[:2], pitch)),
             products.lead_high.eq(_times(insn.y_pad_0[2:], pitch)),
-            products.lead_beside.eq(insn.x_pad_0),
+            products.lead_columns.eq(insn.x_pad_0),
             products.trail_low.eq(_times(trail_rows[:2], pitch)),
             products.trail_high.eq(_times(trail_rows[2:], pitch)),
-            products.trail_beside.eq(Mux(has_rows, insn.x_pad_1, 0)),
+            products.trail_columns.eq(Mux(has_rows, insn.x_pad_1, 0)),
         ]
         return products
 
@@ -159,9 +160,9 @@ class DescriptorBuilder(wiring.Component):
             out.rows.eq(insn.y_size),
             out.count.eq(insn.x_size),
             out.has_columns.eq(parts.has_columns),
-            out.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_beside)),
+            out.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_columns)),
             out.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_beside)),
+            out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_columns)),
         ]
         with m.If(~parts.has_columns):
             m.d.sync += [out.rows.eq(0), out.trail.eq(0)]
@@ -182,10 +183,10 @@ class RowSequencer(wiring.Component):
     Attributes
     ----------
     descriptor : stream of TransferDescriptor, in
-        Accepted in the cycle of the last row of the descriptor before.
+        Accepted in the cycle of the last row of the previous descriptor.
     row : stream of ElementRow, out
         The first row is valid :attr:`LATENCY` cycles after its descriptor was accepted. Zeros
-        behind the last row of elements, and a transfer without elements, are a row of their own.
+        after the last row of elements, and a transfer without elements, are a row of their own.
     """
 
     LATENCY = 2

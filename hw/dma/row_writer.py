@@ -55,7 +55,7 @@ class DownCounter(wiring.Component):
     load : in
         Strobe. The counter becomes ``load_value``; has precedence over ``step``.
     step : in
-        Strobe. One less. Must not be asserted while ``nonzero`` is low.
+        Strobe. Decrements the counter. Must not be asserted while ``nonzero`` is low.
     value : out
         The count.
     nonzero, is_one : out
@@ -100,7 +100,7 @@ class WriteSequencer(wiring.Component):
     Attributes
     ----------
     row : stream of Row (as bits), in
-        Accepted in the cycle of the last operation of the row before.
+        Accepted in the cycle of the last operation of the previous row.
     beat : stream of data_bits, in
         Beats of the rows in order. A beat is consumed with the last of its bytes.
     op : stream of WriteOperation, out
@@ -178,9 +178,9 @@ class WriteSequencer(wiring.Component):
         ]
         return m
 
-    def _of(self, number, fact):
-        """``fact`` of the memory with this number, which is a signal."""
-        return Array(fact(kind) for kind in self.kinds)[number]
+    def _of_kind(self, number, function):
+        """``function`` of the memory with this number, which is a signal."""
+        return Array(function(kind) for kind in self.kinds)[number]
 
     def _position(self, m, row, next_row, write_data):
         """The position within an element that spans beats, or within a beat that packs elements.
@@ -197,7 +197,7 @@ class WriteSequencer(wiring.Component):
         with m.If(write_data):
             m.d.sync += position.eq(Mux(last_position, 0, position + 1))
         with m.If(self.row.ready & self.row.valid):
-            first_element = self._of(
+            first_element = self._of_kind(
                 next_row.kind,
                 lambda kind: (
                     next_row.offset >> kind.log_bytes
@@ -216,12 +216,12 @@ class WriteSequencer(wiring.Component):
             m.d.sync += index.eq(index + 1)
         with m.If(self.row.ready & self.row.valid & next_row.first):
             m.d.sync += index.eq(next_row.sram_base)
-        return index, self._of(row.kind, lambda kind: index < 2**kind.log_depth)
+        return index, self._of_kind(row.kind, lambda kind: index < 2**kind.log_depth)
 
     def _selected(self, row, position):
         """The bits of the beat to write: the element at ``position``, or the whole beat."""
         beat = self.beat.payload
-        return self._of(
+        return self._of_kind(
             row.kind,
             lambda kind: (
                 beat.word_select(position, kind.elem_bytes * 8)

@@ -86,7 +86,7 @@ class InstructionDecoder(wiring.Component):
     @staticmethod
     def _no_neighbour(insn, module):
         """A token for a neighbour that the module does not have."""
-        flags = TOKEN_FLAGS[PipelineModule.COMPUTE]  # which has both neighbours
+        flags = TOKEN_FLAGS[PipelineModule.COMPUTE]  # compute has both neighbours
         return reduce(or_, (insn[flag] for flag in flags if flag not in TOKEN_FLAGS[module]))
 
     def _bad_load(self, insn, to_load):

@@ -106,8 +106,8 @@ class Fetch(wiring.Component):
     def _dispatch(self, m, insn, addr, remaining):
         """The decode stage, a register, and dispatch into the queue of the module.
 
-        ``addr`` is the address of the instruction in the register; ``remaining`` counts it and the
-        instructions behind it.
+        ``addr`` is the address of the instruction in the register; ``remaining`` counts this
+        instruction and all younger ones.
         """
         m.submodules.decoder = decoder = InstructionDecoder(self.isa)
         decoded = Signal()
@@ -115,7 +115,7 @@ class Fetch(wiring.Component):
         word = Signal(INSN_BITS)
         module = Signal(PipelineModule)
         illegal = Signal()
-        # The last beat may hold words behind the end of the stream: busy is low for those.
+        # The last beat may hold words after the end of the stream: busy is low for those.
         valid = decoded & self.busy & (self.error.code == ErrorCode.NONE)
         m.d.comb += [decoder.word.eq(insn.payload), insn.ready.eq(advance)]
         with m.If(advance):
@@ -188,7 +188,7 @@ class StreamReader(wiring.Component):
     read : ReadPortSignature, out
         The bus. ``beat.ready`` is always asserted while requested beats are outstanding.
     insn : stream of 128 bits, out
-        The instructions in order; behind the last, words of the rest of the last beat.
+        The instructions in order; after the last, the remaining words of the last beat.
     """
 
     CHUNK = 16
@@ -228,7 +228,7 @@ class StreamReader(wiring.Component):
         room = Signal(range(self.ROOM + 1), init=self.ROOM)
         request = self.read.request
         accepted = Signal()
-        # The next request is computed in the cycle after the request before was accepted.
+        # The next request is computed in the cycle after the previous request was accepted.
         computed = Signal()
         nonzero = Signal()
         beats = Signal(range(self.CHUNK + 1))

@@ -18,8 +18,8 @@ COUNT_BITS = 32
 class TokenQueues(wiring.Component):
     """A counter for each of :data:`vta.isa.TOKEN_QUEUES`.
 
-    A token can be popped from the cycle after its push on. Push and pop in one cycle leave the
-    count as it is.
+    A token can be popped from the cycle after its push on. Push and pop in one cycle do not change
+    the count.
 
     Attributes
     ----------

@@ -78,7 +78,14 @@ class AccessRangeRegisters:
         its sum includes it."""
         mac = {
             name: registers[f"extent.mac.{name}"]
-            for name in ("factor_a", "factor_b", "factors_for", "product", "product_for", "sums")
+            for name in (
+                "factor_a",
+                "factor_b",
+                "factors_select",
+                "product",
+                "product_select",
+                "sums",
+            )
         }
         sums = View(ArrayLayout(PRODUCT_BITS + 1, 2), mac["sums"])
         decoded, step = registers["decoded"], registers["extent.step"]
@@ -99,7 +106,7 @@ class AccessRangeRegisters:
                 with m.If(registers["measured"]):
                     m.d.comb += Assert(step == last)
         with m.If(~decoded | ~(several_rows | measured.executes)):
-            m.d.comb += [Assert(mac["factors_for"] == 0), Assert(mac["product_for"] == 0)]
+            m.d.comb += [Assert(mac["factors_select"] == 0), Assert(mac["product_select"] == 0)]
         new = registers["accepted"] & ~decoded
         m.d.comb += Assert(~new | ((step == 0) & (sums.as_value() == 0)))
         with m.If(registers["measured"] & measured.transfers):
@@ -114,8 +121,8 @@ class AccessRangeRegisters:
         count, in_sums = len(products), products[: max(n - 2, 0)]
         has_factors, has_product = 1 <= n <= count, 2 <= n <= count + 1
         m.d.comb += [
-            Assert(mac["factors_for"] == (1 << (n - 1) // 2 if has_factors else 0)),
-            Assert(mac["product_for"] == (1 << (n - 2) // 2 if has_product else 0)),
+            Assert(mac["factors_select"] == (1 << (n - 1) // 2 if has_factors else 0)),
+            Assert(mac["product_select"] == (1 << (n - 2) // 2 if has_product else 0)),
         ]
         for total, part in zip(sums, (in_sums[:2], in_sums[2:])):
             expected = sum((clip(product, PRODUCT_BITS) for _, _, product in part), Const(0))

@@ -364,7 +364,7 @@ BROKEN = {
     "last-entry-missed": (issue_request, "(a.low <= b.high)", "(a.low < b.high)"),
     "first-entry-missed": (issue_request, "(b.low <= a.high)", "(b.low < a.high)"),
     # dependencies
-    "done-is-a-dependency": (scoreboard, "moved_hazards) & executing", "moved_hazards)"),
+    "done-is-a-dependency": (scoreboard, "shifted_hazards) & executing", "shifted_hazards)"),
     "issued-without-dependencies": (
         scoreboard, "self.dependencies_valid & ~self.entries", "self.next_valid & ~self.entries",
     ),

@@ -170,7 +170,7 @@ def test_transfers_of_all_kinds_happen(memory):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("products.lead_beside.eq(insn.x_pad_0)", "products.lead_beside.eq(0)"),
+        ("products.lead_columns.eq(insn.x_pad_0)", "products.lead_columns.eq(0)"),
         ("_times(trail_rows[:2], pitch)", "_times(insn.y_pad_1[:2], pitch)"),
         ("Mux(has_rows, insn.x_pad_1, 0)", "insn.x_pad_1"),
         ("out.between.eq(insn.x_pad_0 + insn.x_pad_1)", "out.between.eq(insn.x_pad_0)"),

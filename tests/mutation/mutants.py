@@ -47,8 +47,8 @@ MUTANTS = (
     Mutant(
         "pad-first-row", "with rows of zeros above, the first row loses its left pad",
         "dma/row_generator.py",
-        "products.lead_beside.eq(insn.x_pad_0)",
-        "products.lead_beside.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+        "products.lead_columns.eq(insn.x_pad_0)",
+        "products.lead_columns.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
     ),
     Mutant(
         "pad-last-row", "the last row loses its right pad", "dma/row_generator.py",
