@@ -9,6 +9,7 @@ BOARD  ?= pynq_z1
 MEMORY ?= ideal
 MINUTES ?= 5
 SEED   ?= 0
+PHOTO  ?= build/networks/photos/imagenet_01_559.jpg
 BIN    := $(VENV)/bin
 
 # Recipes read what the user gave from the environment, as "$$CONFIG": the shell then takes a space, a
@@ -16,7 +17,8 @@ BIN    := $(VENV)/bin
 # lie in a folder of any name; tools run as modules, because a script cannot name each interpreter.
 override CONFIG := $(value CONFIG)
 override BOARD := $(value BOARD)
-export CONFIG BOARD
+override PHOTO := $(value PHOTO)
+export CONFIG BOARD PHOTO
 CONFIG_OPTION = $(if $(CONFIG),--config "$$CONFIG") $(if $(PRESET),--preset $(PRESET))
 
 ifneq ($(words $(VENV)),1)
@@ -24,7 +26,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream lint types clean
+.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +51,10 @@ $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 
 sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorials on it (PRESET= or CONFIG=, MEMORY=)
 	$(BIN)/python tutorials/run_all.py --target tsim --memory $(MEMORY) $(CONFIG_OPTION)
+
+photo: $(VENV)/installed-dev  ## SqueezeNet on the simulated RTL says what is in a photo (PHOTO=, MEMORY=)
+	$(BIN)/python -m tests.networks build/networks squeezenet
+	$(BIN)/python -m vta run build/networks/squeezenet.onnx --calibrate build/networks/photos --input "$$PHOTO" --target tsim --memory $(MEMORY) $(CONFIG_OPTION)
 
 test: $(VENV)/installed-dev  ## the test suite
 	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs and not networks"

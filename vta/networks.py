@@ -67,7 +67,7 @@ def compile_model(
         Preprocessing.from_text(preprocessing, f"metadata of {path}")
     graph = integer_graph(import_model(model, name or Path(path).stem, shapes))
     network = compile_network(graph, cfg or get_env().cfg, progress=progress)
-    classes = tuple(filter(None, known.get(CLASSES, "").splitlines()))
+    classes = tuple(known.get(CLASSES, "").splitlines())
     return replace(network, preprocessing=preprocessing, classes=classes)
 
 

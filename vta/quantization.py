@@ -230,8 +230,10 @@ def quantise(
             raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
         if preprocessing is not None:
             model = onnx.load(str(result))
-            entry = model.metadata_props.add()
-            entry.key, entry.value = METADATA, preprocessing.text()
+            kept = {entry.key: entry.value for entry in model.metadata_props}
+            del model.metadata_props[:]
+            for key, value in {**kept, METADATA: preprocessing.text()}.items():
+                model.metadata_props.add(key=key, value=value)
             onnx.save(model, str(result))
         tell("measuring")
         return _measure(onnx.load(str(ready)), onnx.load(str(result)), name, samples)

