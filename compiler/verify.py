@@ -1,7 +1,7 @@
-"""What must hold of a program after each pass: our own invariants, checked in tests.
+"""Invariants of a program after each pass, checked in tests.
 
-:func:`verify` raises AssertionError, since whatever it finds is a fault of a pass and not of a
-user's program.
+:func:`verify` raises AssertionError: a broken invariant is a fault of a pass, not of a user's
+program.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = ["verify"]
 
 
 def verify(func: PrimFunc, stage: str, target: Target) -> None:
-    """Check what must hold after the pass ``stage`` and stays true after the later ones.
+    """Check the invariants of the pass ``stage`` and of all earlier passes.
 
     Raises
     ------
     AssertionError
-        If it does not hold.
+        If an invariant does not hold.
     """
     done = list(PASSES)[: list(PASSES).index(stage) + 1]
     _loop_variables(func)
@@ -62,11 +62,13 @@ def _nodes(func: PrimFunc, *kinds: type[Stmt]) -> list[Stmt]:
 
 
 def _loop_variables(func: PrimFunc) -> None:
-    """Every loop has rounds, a loop variable belongs to one loop, and is used only in it."""
+    """Every loop has at least two iterations; a loop variable belongs to one loop, and is used only
+    inside.
+    """
 
     def visit(node: Stmt | Expr, bound: frozenset[Var]) -> None:
         if isinstance(node, For):
-            assert node.extent > 1, f"a loop of {node.extent} rounds:\n{node}"
+            assert node.extent > 1, f"a loop of {node.extent} iterations:\n{node}"
             assert node.var not in bound, f"{node.var} is the variable of two nested loops"
             bound = bound | {node.var}
         elif isinstance(node, RingSlot):

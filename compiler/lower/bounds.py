@@ -1,9 +1,8 @@
-"""Bound inference: which part of each tensor a stage computes at a time, and the loops that cover
-it.
+"""Bound inference: the part of each tensor that a stage computes at a time, and its loops.
 
-A stage that is computed in a loop of another one computes, in each round, the part that the round
-reads: the *region*, in each dimension a lowest index (an expression of the loops around) and an
-extent. Its buffer holds just the region.
+A stage that is computed in a loop of another stage computes, in each iteration, the part that the
+iteration reads: the *region*. In each dimension it has a lowest index (an expression of the loops
+around) and an extent. The buffer of the stage has the size of the region.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ class StageLoops:
 
     stage: Stage
     body: Expr
-    """The computation with inlined stages filled in."""
+    """The computation, without reads of inlined stages."""
     enclosing: tuple[Var, ...] = ()
-    """Variables of the loops that the stage stands in, outermost first."""
+    """Variables of the loops around the stage, outermost first."""
     low: tuple[Expr, ...] = ()
     """First index of the region in each dimension."""
     extents: dict[IterVar, int] = field(default_factory=dict)
-    """Rounds of every axis: the stage's own, and those that split and fuse made."""
+    """Extents of every axis: the stage's own, and those that split and fuse made."""
     loop_vars: dict[IterVar, Var] = field(default_factory=dict)
-    """The variables of the loops that have more than one round."""
+    """The variables of the loops of more than one iteration."""
     offsets: dict[IterVar, Expr] = field(default_factory=dict)
     """Every axis as an expression of the loop variables, counted from the start of the region."""
     guards: list[Expr] = field(default_factory=list)
-    """What must hold in a round; a condition concerns axes of the result or of the reduction, not
-    both."""
+    """Conditions for an iteration to run. A condition uses axes of the result or of the reduction,
+    not both."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,12 +58,12 @@ class StageLoops:
 
     @property
     def indices(self) -> tuple[Expr, ...]:
-        """Where in the buffer the element of this round lies."""
+        """Indices, in the buffer, of the element of an iteration."""
         return tuple(self.offsets[axis] for axis in self.stage.op.axis)
 
     @property
     def values(self) -> dict[Var, Expr]:
-        """The value of each axis of the stage in this round."""
+        """The value of each axis of the stage in an iteration."""
         op = self.stage.op
         values: dict[Var, Expr] = {
             axis: first + self.offsets[axis] for axis, first in zip(op.axis, self.low)
@@ -76,14 +75,14 @@ class StageLoops:
 def infer_bounds(
     schedule: Schedule, bodies: Mapping[Stage, Expr]
 ) -> tuple[dict[Stage, StageLoops], dict[Var, tuple[int, int]]]:
-    """The nest of every stage that has one, consumers first, and the range of every loop variable.
+    """The loops of every stage, consumers first, and the range of every loop variable.
 
-    Inlined stages have none, nor have those whose last read was folded away.
+    Inlined stages have no loops, nor have stages whose last read was folded away.
 
     Raises
     ------
     LoweringError
-        If a stage is computed in a loop but read outside of it, or an index has no bound.
+        If a stage is computed in a loop but read outside it, or an index has no bound.
     """
     nests: dict[Stage, StageLoops] = {}
     ranges: dict[Var, tuple[int, int]] = {}
@@ -123,7 +122,7 @@ def _needed(
     nests: Mapping[Stage, StageLoops],
     ranges: dict[Var, tuple[int, int]],
 ) -> list[tuple[Expr, int]]:
-    """The region that the readers of ``stage`` need in one round of the loops around it."""
+    """The region that the readers of ``stage`` need in one iteration of the loops around it."""
     outer = frozenset(nest.enclosing)
     parts: list[tuple[Expr, int]] | None = None
     for reader, read in _reads(schedule, stage, nests):
@@ -152,7 +151,7 @@ def _reads(
 
 
 def _check_inside(stage: Stage, reader: Stage) -> None:
-    """``reader`` must stand in the loop that ``stage`` is computed in."""
+    """``reader`` must be inside the loop that ``stage`` is computed in."""
     parent, axis = stage.attach.stage, stage.attach.axis
     assert parent is not None and axis is not None
     place: Stage | None = reader
@@ -168,12 +167,12 @@ def _check_inside(stage: Stage, reader: Stage) -> None:
     raise LoweringError(
         f"stage {stage.name} is computed at {axis.name} of stage {parent.name}, but stage "
         f"{reader.name}, which reads it, is not inside that loop; compute {reader.name} there too, "
-        f"or {stage.name} further out"
+        f"or {stage.name} further outside"
     )
 
 
 def _union(first: tuple[Expr, int], second: tuple[Expr, int], whole: int) -> tuple[Expr, int]:
-    """The smallest region around both; all of the dimension if their distance is not constant."""
+    """The smallest range that contains both; the whole dimension if their distance varies."""
     distance = linear(second[0]) - linear(first[0])
     if distance.terms:
         return ZERO, whole
@@ -184,7 +183,7 @@ def _union(first: tuple[Expr, int], second: tuple[Expr, int], whole: int) -> tup
 
 
 def _clip(low: Expr, extent: int, whole: int) -> tuple[Expr, int]:
-    """Nothing outside the tensor is needed, even if an index under a condition points there."""
+    """The part inside the tensor. Indices under a condition may point outside."""
     if extent >= whole:
         return ZERO, whole
     if isinstance(low, Const):
@@ -197,8 +196,8 @@ def _clip(low: Expr, extent: int, whole: int) -> tuple[Expr, int]:
 def _make_loops(
     nest: StageLoops, parts: list[tuple[Expr, int]], ranges: dict[Var, tuple[int, int]]
 ) -> None:
-    """Extents from the region downwards, loop variables, and the axes' offsets from the loops
-    upwards.
+    """Set the extents of all axes (from the region to the loops), the loop variables, and the
+    offsets of all axes (from the loops to the region).
     """
     stage = nest.stage
     op = stage.op
@@ -221,7 +220,7 @@ def _make_loops(
 
 
 def _split_extents(relation: Split, extent: int) -> tuple[int, int]:
-    """Rounds of the outer and inner loop of a split of ``extent`` rounds."""
+    """Extents of the outer and the inner loop of a split of ``extent`` iterations."""
     if relation.factor is not None:
         inner = min(relation.factor, extent)
         return -(-extent // inner), inner
@@ -248,7 +247,7 @@ def _fill_offsets(nest: StageLoops, ranges: dict[Var, tuple[int, int]]) -> None:
 
 
 def _find_guards(nest: StageLoops, ranges: dict[Var, tuple[int, int]]) -> None:
-    """What keeps the loops inside the region and the region inside the tensor."""
+    """Find the conditions that keep loops inside the region and the region inside the tensor."""
     conditions: list[Expr] = []
     for relation in nest.stage.relations:
         if isinstance(relation, Split):

@@ -1,4 +1,4 @@
-"""compute_inline: the computations of a schedule with inlined stages written into their readers."""
+"""compute_inline: the body of an inlined stage replaces each read of its tensor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def inline_bodies(schedule: Schedule) -> dict[Stage, Expr]:
     Raises
     ------
     LoweringError
-        If something is asked of the loops or the memory of an inlined stage, which has none.
+        If an inlined stage has a pragma, a thread or an on-chip scope: it has neither loops nor
+        memory.
     """
     bodies: dict[Stage, Expr] = {}
 

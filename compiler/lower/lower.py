@@ -1,9 +1,9 @@
-"""From a schedule to a loop nest.
+"""Lowering: from a schedule to a loop nest.
 
-Each stage becomes a nest of loops around one store; a reduction becomes two, one that sets the
-start value and one that accumulates, split apart where the outermost reduction loop stands. A stage
-that is computed in a loop of another one stands, with its buffer, inside that loop, before what
-reads it.
+Each stage becomes a nest of loops around one store. A reduction becomes two nests, which share the
+loops outside the outermost reduction loop: one stores the start values, one accumulates. A stage
+that is computed in a loop of another stage is inside that loop, with its buffer, in front of its
+readers.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def lower(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> Pri
     Raises
     ------
     LoweringError
-        If an argument of the computation is missing in ``args`` or too much, or the schedule cannot
-        be made into loops: a stage read outside the loop that it is computed in, loops that do not
-        match their tensor instruction.
+        If ``args`` lacks an argument of the computation or has a tensor that is none, a stage is
+        read outside the loop that it is computed in, or loops do not match their tensor
+        instruction.
     """
     params = _bind_params(schedule, args)
     return _Lowering(schedule, params).run(args, name)
@@ -107,7 +107,7 @@ class _Lowering:
         return PrimFunc(name, tuple(self.buffers[stage] for stage in stages), outputs, body)
 
     def with_stages(self, stages: Sequence[Stage], body: Stmt) -> Stmt:
-        """``stages`` (consumers first) computed before ``body``, where their buffers live."""
+        """``stages`` (consumers first) in front of ``body``, inside their allocations."""
         for stage in stages:
             body = seq(self.produce(self.nests[stage]), body)
             if not stage.is_output:
@@ -150,10 +150,12 @@ class _Lowering:
         fresh: dict[Var, Expr] = {}
         for axis in result:
             if (var := nest.loop_vars.get(axis)) is not None:
-                again = fresh[var] = Var(f"{var.name}_init")
-                self.ranges[again] = self.ranges[var]
+                init_var = fresh[var] = Var(f"{var.name}_init")
+                self.ranges[init_var] = self.ranges[var]
         begin = self.loops(nest, result, substitute(init, fresh), fresh=fresh)
-        for request, axis in reversed(requests):  # what is asked of the reduction loops as well
+        for request, axis in reversed(
+            requests
+        ):  # pragmas of reduction loops apply to the start values too
             begin = Pragma(request.key, request.value, nest.stage.name, axis.name, begin)
         body = seq(begin, self.loops(nest, rest, update))
         return self.loops(nest, shared, body, outermost=True)
@@ -179,7 +181,7 @@ class _Lowering:
         if intrin is not None and not intrin.emit:
             return self.loops(nest, outer, Seq(), outermost=True)
         if stage.starts_sums:
-            start = self.first_round(nest, outer, conditions)
+            start = self.first_iteration(nest, outer, conditions)
             return self.loops(nest, outer, replace(tile, start=start), outermost=True)
         init = GemmTile(stage.name, True, tile.acc, None, None)
         update: Stmt = tile
@@ -187,15 +189,15 @@ class _Lowering:
             update = guarded(cond, update)
         return self.reduction(nest, outer, init, update)
 
-    def first_round(
+    def first_iteration(
         self, nest: StageLoops, outer: Sequence[IterVar], conditions: Sequence[Expr]
     ) -> Expr:
-        """The condition that a product is the first one of its sum."""
+        """The condition that a product is the first of its sum."""
         where = f"stage {nest.stage.name}: tensorize with start=True"
         if conditions:
             raise LoweringError(
                 f"{where}: products are left out where not {conditions[0]}, so a sum may begin in "
-                f"any round, or have no product; only start=False, with a reset, sets such a tile"
+                f"any iteration, or have no product; use start=False, with a reset"
             )
         over = [nest.loop_vars[axis] for axis in outer if axis.kind == "reduce"
                 and axis in nest.loop_vars]  # fmt: skip
@@ -204,8 +206,8 @@ class _Lowering:
             used = {node for node in walk(guard) if isinstance(node, Var)} & around
             if not used.isdisjoint(over) and not used <= set(over):
                 raise LoweringError(
-                    f"{where}: the condition {guard} is one of the loops over the sum and of "
-                    f"others, so the first round may be left out; use start=False, with a reset"
+                    f"{where}: the condition {guard} uses loops over the sum and other loops, so "
+                    f"the first iteration may be left out; use start=False, with a reset"
                 )
         return all_of(*(equal(var, 0) for var in over)) if over else Const(1, BOOL)
 
@@ -220,7 +222,7 @@ class _Lowering:
         return [substitute(part, at) for part in parts if stride_condition(part)]
 
     def check_tile_axes(self, stage: Stage, axis: IterVar, tile: Sequence[IterVar]) -> None:
-        """Nothing may be asked of the loops that the instruction replaces."""
+        """The loops that the instruction replaces must have no pragma, thread or attached stage."""
         for leaf in tile:
             asked = [request.key for request in stage.pragmas.get(leaf, ())]
             asked += ["bind"] if leaf in stage.threads else []
@@ -240,11 +242,10 @@ class _Lowering:
         outermost: bool = False,
         fresh: Mapping[Var, Expr] | None = None,
     ) -> Stmt:
-        """The loops ``leaves`` around ``body``, each with its guards and the stages computed in it.
+        """The loops ``leaves`` around ``body``, with their guards and the stages computed in them.
 
-        ``outermost`` adds the guards that depend on no loop of the stage. With ``fresh`` these are
-        the loops that set the start values of a reduction, under other names and without other
-        stages.
+        ``outermost`` adds the guards that depend on no loop of the stage. ``fresh`` is given for
+        the start values of a reduction: these loops have other variables and no other stages.
         """
         guards = self.guards_by_loop(nest)
         for axis in reversed(leaves):
@@ -274,7 +275,7 @@ class _Lowering:
 
     @staticmethod
     def guards_by_loop(nest: StageLoops) -> dict[IterVar | None, list[Expr]]:
-        """Each guard at the innermost loop that it depends on; None: at no loop of the stage."""
+        """The guards by the innermost loop that each depends on; None for no loop of the stage."""
         placed: dict[IterVar | None, list[Expr]] = {}
         for cond in nest.guards:
             used = {node for node in walk(cond) if isinstance(node, Var)}
@@ -313,7 +314,7 @@ class _Lowering:
 
 
 def without_repeated_conditions(stmt: Stmt, known: frozenset[Expr] = frozenset()) -> Stmt:
-    """``stmt`` without conditions that a statement around them already tests."""
+    """``stmt`` without conditions that an outer statement tests already."""
     if isinstance(stmt, IfThenElse):
         inner = without_repeated_conditions(stmt.then, known | {stmt.cond})
         return inner if stmt.cond in known else guarded(stmt.cond, inner)

@@ -1,6 +1,4 @@
-"""Matching a loop nest against the tensor instruction, ``acc[b, c] += sum_k inp[b, k] * wgt[c,
-k]``.
-"""
+"""Matching of loops with the GEMM instruction: ``acc[b, c] += sum_k inp[b, k] * wgt[c, k]``."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ PATTERN = "acc[b, c] += sum over k of inp[b, k] * wgt[c, k]"
 
 @dataclass(frozen=True)
 class _Operand:
-    """One tensor of the product: where its tile lies, as linear forms of the loop variables."""
+    """One tensor of the product, with its indices as linear forms of the loop variables."""
 
     name: str
     load: BufferLoad
@@ -37,7 +35,7 @@ class _Operand:
 
 
 class _Mismatch(Exception):  # noqa: N818 - never leaves this module
-    """What differs from the instruction; becomes a LoweringError with the stage and the axis."""
+    """A difference to the instruction; becomes a LoweringError with the stage and the axis."""
 
 
 def match_gemm(
@@ -48,10 +46,10 @@ def match_gemm(
     read: Callable[[TensorRead], BufferLoad],
     zeros: Callable[[TensorRead], list[Expr]],
 ) -> tuple[GemmTile, list[Expr]]:
-    """The product tile that the loops over ``inner`` compute, and where it is not all zeros.
+    """The tile product that the loops over ``inner`` compute, and the conditions for it.
 
-    A factor may be zero under a condition on the loops outside (``if_then_else(cond, x, 0)``, as an
-    inlined padding or dilation makes it); the product is left out there.
+    A factor may be zero by a condition on the loops outside (``if_then_else(cond, x, 0)``, which an
+    inlined padding or dilation has). The product is left out where the condition does not hold.
 
     Parameters
     ----------
@@ -62,9 +60,10 @@ def match_gemm(
     store
         The element of the accumulator that the nest updates.
     read
-        Gives the buffer element of a tensor read.
+        Function that gives the buffer element of a tensor read.
     zeros
-        Gives further conditions, on the axes, without which a tensor read is zero.
+        Function that gives further conditions on the axes; where one does not hold, the element
+        of a tensor read is zero.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def match_gemm(
     Raises
     ------
     LoweringError
-        If the loops do not compute what the instruction does; the message says what differs.
+        If the loops do not match the instruction. The message has the difference.
     """
     assert nest.stage.tensorized is not None
     axis, intrin = nest.stage.tensorized
@@ -90,8 +89,8 @@ def match_gemm(
         for cond in (*nest.guards, *asked):
             if any(node in inner for node in walk(cond)):
                 raise _Mismatch(
-                    f"the loops inside stop at `{cond}`, so the last tile is not whole; "
-                    f"make the extents multiples of the tile"
+                    f"the condition `{cond}` ends the loops inside, so the last tile is not "
+                    f"whole; the extents must be multiples of the tile"
                 )
         _check_tiles(acc, inp, wgt, intrin, inner, ranges)
     except _Mismatch as error:
@@ -114,7 +113,7 @@ def match_gemm(
 
 
 def _factors(body: Expr) -> tuple[list[TensorRead], list[Expr]]:
-    """The two factors of a sum of products, and the conditions without which one is zero."""
+    """The two factors of a sum of products, and the conditions under which neither is a zero."""
     if not isinstance(body, Reduce) or body.kind != "sum" or not isinstance(body.body, Mul):
         raise _Mismatch(f"the stage computes `{body}`; must be a sum of products of two tensors")
     reads: list[TensorRead] = []
@@ -132,7 +131,7 @@ def _factors(body: Expr) -> tuple[list[TensorRead], list[Expr]]:
 
 
 def _operands(loads: Iterable[BufferLoad]) -> tuple[_Operand, _Operand]:
-    """The factors told apart by the memory that they are in."""
+    """The operands inp and wgt: the memory of a factor decides which one it is."""
     found: dict[str, _Operand] = {}
     for load in loads:
         names = {INP_SCOPE: "inp", WGT_SCOPE: "wgt"}
@@ -150,7 +149,9 @@ def _operands(loads: Iterable[BufferLoad]) -> tuple[_Operand, _Operand]:
 
 
 def _tile_of(acc: _Operand, inp: _Operand, wgt: _Operand) -> GemmIntrin:
-    """The instruction for tiles as the buffers have them (the ``gemm`` pass knows the machine)."""
+    """The instruction for the tiles of these buffers. The pass ``gemm_tiles_to_kernels`` compares
+    the tiles with the machine.
+    """
     shapes = []
     for item in (acc, inp, wgt):
         if len(item.load.buffer.shape) < 2:
@@ -183,7 +184,7 @@ def _check_tiles(
     inner: Sequence[Var],
     ranges: Mapping[Var, tuple[int, int]],
 ) -> None:
-    """Each operand moves over one whole tile, and all three together as the instruction does."""
+    """The loops must run over one tile of each operand, in the pairs of dimensions b, c and k."""
     b, c, k = (
         ("b", intrin.batch, (acc, -2), (inp, -2)),
         ("c", intrin.block_out, (acc, -1), (wgt, -2)),
@@ -198,7 +199,7 @@ def _check_tiles(
             moving, _ = form.split(inner)
             if moving.terms:
                 raise _Mismatch(
-                    f"dimension {dim} of {item.load.buffer.name} moves with `{moving.expr()}` "
+                    f"dimension {dim} of {item.load.buffer.name} varies with `{moving.expr()}` "
                     f"inside the tile; only its last two dimensions may"
                 )
     used: dict[Var, str] = {}
@@ -207,16 +208,18 @@ def _check_tiles(
         other = _tile_form(letter, extent, second, inner, ranges)
         if moving != other:
             raise _Mismatch(
-                f"{_place(*first)} runs with `{moving.expr()}` and {_place(*second)} with "
-                f"`{other.expr()}`; both are {letter} and must be alike"
+                f"{_place(*first)} varies with `{moving.expr()}` and {_place(*second)} with "
+                f"`{other.expr()}`; both are {letter} and must be equal"
             )
         for var in moving.variables:
             if var in used:
-                raise _Mismatch(f"loop {var.name} moves both {used[var]} and {letter}")
+                raise _Mismatch(f"loop {var.name} runs over both {used[var]} and {letter}")
             used[var] = letter
     for var in inner:
         if var not in used:
-            raise _Mismatch(f"loop {var.name} of {ranges[var][1] + 1} rounds moves none of b, c, k")
+            raise _Mismatch(
+                f"loop {var.name} of {ranges[var][1] + 1} iterations runs over none of b, c, k"
+            )
 
 
 def _place(item: _Operand, dim: int) -> str:
@@ -230,7 +233,9 @@ def _tile_form(
     inner: Sequence[Var],
     ranges: Mapping[Var, tuple[int, int]],
 ) -> Affine:
-    """How the index of one tile dimension moves; it must take each of 0 .. extent - 1 once."""
+    """The index of one tile dimension without its constant part; it must take each value of
+    0 .. extent - 1 once.
+    """
     item, dim = where
     size = item.load.buffer.shape[dim]
     if size != extent:

@@ -1,15 +1,16 @@
-"""Where buffers lie on chip: an address in its memory for each allocation.
+"""Storage allocation: an address in its on-chip memory for each buffer.
 
-A buffer is alive from its first to its last access; a loop in which it is used, but which it was
-not allocated in, counts whole. Buffers that are never alive at the same time share elements; one
-that nothing accesses has none (``skip_alu`` and ``skip_dma_copy`` leave such buffers). A loop of
-virtual threads has a frame in each memory, once for each thread: buffers that are allocated inside
-it lie in the frame, so threads never share one. A
-ring buffer is alive during the whole program, with all of its slots: a slot may be used again much
-later.
+A buffer is live from its first to its last access. An access in a loop that the buffer was not
+allocated in counts as an access during the whole loop. Buffers that are never live at the same time
+share elements. A buffer without accesses has no elements (``skip_alu`` and ``skip_dma_copy`` leave
+such buffers).
 
-Input: Allocate statements; indices counted from the start of each buffer. Output: no Allocate is
-left; indices count elements of the memory.
+A loop of virtual threads has a frame in each memory for each thread, which holds the buffers that
+are allocated inside the loop, so threads never share such a buffer. A ring buffer is live during
+the whole program, with all slots, since a slot may be read again much later.
+
+Input: Allocate statements, and indices relative to each buffer. Output: no Allocate statements, and
+indices relative to each memory.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ from vta.errors import LoweringError
 __all__ = ["allocate_storage"]
 
 _END = 1 << 62
-"""A time after every statement."""
+"""A time behind every statement."""
 
 
 def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
-    """Give every buffer its place.
+    """Choose the address of every buffer.
 
     Raises
     ------
     LoweringError
-        If a memory does not suffice (naming the buffers that are alive together, and where), a
-        buffer is no whole number of elements, one is left in DRAM between two stages, or virtual
-        threads share one without an order (:mod:`.conflicts`).
+        If a memory is too small (with the buffers that are live at the same time), a buffer is not
+        a whole number of elements or is in DRAM between two stages, or virtual threads race on a
+        buffer (:mod:`vta.compiler.analysis.thread_conflicts`).
     """
     refuse_conflicts(func)
     survey = _Survey(target)
@@ -86,7 +87,7 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
 
 
 def _refuse_threads(func: PrimFunc, rings: Iterable[Buffer]) -> None:
-    """Data orders a program with ring buffers, loops order virtual threads: one or the other."""
+    """Refuse ring buffers beside virtual threads: both decide the tokens, in different ways."""
     threads = [node for node in walk(func.body) if isinstance(node, For) and node.kind == "cthread"]
     for buffer in rings:
         for loop in threads:
@@ -114,9 +115,9 @@ def _moved_uop(uop: GemmUop | AluUop, bases: dict[Buffer, Expr]) -> GemmUop | Al
 
 @dataclass
 class _Block:
-    """Elements of a memory that are needed from time ``start`` to ``end``: a buffer's or a frame's.
+    """Elements of a memory that are live from ``start`` to ``end``, of a buffer or a frame.
 
-    ``where`` names the loops around the allocation.
+    ``where`` names the loops around the allocation. Times and ``base`` are -1 while unknown.
     """
 
     what: Buffer | _Frame
@@ -130,14 +131,14 @@ class _Block:
         self.start = start if self.start < 0 else min(self.start, start)
         self.end = max(self.end, end)
 
-    def meets(self, other: _Block) -> bool:
-        """Whether the two are alive at a time."""
+    def overlaps(self, other: _Block) -> bool:
+        """Whether the two are live at the same time."""
         return self.start <= other.end and other.start <= self.end
 
 
 @dataclass
 class _Frame:
-    """What is allocated in one round of a loop of threads, or in the whole program."""
+    """The allocations of one virtual thread, or of the whole program."""
 
     loop: For | None
     start: int
@@ -147,7 +148,7 @@ class _Frame:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def place(self, memory: Memory) -> None:
-        """First fit, in the order of allocation; inner frames first."""
+        """Choose addresses by first fit, in the order of allocation; inner frames first."""
         blocks = [block for block in self.blocks.get(memory.scope, []) if block.end >= 0]
         for frame in self.frames:
             frame.place(memory)
@@ -161,20 +162,20 @@ class _Frame:
         blocks.sort(key=lambda block: block.start)
         placed: list[_Block] = []
         for block in blocks:
-            rivals = sorted((b for b in placed if b.meets(block)), key=lambda b: b.base)
+            live = sorted((b for b in placed if b.overlaps(block)), key=lambda b: b.base)
             block.base = 0
-            for rival in rivals:
-                if block.base + block.size <= rival.base:
+            for other in live:
+                if block.base + block.size <= other.base:
                     break
-                block.base = max(block.base, rival.base + rival.size)
+                block.base = max(block.base, other.base + other.size)
             if block.base + block.size > memory.depth:
-                raise _overflow(memory, block, rivals)
+                raise _overflow(memory, block, live)
             placed.append(block)
         self.blocks[memory.scope] = blocks
         self.sizes[memory.scope] = max((b.base + b.size for b in blocks), default=0)
 
     def bases(self, offsets: list[tuple[str, Expr]]) -> dict[Buffer, Expr]:
-        """The first element of every buffer; ``offsets`` are those of the frames around."""
+        """The first element of every buffer; ``offsets``: (scope, first element) of frames."""
         found: dict[Buffer, Expr] = {}
         for scope, blocks in self.blocks.items():
             around = linear(Const(0))
@@ -198,7 +199,7 @@ def _only(bases: dict[Buffer, Expr], scope: str) -> dict[Buffer, Expr]:
     return {buffer: base for buffer, base in bases.items() if buffer.scope == scope}
 
 
-def _overflow(memory: Memory, block: _Block, rivals: list[_Block]) -> LoweringError:
+def _overflow(memory: Memory, block: _Block, live: list[_Block]) -> LoweringError:
     def name(item: _Block) -> str:
         if isinstance(item.what, Buffer):
             return f"{item.what.name} {item.size} elements at {item.where}"
@@ -209,24 +210,24 @@ def _overflow(memory: Memory, block: _Block, rivals: list[_Block]) -> LoweringEr
         )
         return f"{inside} {item.size} elements for all virtual threads of {item.where}"
 
-    items = [*rivals, block]
+    items = [*live, block]
     total = sum(item.size for item in items)
     return LoweringError(
-        f"{memory.scope} has {memory.depth} elements, but {total} are needed at a time: "
-        f"{'; '.join(name(item) for item in items)}. Split loops into smaller blocks, or attach "
+        f"{memory.scope} has {memory.depth} elements, but {total} are live at the same time: "
+        f"{'; '.join(name(item) for item in items)}. Split loops into smaller blocks, or compute "
         f"the stages further inside"
     )
 
 
 class _Survey:
-    """Collects the allocations and when they are used; time counts statements in program order."""
+    """Collects the allocations and their live ranges. Time counts statements in program order."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.root = _Frame(None, 0)
         self.frame = self.root
         self.time = 0
-        self.blocks: dict[Buffer, tuple[_Block, int]] = {}  # and the loops around its allocation
+        self.blocks: dict[Buffer, tuple[_Block, int]] = {}  # and the number of loops around
         self.loops: list[tuple[For, list[tuple[Buffer, int]]]] = []
         self.slots: dict[Buffer, Var] = {}
         """The slot variable of each ring buffer."""
@@ -249,7 +250,7 @@ class _Survey:
             case BufferStore(buffer=buffer):
                 raise LoweringError(
                     f"{buffer.name} is computed value by value, which no module of the machine "
-                    f"does; mark its stage with the dma_copy or alu pragma or tensorize it"
+                    f"does; its stage needs the pragma dma_copy or alu, or tensorize"
                 )
             case _:
                 for child in children(stmt):
@@ -260,15 +261,15 @@ class _Survey:
         memory = self.target.memory(buffer.scope)
         if memory is None:
             raise LoweringError(
-                f"stage {buffer.name} lies in DRAM between two stages ({GLOBAL} scope) and is no "
-                f"argument; write s[{buffer.name}].compute_inline() to compute it where it is read "
-                f"(padding and dilation become part of the load), or set its scope to an on-chip "
-                f"memory and say what computes it"
+                f"stage {buffer.name} is in DRAM between two stages ({GLOBAL} scope) and is not an "
+                f"argument; s[{buffer.name}].compute_inline() computes each element where it is "
+                f"read (padding and dilation become part of the load); set_scope puts the stage in "
+                f"an on-chip memory, where it needs a pragma or tensorize"
             )
         tile = memory.shape[0] * memory.shape[1]
         if buffer.size % tile:
             raise LoweringError(
-                f"{buffer.name} of shape {buffer.shape} is no whole number of elements of "
+                f"{buffer.name} of shape {buffer.shape} is not a whole number of elements of "
                 f"{memory.shape[0]} x {memory.shape[1]}"
             )
         names = ", ".join(loop.var.name for loop, _ in self.loops)
@@ -289,7 +290,7 @@ class _Survey:
         self.loops.append((loop, used))
         self.visit(body)
         self.loops.pop()
-        for buffer, depth in used:  # allocated outside: alive for the whole loop
+        for buffer, depth in used:  # allocated outside: live during the whole loop
             if depth <= len(self.loops):
                 self.blocks[buffer][0].use(start, self.time)
                 if self.loops:

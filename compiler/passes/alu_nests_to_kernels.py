@@ -1,11 +1,11 @@
-"""Vector arithmetic: ``pragma(alu)`` nests become kernels of ALU micro-ops, one for each operation
-of the stage's value (:mod:`vta.compiler.analysis.alu_operations`).
+"""``alu`` nests to kernels: one kernel of ALU micro-ops for each operation of the stage's value.
 
-A reduction is several nests in one: the start values, then the accumulation
-(:mod:`vta.compiler.analysis.alu_nests`); so is a value with conditions.
+The operations come from :mod:`vta.compiler.analysis.alu_operations`. A reduction is two nests, for
+the start values and for the accumulation; a value with conditions is one nest for each case
+(:mod:`vta.compiler.analysis.alu_nests`).
 
-Input: nests with ``alu`` pragmas. Output: none is left; each is a sequence of UopScopes in a
-CoprocScope of the compute module, its loops over elements joined where they are one.
+Input: nests with ``alu`` pragmas. Output: for each nest a sequence of UopScopes in a CoprocScope of
+the compute module; loops over consecutive elements are joined.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def alu_nests_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
     Raises
     ------
     LoweringError
-        For a stage that the vector ALU cannot compute; it names the stage and the part.
+        For a stage that the vector ALU cannot compute, with the part of the value.
     """
     return with_body(func, _rewrite(func.body, target, {}))
 
@@ -80,7 +80,9 @@ def _child(target: Target, ranges: Ranges) -> Callable[[Expr | Stmt], Expr | Stm
 
 
 def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
-    """The kernels of a nest; a computed term of an accumulation is evaluated in each round."""
+    """The kernels of a nest. The computed term of an accumulation has a buffer and kernels of its
+    own, in each iteration of the reduction.
+    """
     store = nest.leaf
     assert isinstance(store, BufferStore)
     term = reduction_term(store)
@@ -102,7 +104,7 @@ def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
 
 
 def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
-    """A UopScope for each operation of the value, inside the allocations for all of them."""
+    """A UopScope for each operation of the value, inside the allocations of their buffers."""
     store = nest.leaf
     assert isinstance(store, BufferStore)
     selector = AluSelector(store, target, where)
@@ -126,7 +128,7 @@ def _scope(operation: AluOperation, body: Stmt) -> UopScope:
 
 
 def _fill(operation: AluOperation) -> GemmUop | AluUop:
-    """A operation on the one element of a constant."""
+    """The micro-op of an operation on the one element of a constant."""
     assert operation.place is not None
     return _uop(operation, (Const(0), operation.place), (Const(0), operation.place))
 
@@ -142,7 +144,7 @@ def _kernel(
     loops, forms, _ = remove_tile_loops(
         nest.loops, forms, tile, constraints(nest.guards, where), where
     )
-    if not nest.guards:  # a condition needs its loops as they are
+    if not nest.guards:  # conditions use the loops as they are
         loops, forms = join_loops(loops, forms)
     operand = (forms[1].expr(), src.buffer)
     if isinstance(operation.operand, Buffer):
@@ -154,7 +156,7 @@ def _kernel(
 def _uop(
     operation: AluOperation, dst: tuple[Expr, Buffer], src: tuple[Expr, Buffer]
 ) -> GemmUop | AluUop:
-    """The micro-op; the operands are elements counted from the start of a buffer."""
+    """The micro-op. Operands are (element from the start of the buffer, buffer)."""
     if operation.opcode is None:
         return GemmUop(dst=dst[0], reset=True, dst_buffer=dst[1])
     return AluUop(

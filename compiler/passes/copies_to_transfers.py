@@ -1,13 +1,13 @@
-"""Copies become transfers: ``pragma(dma_copy)`` nests to LoadBuffer2D and StoreBuffer2D.
+"""``dma_copy`` nests to transfers: LoadBuffer2D and StoreBuffer2D statements.
 
-A nest that copies whole elements between DRAM and an SRAM is at most a row of elements (x), rows of
-such rows (y), and loops around that issue one instruction each. Zeros that the copy fills in become
-the padding of the transfer; where they lie between the values (a dilated tensor), the buffer is
-filled with zeros first and the values are loaded into it. Loops outside the pragma that only repeat
-the transfer become part of it where the rows are regular.
+A nest that copies whole elements between DRAM and an SRAM becomes columns (x) and rows (y) of a 2D
+transfer, inside the remaining loops. Zeros that the copy inserts become padding of the transfer.
+Where zeros lie between values (a dilated tensor), one transfer fills the buffer with zeros, and
+another one loads the values. Loops around the pragma become part of the transfer where the result
+is regular (DMA coalescing).
 
-Input: the schedule's nest. Output: no ``dma_copy`` or ``skip_dma_copy`` pragma is left; each
-transfer is inside a CoprocScope of its module.
+Input: the loop nest of the schedule. Output: no ``dma_copy`` or ``skip_dma_copy`` pragma; each
+transfer is in a CoprocScope of its module.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def copies_to_transfers(func: PrimFunc, target: Target) -> PrimFunc:
     Raises
     ------
     LoweringError
-        For a nest that is no copy between DRAM and an SRAM, or one that no transfers can do.
+        For a nest that is not a copy between DRAM and an SRAM, or that transfers cannot do.
     """
     return with_body(func, _rewrite(func.body, target, {}))
 
@@ -80,23 +80,23 @@ def _child(node: Expr | Stmt, target: Target, ranges: Ranges) -> Expr | Stmt:
 
 
 def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
-    """What a ``dma_copy`` nest becomes, in the scope of its module."""
+    """The transfers of a ``dma_copy`` nest, in a scope of their module."""
     where = f"stage {pragma.stage}, dma_copy at axis {pragma.axis}"
     require_no_attached_stages(pragma.body, where, "one copy")
     nest = collect_loops(pragma.body)
     store = nest.leaf
     if not isinstance(store, BufferStore):
         raise LoweringError(
-            f"{where}: must contain one copy and nothing else; a reduction is none (env.alu and "
-            f"tensorize are for computations)"
+            f"{where}: must contain one copy and nothing else; a reduction is not a copy (env.alu "
+            f"and tensorize are for computations)"
         )
     conditions, source = copied_value(store.value, where)
     memory = target.memory(store.buffer.scope)
     if memory is None:
         if conditions or source is None:
             raise LoweringError(
-                f"{where}: a store to DRAM cannot fill in zeros; give the tensor with the zeros a "
-                f"stage of the vector ALU (env.alu) in {target.acc.scope} and store that"
+                f"{where}: a store to DRAM cannot insert zeros; the tensor with zeros must be a "
+                f"stage of the vector ALU (env.alu) in {target.acc.scope}, which is then stored"
             )
         return Copy(where, nest, [], source, target, ranges).transfer()
     module = loading_module(memory, target)
@@ -116,6 +116,6 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
 
 
 def _strides(cond: Expr, nest: LoopNest) -> bool:
-    """Whether ``cond`` picks every n-th round of a loop."""
-    picks = [stride for part in conjuncts(cond) if (stride := stride_condition(part))]
-    return any(uses(stride[0], [loop.var for loop in nest.loops]) for stride in picks)
+    """Whether ``cond`` selects every n-th iteration of a loop of the nest."""
+    strides = [stride for part in conjuncts(cond) if (stride := stride_condition(part))]
+    return any(uses(stride[0], [loop.var for loop in nest.loops]) for stride in strides)

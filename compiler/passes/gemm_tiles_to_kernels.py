@@ -1,7 +1,7 @@
-"""Tile products: matched GEMM tiles and the loops around them become kernels of GEMM micro-ops.
+"""GEMM tiles to kernels: tile products and the loops around them become GEMM micro-ops.
 
-Input: GemmTile statements. Output: each is a UopScope in a CoprocScope of the compute module that
-holds all loops in which nothing else happens.
+Input: GemmTile statements. Output: for each a UopScope in a CoprocScope of the compute module. The
+UopScope contains all loops around the tile that contain nothing else.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def gemm_tiles_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
     Raises
     ------
     LoweringError
-        If an operand is not in its memory or does not begin at a tile, or a sum is to be started
-        and the machine lacks the extension.
+        If an operand is not in its memory or does not begin at a tile, or the machine lacks the
+        extension that ``start`` needs.
     """
 
     def change(node: Stmt) -> Stmt:
@@ -67,7 +67,7 @@ def gemm_tiles_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
 
 
 def _kernel(stmt: Stmt) -> Stmt | None:
-    """The body of a GEMM kernel that is all there is in ``stmt``."""
+    """The body of the GEMM kernel, if ``stmt`` is nothing but one; else None."""
     match stmt:
         case CoprocScope(body=UopScope(kind="gemm", body=body)):
             return body
@@ -95,7 +95,7 @@ def _uop(tile: GemmTile, target: Target) -> GemmUop:
 
 
 def _index(access: BufferLoad, memory: Memory, where: str) -> Expr:
-    """The element that an operand is, counted from the start of its buffer."""
+    """The index of an operand, in elements from the start of its buffer."""
     buffer = access.buffer
     if buffer.scope != memory.scope:
         raise LoweringError(

@@ -1,14 +1,15 @@
-"""Tokens: what one module did before another may go on.
+"""Token insertion: pushes and pops of dependence tokens between modules.
 
-The statements of the program are put in one order for each virtual thread: wherever the module
-changes from one statement to the next, the one before pushes a token and the one after pops it. So
-does the end of a loop's round for the beginning of the next one: the first round finds a token that
-was pushed before the loop, and the last one's is popped after it. At the end none is left over.
+The scopes of each virtual thread are executed in program order. Wherever one scope and the next
+belong to different modules, the module of the first pushes a token and the module of the second
+pops it. In the same way the last scope of a loop iteration pushes a token for the first scope of
+the next iteration: a loop-carried token. The token of the first iteration is pushed in front of the
+loop, and the token of the last iteration is popped behind the loop, so none is left at the end.
 
-Load and store are not neighbours in the machine: an order between them goes through compute.
+Load and store have no token queue between them: an order of the two goes through compute.
 
 Input: CoprocScopes, in loops and sequences. Output: the same with DepPush and DepPop, inside the
-scopes where they belong to one.
+scope of their module where there is one.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ __all__ = ["insert_tokens"]
 
 
 def insert_tokens(func: PrimFunc, target: Target) -> PrimFunc:
-    """Order the modules with tokens.
+    """Insert tokens that order the modules.
 
-    A program with ring buffers stays as it is: its tokens come from the data that instructions read
-    and write (:mod:`vta.compiler.codegen.dependences`).
+    A program with ring buffers stays unchanged: its tokens come from the hazards between
+    instructions, in code generation (:mod:`vta.compiler.codegen.dependences`).
     """
     if has_rings(func):
         return func
@@ -48,10 +49,11 @@ def insert_tokens(func: PrimFunc, target: Target) -> PrimFunc:
 
 @dataclass(frozen=True)
 class _Node:
-    """An ordered statement: the modules of its first and last scope (None if it has none).
+    """A statement with tokens inside, and the modules of its first and last scope (None if it has
+    no scope).
 
-    A loop whose rounds hand over a token needs one before it and leaves one behind:
-    ``carried`` = (last, first).
+    A loop with a loop-carried token needs a token in front and leaves one behind:
+    ``carried`` = (module that pushes, module that pops).
     """
 
     stmt: Stmt
@@ -63,7 +65,7 @@ class _Node:
 def _route(
     source: PipelineModule, target: PipelineModule
 ) -> list[tuple[PipelineModule, PipelineModule]]:
-    """The token queues on the way from one module to another."""
+    """The token queues from one module to another, as (source, target) pairs."""
     if {source, target} == {PipelineModule.LOAD, PipelineModule.STORE}:
         return [(source, PipelineModule.COMPUTE), (PipelineModule.COMPUTE, target)]
     return [(source, target)]
@@ -72,7 +74,9 @@ def _route(
 def _tokens_between(
     source: PipelineModule, target: PipelineModule
 ) -> tuple[list[Stmt], list[Stmt]]:
-    """What ``source`` does last and what ``target`` does first so that it comes after."""
+    """The pushes at the end of ``source`` and the pops at the start of ``target`` that order the
+    two modules.
+    """
     route = _route(source, target)
     middle: list[Stmt] = []
     for a, b in pairwise(route):
@@ -93,7 +97,7 @@ def _order(stmt: Stmt) -> _Node:
             )
         case For(var=var, extent=extent, kind=kind, body=body):
             node = _order(body)
-            if node.carried:  # the inner loop hands over between the rounds of this one as well
+            if node.carried:  # the token of the inner loop is carried by this loop too
                 return replace(node, stmt=For(var, extent, kind, node.stmt))
             inner = _with_carried_tokens(node)
             if node.first is node.last:
@@ -140,7 +144,7 @@ def _order_sequence(stmts: tuple[Stmt, ...]) -> _Node:
 
 
 def _with_carried_tokens(node: _Node) -> Stmt:
-    """A statement that hands over tokens, with the first one pushed and the last one popped."""
+    """The statement with the loop-carried token pushed in front and popped behind."""
     if not node.carried:
         return node.stmt
     pushes, pops = _tokens_between(*node.carried)
@@ -148,7 +152,7 @@ def _with_carried_tokens(node: _Node) -> Stmt:
 
 
 def _push_after(done: list[Stmt], pushes: list[Stmt]) -> None:
-    """Append pushes, inside the last statement if that is a scope of the module that pushes."""
+    """Append pushes: inside the last statement, if it is a scope of the pushing module."""
     if done:
         done[-1] = _append_pushes(done[-1], pushes)
     else:

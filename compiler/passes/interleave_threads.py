@@ -1,16 +1,16 @@
-"""Virtual threads: the rounds of a ``cthread`` loop, taken step by step in turns.
+"""Virtual threads: the iterations of a ``cthread`` loop are interleaved step by step.
 
-The loop moves inwards until it stands around single scopes and tokens, so all threads do the same
-step one after the other before any does the next. While the compute module works on one thread's
-block, the load module already fetches the other's.
+The loop moves inwards until its body is a single scope or token. All threads then execute a step
+before any thread executes the next one, so the load module fetches the block of one thread while
+the compute module works on the block of another.
 
-The order of pushes and pops in each token queue is the same for all threads, so each pop gets the
-token that its own thread pushed.
+All threads push and pop in the same order in each token queue, so each pop gets the token that its
+own thread pushed.
 
-A condition that differs between threads (a rest, which leaves some threads without a last round)
-moves inwards as well: a thread for which it does not hold does nothing in these steps. What stands
-inside a condition exchanges tokens among itself only, so such a thread neither pushes nor pops one;
-tokens before and behind the condition are pushed and popped by all threads.
+A condition that differs between threads (a remainder, which leaves some threads without a last
+iteration) moves inwards as well. A thread for which it does not hold executes nothing in these
+steps. Tokens inside the condition are exchanged among the steps inside, so such a thread neither
+pushes nor pops them; tokens outside the condition are pushed and popped by all threads.
 
 Input: ``cthread`` loops, with tokens and addresses for each thread. Output: serial loops only.
 """
@@ -41,7 +41,7 @@ __all__ = ["interleave_threads"]
 
 
 def interleave_threads(func: PrimFunc, target: Target) -> PrimFunc:
-    """Replace every ``cthread`` loop by serial ones around single steps."""
+    """Replace every ``cthread`` loop by serial loops around single steps."""
 
     def change(node: Stmt) -> Stmt:
         match node:
@@ -71,7 +71,7 @@ def _move_thread_loop_inwards(loop: For, stmt: Stmt) -> Stmt:
 
 
 def _push_condition_inwards(cond: Expr, stmt: Stmt) -> Stmt:
-    """``stmt`` with each of its steps under ``cond``."""
+    """``stmt`` with each step under ``cond``."""
     match stmt:
         case Seq(stmts=stmts):
             return seq(*(_push_condition_inwards(cond, item) for item in stmts))
@@ -86,13 +86,13 @@ def _push_condition_inwards(cond: Expr, stmt: Stmt) -> Stmt:
 
 
 def _steps(loop: For, stmts: Sequence[Stmt]) -> list[Stmt]:
-    """``stmts`` with the steps of conditions on the thread among them.
+    """``stmts`` with conditions on the thread split into their steps.
 
-    A scope of which a thread may leave out the body takes in the tokens around it, so that the
-    module waits for the other threads' tokens only where their work begins.
+    A scope whose body a thread may skip also takes the tokens around it, so that the module waits
+    for the tokens of the other threads only where their work begins.
     """
     steps: list[Stmt] = []
-    guarded: PipelineModule | None = None  # of the step before, if that is a guarded scope
+    guarded: PipelineModule | None = None  # module of the last step, if that is a guarded scope
     for stmt in stmts:
         if isinstance(stmt, IfThenElse) and uses(stmt.cond, [loop.var]):
             first, *rest = _flat(_push_condition_inwards(stmt.cond, stmt.then))
@@ -115,7 +115,7 @@ def _flat(stmt: Stmt) -> tuple[Stmt, ...]:
 
 
 def _pops(steps: list[Stmt], module: PipelineModule) -> list[Stmt]:
-    """Take the pops of ``module`` off the end of ``steps``."""
+    """Remove the pops of ``module`` from the end of ``steps`` and return them."""
     at = len(steps)
     while at and isinstance(step := steps[at - 1], DepPop) and step.target is module:
         at -= 1

@@ -1,11 +1,11 @@
-"""Micro-kernels: the loops of a kernel that the instruction itself can run.
+"""Loops of kernels to micro-op loops: the two loops that an instruction runs itself.
 
-A GEMM or ALU instruction has two loops that step its indices by constant factors. The two outermost
-loops of a kernel that fit become those; the others are unrolled into micro-ops when the kernel is
-recorded. Where more micro-ops would come out than the micro-op memory holds, outer loops go around
-the kernel instead.
+A GEMM or ALU instruction has two loops that advance its indices by constant factors. The two
+outermost loops of a kernel that fit become these loops. The other loops are unrolled into micro-ops
+when the kernel is recorded. Where the micro-op memory does not hold that many micro-ops, the
+outermost loops move out of the kernel.
 
-Input: UopScopes with plain loops. Output: in each at most two UopLoops, outermost.
+Input: UopScopes with serial loops. Output: at most two UopLoops in each, outermost.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ from vta.errors import LoweringError
 __all__ = ["loops_to_uop_loops"]
 
 MAX_ITER = (1 << ITER_BITS) - 1
+"""Most iterations of a loop of an instruction."""
 MAX_FOLDED = 2
+"""Number of loops of an instruction."""
 
 
 def loops_to_uop_loops(func: PrimFunc, target: Target) -> PrimFunc:
-    """Turn loops of kernels into loops of instructions."""
+    """Turn the loops of kernels into loops of instructions."""
     return with_body(func, _rewrite(func.body, target.uop_depth, {}))
 
 
@@ -69,7 +71,7 @@ def _child(node: Expr | Stmt, capacity: int, ranges: Ranges) -> Expr | Stmt:
 
 
 class _Folder:
-    """One kernel on its way to an instruction."""
+    """A kernel whose loops become loops of an instruction."""
 
     def __init__(self, scope: UopScope, ranges: Ranges) -> None:
         self.scope = scope
@@ -83,9 +85,8 @@ class _Folder:
         self._drop_first_rounds()
 
     def _strided(self, guards: Sequence[Expr], ranges: Ranges) -> Sequence[Expr] | None:
-        """Shorten the loops of remainders (the phases of a stride); the conditions that are left.
-
-        None if the kernel never runs.
+        """Make loops strided where guards select remainders; returns the guards that are left, None
+        if no iteration is.
         """
         conditions = [part for guard in guards for part in conjuncts(guard)]
         if not any(map(stride_condition, conditions)):
@@ -101,7 +102,7 @@ class _Folder:
     def _ranges_of_rounds(
         self, guards: Iterable[Expr], ranges: Ranges
     ) -> tuple[dict[Var, LoopBounds], list[Expr]]:
-        """The conditions that cut a loop, and those to be asked for each micro-op."""
+        """The bounds of loops from the guards, and the guards to be tested for each micro-op."""
         where = f"{self.scope.kind} kernel"
         asked: list[Expr] = []
         cuts: list[Affine] = []
@@ -109,7 +110,7 @@ class _Folder:
             try:
                 forms = constraints([guard], where)
                 bound_loops(self.loops, forms, ranges, where)
-            except LoweringError:  # no range of one loop's rounds
+            except LoweringError:  # not the bounds of one loop
                 asked.append(guard)
             else:
                 cuts += forms
@@ -117,7 +118,7 @@ class _Folder:
         return bounds, [*free, *asked]
 
     def _drop_first_rounds(self) -> None:
-        """Loops of which the same rounds are always cut off, without these rounds."""
+        """Shorten loops whose first iterations never run, by a constant number."""
         for at, loop in enumerate(self.loops):
             bound = self.bounds.get(loop.var)
             if bound is None or bound.before == Const(0):
@@ -137,7 +138,7 @@ class _Folder:
         self.loops = [loop for loop in self.loops if loop.var not in once]
 
     def fold(self, capacity: int) -> Stmt:
-        """The kernel; outer loops stay around it where it had too many micro-ops otherwise."""
+        """The kernel, inside the loops that the micro-op memory leaves no room for."""
         if self.never or any(loop.extent == 0 for loop in self.loops):
             return Seq()
         self._drop_single_rounds()
@@ -154,10 +155,10 @@ class _Folder:
         return wrap_in_loops(host, (), stmt)
 
     def _folded(self, loops: Sequence[Loop]) -> list[Loop]:
-        """The loops that the instruction runs: the outermost ones that it can.
+        """The loops that the instruction runs: the outermost ones that fit.
 
-        Where it starts sums, these do not come from the loops over a sum before all others, so
-        that the products of a tile stay together.
+        Where the instruction starts sums, loops over a sum are chosen only when no other loop is
+        left, so that the products of a tile stay consecutive.
         """
         possible = [loop for loop in loops if self._factors(loop) is not None]
         if isinstance(self.uop, GemmUop):
@@ -169,7 +170,7 @@ class _Folder:
         return possible[:MAX_FOLDED]
 
     def _factors(self, loop: Loop) -> list[int] | None:
-        """The steps of the micro-op's operands, if the instruction can run this loop."""
+        """The factors of the operands in this loop; None if the instruction cannot run the loop."""
         bound = self.bounds.get(loop.var)
         if bound is not None and bound.before != Const(0):
             return None
@@ -185,7 +186,7 @@ class _Folder:
         return factors
 
     def _inside(self, loops: list[Loop]) -> list[Expr]:
-        """The conditions that cut off rounds of these loops."""
+        """The conditions that an iteration of these loops runs."""
         return [self.bounds[loop.var].holds(loop.var) for loop in loops if loop.var in self.bounds]
 
     def _extent(self, loop: Loop) -> Expr:
@@ -193,7 +194,7 @@ class _Folder:
         return bound.size if bound else Const(loop.extent)
 
     def _kernel(self, folded: list[Loop], rest: list[Loop]) -> Stmt:
-        """The kernel; a folded loop of more rounds than an instruction has becomes several."""
+        """The kernel, or several if a folded loop exceeds the iterations of an instruction."""
         for at, loop in enumerate(folded):
             if loop.extent > MAX_ITER:
                 parts = []

@@ -1,9 +1,9 @@
-"""Scopes as large as they can be: what one module does in a row is one CoprocScope.
+"""Scope merging: consecutive scopes of one module become one CoprocScope.
 
-Tokens are exchanged between scopes, so fewer of them means fewer tokens.
+Tokens are exchanged between scopes, so fewer scopes need fewer tokens.
 
-Input: a CoprocScope around each transfer and kernel. Output: no loop, condition or sequence holds
-only scopes of one module; it is inside such a scope.
+Input: a CoprocScope around each transfer and kernel. Output: a loop, condition or sequence that
+contained only scopes of one module is inside one scope of that module.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["merge_scopes"]
 
 
 def merge_scopes(func: PrimFunc, target: Target) -> PrimFunc:
-    """Hoist scopes out of loops and join neighbours of the same module."""
+    """Hoist scopes out of loops, and merge consecutive scopes of one module."""
     return with_body(func, _lift(func.body))
 
 

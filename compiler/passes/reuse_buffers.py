@@ -1,13 +1,12 @@
-"""Accumulator buffers that take over the memory of what they are computed from.
+"""Buffer reuse: the result of an ALU stage takes the buffer of an operand.
 
-The vector ALU writes over its first operand. So where a stage reads a tensor for the last time, at
-exactly the positions that it writes, its result gets the same buffer: a chain of shift, max and min
-works in the memory of the product that it finishes.
+The vector ALU overwrites its first operand. Where a stage reads a tensor for the last time, at
+exactly the positions that the stage writes, its result gets the buffer of that tensor: a chain of
+shift, max and min works in the buffer of the product in front.
 
-Stages that will be left out (``skip_alu``) are merged alike, so that they need no more memory.
+Stages that are left out later (``skip_alu``) share buffers alike, so that they take no more memory.
 
-Input: the schedule's nest with its ``alu`` and ``skip_alu`` pragmas. Output: the same with fewer
-buffers.
+Input: the loop nest with ``alu`` and ``skip_alu`` pragmas. Output: the same with fewer buffers.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = ["reuse_buffers"]
 
 
 def reuse_buffers(func: PrimFunc, target: Target) -> PrimFunc:
-    """Merge buffers along chains of ALU stages. Nothing that a program computes changes."""
+    """Merge buffers along chains of ALU stages. The values that the program computes stay."""
     body = func.body
     while (pair := next(_candidates(body, target), None)) is not None:
         result, operand = pair
@@ -56,7 +55,7 @@ def _drop(stmt: Stmt, buffer: Buffer) -> Stmt:
 
 
 def _candidates(body: Stmt, target: Target) -> Iterator[tuple[Buffer, Buffer]]:
-    """(result, operand) of the stages whose result may lie where the operand lies."""
+    """The (result, operand) of each stage whose result may share the buffer of an operand."""
     places = dict(_allocations(body, ()))
     nodes = list(walk(body))
     last_use: dict[Buffer, int] = {}
@@ -113,7 +112,7 @@ def _same_place(load: BufferLoad, store: BufferStore) -> bool:
 
 
 def _allocations(stmt: Stmt, loops: tuple[For, ...]) -> Iterator[tuple[Buffer, tuple[int, ...]]]:
-    """Every allocated buffer, and which loops are around its allocation."""
+    """Every allocated buffer, with the identities of the loops around its allocation."""
     if isinstance(stmt, Allocate):
         yield stmt.buffer, tuple(id(loop) for loop in loops)
     if isinstance(stmt, For):

@@ -23,7 +23,7 @@ def schedule_conv2d_transpose_packed(
     ci_block: int = 1,
     threads: int = 1,
 ) -> Schedule:
-    """Blocks of the result, one after the other, each with all of its products on chip.
+    """Compute the result in consecutive blocks, all products of a block on chip.
 
     Before::
 
@@ -54,7 +54,7 @@ def schedule_conv2d_transpose_packed(
     Raises
     ------
     ScheduleError
-        If ``out`` is not made like that.
+        If ``out`` is not computed in this way.
     """
     s = create_schedule(out.op)
     found = [stage for stage in s.stages if stage.op.tag == TAG]
@@ -93,7 +93,7 @@ def schedule_conv2d_transpose_packed(
 
 
 def _on_chip(stage: Stage, scope: str, parent: Stage, axis: IterVar, key: str) -> None:
-    """Compute the stage in ``scope`` for one round of a loop, by one kind of instruction."""
+    """Compute the stage in ``scope``, in each iteration of a loop, with one pragma."""
     stage.set_scope(scope)
     stage.compute_at(parent, axis)
     stage.pragma(stage.op.axis[0], key)

@@ -22,8 +22,8 @@ __all__ = ["Fuse", "LoopPrimitives", "Split"]
 
 @dataclass(frozen=True)
 class Split:
-    """``parent = outer * extent(inner) + inner``; exactly one of ``factor`` (of inner) and
-    ``nparts`` (of outer).
+    """``parent = outer * extent(inner) + inner``. Exactly one of ``factor`` (extent of inner) and
+    ``nparts`` (extent of outer) is given.
     """
 
     parent: IterVar
@@ -137,7 +137,7 @@ class LoopPrimitives(ABC):
         return outer, inner
 
     def _split_size(self, parent: IterVar, factor: int | None, nparts: int | None) -> int:
-        """The one of both that is given, checked."""
+        """The given one of ``factor`` and ``nparts``, checked."""
         self._require_loop("split", parent)
         if (factor is None) == (nparts is None):
             self._fail("split", parent, f"needs factor or nparts; got {factor=}, {nparts=}")
@@ -283,12 +283,12 @@ class LoopPrimitives(ABC):
         """``name``, with a number if the stage has an axis of that name."""
         return unique_name(name, {axis.name for axis in self.axes})
 
-    def _require_leaf(self, primitive: str, axis: object, who: str = "") -> None:
-        """``axis`` must be one of the loops as they are now."""
-        where = f"{who or f'stage {self.name}'}: {primitive}"
+    def _require_leaf(self, primitive: str, axis: object, subject: str = "") -> None:
+        """``axis`` must be one of the current loops."""
+        where = f"{subject or f'stage {self.name}'}: {primitive}"
         if not isinstance(axis, IterVar):
             raise ScheduleError(
-                f"{where}: {axis!r} is no axis of stage {self.name}"
+                f"{where}: {axis!r} is not an axis of stage {self.name}"
                 + (" (a tensor's op.axis holds its axes)" if isinstance(axis, Tensor) else "")
             )
         if axis in self.leaves:
@@ -297,16 +297,16 @@ class LoopPrimitives(ABC):
             if isinstance(relation, Split) and axis is relation.parent:
                 raise ScheduleError(
                     f"{where}: axis {axis.name} of stage {self.name} was split into "
-                    f"{relation.outer.name} and {relation.inner.name}; name one of these"
+                    f"{relation.outer.name} and {relation.inner.name}; use one of these"
                 )
             if isinstance(relation, Fuse) and axis in (relation.outer, relation.inner):
                 raise ScheduleError(
                     f"{where}: axis {axis.name} of stage {self.name} was fused into "
-                    f"{relation.fused.name}; name that one"
+                    f"{relation.fused.name}; use that axis"
                 )
         names = ", ".join(leaf.name for leaf in self.leaves) or "none"
         raise ScheduleError(
-            f"{where}: axis {axis.name} is not in stage {self.name}; its loops are {names}"
+            f"{where}: axis {axis.name} is not a loop of stage {self.name}; its loops are {names}"
         )
 
     def _require_loop(self, primitive: str, axis: IterVar) -> None:

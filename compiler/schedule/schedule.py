@@ -1,4 +1,4 @@
-"""A schedule: the stages of a computation and the log of what was asked of them."""
+"""A schedule: the stages of a computation, and the log of the applied primitives."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ __all__ = ["Schedule", "create_schedule"]
 
 
 class Schedule:
-    """How the tensors that ``outputs`` need are computed. Indexed by tensor (or operation):
-    ``s[C]``.
+    """The loops, places and memories of all tensors that ``outputs`` depend on.
+
+    ``s[C]`` is the stage of a tensor or an operation. :func:`create_schedule` makes a schedule.
     """
 
     def __init__(self, outputs: Sequence[Operation]) -> None:
@@ -36,7 +37,7 @@ class Schedule:
         self.outputs = tuple(dict.fromkeys(self._by_op[op] for op in outputs))
 
     def _add(self, op: Operation) -> None:
-        """Make stages for ``op`` and everything that it needs, depth first without recursion."""
+        """Make stages for ``op`` and all operations that it depends on, depth first."""
         pending = [op]
         while pending:
             top = pending[-1]
@@ -77,7 +78,7 @@ class Schedule:
         return ", ".join(other.name for other in self.consumers(stage)) or "no stage"
 
     def consumes(self, stage: Stage, producer: Stage) -> bool:
-        """Whether ``stage`` needs ``producer``, directly or through others."""
+        """Whether ``stage`` depends on ``producer``, directly or through other stages."""
         pending, seen = [stage], set()
         while pending:
             for other in self.producers(pending.pop()):
@@ -124,8 +125,8 @@ class Schedule:
         for reader in stages:
             if source not in self.producers(reader):
                 raise ScheduleError(
-                    f"stage {source.name}: cache_read: stage {reader.name} does not read it; "
-                    f"it is read by {self.consumer_names(source)}"
+                    f"stage {source.name}: cache_read: stage {reader.name} does not read "
+                    f"{source.name}; its readers are {self.consumer_names(source)}"
                 )
         require_scope(f"stage {source.name}: cache_read", scope)
         if not stages:
@@ -176,13 +177,13 @@ class Schedule:
         op = stage.op
         if not isinstance(op, ComputeOp):
             raise ScheduleError(
-                f"stage {stage.name}: cache_write: it is an argument of the program, "
+                f"stage {stage.name}: cache_write: {stage.name} is an argument of the program, "
                 f"not a computation"
             )
         require_scope(f"stage {stage.name}: cache_write", scope)
         if stage.relations or stage.leaves != [*op.axis, *op.reduce_axis]:
             raise ScheduleError(
-                f"stage {stage.name}: cache_write: its loops were changed already; "
+                f"stage {stage.name}: cache_write: the loops of {stage.name} were changed already; "
                 f"call cache_write first"
             )
         axes = tuple(IterVar(axis.name, extent=axis.extent) for axis in op.axis)
@@ -208,7 +209,7 @@ class Schedule:
         return stage
 
     def _replace(self, stage: Stage, op: Operation) -> None:
-        """Give ``stage`` another computation with its axes; the old one still names it."""
+        """Replace the computation of ``stage``. ``self[old operation]`` is still the stage."""
         stage.op = op
         self._by_op[op] = stage
 
@@ -225,25 +226,25 @@ class Schedule:
 
     @property
     def log(self) -> tuple[AppliedPrimitive, ...]:
-        """What was asked so far, in order."""
+        """The applied primitives, in order."""
         return tuple(self._log)
 
     def record(
         self, stage: Stage | None, primitive: str, args: Iterable[object], **keywords: object
     ) -> None:
-        """Add a step; called by the primitives. Keywords that are None are left out."""
+        """Add a primitive to the log; called by the primitives. None keywords are left out."""
         given = {key: self._encode(arg) for key, arg in keywords.items() if arg is not None}
         encoded = tuple(map(self._encode, args))
         name = stage.name if stage else None
         self._log.append(AppliedPrimitive(name, primitive, encoded, tuple(given.items())))
 
     def replay(self, steps: Iterable[AppliedPrimitive]) -> Schedule:
-        """Apply the steps of another schedule of the same computation; returns this schedule.
+        """Apply the log of another schedule of the same computation; returns this schedule.
 
         Raises
         ------
         ScheduleError
-            If a step names a stage or an axis that is not there, or does not apply.
+            If a primitive names a stage or an axis that does not exist, or does not apply.
         """
         for step in steps:
             owner = self if step.stage is None else self._stage_named(step.stage)
@@ -300,7 +301,7 @@ def create_schedule(ops: Tensor | Operation | Sequence[Tensor | Operation]) -> S
     Raises
     ------
     ScheduleError
-        If an output is no computed tensor.
+        If an output is not a computed tensor.
     """
     outputs = _operations(ops)
     if not outputs:

@@ -31,13 +31,13 @@ __all__ = ["Attach", "PragmaRequest", "Stage", "require_scope", "thread_axis"]
 
 SKIP_ZEROS = "conv2d_transpose_gemm"
 PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", SKIP_ZEROS)
-"""What :meth:`Stage.pragma` accepts; the passes give them their meaning."""
+"""Keys that :meth:`Stage.pragma` accepts."""
 
 
 @dataclass(frozen=True)
 class Attach:
-    """Where a stage is computed: before everything (``root``), ``inline``, or in loop ``axis`` of
-    ``stage``.
+    """The place where a stage is computed: at the outermost level (``root``), in its readers
+    (``inline``), or in loop ``axis`` of ``stage`` (``at``).
     """
 
     kind: Literal["root", "inline", "at"] = "root"
@@ -54,7 +54,9 @@ class PragmaRequest:
 def require_scope(where: str, scope: object) -> None:
     """``scope`` must be the name of a memory; the message starts with ``where``."""
     if scope not in SCOPES:
-        raise ScheduleError(f"{where}: {scope!r} is no memory; must be one of {', '.join(SCOPES)}")
+        raise ScheduleError(
+            f"{where}: {scope!r} is not a memory; must be one of {', '.join(SCOPES)}"
+        )
 
 
 def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
@@ -84,9 +86,9 @@ class Stage(LoopPrimitives):
         super().__init__(name, (*op.axis, *op.reduce_axis))
         self.schedule = schedule
         self.op = op
-        """The computation as it is now; cache_read and cache_write change its body."""
+        """The computation. cache_read and cache_write replace its body."""
         self.origin = op
-        """The computation as it was written."""
+        """The computation that the user wrote."""
         self.scope = GLOBAL
         self.attach = Attach()
         self.pragmas: dict[IterVar, tuple[PragmaRequest, ...]] = {}
@@ -152,14 +154,14 @@ class Stage(LoopPrimitives):
         self._require_movable("compute_at")
         if not isinstance(parent, Stage) or parent.schedule is not self.schedule:
             raise ScheduleError(
-                f"stage {self.name}: compute_at: {parent!r} is no stage of this schedule"
+                f"stage {self.name}: compute_at: {parent!r} is not a stage of this schedule"
             )
         if not self.schedule.consumes(parent, self):
             raise ScheduleError(
-                f"stage {self.name}: compute_at: stage {parent.name} does not use it, directly or "
-                f"through other stages; it is used by {self.schedule.consumer_names(self)}"
+                f"stage {self.name}: compute_at: stage {parent.name} does not depend on "
+                f"{self.name}, whose readers are {self.schedule.consumer_names(self)}"
             )
-        parent._require_leaf("compute_at", axis, who=f"stage {self.name}")
+        parent._require_leaf("compute_at", axis, subject=f"stage {self.name}")
         self.attach = Attach("at", parent, axis)
         self._record("compute_at", parent, axis)
 
@@ -216,7 +218,7 @@ class Stage(LoopPrimitives):
         self._require_movable("compute_inline")
         if self.op.reduce_axis:
             raise ScheduleError(
-                f"stage {self.name}: compute_inline: it reduces over "
+                f"stage {self.name}: compute_inline: {self.name} reduces over "
                 f"{', '.join(axis.name for axis in self.op.reduce_axis)}; only stages without a "
                 f"reduction can be inlined"
             )
@@ -253,8 +255,8 @@ class Stage(LoopPrimitives):
         if scope != GLOBAL and (self.is_output or not self.is_compute):
             kind = "an output" if self.is_output else "an argument"
             raise ScheduleError(
-                f"stage {self.name}: set_scope: it is {kind} of the program and lives in {GLOBAL} "
-                f"memory; got {scope} (s.cache_read and s.cache_write make on-chip copies)"
+                f"stage {self.name}: set_scope: {self.name} is {kind} of the program, which is in "
+                f"{GLOBAL} memory; got {scope} (s.cache_read and s.cache_write make on-chip copies)"
             )
         self.scope = scope
         self._record("set_scope", scope)
@@ -372,7 +374,9 @@ class Stage(LoopPrimitives):
             self._fail("bind", axis, "is bound already")
         if thread.extent not in (0, axis.extent):
             self._fail(
-                "bind", axis, f"has {axis.extent} rounds, the thread axis {thread.extent} threads"
+                "bind",
+                axis,
+                f"has {axis.extent} iterations, the thread axis {thread.extent} threads",
             )
         self.threads[axis] = thread
         self._record("bind", axis, thread)
@@ -468,7 +472,9 @@ class Stage(LoopPrimitives):
                 stage.attach = Attach("at", self, axis)
 
     def move_requests(self, axes: tuple[IterVar, ...], other: Stage) -> None:
-        """Ask of ``other`` what was asked of the loops ``axes``, which are its loops now."""
+        """Move the pragmas, unroll requests, tensorize and attached stages of the loops ``axes``
+        to ``other``, whose loops they are now.
+        """
         for axis in axes:
             if axis in self.pragmas:
                 other.pragmas[axis] = self.pragmas.pop(axis)
@@ -501,13 +507,13 @@ class Stage(LoopPrimitives):
     def _require_movable(self, primitive: str) -> None:
         if not self.is_compute:
             raise ScheduleError(
-                f"stage {self.name}: {primitive}: it is an argument of the program, "
+                f"stage {self.name}: {primitive}: {self.name} is an argument of the program, "
                 f"not a computation"
             )
         if self.is_output:
             raise ScheduleError(
-                f"stage {self.name}: {primitive}: it is an output of the program and cannot be "
-                f"computed inside another stage"
+                f"stage {self.name}: {primitive}: {self.name} is an output of the program, which "
+                f"cannot be computed inside another stage"
             )
 
     def _record(self, primitive: str, *args: object, **keywords: object) -> None:

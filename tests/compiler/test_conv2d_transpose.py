@@ -100,8 +100,8 @@ def test_a_dilated_tensor_in_dram_is_refused_with_what_to_write():
     with pytest.raises(
         LoweringError,
         match=re.escape(
-            "stage dilated lies in DRAM between two stages (global scope) and is no argument; "
-            "write s[dilated].compute_inline() to compute it where it is read"
+            "stage dilated is in DRAM between two stages (global scope) and is not an argument; "
+            "s[dilated].compute_inline() computes each element where it is read"
         ),
     ):
         compile_func(lower(case.s, [case.data, case.kernel, case.out]), CFG)

@@ -156,8 +156,9 @@ def test_a_memory_that_does_not_suffice():
     with pytest.raises(LoweringError) as error:
         compile_func(lower(schedule, ops.args), cfg)
     assert str(error.value) == (
-        "local.wgt_buffer has 64 elements, but 160 are needed at a time: weight_buf 160 elements "
-        "at loop i1_outer. Split loops into smaller blocks, or attach the stages further inside"
+        "local.wgt_buffer has 64 elements, but 160 are live at the same time: weight_buf 160 "
+        "elements at loop i1_outer. Split loops into smaller blocks, or compute the "
+        "stages further inside"
     )
 
 
@@ -191,9 +192,9 @@ def test_more_threads_than_fit():
     with pytest.raises(LoweringError) as error:
         compile_func(lower(s, ops.args), cfg)
     assert str(error.value) == (
-        "local.wgt_buffer has 64 elements, but 80 are needed at a time: weight_buf 80 elements for "
-        "all virtual threads of loop i1_outer_inner. Split loops into smaller blocks, or attach "
-        "the stages further inside"
+        "local.wgt_buffer has 64 elements, but 80 are live at the same time: weight_buf 80 "
+        "elements for all virtual threads of loop i1_outer_inner. Split loops into smaller blocks, "
+        "or compute the stages further inside"
     )
 
 

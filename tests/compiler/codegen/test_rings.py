@@ -141,9 +141,9 @@ class TestRefusals:
 
     def test_arguments_and_outputs(self):
         s, args, _ = product(1, 2)
-        with pytest.raises(ScheduleError, match="stage data: ring: it is an argument"):
+        with pytest.raises(ScheduleError, match="stage data: ring: data is an argument"):
             s[args[0]].ring(2)
-        with pytest.raises(ScheduleError, match="stage out: ring: it is an output"):
+        with pytest.raises(ScheduleError, match="stage out: ring: out is an output"):
             s[args[2]].ring(2)
 
     def test_threads(self):

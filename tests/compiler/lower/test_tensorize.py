@@ -90,7 +90,7 @@ def test_too_many_loops_inside() -> None:
     ops = matmul(o=1, n=2, m=2, batch=2, block=4)
     s = scheduled(ops)
     ops.tile = (ops.ic, *ops.tile)
-    mismatch(s, ops, "dimension 1 of data_buf moves with `ic` inside the tile")
+    mismatch(s, ops, "dimension 1 of data_buf varies with `ic` inside the tile")
 
 
 def test_part_of_a_tile() -> None:
@@ -108,7 +108,7 @@ def test_a_tile_that_is_not_whole() -> None:
     ops = matmul(o=1, n=2, m=2, batch=2, block=4)
     s = scheduled(ops)
     s[ops.acc].split(ops.tile[1], 3)
-    mismatch(s, ops, r"the loops inside stop at `ci_outer \* 3 \+ ci_inner < 4`")
+    mismatch(s, ops, r"the condition `ci_outer \* 3 \+ ci_inner < 4` ends the loops inside")
 
 
 def test_wrong_scope() -> None:
@@ -161,7 +161,7 @@ def test_transposed_weights() -> None:
         name="res_gem",
     )
     mismatch(
-        scheduled(ops), ops, "dimension 3 of res_gem_acc runs with `ci` and dimension 2 of wei"
+        scheduled(ops), ops, "dimension 3 of res_gem_acc varies with `ci` and dimension 2 of wei"
     )
 
 
@@ -170,7 +170,7 @@ def test_transposed_weights() -> None:
     [
         (lambda b, c, k: (b, 0), lambda b, c, k: (c, 0),
          r"dimension 3 of data_buf runs over 1 values \(loops: none\); k runs over 4"),
-        (lambda b, c, k: (b, c), lambda b, c, k: (c, c), "loop ci moves both c and k"),
+        (lambda b, c, k: (b, c), lambda b, c, k: (c, c), "loop ci runs over both c and k"),
         (lambda b, c, k: (b, k), lambda b, c, k: (c, k // 2 * 2), "is not a sum of loops"),
         (lambda b, c, k: (b, 3 - k), lambda b, c, k: (c, 3 - k), "starts at `3`; a tile must"),
     ],

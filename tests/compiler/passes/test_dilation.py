@@ -86,9 +86,9 @@ def test_a_store_cannot_dilate():
     s[copy].set_scope(ACC_SCOPE)
     for tensor in (copy, out):
         s[tensor].pragma(tensor.op.axis[0], "dma_copy")
-    refused(s, [a, out], r"stage out, dma_copy at axis i0: a store to DRAM cannot fill in zeros; "
-            r"give the tensor with the zeros a stage of the vector ALU \(env.alu\) in "
-            r"local.acc_buffer and store that")  # fmt: skip
+    refused(s, [a, out], r"stage out, dma_copy at axis i0: a store to DRAM cannot insert zeros; "
+            r"the tensor with zeros must be a stage of the vector ALU \(env.alu\) in "
+            r"local.acc_buffer, which is then stored")  # fmt: skip
 
 
 def test_a_split_of_the_dilated_axis_is_refused():

@@ -46,7 +46,7 @@ def fits(make, depth, parts=()):
     try:
         run_passes(lower(without(schedule, parts), args), target)
     except LoweringError as error:
-        assert "are needed at a time" in str(error)
+        assert "are live at the same time" in str(error)
         return False
     return True
 

@@ -181,7 +181,11 @@ def add(a, b):
         (add, {"scope": "global"}, "must copy between DRAM and an on-chip"),
         (add, {"result": "int32"}, "stored to int8 in DRAM; C_buf is int32"),
         (add, {"shape": (1, 8, 1, 12)}, "stage A_buf.*whole elements of 16"),
-        (add, {"shape": (1, 2000, 1, 16)}, "has 2048 elements, but 4000 are needed at a time: A_b"),
+        (
+            add,
+            {"shape": (1, 2000, 1, 16)},
+            "has 2048 elements, but 4000 are live at the same time: A_b",
+        ),
     ],
 )
 def test_what_the_machine_cannot_do_is_named(value, options, message):

@@ -106,15 +106,15 @@ def test_split_refuses(ops: SimpleNamespace) -> None:
         stage.split(ops.y, 0)
     with refused("axis i nparts is 2.5; must be a positive integer"):
         stage.split(ops.y, nparts=2.5)
-    with refused("axis k is not in stage out; its loops are i, j"):
+    with refused("axis k is not a loop of stage out; its loops are i, j"):
         stage.split(ops.k, 2)
-    with refused("Tensor.* is no axis of stage out"):
+    with refused("Tensor.* is not an axis of stage out"):
         stage.split(ops.out, 2)
     outer, inner = stage.split(ops.y, 2)
-    with refused("axis i of stage out was split into i_outer and i_inner; name one of these"):
+    with refused("axis i of stage out was split into i_outer and i_inner; use one of these"):
         stage.split(ops.y, 5)
     stage.fuse(outer, inner)
-    with refused("axis i_outer of stage out was fused into i_outer_i_inner_fused; name that one"):
+    with refused("axis i_outer of stage out was fused into i_outer_i_inner_fused; use that axis"):
         stage.unroll(outer)
 
 
@@ -156,7 +156,7 @@ def test_bind_refuses(ops: SimpleNamespace) -> None:
         stage.bind(ops.i, "cthread")
     with refused("bind: axis k is a reduction axis"):
         stage.bind(ops.k, te.thread_axis("cthread"))
-    with refused("bind: axis i has 10 rounds, the thread axis 2 threads"):
+    with refused("bind: axis i has 10 iterations, the thread axis 2 threads"):
         stage.bind(ops.i, te.thread_axis(2, "cthread"))
     stage.bind(ops.i, te.thread_axis("cthread"))
     with refused("bind: axis i is bound already"):
@@ -165,27 +165,29 @@ def test_bind_refuses(ops: SimpleNamespace) -> None:
 
 def test_compute_at_refuses(ops: SimpleNamespace) -> None:
     s = ops.s
-    with refused("stage out: compute_at: it is an output of the program"):
+    with refused("stage out: compute_at: out is an output of the program"):
         s[ops.out].compute_at(s[ops.total], ops.i)
-    with refused("stage A: compute_at: it is an argument of the program"):
+    with refused("stage A: compute_at: A is an argument of the program"):
         s[ops.a].compute_at(s[ops.total], ops.i)
-    with refused("stage total: compute_at: stage total does not use it.* it is used by out"):
+    with refused(
+        "stage total: compute_at: stage total does not depend on total, whose readers are out"
+    ):
         s[ops.total].compute_at(s[ops.total], ops.i)
-    with refused("stage total: compute_at: axis i is not in stage out; its loops are i, j"):
+    with refused("stage total: compute_at: axis i is not a loop of stage out; its loops are i, j"):
         s[ops.total].compute_at(s[ops.out], ops.i)
-    with refused("is no stage of this schedule"):
+    with refused("is not a stage of this schedule"):
         s[ops.total].compute_at(te.create_schedule(ops.out.op)[ops.out], ops.y)
 
 
 def test_inline_scope_pragma_and_tensorize_refuse(ops: SimpleNamespace) -> None:
     s = ops.s
-    with refused("stage total: compute_inline: it reduces over k"):
+    with refused("stage total: compute_inline: total reduces over k"):
         s[ops.total].compute_inline()
-    with refused("set_scope: 'local.acc' is no memory; must be one of global, local.inp_buffer"):
+    with refused("set_scope: 'local.acc' is not a memory; must be one of global, local.inp_buffer"):
         s[ops.total].set_scope("local.acc")
-    with refused("stage out: set_scope: it is an output of the program and lives in global"):
+    with refused("stage out: set_scope: out is an output of the program, which is in global"):
         s[ops.out].set_scope("local.acc_buffer")
-    with refused("stage A: set_scope: it is an argument of the program and lives in global"):
+    with refused("stage A: set_scope: A is an argument of the program, which is in global"):
         s[ops.a].set_scope("local.inp_buffer")
     with refused("pragma: axis i key is 'dma'; must be one of dma_copy, alu"):
         s[ops.total].pragma(ops.i, "dma")
@@ -198,16 +200,16 @@ def test_inline_scope_pragma_and_tensorize_refuse(ops: SimpleNamespace) -> None:
 
 def test_cache_refuses(ops: SimpleNamespace) -> None:
     s = ops.s
-    with refused("stage A: cache_read: stage out does not read it; it is read by total"):
+    with refused("stage A: cache_read: stage out does not read A; its readers are total"):
         s.cache_read(ops.a, "local.inp_buffer", [ops.out])
     with refused("stage A: cache_read: at least one reader"):
         s.cache_read(ops.a, "local.inp_buffer", [])
-    with refused("stage A: cache_write: it is an argument"):
+    with refused("stage A: cache_write: A is an argument"):
         s.cache_write(ops.a, "local.acc_buffer")
-    with refused("'local' is no memory"):
+    with refused("'local' is not a memory"):
         s.cache_read(ops.a, "local", [ops.total])
     s[ops.out].split(ops.y, 2)
-    with refused("stage out: cache_write: its loops were changed already"):
+    with refused("stage out: cache_write: the loops of out were changed already"):
         s.cache_write(ops.out, "local.acc_buffer")
 
 
