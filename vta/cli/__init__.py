@@ -8,6 +8,7 @@ import click
 
 from vta import __version__
 from vta.cli.check import check
+from vta.cli.compare import compare
 from vta.cli.compile import compile_command
 from vta.cli.doctor import doctor
 from vta.cli.execute import execute
@@ -52,7 +53,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command, inspect,
+    compile_command, inspect, compare,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

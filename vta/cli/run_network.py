@@ -19,13 +19,15 @@ from vta.errors import VTAError
 from vta.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vta.cli.arrays import NamedFiles
     from vta.cli.devices import Place
     from vta.config import VTAConfig
     from vta.network import Network
     from vta.runtime.network import LayerRun, NetworkRun
 
-__all__ = ["NetworkReport", "run_network"]
+__all__ = ["NetworkReport", "read_input", "run_network"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,14 @@ def run_network(
 
     sources = files_by_name("--input", inputs, network.inputs)
     targets = files_by_name("--output", outputs, network.outputs)
-    values = {name: _read(name, network, sources) for name in network.inputs}
+    preprocessing = None
+    if network.preprocessing:
+        preprocessing = Preprocessing.from_text(network.preprocessing, network.name)
+    tensors = {name: network.tensors[name] for name in network.inputs}
+    values = {
+        name: read_input(network.name, name, t.dtype, t.shape, sources, preprocessing)
+        for name, t in tensors.items()
+    }
     session = place.open(network.cfg)
     try:
         device = session.ext_dev(0)
@@ -175,24 +184,38 @@ def run_network(
         session.close()
 
 
-def _read(name: str, network: Network, sources: dict[str, Path]) -> npt.NDArray[Any]:
-    """The values of an input: of a .npy file as they are, of a photo by the preprocessing."""
-    tensor = network.tensors[name]
-    need = f"{tensor.dtype} of shape {tensor.shape}"
-    if name not in sources:
+def read_input(
+    network: str,
+    name: str,
+    dtype: str,
+    shape: tuple[int, ...],
+    files: Mapping[str, Path],
+    preprocessing: Preprocessing | None,
+) -> npt.NDArray[Any]:
+    """The values of an input: of a .npy file as they are, of a photo by the preprocessing.
+
+    Raises
+    ------
+    click.UsageError
+        If there is no file for it, or a photo and no preprocessing.
+    VTAError
+        If the file does not fit.
+    """
+    need = f"{dtype} of shape {shape}"
+    if name not in files:
         raise click.UsageError(
-            f"{network.name} reads {name} ({need}): give it as --input {name}=FILE, a photo or an "
-            f"array in a .npy file"
+            f"{network} reads {name} ({need}): give it as --input {name}=FILE, a photo or an array "
+            f"in a .npy file"
         )
-    path = sources[name]
+    path = files[name]
     if path.suffix == ".npy":
-        values: npt.NDArray[Any] = read_array(f"input {name}", path, tensor.dtype, tensor.shape)
+        values: npt.NDArray[Any] = read_array(f"input {name}", path, dtype, shape)
         return values
-    if not network.preprocessing:
+    if preprocessing is None:
         raise click.UsageError(
             f"input {name}: {path} is no .npy file, and the model does not say how its input "
             f"({need}) is made of a photo: give --preprocess"
         )
-    if tensor.dtype != "float32":
+    if dtype != "float32":
         raise VTAError(f"input {name}: photos are for float32 inputs; this one is {need}")
-    return Preprocessing.from_text(network.preprocessing, network.name).load(path, tensor.shape)
+    return preprocessing.load(path, shape)

@@ -1,0 +1,76 @@
+"""`vta compare`: tensors against the interpreter and onnxruntime; a fault is noticed."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.support.onnx_models import digits, inputs_of, quantised, residual
+from vta import comparison
+from vta.cli import main
+from vta.comparison import Difference
+
+
+@pytest.fixture(scope="module", params=["symmetric", "asymmetric"])
+def folder(tmp_path_factory, request):
+    folder = tmp_path_factory.mktemp(request.param)
+    quantised(digits(size=8), folder, symmetric=request.param == "symmetric")
+    np.save(folder / "x.npy", inputs_of(digits(size=8), 9)["x"])
+    return folder
+
+
+def compare(folder, *arguments):
+    arguments = [folder / "int8.onnx", "--input", folder / "x.npy", *arguments]
+    return CliRunner().invoke(main, ["compare", *map(str, arguments)])
+
+
+def test_every_tensor(folder):
+    result = compare(folder, "--json")
+    assert result.exit_code == 0, result.output
+    found = {item["node"]: item for item in json.loads(result.stdout)}
+    assert {"conv1", "pool1", "conv2", "pool2", "fc"} <= set(found)
+    for item in found.values():
+        assert item["reference"] == {"count": 0, "largest": 0.0, "where": []}
+    stored = [found[node]["onnxruntime"] for node in ("conv1", "pool1", "conv2", "pool2", "fc")]
+    assert all(item is not None and item["largest"] <= 1 for item in stored)
+
+
+def test_as_text(folder):
+    result = compare(folder)
+    assert result.exit_code == 0
+    assert "tensors equal the integer interpreter's" in result.output
+
+
+def test_a_fault_is_named(folder, monkeypatch):
+    real = comparison.interpret
+
+    def other(graph, inputs):
+        values = real(graph, inputs)
+        node = next(node for node in graph.nodes if node.name == "conv2")
+        values[node.output] = values[node.output].copy()
+        values[node.output][0, 3, 1, 2] ^= 1
+        return values
+
+    monkeypatch.setattr(comparison, "interpret", other)
+    result = compare(folder)
+    assert result.exit_code == 1
+    assert "of node conv2, at index (0, 3, 1, 2)" in result.output
+
+
+def test_residual_networks(tmp_path):
+    """Sums of two scales, depthwise convolutions and averages differ by one step at most."""
+    path = quantised(residual(), tmp_path)
+    np.save(tmp_path / "x.npy", inputs_of(residual(), 9)["x"])
+    result = compare(tmp_path, "--json")
+    assert result.exit_code == 0, result.output
+    assert path.exists()
+    steps = [item["onnxruntime"] for item in json.loads(result.stdout) if item["node"] != "softmax"]
+    assert max(item["largest"] for item in steps if item is not None) <= 2
+
+
+def test_a_difference_by_hand():
+    want = np.array([[1, 2], [3, 4]], np.int8)
+    assert Difference.between(want, want) == Difference(0, 0.0, ())
+    got = np.array([[1, 2], [-128, 5]], np.int8)
+    assert Difference.between(got, want) == Difference(2, 131.0, (1, 0))

@@ -1,0 +1,115 @@
+"""`vta compare`: a network on a device against the interpreter and onnxruntime."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
+from vta.cli.compile import progress_display
+from vta.cli.devices import Place, place_options
+from vta.cli.options import EXISTING_FILE, machine, machine_options
+from vta.cli.quantize import preprocess_option, preprocessing_of
+from vta.cli.run_network import read_input
+from vta.environment import get_env
+
+if TYPE_CHECKING:
+    from vta.comparison import Difference, TensorComparison
+
+__all__ = ["compare"]
+
+
+@click.command()
+@click.argument("model", type=EXISTING_FILE)
+@click.option(
+    "--input", "inputs", type=NAMED_FILE, metavar="NAME=FILE", multiple=True,
+    help="An array in a .npy file, or a photo; once for each input.",
+)  # fmt: skip
+@place_options
+@machine_options("that of the environment")
+@preprocess_option
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def compare(
+    model: Path,
+    inputs: NamedFiles,
+    config: Path | None,
+    preset: str | None,
+    preprocess: str | None,
+    as_json: bool,
+    **place: Any,
+) -> None:
+    """Run MODEL, a quantised ONNX file, and compare each tensor with two judges.
+
+    The integer interpreter defines the result: a tensor that differs from it is a fault, and the
+    exit code is 1. onnxruntime rounds in real numbers: differences from it are counted.
+    """
+    from vta.comparison import compare as compare_tensors
+    from vta.comparison import graph_of
+
+    where = Place(**place)
+    cfg = get_env().cfg if not config and not preset else machine(config, preset)
+    graph = graph_of(model)
+    files = files_by_name("--input", inputs, graph.inputs)
+    preprocessing = preprocessing_of(model, preprocess)
+    values = {
+        name: read_input(model.stem, name, graph[name].dtype, graph[name].shape, files,
+                         preprocessing)
+        for name in graph.inputs
+    }  # fmt: skip
+    session = where.open(cfg)
+    try:
+        with progress_display() as progress:
+            task = progress.add_task("compiling", total=len(graph.nodes))
+            found = compare_tensors(
+                model, graph, cfg, session.ext_dev(0), values,
+                progress=lambda step, done: progress.update(
+                    task, completed=done, description=f"running {step.name}"
+                ),
+            )  # fmt: skip
+    finally:
+        session.close()
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(item) for item in found], indent=2))
+    else:
+        _print(found)
+    wrong = [item for item in found if item.reference.count]
+    if wrong:
+        first = wrong[0]
+        raise click.ClickException(
+            f"{len(wrong)} tensors differ from the integer interpreter; the first is "
+            f"{first.tensor} of node {first.node}, at index {first.reference.where}"
+        )
+
+
+def _print(found: list[TensorComparison]) -> None:
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for title in ("tensor", "node", "elements", "reference", "onnxruntime"):
+        right = title == "elements"
+        table.add_column(title, justify="right" if right else "left", overflow="fold")
+    for item in found:
+        table.add_row(
+            item.tensor, item.node, f"{item.size:,}", _shown(item.reference, item.size),
+            "" if item.onnxruntime is None else _shown(item.onnxruntime, item.size),
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    judged = [item.onnxruntime for item in found if item.onnxruntime is not None]
+    same = sum(not item.reference.count for item in found)
+    click.echo(f"{same} of {len(found)} tensors equal the integer interpreter's")
+    click.echo(
+        f"{sum(not item.count for item in judged)} of {len(judged)} tensors equal onnxruntime's"
+    )
+
+
+def _shown(difference: Difference, size: int) -> str:
+    if not difference.count:
+        return "equal"
+    share = difference.count / size
+    return f"{difference.count:,} differ ({share:.2%}), by up to {difference.largest:.6g}"
