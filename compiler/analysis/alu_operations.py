@@ -28,7 +28,7 @@ from vta.compiler.te.expr import (
     Shr,
     Sub,
 )
-from vta.compiler.te.unsupported import quotient_cure, remainder_cure
+from vta.compiler.te.unsupported import quotient_replacement, remainder_replacement
 from vta.compiler.tir.ir import Buffer, BufferLoad, BufferStore
 from vta.errors import LoweringError
 from vta.isa import IMM_BITS, AluOpcode
@@ -166,13 +166,13 @@ class AluSelector:
                 if isinstance(b, Const):
                     return start, [*operations, *self._immediate(opcode, b.value)]
                 return start, [*operations, AluOperation(opcode, self._operand(b, value))]
-        cure = ""
+        replacement = ""
         if isinstance(value, FloorDiv | FloorMod):
-            cure_of = quotient_cure if isinstance(value, FloorDiv) else remainder_cure
-            cure = f" ({cure_of(value.a, value.b)})"
+            text_of = quotient_replacement if isinstance(value, FloorDiv) else remainder_replacement
+            replacement = f" ({text_of(value.a, value.b)})"
         raise LoweringError(
             f"{self.where}: the vector ALU cannot compute `{value}`; it can add, subtract, "
-            f"multiply, take min and max, and shift{cure}"
+            f"multiply, take min and max, and shift{replacement}"
         )
 
     def _difference(self, a: Expr, b: Expr, value: Expr) -> _Chain:

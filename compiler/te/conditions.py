@@ -1,4 +1,4 @@
-"""Conditions on indices and the choice between two values by one."""
+"""Conditions on indices, and the choice between two values by a condition."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def all_of(*conditions: object) -> Expr:
     Raises
     ------
     TensorError
-        Without a condition, or if one is no boolean expression.
+        Without a condition, or if one is not a boolean expression.
     """
     return _join(And, 0, conditions, "all")
 
@@ -70,7 +70,7 @@ def select(cond: object, then: ExprLike, other: ExprLike) -> Expr:
     Raises
     ------
     TensorError
-        If ``cond`` is no boolean expression or the sides differ in dtype.
+        If ``cond`` is not a boolean expression, or the sides differ in dtype.
     """
     test = _condition(cond, "te.if_then_else")
     then, other = operands("if_then_else", then, other)

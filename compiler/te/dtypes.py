@@ -1,7 +1,7 @@
 """The scalar types of tensor programs: signed and unsigned integers of a few widths, and bool.
 
-A type is a string as in NumPy (``int8``, ``uint16``, ``bool``); ``int4`` exists as well, because
-the machine has it, and NumPy learns it from :mod:`vta.int4`.
+A type is a string as in NumPy (``int8``, ``uint16``, ``bool``). ``int4``, which the machine has and
+NumPy has not, is registered with NumPy by :mod:`vta.int4`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ BOOL = "bool"
 
 
 def check(dtype: object, what: str) -> str:
-    """``dtype`` as text (``numpy.dtype`` and NumPy scalar types have a name too).
+    """The name of ``dtype``, which is a string, a ``numpy.dtype`` or a NumPy scalar type.
 
     Raises
     ------
     TensorError
-        If it is none of :data:`DTYPES`; the message starts with ``what``.
+        If the type is not one of :data:`DTYPES`. The message starts with ``what``.
     """
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
     if name is None:
@@ -58,7 +58,7 @@ def wrap(value: int, dtype: str) -> int:
 
 
 def integer(value: object) -> int | None:
-    """``value`` as a Python integer; None if it is none (a bool, a float, an expression)."""
+    """``value`` as a Python integer; None if it is not an integer (bool, float, expression)."""
     if isinstance(value, bool):
         return None
     try:

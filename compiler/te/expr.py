@@ -1,10 +1,10 @@
-"""Scalar expressions: what one element of a tensor is, and where in a buffer it lies.
+"""Scalar expressions: the value of one element of a tensor, and indices.
 
 Nodes are immutable and compare by structure (variables by identity), so ``==`` is a Python bool;
-the comparison *node* is :func:`vta.compiler.te.conditions.equal`. Where a user writes the elements
-of a tensor, and with a number, ``==`` is refused, as it would be mistaken for that node. ``<``,
-``<=``, ``>``, ``>=`` make nodes. Both operands of an operator have one dtype; a Python integer
-takes the dtype of the other side. Integer arithmetic wraps at the width of the type.
+:func:`vta.compiler.te.conditions.equal` makes the comparison node. ``==`` with a number, or inside
+the function of a ``te.compute``, is refused, since the comparison node is meant there. ``<``,
+``<=``, ``>`` and ``>=`` make nodes. Both operands of an operator have one dtype; a Python integer
+takes the dtype of the other operand. Integer arithmetic wraps at the width of the type.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ __all__ = [
 
 @cache
 def _key(node: Any) -> Callable[[Any], Any]:
-    """What two nodes of the class ``node`` are compared by: their fields."""
+    """A function that gives the fields by which two nodes of the class ``node`` compare."""
     return attrgetter(*(field.name for field in fields(node)))
 
 
 class Expr(UnsupportedUses):
-    """Base of all expressions; ``dtype`` is the type of its value."""
+    """Base of all expressions. ``dtype`` is the type of the value."""
 
     __slots__ = ()
 
@@ -146,13 +146,13 @@ class Expr(UnsupportedUses):
         return self
 
     def __invert__(self) -> Expr:
-        """``~x`` is ``-1 - x``; for unsigned types the highest value less ``x``."""
+        """``~x`` is ``-1 - x``; for unsigned types ``x`` subtracted from the highest value."""
         if self.dtype == dtypes.BOOL:
             raise TensorTypeError(f"`~{self}`: write the opposite comparison")
         return Sub.of(Const(dtypes.wrap(-1, self.dtype), self.dtype), self)
 
     def __abs__(self) -> Expr:
-        """``max(x, 0 - x)``, which leaves the lowest value of the type as NumPy does."""
+        """``max(x, 0 - x)``. The lowest value of the type stays unchanged, as in NumPy."""
         return Max.of(self, Sub.of(0, self)) if dtypes.is_signed(self.dtype) else self
 
     def __lt__(self, other: ExprLike) -> Expr:
@@ -192,8 +192,8 @@ def as_expr(value: object, dtype: str = dtypes.INDEX) -> Expr:
     Raises
     ------
     TensorError
-        If it is an integer outside the range of ``dtype``; a TensorTypeError if it is neither an
-        expression nor an integer.
+        For an integer outside the range of ``dtype``; TensorTypeError for a value that is neither
+        an expression nor an integer.
     """
     if isinstance(value, Expr):
         return value
@@ -201,8 +201,8 @@ def as_expr(value: object, dtype: str = dtypes.INDEX) -> Expr:
         if dtype == dtypes.BOOL:
             return Const(int(value), dtype)
         raise TensorTypeError(
-            f"a Python bool ({value}) cannot be used as a value of type {dtype}; note that == "
-            f"between expressions compares them as written, te.equal(a, b) makes the comparison"
+            f"a Python bool ({value}) cannot be used as a value of type {dtype}; == between "
+            f"expressions is a Python bool, te.equal(a, b) makes the comparison"
         )
     number = dtypes.integer(value)
     if number is None:
@@ -241,8 +241,8 @@ class Const(Expr):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Var(Expr):
-    """A loop variable, from 0 to its loop's extent - 1. Two variables are equal only if they are
-    one object.
+    """A loop variable, from 0 to the extent of its loop - 1. Two variables are equal only if they
+    are one object.
     """
 
     name: str
@@ -290,7 +290,7 @@ class Binary(Expr):
 
     @classmethod
     def of(cls, a: ExprLike, b: ExprLike) -> Expr:
-        """The node, with constants folded; TensorError for operands that do not go together."""
+        """The node, with constants folded; TensorError for operands that do not fit."""
         a, b = operands(cls.symbol, a, b)
         if a.dtype == dtypes.BOOL:
             raise TensorError(f"`{a} {cls.symbol} {b}`: the operands are bool; must be integers")
@@ -306,7 +306,7 @@ class Binary(Expr):
 
     @classmethod
     def _check(cls, a: Expr, b: Expr) -> None:
-        """Refuse operands that have no meaning."""
+        """Refuse operands for which the operation is not defined."""
 
 
 class Add(Binary):
@@ -403,9 +403,8 @@ class _Shift(Binary):
 
 
 class Shr(_Shift):
-    """Arithmetic shift right; by the width of the type or more it leaves the sign.
-
-    By a negative distance, which only a tensor can give, it shifts left.
+    """Arithmetic shift right. A distance of at least the width of the type leaves the sign; a
+    negative distance, which only a tensor can have, shifts left.
     """
 
     __slots__ = ()
@@ -417,7 +416,9 @@ class Shr(_Shift):
 
 
 class Shl(_Shift):
-    """Shift left; by the width of the type or more it leaves 0. By a negative distance: right."""
+    """Shift left. A distance of at least the width of the type leaves 0; a negative distance shifts
+    right.
+    """
 
     __slots__ = ()
     symbol = "<<"
@@ -436,7 +437,7 @@ class Cast(Expr):
 
     @classmethod
     def of(cls, value: Expr, dtype: str) -> Expr:
-        """The node; nothing if the type is the same, a constant if the value is one."""
+        """The node; ``value`` itself if the type is the same, a constant for a constant."""
         if value.dtype == dtype:
             return value
         if isinstance(value, Const):
@@ -526,8 +527,8 @@ class TensorRead(Expr):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Reduce(Expr):
-    """``body`` combined over all values of ``axes``: ``sum``, ``max`` or ``min``. Only as a whole
-    body of a compute.
+    """``body`` combined over all values of ``axes`` by ``sum``, ``max`` or ``min``. A reduction is
+    the whole body of a compute.
     """
 
     kind: Literal["sum", "max", "min"]
@@ -540,7 +541,7 @@ class Reduce(Expr):
 
     @property
     def identity(self) -> Const:
-        """The value that changes nothing."""
+        """The start value, which leaves the other operand of :meth:`combine` unchanged."""
         low, high = dtypes.limits(self.dtype)
         return Const({"sum": 0, "max": low, "min": high}[self.kind], self.dtype)
 

@@ -1,6 +1,6 @@
-"""What kind of operator defines a tensor: the ``tag`` of its operation.
+"""Tags: the kind of the operator that defines a tensor.
 
-:mod:`.topi` tags what it makes; ``te.compute(tag=...)`` and :func:`tag_scope` tag a user's own.
+:mod:`.topi` tags its operators. ``te.compute(tag=...)`` and :func:`tag_scope` tag a user's own.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ __all__ = [
 ]
 
 ELEMWISE = "elemwise"
-"""An element of the result is a function of the element of the operand at the same index."""
+"""Each element of the result is a function of the operand's element at the same index."""
 BROADCAST = "broadcast"
-"""The same, of operands that are repeated to one shape."""
+"""As :data:`ELEMWISE`, of operands that are broadcast to one shape."""
 INJECTIVE = "injective"
-"""An element of the operand is read at most once, at another index, as by ``injective,pad``."""
+"""Each element of the operand is read at most once, maybe at another index (``injective,pad``)."""
 
 
 def is_broadcast(tag: str) -> bool:
-    """Whether a tag is that of an element-wise operation, with or without broadcasting."""
+    """Whether the tag stands for an element-wise operation, with or without broadcasting."""
     return tag in (ELEMWISE, BROADCAST)
 
 
 def is_injective(tag: str) -> bool:
-    """Whether an operation with this tag uses no element of an operand for two of its result, or
-    is :func:`is_broadcast`."""
+    """Whether the tag stands for an operation that reads each element of an operand at most once,
+    or for a broadcast.
+    """
     return is_broadcast(tag) or tag.startswith(INJECTIVE)
 
 
@@ -53,8 +54,7 @@ def current_tag() -> str:
 
 
 class tag_scope(ContextDecorator):  # noqa: N801 - named as the function of the original
-    """A context, or a decorator, that gives its tag to every ``te.compute`` in it which names none
-    itself.
+    """A context or a decorator: the tag of every ``te.compute`` inside that has no tag itself.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class tag_scope(ContextDecorator):  # noqa: N801 - named as the function of the 
     Raises
     ------
     TensorError
-        If ``tag`` is no text.
+        If ``tag`` is not a string.
     """
 
     def __init__(self, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""Tensors and what defines them: placeholder, compute, reduce_axis, sum, max, min."""
+"""Tensors and the operations that define them: placeholder, compute, reduce_axis, sum, max, min."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ ReduceKind = Literal["sum", "max", "min"]
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What defines a tensor. ``axis`` are the axes of the result, ``reduce_axis`` those summed
-    away.
+    """The definition of a tensor. ``axis`` are the axes of the result, ``reduce_axis`` those of the
+    reduction.
     """
 
     name: str
@@ -73,11 +73,11 @@ class Operation:
         return 1
 
     def same_as(self, other: object) -> bool:
-        """Whether ``other`` is this operation, and not only one like it."""
+        """Whether ``other`` is this very object."""
         return self is other
 
     def output(self, index: int = 0) -> Tensor:
-        """The tensor that this operation defines (every operation has one)."""
+        """The tensor that this operation defines. Every operation has one output."""
         if index != 0:
             raise TensorError(f"{self.name} has one output; there is no output {index}")
         return Tensor(self)
@@ -85,12 +85,12 @@ class Operation:
 
 @dataclass(frozen=True, eq=False)
 class PlaceholderOp(Operation):
-    """A tensor that is given at the call."""
+    """A tensor that is an argument of the program."""
 
 
 @dataclass(frozen=True, eq=False)
 class ComputeOp(Operation):
-    """A tensor whose element at ``axis`` is ``body``."""
+    """A computed tensor: the element at the indices ``axis`` is ``body``."""
 
     body: Expr = field(default_factory=lambda: Const(0))
 
@@ -102,7 +102,7 @@ class ComputeOp(Operation):
 
 @dataclass(frozen=True)
 class Tensor(WholeTensor):
-    """A multi-dimensional array, given or computed. ``tensor[i, j]`` reads an element."""
+    """A multi-dimensional array: an argument, or computed. ``tensor[i, j]`` reads an element."""
 
     op: Operation
 
@@ -128,7 +128,7 @@ class Tensor(WholeTensor):
         Raises
         ------
         TensorError
-            If the number of indices is not the number of dimensions, or an index is no integer
+            If the number of indices is not the number of dimensions, or an index is not an integer
             expression.
         """
         given = indices if isinstance(indices, tuple) else (indices,)
@@ -182,24 +182,24 @@ def _shape(shape: object, what: str) -> tuple[int, ...]:
 
 
 def placeholder(shape: object, dtype: object = "int32", name: str = "placeholder") -> Tensor:
-    """A tensor that is given at the call.
+    """A tensor that is an argument of the program.
 
     Raises
     ------
     TensorError
-        For a shape that is not of positive integers or an unknown dtype.
+        For a shape of other than positive integers, or an unknown dtype.
     """
     what = f"placeholder {name}"
     return Tensor(PlaceholderOp(name, _shape(shape, what), dtypes.check(dtype, what)))
 
 
 def reduce_axis(dom: Sequence[int], name: str = "rv") -> IterVar:
-    """An axis to sum (or take the maximum) over: ``dom`` is ``(begin, end)``, end not included.
+    """An axis to reduce over: the values from ``begin`` to ``end - 1`` of ``dom = (begin, end)``.
 
     Raises
     ------
     TensorError
-        If ``dom`` is no pair of integers with ``begin < end``.
+        If ``dom`` is not a pair of integers with ``begin < end``.
     """
     pair = [dtypes.integer(end) for end in dom] if isinstance(dom, Iterable) else []
     if len(pair) != 2 or (begin := pair[0]) is None or (end := pair[1]) is None:
@@ -218,16 +218,16 @@ def compute(
 ) -> Tensor:
     """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``.
 
-    The axes are named as the parameters of ``fcompute``; with ``*args`` they are ``i0``, ``i1``,
-    ... ``tag`` names the kind of operator (:mod:`.tags`); empty: that of the ``te.tag_scope``
-    around it. ``attrs`` is accepted for compatibility and not used.
+    The axes have the names of the parameters of ``fcompute``; with ``*args`` they are ``i0``,
+    ``i1``, ... ``tag`` is the kind of operator (:mod:`.tags`); an empty tag means the tag of the
+    ``te.tag_scope`` around the call. ``attrs`` is accepted for compatibility and not used.
 
     Raises
     ------
     TensorError
-        If the number of parameters is not the number of dimensions, the result is no expression, a
-        reduction stands inside another expression, a reduction axis has no reduction, or an index
-        can leave its tensor.
+        If the number of parameters is not the number of dimensions, the result is not an
+        expression, a reduction is inside another expression, a reduction axis has no reduction, or
+        an index can be outside its tensor.
     """
     what = f"compute {name}"
     extents = _shape(shape, what)
@@ -238,8 +238,11 @@ def compute(
     with elements_are_written(True):
         result = fcompute(*axes)
     if isinstance(result, Tensor):
-        raise TensorError(f"{what}: the function returns the tensor {result.name}; index it")
-    with elements_are_written(False):  # this compute may stand in the function of another one
+        raise TensorError(
+            f"{what}: the function returns the tensor {result.name}; must return an element, "
+            f"{result.name}[i, ...]"
+        )
+    with elements_are_written(False):  # this compute may be inside the function of another one
         body = as_expr(result)
         reduced = body.axes if isinstance(body, Reduce) else ()
         check_body(what, body, (*axes, *reduced))
@@ -273,20 +276,20 @@ def _reduce(kind: ReduceKind, body: Expr, axes: Sequence[IterVar]) -> Reduce:
     Raises
     ------
     TensorError
-        If an axis is no reduction axis, is named twice, or the body is itself a reduction.
+        If an axis is not a reduction axis or is named twice, or the body is a reduction itself.
     """
     if not axes:
         raise TensorError(f"te.{kind}: at least one reduction axis is required")
     for axis in axes:
         if not isinstance(axis, IterVar) or axis.kind != "reduce":
             raise TensorError(
-                f"te.{kind}: {axis} is no reduction axis; make one with te.reduce_axis"
+                f"te.{kind}: {axis} is not a reduction axis; te.reduce_axis makes one"
             )
     if len(set(axes)) != len(axes):
         raise TensorError(f"te.{kind}: an axis is named twice in {', '.join(a.name for a in axes)}")
     if isinstance(body, Reduce):
         raise TensorError(
-            f"te.{kind}: the body is a reduction itself; give the inner one its own te.compute"
+            f"te.{kind}: the body is a reduction itself; the inner one needs its own te.compute"
         )
     return Reduce(kind, as_expr(body), tuple(axes))
 
@@ -305,14 +308,14 @@ def reduce_sum(expr: Expr, axis: IterVar | Sequence[IterVar]) -> Expr:
 
 
 def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
-    """The largest ``expr`` over reduction axes; with a second value instead, the larger one."""
+    """The largest ``expr`` over reduction axes; the larger of both if ``axis`` is an expression."""
     if not isinstance(axis, IterVar | tuple | list):
         return maximum(expr, cast("ExprLike", axis))  # checked there
     return _reduce("max", as_expr(expr), _axes("max", axis))
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
-    """The smallest ``expr`` over reduction axes; with a second value instead, the smaller one."""
+    """As :func:`reduce_max`, with the smallest or the smaller value."""
     if not isinstance(axis, IterVar | tuple | list):
         return minimum(expr, cast("ExprLike", axis))  # checked there
     return _reduce("min", as_expr(expr), _axes("min", axis))

@@ -1,9 +1,9 @@
-"""What Python and NumPy let one write on a number, and what expressions and tensors make of it.
+"""Python's and NumPy's operations on numbers that expressions and tensors refuse or translate.
 
 An expression stands for a value that is not known while the program is written. An operation that
-the machine does not have, or one that would need the value, is refused with the expression as text
-and what to write instead. The same operations through NumPy (``np.int32(3) * x``,
-``np.maximum(x, 0)``) mean what Python's operators mean.
+the machine does not have, or that needs the value, raises an error with the expression as text and
+what to write instead. NumPy's operations (``np.int32(3) * x``, ``np.maximum(x, 0)``) mean the same
+as Python's operators.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = [
     "elements_are_written",
     "operand_text",
     "operation_text",
-    "quotient_cure",
+    "quotient_replacement",
     "refuse_number",
-    "remainder_cure",
+    "remainder_replacement",
     "require_comparison_outside_compute",
 ]
 
@@ -41,7 +41,7 @@ _elements_are_written: ContextVar[bool] = ContextVar("elements_are_written", def
 
 @contextmanager
 def elements_are_written(value: bool) -> Iterator[None]:
-    """Whether the code inside is a user's function that writes the elements of a tensor."""
+    """Set whether the code inside is the function of a ``te.compute``."""
     before = _elements_are_written.set(value)
     try:
         yield
@@ -50,7 +50,7 @@ def elements_are_written(value: bool) -> Iterator[None]:
 
 
 def require_comparison_outside_compute(a: object, b: object, number: bool) -> None:
-    """Refuse ``a == b`` where a user means the values and Python would compare the texts.
+    """Refuse ``a == b`` where the values are meant and Python would compare the expressions.
 
     Raises
     ------
@@ -66,14 +66,14 @@ def require_comparison_outside_compute(a: object, b: object, number: bool) -> No
 
 
 def operand_text(value: object) -> str:
-    """``value`` as an operand: in parentheses if it is an operation itself."""
+    """The text of an operand: in parentheses if ``value`` is an operation."""
     from vta.compiler.tir.printer import is_operation
 
     return f"({value})" if is_operation(value) else _text(value)
 
 
 def operation_text(a: object, symbol: str, b: object) -> str:
-    """``a symbol b``, or ``max(a, b)`` if the symbol is a name."""
+    """The text ``a symbol b``, or ``max(a, b)`` if the symbol is a name."""
     if symbol.isidentifier():
         return f"{symbol}({_text(a)}, {_text(b)})"
     return f"{operand_text(a)} {symbol} {operand_text(b)}"
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def refuse_number(value: object, dtype: str) -> NoReturn:
-    """Say why ``value`` is no part of an expression of type ``dtype``.
+    """Raise the error for a ``value`` that cannot be in an expression of type ``dtype``.
 
     Raises
     ------
@@ -106,13 +106,13 @@ def refuse_number(value: object, dtype: str) -> NoReturn:
             f"te.placeholder for it, read one element, and pass the array at the call"
         )
     if isinstance(value, float | np.floating):
-        cure = (
+        replacement = (
             f"write {int(value)}"
             if float(value).is_integer()
             else "values are integers: scale by a multiply and a shift, as (x * 5) >> 1 for x * 2.5"
         )
         raise TensorTypeError(
-            f"cannot use {value} ({kind}) in an expression of type {dtype}; {cure}"
+            f"cannot use {value} ({kind}) in an expression of type {dtype}; {replacement}"
         )
     raise TensorTypeError(
         f"cannot use {value!r} ({kind}) in an expression of type {dtype}; must be an integer or "
@@ -121,15 +121,15 @@ def refuse_number(value: object, dtype: str) -> NoReturn:
 
 
 def _power_of_two(value: object) -> int | None:
-    """log2 of a power of two above 1, a number or a constant."""
+    """log2 of ``value``, if it is a number or a constant and a power of two above 1; else None."""
     number = getattr(value, "value", value)
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 2:
         return None
     return int(number).bit_length() - 1 if int(number) & (int(number) - 1) == 0 else None
 
 
-def quotient_cure(a: object, b: object) -> str:
-    """What to write for ``a // b`` and ``a / b`` of data."""
+def quotient_replacement(a: object, b: object) -> str:
+    """The replacement for ``a // b`` and ``a / b`` of tensor elements, as text."""
     by = _power_of_two(b)
     if by is None:
         return (
@@ -141,8 +141,8 @@ def quotient_cure(a: object, b: object) -> str:
     )
 
 
-def remainder_cure(a: object, b: object) -> str:
-    """What to write for ``a % b`` of data."""
+def remainder_replacement(a: object, b: object) -> str:
+    """The replacement for ``a % b`` of tensor elements, as text."""
     by = _power_of_two(b)
     if by is None:
         return "subtract a multiple of the quotient, which is a multiply and a shift"
@@ -150,33 +150,35 @@ def remainder_cure(a: object, b: object) -> str:
     return f"write `{a} - (({a} >> {by}) << {by})`"
 
 
-def _bits_cure(symbol: str) -> Callable[[Any, Any], str]:
+def _bits_replacement(symbol: str) -> Callable[[Any, Any], str]:
     joiner = {"&": "te.all", "|": "te.any"}.get(symbol)
 
-    def cure(a: Any, b: Any) -> str:
+    def replacement(a: Any, b: Any) -> str:
         if joiner and dtypes.BOOL in (getattr(a, "dtype", None), getattr(b, "dtype", None)):
             return f"write {joiner}({a}, {b})"
         mask = getattr(b, "value", b)
         by = _power_of_two(mask + 1) if symbol == "&" and isinstance(mask, int) else None
         if by is not None:
-            return f"the machine has no bitwise operations; {remainder_cure(a, mask + 1)}"
+            return f"the machine has no bitwise operations; {remainder_replacement(a, mask + 1)}"
         return (
             "the machine has no bitwise operations; use shifts, additions and te.all, te.any of "
             "conditions"
         )
 
-    return cure
+    return replacement
 
 
-def _power_cure(a: object, b: object) -> str:
+def _power_replacement(a: object, b: object) -> str:
     if isinstance(b, int) and b == 2:
         return f"write `{operation_text(a, '*', a)}`"
     return "the machine has no power; write the product out, one multiplication a stage"
 
 
-def _binary(symbol: str, cure: Callable[[Any, Any], str]) -> tuple[Any, Any]:
+def _binary(symbol: str, replacement: Callable[[Any, Any], str]) -> tuple[Any, Any]:
     def forward(self: Any, other: Any) -> NoReturn:
-        raise TensorTypeError(f"`{operation_text(self, symbol, other)}`: {cure(self, other)}")
+        raise TensorTypeError(
+            f"`{operation_text(self, symbol, other)}`: {replacement(self, other)}"
+        )
 
     def reflected(self: Any, other: Any) -> NoReturn:
         forward(other, self)
@@ -184,12 +186,13 @@ def _binary(symbol: str, cure: Callable[[Any, Any], str]) -> tuple[Any, Any]:
     return forward, reflected
 
 
-def _needs_the_value(call: str, cure: str) -> Callable[..., NoReturn]:
+def _needs_the_value(call: str, replacement: str) -> Callable[..., NoReturn]:
     """A method that Python calls for ``call``."""
 
     def method(self: Any, *_: object, **__: object) -> NoReturn:
         raise TensorTypeError(
-            f"`{call.format(self)}`: the value is not known while the program is written; {cure}"
+            f"`{call.format(self)}`: the value is not known while the program is written; "
+            f"{replacement}"
         )
 
     return method
@@ -198,10 +201,12 @@ def _needs_the_value(call: str, cure: str) -> Callable[..., NoReturn]:
 def _power(self: object, exponent: object, modulus: object = None) -> NoReturn:
     if modulus is None:
         raise TensorTypeError(
-            f"`{operation_text(self, '**', exponent)}`: {_power_cure(self, exponent)}"
+            f"`{operation_text(self, '**', exponent)}`: {_power_replacement(self, exponent)}"
         )
     call = f"pow({_text(self)}, {_text(exponent)}, {_text(modulus)})"
-    raise TensorTypeError(f"`{call}`: {_power_cure(self, exponent)}, and its remainder with `%`")
+    raise TensorTypeError(
+        f"`{call}`: {_power_replacement(self, exponent)}, and its remainder with `%`"
+    )
 
 
 def _as_int(self: object) -> NoReturn:
@@ -221,11 +226,11 @@ class UnsupportedUses:
     __slots__ = ()
 
     if not TYPE_CHECKING:  # mypy shall report these operators as missing
-        __truediv__, __rtruediv__ = _binary("/", quotient_cure)
-        __and__, __rand__ = _binary("&", _bits_cure("&"))
-        __or__, __ror__ = _binary("|", _bits_cure("|"))
-        __xor__, __rxor__ = _binary("^", _bits_cure("^"))
-        __pow__, __rpow__ = _power, _binary("**", _power_cure)[1]
+        __truediv__, __rtruediv__ = _binary("/", quotient_replacement)
+        __and__, __rand__ = _binary("&", _bits_replacement("&"))
+        __or__, __ror__ = _binary("|", _bits_replacement("|"))
+        __xor__, __rxor__ = _binary("^", _bits_replacement("^"))
+        __pow__, __rpow__ = _power, _binary("**", _power_replacement)[1]
         __matmul__, __rmatmul__ = _binary(
             "@", lambda a, b: "write te.sum(a * b, axis=k) over an axis k of te.reduce_axis"
         )
@@ -256,7 +261,9 @@ class UnsupportedUses:
         return _formatted(str(self), spec)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Expr:
-        """The operation of a NumPy function, if there is one and the other operand is a number."""
+        """The operation of a NumPy function, if an expression has it and the other operand is a
+        number.
+        """
         apply = _UFUNCS.get(ufunc.__name__) if method == "__call__" and not options else None
         if apply is None:
             shown = ", ".join(map(_text, inputs))
@@ -270,8 +277,12 @@ class UnsupportedUses:
         self, func: Callable[..., Any], types: object, args: object, kwargs: object
     ) -> NoReturn:
         name = getattr(func, "__name__", func)
-        cure = _FUNCTIONS.get(str(name), "write it with operators on elements, in a te.compute")
-        raise TensorTypeError(f"`np.{name}` on `{self}`: NumPy cannot compute with it; {cure}")
+        replacement = _FUNCTIONS.get(
+            str(name), "write it with operators on elements, in a te.compute"
+        )
+        raise TensorTypeError(
+            f"`np.{name}` on `{self}`: NumPy cannot compute with it; {replacement}"
+        )
 
 
 def _formatted(text: str, spec: str) -> str:
@@ -292,7 +303,7 @@ def _formatted(text: str, spec: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as a Python number, so that Python's operators do not come back to NumPy."""
+    """A NumPy scalar as a Python number, so that Python's operators do not call NumPy again."""
     if isinstance(value, np.ndarray) and value.ndim:
         refuse_number(value, dtypes.INDEX)
     return value.item() if isinstance(value, np.generic | np.ndarray) else value
@@ -369,16 +380,16 @@ _TOPI = {
 
 
 def _whole(symbol: str) -> tuple[Any, Any]:
-    def cure(a: Any, b: Any) -> str:
+    def replacement(a: Any, b: Any) -> str:
         whole = f"{_TOPI[symbol]}({_text(a)}, {_text(b)}), or " if symbol in _TOPI else ""
         tensor = a if isinstance(a, WholeTensor) else b
         return f"operators work on elements: write {whole}te.compute over {_text(tensor)}[i, ...]"
 
-    return _binary(symbol, cure)
+    return _binary(symbol, replacement)
 
 
 class WholeTensor:
-    """Base of tensors: no operator of Python or NumPy works on a whole one."""
+    """Base of tensors: every operator of Python and NumPy on a whole tensor raises."""
 
     __slots__ = ()
 
@@ -402,9 +413,9 @@ class WholeTensor:
     def __format__(self, spec: str) -> str:
         return _formatted(str(self), spec)
 
-    def _refuse(self, what: str, cure: str) -> NoReturn:
+    def _refuse(self, what: str, replacement: str) -> NoReturn:
         raise TensorTypeError(
-            f"`{what}`: the tensor has no values while the program is written; {cure}"
+            f"`{what}`: the tensor has no values while the program is written; {replacement}"
         )
 
     def __neg__(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What the body of a compute must be like, checked when it is written."""
+"""Checks of the body of a compute, made when the compute is written."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = ["check_body"]
 
 
 def check_body(what: str, body: Expr, axes: tuple[IterVar, ...]) -> None:
-    """Check the body of a compute over ``axes`` (those of the result and of the reduction).
+    """Check the body of a compute over ``axes``: those of the result and of the reduction.
 
     Raises
     ------
     TensorError
-        For a variable that is no axis, a reduction inside another expression, an index that is not
-        affine or leaves its tensor, index arithmetic that would wrap. The message starts with
-        ``what``.
+        For a variable that is not an axis, a reduction inside another expression, an index that is
+        not affine or can be outside its tensor, or index arithmetic that would wrap. The message
+        starts with ``what``.
     """
     _check_nodes(what, body, axes)
     for read in walk(body):
@@ -49,8 +49,8 @@ def _check_nodes(what: str, body: Expr, axes: tuple[IterVar, ...]) -> None:
     for node in walk(body):
         if isinstance(node, Reduce) and node is not body:
             raise TensorError(
-                f"{what}: `{node}` stands inside another expression; a reduction must be the "
-                f"whole body (give it its own te.compute)"
+                f"{what}: `{node}` is inside another expression; a reduction must be the whole "
+                f"body of its own te.compute"
             )
         if isinstance(node, IterVar) and node not in axes:
             if node.kind == "reduce":
@@ -68,7 +68,7 @@ def _ranges(axes: tuple[IterVar, ...]) -> dict[Var, tuple[int, int]]:
 
 
 def _check_range(what: str, body: Expr, axes: tuple[IterVar, ...]) -> None:
-    """Arithmetic on the axes alone must not wrap: the compiler computes with it exactly."""
+    """Arithmetic on axes must not wrap, since the compiler computes it with exact integers."""
     lowest, highest = dtypes.limits(dtypes.INDEX)
     pending = [body]
     while pending:

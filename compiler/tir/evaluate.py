@@ -1,6 +1,4 @@
-"""Index expressions as Python functions of the loop variables' values: code generation evaluates
-them once a round.
-"""
+"""Index expressions as Python functions of the values of loop variables, for code generation."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ def evaluator(expr: Expr) -> Evaluator:
             return lambda values: compute(left(values), right(values))
         case Const(value=value):
             return lambda values: value
-    raise AssertionError(f"no index arithmetic: {expr}")
+    raise AssertionError(f"not index arithmetic: {expr}")
 
 
 def _sum(terms: tuple[tuple[Evaluator, int], ...], const: int) -> Evaluator:

@@ -1,13 +1,12 @@
-"""The loop-nest program between a schedule and the instruction stream.
+"""The intermediate representation between a schedule and the instruction stream.
 
-A :class:`PrimFunc` is made by :func:`vta.compiler.lower.lower.lower` and rewritten by the passes
-until only coprocessor statements are left in loops. All nodes are frozen values: a pass builds new
-ones
+:func:`vta.compiler.lower.lower.lower` makes a :class:`PrimFunc`. The passes rewrite it until only
+coprocessor statements are left in the loops. All nodes are frozen values: a pass builds new nodes
 (:func:`vta.compiler.tir.visitor.rebuild`).
 
-What holds in every program: loops run from 0, extents are Python integers and greater than 1 (a
-loop of one round is replaced by its body); a loop variable belongs to one loop; buffers keep the
-tensors' dimensions and indices, one index a dimension; indices are of dtype int32.
+Invariants of every program: loops run from 0; extents are Python integers greater than 1 (a loop of
+one iteration is replaced by its body); a loop variable belongs to one loop; a buffer has the
+dimensions of its tensor, and an access has one index for each; indices are of dtype int32.
 """
 
 from __future__ import annotations
@@ -51,12 +50,13 @@ __all__ = [
 
 ZERO = Const(0)
 NEVER = Const(0, BOOL)
-"""The condition that holds nowhere."""
+"""The condition that never holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
-    """Memory of a tensor or of the part of it that is alive at a time; one object is one buffer.
+    """Memory of a tensor, or of the part of a tensor that is computed at a time. Buffers compare by
+    identity.
 
     ``scope`` is ``global`` (DRAM) or the name of an on-chip memory
     (:data:`vta.compiler.target.SCOPES`). Row-major. ``slots`` is the number of copies of a ring
@@ -76,7 +76,7 @@ class Buffer:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Distance in scalars between neighbours of each dimension."""
+        """Distance in scalars between consecutive indices of each dimension."""
         return tuple(prod(self.shape[dim + 1 :]) for dim in range(len(self.shape)))
 
 
@@ -119,8 +119,8 @@ class Seq(Stmt):
 class For(Stmt):
     """``body`` for ``var`` = 0 .. ``extent`` - 1.
 
-    ``serial`` and ``unroll`` run in order; the rounds of ``cthread`` are virtual threads, which may
-    overlap.
+    ``serial`` and ``unroll`` loops run in order. The iterations of a ``cthread`` loop are virtual
+    threads, which may overlap.
     """
 
     var: Var
@@ -139,7 +139,7 @@ class IfThenElse(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Allocate(Stmt):
-    """``buffer`` exists while ``body`` runs; its contents are undefined at the start."""
+    """``buffer`` exists in ``body``; its contents are undefined at the start."""
 
     buffer: Buffer
     body: Stmt
@@ -149,8 +149,8 @@ class Allocate(Stmt):
 class RingSlot(Stmt):
     """``body`` runs with ``var`` = one of the ``buffer.slots`` slots of a ring buffer.
 
-    Code generation chooses the slot: the one that still holds what ``body`` would load, whose loads
-    are then left out; otherwise the slot that was filled longest ago.
+    Code generation chooses the slot: a slot that still holds the data that ``body`` would load,
+    whose loads are then left out; else the least recently filled slot.
     """
 
     buffer: Buffer
@@ -169,11 +169,10 @@ class BufferStore(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pragma(Stmt):
-    """A request of the schedule about ``body``: ``dma_copy``, ``alu``, ...
+    """A mark of the schedule on ``body``: ``dma_copy``, ``alu``, ...
 
-    It stands outside the loop of the axis that it was given for (or of what is left of it, if that
-    loop has one round). ``stage`` and ``axis`` are the names of where it was asked for, for
-    messages.
+    The pragma is around the loop of its axis (or around the body of that loop, if the loop has one
+    iteration). ``stage`` and ``axis`` are names for messages.
     """
 
     key: str
@@ -188,9 +187,9 @@ class GemmTile(Stmt):
     """One product of tiles, matched by ``tensorize``: ``acc += inp · wgtᵀ``; ``reset``: ``acc =
     0``; where ``start`` holds: ``acc = inp · wgtᵀ``.
 
-    The operands name the first scalar of a whole tile: ``acc[BATCH, BLOCK_OUT]``, ``inp[BATCH,
+    Each operand is the first scalar of a whole tile: ``acc[BATCH, BLOCK_OUT]``, ``inp[BATCH,
     BLOCK_IN]`` and ``wgt[BLOCK_OUT, BLOCK_IN]`` are the last two dimensions of their buffers, with
-    indices 0. ``inp`` and ``wgt`` are None exactly with ``reset``.
+    indices 0. With ``reset``, and only then, ``inp`` and ``wgt`` are None.
     """
 
     stage: str
@@ -216,10 +215,10 @@ class CoprocScope(Stmt):
 class LoadBuffer2D(Stmt):
     """One LOAD: ``y_size`` rows of ``x_size`` elements (tiles), from DRAM buffer to SRAM buffer.
 
-    Without ``src`` it reads nothing: all of it is padding, and ``y_size`` is 0. ``src_offset``
-    counts elements of the memory type from the start of ``src``; ``sram_index``
-    elements from the start of ``dst``, and of the SRAM once storage is allocated (``dst`` stays for
-    messages and the printed program).
+    Without ``src`` the LOAD reads nothing: ``y_size`` is 0, and all rows are padding.
+    ``src_offset`` is in elements of the memory type from the start of ``src``. ``sram_index`` is in
+    elements from the start of ``dst``; after storage allocation from the start of the SRAM, and
+    ``dst`` is left for messages and the printed program only.
     """
 
     src: Buffer | None
@@ -255,7 +254,7 @@ class StoreBuffer2D(Stmt):
 class UopScope(Stmt):
     """A micro-op kernel: loops around a micro-op that become one GEMM or ALU instruction.
 
-    A kernel with more rounds than an instruction holds becomes several instructions.
+    A kernel with more iterations than an instruction can have becomes several instructions.
     """
 
     kind: Literal["gemm", "alu"]
@@ -264,9 +263,9 @@ class UopScope(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UopLoop(Stmt):
-    """One of the two loops of the instruction: the indices grow by the factors each round.
+    """One of the two loops of the instruction: each iteration adds the factors to the indices.
 
-    ``extent`` is an expression of the loops around the kernel, which is 0 where it has no rounds.
+    ``extent`` is an expression of the loops around the kernel; it may be 0.
     """
 
     extent: Expr
@@ -281,10 +280,10 @@ class GemmUop(Stmt):
     """One micro-op of a GEMM: ``acc[dst] += inp[src] · wgt[wgt]ᵀ``; ``reset``: ``acc[dst] = 0``;
     where ``start`` holds: ``acc[dst] = inp[src] · wgt[wgt]ᵀ``.
 
-    The indices count elements (tiles) from the start of ``dst_buffer``, ``src_buffer`` and
-    ``wgt_buffer``, and from the start of the SRAM once storage is allocated. A reset has neither
-    ``src`` nor ``wgt``. In a round of the loops of an instruction (:class:`UopLoop`) ``start`` is
-    that of the first round; the instruction starts a sum where its tile changes.
+    Indices are in elements (tiles) from the start of ``dst_buffer``, ``src_buffer`` and
+    ``wgt_buffer``; after storage allocation from the start of the SRAM. A reset has neither ``src``
+    nor ``wgt``. Inside a :class:`UopLoop`, ``start`` is the condition of its first iteration; the
+    instruction starts a sum where the tile changes.
     """
 
     OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src", "wgt")
@@ -304,7 +303,7 @@ class AluUop(Stmt):
     """One micro-op of the vector ALU: ``acc[dst] = opcode(acc[dst], acc[src])``, or with the
     immediate ``imm`` as second operand if that is not None.
 
-    The indices count as those of :class:`GemmUop`. ``src`` equals ``dst`` if there is an immediate.
+    Indices are as in :class:`GemmUop`. With an immediate, ``src`` equals ``dst``.
     """
 
     OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src")
@@ -319,7 +318,7 @@ class AluUop(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DepPush(Stmt):
-    """``source`` tells ``target`` that it may go on: one token."""
+    """``source`` pushes one token to ``target``."""
 
     source: PipelineModule
     target: PipelineModule
@@ -327,7 +326,7 @@ class DepPush(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DepPop(Stmt):
-    """``target`` waits for one token of ``source``."""
+    """``target`` pops one token of ``source``; without a token it waits."""
 
     source: PipelineModule
     target: PipelineModule
@@ -335,7 +334,7 @@ class DepPop(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sync(Stmt):
-    """The host waits until everything before has finished."""
+    """The host waits until all statements in front have finished."""
 
 
 # ---- the program ---------------------------------------------------------------------------------
@@ -343,8 +342,8 @@ class Sync(Stmt):
 
 @dataclass(frozen=True, repr=False)
 class PrimFunc:
-    """A program: ``params`` are DRAM buffers in the order of the call, ``outputs`` those of them
-    that it writes.
+    """A program. ``params`` are its arguments, DRAM buffers in the order of a call; ``outputs`` are
+    those of them that the program writes.
     """
 
     name: str
@@ -365,7 +364,7 @@ class PrimFunc:
 
 
 def seq(*stmts: Stmt) -> Stmt:
-    """The statements in order, nested sequences flattened; a single one stands for itself."""
+    """The statements in order, with nested sequences flattened; one statement stays itself."""
     flat: list[Stmt] = []
     for stmt in stmts:
         flat.extend(stmt.stmts if isinstance(stmt, Seq) else (stmt,))

@@ -1,6 +1,4 @@
-"""Programs as text: Python-like, one statement a line, names made unique where they would hide one
-another.
-"""
+"""Programs as text: Python-like, one statement a line, with unique names."""
 
 from __future__ import annotations
 
@@ -84,17 +82,17 @@ def is_operation(value: object) -> bool:
 
 
 def expr_text(expr: Expr) -> str:
-    """``expr`` on one line."""
+    """The text of ``expr``, on one line."""
     return _Printer().expr(expr)
 
 
 def stmt_text(stmt: Stmt) -> str:
-    """``stmt`` as lines; buffers that it does not allocate keep their names."""
+    """The text of ``stmt``; buffers allocated outside ``stmt`` keep their names."""
     return "\n".join(_Printer().stmt(stmt, ""))
 
 
 def func_text(func: PrimFunc) -> str:
-    """The whole program, with the shapes of its parameters."""
+    """The text of the whole program, with the shapes of its parameters."""
     printer = _Printer()
     params = []
     for buffer in func.params:
@@ -120,7 +118,7 @@ class _Printer:
     # ---- names -----------------------------------------------------------------------------------
 
     def declare(self, item: Var | Buffer) -> str:
-        """Choose the name that ``item`` has from here on."""
+        """Choose a unique name for ``item``."""
         name = unique_name(item.name, {*self.vars.values(), *self.buffers.values()})
         if isinstance(item, Var):
             self.vars[item] = name
@@ -134,7 +132,7 @@ class _Printer:
     # ---- expressions -----------------------------------------------------------------------------
 
     def expr(self, expr: Expr, above: int = 0) -> str:
-        """Text of ``expr``, in brackets if the operator around it binds tighter than ``above``."""
+        """Text of ``expr``, in parentheses if its precedence is below ``above``."""
         match expr:
             case Const(value=value, dtype=dtypes.BOOL):
                 return str(bool(value))
@@ -216,7 +214,7 @@ class _Printer:
                 yield indent + self.line(stmt)
 
     def loops(self, loop: For, indent: str) -> Iterator[str]:
-        """A loop, or several serial ones inside each other as one grid."""
+        """A loop, or directly nested serial loops as one grid."""
         nest = [loop]
         while loop.kind == "serial" and isinstance(loop.body, For) and loop.body.kind == "serial":
             loop = loop.body
@@ -235,7 +233,7 @@ class _Printer:
         return f'pragma("{stmt.key}"{value}, {stmt.stage}.{stmt.axis})'
 
     def line(self, stmt: Stmt) -> str:
-        """The text of a statement that holds no other."""
+        """The text of a statement without inner statements."""
         match stmt:
             case BufferStore(buffer=buffer, indices=indices, value=value):
                 return f"{self.element(BufferLoad(buffer, indices))} = {self.expr(value)}"
@@ -282,7 +280,7 @@ class _Printer:
                 raise AssertionError(f"no text for {type(stmt).__name__}")
 
     def start(self, condition: Expr) -> str:
-        """Where a product starts a sum, as a further operand; nothing if nowhere."""
+        """The condition ``start`` as a further operand; empty if it never holds."""
         if condition == NEVER:
             return ""
         always = isinstance(condition, Const)

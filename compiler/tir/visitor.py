@@ -1,7 +1,6 @@
-"""Walking and rewriting expressions and statements.
+"""Traversal and rewriting of expressions and statements.
 
-A rewriting function handles the nodes that it cares about and hands every other one to
-:func:`rebuild`::
+A rewriting function matches some kinds of nodes and calls :func:`rebuild` for all others::
 
     def drop_pragmas(node):
         match node:
@@ -48,7 +47,7 @@ def _field_names(cls: type) -> tuple[str, ...]:
 
 
 def children(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
-    """The nodes directly inside ``node``, in order; not the variables that it binds."""
+    """The nodes directly inside ``node``, in order, without the variables that ``node`` binds."""
     if isinstance(node, Var):
         return
     for name in _field_names(type(node)):
@@ -62,7 +61,7 @@ def children(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
 
 
 def walk(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
-    """``node`` and everything inside it, outermost first."""
+    """``node`` and all nodes inside, in pre-order."""
     stack: list[Expr | Stmt] = [node]
     while stack:
         top = stack.pop()
@@ -73,8 +72,8 @@ def walk(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
 def rebuild(node: Node, change: Callable[[Any], Any]) -> Node:
     """``node`` with ``change`` applied to each child; the same object if nothing changed.
 
-    Constant operands are folded, sequences flattened, and a condition that became constant is
-    resolved (what it guarded is kept or becomes an empty sequence).
+    Constant operands are folded and sequences flattened. A statement under a condition that became
+    constant is kept without the condition, or replaced by an empty sequence.
     """
     if isinstance(node, Var):
         return node
@@ -113,14 +112,14 @@ def _make(cls: type, values: list[Any]) -> Any:
 
 
 def guarded(cond: Expr, then: Stmt) -> Stmt:
-    """``then`` under ``cond``; without the test if it is constant."""
+    """``then`` under ``cond``. A constant condition is resolved."""
     if isinstance(cond, Const):
         return then if cond.value else Seq()
     return IfThenElse(cond, then)
 
 
 def substitute(node: Node, values: Mapping[Var, Expr]) -> Node:
-    """``node`` with variables replaced; constants are folded on the way."""
+    """``node`` with variables replaced and constants folded."""
     if not values:
         return node
 
@@ -133,7 +132,7 @@ def substitute(node: Node, values: Mapping[Var, Expr]) -> Node:
 
 
 def replace_buffers(node: Node, buffers: Mapping[Buffer, Buffer]) -> Node:
-    """``node`` with buffers exchanged wherever they stand; their indices are not touched."""
+    """``node`` with buffers replaced; their indices stay unchanged."""
 
     def change(inner: Any) -> Any:
         inner = rebuild(inner, change)
@@ -148,7 +147,7 @@ def replace_buffers(node: Node, buffers: Mapping[Buffer, Buffer]) -> Node:
 
 
 def has_rings(func: PrimFunc) -> bool:
-    """Whether the program has ring buffers, so that data orders its modules."""
+    """Whether the program has ring buffers; its tokens then follow from data dependences."""
     return any(isinstance(node, RingSlot) for node in walk(func.body))
 
 

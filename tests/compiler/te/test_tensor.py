@@ -54,7 +54,7 @@ def test_max_of_two_and_over_an_axis() -> None:
         (lambda: A[1, A[1, 1].astype("int8")], "of dtype int8; must be int32"),
         (lambda: list(A), "cannot be iterated"),
         (lambda: te.compute((4, 8), lambda i: A[i, 0], "X"), "compute X: the shape has 2 dim"),
-        (lambda: te.compute((4,), lambda i: A, "X"), "returns the tensor A; index it"),
+        (lambda: te.compute((4,), lambda i: A, "X"), "returns the tensor A; must return an el"),
         (lambda: te.compute((4,), lambda i: "x"), "cannot use 'x'"),
         (lambda: te.compute((4,), lambda i: A[i, K]), "reduction axis k is not among"),
         (
@@ -66,7 +66,7 @@ def test_max_of_two_and_over_an_axis() -> None:
         (lambda: te.sum(A[0, K], axis=0), "axis is 0; must be made with te.reduce_axis"),
         (
             lambda: te.compute((4,), lambda i: te.sum(A[i, i], axis=i)),
-            "i is no reduction axis; make one with te.reduce_axis",
+            "i is not a reduction axis; te.reduce_axis makes one",
         ),
         (
             lambda: te.compute((4,), lambda i: A[i, i + 5], "X"),
