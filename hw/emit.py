@@ -28,6 +28,7 @@ with importing("the RTL", "rtl", script=__name__ == "__main__"):
     from amaranth.lib import wiring
 
     from vta.hw.core import Core
+    from vta.hw.debug.activity_probes import ActiveCore
     from vta.hw.debug.stall_probes import ObservedCore
 
 TOP = "vta_core"
@@ -85,12 +86,13 @@ def fold_initial(text: str) -> str:
 
 
 def emit_verilog(
-    cfg: VTAConfig, *, paired: bool = False, observed: bool = False
+    cfg: VTAConfig, *, paired: bool = False, observed: bool = False, active: bool = False
 ) -> tuple[str, dict[str, Any]]:
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
     With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`; with
-    ``observed`` it has a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`.
+    ``observed`` it has a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`;
+    with ``active`` one for profiles, see :class:`~vta.hw.debug.activity_probes.ActiveCore`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
     the register map, the ports (name to direction and bits), the registers, and the SHA-256 of
     the text.
@@ -101,7 +103,7 @@ def emit_verilog(
         If no cache folder for Yosys can be written.
     """
     prepare_builtin_yosys()
-    core = (ObservedCore if observed else Core)(cfg, paired=paired)
+    core = _core_class(observed, active)(cfg, paired=paired)
     ports = _ports(core)
     text = verilog.convert(
         core,
@@ -139,7 +141,12 @@ def emit_verilog(
     return text, sidecar
 
 
-def emit_flat(cfg: VTAConfig, *, observed: bool = False) -> str:
+def _core_class(observed: bool, active: bool) -> type[Core]:
+    assert not (observed and active), "one port of probes a build"
+    return ActiveCore if active else ObservedCore if observed else Core
+
+
+def emit_flat(cfg: VTAConfig, *, observed: bool = False, active: bool = False) -> str:
     """The same machine as :func:`emit_verilog` writes, as one module for a simulator.
 
     Ports, registers, memories and timing are the same; the hierarchy is removed and common
@@ -151,7 +158,7 @@ def emit_flat(cfg: VTAConfig, *, observed: bool = False) -> str:
         As :func:`emit_verilog`.
     """
     prepare_builtin_yosys()
-    core = (ObservedCore if observed else Core)(cfg)
+    core = _core_class(observed, active)(cfg)
     ports = {name: (value, None) for name, (value, _) in _ports(core).items()}
     design = rtlil.convert(core, name=TOP, ports=ports, emit_src=False)
     yosys = find_yosys(lambda version: version >= _YOSYS)

@@ -5,6 +5,7 @@ the named reason.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from amaranth.hdl import Cat, Module, ValueLike
 from amaranth.lib import data, wiring
@@ -224,12 +225,16 @@ class ObservedCore(wiring.Component):
         A bit for each of :data:`STALLS`, in order, the first in the lowest bit.
     """
 
-    NAMES = tuple(f"{group}: {name}" for group, names in STALLS.items() for name in names)
+    PORT = "stalls"
+    """The name of the output."""
+    PROBES: ClassVar = {f"{group}: {name}": probe for group, names in STALLS.items()
+                        for name, probe in names.items()}  # fmt: skip
+    NAMES = tuple(PROBES)
     """The names of the bits, ``group: name``."""
 
     def __init__(self, cfg: VTAConfig, *, paired: bool = False) -> None:
         self.core = Core(cfg, paired=paired)
-        super().__init__({**self.core.signature.members, "stalls": Out(len(self.NAMES))})
+        super().__init__({**self.core.signature.members, self.PORT: Out(len(self.PROBES))})
 
     def elaborate(self, platform):
         m = Module()
@@ -238,9 +243,8 @@ class ObservedCore(wiring.Component):
         wiring.connect(m, self.core.m_axi, wiring.flipped(self.m_axi))
         wiring.connect(m, wiring.flipped(self.s_axi), self.core.s_axi)
         context = ProbeContext(self.core, paths)
-        probes = [probe for names in STALLS.values() for probe in names.values()]
         m.d.comb += [
             self.irq.eq(self.core.irq),
-            self.stalls.eq(Cat(probe(context) for probe in probes)),
+            getattr(self, self.PORT).eq(Cat(probe(context) for probe in self.PROBES.values())),
         ]
         return m

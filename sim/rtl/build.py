@@ -163,6 +163,8 @@ class Build:
         Whether the library can write waves; such a one is slower.
     stalls : int
         Bits of the output ``stalls`` of an observed core; a plain core has none.
+    activity : int
+        Bits of the output ``activity`` of an active core, at most 64; a plain core has none.
     verilator : str or Path or None
         See :func:`verilator_command`.
     """
@@ -171,6 +173,7 @@ class Build:
     bus_bytes: int
     traced: bool = False
     stalls: int = 0
+    activity: int = 0
     verilator: str | Path | None = None
 
     @property
@@ -283,6 +286,7 @@ class Build:
 #include <cstdint>
 #include "vta_memmap.h"
 #define TSIM_STALLS {self.stalls}
+#define TSIM_ACTIVITY {self.activity}
 constexpr uint32_t BUS_BYTES = {self.bus_bytes};
 constexpr uint32_t READ_IDS = {ids:#x};   // the AXI read IDs that have an owner
 constexpr uint32_t WRITE_IDS = 0x1;

@@ -9,6 +9,8 @@ from ctypes import POINTER, c_char_p, c_double, c_int32, c_uint8, c_uint32, c_ui
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vta.errors import BusProtocolError, DeviceError
 from vta.memory_timing import MemoryTiming
 from vta.sim.rtl.build import readable_registers
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     import numpy.typing as npt
 
 __all__ = ["BusReport", "Harness", "Injection", "Region"]
@@ -249,6 +250,17 @@ class Harness:
         self._library.tsim_stalls(self._machine, counts)
         return list(counts)
 
+    # ---- for profiles -------------------------------------------------------------------------
+
+    def activity(self) -> npt.NDArray[np.uint64]:
+        """The changes of the output of an active core since the last launch: rows of a cycle and
+        the value from that cycle on, shape (n, 2). Empty for another core."""
+        words = POINTER(c_uint64)()
+        count = self._library.tsim_activity(self._machine, ctypes.byref(words))
+        if not count:
+            return np.zeros((0, 2), np.uint64)
+        return np.ctypeslib.as_array(words, (count,)).reshape(-1, 2).copy()
+
     # ---- for benchmarks -----------------------------------------------------------------------
 
     def record(self, on: bool) -> None:
@@ -305,6 +317,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "tsim_read": (c_int32, (c_void_p, c_uint32, POINTER(c_uint32))),
         "tsim_step": (c_int32, (c_void_p, c_uint64)),
         "tsim_stalls": (None, (c_void_p, POINTER(c_uint64))),
+        "tsim_activity": (c_uint64, (c_void_p, POINTER(POINTER(c_uint64)))),
         "tsim_record": (None, (c_void_p, c_int32)),
         "tsim_replay": (c_double, (c_void_p, c_void_p, POINTER(c_uint64))),
     }

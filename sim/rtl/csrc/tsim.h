@@ -87,6 +87,11 @@ int32_t tsim_step(Tsim*, uint64_t cycles);
 // For coverage. In how many cycles each stall of an observed core has happened so far.
 void tsim_stalls(const Tsim*, uint64_t* counts);
 
+// For profiles. The changes of the output `activity` of an active core since the last launch, as words:
+// a cycle, the value from that cycle on, and so on. Valid until the machine runs again; returns the
+// number of words.
+uint64_t tsim_activity(const Tsim*, const uint64_t** words);
+
 // For benchmarks. Record the core's inputs from now on (1) or stop (0); replay what was recorded on
 // a machine in the same state with nothing but eval() and return the seconds of CPU time, with
 // the cycles in `cycles`.
