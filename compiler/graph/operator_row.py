@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -78,6 +78,8 @@ class OperatorRow:
         on tensors in tiles too.
     accumulates : bool
         Whether an activation (``clip``) can become part of it.
+    limits : mapping of str to tuple of str
+        By operator of ONNX: sentences on what the front end checks before there is a node.
     """
 
     name: str
@@ -88,8 +90,11 @@ class OperatorRow:
     constraints: tuple[Constraint, ...] = ()
     on_tiles: Callable[[Node, Graph, VTAConfig], bool] | None = None
     accumulates: bool = False
+    limits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
-        """What runs it."""
-        return "accelerator" if self.lower is not None else "host"
+        """What runs it. An operator of float graphs only becomes one of the accelerator, or part of
+        one."""
+        float_only = self.reference is None and self.host is None
+        return "accelerator" if self.lower is not None or float_only else "host"

@@ -122,5 +122,6 @@ ROWS = (
             _WEIGHTS,
         ),
         accumulates=True,
+        limits={"Gemm": ("alpha and beta must be 1, and transA 0",)},
     ),
 )

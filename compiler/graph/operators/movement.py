@@ -82,6 +82,11 @@ ROWS = (
         },
         reference=_reshape,
         host=_result_shape,
+        limits={
+            "Reshape": ("the shape must be a constant", "allowzero must be 0"),
+            "Squeeze": ("axes must be constants",),
+            "Unsqueeze": ("axes must be constants",),
+        },
     ),
     OperatorRow(
         name="transpose",

@@ -74,6 +74,7 @@ def _no_padding(node: Node, graph: Graph) -> str | None:
     return f"pads are {list(pads)}" if any(pads) else None
 
 
+_DENSE = "dilations must be 1"
 _IMAGES = Constraint("data must be a batch of images (NCHW)", _images)
 
 ROWS = (
@@ -83,6 +84,7 @@ ROWS = (
         reference=_max_reference,
         lower=_lower_max,
         constraints=(_IMAGES,),
+        limits={"MaxPool": (_DENSE, "the second result (indices) must not be used")},
     ),
     OperatorRow(
         name="average_pool",
@@ -94,5 +96,6 @@ ROWS = (
             Constraint("an average must have no padding", _no_padding),
         ),
         accumulates=True,
+        limits={"AveragePool": (_DENSE,)},
     ),
 )

@@ -33,6 +33,8 @@ def _constant_parameters(node: Node, graph: Graph) -> str | None:
 
 _CONSTANTS = Constraint("scale and zero point must be constants", _constant_parameters)
 
+_NO_BLOCKS = "scales must be one, or one along an axis (block_size 0)"
+
 ROWS = (
     OperatorRow(
         name="quantize",
@@ -40,6 +42,7 @@ ROWS = (
         reference=_reference,
         host=_axis,
         constraints=(_CONSTANTS,),
+        limits={"QuantizeLinear": ("the result must be int8 or uint8", _NO_BLOCKS)},
     ),
     OperatorRow(
         name="dequantize",
@@ -47,6 +50,13 @@ ROWS = (
         reference=_reference,
         host=_axis,
         constraints=(_CONSTANTS,),
+        limits={"DequantizeLinear": (_NO_BLOCKS,)},
     ),
-    OperatorRow(name="softmax", onnx={"Softmax": 13}, reference=_reference, host=_axis),
+    OperatorRow(
+        name="softmax",
+        onnx={"Softmax": 11},
+        reference=_reference,
+        host=_axis,
+        limits={"Softmax": ("before opset 13 the axis must be the last",)},
+    ),
 )
