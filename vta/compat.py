@@ -104,8 +104,8 @@ def _device(what: str, device: Device | None, ctx: Device | None) -> Device:
 _NOT_PROVIDED = {
     "autotvm": "choose the tiles of a schedule yourself (docs/schedule.md) and compare the cycles "
     "that the runs on tsim report (docs/modules.md)",
-    "relay": "compile a quantised ONNX model (docs/networks.md), or write each operator with vta.te, "
-    "vta.topi and a schedule (docs/kernel.md)",
+    "relay": "compile a quantised ONNX model (docs/networks.md), or write each operator with "
+    "vta.te, vta.topi and a schedule (docs/kernel.md)",
 }
 _NOT_PROVIDED |= {
     "auto_scheduler": _NOT_PROVIDED["autotvm"],
