@@ -17,12 +17,12 @@ from vta.compiler.analysis.loop_nest import (
     join_loops,
     remove_tile_loops,
     require_affine,
+    require_inside,
     wrap_in_loops,
 )
 from vta.compiler.target import GLOBAL, Memory, Target
 from vta.compiler.te.expr import Const, Expr, maximum, minimum
 from vta.compiler.tir.affine import Affine
-from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import (
     BufferLoad,
     BufferStore,
@@ -149,7 +149,8 @@ class Copy:
         require_affine((self.sram_at, self.dram_at), loops, self.where)
         bounds, self.free = bound_loops(loops, cuts, self.ranges, self.where)
         if self.is_load and bounds and not self.filled:
-            self._require_inside(loops, tile)
+            # iterations out of bounds write padding, so all must be inside the buffer
+            require_inside(self.sram_at, loops, self.ranges, self.sram, tile, self.where)
         self.dims = [
             _Dim(
                 loop,
@@ -159,16 +160,6 @@ class Copy:
             )
             for loop in loops
         ]
-
-    def _require_inside(self, loops: list[Loop], tile: int) -> None:
-        """All iterations must be inside the buffer, since those out of bounds write padding."""
-        ranges = {loop.var: (0, loop.extent - 1) for loop in loops}
-        low, high = interval(self.sram_at.expr(), {**self.ranges, **ranges})
-        if low < 0 or (high + 1) * tile > self.sram.size:
-            raise LoweringError(
-                f"{self.where}: the loops reach elements {low} to {high} of {self.sram.name}, "
-                f"which has {self.sram.size // tile}; split its axes without a remainder"
-            )
 
     # ---- choosing rows and columns ---------------------------------------------------------------
 

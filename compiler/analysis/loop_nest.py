@@ -6,12 +6,13 @@ the scalars of a tile, which loops run over tiles, and which of the latter join 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 
 from vta.compiler.te.expr import Expr, Var
 from vta.compiler.tir.affine import Affine, linear
+from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import Allocate, Buffer, For, IfThenElse, Seq, Stmt
 from vta.compiler.tir.simplify import simplify
 from vta.compiler.tir.visitor import walk
@@ -25,6 +26,7 @@ __all__ = [
     "join_loops",
     "remove_tile_loops",
     "require_affine",
+    "require_inside",
     "require_no_attached_stages",
     "uses",
     "wrap_in_loops",
@@ -183,6 +185,37 @@ def require_affine(forms: Iterable[Affine], loops: Iterable[Loop], where: str) -
         for atom, _ in form.terms:
             if not isinstance(atom, Var) and uses(atom, variables):
                 raise LoweringError(f"{where}: `{atom}` must be affine in the loops of the copy")
+
+
+def require_inside(
+    form: Affine,
+    loops: Iterable[Loop],
+    ranges: Mapping[Var, tuple[int, int]],
+    buffer: Buffer,
+    tile: int,
+    where: str,
+) -> None:
+    """Every element that the loops reach must be in the buffer.
+
+    Parameters
+    ----------
+    form : Affine
+        The position in elements, in the loops and in the variables of ``ranges``.
+    tile : int
+        Number of scalars of one element.
+
+    Raises
+    ------
+    LoweringError
+        With the range of elements and the size of the buffer.
+    """  # fmt: skip
+    inside = {loop.var: (0, loop.extent - 1) for loop in loops}
+    low, high = interval(form.expr(), {**ranges, **inside})
+    if low < 0 or (high + 1) * tile > buffer.size:
+        raise LoweringError(
+            f"{where}: the loops reach elements {low} to {high} of {buffer.name}, which has "
+            f"{buffer.size // tile}; split its axes without a remainder"
+        )
 
 
 def _elements(form: Affine, tile: int, where: str) -> Affine:

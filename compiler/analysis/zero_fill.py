@@ -10,10 +10,10 @@ from vta.compiler.analysis.loop_nest import (
     join_loops,
     remove_tile_loops,
     require_affine,
+    require_inside,
 )
 from vta.compiler.target import Memory
 from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
-from vta.compiler.tir.interval import interval
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, LoadBuffer2D, Stmt
 from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
@@ -74,13 +74,8 @@ def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stm
     loops, forms, _ = remove_tile_loops(nest.loops, forms, tile, [], where)
     loops, (form,) = join_loops(loops, forms)
     require_affine([form], loops, where)
+    require_inside(form, loops, ranges, store.buffer, tile, where)
     inside = {**ranges, **{loop.var: (0, loop.extent - 1) for loop in loops}}
-    low, high = interval(form.expr(), inside)
-    if low < 0 or (high + 1) * tile > store.buffer.size:
-        raise LoweringError(
-            f"{where}: the loops reach elements {low} to {high} of {store.buffer.name}, which has "
-            f"{store.buffer.size // tile}; split its axes without a remainder"
-        )
     dims = sorted(loops, key=lambda loop: form.coefficient(loop.var))
     width = rows = 1
     covered: list[Var] = []

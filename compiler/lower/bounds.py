@@ -234,13 +234,12 @@ def _fill_offsets(nest: StageLoops, ranges: dict[Var, tuple[int, int]]) -> None:
         leaf: nest.loop_vars.get(leaf, ZERO) for leaf in nest.stage.leaves
     }
     for relation in reversed(nest.stage.relations):
+        inner_extent = nest.extents[relation.inner]
         if isinstance(relation, Split):
-            inner_extent = nest.extents[relation.inner]
             offsets[relation.parent] = (
                 offsets[relation.outer] * inner_extent + offsets[relation.inner]
             )
         else:
-            inner_extent = nest.extents[relation.inner]
             offsets[relation.outer] = offsets[relation.fused] // inner_extent
             offsets[relation.inner] = offsets[relation.fused] % inner_extent
     nest.offsets = {axis: simplify(offset, ranges) for axis, offset in offsets.items()}

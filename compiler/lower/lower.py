@@ -36,7 +36,7 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.compiler.tir.simplify import simplify
-from vta.compiler.tir.visitor import guarded, rebuild, substitute, walk
+from vta.compiler.tir.visitor import guarded, rebuild, rebuild_statements, substitute, walk
 from vta.errors import LoweringError
 
 if TYPE_CHECKING:
@@ -318,8 +318,4 @@ def without_repeated_conditions(stmt: Stmt, known: frozenset[Expr] = frozenset()
     if isinstance(stmt, IfThenElse):
         inner = without_repeated_conditions(stmt.then, known | {stmt.cond})
         return inner if stmt.cond in known else guarded(stmt.cond, inner)
-
-    def change(node: Expr | Stmt) -> Expr | Stmt:
-        return without_repeated_conditions(node, known) if isinstance(node, Stmt) else node
-
-    return rebuild(stmt, change)
+    return rebuild_statements(stmt, lambda node: without_repeated_conditions(node, known))

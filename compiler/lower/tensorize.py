@@ -154,13 +154,15 @@ def _tile_of(acc: _Operand, inp: _Operand, wgt: _Operand) -> GemmIntrin:
     """
     shapes = []
     for item in (acc, inp, wgt):
-        if len(item.load.buffer.shape) < 2:
-            raise _Mismatch(
-                f"{item.load.buffer.name} has one dimension; the last two must be a tile"
-            )
+        _require_two_dimensions(item)
         shapes.append(item.load.buffer.shape[-2:])
     (batch, block_out), (_, block_in) = shapes[:2]
     return GemmIntrin(batch, block_in, block_out, inp.load.dtype, wgt.load.dtype, acc.load.dtype)
+
+
+def _require_two_dimensions(item: _Operand) -> None:
+    if len(item.forms) < 2:
+        raise _Mismatch(f"{item.load.buffer.name} has one dimension; the last two must be a tile")
 
 
 def _check_types(acc: _Operand, inp: _Operand, wgt: _Operand, intrin: GemmIntrin) -> None:
@@ -191,10 +193,7 @@ def _check_tiles(
         ("k", intrin.block_in, (inp, -1), (wgt, -1)),
     )
     for item in (acc, inp, wgt):
-        if len(item.forms) < 2:
-            raise _Mismatch(
-                f"{item.load.buffer.name} has one dimension; the last two must be a tile"
-            )
+        _require_two_dimensions(item)
         for dim, form in enumerate(item.forms[:-2]):
             moving, _ = form.split(inner)
             if moving.terms:

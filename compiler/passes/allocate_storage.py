@@ -36,7 +36,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     StoreBuffer2D,
 )
-from vta.compiler.tir.visitor import children, rebuild, walk, with_body
+from vta.compiler.tir.visitor import children, rebuild_statements, walk, with_body
 from vta.errors import LoweringError
 
 __all__ = ["allocate_storage"]
@@ -78,10 +78,8 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
                 return replace(node, sram_index=_moved(node.sram_index, bases[src]))
             case GemmUop() | AluUop():
                 return _moved_uop(node, bases)
-            case Stmt():
-                return rebuild(node, change)
             case _:
-                return node
+                return rebuild_statements(node, change)
 
     return with_body(func, change(func.body))
 

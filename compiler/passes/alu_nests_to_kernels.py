@@ -10,7 +10,6 @@ the compute module; loops over consecutive elements are joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from vta.compiler.analysis.alu_nests import reduction_term, separate_nests
@@ -42,7 +41,7 @@ from vta.compiler.tir.ir import (
     UopScope,
     seq,
 )
-from vta.compiler.tir.visitor import rebuild, with_body
+from vta.compiler.tir.visitor import rebuild_statements, with_body
 from vta.isa import PipelineModule
 
 __all__ = ["alu_nests_to_kernels"]
@@ -72,11 +71,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
             inner = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
             return For(var, extent, kind, inner) if inner != Seq() else inner
         case _:
-            return rebuild(stmt, _child(target, ranges))
-
-
-def _child(target: Target, ranges: Ranges) -> Callable[[Expr | Stmt], Expr | Stmt]:
-    return lambda node: _rewrite(node, target, ranges) if isinstance(node, Stmt) else node
+            return rebuild_statements(stmt, lambda inner: _rewrite(inner, target, ranges))
 
 
 def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:

@@ -39,7 +39,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     seq,
 )
-from vta.compiler.tir.visitor import rebuild, with_body
+from vta.compiler.tir.visitor import rebuild_statements, with_body
 from vta.errors import LoweringError
 
 __all__ = ["copies_to_transfers"]
@@ -72,11 +72,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
                         return CoprocScope(nest.leaf.module, folded)
             return For(var, extent, kind, body) if body != Seq() else body
         case _:
-            return rebuild(stmt, lambda inner: _child(inner, target, ranges))
-
-
-def _child(node: Expr | Stmt, target: Target, ranges: Ranges) -> Expr | Stmt:
-    return _rewrite(node, target, ranges) if isinstance(node, Stmt) else node
+            return rebuild_statements(stmt, lambda inner: _rewrite(inner, target, ranges))
 
 
 def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:

@@ -22,7 +22,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     UopScope,
 )
-from vta.compiler.tir.visitor import rebuild, with_body
+from vta.compiler.tir.visitor import rebuild_statements, with_body
 from vta.errors import LoweringError
 from vta.isa import Capability, PipelineModule
 from vta.isa.capabilities import describe
@@ -58,10 +58,8 @@ def gemm_tiles_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
                     guarded = IfThenElse(cond, kernel)
                     return CoprocScope(PipelineModule.COMPUTE, UopScope("gemm", guarded))
                 return node if inner is then else IfThenElse(cond, inner)
-            case Stmt():
-                return rebuild(node, change)
             case _:
-                return node
+                return rebuild_statements(node, change)
 
     return with_body(func, change(func.body))
 

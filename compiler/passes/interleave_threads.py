@@ -34,7 +34,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     seq,
 )
-from vta.compiler.tir.visitor import rebuild, substitute, with_body
+from vta.compiler.tir.visitor import rebuild_statements, substitute, with_body
 from vta.isa import PipelineModule
 
 __all__ = ["interleave_threads"]
@@ -47,10 +47,8 @@ def interleave_threads(func: PrimFunc, target: Target) -> PrimFunc:
         match node:
             case For(kind="cthread", body=body):
                 return _move_thread_loop_inwards(node, change(body))
-            case Stmt():
-                return rebuild(node, change)
             case _:
-                return node
+                return rebuild_statements(node, change)
 
     return with_body(func, change(func.body))
 

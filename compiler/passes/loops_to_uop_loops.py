@@ -35,7 +35,7 @@ from vta.compiler.tir.ir import (
     UopScope,
     seq,
 )
-from vta.compiler.tir.visitor import rebuild, substitute, with_body
+from vta.compiler.tir.visitor import rebuild_statements, substitute, with_body
 from vta.config import ITER_BITS
 from vta.errors import LoweringError
 
@@ -63,11 +63,7 @@ def _rewrite(stmt: Stmt, capacity: int, ranges: Ranges) -> Stmt:
             ranges = {**ranges, var: (0, buffer.slots - 1)}
             return RingSlot(buffer, var, _rewrite(body, capacity, ranges))
         case _:
-            return rebuild(stmt, lambda inner: _child(inner, capacity, ranges))
-
-
-def _child(node: Expr | Stmt, capacity: int, ranges: Ranges) -> Expr | Stmt:
-    return _rewrite(node, capacity, ranges) if isinstance(node, Stmt) else node
+            return rebuild_statements(stmt, lambda inner: _rewrite(inner, capacity, ranges))
 
 
 class _Folder:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from vta.compiler.target import Target
 from vta.compiler.tir.ir import CoprocScope, For, IfThenElse, PrimFunc, Seq, Stmt, seq
-from vta.compiler.tir.visitor import rebuild, with_body
+from vta.compiler.tir.visitor import rebuild_statements, with_body
 
 __all__ = ["merge_scopes"]
 
@@ -21,9 +21,9 @@ def merge_scopes(func: PrimFunc, target: Target) -> PrimFunc:
 
 
 def _lift(stmt: Stmt) -> Stmt:
-    if not isinstance(stmt, Stmt) or isinstance(stmt, CoprocScope):
+    if isinstance(stmt, CoprocScope):
         return stmt
-    stmt = rebuild(stmt, _lift)
+    stmt = rebuild_statements(stmt, _lift)
     match stmt:
         case For(kind="serial" | "unroll", body=CoprocScope(module=module, body=body)):
             return CoprocScope(module, For(stmt.var, stmt.extent, stmt.kind, body))

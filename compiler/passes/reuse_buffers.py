@@ -29,7 +29,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     StoreBuffer2D,
 )
-from vta.compiler.tir.visitor import children, rebuild, replace_buffers, walk, with_body
+from vta.compiler.tir.visitor import children, rebuild_statements, replace_buffers, walk, with_body
 
 __all__ = ["reuse_buffers"]
 
@@ -49,7 +49,7 @@ def _drop(stmt: Stmt, buffer: Buffer) -> Stmt:
     def change(node: Stmt) -> Stmt:
         if isinstance(node, Allocate) and node.buffer is buffer:
             return change(node.body)
-        return rebuild(node, change) if isinstance(node, Stmt) else node
+        return rebuild_statements(node, change)
 
     return change(stmt)
 

@@ -27,6 +27,7 @@ __all__ = [
     "guarded",
     "has_rings",
     "rebuild",
+    "rebuild_statements",
     "replace_buffers",
     "substitute",
     "walk",
@@ -91,6 +92,11 @@ def rebuild(node: Node, change: Callable[[Any], Any]) -> Node:
         changed |= new is not old
         values.append(new)
     return _make(type(node), values) if changed else node
+
+
+def rebuild_statements(stmt: Stmt, change: Callable[[Stmt], Stmt]) -> Stmt:
+    """:func:`rebuild` with ``change`` applied to statements only; expressions stay unchanged."""
+    return rebuild(stmt, lambda node: change(node) if isinstance(node, Stmt) else node)
 
 
 def _make(cls: type, values: list[Any]) -> Any:

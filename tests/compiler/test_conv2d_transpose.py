@@ -132,7 +132,7 @@ def test_a_condition_inside_of_a_tile_is_refused():
         lower(s, [data, kernel, out])
     s.cache_read(kernel, "local.wgt_buffer", [acc])
     s[acc].set_scope("local.acc_buffer")
-    with pytest.raises(LoweringError, match="`k < 2`, so the last tile is not whole"):
+    with pytest.raises(LoweringError, match="`k < 2` ends the loops inside, so the last tile"):
         lower(s, [data, kernel, out])
 
 
