@@ -33,6 +33,7 @@ def differing(graph, module, inputs):
 
 
 def decibels(wanted, got):
-    """Signal to quantisation noise of ``got``, in dB."""
+    """Signal to quantisation noise of ``got``, in dB; infinite if they are equal."""
     wanted, got = np.asarray(wanted, np.float64), np.asarray(got, np.float64)
-    return 10 * np.log10((wanted**2).sum() / ((wanted - got) ** 2).sum())
+    noise = ((wanted - got) ** 2).sum()
+    return np.inf if noise == 0 else 10 * np.log10((wanted**2).sum() / noise)
