@@ -76,9 +76,19 @@ class _Builder:
         source, (channels, height, width) = draw(st.sampled_from(self.maps))
         kernel = [draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width)))]
         strides = [draw(st.integers(1, 2)), draw(st.integers(1, 2))]
-        size = [(e - k) // s + 1 for e, k, s in zip((height, width), kernel, strides)]
-        kind = draw(st.sampled_from(["MaxPool", "AveragePool"]))
-        self.add(kind, [source], (channels, *size), kernel_shape=kernel, strides=strides)
+        kind, more, pads = draw(st.sampled_from(["MaxPool", "AveragePool"])), {}, [0, 0, 0, 0]
+        if kind == "MaxPool":
+            pads = [draw(st.integers(0, k - 1)) for k in (*kernel, *kernel)]
+            more = {"pads": pads, "ceil_mode": draw(st.integers(0, 1))}
+        size = []
+        for axis, extent in enumerate((height, width)):
+            padded, step = extent + pads[axis] + pads[axis + 2], strides[axis]
+            rest = padded - kernel[axis]
+            count = rest // step + 1
+            if more.get("ceil_mode") and rest % step and count * step < extent + pads[axis]:
+                count += 1
+            size.append(count)
+        self.add(kind, [source], (channels, *size), kernel_shape=kernel, strides=strides, **more)
 
     def combine(self):
         first, shape = self.draw(st.sampled_from(self.maps))
@@ -100,7 +110,7 @@ class _Builder:
             outputs = {"y": [1, 5]}
         else:
             self.nodes[-1].output[0] = "y"
-        return model(self.nodes, {"x": self.input}, outputs, self.weights)
+        return model(self.nodes, {"x": self.input}, outputs, self.weights, opset=22)
 
 
 @st.composite
