@@ -1,4 +1,4 @@
-"""The passes in order, and the way from a loop nest to a program."""
+"""The pass pipeline, and compilation of a loop nest to a program."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["LOOP_NEST", "PASSES", "compile_func", "run_passes"]
 Pass = Callable[[PrimFunc, Target], PrimFunc]
 
 LOOP_NEST = "nest"
-"""The stage before the first pass."""
+"""The stage in front of the first pass."""
 PASSES: dict[str, Pass] = {
     "copies_to_transfers": copies_to_transfers,
     "reuse_buffers": reuse_buffers,
@@ -40,7 +40,7 @@ PASSES: dict[str, Pass] = {
     "interleave_threads": interleave_threads,
     "loops_to_uop_loops": loops_to_uop_loops,
 }
-"""Every pass by name, in order of execution. The name is that of its module and function."""
+"""All passes by name, in order of execution. A pass, its module and its function have one name."""
 
 
 def run_passes(

@@ -1,6 +1,6 @@
-"""What the schedule and the lowering know of the machine: its memories and its tensor instruction.
+"""The compiler's description of the machine: on-chip memories and the GEMM instruction.
 
-Values made from a configuration; nothing here is global but the names of the memories.
+A :class:`Target` is made from a configuration. Only the names of the memories are global.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INP_SCOPE = "local.inp_buffer"
 WGT_SCOPE = "local.wgt_buffer"
 ACC_SCOPE = "local.acc_buffer"
 SCOPES = (GLOBAL, INP_SCOPE, WGT_SCOPE, ACC_SCOPE)
-"""Where a tensor can live: DRAM and the three on-chip memories for tensors."""
+"""The memories of tensors: DRAM and three on-chip memories."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class GemmIntrin:
-    """The tensor instruction, ``acc[b, c] += sum_k inp[b, k] * wgt[c, k]``, as a value for
-    ``tensorize``.
+    """The tensor intrinsic of the GEMM instruction, ``acc[b, c] += sum_k inp[b, k] * wgt[c, k]``,
+    for ``tensorize``.
 
     Shapes: inp ``(batch, block_in)``, wgt ``(block_out, block_in)``, acc ``(batch, block_out)``.
-    With ``emit`` False it matches the same loops but leaves nothing in the program (for measuring
-    what the rest costs).
+    With ``emit`` False the matched loops are left out of the program, to measure the rest of it.
     """
 
     batch: int
@@ -64,14 +63,14 @@ class GemmIntrin:
 
 @dataclass(frozen=True)
 class Target:
-    """The machine as the compiler sees it."""
+    """The machine, as far as the compiler needs it."""
 
     inp: Memory
     wgt: Memory
     acc: Memory
     gemm: GemmIntrin
     uop_depth: int
-    """Micro-ops that the on-chip memory for them holds."""
+    """Number of micro-ops that the micro-op memory holds."""
     extension: bool = False
     """Whether the machine has the instruction set extension."""
 

@@ -1,1 +1,1 @@
-"""What several passes need to know of a program: loop nests, bounds, conflicts."""
+"""Analyses that passes share: loop nests, bounds, transfers, ALU operations, data races."""

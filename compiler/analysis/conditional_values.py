@@ -33,7 +33,7 @@ def negated(cond: Expr) -> Expr | None:
 
 
 def without_zeros(value: Expr) -> tuple[list[Expr], Expr]:
-    """The conditions under which ``value`` is no zero of an ``if_then_else``, and the value then.
+    """The conditions under which ``value`` is not a zero of an ``if_then_else``, and that value.
 
     One conversion around or between the nested ``if_then_else`` is kept, around the value.
     """

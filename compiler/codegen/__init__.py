@@ -1,1 +1,1 @@
-"""From the lowered program to instructions, micro-ops and relocations."""
+"""Code generation: from the lowered program to instructions, micro-ops and relocations."""

@@ -175,7 +175,7 @@ class _Generator:
 
     def argument(self, buffer: Buffer, stmt: Stmt) -> int:
         if buffer not in self.arguments:
-            raise LoweringError(f"{buffer.name} in `{stmt}` is no argument of the program")
+            raise LoweringError(f"{buffer.name} in `{stmt}` is not an argument of the program")
         return self.arguments[buffer]
 
     def load(self, stmt: LoadBuffer2D) -> _Action:

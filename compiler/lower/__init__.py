@@ -1,1 +1,1 @@
-"""From a schedule to a loop nest: bounds, inlining, tensorization."""
+"""Lowering from a schedule to a loop nest: bound inference, inlining, tensorization."""

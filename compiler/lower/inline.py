@@ -46,11 +46,11 @@ def inline_bodies(schedule: Schedule) -> dict[Stage, Expr]:
 def _check(stage: Stage) -> None:
     if stage.attach.kind != "inline":
         return
-    asked = [request.key for requests in stage.pragmas.values() for request in requests]
+    found = [request.key for requests in stage.pragmas.values() for request in requests]
     if stage.scope != GLOBAL:
-        asked.append(f"scope {stage.scope}")
-    if asked or stage.threads or stage.tensorized:
+        found.append(f"scope {stage.scope}")
+    if found or stage.threads or stage.tensorized:
         raise LoweringError(
             f"stage {stage.name} is inlined and has neither loops nor memory of its own, but the "
-            f"schedule asks for {', '.join(asked) or 'bind or tensorize'} on it"
+            f"schedule asks for {', '.join(found) or 'bind or tensorize'} on it"
         )

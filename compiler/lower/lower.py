@@ -69,7 +69,7 @@ def _bind_params(schedule: Schedule, args: Sequence[Tensor]) -> dict[Stage, Buff
     names = ", ".join(str(getattr(arg, "name", arg)) for arg in args)
     for arg in args:
         if not isinstance(arg, Tensor):
-            raise LoweringError(f"lower: args are {names}; `{arg}` is no tensor")
+            raise LoweringError(f"lower: args are {names}; `{arg}` is not a tensor")
         stage = schedule[arg]
         if stage in buffers:
             raise LoweringError(f"lower: args are {names}; {arg.name} is named twice")
@@ -224,13 +224,13 @@ class _Lowering:
     def check_tile_axes(self, stage: Stage, axis: IterVar, tile: Sequence[IterVar]) -> None:
         """The loops that the instruction replaces must have no pragma, thread or attached stage."""
         for leaf in tile:
-            asked = [request.key for request in stage.pragmas.get(leaf, ())]
-            asked += ["bind"] if leaf in stage.threads else []
-            asked += [f"compute_at of {s.name}" for s in self.nests if s.attach.axis is leaf]
-            if asked:
+            requests = [request.key for request in stage.pragmas.get(leaf, ())]
+            requests += ["bind"] if leaf in stage.threads else []
+            requests += [f"compute_at of {s.name}" for s in self.nests if s.attach.axis is leaf]
+            if requests:
                 raise LoweringError(
                     f"stage {stage.name}: tensorize at axis {axis.name} replaces the loop "
-                    f"{leaf.name}, but the schedule asks for {', '.join(asked)} on it"
+                    f"{leaf.name}, but the schedule asks for {', '.join(requests)} on it"
                 )
 
     def loops(

@@ -85,8 +85,8 @@ def match_gemm(
         _check_types(acc, inp, wgt, intrin)
         for item in reads:
             conditions += zeros(item)
-        asked = [simplify(substitute(cond, nest.values), ranges) for cond in conditions]
-        for cond in (*nest.guards, *asked):
+        required = [simplify(substitute(cond, nest.values), ranges) for cond in conditions]
+        for cond in (*nest.guards, *required):
             if any(node in inner for node in walk(cond)):
                 raise _Mismatch(
                     f"the condition `{cond}` ends the loops inside, so the last tile is not "
@@ -109,7 +109,7 @@ def match_gemm(
         )
         for item in (acc, inp, wgt)
     ]
-    return GemmTile(nest.stage.name, False, *tiles), asked
+    return GemmTile(nest.stage.name, False, *tiles), required
 
 
 def _factors(body: Expr) -> tuple[list[TensorRead], list[Expr]]:

@@ -100,18 +100,18 @@ class _Folder:
     ) -> tuple[dict[Var, LoopBounds], list[Expr]]:
         """The bounds of loops from the guards, and the guards to be tested for each micro-op."""
         where = f"{self.scope.kind} kernel"
-        asked: list[Expr] = []
+        tested: list[Expr] = []
         cuts: list[Affine] = []
         for guard in guards:
             try:
                 forms = constraints([guard], where)
                 bound_loops(self.loops, forms, ranges, where)
             except LoweringError:  # not the bounds of one loop
-                asked.append(guard)
+                tested.append(guard)
             else:
                 cuts += forms
         bounds, free = bound_loops(self.loops, cuts, ranges, where)
-        return bounds, [*free, *asked]
+        return bounds, [*free, *tested]
 
     def _drop_first_rounds(self) -> None:
         """Shorten loops whose first iterations never run, by a constant number."""

@@ -5,7 +5,7 @@ its arguments and raises ScheduleError with the stage, the axis, what was requir
 No primitive changes the values that the program computes.
 
 The docstring of a primitive shows what the primitive makes of this program, whose ``i`` and ``j``
-are the loops of ``C`` (``B[i, j] = A[i, j] + 1`` stands in front where it matters)::
+are the loops of ``C`` (``B[i, j] = A[i, j] + 1`` is in front where needed)::
 
     for i, j in grid(10, 6):
         C[i, j] = B[i, j] * 2
@@ -445,7 +445,7 @@ class Stage(LoopPrimitives):
         start : bool
             Whether the first product of a sum overwrites its tile, instead of a reset in front of
             the sum. An instruction of the extension (``EXTENSION`` 1) does that. The loops over
-            the sum must stand inside the loops over the tiles within one instruction.
+            the sum must be inside the loops over the tiles within one instruction.
 
         Raises
         ------

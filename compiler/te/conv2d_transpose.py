@@ -1,4 +1,4 @@
-"""The transposed convolution of packed tensors, computed by the phases of its stride."""
+"""The transposed convolution of packed tensors, computed in the phases of its stride."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TAG", "conv2d_transpose_packed"]
 
 TAG = "packed_conv2d_transpose"
-"""Of the tensor that :func:`conv2d_transpose_packed` returns."""
+"""The tag of the tensor that :func:`conv2d_transpose_packed` returns."""
 
 
 def conv2d_transpose_packed(
@@ -31,9 +31,9 @@ def conv2d_transpose_packed(
 ) -> Tensor:
     """The transposed convolution of a packed tensor.
 
-    It is the convolution of ``kernel`` with ``data`` that has ``strides - 1`` zeros between
-    neighbours. Here only ``data`` itself is read: a product is not zero only where ``(y + dy) %
-    stride`` fits, and the others are left out (by ``tensorize`` too).
+    This is the convolution of ``kernel`` with ``data``, dilated by ``strides - 1`` zeros between
+    its elements. The zeros are not read: a condition on ``(y + dy) % stride`` leaves out the
+    products with them, also in ``tensorize``.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def conv2d_transpose_packed(
 def _integers(
     what: str, which: str, given: int | Sequence[int], number: int, lowest: int = 0
 ) -> tuple[int, ...]:
-    """``number`` integers, from one, two or all of them."""
+    """``number`` integers, given by one, two or all of them."""
     values = tuple(given) if isinstance(given, tuple | list) else (given,)
     numbers = [n for value in values if (n := dtypes.integer(value)) is not None and n >= lowest]
     if len(numbers) != len(values) or number % len(values):

@@ -167,7 +167,7 @@ class Tensor(WholeTensor):
 
 
 def _shape(shape: object, what: str) -> tuple[int, ...]:
-    """A checked shape; a single integer stands for one dimension."""
+    """The checked shape; a single integer is the extent of one dimension."""
     dims = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if not dims:
         raise TensorError(f"{what}: a tensor must have at least one dimension")

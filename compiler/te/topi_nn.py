@@ -27,7 +27,7 @@ def pad(
     """``data`` with ``pad_value`` around it: ``pad_before[d]`` in front of dimension d,
     ``pad_after[d]`` behind.
 
-    Without ``pad_after`` both sides are alike.
+    Without ``pad_after`` both sides have ``pad_before``.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _integer(value: float, what: str) -> int:
 def dilate(
     data: Tensor, strides: Sequence[int], dilation_value: float = 0, name: str = "DilatedInput"
 ) -> Tensor:
-    """``data`` with ``strides[d] - 1`` times ``dilation_value`` between neighbours of dimension d.
+    """``data`` with ``strides[d] - 1`` values ``dilation_value`` between elements of dimension d.
 
     Raises
     ------

@@ -244,10 +244,12 @@ class UnsupportedUses:
         __iter__ = _needs_the_value("iter({})", "it is one element; index its tensor instead")
         __contains__ = _needs_the_value("... in {}", "write te.any of te.equal comparisons")
         __getitem__ = _needs_the_value(
-            "{}[...]", "it is one element; all indices of a tensor stand in one pair, as A[i, j]"
+            "{}[...]",
+            "it is one element; all indices of a tensor are in one pair of brackets, A[i, j]",
         )
         __array__ = _needs_the_value(
-            "np.asarray({})", "arrays are what te.placeholder stands for, given at the call"
+            "np.asarray({})",
+            "te.placeholder declares a tensor, and the array is passed at the call",
         )
 
     def __bool__(self) -> bool:

@@ -1,1 +1,1 @@
-"""The loop-nest program: statements, visitors, the printer, and index arithmetic."""
+"""The intermediate representation: statements, visitors, the printer, and index arithmetic."""

@@ -1,4 +1,4 @@
-"""Regions: the range of an index while some of its loops run and the others stand still."""
+"""Regions: the range of an index while some of its loops run and the others are fixed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def region(
     inner : mapping of Var to int
         The variables that run, each with its extent.
     ranges : mapping of Var to (int, int)
-        The lowest and the highest value of the other variables, which stand still.
+        The lowest and the highest value of the other variables, which are fixed.
 
     Returns
     -------

@@ -322,7 +322,7 @@ def test_arguments_are_checked() -> None:
         lower(s, [ops.A, ops.A, ops.B, ops.C])
     with pytest.raises(LoweringError, match="C_buf is computed on the way"):
         lower(s, [ops.A, ops.B, ops.C_buf, ops.C])
-    with pytest.raises(LoweringError, match="`7` is no tensor"):
+    with pytest.raises(LoweringError, match="`7` is not a tensor"):
         lower(s, [ops.A, ops.B, 7, ops.C])
 
 

@@ -94,7 +94,7 @@ def test_what_works(expr: Expr, text: str) -> None:
         (lambda: len(X), r"`len\(A\[i, j\]\)`: .*a te.Tensor has a shape"),
         (lambda: list(X), r"`iter\(A\[i, j\]\)`: .*index its tensor instead"),
         (lambda: 3 in X, r"`... in A\[i, j\]`: .*write te.any of te.equal"),
-        (lambda: X[1], r"all indices of a tensor stand in one pair, as A\[i, j\]"),
+        (lambda: X[1], r"all indices of a tensor are in one pair of brackets, A\[i, j\]"),
         (lambda: np.asarray(X), r"`np.asarray\(A\[i, j\]\)`"),
         (lambda: np.array([X, X]), r"`np.asarray\(A\[i, j\]\)`"),
         (lambda: np.arange(4)[I], r"`np.asarray\(i\)`|`operator.index\(i\)`"),
