@@ -347,6 +347,25 @@ class ProgramWriter:
             start = bool(self.cfg.extension) and self.rng.random() < 0.3
             reads = [inp, wgt] if start else [acc, inp, wgt]
             self._emit(Gemm(start=start, **fields), reads=reads, writes=[acc])
+            if start and self.rng.random() < 0.8:
+                self._restart(int(indices["dst"][-1]) if indices["dst"].size else 0)
+
+    def _restart(self, tile: int) -> None:
+        """A GEMM that starts a sum in the last tile of the GEMM right before."""
+        uops = self.isa.uop_indices(self.uops)
+        fits = (uops["dst"] == tile) & (uops["src"] < self.cfg.inp_depth)
+        fits &= uops["wgt"] < self.cfg.wgt_depth
+        if not fits.any():
+            return
+        uop = self.rng.choice(np.flatnonzero(fits).tolist())
+        insn = Gemm(start=True, uop_bgn=uop, uop_end=uop + 1, iter_in=self.rng.randint(1, 4))
+        entries = {
+            name: (self.accesses[memory], uops[index][[uop]])
+            for name, memory, index in (
+                ("acc", MemId.ACC, "dst"), ("inp", MemId.INP, "src"), ("wgt", MemId.WGT, "wgt"),
+            )
+        }  # fmt: skip
+        self._emit(insn, reads=[entries["inp"], entries["wgt"]], writes=[entries["acc"]])
 
     def _reset(self) -> None:
         nest = self._nest({"dst": MemId.ACC})

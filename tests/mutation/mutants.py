@@ -107,7 +107,7 @@ MUTANTS = (
         "self.retired.eq(in_flight.r_rdy)",
     ),
     Mutant(
-        "two-pops-one-wait", "compute waits for one of two tokens only", "compute/issue.py",
+        "two-pops-one-checked", "compute waits for one of two tokens only", "compute/issue.py",
         "(~insn.pop_prev | prev_available) & (~insn.pop_next | next_available)",
         "(~insn.pop_prev | prev_available)",
     ),
@@ -123,22 +123,22 @@ MUTANTS = (
     ),
     # ---- compute ----
     Mutant(
-        "units-overlap", "a unit starts whatever the others still read and write",
+        "units-overlap", "an instruction issues with hazards against other units",
         "compute/scoreboard.py",
         "(entry.unit != request.unit)", "0",
     ),
     Mutant(
-        "raw-missed", "the ALU reads what GEMM or a load is yet to write",
+        "raw-missed", "RAW: the ALU reads what GEMM or a load has not written yet",
         "compute/issue_request.py",
         "return waw | war | raw |", "return waw | war |",
     ),
     Mutant(
-        "war-missed", "GEMM or a load writes what the ALU is yet to read",
+        "war-missed", "WAR: GEMM or a load writes what the ALU has not read yet",
         "compute/issue_request.py",
         "return waw | war | raw |", "return waw | raw |",
     ),
     Mutant(
-        "waw-missed", "two units write the same accumulators in any order",
+        "waw-missed", "WAW: two units write the same accumulators in any order",
         "compute/issue_request.py",
         "return waw | war | raw |", "return war | raw |",
     ),
@@ -148,16 +148,16 @@ MUTANTS = (
         "| raw | uop_hazard", "| raw",
     ),
     Mutant(
-        "footprint-short", "the range of an instruction misses its last entry",
+        "range-short", "the range of an instruction misses its last entry",
         "compute/issue_request.py",
         "(a.low <= b.high)", "(a.low < b.high)",
     ),
     Mutant(
-        "footprint-no-loop", "the inner loop does not widen a range", "compute/range_extent.py",
+        "range-no-loop", "the inner loop does not widen a range", "compute/range_extent.py",
         "(loop.dst_factor_in, loop.iter_in - 1)", "(loop.dst_factor_in, 0)",
     ),
     Mutant(
-        "footprint-pads", "the rows of zeros of a load are not in its range",
+        "range-no-pads", "the rows of zeros of a load are not in its range",
         "compute/access_ranges.py",
         "rows.eq(load.y_size + y_pads)", "rows.eq(load.y_size)",
     ),
@@ -167,18 +167,18 @@ MUTANTS = (
         "self.read.en.eq(read_pending & ~self.stall_read)", "self.read.en.eq(read_pending)",
     ),
     Mutant(
-        "retire-any", "an instruction retires when any of its unit is done",
+        "done-any", "an instruction is done when any older one of its unit is",
         "compute/scoreboard.py",
         "unit_done & (entry.older_on_unit == 0)", "unit_done",
     ),
     Mutant(
-        "turn-lost", "an instruction that starts as one of its unit ends waits for a turn too many",
+        "done-at-issue", "at issue, an instruction that is done in this cycle counts as executing",
         "compute/scoreboard.py",
         "new.older_on_unit.eq(self._older_on_next_unit(m) - self._done(self.next.unit))",
         "new.older_on_unit.eq(self._older_on_next_unit(m))",
     ),
     Mutant(
-        "token-kept", "compute remembers a token that has been taken", "compute/issue.py",
+        "token-stays", "compute sees a token that was popped as available", "compute/issue.py",
         "prev_available.eq(tokens.prev_avail)",
         "prev_available.eq(prev_available | tokens.prev_avail)",
     ),
@@ -213,7 +213,8 @@ MUTANTS = (
         "port.ready.eq(~higher_priority)", "port.ready.eq(1)",
     ),
     Mutant(
-        "kept-back", "a sum is not written although nothing is added to it", "compute/gemm.py",
+        "write-deferred", "a write is deferred although the next product has another tile",
+        "compute/gemm.py",
         "& ~older.last & (older.dst == younger.dst)", "& ~older.last",
     ),
     Mutant(
@@ -227,17 +228,17 @@ MUTANTS = (
         "one_cycle_later(early.dst.producers, 0)", "early.dst.producers",
     ),
     Mutant(
-        "gemm-bypass-1", "a sum is not forwarded to the product right behind it",
+        "gemm-forwarding-1", "a sum is not forwarded to the next product",
         "compute/accumulate.py",
         "forward_1.eq(same_tile(read) & ~self.start)", "forward_1.eq(0)",
     ),
     Mutant(
-        "gemm-bypass-2", "a sum is not forwarded to the second product behind it",
+        "gemm-forwarding-2", "a sum is not forwarded to the second next product",
         "compute/accumulate.py",
         "forward_2.eq(same_tile(fetch))", "forward_2.eq(0)",
     ),
     Mutant(
-        "gemm-bypass-3", "a sum is not forwarded to the third product behind it",
+        "gemm-forwarding-3", "a sum is not forwarded to the third next product",
         "compute/accumulate.py",
         "forward_3.eq(same_tile(add))", "forward_3.eq(0)",
     ),
@@ -247,12 +248,12 @@ MUTANTS = (
         "[skid_valid.eq(1), skid.eq(self.i.payload)]", "[skid.eq(self.i.payload)]",
     ),
     Mutant(
-        "gemm-reset-adds", "a reset adds to what was there", "compute/accumulate.py",
+        "gemm-reset-adds", "a reset keeps the old value", "compute/accumulate.py",
         "Mux(add.reset, 0, term + self.addend[lane])",
         "Mux(add.reset, term, term + self.addend[lane])",
     ),
     Mutant(
-        "gemm-start-adds", "the first product of a started sum adds to what was there",
+        "gemm-start-adds", "the first product of a started sum adds to the old value",
         "compute/gemm.py",
         "stages[2].start.eq(stages[1].start & runs.first)", "stages[2].start.eq(0)",
     ),

@@ -98,7 +98,7 @@ def test_a_changed_field_never_passes_and_fails():
         "dst_factor_in",
         "pop_prev",
     )
-    for program in seeded_programs(TINY, 60, seed=8, steps=14):
+    for program in seeded_programs(TINY, 80, seed=8, steps=14):
         insns = list(program.instructions)
         for _ in range(5):
             index, name = int(rng.integers(len(insns))), names[rng.integers(len(names))]

@@ -15,6 +15,7 @@ from vta.isa import AluOpcode, Gemm, MemId
 from vta.sim.fuzzing.campaign import Campaign
 from vta.sim.fuzzing.differential import difference, is_sound, load_case, save_case
 from vta.sim.reference.datapath import Datapath
+from vta.sim.reference.loops import product_indices
 from vta.sim.reference.model import ReferenceModel
 
 TINY = CONFIGURATIONS["tiny"]
@@ -60,6 +61,23 @@ class _Counter(Datapath):
             counters.gemm_counter += 1
 
 
+class _StartedSumGoesOn(Datapath):
+    """A GEMM that starts a sum in the last tile of the older GEMM adds to that sum."""
+
+    last_tile = None
+
+    def _gemm(self, insn: Gemm, counters):
+        nest = self._nest(insn)
+        if not nest.size:
+            return
+        tiles = np.concatenate([dst for dst, _, _ in product_indices(nest)])
+        goes_on = insn.start and nest.has_single_runs and tiles[0] == self.last_tile
+        sum_before = self.acc[tiles[0]] * goes_on
+        super()._gemm(insn, counters)
+        self.acc[tiles[0]] += sum_before
+        self.last_tile = tiles[-1]
+
+
 FAULTS = {kind.__name__: kind for kind in (_RightPad, _ZeroExtension, _LeftShift, _Counter)}
 
 
@@ -93,6 +111,14 @@ def test_a_fault_is_found_and_made_small(name):
     working = [insn for insn in small.instructions if not getattr(insn, "is_nop", False)]
     assert len(working) <= 5, small
     assert np.count_nonzero(small.image) <= 256
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_started_sums_meet_in_one_tile(seed):
+    """Few programs are needed: GEMMs that start a sum in the tile of the older GEMM are drawn on
+    purpose."""
+    campaign = Campaign(TINY, ReferenceModel(TINY), wrong(_StartedSumGoesOn), seed=seed)
+    assert first_failure(campaign, 100)
 
 
 def test_nothing_is_found_where_nothing_is_wrong():
