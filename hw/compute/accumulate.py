@@ -9,19 +9,24 @@ cycle  stage   of a tile
 1      READ    the accumulator is read, unless an older result or 0 replaces it
 2      FETCH   the accumulator, a forwarded result, or 0 goes into a register
 3      ADD     the addend arrives; result = (register or forwarded result) + addend
-4      WRITE   the result is written, unless the write is deferred
+4      HOLD    the result is in its register
+5      WRITE   the result is written, unless the write is deferred
 =====  ======  =======================================================================
 
+HOLD aligns the write with that of the ALU, which writes a tile as many cycles after it reads it:
+see :mod:`vta.hw.compute.accumulators`.
+
 An accumulator that is read in READ has the results of all tiles that were written before, so a RAW
-hazard exists with the three older tiles only. No hazard stalls:
+hazard exists with the four older tiles only. No hazard stalls:
 
 =======================  ============================================  =====
 RAW hazard at distance   the old value comes from                      stall
 =======================  ============================================  =====
 1                        the result register, into the adder           0
 2                        the result register, into the FETCH register  0
-3                        the register behind WRITE, into FETCH         0
-4 and more               the accumulator memory                        0
+3                        the write register, into the FETCH register   0
+4                        the register behind WRITE, into FETCH         0
+5 and more               the accumulator memory                        0
 =======================  ============================================  =====
 
 Deferred write: if the tile in the next cycle is the same one, the result is accumulated in place
@@ -66,7 +71,7 @@ class Accumulate(wiring.Component):
     """
 
     ADDEND = 3
-    LATENCY = 4
+    LATENCY = 5
 
     def __init__(self, *, log_depth: int, lanes: int, lane_bits: int, addend_bits: int) -> None:
         bits = lanes * lane_bits
@@ -86,13 +91,13 @@ class Accumulate(wiring.Component):
         stage = data.StructLayout({
             "valid": 1, "reset": 1, "start": 1, "defer_write": 1, "dst": len(self.dst),
             "reads_memory": 1,
-            "forward_1": 1, "forward_2": 1, "forward_3": 1,
+            "forward_1": 1, "forward_2": 1, "forward_3": 1, "forward_4": 1,
         })  # fmt: skip
-        names = ("hazard", "read", "fetch", "add", "write")
+        names = ("hazard", "read", "fetch", "add", "hold", "write")
         stages = [Signal(stage, name=f"{name}_stage") for name in names]
         for stage_before, stage_after in pairwise(stages):
             m.d.sync += stage_after.eq(stage_before)
-        new, read, fetch, add, write = stages
+        new, read, fetch, add, hold, write = stages
 
         def same_tile(older):
             return older.valid & (older.dst == self.dst)
@@ -106,8 +111,11 @@ class Accumulate(wiring.Component):
             new.forward_1.eq(same_tile(read) & ~self.start),
             new.forward_2.eq(same_tile(fetch)),
             new.forward_3.eq(same_tile(add)),
+            new.forward_4.eq(same_tile(hold)),
             new.reads_memory.eq(
-                new.valid & ~(new.reset | new.start | new.forward_1 | new.forward_2 | new.forward_3)
+                new.valid
+                & ~(new.reset | new.start)
+                & ~(new.forward_1 | new.forward_2 | new.forward_3 | new.forward_4)
             ),
             self.read_lookahead.valid.eq(new.reads_memory),
             self.read_lookahead.addr.eq(new.dst),
@@ -115,22 +123,32 @@ class Accumulate(wiring.Component):
             self.read.addr.eq(read.dst),
         ]
         memory = data.View(self.tile, self.read.data)
-        old, result, written = (
-            Signal(self.tile, name=name, reset_less=True) for name in ("old", "result", "written")
+        old, result, to_write, written = (
+            Signal(self.tile, name=name, reset_less=True)
+            for name in ("old", "result", "to_write", "written")
         )
         with m.If(fetch.valid):
-            m.d.sync += old.eq(Mux(fetch.forward_2, result, Mux(fetch.forward_3, written, memory)))
+            with m.If(fetch.forward_2):
+                m.d.sync += old.eq(result)
+            with m.Elif(fetch.forward_3):
+                m.d.sync += old.eq(to_write)
+            with m.Elif(fetch.forward_4):
+                m.d.sync += old.eq(written)
+            with m.Else():
+                m.d.sync += old.eq(memory)
             with m.If(fetch.start):
                 m.d.sync += old.as_value().eq(0)
         with m.If(add.valid):
             for lane in range(self.tile.length):
                 term = Mux(add.forward_1, result[lane], old[lane])
                 m.d.sync += result[lane].eq(Mux(add.reset, 0, term + self.addend[lane]))
+        with m.If(hold.valid):
+            m.d.sync += to_write.eq(result)
         with m.If(write.valid):
-            m.d.sync += written.eq(result)
+            m.d.sync += written.eq(to_write)
         m.d.comb += [
             self.write.mask.eq(write.valid & ~write.defer_write),
             self.write.addr.eq(write.dst),
-            self.write.data.eq(result),
+            self.write.data.eq(to_write),
         ]
         return m

@@ -85,7 +85,6 @@ class Alu(wiring.Component):
         m.submodules.pipeline = pipeline = AluPipeline(
             sequencer.op.payload.shape(),
             log_depth=cfg.log_acc_depth,
-            log_banks=log_banks(cfg.log_acc_depth),
             lanes=cfg.batch * cfg.block_out,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)

@@ -32,8 +32,8 @@ WAW                  two micro-ops with one ``dst``       none: writes are in pr
 ===================  ===================================  ==============================  =========
 
 (1) While the micro-op in the early slot reads ``dst``, the next one reads its ``src``, so a run of
-such micro-ops pays once (tile ``i`` is in bank ``i mod 4``; A: ``dst`` 0, ``src`` 4; B: ``dst`` 1,
-``src`` 5; C: ``dst`` 2, ``src`` 6)::
+such micro-ops pays once, as long as no ``src`` is in the bank of the next older ``dst`` (tiles 0
+and 7, 1 and 6, 2 and 5 are in one bank; A: ``dst`` 0 and ``src`` 7; B: 1 and 6; C: 2 and 5)::
 
     cycle of READ   0         1         2         3
     current slot    A src     B src     C src
@@ -48,6 +48,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.compute.accumulators import bank_index, bank_select, log_banks
 from vta.hw.compute.alu_lane import is_two_cycle
 from vta.hw.compute.sequencer import IndexedUopLayout
 
@@ -100,12 +101,12 @@ class OperandHazardsLayout(data.StructLayout):
     ``producers``: for each of OP, EX1, EX2, WB, whether the micro-op there writes the tile.
     ``bank_unless_op``: the operand is needed and no producer is in EX1, EX2 or WB, so that the
     tile comes from its bank unless a producer is in OP. ``is_older_dst``: the tile is the ``dst``
-    of the next older micro-op in READ.
+    of the next older micro-op in READ. ``bank``: a bit for each bank, that of the tile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, banks: int) -> None:
         super().__init__({
-            "producers": FORWARDING_STAGES, "bank_unless_op": 1, "is_older_dst": 1,
+            "producers": FORWARDING_STAGES, "bank_unless_op": 1, "is_older_dst": 1, "bank": banks,
         })  # fmt: skip
 
 
@@ -118,9 +119,10 @@ class SlotLayout(data.StructLayout):
     different tiles in one bank.
     """
 
-    def __init__(self, uop: IndexedUopLayout) -> None:
+    def __init__(self, uop: IndexedUopLayout, *, banks: int) -> None:
+        operand = OperandHazardsLayout(banks=banks)
         super().__init__({
-            "uop": uop, "dst": OperandHazardsLayout(), "src": OperandHazardsLayout(),
+            "uop": uop, "dst": operand, "src": operand,
             "raw_stall": 1, "bank_conflict": 1, "src_conflicts_older_dst": 1,
         })  # fmt: skip
 
@@ -178,9 +180,8 @@ class AluHazards(wiring.Component):
     ----------
     uop : IndexedUopLayout
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``.
-    log_depth, log_banks : int
-        log2 of the number of tiles, and of the number of banks (tile ``i`` is in bank
-        ``i mod 2**log_banks``).
+    log_depth : int
+        log2 of the number of tiles.
 
     Attributes
     ----------
@@ -202,20 +203,20 @@ class AluHazards(wiring.Component):
     LATENCY = 1
     """Cycles from ``uop`` to ``current``."""
 
-    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, log_banks: int) -> None:
-        self.log_banks = log_banks
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int) -> None:
+        self.banks = banks = 1 << log_banks(log_depth)
         in_flight = data.ArrayLayout(InFlightLayout(log_depth), FORWARDING_STAGES)
         super().__init__({
             "uop": In(stream.Signature(uop)),
             "in_flight": In(in_flight),
-            "dst_reserved": In(1 << log_banks), "src_reserved": In(1 << log_banks),
+            "dst_reserved": In(banks), "src_reserved": In(banks),
             "early": Out(ReadCandidateLayout(uop)), "current": Out(ReadCandidateLayout(uop)),
             "current_leaves": In(1), "current_to_early": In(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        slot = SlotLayout(self.uop.payload.shape())
+        slot = SlotLayout(self.uop.payload.shape(), banks=self.banks)
         current = Signal(slot, reset_less=True)
         early = Signal(slot, reset_less=True)
         current_valid = Signal()
@@ -251,7 +252,7 @@ class AluHazards(wiring.Component):
             self.current.dst.source.eq(forwarding_source(current.dst.producers)),
             self.current.dst.read.eq(dst_in_bank & ~src_first),
             self.current.dst.ready.eq(
-                ~current.raw_stall & self._free(self.dst_reserved, current.uop.dst) & ~src_first
+                ~current.raw_stall & self._free(self.dst_reserved, current.dst) & ~src_first
             ),
             self.current.src.source.eq(
                 Mux(
@@ -261,13 +262,11 @@ class AluHazards(wiring.Component):
                 )
             ),
             self.current.src.read.eq(src_in_bank & ~src_blocked),
-            self.current.src.ready.eq(self._free(self.src_reserved, current.uop.src)),
+            self.current.src.ready.eq(self._free(self.src_reserved, current.src)),
             self.early.uop.eq(early.uop),
             self.early.dst.source.eq(forwarding_source(early.dst.producers)),
             self.early.dst.read.eq(early_dst_in_bank),
-            self.early.dst.ready.eq(
-                ~early.raw_stall & self._free(self.dst_reserved, early.uop.dst)
-            ),
+            self.early.dst.ready.eq(~early.raw_stall & self._free(self.dst_reserved, early.dst)),
             self.early.src.source.eq(OperandSource.EARLY),
             self.early.src.ready.eq(1),
         ]
@@ -308,6 +307,7 @@ class AluHazards(wiring.Component):
                     operand.producers.eq(one_cycle_later(in_flight, issued_now)),
                     operand.bank_unless_op.eq(new_needs & ~in_flight[:-1].any()),
                     operand.is_older_dst.eq(Mux(self.current.valid, is_current_dst, is_early_dst)),
+                    operand.bank.eq(bank_select(1, index)),
                 ]
             with m.Else():
                 m.d.sync += [
@@ -361,10 +361,13 @@ class AluHazards(wiring.Component):
         """Whether a micro-op needs the tile ``operand`` at all."""
         return ~uop.empty & (~uop.insn.use_imm if operand == "src" else 1)
 
-    def _free(self, reserved, index):
-        """Whether the bank of a tile is not reserved."""
-        return ~reserved.bit_select(index[: self.log_banks], 1)
+    @staticmethod
+    def _free(reserved, operand):
+        """Whether the bank of an operand is not reserved."""
+        return ~(reserved & operand.bank).any()
 
-    def _conflict(self, one, other):
+    @staticmethod
+    def _conflict(one, other):
         """Whether two tiles differ and are in one bank."""
-        return (one[: self.log_banks] == other[: self.log_banks]) & (one != other)
+        same_bank = bank_index(one, len(one)) == bank_index(other, len(other))
+        return same_bank & (one != other)

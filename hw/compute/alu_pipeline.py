@@ -25,6 +25,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.compute.accumulators import log_banks
 from vta.hw.compute.alu_hazards import FORWARDING_STAGES, AluHazards, InFlightLayout
 from vta.hw.compute.alu_lane import LANE_BITS, AluLane
 from vta.hw.compute.alu_operands import OperandFetch, OperandForwarding
@@ -40,18 +41,15 @@ class AluPipeline(wiring.Component):
 
     ``dst`` and ``src`` of a micro-op are read in the same cycle, or, if both are in one bank or
     ``dst`` stalls, ``src`` is read a cycle early. The ``src`` of the next micro-op is then read in
-    the cycle in which this ``dst`` is read, so consecutive tiles run at one a cycle for all banks
-    of the operands. The exception is a ``src`` that is in the bank of its own ``dst`` and of
-    the ``dst`` before: two cycles each (``dst`` and ``src`` that step by a multiple of the number
-    of banks).
+    the cycle in which this ``dst`` is read, and so on. A ``src`` in the bank of the next older
+    ``dst`` costs a cycle, after which ``dst`` and ``src`` are read in the same cycle again.
 
     Parameters
     ----------
     uop : IndexedUopLayout
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
-    log_depth, log_banks : int
-        log2 of the number of tiles, and of the number of banks (tile ``i`` is in bank
-        ``i mod 2**log_banks``).
+    log_depth : int
+        log2 of the number of tiles.
     lanes : int
         Values in a tile.
 
@@ -79,17 +77,16 @@ class AluPipeline(wiring.Component):
     LATENCY = FORWARDING_STAGES
     """Cycles from READ to WB."""
 
-    def __init__(
-        self, uop: IndexedUopLayout, *, log_depth: int, log_banks: int, lanes: int
-    ) -> None:
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, lanes: int) -> None:
         bits = lanes * LANE_BITS
-        self.log_depth, self.log_banks = log_depth, log_banks
+        banks = 1 << log_banks(log_depth)
+        self.log_depth = log_depth
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         super().__init__({
             "uop": In(stream.Signature(uop)),
             "dst_read": Out(read), "src_read": Out(read),
-            "dst_reserved": In(1 << log_banks), "src_reserved": In(1 << log_banks),
+            "dst_reserved": In(banks), "src_reserved": In(banks),
             "write_lookahead": Out(LookaheadSignature(log_depth=log_depth)),
             "write": Out(SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)),
             "tile": Out(1), "done": Out(1),
@@ -103,9 +100,7 @@ class AluPipeline(wiring.Component):
         ]
 
         # HAZARD
-        m.submodules.hazards = hazards = AluHazards(
-            layout, log_depth=self.log_depth, log_banks=self.log_banks
-        )
+        m.submodules.hazards = hazards = AluHazards(layout, log_depth=self.log_depth)
         wiring.connect(m, wiring.flipped(self.uop), hazards.uop)
         m.d.comb += [
             hazards.dst_reserved.eq(self.dst_reserved),

@@ -18,7 +18,8 @@ D - 1        hazard       ``dst`` is compared with the three older micro-ops
 D            read         the accumulator is read
 D + 1        fetch        the accumulator, or a forwarded result, goes into a register
 D + 2        accumulate   the sums are complete and are added
-D + 3        write        the result is written; ``done`` with the last one
+D + 3        hold         the result is in its register; ``done`` with the last one
+D + 4        write        the result is written
 ===========  ===========  ===================================================================
 
 RAW hazards on accumulators are resolved by forwarding (:mod:`vta.hw.compute.accumulate`) and never
@@ -170,7 +171,8 @@ class Gemm(wiring.Component):
     start : stream of the GEMM layout, in
         Legal instructions. One instruction is accepted while the older one executes.
     done : Out(1)
-        An instruction writes its last tile in this cycle: a read in the next cycle sees it.
+        An instruction writes its last tile in the next cycle: a read in the cycle after that sees
+        it.
     product : Out(1)
         A product (not of a reset) is issued in this cycle.
     uop_read, uop_written, uop_written_addr, inp_read, wgt_read, acc_read, acc_write
@@ -266,16 +268,14 @@ class Gemm(wiring.Component):
             m.d.sync += stages[2].start.eq(stages[1].start & runs.first)
 
         # The write of a tile is deferred if the next cycle accumulates into the same tile.
-        assert GEMM_WRITE_LOOKAHEAD == Accumulate.LATENCY + 1
-        younger, older = stages[-3:-1]
+        assert GEMM_WRITE_LOOKAHEAD == Accumulate.LATENCY
+        younger, older = stages[-2:]
         defer_write = Signal()
-        defer_registered = Signal()
         m.d.comb += [
             defer_write.eq(older.valid & younger.valid & ~older.last & (older.dst == younger.dst)),
             self.acc_write_lookahead.valid.eq(older.valid & ~defer_write),
             self.acc_write_lookahead.addr.eq(older.dst),
         ]
-        m.d.sync += defer_registered.eq(defer_write)
 
         m.submodules.accumulate = accumulate = Accumulate(
             log_depth=cfg.log_acc_depth,
@@ -288,13 +288,14 @@ class Gemm(wiring.Component):
             accumulate.reset.eq(stages[-1].reset),
             accumulate.start.eq(stages[-1].start),
             accumulate.dst.eq(stages[-1].dst),
-            accumulate.defer_write.eq(defer_registered),
+            accumulate.defer_write.eq(defer_write),
             accumulate.addend.eq(products.sums),
         ]
         wiring.connect(m, accumulate.read, wiring.flipped(self.acc_read))
         wiring.connect(m, accumulate.read_lookahead, wiring.flipped(self.acc_read_lookahead))
         wiring.connect(m, accumulate.write, wiring.flipped(self.acc_write))
-        last_stages = Signal(Accumulate.LATENCY)  # of the micro-op that ends an instruction
+        # The micro-op that ends an instruction, until the cycle before its write.
+        last_stages = Signal(Accumulate.LATENCY - 1)
         m.d.sync += last_stages.eq(Cat(stages[-1].last, last_stages))
         m.d.comb += self.done.eq(last_stages[-1])
         return m

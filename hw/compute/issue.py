@@ -65,8 +65,9 @@ class Issue(wiring.Component):
     load, gemm, alu : stream of the instruction's layout, out
         Instructions to execute, at most one in a cycle.
     load_done, gemm_done, alu_done : In(1)
-        The oldest executing instruction of the unit is done: reads from the next cycle on see its
-        writes.
+        The oldest executing instruction of the unit is done: reads two cycles later and from then
+        on see its writes. (No instruction that depends on it issues before, and no token reaches
+        another module.)
     uop_read : Out(UopReadSignature)
         The micro-op SRAM, for the bounds of the micro-ops.
     finished : Out(1)

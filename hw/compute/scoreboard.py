@@ -80,8 +80,8 @@ class Scoreboard(wiring.Component):
         ``uop_hazard``: in the cycle before, a LOAD at ``request``, in ``next`` or executing had yet
         to write some of the micro-ops ``uops``.
     load_done, gemm_done, alu_done : In(1)
-        The oldest executing instruction of the unit is done: reads from the next cycle on see its
-        writes.
+        The oldest executing instruction of the unit is done: reads two cycles later and from then
+        on see its writes.
     in_flight : Out(1)
         An instruction is in flight.
     retire : Out(1)

@@ -39,7 +39,7 @@ class BankTraffic:
         found = self.masks.get(id(dst))
         if found is not None:
             return found[1]
-        bits = (1 << dst % self.constants.banks).astype(np.int8)
+        bits = (1 << self.constants.banks[dst]).astype(np.int8)
         reads, writes = bits.copy(), bits.copy()
         if work.overwrites:
             reads[:] = 0
@@ -74,7 +74,7 @@ class BankTraffic:
         target |= source
         if not target.any():
             return 0
-        dst_bits = (1 << dst % limits.banks).tolist()
+        dst_bits = (1 << limits.banks[dst]).tolist()
         both = target.tolist()
         cycle = stalled = 0
         if work.src is None:
@@ -85,7 +85,7 @@ class BankTraffic:
                 cycle += 1
             return stalled
         reserved = source.tolist()
-        for bit, other in zip(dst_bits, (1 << work.src % limits.banks).tolist(), strict=True):
+        for bit, other in zip(dst_bits, (1 << limits.banks[work.src]).tolist(), strict=True):
             while cycle < span and (both[cycle] & bit or reserved[cycle] & other):
                 cycle += 1
                 stalled += 1

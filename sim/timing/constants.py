@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vta.extras import importing
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from vta.config import VTAConfig
 
 __all__ = ["Constants", "Pipeline"]
@@ -97,9 +101,10 @@ class Constants:
     scoreboard, unit_queue : int
         Instructions in flight in the compute module; in the queue of a unit.
     sequencer, gemm, alu : int
-        Start of a GEMM or ALU instruction to its first micro-op; to its first write.
-    banks : int
-        Banks of the accumulators.
+        Start of a GEMM or ALU instruction to its first micro-op; to its ``done`` if that micro-op
+        is the only one.
+    banks : array of int64
+        The bank of each accumulator.
     gemm_read, gemm_write : int
         A GEMM micro-op is offered to the read, and to the write, of its accumulator.
     alu_read, alu_write : int
@@ -132,7 +137,7 @@ class Constants:
     sequencer: int
     gemm: int
     alu: int
-    banks: int
+    banks: npt.NDArray[np.int64]
     gemm_read: int
     gemm_write: int
     alu_read: int
@@ -190,9 +195,11 @@ class Constants:
             scoreboard=Scoreboard.DEPTH,
             unit_queue=UNIT_QUEUE_DEPTH,
             sequencer=Sequencer.LATENCY,
-            gemm=Sequencer.LATENCY + accumulate_after + Accumulate.LATENCY,
+            gemm=Sequencer.LATENCY + accumulate_after + Accumulate.LATENCY - 1,
             alu=Alu.LATENCY,
-            banks=1 << accumulators.log_banks(cfg.log_acc_depth),
+            banks=np.array(
+                [accumulators.bank_index(n, cfg.log_acc_depth) for n in range(cfg.acc_depth)]
+            ),
             gemm_read=accumulate_after + 1,
             gemm_write=accumulate_after + Accumulate.LATENCY,
             alu_read=AluPipeline.ISSUE_LATENCY,

@@ -257,7 +257,10 @@ class _Reader:
 
 
 def _alu_stalls(
-    insn: Alu, dst: npt.NDArray[np.int64], src: npt.NDArray[np.int64], banks: int
+    insn: Alu,
+    dst: npt.NDArray[np.int64],
+    src: npt.NDArray[np.int64],
+    banks: npt.NDArray[np.int64],
 ) -> int:
     """Cycles in which READ stalls for the instruction's own micro-ops: RAW hazards on a two-cycle
     operation, and two operands in one bank (``vta.hw.compute.alu_hazards``)."""
@@ -269,11 +272,12 @@ def _alu_stalls(
         stalls += int(same.sum())
     if insn.use_imm:
         return stalls
-    conflict = ((dst - src) % banks == 0) & (dst != src)
+    dst_bank, src_bank = banks[dst], banks[src]
+    conflict = (dst_bank == src_bank) & (dst != src)
     if not conflict.any():
         return stalls
     blocked = np.zeros_like(conflict)
-    blocked[1:] = ((src[1:] - dst[:-1]) % banks == 0) & (src[1:] != dst[:-1])
+    blocked[1:] = (src_bank[1:] == dst_bank[:-1]) & (src[1:] != dst[:-1])
     early = False
     for own, older in zip(conflict.tolist(), blocked.tolist(), strict=True):
         if early and older:

@@ -68,6 +68,14 @@ class AsIfSequential(Properties):
         with m.If(other_writes):
             m.d.sync += Value.cast(expected).eq(self.other_data)
 
+        # What the memory should hold: the result of an operation a cycle after that of the
+        # sequential machine, while it is in stage HOLD.
+        assert LATENCY - ADDEND == 2
+        settled = Signal.like(expected)
+        m.d.sync += settled.eq(expected)
+        with m.If(other_writes):
+            m.d.sync += Value.cast(settled).eq(self.other_data)
+
         # A write is due in the cycle after that, unless it is deferred.
         due = delayed(m, executes, LATENCY - ADDEND)
         deferred = delayed(m, block.defer_write, LATENCY)
@@ -81,9 +89,9 @@ class AsIfSequential(Properties):
         with m.If(written):
             m.d.sync += stored.eq(block.write.data)
         with m.If(due):
-            m.d.comb += Assert(block.write.data == expected.as_value())
+            m.d.comb += Assert(block.write.data == settled.as_value())
         with m.Else():
-            m.d.comb += Assert(stored == expected.as_value())
+            m.d.comb += Assert(stored == settled.as_value())
 
         # The memory holds what was written.
         read_valid, stored_before = Signal(), Signal.like(stored)
@@ -99,13 +107,13 @@ class AsIfSequential(Properties):
     def _cover(self, m, watched, expected):
         """RAW hazards at each distance, with operations on other tiles in between."""
         block = self.block
-        distance = Signal(range(6), init=5)
+        distance = Signal(range(7), init=6)
         with m.If(block.valid & (block.dst == watched)):
             m.d.sync += distance.eq(1)
-        with m.Elif(distance != 5):
+        with m.Elif(distance != 6):
             m.d.sync += distance.eq(distance + 1)
         adds = block.valid & (block.dst == watched) & ~block.reset & ~block.start
-        for hazard in (1, 2, 3, 4):
+        for hazard in (1, 2, 3, 4, 5):
             m.d.comb += Cover(adds & (distance == hazard) & (expected[1] == 3) & (watched == 2))
         starts = block.valid & (block.dst == watched) & block.start
         m.d.comb += Cover(starts & (distance == 1) & (expected[1] == 3))
@@ -133,7 +141,7 @@ class AsIfSequential(Properties):
 
 @pytest.mark.formal
 def test_forwarding_is_as_good_as_a_stall():
-    prove(AsIfSequential(), depth=8)
+    prove(AsIfSequential(), depth=10)
 
 
 @pytest.mark.formal
@@ -145,16 +153,19 @@ BROKEN = {
     "no-forwarding-1": ("forward_1.eq(same_tile(read) & ~self.start)", "forward_1.eq(0)"),
     "no-forwarding-2": ("forward_2.eq(same_tile(fetch))", "forward_2.eq(0)"),
     "no-forwarding-3": ("forward_3.eq(same_tile(add))", "forward_3.eq(0)"),
+    "no-forwarding-4": ("forward_4.eq(same_tile(hold))", "forward_4.eq(0)"),
     "empty-stage-forwards": ("older.valid & (older.dst == self.dst)", "older.dst == self.dst"),
     "wrong-write-deferred": ("write.valid & ~write.defer_write", "write.valid & ~add.defer_write"),
     "never-written": (
         "new.defer_write.eq(self.defer_write),",
         "new.defer_write.eq(self.defer_write | ~read.valid),",
     ),
-    "not-read": ("| new.forward_3)", "| add.valid)"),
+    "not-read": ("| new.forward_4)", "| hold.valid)"),
     "older-result-first": (
-        "Mux(fetch.forward_2, result, Mux(fetch.forward_3, written, memory))",
-        "Mux(fetch.forward_3, written, Mux(fetch.forward_2, result, memory))",
+        "with m.If(fetch.forward_2):", "with m.If(fetch.forward_2 & ~fetch.forward_3):",
+    ),
+    "oldest-result-first": (
+        "with m.Elif(fetch.forward_3):", "with m.Elif(fetch.forward_3 & ~fetch.forward_4):",
     ),
     "newest-result-last": (
         "Mux(add.forward_1, result[lane], old[lane])",
@@ -168,8 +179,8 @@ BROKEN = {
     "start-adds": ("with m.If(fetch.start):", "with m.If(fetch.start & ~fetch.forward_2):"),
     "start-forwards": ("same_tile(read) & ~self.start", "same_tile(read)"),
     "written-not-held": (
-        "with m.If(write.valid):\n            m.d.sync += written.eq(result)",
-        "with m.If(write.valid & ~add.valid):\n            m.d.sync += written.eq(result)",
+        "with m.If(write.valid):\n            m.d.sync += written.eq(to_write)",
+        "with m.If(write.valid & ~add.valid):\n            m.d.sync += written.eq(to_write)",
     ),
 }  # fmt: skip
 """Name: (source text, what it becomes)."""

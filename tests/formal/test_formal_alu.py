@@ -15,11 +15,12 @@ from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import VTAConfig
 from vta.hw.compute import alu_hazards, alu_operands, alu_pipeline
+from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu_lane import is_two_cycle
 from vta.hw.compute.sequencer import Index, IndexedUopLayout
 from vta.isa import AluOpcode, Isa
 
-LOG_DEPTH, LOG_BANKS, LANE_BITS = 2, 1, 1
+LOG_DEPTH, LANE_BITS = 2, 1
 TILES = 1 << LOG_DEPTH
 DEPTH = 10
 """Cycles: a micro-op that is accepted in the first one is written in the sixth, and may forward its
@@ -69,7 +70,7 @@ class ResultsInOrder(Properties):
     def __init__(self, **components):
         """``components``: broken ones to put into the pipeline, by name."""
         small = shrunk(alu_pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
-        block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, log_banks=LOG_BANKS, lanes=1)
+        block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, lanes=1)
         self.undefined = {name: Signal(LANE_BITS) for name in ("dst", "src")}
         self.power_up = Signal(LANE_BITS)
         super().__init__(block, [*self.undefined.values(), self.power_up])
@@ -125,20 +126,21 @@ class ResultsInOrder(Properties):
         with m.If(block.write.mask):
             m.d.sync += changed[block.write.addr].eq(block.write.data ^ power_up)
         dst, src = block.dst_read, block.src_read
-        same_bank = dst.addr[:LOG_BANKS] == src.addr[:LOG_BANKS]
+        same_bank = bank_index(dst.addr, LOG_DEPTH) == bank_index(src.addr, LOG_DEPTH)
         m.d.comb += Assert(~(dst.en & src.en & same_bank & (dst.addr != src.addr)))
         for name, port, reserved in (
             ("dst", dst, block.dst_reserved), ("src", src, block.src_reserved)
         ):  # fmt: skip
             is_defined = Signal(name=f"{name}_is_defined")
             value = Signal(LANE_BITS, name=f"{name}_value")
-            is_reserved = reserved.bit_select(port.addr[:LOG_BANKS], 1)
+            is_reserved = reserved.bit_select(bank_index(port.addr, LOG_DEPTH), 1)
             m.d.sync += [
                 is_defined.eq(port.en & ~is_reserved),
                 value.eq(changed[port.addr] ^ power_up),
             ]
             m.d.comb += port.data.eq(Mux(is_defined, value, self.undefined[name]))
-        m.d.comb += Assert(~(block.tile & block.dst_reserved.bit_select(dst.addr[:LOG_BANKS], 1)))
+        dst_reserved = block.dst_reserved.bit_select(bank_index(dst.addr, LOG_DEPTH), 1)
+        m.d.comb += Assert(~(block.tile & dst_reserved))
 
     @staticmethod
     def _reference(m, accepted, uop, power_up):
@@ -186,8 +188,12 @@ HAZARDS = [
      "(OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX1, OperandSource.EX2)"),
     ("invalid-producer", "stage.valid & (stage.dst == index)", "(stage.dst == index)"),
     ("early-raw-missed", "raw & is_two_cycle(early.uop.insn.alu_opcode)", "0"),
-    ("dst-reserved-ignored", "~early.raw_stall & self._free(self.dst_reserved, early.uop.dst)",
+    ("dst-reserved-ignored", "~early.raw_stall & self._free(self.dst_reserved, early.dst)",
      "~early.raw_stall"),
+    ("bank-of-other-operand", "operand.bank.eq(bank_select(1, index))",
+     "operand.bank.eq(bank_select(1, new.dst))"),
+    ("conflict-by-low-bits",
+     "bank_index(one, len(one)) == bank_index(other, len(other))", "one[:2] == other[:2]"),
 ]  # fmt: skip
 OPERANDS = [
     ("after-wb-is-wb", "OperandSource.AFTER_WB: self.after_wb", "OperandSource.AFTER_WB: self.wb"),

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 from tests.support.slow_model import SlowModel
+from vta.hw.compute.accumulators import bank_index
 
 
 def pack(values, bits):
@@ -74,7 +75,7 @@ async def serve_banks(ctx, memory, reads, writes, *, pace):
         values = iter(values)
         for (port, _), free in zip(reads, frees):
             en, addr = next(values), next(values)
-            right = en and free[addr % len(free)]
+            right = en and free[bank_index(addr, len(port.addr))]
             ctx.set(port.data, memory[addr] if right else ~memory[addr])
         for _ in writes:
             mask, addr, data = next(values), next(values), next(values)

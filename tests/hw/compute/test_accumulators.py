@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.hwmemories import pack, unpack
 from tests.support.hwpeers import simulate
-from vta.hw.compute.accumulators import Accumulators, BankArbiter, log_banks
+from vta.hw.compute.accumulators import Accumulators, BankArbiter, bank_index, log_banks
 from vta.hw.compute.lookahead import (
     ALU_WRITE_LOOKAHEAD,
     GEMM_READ_LOOKAHEAD,
@@ -22,6 +22,34 @@ BANKS = 4
 @pytest.mark.parametrize(("log_depth", "banks"), [(0, 1), (1, 1), (2, 2), (3, 4), (11, 4)])
 def test_the_number_of_banks(log_depth, banks):
     assert 1 << log_banks(log_depth) == banks
+
+
+def bank_of(tile, banks=BANKS):
+    """Parities of some bits of the index."""
+    bits = [tile >> n & 1 for n in range(11)]
+    low = (bits[0] + bits[2] + bits[5] + bits[7] + bits[9] + bits[10]) % 2
+    high = (bits[1] + bits[2] + bits[3] + bits[4] + bits[8]) % 2
+    return (low + 2 * high) % banks
+
+
+@pytest.mark.parametrize("log_depth", range(13))
+def test_bank_and_address_are_a_bijection(log_depth):
+    bits = log_banks(log_depth)
+    tiles = range(1 << log_depth)
+    assert [bank_index(tile, log_depth) for tile in tiles] == [
+        bank_of(tile, 1 << bits) for tile in tiles
+    ]
+    places = {(bank_index(tile, log_depth), tile >> bits) for tile in tiles}
+    assert places == {(b, a) for b in range(1 << bits) for a in range(1 << log_depth - bits)}
+
+
+@pytest.mark.parametrize("stride", range(1, 129))
+def test_no_stride_stays_in_one_bank(stride):
+    """Of 16 tiles of a walk down the rows of a plane, whatever their width, no more than 11 are in
+    one bank."""
+    for column in range(min(stride, 16)):
+        banks = [bank_index(column + row * stride, 11) for row in range(16)]
+        assert max(map(banks.count, banks)) <= 11
 
 
 @dataclass(frozen=True)
@@ -69,7 +97,7 @@ class Traffic:
         return self.rng.randrange(self.depth)
 
     def bank(self, tile):
-        return tile % self.banks
+        return bank_of(tile, self.banks)
 
     def in_bank(self, tile, *others):
         """Whether a tile is in the bank of one of the others, which may be None."""
@@ -198,16 +226,17 @@ RESERVATIONS = [
 
 
 @pytest.mark.parametrize("row", RESERVATIONS, ids=str)
-@pytest.mark.parametrize("tile_in_bank", [0, 3])
-def test_banks_reserved_from_the_alu(row, tile_in_bank):
+@pytest.mark.parametrize("address", [0, 3])
+def test_banks_reserved_from_the_alu(row, address):
     dut = BankArbiter(log_depth=4)
+    tiles = {bank_of(tile): tile for tile in range(address * BANKS, (address + 1) * BANKS)}
 
     async def testbench(ctx):
         for port, bank in (
             (dut.gemm_read_lookahead, row.gemm_read), (dut.gemm_write_lookahead, row.gemm_write)
         ):  # fmt: skip
             ctx.set(port.valid, bank is not None)
-            ctx.set(port.addr, tile_in_bank * BANKS + (bank or 0))
+            ctx.set(port.addr, tiles[bank or 0])
         await ctx.tick()
         assert ctx.get(dut.alu_src_reserved) == sum(1 << bank for bank in row.alu_src_reserved)
         assert ctx.get(dut.alu_dst_reserved) == sum(1 << bank for bank in row.alu_dst_reserved)
@@ -231,7 +260,7 @@ def test_banks_reserved_from_a_load(port, lookahead):
         ctx.set(announced.addr, 7)
         for cycle in range(lookahead + 3):
             ctx.set(announced.valid, cycle == 0)
-            assert ctx.get(dut.load_reserved) == (1 << 7 % BANKS if cycle == lookahead else 0)
+            assert ctx.get(dut.load_reserved) == (1 << bank_of(7) if cycle == lookahead else 0)
             await ctx.tick()
 
     simulate(dut, testbench)

@@ -17,6 +17,7 @@ from tests.support.hwmemories import (
 )
 from tests.support.hwpeers import StallGenerator, send, simulate
 from vta.config import VTAConfig
+from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu import Alu
 from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS
 from vta.hw.compute.alu_pipeline import AluPipeline
@@ -26,7 +27,11 @@ from vta.isa import AluOpcode, Uop
 from vta.memmap import ErrorCode, Source
 
 TINY = VTAConfig.preset("tiny")
-BANKS = 4
+
+
+def bank(tile):
+    """The bank of a tile of the tiny machine."""
+    return bank_index(tile, TINY.log_acc_depth)
 
 
 @dataclass
@@ -80,7 +85,7 @@ class Monitor:
             now = SimpleNamespace(**dict(zip(self.signals, values, strict=True)))
             self._record(now, cycle)
             if now.both_read:
-                assert now.dst == now.src or now.dst % BANKS != now.src % BANKS, cycle
+                assert now.dst == now.src or bank(now.dst) != bank(now.src), cycle
             self._check_write(now, cycle)
 
     def _record(self, now, cycle):
@@ -100,7 +105,7 @@ class Monitor:
         self.announced_write = now.announced_addr if now.announce else None
         self.reserved_at_read.append(now.dst_reserved)
         reserved = self.reserved_at_read.pop(0)
-        assert tile is None or not reserved >> tile % BANKS & 1, cycle
+        assert tile is None or not reserved >> bank(tile) & 1, cycle
 
 
 def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
@@ -160,35 +165,24 @@ def test_independent_tiles_run_at_one_a_cycle(opcode, use_imm):
     )  # fmt: skip
     trace = check(model, [insn, insn])
     assert trace.stalls == 0
-    # dst and src of each micro-op are in one bank: once, src is read a cycle early.
-    bank_conflict = 0 if use_imm else 1
+    # dst and src of each micro-op are in different banks.
     first_read = trace.started[0] + Sequencer.LATENCY + AluPipeline.ISSUE_LATENCY
-    assert trace.issued[0] == first_read + bank_conflict
+    assert trace.issued[0] == first_read
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("offset", range(4))
-def test_operands_in_any_banks_run_at_one_a_cycle(offset):
+def test_bank_conflicts_of_two_walks_are_rare(offset, stride):
+    """A conflict costs a cycle; less than one micro-op in three has one."""
     model = machine(TINY)
     half = TINY.acc_depth // 2
     set_uops(model, [Uop(0, half + offset, 0)])
     insn = AluInsn(
-        alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=half - 4, dst_factor_in=1,
-        src_factor_in=1,
+        alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=(half - 4) // stride,
+        dst_factor_in=stride, src_factor_in=stride,
     )  # fmt: skip
     trace = check(model, [insn, insn])
-    assert trace.stalls <= 0.05 * len(trace.issued)
-
-
-def test_operands_that_stay_in_one_bank_take_two_cycles():
-    model = machine(TINY)
-    half, tiles = TINY.acc_depth // 2, TINY.acc_depth // 8
-    set_uops(model, [Uop(0, half, 0)])
-    insn = AluInsn(
-        alu_opcode=AluOpcode.ADD, uop_bgn=0, uop_end=1, iter_in=tiles, dst_factor_in=4,
-        src_factor_in=4,
-    )  # fmt: skip
-    trace = check(model, [insn])
-    assert trace.stalls == tiles - 1
+    assert 3 * trace.stalls < len(trace.issued)
 
 
 @pytest.mark.parametrize("distance", range(1, 8))
@@ -198,8 +192,8 @@ def test_raw_hazard_at_every_distance(operand, opcode, distance):
     """Each micro-op reads, as ``operand``, what the micro-op ``distance`` before it wrote."""
     model = machine(TINY, seed=3)
     if operand == "dst":
-        uops = [Uop(n, 21 + n, 0) for n in range(distance)]  # in different banks
-        insn = AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=distance, iter_in=6, src_factor_in=4)
+        uops = [Uop(n, 32 + n, 0) for n in range(distance)]  # in different banks
+        insn = AluInsn(alu_opcode=opcode, uop_bgn=0, uop_end=distance, iter_in=6)
     else:
         uops = [Uop(distance, 0, 0)]
         insn = AluInsn(
@@ -208,7 +202,10 @@ def test_raw_hazard_at_every_distance(operand, opcode, distance):
     set_uops(model, uops)
     trace = check(model, [insn])
     stalls_each = 1 if distance == 1 and opcode in TWO_CYCLE_OPERATIONS else 0
-    assert trace.stalls == stalls_each * (len(trace.issued) - 1)
+    assert trace.stalls >= stalls_each * (len(trace.issued) - 1)
+    # From distance 3 on src may be read from its bank, where some conflict with a dst.
+    bank_conflicts = 3 if operand == "src" and distance > 2 else 0
+    assert trace.stalls <= stalls_each * (len(trace.issued) - 1) + bank_conflicts
 
 
 def test_raw_hazard_of_both_operands_on_one_tile():

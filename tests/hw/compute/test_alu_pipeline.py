@@ -10,12 +10,13 @@ import pytest
 from tests.support.hwpeers import simulate
 from tests.support.slow_model import LANE
 from vta.config import VTAConfig
+from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.sequencer import Index, IndexedUopLayout
 from vta.isa import AluOpcode, Isa
 
-LOG_DEPTH, LOG_BANKS = 4, 2
-TILES, BANKS = 1 << LOG_DEPTH, 1 << LOG_BANKS
+LOG_DEPTH = 4
+TILES = 1 << LOG_DEPTH
 UNDEFINED = 0xDEADBEEF
 """What a read of a reserved bank, or no read, returns."""
 
@@ -54,7 +55,7 @@ class Case:
     src_reserved: dict[int, set[int]] = field(default_factory=dict)
 
 
-# Tile i is in bank i mod 4.
+# Tiles 0, 7, 10, 13 are in bank 0, tiles 1, 6 in bank 1, tiles 2, 5 in bank 2, tiles 3, 4 in 3.
 CASES = [
     Case("independent", [add(0, 1), add(2, 3), add(4, 5)], [0, 1, 2]),
     Case("immediates", [add(0), add(4), add(8)], [0, 1, 2]),
@@ -68,18 +69,19 @@ CASES = [
     Case("RAW, producer in EX2", [shift(0), add(1), add(2), add(0)], [0, 1, 2, 3]),
     Case("RAW, producer in WB", [shift(0), add(1), add(2), add(3), add(4, 0)], [0, 1, 2, 3, 4]),
     Case("no hazard, producer after WB",
-         [shift(0), add(1), add(2), add(3), add(5), add(6, 0)], [0, 1, 2, 3, 4, 5]),
+         [shift(0), add(1), add(2), add(3), add(4), add(5, 0)], [0, 1, 2, 3, 4, 5]),
     Case("RAW, the youngest of two producers", [add(0), shift(0), add(1, 0)], [0, 1, 3]),
     Case("a chain of two-cycle operations", [shift(0), shift(0), multiply(0)], [0, 2, 4]),
     # Bank conflicts of the two operands.
-    Case("bank conflict: src is read early", [add(0, 4)], [1]),
-    Case("a run of bank conflicts pays once", [add(0, 4), add(1, 5), add(2, 6)], [1, 2, 3]),
-    Case("src conflicts with the dst in the early slot", [add(0, 4), add(8, 12)], [1, 3]),
-    Case("no conflict: dst is forwarded", [add(0), add(0, 4)], [0, 1]),
-    Case("no conflict: src is forwarded", [add(4), add(0, 4)], [0, 1]),
-    Case("RAW on an early source read", [add(0, 4), add(1, 0)], [1, 2]),
-    Case("RAW on an early source read, two cycles", [shift(0, 4), add(1, 0)], [1, 3]),
-    Case("RAW on dst from the early slot", [shift(0, 4), add(0, 1)], [1, 3]),
+    Case("bank conflict: src is read early", [add(0, 7)], [1]),
+    Case("a run of bank conflicts pays once", [add(0, 7), add(1, 6), add(2, 5)], [1, 2, 3]),
+    Case("src conflicts with the next older dst", [add(0, 7), add(1, 13), add(2, 3)], [1, 2, 3]),
+    Case("src conflicts with the dst in the early slot", [add(0, 7), add(10, 13)], [1, 3]),
+    Case("no conflict: dst is forwarded", [add(0), add(0, 7)], [0, 1]),
+    Case("no conflict: src is forwarded", [add(7), add(0, 7)], [0, 1]),
+    Case("RAW on an early source read", [add(0, 7), add(1, 0)], [1, 2]),
+    Case("RAW on an early source read, two cycles", [shift(0, 7), add(1, 0)], [1, 3]),
+    Case("RAW on dst from the early slot", [shift(0, 7), add(0, 1)], [1, 3]),
     # Reserved banks.
     Case("bank of dst reserved", [add(0, 1), add(2)], [2, 3], dst_reserved={0: {0}, 1: {0}}),
     Case("bank of src reserved", [add(0, 1)], [1], src_reserved={0: {1}}),
@@ -109,13 +111,14 @@ def run(case):
         isa.alu, (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
         ("alu_opcode", "use_imm", "imm"),
     )  # fmt: skip
-    dut = AluPipeline(layout, log_depth=LOG_DEPTH, log_banks=LOG_BANKS, lanes=1)
+    dut = AluPipeline(layout, log_depth=LOG_DEPTH, lanes=1)
     trace = Trace([100 + tile for tile in range(TILES)])
 
     def read(ctx, port, reserved):
         """What a read port returns in the next cycle."""
         addr = ctx.get(port.addr)
-        return trace.tiles[addr] if ctx.get(port.en) and addr % BANKS not in reserved else UNDEFINED
+        is_read = ctx.get(port.en) and bank_index(addr, LOG_DEPTH) not in reserved
+        return trace.tiles[addr] if is_read else UNDEFINED
 
     async def testbench(ctx):
         to_offer = list(case.uops)

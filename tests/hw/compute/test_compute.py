@@ -253,7 +253,7 @@ def test_gemm_and_alu_overlap(offset):
     alone = cycles(gemm)
     assert cycles(gemm, immediate) - alone < 30
     assert cycles(immediate, gemm) - alone < 30
-    assert cycles(apart, apart) - cycles(apart) < 1.05 * apart.operations
+    assert cycles(apart, apart) - cycles(apart) < 1.2 * apart.operations
 
 
 def test_loads_and_gemm_overlap():
