@@ -2,8 +2,9 @@
 
 from types import SimpleNamespace as _SimpleNamespace
 
+from vta.compiler.schedule.requests import thread_axis
 from vta.compiler.schedule.schedule import Schedule, create_schedule
-from vta.compiler.schedule.stage import Stage, thread_axis
+from vta.compiler.schedule.stage import Stage
 from vta.compiler.target import GLOBAL as _GLOBAL
 from vta.compiler.te import dtypes as _dtypes
 from vta.compiler.te.conditions import all_of, any_of, equal, not_equal, select

@@ -164,7 +164,7 @@ class _Lowering:
         """The loops outside the tile, around the instruction."""
         stage = nest.stage
         assert stage.tensorized is not None
-        axis, intrin = stage.tensorized
+        axis, intrin = stage.tensorized.axis, stage.tensorized.intrin
         where = stage.leaves.index(axis)
         outer, tile_axes = stage.leaves[:where], stage.leaves[where:]
         self.check_tile_axes(stage, axis, tile_axes)
@@ -180,7 +180,7 @@ class _Lowering:
         )
         if intrin is not None and not intrin.emit:
             return self.loops(nest, outer, Seq(), outermost=True)
-        if stage.starts_sums:
+        if stage.tensorized.start:
             start = self.first_iteration(nest, outer, conditions)
             return self.loops(nest, outer, replace(tile, start=start), outermost=True)
         init = GemmTile(stage.name, True, tile.acc, None, None)

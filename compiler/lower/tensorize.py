@@ -76,7 +76,7 @@ def match_gemm(
         If the loops do not match the instruction. The message has the difference.
     """
     assert nest.stage.tensorized is not None
-    axis, intrin = nest.stage.tensorized
+    axis, intrin = nest.stage.tensorized.axis, nest.stage.tensorized.intrin
     try:
         reads, conditions = _factors(nest.body)
         inp, wgt = _operands(map(read, reads))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vta.compiler.schedule.requests import thread_axis
 from vta.compiler.schedule.schedule import Schedule, create_schedule
-from vta.compiler.schedule.stage import Stage, thread_axis
+from vta.compiler.schedule.stage import Stage
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin
 from vta.compiler.te.conv2d_transpose import TAG
 from vta.compiler.te.expr import IterVar

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vta.compiler.schedule.log import AppliedPrimitive, AxisRef, StageRef, TensorRef
-from vta.compiler.schedule.stage import Stage, require_scope
+from vta.compiler.schedule.requests import require_scope
+from vta.compiler.schedule.stage import Stage
 from vta.compiler.target import GLOBAL
 from vta.compiler.te.expr import Expr, IterVar, TensorRead
 from vta.compiler.te.names import unique_name

@@ -15,11 +15,18 @@ The texts are those of ``vta.lower(s, args, stage="nest")``; loops of one iterat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vta.compiler.schedule.loop_primitives import Fuse, LoopPrimitives
-from vta.compiler.target import GLOBAL, SCOPES, GemmIntrin
+from vta.compiler.schedule.requests import (
+    PRAGMAS,
+    SKIP_ZEROS,
+    Attach,
+    PragmaRequest,
+    Tensorization,
+    require_scope,
+)
+from vta.compiler.target import GLOBAL, GemmIntrin
 from vta.compiler.te.expr import IterVar
 from vta.compiler.te.tensor import ComputeOp, Operation
 from vta.errors import ScheduleError
@@ -27,54 +34,7 @@ from vta.errors import ScheduleError
 if TYPE_CHECKING:
     from vta.compiler.schedule.schedule import Schedule
 
-__all__ = ["Attach", "PragmaRequest", "Stage", "require_scope", "thread_axis"]
-
-SKIP_ZEROS = "conv2d_transpose_gemm"
-PRAGMAS = ("dma_copy", "alu", "skip_dma_copy", "skip_alu", SKIP_ZEROS)
-"""Keys that :meth:`Stage.pragma` accepts."""
-
-
-@dataclass(frozen=True)
-class Attach:
-    """The place where a stage is computed: at the outermost level (``root``), in its readers
-    (``inline``), or in loop ``axis`` of ``stage`` (``at``).
-    """
-
-    kind: Literal["root", "inline", "at"] = "root"
-    stage: Stage | None = None
-    axis: IterVar | None = None
-
-
-@dataclass(frozen=True)
-class PragmaRequest:
-    key: str
-    value: int | str | None
-
-
-def require_scope(where: str, scope: object) -> None:
-    """``scope`` must be the name of a memory; the message starts with ``where``."""
-    if scope not in SCOPES:
-        raise ScheduleError(
-            f"{where}: {scope!r} is not a memory; must be one of {', '.join(SCOPES)}"
-        )
-
-
-def thread_axis(dom: object = None, tag: str = "", name: str = "") -> IterVar:
-    """A virtual thread to bind an axis to: ``thread_axis("cthread")``.
-
-    Raises
-    ------
-    ScheduleError
-        For a tag other than ``cthread`` (the machine has no other threads).
-    """
-    extent, tag = (None, dom) if isinstance(dom, str) else (dom, tag)
-    if tag != "cthread":
-        raise ScheduleError(f"thread_axis: tag is {tag!r}; must be 'cthread'")
-    if extent is None:
-        return IterVar(name or tag, extent=0, kind="thread")
-    if not isinstance(extent, int) or extent < 1:
-        raise ScheduleError(f"thread_axis: extent is {extent!r}; must be a positive integer")
-    return IterVar(name or tag, extent=extent, kind="thread")
+__all__ = ["Stage"]
 
 
 class Stage(LoopPrimitives):
@@ -94,10 +54,7 @@ class Stage(LoopPrimitives):
         self.pragmas: dict[IterVar, tuple[PragmaRequest, ...]] = {}
         self.threads: dict[IterVar, IterVar] = {}
         self.unrolled: set[IterVar] = set()
-        self.tensorized: tuple[IterVar, GemmIntrin | None] | None = None
-        """None instead of the intrinsic: ``conv2d_transpose_gemm``."""
-        self.starts_sums = False
-        """Whether the first product of a sum overwrites its tile (``tensorize(start=True)``)."""
+        self.tensorized: Tensorization | None = None
         self.slots = 0
         """Copies of the buffer, if it is a ring (:meth:`ring`); 0 if it is not."""
 
@@ -367,7 +324,9 @@ class Stage(LoopPrimitives):
         """
         self._require_leaf("bind", axis)
         if not isinstance(thread, IterVar) or thread.kind != "thread":
-            self._fail("bind", axis, f"to {thread!r}; must be bound to a te.thread_axis('cthread')")
+            self._fail(
+                "bind", axis, f"must be bound to a te.thread_axis('cthread'); got {thread!r}"
+            )
         if axis.kind != "data":
             self._fail("bind", axis, "is a reduction axis; threads cannot share an accumulator")
         if axis in self.threads:
@@ -413,7 +372,7 @@ class Stage(LoopPrimitives):
             self._fail("pragma", axis, f"key is {key!r}; must be one of {', '.join(PRAGMAS)}")
         if key == SKIP_ZEROS:
             self._require_not_tensorized("pragma", axis)
-            self.tensorized = (axis, None)
+            self.tensorized = Tensorization(axis)
             self._record("pragma", axis, key, value=value)
             return
         self.pragmas[axis] = (*self.pragmas.get(axis, ()), PragmaRequest(key, value))
@@ -456,11 +415,11 @@ class Stage(LoopPrimitives):
         """
         self._require_leaf("tensorize", axis)
         if not isinstance(intrin, GemmIntrin):
-            self._fail("tensorize", axis, f"with {intrin!r}; must be a tensor intrinsic (env.gemm)")
+            self._fail("tensorize", axis, f"needs a tensor intrinsic (env.gemm); got {intrin!r}")
         self._require_not_tensorized("tensorize", axis)
         if not isinstance(start, bool):
-            self._fail("tensorize", axis, f"with start={start!r}; must be True or False")
-        self.tensorized, self.starts_sums = (axis, intrin), start
+            self._fail("tensorize", axis, f"needs start=True or start=False; got {start!r}")
+        self.tensorized = Tensorization(axis, intrin, start)
         self._record("tensorize", axis, intrin, **({"start": True} if start else {}))
 
     # ---- changes of other primitives -------------------------------------------------------------
@@ -481,28 +440,31 @@ class Stage(LoopPrimitives):
             if axis in self.unrolled:
                 self.unrolled.remove(axis)
                 other.unrolled.add(axis)
-            if self.tensorized is not None and self.tensorized[0] is axis:
+            if self.tensorized is not None and self.tensorized.axis is axis:
                 self.tensorized, other.tensorized = None, self.tensorized
-                self.starts_sums, other.starts_sums = False, self.starts_sums
             other._move_attached((axis,), axis)
 
     # ---- checks ----------------------------------------------------------------------------------
 
     def _require_not_tensorized(self, primitive: str, axis: IterVar) -> None:
         if self.tensorized is not None:
-            first = self.tensorized[0].name
+            first = self.tensorized.axis.name
             self._fail(primitive, axis, f"is in a stage tensorized from {first} on")
 
     def _require_no_request(self, primitive: str, axis: IterVar) -> None:
         if axis in self.threads:
-            self._fail(primitive, axis, "is bound to a virtual thread; do it before bind")
+            self._fail(
+                primitive, axis, f"is bound to a virtual thread; {primitive} must come before bind"
+            )
         if axis in self.pragmas:
             keys = ", ".join(request.key for request in self.pragmas[axis])
-            self._fail(primitive, axis, f"has the pragma {keys}; do it before pragma")
+            self._fail(
+                primitive, axis, f"has the pragma {keys}; {primitive} must come before pragma"
+            )
         if axis in self.unrolled:
-            self._fail(primitive, axis, "is unrolled; do it before unroll")
-        if self.tensorized is not None and axis is self.tensorized[0]:
-            self._fail(primitive, axis, "is tensorized; do it before tensorize")
+            self._fail(primitive, axis, f"is unrolled; {primitive} must come before unroll")
+        if self.tensorized is not None and axis is self.tensorized.axis:
+            self._fail(primitive, axis, f"is tensorized; {primitive} must come before tensorize")
 
     def _require_movable(self, primitive: str) -> None:
         if not self.is_compute:

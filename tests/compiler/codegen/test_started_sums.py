@@ -119,7 +119,7 @@ class TestFlags:
         check(program(chunk=2), machine=verilated("tiny", "ddr"))
 
 
-def test_the_printed_program_names_the_first_round():
+def test_the_printed_program_has_the_first_iteration():
     s, tensors = matmul(depth=4, chunk=2)
     text = str(lower(s, tensors))
     assert "start=z_outer == 0 and z_inner == 0" in text
@@ -154,7 +154,7 @@ class TestRefused:
         assert program(cfg=base, start=False).instructions
 
     def test_no_flag(self):
-        with pytest.raises(ScheduleError, match="start=1; must be True or False"):
+        with pytest.raises(ScheduleError, match="needs start=True or start=False; got 1"):
             matmul(start=1)
 
     def test_products_that_are_left_out(self):

@@ -8,7 +8,7 @@ import pytest
 from tests.support.workloads import conv2d, schedule_conv2d, schedule_vadd, vadd
 from vta.compiler.driver import run_passes
 from vta.compiler.lower.lower import lower
-from vta.compiler.schedule.stage import PragmaRequest
+from vta.compiler.schedule.requests import PragmaRequest
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.errors import LoweringError
@@ -35,8 +35,8 @@ def without(schedule, parts):
             if part in parts:
                 stage.pragmas[axis] = (PragmaRequest(f"skip_{requests[0].key}", None),)
         if stage.tensorized and "gemm" in parts:
-            axis, intrin = stage.tensorized
-            stage.tensorized = axis, replace(intrin, emit=False)
+            intrin = replace(stage.tensorized.intrin, emit=False)
+            stage.tensorized = replace(stage.tensorized, intrin=intrin)
     return schedule
 
 
