@@ -50,6 +50,8 @@ ISSUE = 8
 """Cycles from the issue of an instruction to that of the instruction behind it, in order."""
 UOP_START = 20
 """Cycles that the load of missing micro-ops delays the issue, apart from their beats."""
+UOP_QUEUED = 220
+"""Cycles that the same load waits for bursts of other loads, if the bus is busy all the time."""
 CONFLICTS = 0.8
 """Cycles that an ALU vector loses to a GEMM core that writes another accumulator each cycle."""
 COLUMN_CONFLICTS = 0.2
@@ -388,7 +390,8 @@ class _Timeline:
         self.issue += ISSUE * (passes - 1)
         self.busy["alu"] += tiles * passes
         beats = tiles * self.out
-        self.write = max(self.alu, self.write) + beats
+        # In-order retirement: the store waits for the products that were issued ahead as well.
+        self.write = max(self.alu, self.gemm, self.write) + beats
         if self.timing.shared_bus:
             self.read += beats
         self.busy["write"] += beats
@@ -405,7 +408,8 @@ class _Timeline:
         if missing:
             beats = size * self.uop
             self.read += beats
-            self.issue += UOP_START + self.timing.read_latency + beats
+            busy = min(self.busy["read"] / max(self.gemm, 1), 1)  # the share of the bus so far
+            self.issue += UOP_START + self.timing.read_latency + beats + UOP_QUEUED * busy
 
     def _load(self, ring: int, contents: tuple[int, ...], beats: float, insns: int) -> int:
         """The slot that holds ``contents``."""
