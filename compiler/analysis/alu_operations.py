@@ -188,7 +188,8 @@ class AluSelector:
             return start, [*operations, negate, add, negate]
         start, operations = self._chain(b)
         if isinstance(a, Const):
-            return start, [*operations, negate, *self._immediate(AluOpcode.ADD, a.value)]
+            add = self._immediate(AluOpcode.ADD, a.value) if a.value else []
+            return start, [*operations, negate, *add]
         return start, [*operations, negate, AluOperation(AluOpcode.ADD, self._operand(a, value))]
 
     def _shift_left(self, distance: BufferLoad) -> list[AluOperation]:

@@ -43,7 +43,8 @@ class Row:
     products : int
         Tile products, one a cycle.
     bus : int
-        Beats that the layer needs at least, each tensor once, at the rate of the memory.
+        Beats that the layer needs at least, each tensor once without pixels that no window reads,
+        at the rate of the memory.
     alu : int
         Vectors of the ALU's passes.
     estimate : int
@@ -82,13 +83,14 @@ def _inputs(op: Operator) -> list[np.ndarray]:
     return values
 
 
-def _beats(op: Operator, memory: str) -> int:
-    """Cycles of the bus if every tensor is moved once."""
+def _beats(op: Operator, memory: str, read: float) -> int:
+    """Cycles of the bus if every tensor is moved once, of the data the share ``read``."""
     timing = MemoryTiming.of(memory)
     *inputs, result = (
         int(np.prod(tensor.shape, dtype=np.int64)) * np.dtype(tensor.dtype).itemsize
         for tensor in op.args
     )
+    inputs[0] = round(inputs[0] * read)
     moved = sum(inputs) + result if timing.shared_bus else max(sum(inputs), result)
     return round(moved / op.cfg.bus_bytes / timing.beat_rate)
 
@@ -121,7 +123,7 @@ class Bench:
         cost = op.tiling.cost
         row = Row(
             network, layer.name, layer.work, layer.repeats, int(run.cycle_count or 0), op.products,
-            _beats(op, self.memory), op.vectors, int(cost.cycles) if cost else 0,
+            _beats(op, self.memory, layer.read), op.vectors, int(cost.cycles) if cost else 0,
         )  # fmt: skip
         self._known[layer.work] = row
         return row

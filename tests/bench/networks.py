@@ -26,12 +26,15 @@ class Layer:
         The shape for people; layers of the same work are measured once.
     build : callable
         ``build(cfg)``: the operator with its default tiling.
+    read : float
+        The share of the pixels of the data that any window reads.
     """
 
     name: str
     repeats: int
     work: str
     build: Callable[[VTAConfig], Operator]
+    read: float = 1.0
 
 
 def _conv(
@@ -49,7 +52,8 @@ def _conv(
     step = f"/{stride}" if stride > 1 else ""
     each = f", {groups} groups" if groups > 1 else ""
     work = f"{size}x{size}x{inputs}-{outputs}, {kernel}x{kernel}{step}{each}"
-    return Layer(name, repeats, work, build)
+    read = (-(-size // stride) / size) ** 2 if kernel == 1 else 1.0
+    return Layer(name, repeats, work, build, read)
 
 
 def _resnet_basic(counts: tuple[int, ...]) -> list[Layer]:

@@ -1,0 +1,58 @@
+"""Tilings of convolutions: they fit the memories of every machine, and choosing one is bounded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.support.configurations import configurations
+from tests.support.operators import program_of
+from vta.check import check_program
+from vta.compiler.ops import Requantise, conv2d, tiling
+from vta.config import VTAConfig
+from vta.errors import OperatorError
+
+
+@settings(max_examples=60)
+@given(configurations(), st.integers(0, 1), st.data())
+def test_no_tiling_exceeds_the_memories(machine, extension, data):
+    draw = data.draw
+    cfg = machine.replace(extension=extension)
+    kernel, stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    size = draw(st.integers(kernel, 12))
+    channels = [draw(st.integers(1, 3 * cfg.block_in)) for _ in range(2)]
+    padding = draw(st.integers(0, 1))
+    try:
+        op = conv2d(
+            (1, channels[0], size, size), channels[1], kernel, cfg=cfg, im2col=False,
+            requantise=Requantise(2, -2, 1), stride=stride, padding=padding,
+        )  # fmt: skip
+    except OperatorError as error:
+        assert "of the machine holds" in str(error) or "leaves no room" in str(error), error
+        assume(False)
+    t = op.tiling
+    rows, columns = ((n - 1) * stride + kernel for n in (t.rows, t.columns))
+    inp = t.groups * t.inputs * rows * columns
+    if kernel == 1 and not padding:  # rows that no window reads are not loaded
+        inp = t.groups * t.inputs * t.rows * columns
+    wgt = t.groups * t.outputs * t.inputs * kernel * kernel
+    acc = t.groups * t.outputs * t.rows * t.columns
+    constants = -(-channels[1] // cfg.block_out)
+    assert inp * t.inp_slots <= cfg.inp_depth
+    assert wgt * t.wgt_slots <= cfg.wgt_depth
+    assert acc * t.acc_slots + constants <= cfg.acc_depth
+    program = program_of(op)  # the compiler allocates what the tiling says
+    assert not check_program(program).findings
+
+
+@pytest.mark.parametrize(("size", "channels", "kernel"), [(56, 64, 3), (7, 2048, 1), (112, 32, 3)])
+def test_choosing_is_bounded_work(monkeypatch, size, channels, kernel):
+    """A closed formula ranks all tilings at once; few are played step by step."""
+    played = []
+    estimate = tiling.estimate
+    monkeypatch.setattr(tiling, "estimate", lambda *a: played.append(a) or estimate(*a))
+    cfg = VTAConfig.preset("default")
+    rule = Requantise(8, low=0)
+    conv2d((1, channels, size, size), channels, kernel, cfg=cfg, requantise=rule)
+    assert 0 < len(played) <= 2 * tiling.FINALISTS
