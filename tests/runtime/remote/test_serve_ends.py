@@ -4,6 +4,8 @@ board is ended with it."""
 import contextlib
 import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -118,6 +120,27 @@ def test_a_read_that_nobody_takes(server):
     is_served(server)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(SOON) == 0
+
+
+# ---- a start that fails -------------------------------------------------------------------------
+
+
+def test_a_token_of_a_server_that_cannot_listen_is_not_kept(tmp_path):
+    """Nobody has seen that token: the next start makes another one, and shows it."""
+    command = [
+        sys.executable, "-m", "vta", "serve", "--preset", "tiny", "--target", "sim",
+        "--state", str(tmp_path),
+    ]  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        run = subprocess.run(
+            [*command, "--port", str(port)], capture_output=True, text=True, timeout=60
+        )
+    assert run.returncode == 1 and "Token" not in run.stdout
+    assert run.stderr.startswith(f"Error: cannot listen on 127.0.0.1:{port}: ")
+    assert not (tmp_path / "token").exists()
+    with serve_in_process(tmp_path, "--preset", "tiny", "--target", "sim") as server:
+        is_served(server)
 
 
 # ---- boards -------------------------------------------------------------------------------------
