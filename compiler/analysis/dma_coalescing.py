@@ -15,10 +15,10 @@ from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
 from vta.isa import MAX_TRANSFER_SIZE
 
-__all__ = ["fold", "fold_guarded"]
+__all__ = ["coalesce", "coalesce_guarded"]
 
 
-def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
+def coalesce(stmt: Stmt, loop: Loop) -> Stmt | None:
     """``for loop: stmt`` as one transfer; None if the loop is not regular enough for that."""
     if not isinstance(stmt, LoadBuffer2D | StoreBuffer2D):
         return None
@@ -58,13 +58,13 @@ def fold(stmt: Stmt, loop: Loop) -> Stmt | None:
     return replace(stmt, **changed)
 
 
-def fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
+def coalesce_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges) -> Stmt | None:
     """``for loop: if guards: stmt`` as one transfer of the iterations that the guards let through;
     None if that is not one range of iterations, or not regular enough.
     """
-    folded = fold(stmt, loop)
-    if folded is None or not guards:
-        return folded
+    coalesced = coalesce(stmt, loop)
+    if coalesced is None or not guards:
+        return coalesced
     assert isinstance(stmt, LoadBuffer2D | StoreBuffer2D)
     try:
         cuts = constraints(guards, "transfer")
@@ -73,27 +73,27 @@ def fold_guarded(stmt: Stmt, loop: Loop, guards: Sequence[Expr], ranges: Ranges)
         return None  # not one range of iterations
     bound = bounds.get(loop.var)
     if bound is not None:
-        folded = _cut(stmt, folded, loop, bound, ranges)
-    return wrap_in_loops((), free, folded)
+        coalesced = _cut(stmt, coalesced, loop, bound, ranges)
+    return wrap_in_loops((), free, coalesced)
 
 
 def _cut(
     single: LoadBuffer2D | StoreBuffer2D,
-    folded: Stmt,
+    coalesced: Stmt,
     loop: Loop,
     bound: LoopBounds,
     ranges: Ranges,
 ) -> Stmt:
-    """``folded``, which is ``single`` in all iterations, for the iterations in ``bound`` only."""
-    assert isinstance(folded, LoadBuffer2D | StoreBuffer2D)
-    name = "src_offset" if isinstance(folded, LoadBuffer2D) else "dst_offset"
+    """``coalesced``, ``single`` in all iterations, for the iterations in ``bound`` only."""
+    assert isinstance(coalesced, LoadBuffer2D | StoreBuffer2D)
+    name = "src_offset" if isinstance(coalesced, LoadBuffer2D) else "dst_offset"
     steps = {
         key: linear(getattr(single, key)).coefficient(loop.var) for key in ("sram_index", name)
     }
     moved: dict[str, Any] = {
-        key: simplify(getattr(folded, key) + bound.before * step, ranges)
+        key: simplify(getattr(coalesced, key) + bound.before * step, ranges)
         for key, step in steps.items()
     }
-    along = "x_size" if folded.y_size == single.y_size else "y_size"
+    along = "x_size" if coalesced.y_size == single.y_size else "y_size"
     moved[along] = simplify(bound.size * getattr(single, along), ranges)
-    return replace(folded, **moved)
+    return replace(coalesced, **moved)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from vta.compiler.analysis.dma_coalescing import fold
+from vta.compiler.analysis.dma_coalescing import coalesce
 from vta.compiler.analysis.loop_bounds import LoopBounds, Ranges, bound_loops, constraints, only_if
 from vta.compiler.analysis.loop_nest import (
     Loop,
@@ -147,7 +147,7 @@ class Copy:
         loops, joined = join_loops(loops, [*forms, *cuts])
         (self.sram_at, self.dram_at), cuts = joined[:2], joined[2:]
         require_affine((self.sram_at, self.dram_at), loops, self.where)
-        bounds, self.free = bound_loops(loops, cuts, self.ranges, self.where)
+        bounds, self.outer_conditions = bound_loops(loops, cuts, self.ranges, self.where)
         if self.is_load and bounds and not self.filled:
             # iterations out of bounds write padding, so all must be inside the buffer
             require_inside(self.sram_at, loops, self.ranges, self.sram, tile, self.where)
@@ -170,47 +170,47 @@ class Copy:
 
     def statement(self) -> Stmt:
         """The transfer inside the remaining loops."""
-        x, y, host = self._choose()
+        x, y, outer = self._choose()
         stmt = self._load(x, y) if self.is_load else self._store(x, y)
-        for dim in host:
-            folded = None if dim.bound else fold(stmt, dim.loop)
+        for dim in outer:
+            coalesced = None if dim.bound else coalesce(stmt, dim.loop)
             if dim.bound:
                 stmt = IfThenElse(dim.bound.holds(dim.loop.var), stmt)
-            stmt = folded or For(dim.loop.var, dim.loop.extent, "serial", stmt)
-        return stmt if self.padded else wrap_in_loops([], self.free, stmt)
+            stmt = coalesced or For(dim.loop.var, dim.loop.extent, "serial", stmt)
+        return stmt if self.padded else wrap_in_loops([], self.outer_conditions, stmt)
 
     def _choose(self) -> tuple[_Dim | None, _Dim | None, list[_Dim]]:
         """The loops of columns (x) and rows (y), None for a single one, and the others, innermost
         first.
         """
-        host = sorted(self.dims, key=lambda dim: dim.sram_step)
+        rest = sorted(self.dims, key=lambda dim: dim.sram_step)
         x = y = None
-        if host and host[0].sram_step == 1 and host[0].dram_step == 1:
-            x = host.pop(0)
+        if rest and rest[0].sram_step == 1 and rest[0].dram_step == 1:
+            x = rest.pop(0)
         width = x.loop.extent if x else 1
         if (
-            host and host[0].sram_step == width and 0 <= host[0].dram_step <= MAX_TRANSFER_SIZE
-        ) or (self.filled and self._has_zeros_between(host, width)):
-            y = host.pop(0)
+            rest and rest[0].sram_step == width and 0 <= rest[0].dram_step <= MAX_TRANSFER_SIZE
+        ) or (self.filled and self._has_zeros_between(rest, width)):
+            y = rest.pop(0)
         if y and x and x.bound and not self.is_load:  # rows of a store are consecutive on chip
-            host.insert(0, y)
+            rest.insert(0, y)
             y = None
         if self.padded:
-            host = self._pad_outside(host)
+            rest = self._pad_outside(rest)
         for dim in (x, y):
             if dim and dim.loop.extent > MAX_TRANSFER_SIZE:
                 raise LoweringError(
                     f"{self.where}: a dimension of {dim.loop.extent} elements; a transfer has at "
                     f"most {MAX_TRANSFER_SIZE}; split the axis"
                 )
-        return x, y, host
+        return x, y, rest
 
     @staticmethod
-    def _has_zeros_between(host: list[_Dim], width: int) -> bool:
+    def _has_zeros_between(loops: list[_Dim], width: int) -> bool:
         """Whether only gaps, which padding can fill, lie between the rows of the first loop."""
-        if not host:
+        if not loops:
             return False
-        rows, *others = host
+        rows, *others = loops
         gap = rows.sram_step - width
         reach = (rows.loop.extent - 1) * rows.sram_step + width
         return (
@@ -219,12 +219,12 @@ class Copy:
             and all(other.sram_step >= reach for other in others)
         )
 
-    def _pad_outside(self, host: list[_Dim]) -> list[_Dim]:
-        """Move the bounds of remaining loops to ``free``: out of bounds all rows are padding."""
-        for dim in host:
+    def _pad_outside(self, outer: list[_Dim]) -> list[_Dim]:
+        """Make the bounds of outer loops conditions: out of bounds all rows are padding."""
+        for dim in outer:
             if dim.bound:
-                self.free.append(dim.bound.holds(dim.loop.var))
-        return [replace(dim, bound=None) for dim in host]
+                self.outer_conditions.append(dim.bound.holds(dim.loop.var))
+        return [replace(dim, bound=None) for dim in outer]
 
     # ---- the statements --------------------------------------------------------------------------
 
@@ -252,8 +252,8 @@ class Copy:
         widened = memory is acc and self.dram.dtype == "int8" and memory.dtype != "int8"
         mem_id = MemId.ACC_8BIT if widened else memory.mem_id
         columns, rows = self._extent(x), self._extent(y)
-        if self.padded and self.free:
-            rows = only_if(self.free, rows, y.loop.extent if y else 1)
+        if self.padded and self.outer_conditions:
+            rows = only_if(self.outer_conditions, rows, y.loop.extent if y else 1)
         offset = self._begin((x, columns), (y, rows))
         index = self._origin(x, y)[0].expr()
         if not self.padded:  # elements out of bounds are neither read nor written

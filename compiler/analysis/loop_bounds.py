@@ -83,12 +83,12 @@ def bound_loops(
     """
     low: dict[Var, Expr] = {}
     high: dict[Var, Expr] = {}
-    free: list[Expr] = []
+    outer: list[Expr] = []
     extents = {loop.var: loop.extent for loop in loops}
     for form in forms:
         inside, outside = form.split(extents)
         if not inside.terms:
-            free.append(simplify(outside.expr() >= 0, ranges))
+            outer.append(simplify(outside.expr() >= 0, ranges))
             continue
         if len(inside.terms) > 1 or not isinstance(inside.terms[0][0], Var):
             raise LoweringError(
@@ -109,7 +109,7 @@ def bound_loops(
             bounds[loop.var] = _bound_of(
                 loop.extent, low.get(loop.var, Const(0)), high.get(loop.var), ranges
             )
-    return bounds, [cond for cond in free if not (isinstance(cond, Const) and cond.value)]
+    return bounds, [cond for cond in outer if not (isinstance(cond, Const) and cond.value)]
 
 
 def _quotient(form: Affine, by: int) -> Expr:

@@ -97,7 +97,7 @@ class _Generator:
         relocations = tuple(self.stream.relocations())
         return Program(self.func.name, self.cfg, code, words, tensors, relocations)
 
-    # ---- host statements -------------------------------------------------------------------------
+    # ---- control structure -----------------------------------------------------------------------
 
     def action(self, stmt: Stmt) -> _Action:
         """A function that executes ``stmt`` for given values of the loop variables."""

@@ -56,15 +56,15 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
         buffer (:mod:`vta.compiler.analysis.thread_conflicts`).
     """
     refuse_conflicts(func)
-    survey = _Survey(target)
-    survey.visit(func.body)
-    _refuse_threads(func, survey.slots)
+    ranges = _LiveRanges(target)
+    ranges.visit(func.body)
+    _refuse_threads(func, ranges.slots)
     for memory in (target.inp, target.wgt, target.acc):
-        survey.root.place(memory)
-    bases = survey.root.bases([])
-    slots = survey.slots
+        ranges.root.place(memory)
+    bases = ranges.root.bases([])
+    slots = ranges.slots
     for buffer, slot in slots.items():
-        step = survey.blocks[buffer][0].size // buffer.slots
+        step = ranges.blocks[buffer][0].size // buffer.slots
         bases[buffer] = (linear(slot).scale(step) + linear(bases[buffer])).expr()
 
     def change(node: Stmt) -> Stmt:
@@ -217,7 +217,7 @@ def _overflow(memory: Memory, block: _Block, live: list[_Block]) -> LoweringErro
     )
 
 
-class _Survey:
+class _LiveRanges:
     """Collects the allocations and their live ranges. Time counts statements in program order."""
 
     def __init__(self, target: Target) -> None:

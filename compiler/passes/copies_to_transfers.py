@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vta.compiler.analysis.conditional_values import conjuncts
-from vta.compiler.analysis.dma_coalescing import fold_guarded
+from vta.compiler.analysis.dma_coalescing import coalesce_guarded
 from vta.compiler.analysis.dma_transfer import Copy, loading_module
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
@@ -67,9 +67,11 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
             if kind != "cthread":
                 nest = collect_loops(body)
                 if isinstance(nest.leaf, CoprocScope) and not nest.loops:
-                    folded = fold_guarded(nest.leaf.body, Loop(var, extent), nest.guards, ranges)
-                    if folded is not None:
-                        return CoprocScope(nest.leaf.module, folded)
+                    coalesced = coalesce_guarded(
+                        nest.leaf.body, Loop(var, extent), nest.guards, ranges
+                    )
+                    if coalesced is not None:
+                        return CoprocScope(nest.leaf.module, coalesced)
             return For(var, extent, kind, body) if body != Seq() else body
         case _:
             return rebuild_statements(stmt, lambda inner: _rewrite(inner, target, ranges))

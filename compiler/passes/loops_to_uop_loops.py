@@ -138,17 +138,17 @@ class _Folder:
         if self.never or any(loop.extent == 0 for loop in self.loops):
             return Seq()
         self._drop_single_rounds()
-        host: list[Loop] = []
+        outer: list[Loop] = []
         loops = list(self.loops)
         while True:
             folded = self._folded(loops)
             rest = [loop for loop in loops if loop not in folded]
             if prod(loop.extent for loop in rest) <= capacity:
                 break
-            host.append(loops.pop(0))
+            outer.append(loops.pop(0))
         stmt = self._kernel(folded, rest)
-        stmt = wrap_in_loops((), self._inside(host), stmt)
-        return wrap_in_loops(host, (), stmt)
+        stmt = wrap_in_loops((), self._inside(outer), stmt)
+        return wrap_in_loops(outer, (), stmt)
 
     def _folded(self, loops: Sequence[Loop]) -> list[Loop]:
         """The loops that the instruction runs: the outermost ones that fit.
