@@ -14,7 +14,8 @@ accept     ``insn`` is accepted: the word and its unit go into registers
 decode     kind of access, rows and columns go into registers
 measure    extents (:mod:`~vta.hw.compute.range_extent`) and micro-op bounds
            (:mod:`~vta.hw.compute.uop_bounds`) are computed side by side
-sum        the instruction advances: exact ranges go into registers, once ``request`` is empty
+sum        the instruction advances, once ``request`` is empty: exact ranges
+           (:mod:`~vta.hw.compute.range_sum`) go into registers
 clip       clipped ranges go into ``request``
 request    ``request`` is offered
 =========  ====================================================================================
@@ -32,27 +33,23 @@ GEMM, ALU: one word of micro-ops is read   13
 The next instruction is accepted one cycle after the older instruction advances.
 
 Stalls: the measure stage waits for a LOAD in flight that will write the micro-ops of the
-instruction (``uop_hazard``); the sum stage waits until the older instruction has been issued.
+instruction (``uop_hazard``); the sum stage waits until the scoreboard has accepted the older
+request.
 """
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.issue_request import (
-    AccessRangesLayout,
-    ExecutionUnit,
-    IssueRequest,
-    RangeLayout,
-    UopRangeLayout,
-)
-from vta.hw.compute.range_extent import DecodedAccessLayout, RangeExtent, clip
-from vta.hw.compute.uop_bounds import BoundsLayout, UopBounds
+from vta.hw.compute.issue_request import ExecutionUnit, IssueRequest, UopRangeLayout
+from vta.hw.compute.range_extent import DecodedAccessLayout, RangeExtent
+from vta.hw.compute.range_sum import RangeSum
+from vta.hw.compute.uop_bounds import UopBounds
 from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, MemId, Opcode
 
-__all__ = ["AccessDecoder", "AccessRanges", "ClippedRange", "RangeSum"]
+__all__ = ["AccessDecoder", "AccessRanges"]
 
 
 class AccessDecoder(wiring.Component):
@@ -120,116 +117,6 @@ class AccessDecoder(wiring.Component):
             with m.Default():
                 m.d.comb += unit.eq(ExecutionUnit.NONE)
         return unit
-
-
-class ClippedRange(wiring.Component):
-    """The sum and clip stages of one range.
-
-    Parameters
-    ----------
-    bits : int
-        Of the exact ends.
-    log_depth : int
-        log2 of the entries of the memory.
-
-    Attributes
-    ----------
-    load : In(1)
-        Registers ``used``, ``low`` and ``high``.
-    used, low, high : In
-        The exact range.
-    clipped : Out(RangeLayout)
-        The registered range, with both ends clipped to the last entry of the memory.
-    """
-
-    def __init__(self, bits: int, log_depth: int) -> None:
-        self.log_depth = log_depth
-        super().__init__({
-            "load": In(1), "used": In(1), "low": In(bits), "high": In(bits),
-            "clipped": Out(RangeLayout(log_depth)),
-        })  # fmt: skip
-
-    def elaborate(self, platform):
-        m = Module()
-        exact_used = Signal()
-        exact_low = Signal.like(self.low, reset_less=True)
-        exact_high = Signal.like(self.high, reset_less=True)
-        with m.If(self.load):
-            m.d.sync += [
-                exact_used.eq(self.used), exact_low.eq(self.low), exact_high.eq(self.high),
-            ]  # fmt: skip
-        m.d.comb += [
-            self.clipped.used.eq(exact_used),
-            self.clipped.low.eq(clip(exact_low, self.log_depth)),
-            self.clipped.high.eq(clip(exact_high, self.log_depth)),
-        ]
-        return m
-
-
-class RangeSum(wiring.Component):
-    """The sum and clip stages: an extent is added to the first entry of each range.
-
-    Attributes
-    ----------
-    load : In(1)
-        Registers the exact ranges of the instruction at the inputs.
-    access, word : In
-        The decoded instruction and its word.
-    bounds : In(BoundsLayout)
-        Of its micro-ops.
-    transfer, dst, src : In
-        Its extents, as of :class:`~vta.hw.compute.range_extent.RangeExtent`.
-    ranges : Out(AccessRangesLayout)
-        The registered ranges, clipped to their memories.
-    """
-
-    def __init__(self, isa: Isa, extent_bits: int) -> None:
-        self.isa = isa
-        self.exact_bits = max(isa.memory["sram_base"].width, extent_bits) + 1
-        super().__init__({
-            "load": In(1), "access": In(DecodedAccessLayout()), "word": In(isa.memory.bits),
-            "bounds": In(BoundsLayout(isa)),
-            "transfer": In(extent_bits), "dst": In(extent_bits), "src": In(extent_bits),
-            "ranges": Out(AccessRangesLayout(isa)),
-        })  # fmt: skip
-
-    def elaborate(self, platform):
-        m = Module()
-        access, bounds = self.access, self.bounds
-        load = data.View(layout_of(self.isa.memory), self.word)
-        loop = data.View(layout_of(self.isa.alu), self.word)
-        loads_uops = load.memory == MemId.UOP
-        ranges = {}
-        for name, layout in AccessRangesLayout(self.isa).members.items():
-            ranges[name] = ClippedRange(self.exact_bits, layout.log_depth)
-            m.submodules[name] = ranges[name]
-            m.d.comb += [
-                ranges[name].load.eq(self.load),
-                self.ranges[name].eq(ranges[name].clipped),
-            ]
-        writes, reads, uops = (ranges[name] for name in ("writes", "reads", "uops"))
-        m.d.comb += [
-            reads.used.eq(access.is_loop & access.two_operands),
-            reads.low.eq(bounds.src_low),
-            reads.high.eq(bounds.src_high + self.src),
-        ]
-        with m.If(access.is_transfer):
-            for target, used in ((writes, ~loads_uops), (uops, loads_uops)):
-                m.d.comb += [
-                    target.used.eq(used),
-                    target.low.eq(load.sram_base),
-                    target.high.eq(load.sram_base + self.transfer),
-                ]
-        with m.Else():
-            m.d.comb += [
-                writes.used.eq(access.is_loop),
-                writes.low.eq(bounds.dst_low),
-                writes.high.eq(bounds.dst_high + self.dst),
-                uops.used.eq(access.is_loop),
-                uops.low.eq(loop.uop_bgn),
-                uops.high.eq(loop.uop_end - 1),
-            ]
-        return m
 
 
 class AccessRanges(wiring.Component):

@@ -11,7 +11,7 @@ from tests.formal.mutant import mutant, shrunk
 from tests.formal.reference_semantics import ISA, LOG_UOP, SIZE_BITS, Point, ReferenceAccess
 from tests.formal.runner import Properties, constant, prove, reach, refute
 from tests.formal.transaction_log import keep_log
-from vta.hw.compute import access_ranges, range_extent, uop_bounds
+from vta.hw.compute import access_ranges, range_extent, range_sum, uop_bounds
 from vta.hw.compute.uop_memory import log_lanes
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
@@ -181,10 +181,9 @@ BROKEN = {
                            "(loop.dst_factor_out, loop.iter_out)"),
     "one-entry-more": (range_extent, "self.transfer.eq(entries - 1)", "self.transfer.eq(entries)"),
     # sums
-    "other-extent": (access_ranges, "bounds.src_high + self.src", "bounds.src_high + self.dst"),
-    "one-uop-more": (access_ranges, "uops.high.eq(loop.uop_end - 1)",
-                     "uops.high.eq(loop.uop_end)"),
-    "uops-into-accumulators": (access_ranges, "(writes, ~loads_uops)", "(writes, 1)"),
+    "other-extent": (range_sum, "bounds.src_high + self.src", "bounds.src_high + self.dst"),
+    "one-uop-more": (range_sum, "uops.high.eq(loop.uop_end - 1)", "uops.high.eq(loop.uop_end)"),
+    "uops-into-accumulators": (range_sum, "(writes, ~loads_uops)", "(writes, 1)"),
     # order
     "bounds-not-waited-for": (access_ranges, "extent.done & bounds_ready", "extent.done"),
     "extent-not-waited-for": (access_ranges, "extent.done & bounds_ready", "bounds_ready"),
@@ -214,7 +213,10 @@ def with_fault(module, old, new):
     """``access_ranges``, or a copy that uses the broken blocks of ``module``."""
     broken = mutant(module, old, new)
     if module is range_extent:
-        return shrunk(access_ranges, RangeExtent=broken.RangeExtent, clip=broken.clip)
+        sums = shrunk(range_sum, clip=broken.clip)
+        return shrunk(access_ranges, RangeExtent=broken.RangeExtent, RangeSum=sums.RangeSum)
+    if module is range_sum:
+        return shrunk(access_ranges, RangeSum=broken.RangeSum)
     if module is uop_bounds:
         return shrunk(access_ranges, UopBounds=broken.UopBounds)
     return broken
