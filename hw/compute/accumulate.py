@@ -5,7 +5,7 @@ Tiles come in any order.
 =====  ======  =======================================================================
 cycle  stage   of a tile
 =====  ======  =======================================================================
-0      hazard  ``dst`` is compared with the tiles in READ, FETCH and ADD
+0      hazard  ``dst`` is compared with the tiles in READ, FETCH, ADD, HOLD
 1      READ    the accumulator is read, unless an older result or 0 replaces it
 2      FETCH   the accumulator, a forwarded result, or 0 goes into a register
 3      ADD     the addend arrives; result = (register or forwarded result) + addend
@@ -13,8 +13,8 @@ cycle  stage   of a tile
 5      WRITE   the result is written, unless the write is deferred
 =====  ======  =======================================================================
 
-HOLD aligns the write with that of the ALU, which writes a tile as many cycles after it reads it:
-see :mod:`vta.hw.compute.accumulators`.
+HOLD delays the write: GEMM and the ALU write a tile the same number of cycles after its read. The
+reason is in :mod:`vta.hw.compute.accumulators`.
 
 An accumulator that is read in READ has the results of all tiles that were written before, so a RAW
 hazard exists with the four older tiles only. No hazard stalls:

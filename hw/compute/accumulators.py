@@ -17,11 +17,11 @@ LOAD        one write                   for a write of GEMM or of the ALU
 STORE       one read of the mirror      never: the mirror has read ports of its own
 ==========  ==========================  ========================================================
 
-GEMM and the ALU write a tile the same number of cycles after they read it. So a micro-op of GEMM
-that reads and writes its tile reserves one bank of four from the ALU: the write of the ALU falls
-into the cycle of that of the GEMM micro-op beside which it was read. The hash keeps a walk with
-any stride from staying in one bank. GEMM and the ALU announce their accesses
-(:mod:`vta.hw.compute.lookahead`), so the reserved banks of each cycle come out of registers.
+GEMM and the ALU write a tile the same number of cycles after its read. If a GEMM micro-op and an
+ALU micro-op read in the same cycle, they also write in the same cycle: the two accesses of the GEMM
+micro-op reserve one and the same bank of four. The hash spreads a walk with any stride over the
+banks. GEMM and the ALU announce their accesses (:mod:`vta.hw.compute.lookahead`), so the reserved
+banks of each cycle come from registers.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ cycle        stage        of a micro-op
 1            run          ``dst`` is compared with the next older micro-op of the instruction
 2            multiply     the tiles are in operand registers
 3 .. D + 1   add tree     partial sums
-D - 1        hazard       ``dst`` is compared with the three older micro-ops
+D - 1        hazard       ``dst`` is compared with the four older micro-ops
 D            read         the accumulator is read
 D + 1        fetch        the accumulator, or a forwarded result, goes into a register
 D + 2        accumulate   the sums are complete and are added
