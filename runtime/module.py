@@ -10,7 +10,7 @@ from vta.errors import DeviceError
 from vta.program import Program
 from vta.runtime.buffer import DeviceArray
 from vta.runtime.device import distinguished
-from vta.runtime.placement import place
+from vta.runtime.placement import announce_run, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,9 @@ class CompiledModule:
                 f"be given in the order {order}, without names"
             )
         device = self._check(arrays)
-        result = self._place(device).run([array.address for array in arrays])
+        placement = self._place(device)
+        announce_run(self.program)
+        result = placement.run([array.address for array in arrays])
         left = {name: count for name, count in result.tokens.items() if count}
         if left:
             raise DeviceError(f"{self.program.name}: the run left tokens behind: {left}")

@@ -15,7 +15,7 @@ from vta.host_operators import run_host_operator
 from vta.network import JOIN
 from vta.run_result import Counters
 from vta.runtime.buffer import release
-from vta.runtime.placement import place
+from vta.runtime.placement import announce_run, place
 
 if TYPE_CHECKING:
     from vta.network import Network, NetworkTensor, Step
@@ -234,6 +234,8 @@ class NetworkModule:
 
     def _program(self, step: Step, placement: Placement) -> RunResult:
         addresses = [self._address(name) for name in (*step.inputs, step.output)]
+        assert step.program is not None
+        announce_run(step.program)
         try:
             result = placement.run(addresses)
         except DeviceError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +20,27 @@ if TYPE_CHECKING:
     from vta.run_result import RunResult
     from vta.runtime.device import Device
 
-__all__ = ["LocalPlacement", "Placement", "place"]
+__all__ = ["LocalPlacement", "Placement", "announce_run", "observe_programs", "place"]
+
+_OBSERVERS: ContextVar[tuple[Callable[[Program], None], ...]] = ContextVar(
+    "program observers", default=()
+)
+
+
+@contextmanager
+def observe_programs(observer: Callable[[Program], None]) -> Iterator[None]:
+    """Call ``observer(program)`` before each run of a module or network inside the block."""
+    token = _OBSERVERS.set((*_OBSERVERS.get(), observer))
+    try:
+        yield
+    finally:
+        _OBSERVERS.reset(token)
+
+
+def announce_run(program: Program) -> None:
+    """Tell the observers of :func:`observe_programs` that a program runs next."""
+    for observer in _OBSERVERS.get():
+        observer(program)
 
 
 class Placement(Protocol):

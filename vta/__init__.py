@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.environment import Environment, get_env
     from vta.networks import compile_model, load
+    from vta.profiling import profile
     from vta.rpc import program_fpga, reconfig_runtime
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "load",
     "lower",
     "ops",
+    "profile",
     "program_fpga",
     "reconfig_runtime",
     "rpc",
@@ -43,6 +45,7 @@ _HOME = {
     "load": "vta.networks",
     "get_env": "vta.environment",
     "lower": "vta.build_module",
+    "profile": "vta.profiling",
     "program_fpga": "vta.rpc",
     "reconfig_runtime": "vta.rpc",
 }

@@ -1,7 +1,15 @@
 """The timing model: the cycles of a program, and what each instruction waits for, without the RTL's
 clock (docs/timing.md)."""
 
-from vta.sim.timing.model import estimate, estimate_stream
+from vta.sim.timing.model import estimate, estimate_stream, estimate_until_deadlock
 from vta.sim.timing.timing import Cause, InstructionTiming, Timing, Wait
 
-__all__ = ["Cause", "InstructionTiming", "Timing", "Wait", "estimate", "estimate_stream"]
+__all__ = [
+    "Cause",
+    "InstructionTiming",
+    "Timing",
+    "Wait",
+    "estimate",
+    "estimate_stream",
+    "estimate_until_deadlock",
+]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vta.isa import Instruction
     from vta.program import Program
 
-__all__ = ["estimate", "estimate_stream"]
+__all__ = ["estimate", "estimate_stream", "estimate_until_deadlock"]
 
 
 def estimate(program: Program, memory: str | MemoryTiming = "ideal") -> Timing:
@@ -84,6 +84,19 @@ def estimate_stream(
     timing = MemoryTiming.of(memory) if isinstance(memory, str) else memory
     words = np.zeros(0, "<u4") if uop_words is None else uop_words
     return _Machine(cfg, instructions, words, uop_base, timing).run()
+
+
+def estimate_until_deadlock(
+    program: Program, memory: str | MemoryTiming = "ideal"
+) -> tuple[Timing, DeadlockError | None]:
+    """As :func:`estimate`, but a deadlock is returned beside the timing of the instructions that
+    retire before it."""
+    timing = MemoryTiming.of(memory) if isinstance(memory, str) else memory
+    machine = _Machine(program.cfg, program.instructions, program.uop_words, 0, timing)
+    try:
+        return machine.run(), None
+    except DeadlockError as error:
+        return machine.timing(), error
 
 
 class _Machine:
@@ -145,6 +158,10 @@ class _Machine:
             raise DeadlockError(
                 f"deadlock: instruction {missing[0]} never ends", index=missing[0], instruction=text
             )
+        return self.timing()
+
+    def timing(self) -> Timing:
+        """Of the instructions that have retired."""
         found = tuple(timing for timing in self.found if timing is not None)
         end = max((timing.retire for timing in found), default=0)
         return Timing(end + Pipeline.RETIRE_TO_END, found, self.reads.beats, self.writes.beats)

@@ -16,6 +16,7 @@ from vta.cli.fuzz import fuzz
 from vta.cli.inspect import disasm, show_config
 from vta.cli.inspect_model import inspect
 from vta.cli.ops import ops
+from vta.cli.profile import profile
 from vta.cli.program import program
 from vta.cli.quantize import quantize
 from vta.cli.run import run
@@ -54,7 +55,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command, inspect, compare, ops,
+    compile_command, inspect, compare, ops, profile,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -1,0 +1,128 @@
+"""`vta profile`: where the cycles of a program or of a network went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vta.cli.compile import ModelOptions, compile_for, load_for, progress_display
+from vta.cli.options import EXISTING_FILE, is_archive, machine, machine_options, read
+from vta.cli.quantize import calibrate_option, preprocess_option
+from vta.environment import get_env
+from vta.errors import ProgramError, VTAError
+from vta.network_file import is_network
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from vta.config import VTAConfig
+    from vta.network import Network
+    from vta.profiling import Profile
+
+__all__ = ["profile"]
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=EXISTING_FILE, required=False)
+@click.option(
+    "--target", type=click.Choice(["sim", "tsim"]), default="sim", show_default=True,
+    help="The timing model, or the RTL in Verilator with probes.",
+)  # fmt: skip
+@click.option(
+    "--memory", default="ideal", show_default=True,
+    help="Timing of the DRAM, as `ideal` or `ddr`.",
+)  # fmt: skip
+@click.option("-o", "--output", "folder", type=FOLDER, help="The folder for the files. Required.")
+@click.option("--force", is_flag=True, help="Replace the profile in a folder that exists.")
+@click.option(
+    "--diff", type=FOLDER, nargs=2, metavar="A B",
+    help="Compare two profiles, by their folders, instead.",
+)  # fmt: skip
+@machine_options("models: that of the environment; programs have their own")
+@preprocess_option
+@calibrate_option
+def profile(
+    file: Path | None,
+    target: str,
+    memory: str,
+    folder: Path | None,
+    force: bool,
+    diff: tuple[Path, Path] | None,
+    config: Path | None,
+    preset: str | None,
+    preprocess: str | None,
+    calibration: Path | None,
+) -> None:
+    """Write a profile of FILE: a program (.vta), a network (.vtanet) or a model (.onnx).
+
+    The folder gets trace.json.gz for ui.perfetto.dev, report.html, layers.csv, and profile.json for
+    --diff. Data decides no cycle, so FILE needs no inputs. If the run fails, the profile holds what
+    came before, and the exit code is 1.
+    """
+    if diff:
+        from vta.profiling.difference import difference, read_profile
+
+        if file is not None or folder is not None:
+            raise click.UsageError("--diff compares two folders; it takes no FILE and no -o")
+        click.echo(difference(*map(read_profile, diff)))
+        return
+    if file is None or folder is None:
+        raise click.UsageError(
+            "give FILE, a program or a model, and -o FOLDER (or two profiles to --diff)"
+        )
+    from vta.memory_timing import MemoryTiming
+    from vta.profiling.output import require_folder
+
+    require_folder(folder, force=force)
+    MemoryTiming.of(memory)
+    chosen = machine(config, preset) if config or preset else None
+    options = ModelOptions(preprocess, calibration)
+    found = _profile(file, target, memory, chosen, options)
+    paths = found.write(folder, force=force)
+    click.echo(found.summary())
+    click.echo(f"{', '.join(path.name for path in paths)} -> {folder}")
+    if found.failure is not None:
+        raise VTAError(f"{found.name}: the run failed: {found.failure}")
+
+
+def _profile(
+    file: Path, target: str, memory: str, cfg: VTAConfig | None, options: ModelOptions
+) -> Profile:
+    from vta.profiling import profile_network, profile_program
+
+    content = b"" if file.suffix == ".onnx" else read(file)
+    if content and not is_network(content):
+        from vta.program import Program
+
+        if not is_archive(content):
+            raise ProgramError(
+                f"{file} is no saved program (.vta), no network (.vtanet) and no model (.onnx)"
+            )
+        program = Program.from_bytes(content, where=str(file))
+        return profile_program(program, target=target, memory=memory, cfg=cfg)
+    with progress_display() as progress:
+        network = _network(file, content, cfg, options, progress)
+        task = progress.add_task("profiling", total=len(network.steps))
+        return profile_network(
+            network, target=target, memory=memory,
+            progress=lambda name, number: progress.update(
+                task, completed=number, description=f"profiling {name}"
+            ),
+        )  # fmt: skip
+
+
+def _network(
+    file: Path, content: bytes, cfg: VTAConfig | None, options: ModelOptions, progress: Progress
+) -> Network:
+    if not content:
+        return compile_for(file, cfg or get_env().cfg, options, progress)
+    network = load_for(file, content, options)
+    if cfg is not None:
+        for step in network.steps:
+            if step.program is not None:
+                step.program.require_machine(cfg)
+    return network

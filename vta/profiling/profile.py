@@ -1,0 +1,224 @@
+"""A profile: layers with the times of their instructions and the cause of each cycle."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vta.isa import Alu, Gemm, Isa, Load, Store
+from vta.profiling.causes import CycleCause, attribute, count
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vta.config import VTAConfig
+    from vta.errors import ExecutionError
+    from vta.program import Program
+    from vta.sim.timing import Timing
+
+__all__ = ["Layer", "Profile"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One program of a profile.
+
+    Attributes
+    ----------
+    name, operator : str
+    program : Program
+    timing : Timing
+        Of the instructions that retired.
+    causes : ndarray of uint8, shape (cycles,)
+        The :class:`~vta.profiling.causes.CycleCause` of each cycle.
+    """
+
+    name: str
+    operator: str
+    program: Program
+    timing: Timing
+    causes: npt.NDArray[np.uint8]
+
+    @staticmethod
+    def of(name: str, operator: str, program: Program, timing: Timing) -> Layer:
+        """The layer of a program that was timed."""
+        causes = attribute(timing.cycles, program.instructions, timing.instructions)
+        return Layer(name, operator, program, timing, causes)
+
+    @property
+    def cycles(self) -> int:
+        return self.timing.cycles
+
+    @cached_property
+    def by_cause(self) -> dict[CycleCause, int]:
+        """Cycles of each cause. The sum is :attr:`cycles`."""
+        return count(self.causes)
+
+    @cached_property
+    def products(self) -> int:
+        """Tile products that GEMM issues."""
+        insns = self.program.instructions
+        return sum(i.operations for i in insns if isinstance(i, Gemm) and not i.reset)
+
+    @cached_property
+    def vectors(self) -> int:
+        """Tiles that the ALU issues."""
+        return sum(i.operations for i in self.program.instructions if isinstance(i, Alu))
+
+    @property
+    def utilisation(self) -> float:
+        """Products over cycles."""
+        return self.products / max(self.cycles, 1)
+
+    @cached_property
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Bytes read and written in DRAM, by tensor; those of the micro-ops as ``micro-ops``."""
+        found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        isa, program = Isa.of(self.program.cfg), self.program
+        for item in program.relocations:
+            insn = program.instructions[item.instruction]
+            assert isinstance(insn, Load | Store)
+            name = "micro-ops" if item.argument < 0 else program.tensors[item.argument].name
+            nbytes = insn.x_size * insn.y_size * isa.elem_bytes(insn.memory)
+            found[name][isinstance(insn, Store)] += nbytes
+        return {name: (read, written) for name, (read, written) in found.items()}
+
+    @property
+    def dram_bytes(self) -> int:
+        return sum(read + written for read, written in self.traffic.values())
+
+    @property
+    def bound(self) -> str:
+        """The resource that needs the most cycles: ``products``, ``ALU`` or ``bus``."""
+        beats = self.timing.read_beats + self.timing.write_beats
+        needs = {"products": self.products, "ALU": self.vectors, "bus": beats}
+        return max(needs, key=lambda name: needs[name])
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``profile.json`` holds of the layer."""
+        return {
+            "name": self.name,
+            "operator": self.operator,
+            "cycles": self.cycles,
+            "products": self.products,
+            "vectors": self.vectors,
+            "instructions": self.program.instruction_count,
+            "retired": len(self.timing.instructions),
+            "bound": self.bound,
+            "read_beats": self.timing.read_beats,
+            "write_beats": self.timing.write_beats,
+            "causes": {cause.label: cycles for cause, cycles in self.by_cause.items()},
+            "busy": self.timing.busy(),
+            "traffic": {k: {"read": r, "written": w} for k, (r, w) in self.traffic.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile of one program or of the layers of a network.
+
+    Attributes
+    ----------
+    name : str
+    cfg : VTAConfig
+        The machine.
+    target : str
+        ``sim`` for the timing model, ``tsim`` for the simulated RTL.
+    memory : str
+        The preset of the DRAM's timing.
+    layers : tuple of Layer
+        In the order of the run.
+    failure : ExecutionError or None
+        Why the run ended early; then the last layer holds what retired until then.
+    """
+
+    name: str
+    cfg: VTAConfig
+    target: str
+    memory: str
+    layers: tuple[Layer, ...]
+    failure: ExecutionError | None = None
+
+    @property
+    def cycles(self) -> int:
+        """Of all layers."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def by_cause(self) -> dict[CycleCause, int]:
+        """Cycles of each cause; the sum is :attr:`cycles`."""
+        return {c: sum(layer.by_cause[c] for layer in self.layers) for c in CycleCause}
+
+    def summary(self) -> str:
+        """A table for people: each layer with its cycles by cause."""
+        from vta.profiling.tables import summary
+
+        return summary(self)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        from vta.profiling.tables import html_table
+
+        return html_table(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``profile.json`` holds."""
+        return {
+            "format": 1,
+            "name": self.name,
+            "config": self.cfg.fingerprint,
+            "target": self.target,
+            "memory": self.memory,
+            "cycles": self.cycles,
+            "failure": None if self.failure is None else str(self.failure),
+            "layers": [layer.as_dict() for layer in self.layers],
+        }
+
+    def to_perfetto(self, path: str | Path) -> None:
+        """Write the events for ui.perfetto.dev, gzipped if the name ends in ``.gz``.
+
+        Raises
+        ------
+        VTAError
+            If the file cannot be written.
+        """
+        from vta.profiling.output import write_file
+        from vta.profiling.trace import trace_bytes
+
+        path = Path(path)
+        write_file(path, trace_bytes(self, compressed=path.suffix == ".gz"))
+
+    def write(self, folder: str | Path, *, force: bool = False) -> list[Path]:
+        """Write ``trace.json.gz``, ``report.html``, ``layers.csv`` and ``profile.json``.
+
+        Parameters
+        ----------
+        force : bool
+            Write into a folder that exists; files of these names are replaced.
+
+        Raises
+        ------
+        VTAError
+            If the folder exists and not ``force``, or a file cannot be written.
+        ToolError
+            If a package of the extra ``profile`` is not installed.
+        """
+        from vta.profiling.output import write_folder
+        from vta.profiling.report import report_html
+        from vta.profiling.tables import layers_csv
+        from vta.profiling.trace import trace_bytes
+
+        files = {
+            "trace.json.gz": lambda: trace_bytes(self, compressed=True),
+            "report.html": lambda: report_html(self).encode(),
+            "layers.csv": lambda: layers_csv(self).encode(),
+            "profile.json": lambda: f"{json.dumps(self.as_dict(), indent=2)}\n".encode(),
+        }
+        return write_folder(Path(folder), files, force=force)

@@ -1,0 +1,198 @@
+"""A profile as events for ui.perfetto.dev, in the Chrome trace format: JSON that needs no package.
+
+A microsecond of the viewer is a clock cycle.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vta.isa import TOKEN_QUEUES, PipelineModule, TokenCounts, disassemble
+from vta.profiling.causes import CycleCause
+from vta.profiling.tokens import token_edges
+
+if TYPE_CHECKING:
+    from vta.profiling.profile import Layer, Profile
+    from vta.sim.timing import InstructionTiming
+
+__all__ = ["trace_bytes"]
+
+TRACKS = {
+    "layers": 1, "causes": 2, "load": 3, "load waits": 4, "loader": 5, "gemm": 6, "alu": 7,
+    "compute waits": 8, "store": 9, "store waits": 10, "none": 11,
+}  # fmt: skip
+"""The tracks by name, with their numbers: the order in the viewer."""
+TITLES = {
+    "causes": "cause of each cycle", "loader": "compute: loader", "gemm": "compute: GEMM",
+    "alu": "compute: ALU", "none": "compute: no unit",
+}  # fmt: skip
+BINS = 500
+"""Points of a counter track in a layer at most."""
+
+
+def trace_bytes(profile: Profile, *, compressed: bool) -> bytes:
+    """The trace file; the same profile gives the same bytes."""
+    document = {
+        "displayTimeUnit": "ns",
+        "otherData": {
+            "name": profile.name, "target": profile.target, "memory": profile.memory,
+            "config": profile.cfg.fingerprint, "unit": "1 us = 1 clock cycle",
+            "failure": "" if profile.failure is None else str(profile.failure),
+        },
+        "traceEvents": list(_events(profile)),
+    }  # fmt: skip
+    text = json.dumps(document, separators=(",", ":")).encode()
+    return gzip.compress(text, mtime=0) if compressed else text
+
+
+def _events(profile: Profile) -> Iterator[dict[str, Any]]:
+    yield _metadata("process_name", {"name": f"{profile.name} on {profile.target}"})
+    for name, number in TRACKS.items():
+        yield _metadata("thread_name", {"name": TITLES.get(name, name)}, number)
+        yield _metadata("thread_sort_index", {"sort_index": number}, number)
+    begin = 0
+    for number, layer in enumerate(profile.layers):
+        yield from _layer(layer, begin, number)
+        begin += layer.cycles
+    if profile.failure is not None:
+        yield {
+            "ph": "i", "s": "g", "pid": 1, "tid": 1, "ts": begin,
+            "name": "the run failed", "args": {"error": str(profile.failure)},
+        }  # fmt: skip
+        yield from _failed(profile, begin)
+
+
+def _failed(profile: Profile, end: int) -> Iterator[dict[str, Any]]:
+    """A mark on the track of the instruction that failed."""
+    index = None if profile.failure is None else profile.failure.index
+    instructions = profile.layers[-1].program.instructions
+    if index is None or not 0 <= index < len(instructions):
+        return
+    insn = instructions[index]
+    track = {PipelineModule.LOAD: "load", PipelineModule.STORE: "store"}.get(insn.module, "none")
+    yield {
+        "ph": "i", "s": "t", "pid": 1, "tid": TRACKS[track], "ts": end,
+        "name": f"FAILED: {disassemble(insn)}", "args": {"index": index},
+    }  # fmt: skip
+
+
+def _metadata(name: str, args: dict[str, Any], tid: int = 0) -> dict[str, Any]:
+    return {"ph": "M", "pid": 1, "tid": tid, "name": name, "args": args}
+
+
+def _slice(
+    track: str, begin: int, cycles: int, name: str, args: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    event = {
+        "ph": "X", "pid": 1, "tid": TRACKS[track], "ts": begin, "dur": cycles, "name": name,
+    }  # fmt: skip
+    return event if args is None else {**event, "args": args}
+
+
+def _layer(layer: Layer, begin: int, number: int) -> Iterator[dict[str, Any]]:
+    args = {"operator": layer.operator, "products": layer.products, "bound": layer.bound}
+    yield _slice("layers", begin, layer.cycles, layer.name, args)
+    for first, last, cause in runs(layer):
+        yield _slice("causes", begin + first, last - first, CycleCause(cause).label)
+    by_index = {timing.index: timing for timing in layer.timing.instructions}
+    begins: dict[int, int] = {}
+    newest: dict[str, int] = {}
+    for timing in layer.timing.instructions:
+        # Slices of a track do not overlap: the pipeline latency of one instruction is hidden behind
+        # the next.
+        start = max(timing.start, newest.get(timing.unit, 0))
+        begins[timing.index] = start
+        newest[timing.unit] = max(newest.get(timing.unit, 0), timing.end + 1)
+        yield _instruction(layer, timing, begin, start)
+        yield from _waits(layer, timing, begin)
+    for edge, (queue, producer, consumer) in enumerate(token_edges(layer.program.instructions)):
+        if producer in by_index and consumer in by_index:
+            yield from _flow(
+                f"{number}.{edge}", queue, begin,
+                (by_index[producer], begins[producer]), (by_index[consumer], begins[consumer]),
+            )  # fmt: skip
+    yield from _counters(layer, begin)
+
+
+def runs(layer: Layer) -> Iterator[tuple[int, int, int]]:
+    """(first cycle, cycle behind the last, cause) of each run of equal causes."""
+    borders = [0, *(np.flatnonzero(np.diff(layer.causes)) + 1).tolist(), len(layer.causes)]
+    for first, last in pairwise(borders):
+        if first < last:
+            yield first, last, int(layer.causes[first])
+
+
+def _instruction(layer: Layer, timing: InstructionTiming, begin: int, start: int) -> dict[str, Any]:
+    text = disassemble(layer.program.instructions[timing.index])
+    args = {
+        "index": timing.index, "instruction": text, "layer": layer.name,
+        "dispatched": timing.dispatched, "head": timing.head, "issue": timing.issue,
+        "end": timing.end, "retire": timing.retire, "busy cycles": timing.busy,
+    }  # fmt: skip
+    name = " ".join(text.split()[:2])
+    return _slice(timing.unit, begin + start, max(timing.end + 1 - start, 1), name, args)
+
+
+def _waits(layer: Layer, timing: InstructionTiming, begin: int) -> Iterator[dict[str, Any]]:
+    """The waits of an instruction at the head of its module; the heads follow each other, so these
+    slices do not overlap."""
+    track = f"{timing.module.name.lower()} waits"
+    for wait in timing.waits:
+        if wait.end > timing.issue or wait.begin < timing.head or not wait.cycles:
+            continue
+        args: dict[str, Any] = {"index": timing.index}
+        name = str(wait.cause)
+        if wait.source is not None:
+            source = layer.program.instructions[wait.source]
+            name = f"{name} of {source.module.name.lower()}"
+            args |= {"for index": wait.source, "for": disassemble(source)}
+        yield _slice(track, begin + wait.begin, wait.cycles, name, args)
+
+
+def _flow(
+    identity: str, queue: str, begin: int,
+    producer: tuple[InstructionTiming, int], consumer: tuple[InstructionTiming, int],
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """An arrow from the end of the producer to the start of the consumer."""
+    (source, _), (target, start) = producer, consumer
+    common = {"pid": 1, "cat": "token", "name": queue, "id": identity}
+    yield {**common, "ph": "s", "tid": TRACKS[source.unit], "ts": begin + source.end}
+    yield {**common, "ph": "f", "bp": "e", "tid": TRACKS[target.unit], "ts": begin + start}
+
+
+def _counters(layer: Layer, begin: int) -> Iterator[dict[str, Any]]:
+    """Tokens in the queues, and instructions that wait in those of the modules."""
+    changes: dict[str, list[tuple[int, int]]] = {q.name: [] for q in TOKEN_QUEUES}
+    waiting: dict[str, list[tuple[int, int]]] = {m.name.lower(): [] for m in PipelineModule}
+    for timing in layer.timing.instructions:
+        insn = layer.program.instructions[timing.index]
+        for queue in TokenCounts.pushed_by(insn):
+            changes[queue].append((timing.retire, 1))
+        for queue in TokenCounts.popped_by(insn):
+            changes[queue].append((timing.issue, -1))
+        waiting[timing.module.name.lower()] += [(timing.dispatched, 1), (timing.issue, -1)]
+    named = {f"tokens {name}": events for name, events in changes.items()}
+    named |= {f"{name}: instructions in queue": events for name, events in waiting.items()}
+    for name, events in named.items():
+        yield from _counter(name, sorted(events), begin, layer.cycles)
+
+
+def _counter(
+    name: str, events: list[tuple[int, int]], begin: int, cycles: int
+) -> Iterator[dict[str, Any]]:
+    """A counter track: its value after the last event of each of :data:`BINS` times."""
+    value, bin_cycles = 0, max(1, cycles // BINS)
+    points: dict[int, tuple[int, int]] = {}
+    for cycle, change in events:
+        value += change
+        points[cycle // bin_cycles] = cycle, value
+    for cycle, value in points.values():
+        yield {
+            "ph": "C", "pid": 1, "ts": begin + cycle, "name": name, "args": {"count": value},
+        }  # fmt: skip
