@@ -108,9 +108,9 @@ def _layer(layer: Layer, begin: int, number: int) -> Iterator[dict[str, Any]]:
         # the next.
         start = max(timing.start, newest.get(timing.unit, 0))
         begins[timing.index] = start
-        newest[timing.unit] = max(newest.get(timing.unit, 0), timing.end + 1)
+        newest[timing.unit] = max(start, timing.end) + 1
         yield _instruction(layer, timing, begin, start)
-        yield from _waits(layer, timing, begin)
+        yield from _waits(layer, timing, begin, newest)
     for edge, (queue, producer, consumer) in enumerate(token_edges(layer.program.instructions)):
         if producer in by_index and consumer in by_index:
             yield from _flow(
@@ -139,20 +139,25 @@ def _instruction(layer: Layer, timing: InstructionTiming, begin: int, start: int
     return _slice(timing.unit, begin + start, max(timing.end + 1 - start, 1), name, args)
 
 
-def _waits(layer: Layer, timing: InstructionTiming, begin: int) -> Iterator[dict[str, Any]]:
-    """The waits of an instruction at the head of its module; the heads follow each other, so these
-    slices do not overlap."""
+def _waits(
+    layer: Layer, timing: InstructionTiming, begin: int, newest: dict[str, int]
+) -> Iterator[dict[str, Any]]:
+    """The waits of an instruction from the head of its queue to its issue. An instruction of the
+    compute module can be at the head while an older one waits for its issue: the wait of the older
+    one is shown."""
     track = f"{timing.module.name.lower()} waits"
     for wait in timing.waits:
-        if wait.end > timing.issue or wait.begin < timing.head or not wait.cycles:
+        first = max(wait.begin, newest.get(track, 0))
+        if wait.end > timing.issue or first >= wait.end:
             continue
+        newest[track] = wait.end
         args: dict[str, Any] = {"index": timing.index}
         name = str(wait.cause)
         if wait.source is not None:
             source = layer.program.instructions[wait.source]
             name = f"{name} of {source.module.name.lower()}"
             args |= {"for index": wait.source, "for": disassemble(source)}
-        yield _slice(track, begin + wait.begin, wait.cycles, name, args)
+        yield _slice(track, begin + first, wait.end - first, name, args)
 
 
 def _flow(

@@ -6,7 +6,8 @@ import gc
 
 import numpy as np
 import pytest
-from amaranth.hdl import Fragment
+from amaranth.hdl import Fragment, Module, Signal
+from amaranth.sim import Simulator
 
 from tests.support.compiled import run_program
 from tests.support.verilated import verilated
@@ -24,6 +25,7 @@ from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.errors import DeadlockError, DeviceError
 from vta.hw.compute.accumulate import Accumulate
+from vta.hw.compute.accumulators import bank_select
 from vta.hw.compute.gemm import Gemm as GemmUnit
 from vta.isa import Finish, Gemm, Isa, Load, MemId
 from vta.sim.timing import Cause, estimate, estimate_stream
@@ -130,3 +132,22 @@ def test_estimate_leaves_no_design_behind(recwarn):
     Constants.of.__wrapped__(TINY)
     gc.collect()
     assert not recwarn.list
+
+
+def test_banks_are_those_of_the_hardware():
+    """The table of the model against the value that the RTL computes for each tile."""
+
+    m = Module()
+    tile, bank = Signal(TINY.log_acc_depth), Signal(4)
+    m.d.comb += bank.eq(bank_select(1, tile))
+    found = []
+
+    async def bench(ctx):
+        for number in range(TINY.acc_depth):
+            ctx.set(tile, number)
+            found.append(ctx.get(bank))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == [1 << bank for bank in Constants.of(TINY).banks.tolist()]
