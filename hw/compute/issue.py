@@ -17,7 +17,7 @@ stage        of an instruction
 ranges       access ranges are computed (:mod:`vta.hw.compute.access_ranges`)
 dependency   hazards with the instructions in flight (:mod:`vta.hw.compute.scoreboard`)
 issue        tokens are popped, the instruction goes to its unit
-execute      the unit pulses ``*_done`` with the last write
+execute      the unit pulses ``*_done`` with the last write (GEMM: a cycle earlier)
 retire       from the next cycle on, the oldest instruction first; tokens are pushed
 ===========  ==================================================================================
 
