@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vta.errors import DeviceError, NetworkError
 from vta.host_operators import run_host_operator
-from vta.network import JOIN
+from vta.network import JOIN, LAUNCH
 from vta.run_result import Counters
 from vta.runtime.buffer import release
 from vta.runtime.placement import announce_run, place
@@ -167,7 +167,8 @@ class NetworkModule:
             A value for each input, of its shape and dtype; nothing is converted.
         observe : callable or None
             ``observe(name, values)`` is called with each tensor when it is computed, in the layout
-            in which it lies in memory; this costs a copy to the host.
+            in which it lies in memory; this costs a copy to the host. Inner tensors of a launch
+            are not shown: later ones may have overwritten them.
         progress : callable or None
             ``progress(step, number)`` is called before each step.
 
@@ -233,7 +234,10 @@ class NetworkModule:
             raise NetworkError(f"{self.network.name}: step {step.name}: {error}") from None
 
     def _program(self, step: Step, placement: Placement) -> RunResult:
-        addresses = [self._address(name) for name in (*step.inputs, step.output)]
+        if step.operator == LAUNCH:
+            addresses = [self._base]
+        else:
+            addresses = [self._address(name) for name in (*step.inputs, step.output)]
         assert step.program is not None
         announce_run(step.program)
         try:

@@ -3,6 +3,7 @@
 Tensors that a program reads or writes lie in one range of device memory, the arena; each has an
 offset there, and tensors whose live ranges do not overlap share memory. Weights lie behind them.
 The tensors that a concatenation joins lie where its result lies, if the layout admits that.
+A launch runs the programs of several nodes as one.
 Tensors that only the host uses have no offset.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.program import Program
 
-__all__ = ["JOIN", "PAGE", "Network", "NetworkTensor", "Step"]
+__all__ = ["JOIN", "LAUNCH", "PAGE", "Network", "NetworkTensor", "Step"]
 
 PAGE = 4096
 """Bytes: a tensor on the device starts at a multiple, where each machine can address it."""
@@ -32,6 +33,10 @@ PAGE = 4096
 JOIN = "join"
 """The operator of a step that nothing runs: its inputs lie one after the other where its output
 lies, and what computed them has computed it."""
+
+LAUNCH = "launch"
+"""The operator of a step whose program is that of several nodes. The program's only parameter is
+the arena."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class Step:
     name : str
         That of the model's node, or one made of it.
     operator : str
-        Of the graph; for a host step, of :mod:`vta.host_operators`; or :data:`JOIN`.
+        Of the graph; for a host step, of :mod:`vta.host_operators`; :data:`JOIN` or
+        :data:`LAUNCH`.
     inputs : tuple of str
         Tensors. Those of a program are its arguments in order, but for the result.
     output : str
@@ -87,6 +93,9 @@ class Step:
         Of a host operator.
     products : int
         Tile products that a program issues at least.
+    inner : tuple of str
+        Of a :data:`LAUNCH`: the tensors besides ``output`` that it computes. Later steps can read
+        those that share no memory with a tensor computed after them.
     """
 
     name: str
@@ -96,6 +105,7 @@ class Step:
     program: Program | None = None
     attributes: Mapping[str, HostAttribute] = field(default_factory=dict)
     products: int = 0
+    inner: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from vta.errors import NetworkError, TensorError
 from vta.host_operators import HOST_OPERATORS
-from vta.network import JOIN
+from vta.network import JOIN, LAUNCH
 from vta.program import MAX_TENSOR_BYTES
 
 if TYPE_CHECKING:
     from vta.network import Network, Step
+    from vta.program import Program
 
 __all__ = ["MAX_TENSOR", "check_network"]
 
@@ -55,13 +56,18 @@ def check_network(network: Network) -> None:
         for name in step.inputs:
             if name not in ready:
                 raise NetworkError(f"step {step.name} reads {name}, which is not computed before")
-        if step.output in ready or step.output not in network.tensors:
-            raise NetworkError(f"step {step.name} computes {step.output} again, or no tensor")
+        for name in (*step.inner, step.output):
+            if name in ready or name not in network.tensors:
+                raise NetworkError(f"step {step.name} computes {name} again, or no tensor")
+            ready.add(name)
         if not 0 <= step.products <= MAX_TENSOR_BYTES:
             raise NetworkError(f"step {step.name} has {step.products} products")
-        ready.add(step.output)
+        if step.inner and step.operator != LAUNCH:
+            raise NetworkError(f"step {step.name} has inner tensors; must be a {LAUNCH}")
         if step.operator == JOIN:
             _check_join(network, step)
+        elif step.operator == LAUNCH:
+            _check_launch(network, step)
         elif step.program is None:
             _check_host(network, step)
         else:
@@ -94,14 +100,35 @@ def _check_join(network: Network, step: Step) -> None:
         )
 
 
-def _check_program(network: Network, step: Step) -> None:
-    program = step.program
-    assert program is not None
+def _check_machine(network: Network, step: Step, program: Program) -> None:
     if program.cfg.fingerprint != network.cfg.fingerprint:
         raise NetworkError(
             f"step {step.name}: its program is for {program.cfg.fingerprint}, the network for "
             f"{network.cfg.fingerprint}"
         )
+
+
+def _check_launch(network: Network, step: Step) -> None:
+    """The program stays in the arena, and the tensors that it uses lie there."""
+    program = step.program
+    if program is None or step.attributes:
+        raise NetworkError(f"step {step.name}: a {LAUNCH} must have a program and no attributes")
+    _check_machine(network, step, program)
+    sizes = [spec.nbytes for spec in program.tensors]
+    if len(sizes) != 1 or sizes[0] > network.arena:
+        raise NetworkError(
+            f"step {step.name}: its program takes tensors of {sizes} bytes; must be one, in the "
+            f"arena of {network.arena}"
+        )
+    for name in (*step.inputs, *step.inner, step.output):
+        if network.tensors[name].offset is None:
+            raise NetworkError(f"step {step.name}: tensor {name} does not lie in the arena")
+
+
+def _check_program(network: Network, step: Step) -> None:
+    program = step.program
+    assert program is not None
+    _check_machine(network, step, program)
     names = (*step.inputs, step.output)
     if len(program.tensors) != len(names):
         raise NetworkError(

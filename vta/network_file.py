@@ -99,6 +99,7 @@ def network_bytes(network: Network) -> bytes:
                 for name, value in step.attributes.items()
             },
             "products": step.products,
+            "inner": list(step.inner),
         }
         for step in network.steps
     ]
@@ -258,4 +259,5 @@ class _Reader:
         return Step(
             name, _FILE.entry(item, "operator", str), self._names(item, "inputs"),
             _FILE.entry(item, "output", str), program, attributes, products,
+            self._names(item, "inner"),
         )  # fmt: skip

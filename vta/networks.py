@@ -30,6 +30,7 @@ def compile_model(
     cfg: VTAConfig | None = None,
     name: str | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    join_programs: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Network:
     """The network of a quantised ONNX model.
@@ -44,6 +45,9 @@ def compile_model(
         Of the network; None: that of the file.
     shapes : mapping of str to sequence of int
         Shapes of inputs that the file leaves open.
+    join_programs : bool
+        Programs that no step of the host separates become one: fewer cycles, but the counters of a
+        run are those of all its nodes together.
     progress : callable or None
         ``progress(name, number, count)`` is called before each node is compiled.
 
@@ -66,7 +70,9 @@ def compile_model(
     if preprocessing:
         Preprocessing.from_text(preprocessing, f"metadata of {path}")
     graph = integer_graph(import_model(model, name or Path(path).stem, shapes))
-    network = compile_network(graph, cfg or get_env().cfg, progress=progress)
+    network = compile_network(
+        graph, cfg or get_env().cfg, join_programs=join_programs, progress=progress
+    )
     classes = tuple(known.get(CLASSES, "").splitlines())
     return replace(network, preprocessing=preprocessing, classes=classes)
 

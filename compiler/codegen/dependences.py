@@ -164,19 +164,23 @@ class DataOrderedStream(InstructionStream):
                 places = slice(insn.sram_base, insn.sram_base + size)
                 found = [Access(self._sram[memory], places, True)]
                 if insn.y_size and argument is not None:
-                    found.append(Access(self._tensors[argument], _WHOLE, False))
+                    found.append(self._in_dram(insn, argument))
                 return found
             case Store() if not insn.is_nop:
                 places = slice(insn.sram_base, insn.sram_base + insn.y_size * insn.x_size)
                 assert argument is not None
                 return [
                     Access(self._sram[MemId.ACC], places, False),
-                    Access(self._tensors[argument], _WHOLE, True),
+                    self._in_dram(insn, argument),
                 ]
             case Gemm() | Alu():
                 return self._nest(insn)
             case _:
                 return []
+
+    def _in_dram(self, insn: Load | Store, argument: int) -> Access:
+        """The part of a tensor that a transfer reads or writes: here, the tensor."""
+        return Access(self._tensors[argument], _WHOLE, isinstance(insn, Store))
 
     def _nest(self, insn: Gemm | Alu) -> list[Access]:
         """The reads and writes of a GEMM or ALU instruction."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.driver import compile_func
+from vta.compiler.graph.launches import launches
 from vta.compiler.graph.passes.gather_windows import gather_windows
 from vta.compiler.graph.passes.layouts import layouts
 from vta.compiler.graph.placement import joined, placed
@@ -28,6 +29,7 @@ def compile_network(
     graph: Graph,
     cfg: VTAConfig,
     *,
+    join_programs: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Network:
     """The network of a graph that :func:`~vta.compiler.graph.pipeline.integer_graph` made.
@@ -37,6 +39,9 @@ def compile_network(
     graph : Graph
     cfg : VTAConfig
         The machine.
+    join_programs : bool
+        Programs that no step of the host separates become one: fewer cycles, but the counters of a
+        run are those of all its nodes together.
     progress : callable or None
         ``progress(name, number, count)`` is called before each node is compiled.
 
@@ -66,6 +71,8 @@ def compile_network(
     used |= {*graph.inputs, *graph.outputs}
     tensors = {name: tensor for name, tensor in tensors.items() if name in used}
     tensors, arena = placed(tensors, steps)
+    if join_programs:
+        steps = launches(steps, tensors, arena, cfg)
     return Network(graph.name, cfg, tensors, tuple(steps), graph.inputs, graph.outputs, arena)
 
 

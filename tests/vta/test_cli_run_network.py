@@ -65,6 +65,19 @@ def test_the_host_may_do_the_borders_only(folder):
     assert run(folder, "--input", folder / "x.npy", "--no-host").exit_code == 0
 
 
+def test_joined_programs_have_one_row(folder, tmp_path):
+    outputs = []
+    for number, options in enumerate(((), ("--join-programs",))):
+        report = tmp_path / f"{number}.json"
+        result = run(folder, "--input", folder / "x.npy", "--json", report, *options)
+        assert result.exit_code == 0, result.output
+        found = json.loads(report.read_text())
+        outputs.append(found["outputs"])
+    assert outputs[0] == outputs[1]
+    rows = [layer for layer in found["layers"] if layer["where"] == "accelerator"]
+    assert [(row["name"], row["operator"]) for row in rows] == [("conv1 to fc", "launch")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.network import Network
 
-__all__ = ["ModelOptions", "compile_command", "compile_for", "load_for", "progress_display"]
+__all__ = ["ModelOptions", "compile_command", "compile_for", "join_option", "load_for",
+           "progress_display"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,14 @@ class ModelOptions:
         The folder of samples for a float model.
     no_host : bool
         Whether nodes of the model that the host would run are refused.
+    join_programs : bool
+        Whether programs that no step of the host separates become one.
     """
 
     preprocess: str | None = None
     calibration: Path | None = None
     no_host: bool = False
+    join_programs: bool = False
 
 
 def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Progress) -> Network:
@@ -79,7 +83,9 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
                 file, path, samples, preprocessing=preprocessing,
                 progress=lambda text: progress.update(task, description=text),
             )  # fmt: skip
-        network = compile_model(path, cfg=cfg, name=file.stem, progress=show)
+        network = compile_model(
+            path, cfg=cfg, name=file.stem, join_programs=options.join_programs, progress=show
+        )
     progress.update(task, completed=1, total=1, description="compiled")
     if options.no_host:
         require_no_host(network)
@@ -106,6 +112,14 @@ def load_for(file: Path, content: bytes, options: ModelOptions) -> Network:
     return network
 
 
+join_option = click.option(
+    "--join-programs",
+    is_flag=True,
+    help="Programs that no step of the host separates become one: fewer cycles, one row of the "
+    "table.",
+)
+
+
 @click.command("compile")
 @click.argument("model", type=EXISTING_FILE)
 @click.option("-o", "--output", "result", type=FILE, required=True, help="The .vtanet file.")
@@ -116,6 +130,7 @@ def load_for(file: Path, content: bytes, options: ModelOptions) -> Network:
     "--no-host", is_flag=True,
     help="Refuse nodes that the host would run, but for the borders of the network.",
 )  # fmt: skip
+@join_option
 def compile_command(
     model: Path,
     result: Path,
@@ -124,6 +139,7 @@ def compile_command(
     preprocess: str | None,
     calibration: Path | None,
     no_host: bool,
+    join_programs: bool,
 ) -> None:
     """Compile MODEL, an ONNX model, to a file that `vta run` and `vta.load` run.
 
@@ -132,7 +148,7 @@ def compile_command(
     """
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     with progress_display() as progress:
-        options = ModelOptions(preprocess, calibration, no_host)
+        options = ModelOptions(preprocess, calibration, no_host, join_programs)
         network = compile_for(model, cfg, options, progress)
     content = network_bytes(network)
     write_all({result: content})

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from vta.bitstream import Bitstream
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, npy_bytes, read_array
-from vta.cli.compile import ModelOptions, compile_for, load_for, progress_display
+from vta.cli.compile import ModelOptions, compile_for, join_option, load_for, progress_display
 from vta.cli.devices import Place, place_options
 from vta.cli.options import (
     EXISTING_FILE,
@@ -115,6 +115,7 @@ class Ran:
     "--no-host", is_flag=True,
     help="Models: refuse nodes that the host would run, but for the borders of the network.",
 )  # fmt: skip
+@join_option
 @click.option(
     "--json", "json_file", type=FILE, is_flag=False, flag_value=_STDOUT, metavar="[FILE]",
     help="Write the report as JSON, without FILE to standard output.",
@@ -129,6 +130,7 @@ def run(
     calibration: Path | None,
     top: int,
     no_host: bool,
+    join_programs: bool,
     json_file: Path | None,
     **place: Any,
 ) -> None:
@@ -143,10 +145,13 @@ def run(
     where = Place(**place)
     content = b"" if file.suffix == ".onnx" else read(file)
     if not content or is_network(content):
-        options = ModelOptions(preprocess, calibration, no_host)
+        options = ModelOptions(preprocess, calibration, no_host, join_programs)
         with progress_display() as progress:
             if content:
-                _require_none(file, config=config, preset=preset, calibrate=calibration)
+                _require_none(
+                    file, config=config, preset=preset, calibrate=calibration,
+                    join_programs=join_programs,
+                )  # fmt: skip
                 network = load_for(file, content, options)
             else:
                 cfg = get_env().cfg if not config and not preset else machine(config, preset)
@@ -159,7 +164,7 @@ def run(
         return
     _require_none(
         file, config=config, preset=preset, no_host=no_host, preprocess=preprocess,
-        calibrate=calibration,
+        calibrate=calibration, join_programs=join_programs,
     )  # fmt: skip
     ran = _runner(file, content)(file, content, inputs, outputs, where)
     _write({o.file: npy_bytes(o.values) for o in ran.outputs if o.file}, ran.as_dict(), json_file)

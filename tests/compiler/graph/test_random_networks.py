@@ -15,6 +15,7 @@ from onnx import helper
 from tests.support.networks import decibels, differing, integer
 from tests.support.onnx_models import by_onnxruntime, inputs_of, model, quantised
 from vta import rpc
+from vta.check import check_program
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
 from vta.network_check import check_network
@@ -137,6 +138,11 @@ def test_random_networks(made, symmetric, per_channel):
         inputs = inputs_of(made, 1000)
         wrong, ran = differing(graph, module, inputs)
         assert not wrong
+        joined = compile_network(graph, MACHINE, join_programs=True)
+        for step in joined.steps:
+            assert step.program is None or check_program(step.program).ok
+        (together,) = NetworkModule(joined, rpc.LocalSession(MACHINE).ext_dev(0))(inputs).values()
+        np.testing.assert_array_equal(together, *ran.outputs.values())
         (want,) = by_onnxruntime(path, inputs).values()
         (got,) = ran.outputs.values()
         assert got.shape == want.shape

@@ -1,0 +1,62 @@
+"""Steps of the accelerator that follow each other, as one launch of one program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from vta.compiler.codegen.join_programs import PlacedProgram, join_programs
+from vta.config import VTAConfig
+from vta.network import JOIN, LAUNCH, NetworkTensor, Step
+
+__all__ = ["launches"]
+
+
+def launches(
+    steps: Sequence[Step], tensors: Mapping[str, NetworkTensor], arena: int, cfg: VTAConfig
+) -> list[Step]:
+    """The steps, with each run of programs that no step of the host interrupts as one step.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    tensors : mapping of str to NetworkTensor
+        With their places in the arena.
+    arena : int
+        Bytes.
+    cfg : VTAConfig
+    """
+    result: list[Step] = []
+    for on_host, run in groupby(steps, key=lambda step: step.where == "host"):
+        group = list(run)
+        if on_host or sum(step.program is not None for step in group) < 2:
+            result += group
+        else:
+            result.append(_launch(group, tensors, arena, cfg))
+    return result
+
+
+def _launch(
+    group: Sequence[Step], tensors: Mapping[str, NetworkTensor], arena: int, cfg: VTAConfig
+) -> Step:
+    def offset(name: str) -> int:
+        place = tensors[name].offset
+        assert place is not None, name
+        return place
+
+    parts = [
+        PlacedProgram(
+            step.program, tuple(offset(name) for name in (*step.inputs, step.output))
+        )
+        for step in group
+        if step.program is not None and step.operator != JOIN
+    ]  # fmt: skip
+    computed = [step.output for step in group]
+    read = dict.fromkeys(name for step in group for name in step.inputs)
+    name = f"{group[0].name} to {group[-1].name}"
+    return Step(
+        name, LAUNCH,
+        tuple(name for name in read if name not in computed), computed[-1],
+        join_programs(name, cfg, parts, arena),
+        products=sum(step.products for step in group), inner=tuple(computed[:-1]),
+    )  # fmt: skip
