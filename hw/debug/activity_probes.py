@@ -33,7 +33,7 @@ def both(valid: str, ready: str):
     return lambda s: s.at[valid] & s.at[ready]
 
 
-def next_unit(unit: ExecutionUnit):
+def next_unit(unit):
     """The next instruction of the compute module issues in this cycle, to ``unit``."""
     return lambda s: s.at["compute.issue.issued"] & (s.next().unit == unit)
 
