@@ -188,8 +188,8 @@ class AluSelector:
             return start, [*operations, negate, add, negate]
         start, operations = self._chain(b)
         if isinstance(a, Const):
-            add = self._immediate(AluOpcode.ADD, a.value) if a.value else []
-            return start, [*operations, negate, *add]
+            added = self._immediate(AluOpcode.ADD, a.value) if a.value else []
+            return start, [*operations, negate, *added]
         return start, [*operations, negate, AluOperation(AluOpcode.ADD, self._operand(a, value))]
 
     def _shift_left(self, distance: BufferLoad) -> list[AluOperation]:

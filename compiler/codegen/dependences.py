@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.check.accesses import Places, reach
+from vta.check.accesses import Places, operand_reach
 from vta.compiler.codegen.instruction_stream import InstructionStream, PendingInstruction
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, PipelineModule, Store, token_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
 
 __all__ = ["Access", "AccessHistory", "DataOrderedStream"]
 
@@ -185,24 +184,16 @@ class DataOrderedStream(InstructionStream):
     def _nest(self, insn: Gemm | Alu) -> list[Access]:
         """The reads and writes of a GEMM or ALU instruction."""
         fields = self._isa.uop_indices(self._uops[insn.uop_bgn : insn.uop_end])
-        found = [Access(self._sram[MemId.ACC], self._reach(insn, "dst", fields["dst"]), True)]
+        found = [Access(self._sram[MemId.ACC], operand_reach(insn, "dst", fields["dst"]), True)]
         if isinstance(insn, Alu):
             if not insn.use_imm:
-                operands = self._reach(insn, "src", fields["src"])
+                operands = operand_reach(insn, "src", fields["src"])
                 found.append(Access(self._sram[MemId.ACC], operands, False))
         elif not insn.reset:
             for name, memory in (("src", MemId.INP), ("wgt", MemId.WGT)):
-                operands = self._reach(insn, name, fields[name])
+                operands = operand_reach(insn, name, fields[name])
                 found.append(Access(self._sram[memory], operands, False))
         return found
-
-    @staticmethod
-    def _reach(insn: Gemm | Alu, name: str, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        loops = [
-            (rounds, getattr(insn, f"{name}_factor_{loop}"))
-            for rounds, loop in ((insn.iter_out, "out"), (insn.iter_in, "in"))
-        ]
-        return reach(points, loops)
 
     def _load_uops(self, insn: Load) -> None:
         words = np.frombuffer(self._table, np.uint32, insn.x_size, 4 * insn.dram_base)

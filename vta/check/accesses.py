@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vta.isa import Load, PipelineModule, Store
+from vta.isa import Alu, Gemm, Load, PipelineModule, Store
 
 if TYPE_CHECKING:
     from vta.check.order import Clock
 
-__all__ = ["Conflict", "Entries", "Pieces", "Places", "Rows", "reach", "rows_of"]
+__all__ = ["Conflict", "Entries", "Pieces", "Places", "Rows", "operand_reach", "reach", "rows_of"]
 
 Places = slice | npt.NDArray[np.int64]
 """Entries of a memory: a range, or indices in any order."""
@@ -135,24 +135,37 @@ def rows_of(insn: Load | Store, elem_bytes: int) -> Rows:
 
 
 def reach(points: npt.NDArray[np.int64], loops: Iterable[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    """All indices ``point + round * factor + ...``, ascending, each once; read-only.
+    """All indices ``point + iteration * factor + ...``, ascending, each once; read-only.
 
     Parameters
     ----------
     points : ndarray of int64
         At least one.
     loops : iterable of (int, int)
-        Rounds (at least one) and factor of each loop.
+        Iterations (at least one) and factor of each loop.
     """
     return _reach(points.tobytes(), tuple(loops))
+
+
+def operand_reach(
+    insn: Gemm | Alu, operand: str, points: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """:func:`reach` of the index ``operand`` (``dst``, ``src`` or ``wgt``) in both loops of an
+    instruction; ``points`` are the indices of its micro-ops.
+    """
+    loops = [
+        (iterations, getattr(insn, f"{operand}_factor_{loop}"))
+        for iterations, loop in ((insn.iter_out, "out"), (insn.iter_in, "in"))
+    ]
+    return reach(points, loops)
 
 
 @lru_cache(maxsize=4096)
 def _reach(points: bytes, loops: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int64]:
     """A compiled program runs the same few nests again and again."""
     out = np.unique(np.frombuffer(points, np.int64))
-    for rounds, factor in loops:
-        if rounds > 1 and factor:
-            out = np.unique(out[:, None] + np.arange(rounds) * factor)
+    for iterations, factor in loops:
+        if iterations > 1 and factor:
+            out = np.unique(out[:, None] + np.arange(iterations) * factor)
     out.flags.writeable = False
     return out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vta.check.accesses import Entries, Places, reach
+from vta.check.accesses import Entries, Places, operand_reach
 from vta.check.dram import Buffers, Contents, ImageContents, ProgramContents
 from vta.check.order import Order, find_order
 from vta.check.report import Finding, Kind, Report
@@ -265,11 +265,7 @@ class _Walk:
         self, insn: Gemm | Alu, name: str, memory: MemId, points: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """The entries that one index of the nest visits and that exist."""
-        loops = [
-            (rounds, getattr(insn, f"{name}_factor_{loop}"))
-            for rounds, loop in ((insn.iter_out, "out"), (insn.iter_in, "in"))
-        ]
-        places = reach(points, loops)
+        places = operand_reach(insn, name, points)
         if self._check_sram(memory, int(places[-1])):
             return places
         return places[places < self.isa.depth(memory)]
