@@ -52,9 +52,9 @@ UOP_START = 20
 """Cycles that the load of missing micro-ops delays the issue, apart from their beats."""
 UOP_QUEUED = 220
 """Cycles that the same load waits for bursts of other loads, if the bus is busy all the time."""
-CONFLICTS = 0.8
+CONFLICTS = 1.9
 """Cycles that an ALU vector loses to a GEMM core that writes another accumulator each cycle."""
-COLUMN_CONFLICTS = 0.2
+COLUMN_CONFLICTS = 0.6
 """The same if GEMM walks along columns."""
 FEW_PRODUCTS = 4
 """Products into one tile by one instruction, below which a conflict of banks costs the ALU much."""
