@@ -14,7 +14,8 @@ from vta.compiler.analysis.conditional_values import cases, conjuncts
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import Loop, LoopNest, require_no_attached_stages
 from vta.compiler.analysis.strided_loops import stride_condition, strided_loops
-from vta.compiler.te.expr import Add, Binary, Const, Expr, Max, Min, Mul, Select, Var
+from vta.compiler.te.conditions import Select
+from vta.compiler.te.expr import Add, Binary, Const, Expr, Max, Min, Mul, Var
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, IfThenElse, Pragma, Seq, Stmt
 from vta.compiler.tir.visitor import rebuild, substitute, walk
 from vta.errors import LoweringError

@@ -7,7 +7,8 @@ case.
 from __future__ import annotations
 
 from vta.compiler.te import dtypes
-from vta.compiler.te.expr import And, Cast, Compare, Const, Expr, Or, Select
+from vta.compiler.te.conditions import And, Or, Select
+from vta.compiler.te.expr import Cast, Compare, Const, Expr
 
 __all__ = ["cases", "conjuncts", "negated", "without_zeros"]
 

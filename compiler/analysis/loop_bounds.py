@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vta.compiler.analysis.loop_nest import Loop
-from vta.compiler.te.conditions import all_of
-from vta.compiler.te.expr import And, Compare, Const, Expr, Select, Var, maximum, minimum
+from vta.compiler.te.conditions import And, Select, all_of
+from vta.compiler.te.expr import Compare, Const, Expr, Var, maximum, minimum
 from vta.compiler.tir.affine import Affine, linear
 from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError

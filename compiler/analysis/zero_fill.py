@@ -13,7 +13,8 @@ from vta.compiler.analysis.loop_nest import (
     require_inside,
 )
 from vta.compiler.target import Memory
-from vta.compiler.te.expr import Cast, Const, Expr, Select, Var
+from vta.compiler.te.conditions import Select
+from vta.compiler.te.expr import Cast, Const, Expr, Var
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, LoadBuffer2D, Stmt
 from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError

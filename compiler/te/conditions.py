@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vta.compiler.te import dtypes
-from vta.compiler.te.expr import And, Compare, Const, Expr, ExprLike, Or, Select, operands
+from vta.compiler.te.expr import BoolExpr, Compare, Const, Expr, ExprLike, operands
 from vta.errors import TensorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["all_of", "any_of", "equal", "not_equal", "select"]
+__all__ = ["And", "Or", "Select", "all_of", "any_of", "equal", "not_equal", "select"]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class And(BoolExpr):
+    """Whether both conditions hold."""
+
+    a: Expr
+    b: Expr
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Or(BoolExpr):
+    """Whether at least one condition holds."""
+
+    a: Expr
+    b: Expr
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Select(Expr):
+    """``then`` where ``cond`` holds, else ``other``; only the chosen side is evaluated."""
+
+    cond: Expr
+    then: Expr
+    other: Expr
+
+    @property
+    def dtype(self) -> str:
+        return self.then.dtype
 
 
 def equal(a: ExprLike, b: ExprLike) -> Expr:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Add",
-    "And",
     "Binary",
+    "BoolExpr",
     "Cast",
     "Compare",
     "Const",
@@ -44,9 +44,7 @@ __all__ = [
     "Max",
     "Min",
     "Mul",
-    "Or",
     "Reduce",
-    "Select",
     "Shl",
     "Shr",
     "Sub",
@@ -455,7 +453,9 @@ _COMPARE = {
 }
 
 
-class _Bool(Expr):
+class BoolExpr(Expr):
+    """Base of conditions: expressions of type bool."""
+
     __slots__ = ()
 
     @property
@@ -464,7 +464,7 @@ class _Bool(Expr):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Compare(_Bool):
+class Compare(BoolExpr):
     """``a op b`` of two integers; op is one of ``< <= > >= == !=``."""
 
     OPPOSITE: ClassVar[dict[str, str]] = {
@@ -486,31 +486,6 @@ class Compare(_Bool):
     @staticmethod
     def compute(op: str, x: int, y: int) -> bool:
         return bool(_COMPARE[op](x, y))
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class And(_Bool):
-    a: Expr
-    b: Expr
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Or(_Bool):
-    a: Expr
-    b: Expr
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Select(Expr):
-    """``then`` where ``cond`` holds, else ``other``; only the chosen side is evaluated."""
-
-    cond: Expr
-    then: Expr
-    other: Expr
-
-    @property
-    def dtype(self) -> str:
-        return self.then.dtype
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

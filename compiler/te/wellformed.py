@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from vta.compiler.te import dtypes
+from vta.compiler.te.conditions import Select
 from vta.compiler.te.expr import (
     Binary,
     Cast,
@@ -16,7 +17,6 @@ from vta.compiler.te.expr import (
     Max,
     Min,
     Reduce,
-    Select,
     TensorRead,
     Var,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vta.compiler.te.expr import And, Binary, Compare, Const, Expr, Or, Select, Var
+from vta.compiler.te.conditions import And, Or, Select
+from vta.compiler.te.expr import Binary, Compare, Const, Expr, Var
 from vta.compiler.tir.affine import linear
 
 __all__ = ["Evaluator", "Values", "evaluator"]

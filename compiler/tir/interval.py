@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from vta.compiler.te.expr import Const, Expr, FloorDiv, FloorMod, Max, Min, Mul, Select, Var
+from vta.compiler.te.conditions import Select
+from vta.compiler.te.expr import Const, Expr, FloorDiv, FloorMod, Max, Min, Mul, Var
 from vta.compiler.tir.affine import Affine, linear
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vta.compiler.te import dtypes
+from vta.compiler.te.conditions import And, Or, Select
 from vta.compiler.te.expr import (
     Add,
-    And,
     Binary,
     Cast,
     Compare,
@@ -18,9 +18,7 @@ from vta.compiler.te.expr import (
     Max,
     Min,
     Mul,
-    Or,
     Reduce,
-    Select,
     Shl,
     Shr,
     Sub,

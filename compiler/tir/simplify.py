@@ -6,9 +6,8 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from vta.compiler.te import dtypes
-from vta.compiler.te.conditions import all_of, any_of, select
+from vta.compiler.te.conditions import And, Or, Select, all_of, any_of, select
 from vta.compiler.te.expr import (
-    And,
     Binary,
     Compare,
     Const,
@@ -17,8 +16,6 @@ from vta.compiler.te.expr import (
     FloorMod,
     Max,
     Min,
-    Or,
-    Select,
     TensorRead,
     Var,
 )

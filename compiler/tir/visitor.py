@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vta.compiler.te.conditions import all_of, any_of, select
-from vta.compiler.te.expr import And, Binary, Cast, Compare, Const, Expr, Or, Select, Var
+from vta.compiler.te.conditions import And, Or, Select, all_of, any_of, select
+from vta.compiler.te.expr import Binary, Cast, Compare, Const, Expr, Var
 from vta.compiler.tir.ir import Buffer, For, IfThenElse, PrimFunc, RingSlot, Seq, Stmt, seq
 
 if TYPE_CHECKING:

@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.te import dtypes
-from vta.compiler.te.expr import (
-    And,
-    Binary,
-    Cast,
-    Compare,
-    Const,
-    Expr,
-    Or,
-    Select,
-    Var,
-)
+from vta.compiler.te.conditions import And, Or, Select
+from vta.compiler.te.expr import Binary, Cast, Compare, Const, Expr, Var
 from vta.compiler.tir.ir import (
     Allocate,
     Buffer,

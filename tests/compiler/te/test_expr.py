@@ -7,7 +7,8 @@ import pytest
 
 from vta import te
 from vta.compiler.te import dtypes
-from vta.compiler.te.expr import Add, Const, Expr, Select, Var
+from vta.compiler.te.conditions import Select
+from vta.compiler.te.expr import Add, Const, Expr, Var
 from vta.errors import TensorError
 
 I, J = Var("i"), Var("j")  # noqa: E741

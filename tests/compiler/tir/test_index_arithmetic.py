@@ -8,19 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vta.compiler.te.conditions import all_of, any_of, select
-from vta.compiler.te.expr import (
-    And,
-    Binary,
-    Compare,
-    Const,
-    Expr,
-    Or,
-    Select,
-    Var,
-    maximum,
-    minimum,
-)
+from vta.compiler.te.conditions import And, Or, Select, all_of, any_of, select
+from vta.compiler.te.expr import Binary, Compare, Const, Expr, Var, maximum, minimum
 from vta.compiler.tir.affine import Affine, affine, linear
 from vta.compiler.tir.interval import interval
 from vta.compiler.tir.region import region
