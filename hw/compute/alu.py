@@ -22,7 +22,7 @@ from vta.hw.compute.lookahead import LookaheadSignature
 from vta.hw.compute.sequencer import Index, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
-from vta.isa import Isa
+from vta.isa import Capability, Isa
 
 __all__ = ["Alu"]
 
@@ -86,6 +86,7 @@ class Alu(wiring.Component):
             sequencer.op.payload.shape(),
             log_depth=cfg.log_acc_depth,
             lanes=cfg.batch * cfg.block_out,
+            requantises=Capability.REQUANTISE in self.isa.capabilities,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         wiring.connect(m, sequencer.op, pipeline.uop)

@@ -29,6 +29,8 @@ WAR                  a tile that an older micro-op reads  none: a write comes fo
                                                           same micro-op
 WAW                  two micro-ops with one ``dst``       none: writes are in program     0 cycles
                                                           order
+RAW, the older one   an operand and the ``dst`` of an     stall before HAZARD             4 cycles
+is a REQUANTISE      older micro-op before WB             (:mod:`.alu_requantise`)        at most
 ===================  ===================================  ==============================  =========
 
 (1) While the micro-op in the early slot reads ``dst``, the next one reads its ``src``, so a run of

@@ -6,19 +6,29 @@ stage  what happens
 EX1    compare and add; shift by 0 to 3; three products of 16 x 16 bits. ``ex1_result`` of a
        one-cycle operation is valid; registers take the partial result of any operation.
 EX2    shift by a multiple of 4, or the sum of the products. ``ex2_result`` is valid.
+WB     ``wb_result`` of REQUANTISE is valid (:mod:`vta.hw.compute.alu_requantise`).
 =====  =========================================================================================
 """
 
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.isa import AluOpcode
+from vta.hw.compute.alu_requantise import Rescale
+from vta.hw.interfaces import layout_of
+from vta.isa import LIMITS, SCALE, AluOpcode
 
-__all__ = ["EX1_OPERATIONS", "LANE_BITS", "TWO_CYCLE_OPERATIONS", "AluLane", "is_two_cycle"]
+__all__ = [
+    "EX1_OPERATIONS",
+    "LANE_BITS",
+    "TWO_CYCLE_OPERATIONS",
+    "WB_OPERATIONS",
+    "AluLane",
+    "is_two_cycle",
+]
 
 LANE_BITS = 32
 HALF = LANE_BITS // 2
@@ -32,7 +42,7 @@ EX1_OPERATIONS = {
 ``x``, ``y`` and ``x < y``, and returns the result; an operation of one operand takes ``x`` only."""
 
 
-def _shift(x, y, partial):
+def _shift(x, y, products, partial):
     """The first part of a shift: by up to 3, of ``sign : x`` (y >= 0) or of ``x : 0`` (y < 0)."""
     left = y[-1]
     beyond = y[5:-1] != left.replicate(LANE_BITS - 6)
@@ -44,11 +54,11 @@ def _shift(x, y, partial):
     ]
 
 
-def _multiply(x, y, partial):
+def _multiply(x, y, products, partial):
     """The three partial products of which the low 32 bits of ``x * y`` consist."""
     return [
-        partial.low.eq(x[:HALF] * y[:HALF]),
-        partial.cross0.eq(x[HALF:] * y[:HALF]),
+        partial.low.eq(products.low),
+        partial.cross0.eq(products.high),
         partial.cross1.eq(x[:HALF] * y[HALF:]),
     ]
 
@@ -57,18 +67,37 @@ TWO_CYCLE_OPERATIONS = {
     AluOpcode.SHR: _shift,
     AluOpcode.MUL: _multiply,
 }
-"""``{operation: function}`` of the operations that need both stages. A function takes ``x``, ``y``
-and the registers between EX1 and EX2 (:class:`Partial`), and returns assignments to them; EX2 is
-the same for all: ``(wide >> 4 * amount) | (low + (cross0 + cross1) * 2**16)``, where one side is
-0."""
+"""``{operation: function}`` of the operations that need both stages. A function takes ``x``, ``y``,
+their :class:`Products` and the registers between EX1 and EX2 (:class:`Partial`), and returns
+assignments to the registers; EX2 is the same for all:
+``(wide >> 4 * amount) | (low + (cross0 + cross1) * 2**16)``, where one side is 0."""
 
-assert not EX1_OPERATIONS.keys() & TWO_CYCLE_OPERATIONS.keys()
-assert EX1_OPERATIONS.keys() | TWO_CYCLE_OPERATIONS.keys() == set(AluOpcode)
+WB_OPERATIONS = {AluOpcode.REQUANTISE}
+"""The operations that have their result in WB only, so that it cannot be forwarded."""
+
+assert {*EX1_OPERATIONS, *TWO_CYCLE_OPERATIONS, *WB_OPERATIONS} == set(AluOpcode)
+assert len(EX1_OPERATIONS) + len(TWO_CYCLE_OPERATIONS) + len(WB_OPERATIONS) == len(AluOpcode)
 
 
 def is_two_cycle(opcode):
     """Whether an operation has no result in EX1."""
     return reduce(or_, (opcode == operation for operation in TWO_CYCLE_OPERATIONS))
+
+
+class Products:
+    """The products of the halves of ``x`` with the low half of ``y``.
+
+    The halves are unsigned but for REQUANTISE (``signed_halves``): then the low half of ``y`` and
+    the upper one of ``x`` are signed, so that ``x * y[:16] = low + high * 2**16`` is exact.
+    """
+
+    def __init__(self, x, y, signed_halves) -> None:
+        def half(bits, is_signed):
+            return Cat(bits, bits[-1] & is_signed).as_signed()
+
+        y_low = half(y[:HALF], signed_halves)
+        self.low = half(x[:HALF], 0) * y_low
+        self.high = half(x[HALF:], signed_halves) * y_low
 
 
 class Partial:
@@ -87,10 +116,15 @@ class Partial:
 
 
 class AluLane(wiring.Component):
-    """``op(x, y)`` on 32-bit values, wrapping; one operation a cycle.
+    """``op(x, y)`` on 32-bit values, wrapping, or REQUANTISE; one operation a cycle.
 
     SHR by y >= 0 is ``x >> min(y, 31)``, by y < 0 ``x << min(-y, 32)``. Both are one right shift
     of a 64-bit word: of ``sign : x`` by y, or of ``x : 0`` by 32 + y; by 0 to 31 either way.
+
+    Parameters
+    ----------
+    requantises : bool
+        Whether the lane has REQUANTISE. A lane without has no multiplexer or register for it.
 
     Attributes
     ----------
@@ -101,16 +135,22 @@ class AluLane(wiring.Component):
     ex2_result : Out
         The result of the operation in EX2, that is :attr:`LATENCY` cycles after ``valid``; held
         until the next operation.
+    limits : In
+        The immediate of the REQUANTISE in WB.
+    wb_result : Out
+        The result of the REQUANTISE in WB, that is two cycles after ``valid``.
     """
 
     LATENCY = 1
     """Cycles from EX1 to EX2."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, requantises: bool = True) -> None:
+        self.requantises = requantises
         word = signed(LANE_BITS)
         super().__init__({
             "valid": In(1), "opcode": In(AluOpcode), "x": In(word), "y": In(word),
             "ex1_result": Out(word), "ex2_result": Out(word),
+            "limits": In(LIMITS.bits), "wb_result": Out(word),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -118,6 +158,8 @@ class AluLane(wiring.Component):
         x, y = self.x, self.y
         less = Signal()
         partial = Partial()
+        is_requantise = (self.opcode == AluOpcode.REQUANTISE) if self.requantises else 0
+        products = Products(x, y, is_requantise)
         m.d.comb += less.eq(x < y)
         with m.If(self.valid):
             m.d.sync += partial.clear()
@@ -130,7 +172,7 @@ class AluLane(wiring.Component):
                         m.d.sync += partial.wide.eq(self.ex1_result)
             for opcode, first_stage in TWO_CYCLE_OPERATIONS.items():
                 with m.Case(opcode), m.If(self.valid):
-                    m.d.sync += first_stage(x, y, partial)
+                    m.d.sync += first_stage(x, y, products, partial)
 
         # The sum of the products has one adder: three terms become two, a sum and its carries.
         low, cross0, cross1 = partial.low, partial.cross0, partial.cross1
@@ -139,4 +181,22 @@ class AluLane(wiring.Component):
         product = Cat(low[:HALF], (high ^ cross0 ^ cross1) + (carries << 1))
         shifted = partial.wide >> (partial.amount << 2)
         m.d.comb += self.ex2_result.eq(product[:LANE_BITS] | shifted)
+        if self.requantises:
+            self._requantise(m, products)
         return m
+
+    def _requantise(self, m: Module, products: Products) -> None:
+        """REQUANTISE: its products go into registers, the stages EX2 and WB are a module."""
+        m.submodules.rescale = rescale = Rescale()
+        low = Signal.like(rescale.low, reset_less=True)
+        high = Signal.like(rescale.high, reset_less=True)
+        scale = Signal(layout_of(SCALE), reset_less=True)
+        with m.If(self.valid):
+            m.d.sync += [
+                low.eq(products.low), high.eq(products.high), Value.cast(scale).eq(self.y)
+            ]  # fmt: skip
+        m.d.comb += [
+            rescale.low.eq(low), rescale.high.eq(high),
+            rescale.shift.eq(scale.shift), rescale.zero_point.eq(scale.zero_point),
+            rescale.limits.eq(self.limits), self.wb_result.eq(rescale.result),
+        ]  # fmt: skip

@@ -168,8 +168,8 @@ class OperandForwarding(wiring.Component):
         Data of the early source read.
     ex1, ex2, wb, after_wb : In
         The result in each of these stages in this cycle.
-    opcode, x, y : Out
-        The operation and its operands, in EX1; held until the next.
+    opcode, imm, x, y : Out
+        The operation, the immediate and the operands, in EX1; held until the next.
     """
 
     LATENCY = 1
@@ -180,7 +180,8 @@ class OperandForwarding(wiring.Component):
             "valid": In(1), "fetched": In(FetchedLayout(uop)),
             "dst_bank": In(bits), "src_bank": In(bits), "early_src": In(bits),
             "ex1": In(bits), "ex2": In(bits), "wb": In(bits), "after_wb": In(bits),
-            "opcode": Out(AluOpcode), "x": Out(tile), "y": Out(tile),
+            "opcode": Out(AluOpcode), "imm": Out(FetchedLayout(uop)["imm"].shape),
+            "x": Out(tile), "y": Out(tile),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -205,6 +206,7 @@ class OperandForwarding(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [
                 self.opcode.eq(self.fetched.opcode),
+                self.imm.eq(self.fetched.imm),
                 Value.cast(x).eq(self._select(self.fetched.dst_source, dst_sources)),
                 Value.cast(y).eq(self._select(self.fetched.src_source, src_sources)),
             ]

@@ -1,4 +1,5 @@
-"""The ALU's pipeline: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, wrap 32.
+"""The ALU's pipeline: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, wrap 32,
+and ``acc[d][lane] = requantise(acc[d][lane], acc[s][lane], imm)``.
 
 One micro-op, which is one tile, a cycle:
 
@@ -13,15 +14,17 @@ cycle  stage   of a micro-op
                immediate.
 3      EX1     The first cycle of the lanes. ADD, MIN and MAX have their result.
 4      EX2     The second cycle of the lanes. SHR and MUL have their result.
-5      WB      The result is written. A read in the next cycle sees it.
+5      WB      The result is written; REQUANTISE has its result. A read in the next cycle sees it.
 =====  ======  ===================================================================================
 
 A dependent chain of ADD, MIN and MAX runs at one micro-op a cycle; a micro-op that reads the result
-of the SHR or MUL right before it stalls for one cycle. Hazards and their costs:
-:mod:`vta.hw.compute.alu_hazards`. READ and OP: :mod:`vta.hw.compute.alu_operands`.
+of the SHR or MUL right before it stalls for one cycle. The result of REQUANTISE is not forwarded: a
+micro-op that reads its tile stalls before HAZARD until the result is in WB, four cycles if it is
+the next one. Hazards and their costs: :mod:`vta.hw.compute.alu_hazards` and
+:mod:`vta.hw.compute.alu_requantise`. READ and OP: :mod:`vta.hw.compute.alu_operands`.
 """
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,9 +32,11 @@ from vta.hw.compute.accumulators import log_banks
 from vta.hw.compute.alu_hazards import FORWARDING_STAGES, AluHazards, InFlightLayout
 from vta.hw.compute.alu_lane import LANE_BITS, AluLane
 from vta.hw.compute.alu_operands import OperandFetch, OperandForwarding
+from vta.hw.compute.alu_requantise import UnforwardedHazard
 from vta.hw.compute.lookahead import LookaheadSignature
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
+from vta.isa import AluOpcode
 
 __all__ = ["AluPipeline"]
 
@@ -52,6 +57,8 @@ class AluPipeline(wiring.Component):
         log2 of the number of tiles.
     lanes : int
         Values in a tile.
+    requantises : bool
+        Whether the ALU has REQUANTISE.
 
     Attributes
     ----------
@@ -77,10 +84,12 @@ class AluPipeline(wiring.Component):
     LATENCY = FORWARDING_STAGES
     """Cycles from READ to WB."""
 
-    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, lanes: int) -> None:
+    def __init__(
+        self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True
+    ) -> None:
         bits = lanes * LANE_BITS
         banks = 1 << log_banks(log_depth)
-        self.log_depth = log_depth
+        self.log_depth, self.requantises = log_depth, requantises
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         super().__init__({
@@ -101,7 +110,6 @@ class AluPipeline(wiring.Component):
 
         # HAZARD
         m.submodules.hazards = hazards = AluHazards(layout, log_depth=self.log_depth)
-        wiring.connect(m, wiring.flipped(self.uop), hazards.uop)
         m.d.comb += [
             hazards.dst_reserved.eq(self.dst_reserved),
             hazards.src_reserved.eq(self.src_reserved),
@@ -145,8 +153,10 @@ class AluPipeline(wiring.Component):
 
         # EX1, EX2
         m.d.sync += [ex1.eq(op), ex2.eq(ex1), wb.eq(ex2)]
+        lanes = []
         for number in range(tile.length):
-            m.submodules[f"lane{number}"] = lane = AluLane()
+            m.submodules[f"lane{number}"] = lane = AluLane(requantises=self.requantises)
+            lanes.append(lane)
             m.d.comb += [
                 lane.valid.eq(ex1.valid),
                 lane.opcode.eq(forwarding.opcode),
@@ -169,4 +179,41 @@ class AluPipeline(wiring.Component):
             self.write.data.eq(wb_result),
             self.done.eq(wb.last),
         ]
+        if self.requantises:
+            self._requantise(m, hazards, fetch, forwarding, in_flight, lanes)
+        else:
+            wiring.connect(m, wiring.flipped(self.uop), hazards.uop)
         return m
+
+    def _requantise(self, m: Module, hazards, fetch, forwarding, in_flight, lanes) -> None:
+        """REQUANTISE: its immediate accompanies it to WB, where its result is written; a micro-op
+        that reads its tile does not enter HAZARD before."""
+        op, ex1, ex2, _ = in_flight
+        ex2_is_one, wb_is_one = Signal(), Signal()
+        ex2_limits = Signal.like(forwarding.imm, reset_less=True)
+        wb_limits = Signal.like(forwarding.imm, reset_less=True)
+        ex1_is_one = forwarding.opcode == AluOpcode.REQUANTISE
+        m.d.sync += [
+            ex2_is_one.eq(ex1_is_one), wb_is_one.eq(ex2_is_one),
+            ex2_limits.eq(forwarding.imm), wb_limits.eq(ex2_limits),
+        ]  # fmt: skip
+        m.d.comb += [lane.limits.eq(wb_limits) for lane in lanes]
+        with m.If(wb_is_one):
+            m.d.comb += self.write.data.eq(Cat(lane.wb_result for lane in lanes))
+
+        m.submodules.unforwarded = gate = UnforwardedHazard(
+            self.uop.payload.shape(), log_depth=self.log_depth, stages=5
+        )
+        wiring.connect(m, wiring.flipped(self.uop), gate.uop)
+        wiring.connect(m, gate.passed, hazards.uop)
+        older = [
+            (slot.valid & (slot.uop.insn.alu_opcode == AluOpcode.REQUANTISE), slot.uop.dst)
+            for slot in (hazards.current, hazards.early)
+        ]
+        older += [
+            (op.valid & (fetch.fetched.opcode == AluOpcode.REQUANTISE), op.dst),
+            (ex1.valid & ex1_is_one, ex1.dst),
+            (ex2.valid & ex2_is_one, ex2.dst),
+        ]
+        for seen, (valid, dst) in zip(gate.older, older, strict=True):
+            m.d.comb += [seen.valid.eq(valid), seen.dst.eq(dst)]

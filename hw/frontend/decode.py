@@ -14,13 +14,13 @@ from vta.hw.interfaces import layout_of
 from vta.isa import (
     INSN_BITS,
     TOKEN_FLAGS,
-    AluOpcode,
     Capability,
     Format,
     Isa,
     MemId,
     Opcode,
     PipelineModule,
+    alu_operations_of,
 )
 
 
@@ -100,11 +100,20 @@ class InstructionDecoder(wiring.Component):
         return self._bad_memory(insn) | no_neighbour | bad_transfer
 
     def _bad_operation(self, insn):
-        """An operation that does not exist, or a second operand of one that has one."""
-        exists = reduce(or_, (insn.alu_opcode == operation for operation in AluOpcode))
-        unary = (operation for operation in AluOpcode if operation.is_unary)
-        is_unary = reduce(or_, (insn.alu_opcode == operation for operation in unary), 0)
-        return ~exists | (is_unary & (~insn.use_imm | (insn.imm != 0)))
+        """An operation that does not exist, a second operand of one that has one, or an immediate
+        in place of the second one of an operation that has three."""
+
+        def is_one_of(operations):
+            return reduce(or_, (insn.alu_opcode == operation for operation in operations), 0)
+
+        operations = alu_operations_of(self.isa.cfg)
+        is_unary = is_one_of(operation for operation in operations if operation.is_unary)
+        is_ternary = is_one_of(operation for operation in operations if operation.is_ternary)
+        return (
+            ~is_one_of(operations)
+            | (is_unary & (~insn.use_imm | (insn.imm != 0)))
+            | (is_ternary & insn.use_imm)
+        )
 
     def _bad_start(self, insn):
         """A GEMM that starts sums and resets."""

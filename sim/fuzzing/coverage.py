@@ -16,7 +16,9 @@ from rich import box
 from rich.table import Table
 
 from vta.isa import (
+    LIMITS,
     MAX_TRANSFER_PAD,
+    SCALE,
     TOKEN_FLAGS,
     TOKEN_QUEUES,
     Alu,
@@ -31,6 +33,7 @@ from vta.isa import (
     Store,
     TokenCounts,
 )
+from vta.sim.reference.alu import OPERATIONS, unpack_lanes
 from vta.sim.reference.datapath import Datapath
 from vta.sim.reference.loops import MicroOpNest, flat_indices
 from vta.sim.reference.model import ReferenceModel
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
     Values = npt.NDArray[np.int64]
     Hits = npt.NDArray[np.bool_]
-    Classify = Callable[[Values, Values], dict[str, Hits]]
+    Classify = Callable[[Values, Values, Values], dict[str, Hits]]
 
 __all__ = ["BINS", "Coverage", "CoveredModel"]
 
@@ -68,23 +71,38 @@ def _flags(names: Sequence[str]) -> list[str]:
     return ["+".join(name for name, on in zip(names, c) if on) or "none" for c in combinations]
 
 
-def _shift_amounts(x: Values, y: Values) -> dict[str, Hits]:
+def _shift_amounts(x: Values, y: Values, imm: Values) -> dict[str, Hits]:
     return {
         "by 0": y == 0, "by 1..31": (y > 0) & (y < 32), "by 32 or more": y >= 32,
         "by -1..-31": (y < 0) & (y > -32), "by -32 or less": y <= -32,
     }  # fmt: skip
 
 
-def _equal(x: Values, y: Values) -> dict[str, Hits]:
+def _equal(x: Values, y: Values, imm: Values) -> dict[str, Hits]:
     return {"equal": x == y}
 
 
 def _wraps(compute: Callable[[Values, Values], Values]) -> Classify:
-    def classify(x: Values, y: Values) -> dict[str, Hits]:
+    def classify(x: Values, y: Values, imm: Values) -> dict[str, Hits]:
         result = compute(x, y)
         return {"wraps": result != result.astype(np.int32)}
 
     return classify
+
+
+def _requantisations(x: Values, y: Values, imm: Values) -> dict[str, Hits]:
+    result = OPERATIONS[AluOpcode.REQUANTISE](x, y, imm)
+    multiplier, shift, _ = unpack_lanes(SCALE, y)
+    low, high = unpack_lanes(LIMITS, imm)
+    inside = (low < result) & (result < high)
+    is_tie = (x * multiplier) & ((np.int64(1) << shift) - 1) == (np.int64(1) << shift) >> 1
+    return {
+        "at the low limit": result == low, "at the high limit": result == high,
+        "limits crossed": low > high, "tie": inside & (shift > 0) & is_tie,
+        "by 0": inside & (shift == 0), "by 1..15": inside & (shift > 0) & (shift < 16),
+        "by 16..31": inside & (shift // 16 == 1), "by 32..47": inside & (shift // 16 == 2),
+        "by 48 or more": inside & (shift >= 48),
+    }  # fmt: skip
 
 
 OPERAND_CLASSES: dict[AluOpcode, Classify] = {
@@ -93,25 +111,21 @@ OPERAND_CLASSES: dict[AluOpcode, Classify] = {
     AluOpcode.ADD: _wraps(np.add),
     AluOpcode.SHR: _shift_amounts,
     AluOpcode.MUL: _wraps(np.multiply),
+    AluOpcode.REQUANTISE: _requantisations,
 }
-"""``{operation: function}``: from ``x`` and ``y``, int64 of one shape, to the classes of operands
-that a program should reach, each with where it was. An operation of one operand does not look at
-``y``."""
+"""``{operation: function}``: from ``x``, ``y`` and the immediate, int64 of one shape, to the
+classes of operands that a program should reach, each with where it was. An operation looks at as
+many as it has."""
 
 assert OPERAND_CLASSES.keys() == set(AluOpcode)
-
-
-def _operands(operation: AluOpcode) -> tuple[str, ...]:
-    """What ``y`` may be."""
-    return ("imm",) if operation.is_unary else ("imm", "acc")
 
 
 def _class_names(operation: AluOpcode) -> list[str]:
     nothing = np.empty(0, np.int64)
     return [
         f"{operation.name} {operand} {name}"
-        for operand in _operands(operation)
-        for name in OPERAND_CLASSES[operation](nothing, nothing)
+        for operand in operation.y_sources
+        for name in OPERAND_CLASSES[operation](nothing, nothing, nothing)
     ]
 
 
@@ -121,7 +135,7 @@ BINS: dict[str, list[str]] = {
         "STORE", "GEMM", "GEMM start", "GEMM reset", "FINISH",
         *(f"NOP {module.name}" for module in PipelineModule),
         *(f"{operation.name} {operand}"
-          for operation in AluOpcode for operand in _operands(operation)),
+          for operation in AluOpcode for operand in operation.y_sources),
     ],
     "pads": [
         *(f"{pad} {size}" for pad in PADS for size in ("1", "2..14", "15")),
@@ -169,9 +183,11 @@ BINS: dict[str, list[str]] = {
 """What is looked for, by group."""
 
 
-def _of_starts() -> list[str]:
-    """The hazards in which a GEMM starts sums."""
-    return [name for name in BINS["hazards"] if "start" in name]
+def _of_extension() -> set[str]:
+    """What only a machine with the extension can do: start sums, requantise."""
+    starts = (name for name in BINS["hazards"] if "start" in name)
+    bins = (name for group in ("instructions", "values") for name in BINS[group])
+    return {"GEMM start", *starts, *(name for name in bins if name.startswith("REQUANTISE"))}
 
 
 def _work(insn: Gemm | Alu) -> str:
@@ -210,8 +226,8 @@ class Coverage:
 
     def _impossible(self) -> set[str]:
         """What this machine cannot do: elements that are whole beats start and end with one, and
-        without the extension there is no start of a sum."""
-        extension = set() if self.cfg.extension else {"GEMM start", *_of_starts()}
+        the instructions of the extension need it."""
+        extension = set() if self.cfg.extension else _of_extension()
         return extension | {
             f"{memory.name} {what} inside a beat"
             for memory in MOVED
@@ -391,9 +407,9 @@ class Coverage:
             fresh &= ~np.isin(src, dst)
         x = datapath.acc[dst[fresh]].astype(np.int64)
         y = np.int64(insn.imm) if insn.use_imm else datapath.acc[src[fresh]].astype(np.int64)
-        y = np.broadcast_to(y, x.shape)
+        y, imm = (np.broadcast_to(part, x.shape) for part in (y, np.int64(insn.imm)))
         operand = "imm" if insn.use_imm else "acc"
-        for name, hits in OPERAND_CLASSES[insn.alu_opcode](x, y).items():
+        for name, hits in OPERAND_CLASSES[insn.alu_opcode](x, y, imm).items():
             if hits.any():
                 self.hit("values", f"{insn.alu_opcode.name} {operand} {name}")
 

@@ -145,10 +145,12 @@ def _alu_steps(datapath: Datapath, insn: Alu, nest: MicroOpNest, lane: Lane) -> 
         for d, s in zip(destinations.tolist(), sources.tolist()):
             x = values[d : d + 1].copy()
             y = np.array([insn.imm], np.int32) if insn.use_imm else values[s : s + 1].copy()
-            operands = [x] if operation.is_unary else [x, y]
+            imm = np.array([insn.imm], np.int32)
+            operands = [x, y, imm][: operation.operands]
             values[d : d + 1] = OPERATIONS[operation](*operands)
             if d == lane.entry:
                 second = "" if operation.is_unary else f", {_operand(insn, s, lane)} {int(y[0])}"
+                second += f", immediate {insn.imm}" if operation.is_ternary else ""
                 yield f"{operation.name} of {lane} {int(x[0])}{second} gives {int(values[d])}"
 
 

@@ -20,11 +20,14 @@ from vta.isa import (
     Gemm,
     Instruction,
     Isa,
+    Limits,
     Load,
     MemId,
     PipelineModule,
+    Scale,
     Store,
     Uop,
+    alu_operations_of,
     disassemble,
 )
 from vta.sim.fuzzing.token_insertion import AccessHistory, TokenInserter
@@ -44,7 +47,22 @@ PAGE = 4096
 UOP_REGION = PAGE + 1024
 """Bytes at the end of the image that hold micro-ops; no STORE goes there."""
 IMMEDIATES = (0, 1, -1, 2, 7, -8, 31, 32, 33, -31, -32, -33, 127, -128, 32767, -32768)
-BINARY = [operation for operation in AluOpcode if not operation.is_unary]
+BINARY = [operation for operation in AluOpcode if operation.operands == 2]
+WIDE_LIMITS = (Limits(-128, 127).immediate, Limits(-100, 99).immediate)
+"""Limits of REQUANTISE that many results lie between."""
+SCALES = np.array(
+    [
+        Scale(multiplier, shift, zero_point).word
+        for multiplier, shift in (
+            *[(1, 1), (16384, 15), (-32768, 16), (-1, 2), (3, 3)] * 3,  # halves of small sums
+            (1, 0), (-32768, 47), (32767, 46), (20001, 40), (-32768, 24), (25000, 17), (181, 32),
+            (32767, 63),
+        )
+        for zero_point in (0, -20, 40)
+    ],
+    np.int32,
+)  # fmt: skip
+"""Parameters of REQUANTISE."""
 VALUES = (0x00, 0xFF, 0x80, 0x7F)
 """Bytes that are at the edge of something; part of the image is made of them."""
 WORDS = np.array(
@@ -140,6 +158,9 @@ class ProgramWriter:
         image[edges] = data.choice(np.array(VALUES, np.uint8), int(edges.sum()))
         edges = data.random(image.size // 4) < 0.1
         image.view("<i4")[edges] = data.choice(WORDS, int(edges.sum()))
+        if self.cfg.extension:
+            edges = data.random(image.size // 4) < 0.2
+            image.view("<i4")[edges] = data.choice(SCALES, int(edges.sum()))
         words = self._uops(data, UOP_REGION // self.cfg.uop_elem_bytes)
         words[0] = 0
         image[-UOP_REGION:] = words.view(np.uint8)
@@ -379,15 +400,20 @@ class ProgramWriter:
 
     def _alu(self) -> None:
         rng = self.rng
-        opcode = rng.choice(list(AluOpcode))
+        opcode = rng.choice(alu_operations_of(self.cfg))
         reset = rng.random() < 0.1  # has no meaning
         acc = self.accesses[MemId.ACC]
-        if rng.random() < 0.5 and not opcode.is_unary:
+        if rng.choice(opcode.y_sources) == "acc":
             nest = self._nest({"dst": MemId.ACC, "src": MemId.ACC})
             if nest is not None:
                 fields, indices = nest
                 reads = [(acc, indices["dst"]), (acc, indices["src"])]
-                insn = Alu(alu_opcode=opcode, reset=reset, imm=rng.choice(IMMEDIATES), **fields)
+                imm = rng.choice(IMMEDIATES)
+                if opcode.is_ternary and rng.random() < 0.6:  # small values, not clipped
+                    imm = rng.choice(WIDE_LIMITS)
+                    shift = Alu(alu_opcode=AluOpcode.SHR, use_imm=True, imm=24, **fields)
+                    self._emit(shift, reads=reads[:1], writes=reads[:1])
+                insn = Alu(alu_opcode=opcode, reset=reset, imm=imm, **fields)
                 self._emit(insn, reads=reads, writes=[(acc, indices["dst"])])
             return
         nest = self._nest({"dst": MemId.ACC})

@@ -165,7 +165,7 @@ class Datapath:
         _check_sram("ACC", dst, len(self.acc))
         if not insn.use_imm:
             _check_sram("ACC", src, len(self.acc))
-        alu(self.acc, nest, insn.alu_opcode, insn.imm if insn.use_imm else None)
+        alu(self.acc, nest, insn.alu_opcode, insn.imm, use_imm=insn.use_imm)
         counters.alu_counter += nest.size
 
     def _nest(self, insn: Gemm | Alu) -> MicroOpNest:

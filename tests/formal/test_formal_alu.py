@@ -14,17 +14,18 @@ from amaranth.lib.wiring import In, Out
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, constant, hold, reach, refute
 from vta.config import VTAConfig
-from vta.hw.compute import alu_hazards, alu_operands, alu_pipeline
+from vta.hw.compute import alu_hazards, alu_operands, alu_pipeline, alu_requantise
 from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu_lane import is_two_cycle
 from vta.hw.compute.sequencer import Index, IndexedUopLayout
-from vta.isa import AluOpcode, Isa
+from vta.isa import LIMITS, AluOpcode, Isa
 
 LOG_DEPTH, LANE_BITS = 2, 1
 TILES = 1 << LOG_DEPTH
-DEPTH = 10
+DEPTH = 11
 """Cycles: a micro-op that is accepted in the first one is written in the sixth, and may forward its
-result, after WB too, to one that is written in the tenth."""
+result, after WB too, to one that is written in the tenth; one that reads an unforwarded result is
+accepted in the sixth at the earliest, and written in the eleventh."""
 QUEUE = 6
 """Micro-ops in the pipeline, at most: two in READ, four behind it."""
 UOP = IndexedUopLayout(
@@ -35,27 +36,39 @@ UOP = IndexedUopLayout(
 
 
 def operation(opcode, x, y):
-    """``x ^ y`` for a one-cycle operation, ``x ^ ~y`` for a two-cycle one: each bit of an operand
-    changes the result."""
+    """``x ^ y`` for a one-cycle operation and REQUANTISE, ``x ^ ~y`` for a two-cycle one: each bit
+    of an operand changes the result."""
     return Mux(is_two_cycle(opcode), x ^ ~y, x ^ y)[:LANE_BITS]
 
 
 class SmallLane(wiring.Component):
     """The stages of the real lane, with :func:`operation`. ``ex1_result`` of a two-cycle operation
-    is wrong."""
+    is wrong, and so are both results before WB of REQUANTISE, whose result depends on its limits
+    too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, requantises: bool) -> None:
+        assert requantises
         super().__init__({
             "valid": In(1), "opcode": In(AluOpcode), "x": In(LANE_BITS), "y": In(LANE_BITS),
             "ex1_result": Out(LANE_BITS), "ex2_result": Out(LANE_BITS),
+            "limits": In(LIMITS.bits), "wb_result": Out(LANE_BITS),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         result = operation(self.opcode, self.x, self.y)
-        m.d.comb += self.ex1_result.eq(Mux(is_two_cycle(self.opcode), ~result, result))
+        is_requantise = self.opcode == AluOpcode.REQUANTISE
+        in_ex2 = Signal(LANE_BITS)
+        in_wb = Signal(LANE_BITS)
+        m.d.comb += [
+            self.ex1_result.eq(Mux(is_two_cycle(self.opcode) | is_requantise, ~result, result)),
+            self.wb_result.eq(in_wb ^ self.limits[:LANE_BITS]),
+        ]
         with m.If(self.valid):
-            m.d.sync += self.ex2_result.eq(result)
+            m.d.sync += [
+                in_ex2.eq(result), self.ex2_result.eq(Mux(is_requantise, ~result, result))
+            ]  # fmt: skip
+        m.d.sync += in_wb.eq(in_ex2)
         return m
 
 
@@ -67,9 +80,10 @@ class ResultsInOrder(Properties):
     does a port in a cycle after no read.
     """
 
-    def __init__(self, **components):
-        """``components``: broken ones to put into the pipeline, by name."""
-        small = shrunk(alu_pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
+    def __init__(self, pipeline=alu_pipeline, **components):
+        """``pipeline``: the module, or a broken one. ``components``: broken ones to put into the
+        pipeline, by name."""
+        small = shrunk(pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
         block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, lanes=1)
         self.undefined = {name: Signal(LANE_BITS) for name in ("dst", "src")}
         self.power_up = Signal(LANE_BITS)
@@ -85,7 +99,11 @@ class ResultsInOrder(Properties):
         opcode = uop.insn.alu_opcode
         m.d.comb += [
             Assume(~uop.empty),
-            Assume((opcode == AluOpcode.ADD) | (opcode == AluOpcode.MUL)),
+            Assume(
+                (opcode == AluOpcode.ADD)
+                | (opcode == AluOpcode.MUL)
+                | ((opcode == AluOpcode.REQUANTISE) & ~uop.insn.use_imm)
+            ),
         ]
         power_up = constant(m, self.power_up)
         self._memory(m, power_up)
@@ -149,7 +167,8 @@ class ResultsInOrder(Properties):
         x, src = changed[uop.dst] ^ power_up, changed[uop.src] ^ power_up
         y = Mux(uop.insn.use_imm, uop.insn.imm[:LANE_BITS], src)
         result = Signal(LANE_BITS)
-        m.d.comb += result.eq(operation(uop.insn.alu_opcode, x, y))
+        limits = Mux(uop.insn.alu_opcode == AluOpcode.REQUANTISE, uop.insn.imm[:LANE_BITS], 0)
+        m.d.comb += result.eq(operation(uop.insn.alu_opcode, x, y) ^ limits)
         with m.If(accepted):
             m.d.sync += changed[uop.dst].eq(result ^ power_up)
         return result
@@ -160,6 +179,7 @@ class ResultsInOrder(Properties):
         m.d.comb += [
             Cover((count == QUEUE) & block.write.mask & (block.write.data == 1)),
             Cover((count == QUEUE) & ~block.uop.ready),
+            Cover((count == 1) & block.uop.valid & ~block.uop.ready),
         ]
 
 
@@ -213,6 +233,41 @@ OPERANDS = [
 def test_broken_hazard_detection_is_found(old, new):
     broken = mutant(alu_hazards, old, new)
     refute(ResultsInOrder(AluHazards=broken.AluHazards), depth=DEPTH)
+
+
+UNFORWARDED = [
+    ("dst-ignored", "(older.dst == uop.dst) | (reads_src", "(reads_src"),
+    ("src-ignored", "| (reads_src & (older.dst == uop.src))", ""),
+    ("not-kept", "self.uop.valid & ~stall", "self.uop.valid"),
+]
+PIPELINE = [
+    ("current-ignored", "for slot in (hazards.current, hazards.early)",
+     "for slot in (hazards.early, hazards.early)"),
+    ("early-ignored", "for slot in (hazards.current, hazards.early)",
+     "for slot in (hazards.current, hazards.current)"),
+    ("op-ignored", "(op.valid & (fetch", "(0 & (fetch"),
+    ("ex1-ignored", "(ex1.valid & ex1_is_one", "(0 & ex1_is_one"),
+    ("ex2-ignored", "(ex2.valid & ex2_is_one", "(0 & ex2_is_one"),
+    ("limits-early", "lane.limits.eq(wb_limits)", "lane.limits.eq(ex2_limits)"),
+    ("result-late", "wb_is_one.eq(ex2_is_one)", "wb_is_one.eq(wb_is_one)"),
+]  # fmt: skip
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"), [row[1:] for row in UNFORWARDED], ids=[row[0] for row in UNFORWARDED]
+)
+def test_a_broken_stall_of_unforwarded_results_is_found(old, new):
+    broken = mutant(alu_requantise, old, new)
+    refute(ResultsInOrder(UnforwardedHazard=broken.UnforwardedHazard), depth=DEPTH)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"), [row[1:] for row in PIPELINE], ids=[row[0] for row in PIPELINE]
+)
+def test_a_broken_pipeline_is_found(old, new):
+    refute(ResultsInOrder(mutant(alu_pipeline, old, new)), depth=DEPTH)
 
 
 @pytest.mark.formal

@@ -288,6 +288,30 @@ MUTANTS = (
         "~current.raw_stall & self._free", "self._free",
     ),
     Mutant(
+        "requantise-no-stall", "a micro-op does not wait for a REQUANTISE whose tile it reads",
+        "compute/alu_requantise.py",
+        "self.uop.valid & ~stall", "self.uop.valid",
+    ),
+    Mutant(
+        "requantise-truncates", "REQUANTISE does not round", "compute/alu_requantise.py",
+        "zero_point + rounding", "zero_point",
+    ),
+    Mutant(
+        "requantise-wraps", "a value beyond the limits of REQUANTISE wraps",
+        "compute/alu_requantise.py",
+        "is_far = (", "is_far = 0 & (",
+    ),
+    Mutant(
+        "requantise-short", "the product of REQUANTISE has an unsigned upper half",
+        "compute/alu_lane.py",
+        "half(x[HALF:], signed_halves)", "half(x[HALF:], 0)",
+    ),
+    Mutant(
+        "requantise-limits", "REQUANTISE clips to the limits of the next micro-op",
+        "compute/alu_pipeline.py",
+        "lane.limits.eq(wb_limits)", "lane.limits.eq(ex2_limits)",
+    ),
+    Mutant(
         "imm-unsigned", "immediates are not sign-extended", "compute/alu_operands.py",
         "lane.eq(self.fetched.imm)", "lane.eq(self.fetched.imm.as_unsigned())",
     ),

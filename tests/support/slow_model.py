@@ -39,15 +39,24 @@ def shift(x: int, y: int) -> int:
     return signed(x * 2**-y, 32)
 
 
+def requantise(x: int, y: int, imm: int) -> int:
+    """``x`` times the low 16 bits of ``y``, divided by two to the power of the next 6, rounded
+    with halves up, plus the next 8; not below the low byte of ``imm``, not above the high byte."""
+    multiplier, exponent, zero_point = signed(y, 16), y >> 16 & 63, signed(y >> 22, 8)
+    scaled = (2 * x * multiplier + 2**exponent) // 2 ** (exponent + 1) + zero_point
+    return min(max(scaled, signed(imm, 8)), signed(imm >> 8, 8))
+
+
 LANE = {
     AluOpcode.MIN: lambda x, y: x if x < y else y,
     AluOpcode.MAX: lambda x, y: x if x > y else y,
     AluOpcode.ADD: lambda x, y: signed(x + y, 32),
     AluOpcode.SHR: shift,
     AluOpcode.MUL: lambda x, y: signed(x * y, 32),
+    AluOpcode.REQUANTISE: requantise,
 }
 """``{operation: function}`` of one lane, on plain integers. An operation of one operand does not
-look at ``y``."""
+look at ``y``, one of three takes the immediate too."""
 
 assert LANE.keys() == set(AluOpcode)
 
@@ -213,6 +222,7 @@ class SlowModel:
             new = []
             for lane, x in enumerate(self.acc[d]):
                 y = insn.imm if insn.use_imm else self.acc[s][lane]
-                new.append(LANE[insn.alu_opcode](x, y))
+                third = (insn.imm,) if insn.alu_opcode.is_ternary else ()
+                new.append(LANE[insn.alu_opcode](x, y, *third))
             self.acc[d] = new
             self.counters["alu_counter"] += 1

@@ -18,12 +18,14 @@ from vta.isa import (
     IllegalEncodingError,
     Instruction,
     Isa,
+    Limits,
     Load,
     MemId,
     PipelineModule,
     Store,
     TokenCounts,
     Uop,
+    alu_operations_of,
     disassemble,
     needed_by,
 )
@@ -66,6 +68,9 @@ DEFAULT_WORDS = {
     ): words(
         4 | 1 << 6 | 1 << 8 | 2 << 21 | 3 << 35 | 4 << 49,
         5 | 6 << 11 | 7 << 22 | 8 << 33 | 4 << 44 | 1 << 47 | 0xFFFE << 48,
+    ),
+    Alu(alu_opcode=AluOpcode.REQUANTISE, imm=Limits(-2, 127).immediate, uop_end=1): words(
+        4 | 1 << 21 | 1 << 35 | 1 << 49, 5 << 44 | 0x7FFE << 48
     ),
     Finish(pop_prev=True, pop_next=True): words(3 | 1 << 3 | 1 << 4, 0),
 }  # fmt: skip
@@ -148,7 +153,7 @@ def instructions(draw: st.DrawFn, cfg: VTAConfig) -> Instruction:
             wgt_factor_out=bits(wgt), wgt_factor_in=bits(wgt), **sources, **common,
         )  # fmt: skip
     return Alu(
-        alu_opcode=draw(st.sampled_from(AluOpcode)), use_imm=draw(st.booleans()),
+        alu_opcode=draw(st.sampled_from(alu_operations_of(cfg))), use_imm=draw(st.booleans()),
         imm=bits(16) - 2**15, src_factor_out=bits(acc), src_factor_in=bits(acc), **common,
     )  # fmt: skip
 
@@ -245,12 +250,14 @@ def test_a_machine_without_the_extension():
     """The instructions of the base set have the same bits; those of the extension do not exist."""
     for name, words in (("default", DEFAULT_WORDS), ("tiny", TINY_WORDS)):
         base = Isa(CONFIGURATIONS[name].replace(extension=0))
-        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 1
+        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 3
         for insn, word in words.items():
             if needed_by([insn]):
-                with pytest.raises(EncodingError, match=r"GEMM_START of the .* EXTENSION is 0"):
+                name = "REQUANTISE" if isinstance(insn, Alu) else "GEMM_START"
+                with pytest.raises(EncodingError, match=rf"{name} of the .* EXTENSION is 0"):
                     base.encode(insn)
-                with pytest.raises(IllegalEncodingError, match="no field"):
+                refusal = rf"{name} of the .* EXTENSION is 0|no field"
+                with pytest.raises(IllegalEncodingError, match=refusal):
                     base.decode(word)
             else:
                 assert base.encode(insn) == word and base.decode(word) == insn
@@ -275,6 +282,8 @@ def test_a_machine_without_the_extension():
         (Gemm(uop_bgn=3, uop_end=2), "ends before it begins"),
         (Gemm(uop_end=64), None),
         (Alu(uop_end=65), "SRAM has 64"),
+        (Alu(alu_opcode=AluOpcode.REQUANTISE), None),
+        (Alu(alu_opcode=AluOpcode.REQUANTISE, use_imm=True), "use_imm must be 0"),
         (Finish(pop_prev=True, push_next=True), None),
     ],
 )
@@ -332,6 +341,9 @@ def test_disassembly():
         ),
         "ALU MAX acc uop[0:1] out(2: dst+1 src+4)": Alu(
             alu_opcode=AluOpcode.MAX, uop_end=1, iter_out=2, dst_factor_out=1, src_factor_out=4
+        ),
+        "ALU REQUANTISE acc clip(-128, 6) uop[0:1]": Alu(
+            alu_opcode=AluOpcode.REQUANTISE, imm=Limits(-128, 6).immediate, uop_end=1
         ),
         "FINISH  push(prev)": Finish(push_prev=True),
     }  # fmt: skip

@@ -103,11 +103,15 @@ def test_the_extension_is_needed_where_it_is_used():
     base = CFG.replace(extension=0)
     assert CFG.extension
     program().require_machine(base)
-    code = Isa.of(CFG).encode_all([Gemm(start=True, uop_end=1), Finish()])
-    starts = replace(program(), code=code, relocations=())
-    starts.require_machine(CFG)
-    with pytest.raises(ProgramError, match=r"uses GEMM_START of .* lacks \(its EXTENSION is 0\)"):
-        starts.require_machine(base)
+    for insn, name in (
+        (Gemm(start=True, uop_end=1), "GEMM_START"),
+        (Alu(alu_opcode=AluOpcode.REQUANTISE, uop_end=1), "REQUANTISE"),
+    ):
+        code = Isa.of(CFG).encode_all([insn, Finish()])
+        extended = replace(program(), code=code, relocations=())
+        extended.require_machine(CFG)
+        with pytest.raises(ProgramError, match=rf"uses {name} of .* lacks \(its EXTENSION is 0\)"):
+            extended.require_machine(base)
 
 
 def test_every_truncation_is_refused():

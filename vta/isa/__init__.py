@@ -5,6 +5,7 @@ from vta.isa.alu_operations import (
 )
 from vta.isa.capabilities import (
     Capability,
+    alu_operations_of,
     capabilities_of,
     needed_by,
 )
@@ -38,6 +39,12 @@ from vta.isa.instructions import (
     Transfer,
     Uop,
 )
+from vta.isa.requantisation import (
+    LIMITS,
+    SCALE,
+    Limits,
+    Scale,
+)
 from vta.isa.tokens import (
     TOKEN_FLAGS,
     TOKEN_QUEUES,
@@ -49,8 +56,10 @@ from vta.isa.tokens import (
 __all__ = [
     "IMM_BITS",
     "INSN_BITS",
+    "LIMITS",
     "MAX_TRANSFER_PAD",
     "MAX_TRANSFER_SIZE",
+    "SCALE",
     "TOKEN_FLAGS",
     "TOKEN_QUEUES",
     "UOP_BITS",
@@ -64,16 +73,19 @@ __all__ = [
     "IllegalEncodingError",
     "Instruction",
     "Isa",
+    "Limits",
     "Load",
     "MemId",
     "MicroOpLoop",
     "Opcode",
     "PipelineModule",
+    "Scale",
     "Store",
     "TokenCounts",
     "TokenQueue",
     "Transfer",
     "Uop",
+    "alu_operations_of",
     "capabilities_of",
     "disassemble",
     "needed_by",

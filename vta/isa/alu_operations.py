@@ -17,12 +17,13 @@ class AluOpcode(enum.IntEnum):
     """An operation: ``acc[dst] = op(x, y)`` on each lane, wrapping to 32 bits.
 
     ``x`` is ``acc[dst]``; ``y`` is the immediate or ``acc[src]``. An operation of one operand has
-    no ``y``: its instruction carries ``use_imm`` = 1 and ``imm`` = 0.
+    no ``y``: its instruction carries ``use_imm`` = 1 and ``imm`` = 0. In an operation of three
+    operands ``y`` is ``acc[src]`` and the immediate is the third one: ``use_imm`` = 0.
 
     Attributes
     ----------
     operands : int
-        1: ``x``. 2: ``x`` and ``y``.
+        1: ``x``. 2: ``x`` and ``y``. 3: ``x``, ``y`` and ``imm``.
     meaning : str
         What is computed, in words.
     """
@@ -35,6 +36,7 @@ class AluOpcode(enum.IntEnum):
     ADD = 2, 2, "x + y"
     SHR = 3, 2, "x shifted right arithmetically by y; left by -y if y is negative"
     MUL = 4, 2, "x * y"
+    REQUANTISE = 5, 3, "x scaled and rounded by the parameters y, clipped to the limits imm"
 
     def __new__(cls, code: int, operands: int, meaning: str) -> AluOpcode:
         member = int.__new__(cls, code)
@@ -61,3 +63,13 @@ class AluOpcode(enum.IntEnum):
     def is_unary(self) -> bool:
         """Whether the operation has no ``y``."""
         return self.operands == 1
+
+    @property
+    def is_ternary(self) -> bool:
+        """Whether the immediate is an operand besides ``y``."""
+        return self.operands == 3
+
+    @property
+    def y_sources(self) -> tuple[str, ...]:
+        """What an instruction can take ``y`` from: ``imm``, ``acc``."""
+        return {1: ("imm",), 2: ("imm", "acc"), 3: ("acc",)}[self.operands]

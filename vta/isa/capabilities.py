@@ -10,14 +10,15 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from vta.isa.instructions import Gemm, Instruction
+from vta.isa.alu_operations import AluOpcode
+from vta.isa.instructions import Alu, Gemm, Instruction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vta.config import VTAConfig
 
-__all__ = ["Capability", "capabilities_of", "describe", "needed_by"]
+__all__ = ["Capability", "alu_operations_of", "capabilities_of", "describe", "needed_by"]
 
 
 class Capability(enum.IntFlag, boundary=enum.STRICT):
@@ -25,6 +26,8 @@ class Capability(enum.IntFlag, boundary=enum.STRICT):
 
     GEMM_START = 1
     """GEMM instructions that start sums (:attr:`~vta.isa.Gemm.start`)."""
+    REQUANTISE = 2
+    """The ALU operation REQUANTISE (:mod:`vta.isa.requantisation`)."""
 
 
 def capabilities_of(cfg: VTAConfig) -> Capability:
@@ -38,7 +41,17 @@ def needed_by(insns: Iterable[Instruction]) -> Capability:
     for insn in insns:
         if isinstance(insn, Gemm) and insn.start:
             needed |= Capability.GEMM_START
+        elif isinstance(insn, Alu) and insn.alu_opcode is AluOpcode.REQUANTISE:
+            needed |= Capability.REQUANTISE
     return needed
+
+
+def alu_operations_of(cfg: VTAConfig) -> tuple[AluOpcode, ...]:
+    """The operations that the ALU of a machine has."""
+    return tuple(
+        operation for operation in AluOpcode
+        if not needed_by((Alu(alu_opcode=operation),)) & ~capabilities_of(cfg)
+    )  # fmt: skip
 
 
 def describe(capabilities: Capability) -> str:

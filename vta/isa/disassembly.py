@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vta.isa.instructions import Alu, Finish, Gemm, Instruction, MicroOpLoop, Transfer
+from vta.isa.requantisation import Limits
 
 __all__ = ["disassemble"]
 
@@ -43,6 +44,9 @@ def _compute_text(insn: MicroOpLoop) -> str:
         text = f"ALU {insn.alu_opcode.name}"
         if not insn.alu_opcode.is_unary:
             text += f" imm {insn.imm}" if insn.use_imm else " acc"
+        if insn.alu_opcode.is_ternary:
+            low, high = Limits.of_immediate(insn.imm)
+            text += f" clip({low}, {high})"
     else:
         assert isinstance(insn, Gemm)
         text = "GEMM" + " start" * insn.start + " reset" * insn.reset

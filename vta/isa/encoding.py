@@ -202,7 +202,13 @@ class Isa:
                 raw["alu_opcode"] = AluOpcode.of(raw["alu_opcode"])
         except ValueError as error:
             raise IllegalEncodingError(f"{opcode.name}: {error} (word 0x{value:032x})") from None
-        return _TYPES[opcode](**raw)
+        insn = _TYPES[opcode](**raw)
+        if missing := needed_by((insn,)) & ~self.capabilities:
+            raise IllegalEncodingError(
+                f"{opcode.name}: needs {describe(missing)} of the instruction set extension; "
+                f"EXTENSION is {self.cfg.extension} (word 0x{value:032x})"
+            )
+        return insn
 
     def decode_all(self, stream: bytes) -> list[Instruction]:
         """The instructions of a stream; an error names the instruction's number.
@@ -281,7 +287,7 @@ class Isa:
         These are the rules that need no machine state: flags that the module lacks, a memory that
         the direction lacks, padding on a store, a micro-op range that ends before it begins or
         beyond the SRAM, a GEMM that starts sums and resets, a second operand of an operation that
-        has one.
+        has one, an immediate in place of the second one of an operation that has three.
         """
         module = insn.module
         for flag in _FLAGS:
@@ -310,6 +316,11 @@ class Isa:
             return (
                 f"{insn.alu_opcode.name} has one operand: use_imm must be 1 and imm 0; "
                 f"got use_imm {insn.use_imm:d} and imm {insn.imm}"
+            )
+        if isinstance(insn, Alu) and insn.alu_opcode.is_ternary and insn.use_imm:
+            return (
+                f"{insn.alu_opcode.name} takes its parameters from acc[src]: use_imm must be 0; "
+                f"got 1"
             )
         return None
 

@@ -163,7 +163,7 @@ class Gemm(MicroOpLoop):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alu(MicroOpLoop):
     """``acc[dst] = op(acc[dst], imm if use_imm else acc[src])``. ``reset`` is encoded but has no
-    meaning here."""
+    meaning here. In an operation of three operands ``imm`` is the third one."""
 
     opcode = Opcode.ALU
     alu_opcode: AluOpcode = AluOpcode.MIN

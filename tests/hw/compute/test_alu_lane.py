@@ -2,16 +2,17 @@
 
 import random
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, product
 
 import pytest
 
 from tests.support.hwpeers import simulate
 from tests.support.slow_model import LANE
-from vta.hw.compute.alu_lane import EX1_OPERATIONS, AluLane
-from vta.isa import AluOpcode
+from vta.hw.compute.alu_lane import EX1_OPERATIONS, WB_OPERATIONS, AluLane
+from vta.isa import AluOpcode, Limits, Scale
 
 TOP, BOTTOM = 2**31 - 1, -(2**31)
+WIDE = Limits().immediate
 EDGES = [0, 1, -1, 2, -2, 31, 32, 33, -31, -32, -33, 63, 64, -64, 65536, -65537, TOP, BOTTOM,
          BOTTOM + 1, 0x12345678, -0x12345678]  # fmt: skip
 
@@ -24,6 +25,7 @@ class Operation:
     x: int
     y: int
     result: int
+    imm: int = 0
 
 
 BY_HAND = [
@@ -40,13 +42,21 @@ BY_HAND = [
     Operation(AluOpcode.SHR, 21, -1, 42),
     Operation(AluOpcode.SHR, 1, -31, BOTTOM),
     Operation(AluOpcode.SHR, -1, -32, 0),
+    Operation(AluOpcode.REQUANTISE, 100, Scale(3, 2).word, 75, WIDE),
+    Operation(AluOpcode.REQUANTISE, 5, Scale(1, 1).word, 3, WIDE),  # 2.5, halves up
+    Operation(AluOpcode.REQUANTISE, -5, Scale(1, 1).word, -2, WIDE),
+    Operation(AluOpcode.REQUANTISE, -5, Scale(-1, 1, 10).word, 13, WIDE),
+    Operation(AluOpcode.REQUANTISE, BOTTOM, Scale(-(2**15), 47).word, 1, WIDE),
+    Operation(AluOpcode.REQUANTISE, BOTTOM, Scale(2**15 - 1, 63, -9).word, -9, WIDE),
+    Operation(AluOpcode.REQUANTISE, 300, Scale(1, 0, -100).word, 127, WIDE),
+    Operation(AluOpcode.REQUANTISE, -300, Scale(1, 0, -100).word, 0, Limits(0, 127).immediate),
 ]
 
 
 def compute(operations):
-    """Pairs of the results in EX1 and in EX2, one operation a cycle; then a cycle without one."""
+    """The results in EX1, in EX2 and in WB, one operation a cycle; then a cycle without one."""
     dut = AluLane()
-    results = []
+    in_ex2, in_wb = [], []
 
     async def testbench(ctx):
         ctx.set(dut.valid, 1)
@@ -56,20 +66,27 @@ def compute(operations):
             ctx.set(dut.y, operation.y)
             ex1_result = ctx.get(dut.ex1_result)
             await ctx.tick()
-            results.append((ex1_result, ctx.get(dut.ex2_result)))
+            in_ex2.append((ex1_result, ctx.get(dut.ex2_result)))
+            in_wb.append(ctx.get(dut.wb_result))
+            ctx.set(dut.limits, operation.imm & 0xFFFF)  # it is in WB in the next cycle
         ctx.set(dut.valid, 0)
         ctx.set(dut.x, 5)
         await ctx.tick()
-        assert ctx.get(dut.ex2_result) == results[-1][1], "the result is held"
+        in_wb.append(ctx.get(dut.wb_result))
+        assert ctx.get(dut.ex2_result) == in_ex2[-1][1], "the result is held"
 
     simulate(dut, testbench)
-    return results
+    return [(*pair, wb_result) for pair, wb_result in zip(in_ex2, in_wb[1:], strict=True)]
 
 
 def check(operations):
     assert AluLane.LATENCY == 1
-    for operation, (ex1_result, ex2_result) in zip(operations, compute(operations), strict=True):
-        assert ex2_result == operation.result, operation
+    for operation, results in zip(operations, compute(operations), strict=True):
+        ex1_result, ex2_result, wb_result = results
+        if operation.opcode in WB_OPERATIONS:
+            assert wb_result == operation.result, operation
+        else:
+            assert ex2_result == operation.result, operation
         if operation.opcode in EX1_OPERATIONS:
             assert ex1_result == operation.result, operation
 
@@ -84,4 +101,23 @@ def test_operations_at_the_edges(opcode):
     operands = list(product(EDGES, EDGES))
     operands += [(rng.randint(BOTTOM, TOP), rng.randint(-40, 40)) for _ in range(200)]
     operands += [(rng.randint(BOTTOM, TOP), rng.randint(BOTTOM, TOP)) for _ in range(200)]
-    check([Operation(opcode, x, y, LANE[opcode](x, y)) for x, y in operands])
+    third = [WIDE, Limits(-3, 100).immediate, 0x7F80 - 2**15, 0] if opcode.is_ternary else [0]
+    check([
+        Operation(opcode, x, y, LANE[opcode](x, y, *([imm] if opcode.is_ternary else [])), imm)
+        for (x, y), imm in zip(operands, cycle(third))
+    ])  # fmt: skip
+
+
+def test_requantise_at_every_shift():
+    """Products of every size around the limits of 8 bits, and halves, against plain integers."""
+    rng, operations = random.Random(2), []
+    for shift in range(64):
+        for _ in range(40):
+            multiplier = rng.choice([1, -1, 2**15 - 1, -(2**15), rng.randint(-(2**15), 2**15 - 1)])
+            value = (rng.randint(-600, 600) << shift >> 1) // (multiplier or 1) + rng.randint(-1, 1)
+            x = max(BOTTOM, min(TOP, value))
+            y = Scale(multiplier, shift, rng.choice([0, -128, 127, rng.randint(-128, 127)])).word
+            imm = rng.choice([WIDE, rng.randint(-(2**15), 2**15 - 1)])
+            result = LANE[AluOpcode.REQUANTISE](x, y, imm)
+            operations.append(Operation(AluOpcode.REQUANTISE, x, y, result, imm))
+    check(operations)

@@ -13,7 +13,7 @@ from vta.config import VTAConfig
 from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.sequencer import Index, IndexedUopLayout
-from vta.isa import AluOpcode, Isa
+from vta.isa import AluOpcode, Isa, Limits
 
 LOG_DEPTH = 4
 TILES = 1 << LOG_DEPTH
@@ -41,6 +41,10 @@ def shift(dst, src=None):
 
 def multiply(dst, src=None):
     return MicroOp(AluOpcode.MUL, dst, src)
+
+
+def requantise(dst, src):
+    return MicroOp(AluOpcode.REQUANTISE, dst, src, imm=Limits(-90, 90).immediate)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,18 @@ CASES = [
     Case("no hazard, producer after WB",
          [shift(0), add(1), add(2), add(3), add(4), add(5, 0)], [0, 1, 2, 3, 4, 5]),
     Case("RAW, the youngest of two producers", [add(0), shift(0), add(1, 0)], [0, 1, 3]),
+    # REQUANTISE is not forwarded: its tile is read in the cycle after WB.
+    Case("RAW on dst of a REQUANTISE", [requantise(0, 1), add(0)], [0, 5]),
+    Case("RAW on src of a REQUANTISE", [requantise(0, 1), add(2, 0)], [0, 5]),
+    Case("RAW on a REQUANTISE, at distance 3", [requantise(0, 1), add(1), add(2), add(0)],
+         [0, 1, 2, 5]),
+    Case("no hazard, REQUANTISE in WB",
+         [requantise(0, 1), add(1), add(2), add(3), add(5), add(0)], [0, 1, 2, 3, 4, 5]),
+    Case("RAW on a REQUANTISE in the early slot", [requantise(0, 7), add(0)], [1, 6]),
+    Case("an immediate has no hazard on src", [requantise(3, 1), add(0)], [0, 1]),
+    Case("a REQUANTISE reads a forwarded tile", [add(0), shift(1), requantise(0, 1)], [0, 1, 3]),
+    Case("parameters that stay", [requantise(0, 4), requantise(1, 4), requantise(2, 4)],
+         [0, 1, 2]),
     Case("a chain of two-cycle operations", [shift(0), shift(0), multiply(0)], [0, 2, 4]),
     # Bank conflicts of the two operands.
     Case("bank conflict: src is read early", [add(0, 7)], [1]),
@@ -163,5 +179,6 @@ def test_issue_cycles_and_results(case):
     expected = [100 + tile for tile in range(TILES)]
     for uop in case.uops:
         y = uop.imm if uop.src is None else expected[uop.src]
-        expected[uop.dst] = LANE[uop.opcode](expected[uop.dst], y)
+        third = (uop.imm,) if uop.opcode.is_ternary else ()
+        expected[uop.dst] = LANE[uop.opcode](expected[uop.dst], y, *third)
     assert trace.tiles == [value % 2**32 for value in expected]

@@ -153,7 +153,8 @@ def random_stream(cfg, rng, uops, length):
         if kind == "gemm":
             insns.append(Gemm(**loop, **given))
         elif kind == "alu":
-            insns.append(Alu(alu_opcode=rng.choice(list(AluOpcode)), use_imm=rng.random() < 0.5,
+            opcode = rng.choice(list(AluOpcode))
+            insns.append(Alu(alu_opcode=opcode, use_imm=rng.choice(opcode.y_sources) == "imm",
                              imm=rng.randint(-9, 9), **loop, **given))  # fmt: skip
         elif kind == "uop":
             insns.append(Load(memory=MemId.UOP, sram_base=bgn, dram_base=bgn, y_size=1,

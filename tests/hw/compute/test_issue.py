@@ -248,7 +248,8 @@ def random_insn(rng, uops):
            for name in ("dst", "src") for loop in ("out", "in")},
     }  # fmt: skip
     if kind is Alu:
-        fields |= {"use_imm": rng.random() < 0.5, "alu_opcode": rng.choice(list(AluOpcode))}
+        opcode = rng.choice(list(AluOpcode))
+        fields |= {"use_imm": rng.choice(opcode.y_sources) == "imm", "alu_opcode": opcode}
     return kind(**fields, **given)
 
 

@@ -80,6 +80,9 @@ ILLEGAL = {
         if operation.is_unary
         for operand in ({"use_imm": False}, {"use_imm": True, "imm": 1})
     },
+    "REQUANTISE with an immediate in place of its parameters": ISA.encode(
+        Alu(alu_opcode=AluOpcode.REQUANTISE, use_imm=True)
+    ),
 }
 
 

@@ -390,9 +390,9 @@ class Says(RtlRegisters):
         ),
         (
             {"CAPS": 0},
-            "CAPS reads 0x00000000: the machine lacks GEMM_START of .* EXTENSION 1",
+            "CAPS reads 0x00000000: the machine lacks GEMM_START, REQUANTISE of .* EXTENSION 1",
         ),
-        ({"CAPS": 1 << 31}, "CAPS reads 0x80000000: the machine has another .* CAPS is 0x00000001"),
+        ({"CAPS": 1 << 31}, "CAPS reads 0x80000000: the machine has another .* CAPS is 0x00000003"),
         (
             {"CONFIG0": 0x20_640533, "CONFIG1": 0x11120F0F},
             "the machine is 1x16_i8w8a32_15_15_18_17, the configuration asks for "

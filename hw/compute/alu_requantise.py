@@ -1,0 +1,136 @@
+"""REQUANTISE: the stages EX2 and WB of a lane, and the hazards with its result.
+
+``result = min(max(((product + half) >> shift) + zero_point, low), high)``, halves rounded up. The
+sum has the value ``(product >> shift) + bit + zero_point``, where ``bit`` is the highest of the
+bits that are shifted out: that is what ``2 * product`` shifted by ``shift`` has in bit 0.
+
+=====  =========================================================================================
+stage  what happens
+=====  =========================================================================================
+EX1    two products of 16 x 16 bits, by the multipliers of MUL (:mod:`vta.hw.compute.alu_lane`)
+EX2    the sum of the products; the shift
+WB     the bit for rounding and the zero point are added; clipping. The result is written.
+=====  =========================================================================================
+
+The result is not forwarded: a micro-op that reads its tile enters the pipeline in the cycle of the
+write (:class:`UnforwardedHazard`).
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.hw.compute.sequencer import IndexedUopLayout
+from vta.hw.interfaces import layout_of
+from vta.isa import LIMITS, SCALE
+
+__all__ = ["Rescale", "UnforwardedHazard", "UnforwardedLayout"]
+
+HALF = 16
+"""Bits of a multiplier, and of the parts of the value that is multiplied."""
+PRODUCT_BITS = 3 * HALF
+RESULT_BITS = 8
+
+
+class Rescale(wiring.Component):
+    """Shifts, rounds and clips a product; one a cycle.
+
+    A product has 47 bits at most, so a shift by 48 or more leaves the sign, which rounds to 0. The
+    shifted value is cut to its low bits; if others of its bits differ from the sign, the sum with
+    any zero point is beyond 8 bits, and the result is the limit on its side.
+
+    Attributes
+    ----------
+    low, high, shift, zero_point : In
+        In EX2, from registers: the product is ``low + high * 2**16``.
+    limits : In
+        The immediate, in WB.
+    result : Out(signed(32))
+        In WB.
+    """
+
+    LATENCY = 1
+    """Cycles from EX2 to WB."""
+
+    def __init__(self) -> None:
+        scale = layout_of(SCALE)
+        super().__init__({
+            "low": In(signed(2 * HALF + 1)), "high": In(signed(2 * HALF)),
+            "shift": In(scale["shift"].shape), "zero_point": In(scale["zero_point"].shape),
+            "limits": In(LIMITS.bits), "result": Out(signed(32)),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        # EX2. The low bits of the product are those of the first part: the adder has 32 bits.
+        upper = (self.low >> HALF) + self.high
+        product = Cat(self.low[:HALF], upper)[:PRODUCT_BITS].as_signed()
+        shifted = Signal(signed(PRODUCT_BITS + 1), reset_less=True)
+        zero_point = Signal.like(self.zero_point, reset_less=True)
+        m.d.sync += [shifted.eq((product << 1) >> self.shift), zero_point.eq(self.zero_point)]
+
+        # WB.
+        rounding, quotient = shifted[0], shifted[1:].as_signed()
+        negative = quotient[-1]
+        is_far = (quotient[RESULT_BITS:] ^ negative.replicate(len(quotient) - RESULT_BITS)).any()
+        total = quotient[: RESULT_BITS + 1].as_signed() + zero_point + rounding
+        limits = data.View(layout_of(LIMITS), self.limits)
+        is_low = Mux(is_far, negative, total < limits.low)
+        is_high = Mux(is_far, ~negative, total > limits.high)
+        # The upper limit wins if the limits are crossed.
+        crossed = limits.low > limits.high
+        result = Mux(is_high | crossed, limits.high, Mux(is_low, limits.low, total))
+        m.d.comb += self.result.eq(result)
+        return m
+
+
+class UnforwardedLayout(data.StructLayout):
+    """A micro-op in the pipeline: whether it is valid and its result is not forwarded, and its
+    tile."""
+
+    def __init__(self, log_depth: int) -> None:
+        super().__init__({"valid": 1, "dst": log_depth})
+
+
+class UnforwardedHazard(wiring.Component):
+    """A gate in front of the pipeline: a micro-op that reads the tile of an older one whose result
+    is not forwarded stalls until that is in WB. Combinational.
+
+    Parameters
+    ----------
+    uop : IndexedUopLayout
+        With ``dst``, ``src`` and the instruction's ``use_imm``.
+    log_depth, stages : int
+        log2 of the number of tiles, and the number of stages between the gate and WB.
+
+    Attributes
+    ----------
+    uop, passed : stream of ``uop``, in and out
+    older : In(array of UnforwardedLayout)
+        The stages.
+    """
+
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, stages: int) -> None:
+        super().__init__({
+            "uop": In(stream.Signature(uop)), "passed": Out(stream.Signature(uop)),
+            "older": In(data.ArrayLayout(UnforwardedLayout(log_depth), stages)),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        uop, stall = self.uop.payload, Signal()
+        reads_src = ~uop.insn.use_imm
+        hazards = (
+            older.valid & ((older.dst == uop.dst) | (reads_src & (older.dst == uop.src)))
+            for older in self.older
+        )
+        m.d.comb += [
+            stall.eq(~uop.empty & reduce(or_, hazards)),
+            self.passed.payload.eq(uop),
+            self.passed.valid.eq(self.uop.valid & ~stall),
+            self.uop.ready.eq(self.passed.ready & ~stall),
+        ]
+        return m
