@@ -9,6 +9,7 @@ from vta.compiler.target import GLOBAL as _GLOBAL
 from vta.compiler.te import dtypes as _dtypes
 from vta.compiler.te.conditions import all_of, any_of, equal, not_equal, select
 from vta.compiler.te.expr import Expr, IterVar, Var, as_expr
+from vta.compiler.te.requantisation import requantise
 from vta.compiler.te.tags import tag_scope
 from vta.compiler.te.tensor import (
     ComputeOp,
@@ -78,6 +79,7 @@ __all__ = [
     "not_equal",
     "placeholder",
     "reduce_axis",
+    "requantise",
     "schedule",
     "sum",
     "tag_scope",

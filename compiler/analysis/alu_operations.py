@@ -28,10 +28,12 @@ from vta.compiler.te.expr import (
     Shr,
     Sub,
 )
+from vta.compiler.te.requantisation import Requantisation
 from vta.compiler.te.unsupported import quotient_replacement, remainder_replacement
 from vta.compiler.tir.ir import Buffer, BufferLoad, BufferStore
 from vta.errors import LoweringError
-from vta.isa import IMM_BITS, AluOpcode
+from vta.isa import IMM_BITS, AluOpcode, Capability, Limits
+from vta.isa.capabilities import describe
 
 __all__ = ["AluOperation", "AluSelector", "count_operations_in_place"]
 
@@ -55,11 +57,14 @@ class AluOperation:
         Second operand: a tensor, a buffer of one element for all, or an immediate.
     place : Buffer or None
         Destination other than the result: a buffer of the result's shape or of one element.
+    limits : Limits or None
+        The third operand of REQUANTISE.
     """
 
     opcode: AluOpcode | None
     operand: BufferLoad | Buffer | int
     place: Buffer | None = None
+    limits: Limits | None = None
 
 
 RESET = AluOperation(None, 0)
@@ -157,6 +162,18 @@ class AluSelector:
             case Shl(a=a, b=b):
                 start, operations = self._chain(a)
                 return start, [*operations, *self._shift_left(self._operand(b, value))]
+            case Requantisation(value=a, scale=scale, limits=limits):
+                if not self.target.extension:
+                    raise LoweringError(
+                        f"{self.where}: requantise needs {describe(Capability.REQUANTISE)} of the "
+                        f"instruction set extension; EXTENSION is 0 (multiply, add, shift, and "
+                        f"clip in operations of their own)"
+                    )
+                start, operations = self._chain(a)
+                operation = AluOperation(
+                    AluOpcode.REQUANTISE, self._operand(scale, value), limits=limits
+                )
+                return start, [*operations, operation]
             case Binary(a=a, b=b) if type(value) in _OPCODES:
                 opcode = _OPCODES[type(value)]
                 swap = isinstance(a, Const) or self._is_result(b) or not _is_simple(b)

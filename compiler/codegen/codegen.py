@@ -230,6 +230,8 @@ class _Generator:
                 # An immediate replaces the source; its factors are set to those of the destination.
                 for name in ("out", "in"):
                     fields[f"src_factor_{name}"] = fields[f"dst_factor_{name}"]
+            if uop.limits is not None:
+                fields["imm"] = uop.limits.immediate
         else:
             fields["reset"] = uop.reset
         kind = Alu if isinstance(uop, AluUop) else Gemm

@@ -157,5 +157,5 @@ def _uop(
     return AluUop(
         opcode=operation.opcode, dst=dst[0], src=src[0],
         imm=operation.operand if isinstance(operation.operand, int) else None,
-        dst_buffer=dst[1], src_buffer=src[1],
+        limits=operation.limits, dst_buffer=dst[1], src_buffer=src[1],
     )  # fmt: skip

@@ -19,7 +19,7 @@ from vta.compiler.te.dtypes import BOOL
 from vta.compiler.te.expr import Const, Expr, Var
 
 if TYPE_CHECKING:
-    from vta.isa import AluOpcode, MemId, PipelineModule
+    from vta.isa import AluOpcode, Limits, MemId, PipelineModule
 
 __all__ = [
     "NEVER",
@@ -303,7 +303,8 @@ class AluUop(Stmt):
     """One micro-op of the vector ALU: ``acc[dst] = opcode(acc[dst], acc[src])``, or with the
     immediate ``imm`` as second operand if that is not None.
 
-    Indices are as in :class:`GemmUop`. With an immediate, ``src`` equals ``dst``.
+    Indices are as in :class:`GemmUop`. With an immediate, ``src`` equals ``dst``. ``limits`` are the
+    third operand of REQUANTISE, None in other operations.
     """
 
     OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src")
@@ -312,6 +313,7 @@ class AluUop(Stmt):
     dst: Expr
     src: Expr
     imm: int | None = None
+    limits: Limits | None = None
     dst_buffer: Buffer | None = None
     src_buffer: Buffer | None = None
 

@@ -26,6 +26,7 @@ from vta.compiler.te.expr import (
     Var,
 )
 from vta.compiler.te.names import unique_name
+from vta.compiler.te.requantisation import Requantisation
 from vta.compiler.tir.ir import (
     NEVER,
     Allocate,
@@ -146,6 +147,9 @@ class _Printer:
                 return f"if_then_else({self.expr(cond)}, {self.expr(then)}, {self.expr(other)})"
             case Reduce(kind=kind, body=body, axes=axes):
                 return f"{kind}({self.expr(body)}, axis=[{', '.join(axis.name for axis in axes)}])"
+            case Requantisation(value=value, scale=scale, limits=limits):
+                clip = f"{limits.low}, {limits.high}"
+                return f"requantise({self.expr(value)}, {self.expr(scale)}, {clip})"
             case TensorRead(tensor=tensor, indices=indices):
                 return f"{tensor.name}[{self.list(indices)}]"
             case BufferLoad():
@@ -265,8 +269,9 @@ class _Printer:
                 dst_at, src_at, wgt_at = map(self.expr, (dst, src, wgt))
                 where = f"dst={dst_at}, src={src_at}, wgt={wgt_at}{self.start(start)}"
                 return f"uop_push(gemm, {where})"
-            case AluUop(opcode=opcode, dst=dst, src=src, imm=imm):
+            case AluUop(opcode=opcode, dst=dst, src=src, imm=imm, limits=limits):
                 operand = f"src={self.expr(src)}" if imm is None else f"imm={imm}"
+                operand += f", clip=({limits.low}, {limits.high})" if limits is not None else ""
                 return f"uop_push({opcode.name.lower()}, dst={self.expr(dst)}, {operand})"
             case DepPush(source=source, target=target):
                 return f"dep_push({source.name} -> {target.name})"
