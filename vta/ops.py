@@ -14,14 +14,22 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from vta.compiler import ops as _library
-from vta.compiler.ops import HostOperator, Operator, Requantise, Tiling, Views
+from vta.compiler.ops import (
+    HostOperator,
+    OnePass,
+    Operator,
+    Requantise,
+    Tiling,
+    Views,
+    choose_scales,
+)
 from vta.environment import get_env
 
 __all__ = [
-    "HostOperator", "Operator", "Requantise", "Tiling", "Views", "add", "average_pool",
-    "batch_matmul", "clip", "concat", "conv2d", "conv2d_transpose", "dense", "global_average_pool",
-    "leaky_relu", "lookup", "max_pool", "multiply", "pad", "prelu", "relu", "relu6",
-    "slice_channels", "sum_pool", "table_of", "upsample", "weighted_sum",
+    "HostOperator", "OnePass", "Operator", "Requantise", "Tiling", "Views", "add", "average_pool",
+    "batch_matmul", "choose_scales", "clip", "concat", "conv2d", "conv2d_transpose", "dense",
+    "global_average_pool", "leaky_relu", "lookup", "max_pool", "multiply", "pad", "prelu", "relu",
+    "relu6", "slice_channels", "sum_pool", "table_of", "upsample", "weighted_sum",
 ]  # fmt: skip
 
 _Result = TypeVar("_Result")

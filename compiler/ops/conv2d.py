@@ -160,9 +160,8 @@ def conv2d(
 
 
 def constant_operands(requantise: Requantise, channels: int, cfg: VTAConfig) -> list[Operand]:
-    """Bias and, if scaled, multiplier: what a layer has of each channel."""
-    names = ["bias", *["multiplier"] * requantise.scaled]
-    return [Operand(name, (channels,), cfg.acc_dtype) for name in names]
+    """What a layer has of each channel: bias and, if scaled, multiplier or scale."""
+    return [Operand(name, (channels,), cfg.acc_dtype) for name in requantise.given]
 
 
 def pack_constants(requantise: Requantise, cfg: VTAConfig, *rows: Array) -> list[Array]:

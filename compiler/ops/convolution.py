@@ -72,7 +72,7 @@ def convolution(
     OperatorError
         If no tiling fits the machine's memories.
     """
-    requantise.check(cfg.out_width)
+    requantise.check(cfg)
     tiling = tiling or choose(name, shape, cfg)
     stages = _stages(shape, cfg, requantise)
     given = tuple(operands)

@@ -110,7 +110,7 @@ def sum_pool(
     OperatorError
         As :func:`max_pool`.
     """
-    requantise.check(cfg.out_width)
+    requantise.check(cfg)
     return _pool("sum_pool", shape, kernel, stride, padding, cfg, requantise)
 
 
@@ -131,7 +131,7 @@ def _pool(
     names = requantise.constants if requantise is not None else ()
     stages = _stages(tiles, window, cfg, requantise)
     rows = _rows(name, window, len(names) * tiles[1], cfg)
-    constants = [*(["bias"] if names else []), *(["multiplier"] if len(names) > 1 else [])]
+    constants = requantise.given if requantise is not None else ()
 
     def check(*arrays: Array) -> None:
         operands = [("data", (n, c, height, width)), *((what, (c,)) for what in constants)]

@@ -10,10 +10,15 @@ Both shifts are arithmetic: a division by a power of two that rounds to the near
 up. Without multipliers (``scaled`` is False) each is 1. Products and sums wrap at 32 bits, as all
 arithmetic of the machine does; :func:`choose` gives parameters with which none does.
 
-The instruction set has no rounding multiplication, so the rule is a chain of vector operations:
-add, shift, multiply, add, shift, maximum, minimum. ``half`` and ``zero`` are parts of constants
-that are added anyway, and with ``pre_shift = 0`` the bias is multiplied by the compiler, which
-leaves multiply, add, shift, maximum, minimum.
+The base set has no rounding multiplication, so the rule is a chain of vector operations: add,
+shift, multiply, add, shift, maximum, minimum. ``half`` and ``zero`` are parts of constants that are
+added anyway, and with ``pre_shift = 0`` the bias is multiplied by the compiler, which leaves
+multiply, add, shift, maximum, minimum.
+
+With the instruction set extension a sum and one operation do it (:class:`OnePass`): multiplier,
+shift and zero point of each channel are one constant, the product is exact, and::
+
+    out = clip(((a * multiplier[c] + half(shift[c])) >> shift[c]) + zero[c], low, high)
 """
 
 from __future__ import annotations
@@ -25,19 +30,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.te.expr import maximum, minimum
+from vta.compiler.te.requantisation import requantise
 from vta.compiler.te.tensor import Tensor, compute
 from vta.errors import OperatorError
+from vta.isa import SCALE, Scale
+from vta.isa.capabilities import Capability, capabilities_of, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vta.compiler.ops.operator import Array
     from vta.compiler.te.expr import Expr
+    from vta.config import VTAConfig
 
-__all__ = ["Requantise", "Scaling", "choose", "half"]
+__all__ = ["OnePass", "Requantise", "Scaling", "choose", "choose_scales", "half"]
 
 ENOUGH = 1 / 64
 """An error bound that is not worth another vector operation."""
+MOST_MULTIPLIER = SCALE["multiplier"].high
+MOST_ONE_PASS_SHIFT = 47
+"""Of a :class:`Scale`: from 48 on every product rounds to 0."""
 MOST_SHIFT = 30
 """A larger ``half`` would not fit 32 bits beside a product."""
 
@@ -96,6 +108,11 @@ class Requantise:
         return half(self.shift)
 
     @property
+    def given(self) -> tuple[str, ...]:
+        """What the caller gives of each channel, in order: arrays of int32."""
+        return ("bias", "multiplier") if self.scaled else ("bias",)
+
+    @property
     def constants(self) -> tuple[str, ...]:
         """The constants of each channel, in the order in which they are operands of a program."""
         if not self.scaled:
@@ -107,14 +124,15 @@ class Requantise:
         """Vector operations for each vector of sums."""
         return len(self._chain())
 
-    def check(self, bits: int) -> None:
-        """Check that results fit the machine's activations of ``bits`` bits, signed.
+    def check(self, cfg: VTAConfig) -> None:
+        """Check that the machine can do it, and that results fit its activations.
 
         Raises
         ------
         OperatorError
-            If ``low`` or ``high`` does not.
+            If ``low`` or ``high`` does not fit, or the machine lacks an instruction.
         """
+        bits = cfg.out_width
         lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
         if self.low < lowest or self.high > highest:
             raise OperatorError(
@@ -181,6 +199,7 @@ class Requantise:
             ``total``.
         """
         apply: Mapping[str, Callable[[Expr, Expr], Expr]] = {
+            "requantise": lambda a, b: requantise(a, b, self.low, self.high),
             "add": lambda a, b: a + b,
             "mul": lambda a, b: a * b,
             "shr": lambda a, b: a >> b,
@@ -222,6 +241,97 @@ class Requantise:
         wide = _wrap(narrow.astype(np.int64) * factors + last)
         clipped: Array = np.clip(wide >> self.shift, self.low, self.high)
         return clipped
+
+
+@dataclass(frozen=True)
+class OnePass(Requantise):
+    """Requantisation by the operation REQUANTISE of the instruction set extension, after the sum
+    with the bias.
+
+    The caller gives bias and ``scale`` of each channel: the words of multiplier, shift and zero
+    point (:attr:`vta.isa.Scale.word`), as :func:`choose_scales` finds them. ``OnePass(low=0)`` has
+    only the limits as attributes of its own.
+    """
+
+    shift: int = 0
+    scaled: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shift or self.pre_shift or self.zero or not self.scaled:
+            raise OperatorError(
+                f"requantise: shift is {self.shift}, pre_shift {self.pre_shift}, zero {self.zero} "
+                f"and scaled {self.scaled}; in one pass they are in the scale of each channel"
+            )
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return ("bias", "scale")
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        return ("bias", "scale")
+
+    def check(self, cfg: VTAConfig) -> None:
+        super().check(cfg)
+        if Capability.REQUANTISE not in capabilities_of(cfg):
+            raise OperatorError(
+                f"requantise: one pass needs {describe(Capability.REQUANTISE)} of the instruction "
+                f"set extension; EXTENSION is {cfg.extension} (use Requantise)"
+            )
+
+    def values(self, bias: Array, multiplier: Array | None = None) -> dict[str, Array]:
+        """The values of :attr:`constants`; ``multiplier`` is the array of scales."""
+        assert multiplier is not None
+        return {"bias": np.asarray(bias, np.int32), "scale": np.asarray(multiplier, np.int32)}
+
+    def _chain(self) -> list[tuple[str, str, int | str]]:
+        return [("biased", "add", "bias"), ("requantised", "requantise", "scale")]
+
+    def reference(self, sums: Array, multiplier: Array | None = None) -> Array:
+        """The rule; ``multiplier`` is the array of scales, in a shape that broadcasts."""
+        assert multiplier is not None
+        words = np.asarray(multiplier, np.int64) & 0xFFFF_FFFF
+        factor, shift, zero = (
+            ((words >> field.offset) % (1 << field.width)) for field in SCALE.fields
+        )
+        factor, zero = factor.astype(np.int16), zero.astype(np.int8)
+        products = _wrap(np.asarray(sums, np.int64)).astype(np.int64) * factor
+        rounded = (products + (np.int64(1) << np.maximum(shift - 1, 0)) * (shift > 0)) >> shift
+        clipped: Array = np.clip(rounded + zero, self.low, self.high)
+        return clipped
+
+
+def choose_scales(scales: Sequence[float], *, zero: int = 0) -> tuple[int, ...]:
+    """The words of :class:`OnePass` for real scales: of each channel the largest multiplier that
+    fits 16 bits, so that its relative error is below 2^-15.
+
+    Parameters
+    ----------
+    scales : sequence of float
+        Of each channel: the scale of the sums over that of the result; positive.
+    zero : int
+        Of the result.
+
+    Raises
+    ------
+    OperatorError
+        If a scale is not positive, or more than a multiplier.
+    EncodingError
+        If ``zero`` does not fit 8 bits.
+    """
+    words = []
+    for scale in scales:
+        if not (0 < scale <= MOST_MULTIPLIER):
+            raise OperatorError(
+                f"requantise: a scale is {scale}; must be positive and at most {MOST_MULTIPLIER}"
+            )
+        shift = next(
+            shift for shift in range(MOST_ONE_PASS_SHIFT, -1, -1)
+            if round(scale * 2.0**shift) <= MOST_MULTIPLIER
+        )  # fmt: skip
+        words.append(Scale(round(scale * 2.0**shift), shift, zero).word)
+    return tuple(words)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from tests.support.compiled import run_program
 from tests.support.verilated import verilated
 from vta.compiler.driver import compile_func
 from vta.compiler.lower.lower import lower
-from vta.compiler.ops import Requantise, conv2d
+from vta.compiler.ops import OnePass, Requantise, choose_scales, conv2d, dense
 from vta.compiler.ops.requantise import choose
 from vta.config import VTAConfig
 from vta.errors import OperatorError
+from vta.isa import Scale
 
 TINY = VTAConfig.preset("tiny")
 
@@ -58,6 +59,69 @@ def test_multipliers_on_the_machine(pre, zero, passes, rtl):
         total = int((wide[0, :, y : y + 3, x : x + 3] * kernel[o]).sum() + bias[o])
         value = rounded(Fraction(rounded(Fraction(total, 1 << pre)) * factors[o], 1 << 9)) + zero
         assert op.unpack(tiles)[0, o, y, x] == min(max(value, -128), 127)
+
+
+@pytest.mark.parametrize("operator", ["conv2d", "dense"])
+@pytest.mark.parametrize("rtl", [False, True], ids=["sim", "tsim"])
+def test_one_pass_on_the_machine(rtl, operator):
+    """Against exact fractions, with another multiplier and shift in each channel."""
+    rule = OnePass(low=-100, high=120) if operator == "conv2d" else OnePass(low=0)
+    assert (rule.passes, rule.constants) == (2, ("bias", "scale"))
+    rng = np.random.default_rng(3)
+    shape, taps = ((1, 5, 4, 4), (3, 3)) if operator == "conv2d" else ((6, 5), ())
+    op = (
+        conv2d(shape, 7, 3, cfg=TINY, requantise=rule, padding=1)
+        if taps
+        else dense(shape, 7, cfg=TINY, requantise=rule)
+    )
+    scales = [
+        Scale(int(rng.integers(-(2**15), 2**15)), 20 + channel, 3 * channel - 9)
+        for channel in range(7)
+    ]
+    data = rng.integers(-128, 128, shape).astype(np.int8)
+    kernel = rng.integers(-128, 128, (7, 5, *taps)).astype(np.int8)
+    bias = rng.integers(-5000, 5000, 7).astype(np.int32)
+    words = np.array([scale.word for scale in scales], np.int32)
+    program = compile_func(lower(op.schedule, op.args, op.name), op.cfg)
+    machine = verilated("tiny", "ddr") if rtl else None
+    packed = op.pack(data, kernel, bias, words)
+    (tiles,), _ = run_program(program, packed, machine=machine)
+    got, sums = op.unpack(tiles), np.zeros((*shape[:1], 7, *shape[2:]), np.int64)
+    wide = np.pad(data, [(0, 0), (0, 0), *[(1, 1)] * len(taps)]).astype(np.int64)
+    for at in np.ndindex(sums.shape):
+        n, o, *pixel = at
+        window = (n, slice(None), *(slice(p, p + 3) for p in pixel))
+        sums[at] = (wide[window] * kernel[o]).sum() + bias[o]
+        factor, shift, zero = scales[o]
+        value = rounded(Fraction(int(sums[at]) * factor, 1 << shift)) + zero
+        assert got[at] == min(max(value, rule.low), rule.high)
+    assert np.array_equal(got, op.reference(data, kernel, bias, words))
+
+
+@given(st.floats(1e-9, 30000), st.integers(-(2**31), 2**31 - 1), st.integers(-128, 127))
+def test_chosen_scales_are_close(scale, total, zero):
+    (word,) = choose_scales([scale], zero=zero)
+    found = Scale.of_word(word)
+    assert found.zero_point == zero
+    real = Fraction(found.multiplier, 1 << found.shift)
+    assert abs(real - Fraction(scale)) <= Fraction(scale) / (1 << 15) or found.shift == 47
+    (got,) = OnePass().reference(np.array([total]), np.array([word])).tolist()
+    assert got == min(max(rounded(total * real) + zero, -128), 127)
+
+
+def test_scales_in_one_pass_that_cannot_be():
+    with pytest.raises(OperatorError, match=r"a scale is 0\.0; must be positive and at most 32767"):
+        choose_scales([0.0])
+    with pytest.raises(OperatorError, match=r"a scale is 40000\.0; must be positive"):
+        choose_scales([40000.0])
+    with pytest.raises(OperatorError, match=r"shift is 3, .* in the scale of each channel"):
+        OnePass(shift=3)
+
+
+def test_one_pass_without_the_extension():
+    base = TINY.replace(extension=0)
+    with pytest.raises(OperatorError, match=r"one pass needs REQUANTISE .*; EXTENSION is 0"):
+        conv2d((1, 4, 4, 4), 4, 1, cfg=base, requantise=OnePass())
 
 
 @settings(max_examples=200)
