@@ -303,7 +303,7 @@ class AluUop(Stmt):
     """One micro-op of the vector ALU: ``acc[dst] = opcode(acc[dst], acc[src])``, or with the
     immediate ``imm`` as second operand if that is not None.
 
-    Indices are as in :class:`GemmUop`. With an immediate, ``src`` equals ``dst``. ``limits`` are the
+    Indices are as in :class:`GemmUop`. With an immediate, ``src`` equals ``dst``. ``limits`` is the
     third operand of REQUANTISE, None in other operations.
     """
 
