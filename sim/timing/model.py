@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.isa import Instruction
     from vta.program import Program
+    from vta.sim.timing.bus import Reader
 
 __all__ = ["estimate", "estimate_stream", "estimate_until_deadlock"]
 
@@ -138,7 +139,8 @@ class _Machine:
         self.store.engine = StoreEngine(constants, self.writes, bus, self.store.done)
         engine.wake, self.store.engine.wake = self.load.step, self.store.step
         compute.loader.wake = compute.step
-        for number, reader in enumerate((self.fetch, engine, compute.loader)):
+        readers: tuple[Reader, ...] = (self.fetch, engine, compute.loader)
+        for number, reader in enumerate(readers):
             self.reads.attach(number, reader)
         for queue in self.queues.values():
             queue.freed = self.fetch.advance

@@ -1,9 +1,11 @@
 """The `vta` command: what it prints and writes, and how it fails."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,3 +203,22 @@ def test_characters_that_the_output_does_not_have(files):
     )
     assert run.stderr == b"" and run.returncode == 0
     assert b"insns-" in run.stdout and b"instructions, no findings" in run.stdout
+
+
+def test_exec_writes_the_times_of_instructions(files):
+    result = vta(*EXEC, "--target", "tsim", "--trace-events", "events.json.gz")
+    assert result.exit_code == 0, result.output
+    events = json.loads(gzip.decompress(Path("events.json.gz").read_bytes()))["traceEvents"]
+    named = [e["args"]["instruction"] for e in events if "instruction" in e.get("args", {})]
+    assert len(named) == len(Path("insns.bin").read_bytes()) // 16
+    refused = vta(*EXEC, "--target", "sim", "--trace-events", "events.json")
+    assert refused.exit_code == 2 and "--trace-events is for --target tsim" in refused.output
+
+
+def test_exec_writes_the_times_until_an_error(files):
+    stream = Path("insns.bin").read_bytes()
+    Path("insns.bin").write_bytes(stream[:-16] + b"\xff" * 16)
+    result = vta(*EXEC, "--target", "tsim", "--trace-events", "events.json")
+    assert result.exit_code == 1
+    document = json.loads(Path("events.json").read_text())
+    assert document["otherData"]["failure"]

@@ -19,11 +19,13 @@ from vta.cli.options import (
     read,
     write_all,
 )
+from vta.errors import ExecutionError
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.run_result import RunResult
     from vta.sim.memory import Memory
+    from vta.sim.rtl.machine import VerilatedMachine
 
 __all__ = ["execute"]
 
@@ -43,6 +45,11 @@ __all__ = ["execute"]
 )  # fmt: skip
 @click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
 @click.option("--trace", type=FILE, help="tsim: write waves to this FST file.")
+@click.option(
+    "--trace-events", "events", type=FILE,
+    help="tsim: write the times of all instructions to this file, for ui.perfetto.dev; gzipped if "
+         "its name ends in .gz. Also after an error.",
+)  # fmt: skip
 @click.option("--out", type=FILE, help="Write the DRAM image after the run.")
 @click.option("--stats", type=FILE, help="Write the counters as JSON; without it they are printed.")
 def execute(
@@ -54,13 +61,14 @@ def execute(
     target: str | None,
     memory: str | None,
     trace: Path | None,
+    events: Path | None,
     out: Path | None,
     stats: Path | None,
 ) -> None:
     """Run the raw instruction stream INSNS (16-byte little-endian words) on a DRAM image.
 
     A saved program is run by `vta run`. Nothing outside the image is touched. If the run ends in an
-    error, no file is written.
+    error, no file is written but those of the traces.
     """
     from vta.sim.memory import Memory
 
@@ -74,11 +82,11 @@ def execute(
         raise click.UsageError("--dram is missing: the DRAM image that the stream works on")
     cfg = machine(config, preset)
     target = target or ("tsim" if cfg.target == "tsim" else "sim")
-    if target == "sim" and (memory or trace):
-        option = "--memory" if memory else "--trace"
+    if target == "sim" and (memory or trace or events):
+        option = "--memory" if memory else "--trace" if trace else "--trace-events"
         raise click.UsageError(f"{option} is for --target tsim: the reference model has no bus")
     image = Memory(base, np.frombuffer(bytearray(read(dram)), np.uint8))
-    result = _run(cfg, target, stream, image, memory, trace)
+    result = _run(cfg, target, stream, image, memory or "ideal", trace, events)
     report = json.dumps(result.as_dict(), indent=2) + "\n"
     files = {}
     if out is not None:
@@ -95,8 +103,9 @@ def _run(
     target: str,
     stream: bytes,
     image: Memory,
-    memory: str | None,
+    memory: str,
     trace: Path | None,
+    events: Path | None,
 ) -> RunResult:
     if target == "sim":
         from vta.sim.reference.model import ReferenceModel
@@ -104,6 +113,24 @@ def _run(
         return ReferenceModel(cfg).run(stream, image)
     from vta.sim.rtl.machine import VerilatedMachine
 
-    simulated = VerilatedMachine(cfg, memory_preset=memory or "ideal", trace=trace)
-    result: RunResult = simulated.run(stream, image)
+    simulated = VerilatedMachine(cfg, memory_preset=memory, trace=trace, active=events is not None)
+    try:
+        result: RunResult = simulated.run(stream, image)
+    except ExecutionError as error:
+        _write_events(events, simulated, stream, memory, error)
+        raise
+    _write_events(events, simulated, stream, memory, None)
     return result
+
+
+def _write_events(
+    file: Path | None,
+    machine: VerilatedMachine,
+    stream: bytes,
+    memory: str,
+    failure: ExecutionError | None,
+) -> None:
+    if file is not None:
+        from vta.profiling.run import recorded_profile
+
+        recorded_profile("stream", machine, stream, memory, failure).to_perfetto(file)

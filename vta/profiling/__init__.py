@@ -1,7 +1,7 @@
 """Profiles: where the cycles of a run went, on the timing model and on the simulated RTL
 (docs/profile.md)."""
 
-from vta.profiling.profile import Layer, Profile
+from vta.profiling.layers import Layer, Profile
 from vta.profiling.recorder import profile
 from vta.profiling.run import TARGETS, profile_network, profile_program
 

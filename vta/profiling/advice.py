@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vta.profiling.causes import CycleCause
 
 if TYPE_CHECKING:
-    from vta.profiling.profile import Layer, Profile
+    from vta.profiling.layers import Layer, Profile
 
 __all__ = ["advice"]
 

@@ -64,7 +64,8 @@ class Record:
         begins, ends = self.segments(name)
         lengths = ends - begins
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return np.repeat(begins, lengths) + offsets
+        cycles: npt.NDArray[np.int64] = np.repeat(begins, lengths) + offsets
+        return cycles
 
     def first_after(self, name: str, cycle: int, otherwise: int) -> int:
         """The first cycle from ``cycle`` on in which a probe is high."""

@@ -12,7 +12,7 @@ from vta.profiling.run import TARGETS, profile_programs
 from vta.runtime.placement import observe_programs
 
 if TYPE_CHECKING:
-    from vta.profiling.profile import Profile
+    from vta.profiling.layers import Profile
     from vta.program import Program
 
 __all__ = ["Recorder", "profile"]

@@ -14,7 +14,7 @@ from vta.profiling.causes import CycleCause
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vta.profiling.profile import Profile
+    from vta.profiling.layers import Profile
 
 __all__ = ["report_html"]
 
@@ -63,6 +63,7 @@ def report_html(profile: Profile) -> str:
     page: str = environment.from_string(text).render(
         profile=profile, figures=parts, plotly=get_plotlyjs(), advice=advice(profile),
         layers=profile.layers, causes=[c for c in CycleCause if profile.by_cause[c]],
+        colours=COLOURS,
     )  # fmt: skip
     return page
 
@@ -70,7 +71,7 @@ def report_html(profile: Profile) -> str:
 def _layout(**more: Any) -> dict[str, Any]:
     return {
         "template": "plotly_white", "margin": {"l": 70, "r": 20, "t": 20, "b": 50},
-        "legend": {"orientation": "h", "y": -0.2}, **more,
+        "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"}, **more,
     }  # fmt: skip
 
 
@@ -89,7 +90,8 @@ def _timeline(profile: Profile) -> dict[str, Any]:
         x = np.stack([first, last, np.full(len(first), np.nan)], axis=1).ravel()
         data.append({
             "type": "scatter", "mode": "lines", "name": unit, "x": _numbers(x),
-            "y": [row] * len(x), "line": {"width": 18, "color": UNIT_COLOURS[unit]},
+            "y": [row] * len(x),
+            "line": {"width": 18, "color": UNIT_COLOURS[unit], "simplify": False},
             "hovertemplate": unit + " at cycle %{x:,}<extra></extra>",
         })  # fmt: skip
     shapes = [
@@ -141,9 +143,9 @@ def _causes(profile: Profile) -> dict[str, Any]:
     layout = _layout(
         barmode="stack", xaxis={"title": {"text": "cycles"}},
         yaxis={"autorange": "reversed", "automargin": True},
-        height=220 + 24 * len(names), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        height=120 + 24 * len(names), showlegend=False,
     )  # fmt: skip
-    return {"data": data, "layout": {**layout, "margin": {"l": 70, "r": 20, "t": 70, "b": 50}}}
+    return {"data": data, "layout": layout}
 
 
 def _roofline(profile: Profile) -> dict[str, Any]:

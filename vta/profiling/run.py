@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from vta.errors import DeviceError, ExecutionError, VTAError
-from vta.profiling.profile import Layer, Profile
+from vta.config import INSN_BYTES
+from vta.errors import DeviceError, EncodingError, ExecutionError, VTAError
+from vta.isa import Isa
+from vta.profiling.layers import Layer, Profile
+from vta.program import Program
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
+    from vta.isa import Instruction
     from vta.network import Network
-    from vta.program import Program
     from vta.sim.rtl.machine import VerilatedMachine
     from vta.sim.timing import Timing
 
-__all__ = ["TARGETS", "profile_network", "profile_program"]
+__all__ = [
+    "TARGETS",
+    "profile_network",
+    "profile_program",
+    "profile_programs",
+    "recorded_profile",
+]
 
 TARGETS = ("sim", "tsim")
 PAGE = 4096
@@ -50,14 +59,11 @@ class _Simulated:
     """The simulated RTL with activity probes."""
 
     def __init__(self, cfg: VTAConfig, memory: str) -> None:
-        from vta.hw.debug.activity_probes import ActiveCore
         from vta.sim.rtl.machine import VerilatedMachine
 
-        self.names = ActiveCore.NAMES
         self.machine: VerilatedMachine = VerilatedMachine(cfg, memory, active=True)
 
     def time(self, program: Program) -> tuple[Timing, ExecutionError | None]:
-        from vta.profiling.recorded import Record, timing_of
         from vta.sim.memory import Memory
 
         sizes = [spec.nbytes for spec in program.tensors] + [max(len(program.uops), 1)]
@@ -70,13 +76,45 @@ class _Simulated:
             self.machine.run(program.relocate(pages[:-2], pages[-2]), memory)
         except ExecutionError as error:
             failure = error
-        record = Record(self.machine.activity(), self.names)
+        timing = _recorded(self.machine, program.instructions)
         if failure is not None:
             self.machine.reset()
-        return timing_of(record, program.instructions), failure
+        return timing, failure
 
     def close(self) -> None:
         self.machine.close()
+
+
+def _recorded(machine: VerilatedMachine, instructions: Sequence[Instruction]) -> Timing:
+    """The timing of the last run of an active machine."""
+    from vta.hw.debug.activity_probes import ActiveCore
+    from vta.profiling.recorded import Record, timing_of
+
+    return timing_of(Record(machine.activity(), ActiveCore.NAMES), instructions)
+
+
+def recorded_profile(
+    name: str, machine: VerilatedMachine, stream: bytes, memory: str, failure: ExecutionError | None
+) -> Profile:
+    """The profile of the last run of an active machine, of a raw stream.
+
+    Parameters
+    ----------
+    machine : VerilatedMachine
+        It was made with ``active=True``.
+    stream : bytes
+        The instructions that ran. The profile ends at the first one that cannot be decoded.
+    failure : ExecutionError or None
+        What the run raised.
+    """
+    isa, end = Isa.of(machine.cfg), 0
+    with suppress(EncodingError):
+        while end < len(stream):
+            isa.decode(stream[end : end + INSN_BYTES])
+            end += INSN_BYTES
+    program = Program(name, machine.cfg, stream[:end], b"", (), ())
+    layer = Layer.of(name, "stream", program, _recorded(machine, program.instructions))
+    return Profile(name, machine.cfg, "tsim", memory, (layer,), failure)
 
 
 def _timer(cfg: VTAConfig, target: str, memory: str) -> _Timer:

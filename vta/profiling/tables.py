@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vta.profiling.causes import CycleCause
 
 if TYPE_CHECKING:
-    from vta.profiling.profile import Profile
+    from vta.profiling.layers import Profile
 
 __all__ = ["html_table", "layers_csv", "summary"]
 

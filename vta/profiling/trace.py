@@ -18,7 +18,7 @@ from vta.profiling.causes import CycleCause
 from vta.profiling.tokens import token_edges
 
 if TYPE_CHECKING:
-    from vta.profiling.profile import Layer, Profile
+    from vta.profiling.layers import Layer, Profile
     from vta.sim.timing import InstructionTiming
 
 __all__ = ["trace_bytes"]
