@@ -64,6 +64,12 @@ def generate(func: PrimFunc, cfg: VTAConfig) -> Program:
 
 
 class _Generator:
+    """Executes a function and collects its instructions.
+
+    Each statement is first translated into a Python function of the values of the loop variables
+    (:meth:`action`), which then runs once in each iteration.
+    """
+
     def __init__(self, func: PrimFunc, cfg: VTAConfig) -> None:
         self.func, self.cfg = func, cfg
         self.isa = Isa.of(cfg)
@@ -75,7 +81,9 @@ class _Generator:
         self.cache = UopCache(cfg.uop_depth)
         self.arguments = {buffer: index for index, buffer in enumerate(func.params)}
         self.read: set[Buffer] = set()
+        """Arguments that the program reads."""
         self.written: set[Buffer] = set()
+        """Arguments that the program writes."""
         self.rings: dict[Buffer, Ring] = {}
         self.started: set[tuple[Kernel, int, int]] = set()
         """Kernels whose instructions may start sums, with the iterations of both loops."""
@@ -237,8 +245,8 @@ class _Generator:
         kind = Alu if isinstance(uop, AluUop) else Gemm
 
         def run(values: dict[Var, int]) -> None:
-            rounds: dict[str, Any] = {name: extent(values) for name, extent in extents.items()}
-            if not all(rounds.values()):
+            iterations: dict[str, Any] = {name: extent(values) for name, extent in extents.items()}
+            if not all(iterations.values()):
                 return
             kernel = self.kernels.record(scope, values)
             if not kernel.size:
@@ -250,7 +258,7 @@ class _Generator:
                     y_size=1, x_size=kernel.size, x_stride=kernel.size,
                 )  # fmt: skip
                 self.stream.emit(load, UOP_BUFFER, takes_pops=False)  # depends on no other module
-            insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **rounds, **fields)
+            insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **iterations, **fields)
             if isinstance(insn, Gemm) and kernel.starts:
                 self.check_starts(insn, kernel, scope)
                 insn = replace(insn, start=True)

@@ -64,7 +64,7 @@ def allocate_storage(func: PrimFunc, target: Target) -> PrimFunc:
     bases = ranges.root.bases([])
     slots = ranges.slots
     for buffer, slot in slots.items():
-        step = ranges.blocks[buffer][0].size // buffer.slots
+        step = ranges.blocks[buffer].size // buffer.slots
         bases[buffer] = (linear(slot).scale(step) + linear(bases[buffer])).expr()
 
     def change(node: Stmt) -> Stmt:
@@ -115,12 +115,14 @@ def _moved_uop(uop: GemmUop | AluUop, bases: dict[Buffer, Expr]) -> GemmUop | Al
 class _Block:
     """Elements of a memory that are live from ``start`` to ``end``, of a buffer or a frame.
 
-    ``where`` names the loops around the allocation. Times and ``base`` are -1 while unknown.
+    ``where`` names the loops around the allocation, ``depth`` is their number. Times and ``base``
+    are -1 while unknown.
     """
 
     what: Buffer | _Frame
     size: int
     where: str
+    depth: int = 0
     start: int = -1
     end: int = -1
     base: int = -1
@@ -217,6 +219,14 @@ def _overflow(memory: Memory, block: _Block, live: list[_Block]) -> LoweringErro
     )
 
 
+@dataclass
+class _OpenLoop:
+    """A loop around the current statement, and the blocks accessed inside so far."""
+
+    loop: For
+    accessed: list[_Block] = field(default_factory=list)
+
+
 class _LiveRanges:
     """Collects the allocations and their live ranges. Time counts statements in program order."""
 
@@ -225,8 +235,8 @@ class _LiveRanges:
         self.root = _Frame(None, 0)
         self.frame = self.root
         self.time = 0
-        self.blocks: dict[Buffer, tuple[_Block, int]] = {}  # and the number of loops around
-        self.loops: list[tuple[For, list[tuple[Buffer, int]]]] = []
+        self.blocks: dict[Buffer, _Block] = {}
+        self.loops: list[_OpenLoop] = []
         self.slots: dict[Buffer, Var] = {}
         """The slot variable of each ring buffer."""
 
@@ -270,29 +280,28 @@ class _LiveRanges:
                 f"{buffer.name} of shape {buffer.shape} is not a whole number of elements of "
                 f"{memory.shape[0]} x {memory.shape[1]}"
             )
-        names = ", ".join(loop.var.name for loop, _ in self.loops)
+        names = ", ".join(item.loop.var.name for item in self.loops)
         where = f"loop {names}" if names else "the outermost level"
-        block = _Block(buffer, buffer.size // tile * max(buffer.slots, 1), where)
+        size = buffer.size // tile * max(buffer.slots, 1)
+        block = _Block(buffer, size, where, len(self.loops))
         if buffer.slots:
             self.slots[buffer] = Var(f"{buffer.name}_slot")
             block.use(0, _END)
         self.frame.blocks.setdefault(memory.scope, []).append(block)
-        self.blocks[buffer] = block, len(self.loops)
+        self.blocks[buffer] = block
 
     def loop(self, loop: For, body: Stmt) -> None:
         start, outer = self.time, self.frame
         if loop.kind == "cthread":
             self.frame = _Frame(loop, start)
             outer.frames.append(self.frame)
-        used: list[tuple[Buffer, int]] = []
-        self.loops.append((loop, used))
+        self.loops.append(_OpenLoop(loop))
         self.visit(body)
-        self.loops.pop()
-        for buffer, depth in used:  # allocated outside: live during the whole loop
-            if depth <= len(self.loops):
-                self.blocks[buffer][0].use(start, self.time)
+        for block in self.loops.pop().accessed:
+            if block.depth <= len(self.loops):  # allocated outside: live during the whole loop
+                block.use(start, self.time)
                 if self.loops:
-                    self.loops[-1][1].append((buffer, depth))
+                    self.loops[-1].accessed.append(block)
         if loop.kind == "cthread":
             self.frame.end = self.time
             self.frame = outer
@@ -300,7 +309,7 @@ class _LiveRanges:
     def access(self, buffer: Buffer) -> None:
         if buffer not in self.blocks:
             return  # an argument, in DRAM
-        block, depth = self.blocks[buffer]
+        block = self.blocks[buffer]
         block.use(self.time, self.time)
         if self.loops:
-            self.loops[-1][1].append((buffer, depth))
+            self.loops[-1].accessed.append(block)

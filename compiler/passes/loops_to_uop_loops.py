@@ -77,8 +77,8 @@ class _Folder:
         strided = self._strided(nest.guards, ranges)
         self.never = strided is None
         guards = nest.guards if strided is None else strided
-        self.bounds, self.guards = self._ranges_of_rounds(guards, ranges)
-        self._drop_first_rounds()
+        self.bounds, self.guards = self._bounds_of_loops(guards, ranges)
+        self._drop_first_iterations()
 
     def _strided(self, guards: Sequence[Expr], ranges: Ranges) -> Sequence[Expr] | None:
         """Make loops strided where guards select remainders; returns the guards that are left, None
@@ -95,7 +95,7 @@ class _Folder:
         self.uop = _with_indices(self.uop, strided.at)  # such a kernel starts no sums
         return strided.conditions
 
-    def _ranges_of_rounds(
+    def _bounds_of_loops(
         self, guards: Iterable[Expr], ranges: Ranges
     ) -> tuple[dict[Var, LoopBounds], list[Expr]]:
         """The bounds of loops from the guards, and the guards to be tested for each micro-op."""
@@ -110,10 +110,10 @@ class _Folder:
                 tested.append(guard)
             else:
                 cuts += forms
-        bounds, free = bound_loops(self.loops, cuts, ranges, where)
-        return bounds, [*free, *tested]
+        bounds, outer = bound_loops(self.loops, cuts, ranges, where)
+        return bounds, [*outer, *tested]
 
-    def _drop_first_rounds(self) -> None:
+    def _drop_first_iterations(self) -> None:
         """Shorten loops whose first iterations never run, by a constant number."""
         for at, loop in enumerate(self.loops):
             bound = self.bounds.get(loop.var)
@@ -128,7 +128,7 @@ class _Folder:
             self.uop = _at(self.uop, {loop.var: var + bound.before.value})
             del self.bounds[loop.var]
 
-    def _drop_single_rounds(self) -> None:
+    def _drop_single_iterations(self) -> None:
         once: dict[Var, Expr] = {loop.var: Const(0) for loop in self.loops if loop.extent == 1}
         self.uop = _at(self.uop, once)
         self.loops = [loop for loop in self.loops if loop.var not in once]
@@ -137,7 +137,7 @@ class _Folder:
         """The kernel, inside the loops that the micro-op memory leaves no room for."""
         if self.never or any(loop.extent == 0 for loop in self.loops):
             return Seq()
-        self._drop_single_rounds()
+        self._drop_single_iterations()
         outer: list[Loop] = []
         loops = list(self.loops)
         while True:

@@ -210,7 +210,7 @@ def _power(self: object, exponent: object, modulus: object = None) -> NoReturn:
 
 
 def _as_int(self: object) -> NoReturn:
-    # No TypeError: for one of these, `"%d" % x` raises Python's own text in place of this one.
+    # Not a TypeError: `"%d" % x` would replace its text by Python's own.
     raise TensorError(
         f"`int({self})`: the value is not known while the program is written; {_AS_NUMBER}"
     )
