@@ -279,6 +279,8 @@ def _transpose(importer: Importer, node: OnnxNode) -> None:
 def _same(importer: Importer, node: OnnxNode) -> None:
     """Identity, and Dropout at inference: the result is a reshape to the same shape."""
     node.require("seed", "ratio")
+    if len([name for name in node.outputs if name]) > 1:
+        raise node.error("has a second result (mask); only the values are supported")
     data = importer.tensor(node, 0)
     if data.values is not None:
         importer.tensors[node.outputs[0]] = Tensor(

@@ -1,6 +1,7 @@
 """From float operators between ``dequantize`` and ``quantize`` to operators on stored integers.
 
-Activations become int8: those stored as uint8 are 128 less, with their zero point. What stays float
+Activations become int8: those stored as uint8 are 128 less, with their zero point; inputs and
+outputs of the network that are uint8 stay so, with a ``recode`` node. What stays float
 afterwards is ``quantize`` and ``dequantize`` at the border, and the host's float operators.
 """
 
@@ -38,6 +39,8 @@ class _Rewriter:
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
         self.done: set[str] = set()
+        self.recoded: dict[str, str] = {}
+        """The int8 tensor of each uint8 input."""
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
@@ -51,6 +54,9 @@ class _Rewriter:
                 self._integer(node)
             else:
                 self.nodes.append(node)
+        for name in self.graph.outputs:
+            if self.graph[name].dtype == "uint8":
+                self._recode_output(name)
         return self.graph.rewritten(self.nodes, self.tensors.values())
 
     # ---- the border --------------------------------------------------------------------------
@@ -90,8 +96,6 @@ class _Rewriter:
         return moved
 
     def _quantize(self, node: Node) -> None:
-        if node.output in self.graph.outputs and self.graph[node.output].dtype == "uint8":
-            raise _error(node, "the output is stored as uint8; must be int8, or real numbers")
         quantisation = self._activation(node)
         self._stored(node.output, quantisation)
         zero = self._zero(node.inputs[2], quantisation)
@@ -103,13 +107,41 @@ class _Rewriter:
             return  # weights: their readers take the stored integers
         quantisation = self._activation(node)
         if source.name in self.graph.inputs and source.dtype == "uint8":
-            raise _error(node, f"the input {source.name} is stored as uint8; must be int8 or real")
-        if source.name not in self.tensors:
+            self._recode_input(source, quantisation)
+        elif source.name not in self.tensors:
             self._stored(source.name, quantisation)
-        if self.tensors[source.name].quantisation != quantisation:
+        stored = self.recoded.get(source.name, source.name)
+        if self.tensors[stored].quantisation != quantisation:
             raise _error(node, f"reads {source.name} with another scale than it was stored with")
         zero = self._zero(node.inputs[2], quantisation)
-        self.nodes.append(replace(node, inputs=(source.name, node.inputs[1], zero)))
+        self.nodes.append(replace(node, inputs=(stored, node.inputs[1], zero)))
+
+    def _recode_input(self, source: Tensor, quantisation: Quantisation) -> None:
+        if source.name not in self.recoded:
+            stored = replace(
+                source, name=self.graph.unused_name(f"{source.name}.int8"), dtype="int8",
+                quantisation=quantisation,
+            )  # fmt: skip
+            self.tensors[stored.name] = stored
+            self.recoded[source.name] = stored.name
+            self.nodes.append(
+                Node(f"{source.name}.recode", "recode", (source.name,), (stored.name,))
+            )
+
+    def _recode_output(self, name: str) -> None:
+        """A uint8 output is computed as int8 under another name."""
+        stored = self.graph.unused_name(f"{name}.int8")
+        self.tensors[stored] = replace(self.tensors[name], name=stored)
+        self.tensors[name] = self.graph[name]
+
+        def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(stored if other == name else other for other in names)
+
+        self.nodes = [
+            replace(node, inputs=renamed(node.inputs), outputs=renamed(node.outputs))
+            for node in self.nodes
+        ]
+        self.nodes.append(Node(f"{name}.recode", "recode", (stored,), (name,)))
 
     # ---- operators ---------------------------------------------------------------------------
 
@@ -158,7 +190,7 @@ class _Rewriter:
     def _name_of(self, real: str) -> str:
         source = self._source(real)
         assert source is not None
-        return source.inputs[0]
+        return self.recoded.get(source.inputs[0], source.inputs[0])
 
     def _moving(self, node: Node, stored: list[str], final: Tensor) -> None:
         """Operands of another scale are rescaled first; a single one afterwards."""
@@ -167,7 +199,7 @@ class _Rewriter:
             inner = replace(final, name=f"{final.name}.before", quantisation=quantisations[0])
             self.tensors[inner.name] = inner
             self.nodes.append(replace(node, inputs=tuple(stored), outputs=(inner.name,)))
-            self._rescale(f"{node.name}.rescale", inner.name, final.name)
+            self._rescale(node, "rescale", inner.name, final.name)
             return
         inputs = []
         for number, (name, found) in enumerate(zip(stored, quantisations)):
@@ -177,13 +209,19 @@ class _Rewriter:
                     quantisation=final.quantisation,
                 )  # fmt: skip
                 self.tensors[moved.name] = moved
-                self._rescale(f"{node.name}.rescale_{number}", name, moved.name)
+                self._rescale(node, f"rescale_{number}", name, moved.name)
                 name = moved.name
             inputs.append(name)
         self.nodes.append(replace(node, inputs=tuple(inputs), outputs=(final.name,)))
 
-    def _rescale(self, name: str, source: str, result: str) -> None:
-        self.nodes.append(Node(name, "rescale", (source,), (result,)))
+    def _rescale(self, node: Node, suffix: str, source: str, result: str) -> None:
+        shape = self.tensors[source].shape
+        if not 2 <= len(shape) <= 5:
+            raise _error(
+                node, f"changes the scale of {source}, of shape {shape}; must have 2 to 5 "
+                f"dimensions, or one scale for operands and result"
+            )  # fmt: skip
+        self.nodes.append(Node(f"{node.name}.{suffix}", "rescale", (source,), (result,)))
 
     def _weights(self, node: Node) -> list[str]:
         """The kernel as int8, and the bias as real numbers or as it is stored, as constants."""
@@ -191,17 +229,23 @@ class _Rewriter:
         kernel = None if source is None else self.graph[source.inputs[0]]
         if source is None or kernel is None or kernel.values is None:
             raise _error(node, f"computes in real numbers: {node.inputs[1]} is not quantised")
-        if kernel.dtype != "int8":
-            raise _error(node, f"weights {kernel.name} are {kernel.dtype}; must be int8")
+        if kernel.dtype not in ("int8", "uint8"):
+            raise _error(node, f"weights {kernel.name} are {kernel.dtype}; must be 8-bit integers")
         quantisation = self._parameters(source)
         if any(quantisation.zeros):
-            raise _error(node, f"weights {kernel.name} have a zero point that is not 0")
+            middle = 128 if kernel.dtype == "uint8" else 0
+            raise _error(node, f"weights {kernel.name} have a zero point that is not {middle}")
         if quantisation.axis not in (None, 0):
             raise _error(
                 node, f"weights {kernel.name} have scales along axis {quantisation.axis}; must be "
                 f"one scale, or one an output channel"
             )  # fmt: skip
-        self.tensors[kernel.name] = replace(kernel, quantisation=quantisation)
+        values = kernel.values
+        if kernel.dtype == "uint8":
+            values = (values.astype(np.int16) - 128).astype(np.int8)
+        self.tensors[kernel.name] = replace(
+            kernel, dtype="int8", values=values, quantisation=quantisation
+        )
         return [kernel.name, self._bias(node, quantisation).name]
 
     def _bias(self, node: Node, weights: Quantisation) -> Tensor:
@@ -217,9 +261,15 @@ class _Rewriter:
         if len(node.inputs) < 3:
             sums = np.zeros(channels)
         else:
-            sums = self._real_bias(node.inputs[2]) / unit
-        if sums.shape != (channels,) or (np.abs(sums) >= 2.0**31).any():
-            raise _error(node, f"the bias {node.inputs[2]} must be {channels} sums of 32 bits")
+            real = self._real_bias(node.inputs[2])
+            if real.size not in (1, channels) or real.shape[-1:] not in ((), (real.size,)):
+                raise _error(
+                    node, f"the bias {node.inputs[2]} has shape {real.shape}; must be one number, "
+                    f"or one for each of {channels} channels"
+                )  # fmt: skip
+            sums = np.broadcast_to(real.reshape(-1), (channels,)) / unit
+        if (np.abs(sums) >= 2.0**31).any():
+            raise _error(node, f"the bias {node.inputs[2]} is beyond sums of 32 bits")
         bias = Tensor(name, (channels,), "int32", values=np.rint(sums).astype(np.int32))
         self.tensors[name] = bias
         return bias

@@ -1,0 +1,199 @@
+"""ONNX files that are read, and those that are refused: errors name the node or the tensor."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.support.networks import differing, integer
+from tests.support.onnx_models import by_onnxruntime, digits, inputs_of, quantised
+from vta import rpc
+from vta.compiler.frontend.onnx_import import import_onnx
+from vta.compiler.graph.compile_network import compile_network
+from vta.compiler.graph.pipeline import integer_graph
+from vta.config import VTAConfig
+from vta.errors import ModelError
+from vta.network_check import check_network
+from vta.runtime.network import NetworkModule
+
+MACHINE = VTAConfig(target="sim")
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory):
+    return onnx.load(quantised(digits(size=8), tmp_path_factory.mktemp("a model")))
+
+
+@pytest.fixture
+def model(int8):
+    copy = onnx.ModelProto()
+    copy.CopyFrom(int8)
+    return copy
+
+
+def refused(made, path, **more):
+    onnx.save(made, path / "m.onnx")
+    with pytest.raises(ModelError) as caught:
+        integer_graph(import_onnx(path / "m.onnx", **more))
+    return str(caught.value)
+
+
+def node(made, name):
+    return next(item for item in made.graph.node if item.name == name)
+
+
+def weight(made, name):
+    return next(item for item in made.graph.initializer if item.name == name)
+
+
+def test_an_open_extent_needs_a_value(model, tmp_path):
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    text = refused(model, tmp_path)
+    assert "input x has shape batchx1x8x8; every extent must be a positive number" in text
+    assert "--shape x=1,..." in text
+    assert import_onnx(tmp_path / "m.onnx", {"x": (1, 1, 8, 8)})["x"].shape == (1, 1, 8, 8)
+    text = refused(model, tmp_path, shapes={"x": (1, 1, 9, 8)})
+    assert "input x is given shape (1, 1, 9, 8); the model has batchx1x8x8" in text
+    assert "the inputs are x" in refused(model, tmp_path, shapes={"x": (1, 1, 8, 8), "z": (1,)})
+
+
+def test_a_weight_that_is_not_finite(model, tmp_path):
+    scale = next(item for item in model.graph.initializer if item.name.endswith("w1_scale"))
+    scale.CopyFrom(
+        numpy_helper.from_array(np.full_like(numpy_helper.to_array(scale), np.nan), scale.name)
+    )
+    assert "w1_scale holds a value that is not finite" in refused(model, tmp_path)
+
+
+def test_a_scale_that_is_computed(model, tmp_path):
+    quantize = node(model, "x_QuantizeLinear")
+    model.graph.node.insert(0, helper.make_node("Identity", [quantize.input[1]], ["s"]))
+    model.graph.node[0].op_type = "Flatten"
+    model.graph.node[0].input[0] = "x"
+    quantize.input[1] = "s"
+    assert "x_QuantizeLinear" in refused(model, tmp_path)
+
+
+def test_a_cycle(model, tmp_path):
+    node(model, "x_QuantizeLinear").input[0] = "y"
+    assert "not a valid ONNX model" in refused(model, tmp_path)
+
+
+def test_data_outside_the_folder(model, tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(4096))
+    (tmp_path / "inner").mkdir()
+    for place in ("../secret", str(tmp_path / "secret"), "..\\secret", ""):
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        tensor = changed.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        tensor.external_data.add(key="location", value=place)
+        (tmp_path / "inner" / "m.onnx").write_bytes(changed.SerializeToString())
+        with pytest.raises(ModelError, match="must be a file in the model's folder"):
+            import_onnx(tmp_path / "inner" / "m.onnx")
+
+
+def test_data_beside_the_model(model, tmp_path):
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0)
+    assert [item.name for item in tmp_path.iterdir()] != ["m.onnx"]
+    graph, whole = integer(tmp_path / "m.onnx"), tmp_path / "whole"
+    whole.mkdir()
+    again = onnx.load(tmp_path / "m.onnx")
+    onnx.save(again, whole / "m.onnx")
+    inputs = inputs_of(digits(size=8), 1)
+    module = NetworkModule(compile_network(graph, MACHINE), rpc.LocalSession(MACHINE).ext_dev(0))
+    assert not differing(integer(whole / "m.onnx"), module, inputs)[0]
+
+
+@pytest.mark.parametrize("version", [10, 99])
+def test_another_opset(model, tmp_path, version):
+    model.opset_import[0].version = version
+    assert f"opset {version}; must be 11 to 26" in refused(model, tmp_path)
+
+
+def test_weights_with_a_zero_point(model, tmp_path):
+    zero = next(item for item in model.graph.initializer if item.name.endswith("w2_zero_point"))
+    values = numpy_helper.to_array(zero).copy()
+    values[...] = 3
+    zero.CopyFrom(numpy_helper.from_array(values, zero.name))
+    text = refused(model, tmp_path)
+    assert "node conv2 (conv2d) weights w2_quantized have a zero point that is not 0" in text
+
+
+def test_a_mask_of_dropout(model, tmp_path):
+    model.graph.node.append(helper.make_node("Dropout", ["y"], ["z", "mask"], "drop"))
+    model.graph.output.append(helper.make_tensor_value_info("mask", TensorProto.BOOL, [1, 10]))
+    text = refused(model, tmp_path)
+    assert "node drop (Dropout): has a second result (mask); only the values are supported" in text
+
+
+def qlinear(weights, zero):
+    """A convolution that reads and writes uint8."""
+    one = {"s": np.float32(0.05), "z": np.uint8(100), "sw": np.float32(0.02), "zw": zero,
+           "sy": np.float32(0.1), "zy": np.uint8(140)}  # fmt: skip
+    conv = helper.make_node(
+        "QLinearConv", ["x", "s", "z", "w", "sw", "zw", "sy", "zy"], ["y"], "conv", pads=[1] * 4
+    )
+    graph = helper.make_graph(
+        [conv], "g",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 3, 6, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, [1, 7, 6, 5])],
+        [numpy_helper.from_array(np.asarray(v), n) for n, v in {**one, "w": weights}.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_inputs_outputs_and_weights_of_uint8(tmp_path, kind):
+    rng = np.random.default_rng(7)
+    middle = 128 if kind == "uint8" else 0
+    weights = (rng.integers(-128, 128, (7, 3, 3, 3)) + middle).astype(kind)
+    path = tmp_path / "m.onnx"
+    onnx.save(qlinear(weights, np.array(middle, kind)), path)
+    graph = integer(path)
+    network = compile_network(graph, MACHINE)
+    check_network(network)
+    x = rng.integers(0, 256, (1, 3, 6, 5)).astype(np.uint8)
+    module = NetworkModule(network, rpc.LocalSession(MACHINE).ext_dev(0))
+    wrong, ran = differing(graph, module, {"x": x})
+    assert not wrong
+    got, want = ran.outputs["y"], by_onnxruntime(path, {"x": x})["y"]
+    assert got.dtype == want.dtype == np.uint8
+    assert np.abs(got.astype(int) - want).max() <= 1
+    assert len(np.unique(want)) > 50
+
+
+def test_weights_of_uint8_must_be_centred(tmp_path):
+    weights = np.zeros((7, 3, 3, 3), np.uint8)
+    text = refused(qlinear(weights, np.uint8(5)), tmp_path)
+    assert "weights w have a zero point that is not 128" in text
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (10,), (1, 10), (10, 1), (3,)])
+def test_shapes_of_a_bias(tmp_path, shape):
+    rng = np.random.default_rng(3)
+    made = digits(size=8)
+    bias = weight(made, "b3")
+    path = quantised(made, tmp_path)
+    model = onnx.load(path)
+    name = node(model, "fc").input[2]
+    source = next(item for item in model.graph.node if name in item.output)
+    source.op_type, source.name = "Identity", "bias"
+    del source.input[1:], source.attribute[:]
+    source.input[0] = "real_bias"
+    values = rng.normal(0, 1, shape).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(values, "real_bias"))
+    assert bias.dims == [10]
+    if shape in ((10, 1), (3,)):
+        assert "must be one number, or one for each of 10 channels" in refused(model, tmp_path)
+        return
+    onnx.save(model, path)
+    graph, inputs = integer(path), inputs_of(made, 2)
+    module = NetworkModule(compile_network(graph, MACHINE), rpc.LocalSession(MACHINE).ext_dev(0))
+    wrong, ran = differing(graph, module, inputs)
+    assert not wrong
+    want, got = by_onnxruntime(path, inputs)["y"], ran.outputs["y"]
+    scale = np.abs(want[want != 0]).min()
+    assert np.abs(got - want).max() <= max(1.001 * scale, 0.05)
