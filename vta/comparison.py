@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,9 @@ class TensorComparison:
     onnxruntime: Difference | None
 
 
-def graph_of(path: str | Path) -> Graph:
-    """The integer graph of a quantised ONNX model.
+def graph_of(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
+    """The integer graph of a quantised ONNX model; ``shapes`` are those of inputs that the file
+    leaves open.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def graph_of(path: str | Path) -> Graph:
     """
     from vta.compiler.frontend.onnx_import import import_onnx
 
-    return integer_graph(import_onnx(path))
+    return integer_graph(import_onnx(path, shapes))
 
 
 def compare(

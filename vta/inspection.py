@@ -105,7 +105,12 @@ def support() -> dict[str, tuple[str, int]]:
     }
 
 
-def inspect_model(path: str | Path, cfg: VTAConfig, memory: str = "ideal") -> Inspection:
+def inspect_model(
+    path: str | Path,
+    cfg: VTAConfig,
+    memory: str = "ideal",
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Inspection:
     """Inspect an ONNX model for a machine.
 
     Parameters
@@ -114,6 +119,8 @@ def inspect_model(path: str | Path, cfg: VTAConfig, memory: str = "ideal") -> In
     cfg : VTAConfig
     memory : str
         The memory preset that cycles are estimated with.
+    shapes : mapping of str to sequence of int
+        Of inputs whose extents the file leaves open.
 
     Raises
     ------
@@ -150,7 +157,7 @@ def inspect_model(path: str | Path, cfg: VTAConfig, memory: str = "ideal") -> In
         nodes = [_expected(node, known, unsupported) for node in model.graph.node]
         return Inspection(name, quantised, tuple(nodes), tuple(problems), inputs, outputs)
     try:
-        network = compile_model(path, cfg=cfg)
+        network = compile_model(path, cfg=cfg, shapes=shapes)
     except ModelError as error:
         nodes = [_expected(node, known, unsupported) for node in model.graph.node]
         return Inspection(name, quantised, tuple(nodes), (str(error),), inputs, outputs)

@@ -65,6 +65,29 @@ def test_the_host_may_do_the_borders_only(folder):
     assert run(folder, "--input", folder / "x.npy", "--no-host").exit_code == 0
 
 
+def test_an_open_extent(folder, tmp_path):
+    made = onnx.load(folder / "int8.onnx")
+    made.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    path = tmp_path / "open.onnx"
+    onnx.save(made, path)
+    for command in ("run", "compare", "inspect", "compile"):
+        arguments = [command, str(path)]
+        if command in ("run", "compare"):
+            arguments += ["--input", str(folder / "x.npy"), "--target", "sim"]
+        if command == "compile":
+            arguments += ["-o", str(tmp_path / "net.vtanet")]
+        without = CliRunner().invoke(main, arguments)
+        assert without.exit_code == 1
+        assert "--shape x=1,..." in " ".join(without.output.split())
+        given = CliRunner().invoke(main, [*arguments, "--shape", "x=1,1,8,8"])
+        assert given.exit_code == 0, given.output
+    wrong = CliRunner().invoke(main, ["run", str(path), "--shape", "x=1,a"])
+    assert wrong.exit_code == 2
+    assert "'x=1,a' is no NAME=1,3,224,224, of positive numbers" in wrong.output
+    compiled = run(tmp_path, "--shape", "x=1,1,8,8", model="net.vtanet")
+    assert "--shape is for ONNX models" in compiled.output
+
+
 def test_joined_programs_have_one_row(folder, tmp_path):
     outputs = []
     for number, options in enumerate(((), ("--join-programs",))):

@@ -16,7 +16,7 @@ from rich.table import Table
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
 from vta.cli.compile import progress_display
 from vta.cli.devices import Place, place_options
-from vta.cli.options import EXISTING_FILE, machine, machine_options
+from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option
 from vta.cli.quantize import preprocess_option, preprocessing_of
 from vta.cli.run_network import read_input
 from vta.environment import get_env
@@ -36,6 +36,7 @@ __all__ = ["compare"]
 @place_options
 @machine_options("that of the environment")
 @preprocess_option
+@shape_option
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def compare(
     model: Path,
@@ -43,6 +44,7 @@ def compare(
     config: Path | None,
     preset: str | None,
     preprocess: str | None,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
     as_json: bool,
     **place: Any,
 ) -> None:
@@ -56,7 +58,7 @@ def compare(
 
     where = Place(**place)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
-    graph = graph_of(model)
+    graph = graph_of(model, dict(shapes))
     files = files_by_name("--input", inputs, graph.inputs)
     preprocessing = preprocessing_of(model, preprocess)
     values = {

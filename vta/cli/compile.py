@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, write_all
+from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, shape_option, write_all
 from vta.cli.quantize import calibrate_option, preprocess_option, preprocessing_of
 from vta.environment import get_env
 from vta.network_file import network_bytes, network_from_bytes
@@ -39,12 +39,15 @@ class ModelOptions:
         Whether nodes of the model that the host would run are refused.
     join_programs : bool
         Whether programs that no step of the host separates become one.
+    shapes : tuple of (str, tuple of int)
+        Of inputs whose extents the model leaves open.
     """
 
     preprocess: str | None = None
     calibration: Path | None = None
     no_host: bool = False
     join_programs: bool = False
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Progress) -> Network:
@@ -84,8 +87,9 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
                 progress=lambda text: progress.update(task, description=text),
             )  # fmt: skip
         network = compile_model(
-            path, cfg=cfg, name=file.stem, join_programs=options.join_programs, progress=show
-        )
+            path, cfg=cfg, name=file.stem, shapes=dict(options.shapes),
+            join_programs=options.join_programs, progress=show,
+        )  # fmt: skip
     progress.update(task, completed=1, total=1, description="compiled")
     if options.no_host:
         require_no_host(network)
@@ -131,6 +135,7 @@ join_option = click.option(
     help="Refuse nodes that the host would run, but for the borders of the network.",
 )  # fmt: skip
 @join_option
+@shape_option
 def compile_command(
     model: Path,
     result: Path,
@@ -140,6 +145,7 @@ def compile_command(
     calibration: Path | None,
     no_host: bool,
     join_programs: bool,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
 ) -> None:
     """Compile MODEL, an ONNX model, to a file that `vta run` and `vta.load` run.
 
@@ -148,7 +154,7 @@ def compile_command(
     """
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     with progress_display() as progress:
-        options = ModelOptions(preprocess, calibration, no_host, join_programs)
+        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes)
         network = compile_for(model, cfg, options, progress)
     content = network_bytes(network)
     write_all({result: content})

@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vta.cli.options import EXISTING_FILE, machine, machine_options
+from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option
 from vta.environment import get_env
 
 if TYPE_CHECKING:
@@ -29,9 +29,15 @@ __all__ = ["inspect"]
     "--memory", default="ideal", show_default=True, type=click.Choice(("ideal", "ddr")),
     help="The DRAM that cycles are estimated with.",
 )  # fmt: skip
+@shape_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def inspect(
-    model: Path, config: Path | None, preset: str | None, memory: str, as_json: bool
+    model: Path,
+    config: Path | None,
+    preset: str | None,
+    memory: str,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    as_json: bool,
 ) -> None:
     """Report which nodes of MODEL, an ONNX file, run on the accelerator, and which on the host.
 
@@ -44,7 +50,7 @@ def inspect(
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     console = Console(stderr=True)
     with console.status(f"inspecting {model.name}"):
-        found = inspect_model(model, cfg, memory)
+        found = inspect_model(model, cfg, memory, dict(shapes))
     if as_json:
         click.echo(json.dumps(_as_dict(found), indent=2))
     else:

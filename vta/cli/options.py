@@ -26,6 +26,7 @@ __all__ = [
     "machine",
     "machine_options",
     "read",
+    "shape_option",
     "write_all",
 ]
 
@@ -51,6 +52,27 @@ class _Address(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 ADDRESS = _Address()
 
 
+class _NamedShape(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """The shape of a tensor: NAME=1,3,224,224."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, text = str(value).rpartition("=")
+        extents = text.split(",")
+        if not name or not all(extent.isdecimal() and int(extent) for extent in extents):
+            self.fail(f"{value!r} is no NAME=1,3,224,224, of positive numbers", param, ctx)
+        return name, tuple(map(int, extents))
+
+
+shape_option = click.option(
+    "--shape", "shapes", type=_NamedShape(), metavar="NAME=N,C,H,W", multiple=True,
+    help="The shape of an input with extents that the model leaves open.",
+)  # fmt: skip
 bitstream_option = click.option(
     "--bitstream",
     type=EXISTING_FILE,

@@ -24,6 +24,7 @@ from vta.cli.options import (
     machine,
     machine_options,
     read,
+    shape_option,
     write_all,
 )
 from vta.cli.quantize import calibrate_option, preprocess_option
@@ -116,6 +117,7 @@ class Ran:
     help="Models: refuse nodes that the host would run, but for the borders of the network.",
 )  # fmt: skip
 @join_option
+@shape_option
 @click.option(
     "--json", "json_file", type=FILE, is_flag=False, flag_value=_STDOUT, metavar="[FILE]",
     help="Write the report as JSON, without FILE to standard output.",
@@ -131,6 +133,7 @@ def run(
     top: int,
     no_host: bool,
     join_programs: bool,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
     json_file: Path | None,
     **place: Any,
 ) -> None:
@@ -145,12 +148,12 @@ def run(
     where = Place(**place)
     content = b"" if file.suffix == ".onnx" else read(file)
     if not content or is_network(content):
-        options = ModelOptions(preprocess, calibration, no_host, join_programs)
+        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes)
         with progress_display() as progress:
             if content:
                 _require_none(
                     file, config=config, preset=preset, calibrate=calibration,
-                    join_programs=join_programs,
+                    join_programs=join_programs, shape=shapes,
                 )  # fmt: skip
                 network = load_for(file, content, options)
             else:
@@ -164,7 +167,7 @@ def run(
         return
     _require_none(
         file, config=config, preset=preset, no_host=no_host, preprocess=preprocess,
-        calibrate=calibration, join_programs=join_programs,
+        calibrate=calibration, join_programs=join_programs, shape=shapes,
     )  # fmt: skip
     ran = _runner(file, content)(file, content, inputs, outputs, where)
     _write({o.file: npy_bytes(o.values) for o in ran.outputs if o.file}, ran.as_dict(), json_file)
