@@ -211,8 +211,8 @@ class LoopPrimitives(ABC):
         Raises
         ------
         ScheduleError
-            If the loops are not directly nested in this order, or a reduction loop is named with
-            a loop that is none.
+            If the loops are not directly nested in this order, or only some of them are reduction
+            loops.
         """
         if not axes:
             raise ScheduleError(f"stage {self.name}: fuse: at least one axis is required")

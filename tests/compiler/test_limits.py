@@ -63,8 +63,8 @@ def test_row_strides_beyond_16_bits(width, loads):
 
 
 def add_in_place(tiles, kernels, *, rounds=1):
-    """``int8(A + ...)`` of ``tiles`` tiles: in each round one kernel after the other, each given as
-    (extent, the tile for a loop variable, what is added to it).
+    """``int8(A + ...)`` of ``tiles`` tiles: several kernels in each iteration, each given as
+    (extent, the tile for a loop variable, the number to add).
     """
     a, c = Buffer("A", (tiles, 1, 2), "int32"), Buffer("C", (tiles, 1, 2), "int8")
     chip = Buffer("chip", a.shape, "int32", ACC_SCOPE)
@@ -90,7 +90,7 @@ def add_in_place(tiles, kernels, *, rounds=1):
 
 
 def test_loops_beyond_14_bits():
-    """20,000 rounds over one tile: two instructions, the first with as many as it can have."""
+    """20,000 iterations over one tile: two instructions, the first with the most iterations."""
     rounds, longest = 20_000, (1 << ITER_BITS) - 1
     program = compile_func(add_in_place(1, [(rounds, lambda i: Const(0), 3)]), DEEP)
     found = [i.iter_out * i.iter_in for i in program.instructions if isinstance(i, Alu)]

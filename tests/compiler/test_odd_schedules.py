@@ -64,7 +64,7 @@ def test_stages_inside_a_fused_loop(factor, load):
 
 
 def test_an_order_that_no_transfer_has_is_refused():
-    """The store goes through the columns of what lies in rows, in blocks that are no columns."""
+    """The store runs over columns of a tensor in rows, in blocks that are not columns."""
     a = te.placeholder((4, 3, 1, 4), "int32", "A")
     copy = te.compute(a.shape, lambda *i: a(*i), "copy")
     c = te.compute((12, 1, 4), lambda i, b, n: copy(i % 4, i // 4, b, n).astype("int8"), "C")

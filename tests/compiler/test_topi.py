@@ -1,4 +1,4 @@
-"""Operators on whole tensors: broadcasting as NumPy does it, tags, and what is refused."""
+"""Operators on whole tensors: broadcasting as in NumPy, tags, and errors."""
 
 from __future__ import annotations
 

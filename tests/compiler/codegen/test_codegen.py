@@ -25,7 +25,7 @@ from vta.runtime.simulated import SimDevice
 
 
 def product(cfg, rows, outputs, inputs, *, loads="nowhere"):
-    """A plain matrix product; the loads stand at the outermost level, or in a loop of the product
+    """A plain matrix product; the loads are at the outermost level, or in a loop of the product
     (``reduction``) or of the store (``store``)."""
     B, K = cfg.batch, cfg.block_in
     ko, ki = te.reduce_axis((0, inputs), name="ko"), te.reduce_axis((0, K), name="ki")

@@ -118,7 +118,7 @@ class TestOrder:
         made = [type(insn).__name__ for insn in made.instructions()]
         assert made.index("Store") < len(made) - 1 - made[::-1].index("Load")
 
-    def test_micro_ops_of_held_instructions_are_not_overwritten(self):
+    def test_micro_ops_of_deferred_instructions_are_not_overwritten(self):
         made = stream(*self.UOPS)
         made.emit(alu(0))
         made.emit(Load(memory=MemId.UOP, y_size=1, x_size=1, x_stride=1, dram_base=1), 9)

@@ -1,4 +1,4 @@
-"""Ring buffers: which slot is used when, what is loaded again, and where tokens stand."""
+"""Ring buffers: the choice of slots, loads that are left out, and tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK = CFG.block_in
 
 
 def product(rows: int, columns: int, *, swap: bool = False):
-    """``out[r, c] = inp[r] * wgt[c]`` of tiles; one product a round of the loops r, c (or c, r)."""
+    """``out[r, c] = inp[r] * wgt[c]`` of tiles, one in each iteration of r, c (or c, r)."""
     data = te.placeholder((rows, CFG.batch, BLOCK), "int8", "data")
     weight = te.placeholder((columns, BLOCK, BLOCK), "int8", "weight")
     d = te.compute(data.shape, lambda *i: data(*i), "d")
@@ -55,13 +55,13 @@ def loads(insns, memory):
 
 
 class TestSlots:
-    def test_the_slot_filled_longest_ago_is_next(self):
+    def test_the_least_recently_filled_slot_is_next(self):
         ring = Ring(3)
         assert [ring.take((name,)) for name in "abcd"] == [
             (0, False), (1, False), (2, False), (0, False),
         ]  # fmt: skip
 
-    def test_contents_that_are_held_are_kept(self):
+    def test_contents_in_a_slot_are_used_again(self):
         ring = Ring(2)
         assert ring.take(("a",)) == (0, False)
         assert ring.take(("b",)) == (1, False)
@@ -69,7 +69,7 @@ class TestSlots:
         assert ring.take(("c",)) == (0, False)  # a was filled first, although used last
         assert ring.take(("a",)) == (1, False)
 
-    def test_what_is_computed_is_never_kept(self):
+    def test_computed_contents_are_never_used_again(self):
         ring = Ring(1)
         assert ring.take(()) == (0, False)
         assert ring.take(()) == (0, False)
@@ -82,7 +82,7 @@ class TestSlots:
 
 
 class TestLoads:
-    def test_a_tile_that_is_still_there_is_not_loaded_again(self):
+    def test_a_tile_in_a_slot_is_not_loaded_again(self):
         s, args, t = product(3, 4)
         s[t["d"]].ring(1)
         s[t["w"]].ring(4)
@@ -96,7 +96,7 @@ class TestLoads:
         s[t["w"]].ring(3)  # the fourth weight takes the place of the first
         assert len(loads(instructions(s, args), MemId.WGT)) == 12
 
-    def test_slots_lie_one_after_the_other(self):
+    def test_slots_are_consecutive(self):
         s, args, t = product(1, 4)
         s[t["w"]].ring(3)
         places = [insn.sram_base for insn in loads(instructions(s, args), MemId.WGT)]

@@ -1,4 +1,4 @@
-"""GEMM instructions that start sums: where the flag stands, what is computed, what is refused."""
+"""GEMM instructions that start sums: the flag, the results, and errors."""
 
 from __future__ import annotations
 
@@ -133,11 +133,11 @@ class TestOrder:
         insn = Gemm(iter_out=5, iter_in=3, dst_factor_out=3, dst_factor_in=1, uop_end=2)
         assert starts_each_sum(insn, np.array([0, 0]), (True, False))
 
-    def test_a_tile_that_comes_again(self):
+    def test_a_tile_whose_products_are_not_consecutive(self):
         insn = Gemm(iter_out=2, iter_in=3, dst_factor_out=0, dst_factor_in=1, uop_end=1)
         assert not starts_each_sum(insn, np.array([0]), (True,))
 
-    def test_a_tile_whose_sum_goes_on(self):
+    def test_a_tile_whose_sum_has_begun_before(self):
         insn = Gemm(iter_out=1, iter_in=1, uop_end=2)
         assert not starts_each_sum(insn, np.array([0, 1]), (True, False))
 

@@ -51,7 +51,7 @@ def test_convolution(golden: Golden, upto: str) -> None:
 
 
 def test_uneven_split(golden: Golden) -> None:
-    """A guard stands at the innermost loop that it needs, and shields what is computed there."""
+    """A guard is at the innermost loop that it uses, around the stages computed there."""
     a = te.placeholder((10, 6), "int32", "A")
     b = te.compute(a.shape, lambda i, j: a[i, j] + 1, "B")
     c = te.compute(a.shape, lambda i, j: b[i, j] * 2, "C")

@@ -276,7 +276,7 @@ def test_two_outputs_and_an_inlined_stage() -> None:
 
 
 def test_padding_of_a_computed_tensor() -> None:
-    """The producer computes only what lies in its tensor, though the reads reach beyond it."""
+    """The producer computes only elements of its tensor, although reads reach beyond it."""
     a = te.placeholder((7,), "int32", "A")
     double = te.compute(a.shape, lambda i: a[i] + a[i], "double")
     padded = topi.nn.pad(double, [2], [3], pad_value=-1, name="padded")

@@ -1,4 +1,4 @@
-"""Which loops the tensor instruction replaces, and what is said of those that it does not."""
+"""The loops that the tensor instruction replaces, and the errors for all others."""
 
 from __future__ import annotations
 

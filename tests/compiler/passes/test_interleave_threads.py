@@ -1,4 +1,4 @@
-"""Virtual threads whose rounds have a rest: they take turns all the same, the last round short."""
+"""Virtual threads that do not divide the iterations: interleaved, with a shorter last iteration."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def place(s, ops, total, data, weight, at):
 
 
 def threads_over(stage, axis, threads, inner):
-    """Split ``axis`` so that ``threads`` rounds of the inner or the outer loop are threads."""
+    """Split ``axis``: the inner or the outer loop has ``threads`` iterations, the threads."""
     if inner:
         rounds, thread = stage.split(axis, factor=threads)
     else:
@@ -78,7 +78,7 @@ def steps_of_threads(func):
 
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("threads", [2, 3, 4])
-def test_a_rest_does_not_take_threads_one_after_the_other(threads, inner):
+def test_threads_with_a_remainder_are_interleaved(threads, inner):
     s, ops = rows_of_convolutions(14, 2, threads, inner)
     assert max(steps_of_threads(lower(s, ops.args))) == 1
 
@@ -92,7 +92,7 @@ def test_a_rest_does_not_take_threads_one_after_the_other(threads, inner):
     oc=st.integers(1, 3),
     oc_block=st.integers(1, 2),
 )
-def test_convolutions_with_rests(rows, h_block, threads, inner, oc, oc_block):
+def test_convolutions_with_remainders(rows, h_block, threads, inner, oc, oc_block):
     """Rests in the blocks, in the rows of the last block and in the channels."""
     s, ops = rows_of_convolutions(rows, h_block, threads, inner, oc, min(oc_block, oc))
     func = lower(s, ops.args)
@@ -110,8 +110,8 @@ def test_convolutions_with_rests(rows, h_block, threads, inner, oc, oc_block):
 
 @settings(max_examples=25)
 @given(data=st.data())
-def test_two_loops_of_threads_with_rests(data):
-    """Threads inside threads, each with a rest of its own."""
+def test_two_loops_of_threads_with_remainders(data):
+    """Threads inside threads, none of which divides its iterations."""
     draw = data.draw
     o, n, m = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(1, 5))
     ops = matmul(o, n, m, 1, 4)

@@ -47,7 +47,7 @@ class Case:
 
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
-def test_a_split_leaves_a_stage_in_the_same_rounds(axis, factor):
+def test_a_split_leaves_a_stage_in_the_same_iterations(axis, factor):
     case = Case(at=axis)
     _, inner = case.s[case.c].split(case.axes[axis], factor=factor)
     assert case.s[case.plus].attach.axis is inner
@@ -97,7 +97,7 @@ def test_the_log_gives_the_same_places():
 
 
 @pytest.mark.parametrize("request_first", [True, False])
-def test_cache_write_takes_along_what_the_reduction_was_asked(request_first):
+def test_cache_write_moves_the_requests_of_the_reduction(request_first):
     a = te.placeholder((8, 1, 4), "int32", "A")
     b = te.compute(a.shape, lambda *i: a(*i) + 1, "B")
     k = te.reduce_axis((0, 8), "k")

@@ -63,7 +63,7 @@ def matrix_product() -> SimpleNamespace:
 
 
 def lines_of(text: str) -> str:
-    """``text`` from the left margin; a line that ends in ``=`` goes on in the next one."""
+    """``text`` from the left margin; a line that ends in ``=`` is joined with the next one."""
     return re.sub(r" =\n +", " = ", textwrap.dedent(text).strip("\n"))
 
 

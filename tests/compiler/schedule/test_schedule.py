@@ -1,4 +1,4 @@
-"""The primitives of a schedule: what they do to the loops, and what each of them refuses."""
+"""The primitives of a schedule: their effect on the loops, and their errors."""
 
 from __future__ import annotations
 

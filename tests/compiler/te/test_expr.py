@@ -1,4 +1,4 @@
-"""Expression nodes: types, folding, text, and what is refused."""
+"""Expression nodes: types, folding, text, and errors."""
 
 from __future__ import annotations
 

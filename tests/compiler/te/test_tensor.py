@@ -1,4 +1,4 @@
-"""Tensors and computes: shapes, axes, and what is refused."""
+"""Tensors and computes: shapes, axes, and errors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What Python and NumPy let one write on a number: what works on expressions, and what is refused
-with the expression and a cure."""
+"""Python's and NumPy's operations on numbers: those that expressions have, and the errors of all
+others, with the expression and what to write instead."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_computes_may_stand_in_the_function_of_another_one() -> None:
     assert A.op.output(0) == A and A[I, J] == X  # outside of it, texts are compared
 
 
-# ---- the cures that the messages name build, and mean what they say ------------------------------
+# ---- the replacements in the messages compile and give the values of the operation ---------------
 
 
 @pytest.mark.parametrize(
