@@ -10,12 +10,17 @@ from pathlib import Path
 import onnx
 import pytest
 
-from tests.networks import digits, mobilenet, photos, resnet, squeezenet
+from tests.networks import digits, mobilenet, photos, resnet, resnet8, squeezenet
 from vta.preprocessing import CLASSES, METADATA, NAMED, Preprocessing
 
 DIGITS = Preprocessing("gray", 0, 1 / 255, (digits.MEAN,), (digits.DEVIATION,))
 MODELS = {
     "digits": (digits.network, DIGITS, lambda: [f"digit {n}" for n in range(10)]),
+    "resnet8": (
+        lambda: resnet8.network(resnet8.train(tell=print)),
+        DIGITS,
+        lambda: [f"digit {n}" for n in range(10)],
+    ),
     "mobilenet": (mobilenet.mobilenet, NAMED["imagenet"], photos.classes),
     "resnet18": (resnet.resnet18, NAMED["imagenet"], list),  # of random weights
     "squeezenet": (squeezenet.squeezenet, NAMED["caffe"], photos.classes),
