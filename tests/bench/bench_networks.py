@@ -40,25 +40,28 @@ def measure(model: Path, inputs: Path) -> dict:
     """Compile a model, and run it on ``sim`` and on ``tsim`` with each memory."""
     cfg, data = VTAConfig.preset("default"), np.load(inputs)
     began = time.process_time()
-    network = compile_model(model, cfg=cfg)
+    single = compile_model(model, cfg=cfg)
     found = {"compile": time.process_time() - began, "layers": {}}
+    joined = compile_model(model, cfg=cfg, join_programs=True)
     results = {}
-    for target, memory in (("sim", None), ("tsim", "ideal"), ("tsim", "ddr")):
+    for name, target, memory, network in (
+        ("sim", "sim", None, single), ("ideal", "tsim", "ideal", single),
+        ("ddr", "tsim", "ddr", single), ("joined", "tsim", "ideal", joined),
+    ):  # fmt: skip
         options = {} if memory is None else {"memory_preset": memory}
         session = LocalSession(cfg.replace(target=target), **options)
         module = NetworkModule(network, session.ext_dev(0))
-        name = memory or target
         began = time.process_time()
         ran = module.run({network.inputs[0]: data})
         found[f"{name} seconds"] = time.process_time() - began
         results[name] = ran.outputs
         for output, values in results["sim"].items():
             np.testing.assert_array_equal(ran.outputs[output], values, err_msg=name)
-        if memory:
-            found["layers"][memory] = [
-                _layer(layer, cfg, MEMORIES[memory]) for layer in ran.layers if layer.cycles
+        if name in MEMORIES:
+            found["layers"][name] = [
+                _layer(layer, cfg, MEMORIES[name]) for layer in ran.layers if layer.cycles
             ]
-    found["host steps"] = len(network.host_steps)
+        found[f"{name} cycles"] = ran.cycles
     found["memory"] = _largest_memory()
     return found
 
@@ -104,20 +107,21 @@ def prepare(name: str, folder: Path) -> tuple[Path, Path]:
 def whole_table(found: dict[str, dict]) -> str:
     """A row for each network."""
     lines = [
-        "| network | `ideal` | goal | `ddr` | goal | products | share, `ideal` | `tsim` | `sim` "
-        "| compile | memory |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| network | `ideal` | goal | `ddr` | goal | `ideal`, joined | products | share, `ideal` "
+        "| `tsim` | `sim` | compile | memory |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in found.items():
         title, *goals = NETWORKS[name]
-        cycles = {m: sum(layer["cycles"] for layer in row["layers"][m]) for m in MEMORIES}
+        cycles = {memory: row[f"{memory} cycles"] for memory in MEMORIES}
         products = sum(layer["products"] for layer in row["layers"]["ideal"])
         ideal, ddr = (
             f"{cycles[memory]:,} | {'' if goal is None else f'{goal:,}'}"
             for memory, goal in zip(MEMORIES, goals)
         )
         lines.append(
-            f"| {title} | {ideal} | {ddr} | {products:,} | {products / cycles['ideal']:.1%} "
+            f"| {title} | {ideal} | {ddr} | {row['joined cycles']:,} | {products:,} "
+            f"| {products / cycles['ideal']:.1%} "
             f"| {row['ideal seconds']:.1f} s | {row['sim seconds']:.1f} s "
             f"| {row['compile']:.1f} s | {row['memory'] / 2**20:,.0f} MiB |".replace("|  |", "| |")
         )
