@@ -25,8 +25,8 @@ KINDS = {
 """Instructions for each queue, told apart by a number."""
 
 
-class Stream:
-    """Fetch, the slave, and what comes out of the queues."""
+class FetchBench:
+    """The fetch module, its memory, and the instructions received from its queues."""
 
     def __init__(self, dut) -> None:
         self.dut = dut
@@ -43,7 +43,7 @@ class Stream:
         stall(probability, "fetch", self.slave.ar_channel, self.slave.r_channel)
 
     def drain(self, share: float, *queues: str) -> None:
-        """Take from these queues, in this share of the cycles."""
+        """Receive from these queues in this share of the cycles."""
         for name in queues or QUEUES:
             pace = StallGenerator(share, name)
             cocotb.start_soon(receive(self.dut, name, self.got[name], pace))
@@ -81,7 +81,7 @@ async def deals_in_order(dut, bus, taken, count):
     rng = random.Random(f"{bus} {taken} {count}")
     stream, words = random_stream(rng, count)
     addr = BASE + 16 * rng.randrange(1024)
-    bench = Stream(dut)
+    bench = FetchBench(dut)
     bench.dram[addr] = stream
     await bench.start(bus)
     bench.drain(taken)
@@ -97,7 +97,7 @@ async def deals_in_order(dut, bus, taken, count):
 async def restart_in_the_middle(dut):
     """The block and its master are stopped while they work: the queues are empty, nothing comes
     any more."""
-    bench = Stream(dut)
+    bench = FetchBench(dut)
     stream, _ = random_stream(random.Random(3), 60)
     bench.dram[BASE] = stream
     await bench.start(0.5)
@@ -118,7 +118,7 @@ async def restart_in_the_middle(dut):
 @cocotb.parametrize(full=list(QUEUES))
 async def full_queue(dut, full):
     """A queue that nobody empties holds what it should, stops fetch, and nothing is lost."""
-    bench = Stream(dut)
+    bench = FetchBench(dut)
     await bench.start(0.2)
     others = [name for name in QUEUES if name != full]
     bench.drain(1.0, *others)
@@ -141,7 +141,7 @@ async def full_queue(dut, full):
 async def illegal(dut, place):
     """Instructions before the illegal word are dispatched, none after it; the error has its
     address."""
-    bench = Stream(dut)
+    bench = FetchBench(dut)
     await bench.start(0.3)
     bench.drain(1.0)
     stream, _ = random_stream(random.Random(place), 60)
@@ -159,7 +159,7 @@ async def illegal(dut, place):
 @cocotb.parametrize(addr=[BASE + 8, 0xFFFF_FFF0, 1 << 32])
 async def bad_address(dut, addr):
     """A stream that is not aligned or leaves the bus: an error, and no read."""
-    bench = Stream(dut)
+    bench = FetchBench(dut)
     await bench.start()
     bench.drain(1.0)
     await bench.fetch(addr, 2)
@@ -174,7 +174,7 @@ async def bad_address(dut, addr):
 @cocotb.parametrize(answer=[AxiResp.SLVERR, AxiResp.DECERR])
 async def refused(dut, answer):
     """The master reports the beat."""
-    bench = Stream(dut)
+    bench = FetchBench(dut)
     await bench.start()
     bench.drain(1.0)
     bench.dram[BASE] = ISA.encode_all([Finish()] * 40)

@@ -328,8 +328,8 @@ def test_ctrl_c_leaves_an_idle_machine():
     device.run(*at)
 
 
-class Recorder:
-    """Registers without a machine: who launches is told that it is done at once."""
+class RegistersWithoutMachine:
+    """Registers without a machine behind them: a launch sets STATUS to done at once."""
 
     def __init__(self, **values):
         self.values = {register(name).offset: value for name, value in values.items()}
@@ -354,7 +354,9 @@ class Recorder:
 def test_addresses_of_more_than_32_bits_take_two_registers():
     base = 0x12_3450_0000
     config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533, "CAPS": 1}
-    registers = Recorder(**config, CONFIG1=0x0A0A0808, CYCLES=5, CYCLES_HI=2, GEMM_COUNTER_HI=1)
+    registers = RegistersWithoutMachine(
+        **config, CONFIG1=0x0A0A0808, CYCLES=5, CYCLES_HI=2, GEMM_COUNTER_HI=1
+    )
     device = MappedDevice(TINY, registers, PortMemory(CachedDram(NBYTES), base))
     device.alloc(5000)
     addr, count = put(device, [Finish()] * 3)
