@@ -353,7 +353,7 @@ class RegistersWithoutMachine:
 
 def test_addresses_of_more_than_32_bits_take_two_registers():
     base = 0x12_3450_0000
-    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533, "CAPS": 1}
+    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533, "CAPS": 3}
     registers = RegistersWithoutMachine(
         **config, CONFIG1=0x0A0A0808, CYCLES=5, CYCLES_HI=2, GEMM_COUNTER_HI=1
     )
