@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.driver import compile_func
-from vta.compiler.graph.launches import launches
+from vta.compiler.graph.launches import grouped, launches
 from vta.compiler.graph.passes.gather_windows import gather_windows
 from vta.compiler.graph.passes.layouts import layouts
 from vta.compiler.graph.placement import joined, placed
@@ -67,6 +67,8 @@ def compile_network(
         steps.append(step)
         tensors.update(constants)
     steps = joined(steps, tensors, graph.outputs)
+    if join_programs:
+        steps = grouped(steps)
     used = {name for step in steps for name in (*step.inputs, step.output)}
     used |= {*graph.inputs, *graph.outputs}
     tensors = {name: tensor for name, tensor in tensors.items() if name in used}

@@ -9,7 +9,35 @@ from vta.compiler.codegen.join_programs import PlacedProgram, join_programs
 from vta.config import VTAConfig
 from vta.network import JOIN, LAUNCH, NetworkTensor, Step
 
-__all__ = ["launches"]
+__all__ = ["grouped", "launches"]
+
+
+def grouped(steps: Sequence[Step]) -> list[Step]:
+    """The steps in an order with few changes between host and accelerator.
+
+    A step of the host is put off until no other step can run.
+    """
+    computed = {step.output for step in steps}
+    done: set[str] = set()
+    left = list(steps)
+    result: list[Step] = []
+    on_host = False
+    while left:
+        ready = next(
+            (
+                step for step in left
+                if (step.where == "host") == on_host
+                and all(name in done or name not in computed for name in step.inputs)
+            ),
+            None,
+        )  # fmt: skip
+        if ready is None:
+            on_host = not on_host
+            continue
+        result.append(ready)
+        done.add(ready.output)
+        left.remove(ready)
+    return result
 
 
 def launches(

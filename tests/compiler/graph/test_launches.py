@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from tests.support.networks import differing, integer
-from tests.support.onnx_models import digits, inputs_of, quantised, residual
+from tests.support.onnx_models import digits, inputs_of, model, quantised, residual
 from vta import rpc
 from vta.check import check_program
 from vta.compiler.codegen.dependences import Access
@@ -72,6 +73,36 @@ def test_a_step_of_the_host_separates_launches(tmp_path):
     programs = [step.where for step in network.steps]
     first, last = programs.index("accelerator"), len(programs) - programs[::-1].index("accelerator")
     assert "host" in programs[first:last]
+
+
+def test_steps_of_the_host_are_moved_apart(tmp_path):
+    """Two inputs that are quantised, and results that are outputs and go on: still one launch."""
+    rng = np.random.default_rng(0)
+    weights = {f"w{n}": rng.normal(0, 0.2, (16, 16, 3, 3)).astype(np.float32) for n in range(4)}
+    node, pads = helper.make_node, [1, 1, 1, 1]
+    nodes = [
+        node("Conv", ["x", "w0"], ["a"], "conv0", pads=pads),
+        node("Conv", ["z", "w1"], ["b"], "conv1", pads=pads),
+        node("Add", ["a", "b"], ["s"], "add"),
+        node("Conv", ["s", "w2"], ["c"], "conv2", pads=pads),
+        node("Conv", ["c", "w3"], ["d"], "conv3", pads=pads),
+        node("Concat", ["d", "s"], ["j"], "concat", axis=1),
+        node("MaxPool", ["j"], ["y"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+    ]
+    image = [1, 16, 8, 8]
+    outputs = {"y": [1, 32, 4, 4], "c": image, "s": image}
+    made = model(nodes, {"x": image, "z": image}, outputs, weights)
+    graph, cfg = integer(quantised(made, tmp_path)), VTAConfig(target="sim")
+    network = compile_network(graph, cfg, join_programs=True)
+    check_network(network)
+    (launch,) = (step for step in network.steps if step.program is not None)
+    assert check_program(launch.program).ok
+    inputs = inputs_of(made, 3)
+    wanted = interpret(graph, inputs)
+    found = NetworkModule(network, rpc.LocalSession(cfg).ext_dev(0))(inputs)
+    assert list(found) == list(outputs)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, wanted[name])
 
 
 def test_the_rtl_takes_fewer_cycles(tmp_path):
