@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vta.compiler.graph.compile_network import compile_network
 from vta.compiler.graph.interpreter import interpret
 from vta.compiler.graph.pipeline import integer_graph
+from vta.compiler.ops.requantise import one_pass_on
 from vta.extras import importing
 from vta.packing import unpack
 from vta.runtime.network import NetworkModule
@@ -78,9 +79,11 @@ class TensorComparison:
     onnxruntime: Difference | None
 
 
-def graph_of(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
-    """The integer graph of a quantised ONNX model; ``shapes`` are those of inputs that the file
-    leaves open.
+def graph_of(
+    path: str | Path, cfg: VTAConfig, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Graph:
+    """The integer graph of a quantised ONNX model, with the rounding of a machine; ``shapes`` are
+    those of inputs that the file leaves open.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def graph_of(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None
     """
     from vta.compiler.frontend.onnx_import import import_onnx
 
-    return integer_graph(import_onnx(path, shapes))
+    return integer_graph(import_onnx(path, shapes), one_pass=one_pass_on(cfg))
 
 
 def compare(

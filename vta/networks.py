@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vta.compiler.graph.compile_network import compile_network
 from vta.compiler.graph.passes import RUN_BY_HOST_ALWAYS
 from vta.compiler.graph.pipeline import integer_graph
+from vta.compiler.ops.requantise import one_pass_on
 from vta.environment import get_env
 from vta.errors import ModelError
 from vta.network_file import load_network
@@ -69,10 +70,10 @@ def compile_model(
     preprocessing = known.get(METADATA, "")
     if preprocessing:
         Preprocessing.from_text(preprocessing, f"metadata of {path}")
-    graph = integer_graph(import_model(model, name or Path(path).stem, shapes))
-    network = compile_network(
-        graph, cfg or get_env().cfg, join_programs=join_programs, progress=progress
-    )
+    cfg = cfg or get_env().cfg
+    floats = import_model(model, name or Path(path).stem, shapes)
+    graph = integer_graph(floats, one_pass=one_pass_on(cfg))
+    network = compile_network(graph, cfg, join_programs=join_programs, progress=progress)
     classes = tuple(known.get(CLASSES, "").splitlines())
     return replace(network, preprocessing=preprocessing, classes=classes)
 

@@ -25,10 +25,17 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
 """Every pass by name, in the order in which they run; the machine is not known to them."""
 
 
-def integer_graph(graph: Graph, *, observe: Callable[[Graph, str], None] | None = None) -> Graph:
+def integer_graph(
+    graph: Graph,
+    *,
+    one_pass: bool = False,
+    observe: Callable[[Graph, str], None] | None = None,
+) -> Graph:
     """The exact integer graph of a front end's float graph, which the interpreter runs.
 
-    ``observe`` is called after each pass with the graph and the pass's name.
+    With ``one_pass`` sums are rounded once, which needs a machine with the instruction set
+    extension (:func:`~vta.compiler.graph.passes.requantise.requantise`). ``observe`` is called
+    after each pass with the graph and the pass's name.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def integer_graph(graph: Graph, *, observe: Callable[[Graph, str], None] | None 
         If the model is not quantised, or a scale is out of range.
     """
     for name, run in PASSES.items():
-        graph = run(graph)
+        graph = requantise(graph, one_pass=True) if one_pass and run is requantise else run(graph)
         if observe is not None:
             observe(graph, name)
     return graph

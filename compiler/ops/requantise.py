@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["OnePass", "Requantise", "Scaling", "choose", "choose_scales", "half"]
+__all__ = ["OnePass", "Requantise", "Scaling", "choose", "choose_scales", "half", "one_pass_on"]
 
 ENOUGH = 1 / 64
 """An error bound that is not worth another vector operation."""
@@ -274,7 +274,7 @@ class OnePass(Requantise):
 
     def check(self, cfg: VTAConfig) -> None:
         super().check(cfg)
-        if Capability.REQUANTISE not in capabilities_of(cfg):
+        if not one_pass_on(cfg):
             raise OperatorError(
                 f"requantise: one pass needs {describe(Capability.REQUANTISE)} of the instruction "
                 f"set extension; EXTENSION is {cfg.extension} (use Requantise)"
@@ -302,7 +302,22 @@ class OnePass(Requantise):
         return clipped
 
 
-def choose_scales(scales: Sequence[float], *, zero: int = 0) -> tuple[int, ...]:
+def one_pass_on(cfg: VTAConfig) -> bool:
+    """Whether a machine can do :class:`OnePass`."""
+    return Capability.REQUANTISE in capabilities_of(cfg)
+
+
+def _require_bounds(bounds: Sequence[int]) -> None:
+    """Sums must fit 32 bits."""
+    if max(bounds, default=0) >= 1 << 31:
+        raise OperatorError(
+            f"requantise: sums reach {int(max(bounds))} in magnitude; must be below 2^31"
+        )
+
+
+def choose_scales(
+    scales: Sequence[float], bounds: Sequence[int] = (), *, zero: int = 0
+) -> tuple[int, ...]:
     """The words of :class:`OnePass` for real scales: of each channel the largest multiplier that
     fits 16 bits, so that its relative error is below 2^-15.
 
@@ -310,16 +325,19 @@ def choose_scales(scales: Sequence[float], *, zero: int = 0) -> tuple[int, ...]:
     ----------
     scales : sequence of float
         Of each channel: the scale of the sums over that of the result; positive.
+    bounds : sequence of int
+        The largest magnitudes that sums with their bias can have, if they are to be checked.
     zero : int
         Of the result.
 
     Raises
     ------
     OperatorError
-        If a scale is not positive, or more than a multiplier.
+        If a scale is not positive, or more than a multiplier, or a bound exceeds 31 bits.
     EncodingError
         If ``zero`` does not fit 8 bits.
     """
+    _require_bounds(bounds)
     words = []
     for scale in scales:
         if not (0 < scale <= MOST_MULTIPLIER):
@@ -377,10 +395,7 @@ def choose(
     if not (np.isfinite(real).all() and (real > 0).all()):
         wrong = float(real[~(np.isfinite(real) & (real > 0))][0])
         raise OperatorError(f"requantise: a scale is {wrong}; must be positive and finite")
-    if (bound >= 2.0**31).any():
-        raise OperatorError(
-            f"requantise: sums reach {int(bound.max())} in magnitude; must be below 2^31"
-        )
+    _require_bounds(bounds)
     best: tuple[float, int, int, Array] | None = None
     # A sum beyond this is clipped, whatever the error of its multiplier.
     reach = np.minimum(bound, (max(abs(low - zero), abs(high - zero)) + 1) / real)

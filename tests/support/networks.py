@@ -9,9 +9,12 @@ from vta.compiler.graph.verify import verify_graph
 from vta.packing import unpack
 
 
-def integer(path):
-    """The integer graph of an ONNX file, verified after each pass."""
-    return integer_graph(import_onnx(path), observe=lambda graph, name: verify_graph(graph))
+def integer(path, *, one_pass=True):
+    """The integer graph of an ONNX file, verified after each pass; ``one_pass`` needs a machine
+    with the extension."""
+    return integer_graph(
+        import_onnx(path), one_pass=one_pass, observe=lambda graph, name: verify_graph(graph)
+    )
 
 
 def differing(graph, module, inputs):

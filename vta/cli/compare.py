@@ -58,7 +58,7 @@ def compare(
 
     where = Place(**place)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
-    graph = graph_of(model, dict(shapes))
+    graph = graph_of(model, cfg, dict(shapes))
     files = files_by_name("--input", inputs, graph.inputs)
     preprocessing = preprocessing_of(model, preprocess)
     values = {

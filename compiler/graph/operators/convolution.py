@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
-from vta.compiler.graph.operators.quantised import constant_input, requantise_of, requantised
+from vta.compiler.graph.operators.quantised import (
+    channel_scales,
+    constant_input,
+    requantise_of,
+    requantised,
+)
 from vta.compiler.ops.conv2d import conv2d
 
 if TYPE_CHECKING:
@@ -51,10 +56,6 @@ def _dense_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array
     return requantised(node, sums + bias)
 
 
-def _factors(node: Node) -> Array:
-    return np.array(node.integers("multipliers"), np.int32)
-
-
 def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     data, kernel, bias = (graph[name] for name in node.inputs)
     assert kernel.values is not None and bias.values is not None
@@ -64,7 +65,7 @@ def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
         padding=node.integers("pads"), dilation=node.integers("dilations"),
         groups=node.integer("group"), im2col=False,
     )  # fmt: skip
-    return Lowered(operator, (kernel.values, bias.values, _factors(node)))
+    return Lowered(operator, (kernel.values, bias.values, channel_scales(node)))
 
 
 def _lower_dense(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
@@ -77,7 +78,7 @@ def _lower_dense(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
         cfg=cfg, requantise=requantise_of(node), im2col=False,
     )  # fmt: skip
     weights = kernel.values.reshape(kernel.shape[0], *shape[1:])
-    return Lowered(operator, (weights, bias.values, _factors(node)), shape)
+    return Lowered(operator, (weights, bias.values, channel_scales(node)), shape)
 
 
 def _two_dimensions(node: Node, graph: Graph) -> str | None:

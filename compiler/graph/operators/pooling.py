@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
-from vta.compiler.graph.operators.quantised import requantise_of, requantised
+from vta.compiler.graph.operators.quantised import channel_scales, requantise_of, requantised
 from vta.compiler.ops.pooling import max_pool, sum_pool
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _lower_average(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     )  # fmt: skip
     channels = data.shape[1]
     bias = np.full(channels, node.integer("bias"), np.int32)
-    factors = np.broadcast_to(np.array(node.integers("multipliers"), np.int32), (channels,))
+    factors = np.broadcast_to(channel_scales(node), (channels,))
     return Lowered(operator, (bias, factors))
 
 

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.requantise import Requantise
+from vta.compiler.ops.requantise import OnePass, Requantise
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node, Tensor
     from vta.compiler.graph.operator_row import Array
 
-__all__ = ["constant_input", "real_range", "requantise_of", "requantised", "stored_range"]
+__all__ = [
+    "channel_scales",
+    "constant_input",
+    "real_range",
+    "requantise_of",
+    "requantised",
+    "stored_range",
+]
 
 LOWEST, HIGHEST = -128, 127
 """Of int8, the type of activations."""
@@ -20,6 +27,8 @@ LOWEST, HIGHEST = -128, 127
 
 def requantise_of(node: Node) -> Requantise:
     """The requantisation in a node's attributes, as the pass ``requantise`` sets them."""
+    if "scales" in node.attributes:
+        return OnePass(low=node.integer("low"), high=node.integer("high"))
     return Requantise(
         node.integer("shift"),
         node.integer("low"),
@@ -30,9 +39,15 @@ def requantise_of(node: Node) -> Requantise:
     )
 
 
+def channel_scales(node: Node) -> Array:
+    """The scales or multipliers of a node: int32, one a channel or one for all."""
+    name = "scales" if "scales" in node.attributes else "multipliers"
+    return np.array(node.integers(name), np.int32)
+
+
 def requantised(node: Node, sums: Array) -> Array:
     """Sums of shape (n, channels, ...), bias added, as int8 by the node's requantisation."""
-    factors = np.array(node.integers("multipliers"), np.int32)
+    factors = channel_scales(node)
     shape = (1, -1, *(1 for _ in sums.shape[2:]))
     return requantise_of(node).reference(sums, factors.reshape(shape)).astype(np.int8)
 

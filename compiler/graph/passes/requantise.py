@@ -12,16 +12,19 @@ import numpy as np
 
 from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
 from vta.compiler.graph.operators.quantised import stored_range
-from vta.compiler.ops.requantise import choose, half
+from vta.compiler.ops.requantise import choose, choose_scales, half
 from vta.errors import ModelError, OperatorError
 
 __all__ = ["requantise"]
 
 
-def requantise(graph: Graph) -> Graph:
+def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
     """Every operator with a scale gets its integers as attributes.
 
-    The zero point of the data becomes part of the bias.
+    The zero point of the data becomes part of the bias. With ``one_pass`` sums of products become
+    activations by one rounding (:class:`~vta.compiler.ops.requantise.OnePass`), which needs a
+    machine with the instruction set extension: attribute ``scales`` in place of ``multipliers``,
+    ``pre_shift``, ``shift`` and ``zero``.
 
     Raises
     ------
@@ -33,10 +36,10 @@ def requantise(graph: Graph) -> Graph:
     for node in graph.nodes:
         try:
             if node.operator in ("conv2d", "dense"):
-                node, bias = _products(node, graph)
+                node, bias = _products(node, graph, one_pass)
                 tensors.append(bias)
             elif node.operator == "average_pool":
-                node = _average(node, graph)
+                node = _average(node, graph, one_pass)
             elif node.operator in ("add", "rescale"):
                 node = _weighted(node, graph)
         except OperatorError as error:
@@ -51,7 +54,7 @@ def _of(graph: Graph, name: str) -> Quantisation:
     return quantisation
 
 
-def _products(node: Node, graph: Graph) -> tuple[Node, Tensor]:
+def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, Tensor]:
     data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
     kernel, bias = graph[node.inputs[1]], graph[node.inputs[2]]
     assert kernel.values is not None and bias.values is not None
@@ -59,16 +62,16 @@ def _products(node: Node, graph: Graph) -> tuple[Node, Tensor]:
     moved = bias.values.astype(np.int64) - data.zero * rows.sum(axis=1)
     bounds = np.abs(rows).sum(axis=1) * 128 + np.abs(moved)
     scales = data.scale * np.broadcast_to(_of(graph, kernel.name).scales, (len(rows),))
-    node = _scaled(node, graph, scales / result.scale, bounds, result)
+    node = _scaled(node, graph, scales / result.scale, bounds, result, one_pass)
     return node, replace(bias, values=moved.astype(np.int32))
 
 
-def _average(node: Node, graph: Graph) -> Node:
+def _average(node: Node, graph: Graph, one_pass: bool) -> Node:
     data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
     taps = prod(node.integers("kernel"))
     bound = taps * (128 + abs(data.zero))
     scale = data.scale / (taps * result.scale)
-    node = _scaled(node, graph, np.array([scale]), np.array([bound]), result)
+    node = _scaled(node, graph, np.array([scale]), np.array([bound]), result, one_pass)
     return node.with_attributes(bias=-data.zero * taps)
 
 
@@ -78,8 +81,12 @@ def _scaled(
     scales: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     bounds: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
     result: Quantisation,
+    one_pass: bool,
 ) -> Node:
     low, high = stored_range(node, graph[node.output])
+    if one_pass:
+        words = choose_scales(scales.tolist(), bounds.tolist(), zero=result.zero)
+        return node.with_attributes(scales=words, low=low, high=high)
     found = choose(scales.tolist(), bounds.tolist(), zero=result.zero, low=low, high=high)
     return node.with_attributes(
         multipliers=found.multipliers, pre_shift=found.pre_shift, shift=found.shift,

@@ -22,6 +22,7 @@ from vta.runtime.network import NetworkModule
 MACHINES = {
     "default": VTAConfig(),
     "batch": VTAConfig(log_batch=1),
+    "base": VTAConfig(extension=0),
     "narrow": VTAConfig(
         log_block=3, log_acc_buff_size=15, log_inp_buff_size=14, log_wgt_buff_size=17
     ),
@@ -34,7 +35,8 @@ MACHINES = {
 @pytest.mark.parametrize("build", [digits, residual])
 def test_on_the_model(tmp_path, build, machine, symmetric, per_channel):
     path = quantised(build(), tmp_path, symmetric=symmetric, per_channel=per_channel)
-    graph, cfg = integer(path), MACHINES[machine].replace(target="sim")
+    cfg = MACHINES[machine].replace(target="sim")
+    graph = integer(path, one_pass=bool(cfg.extension))
     network = compile_network(graph, cfg)
     inputs = inputs_of(build(), 100)
     wrong, ran = differing(graph, NetworkModule(network, rpc.LocalSession(cfg).ext_dev(0)), inputs)
