@@ -78,6 +78,7 @@ class _Channel:
         self.reader: Reader
         self.pending: deque[tuple[int, int]] = deque()  # available from, beats
         self.outstanding: deque[tuple[int, int, int]] = deque()  # first, last, beats
+        self.beats = 0  # outstanding
 
 
 class ReadBus:
@@ -131,16 +132,15 @@ class ReadBus:
         available = channel.pending[0][0]
         outstanding = channel.outstanding
         while outstanding and outstanding[0][1] < available:
-            outstanding.popleft()
-        excess = sum(burst[2] for burst in outstanding) - (
-            limits.beats_in_flight - limits.burst_beats
-        )
-        for first, last, beats in outstanding:
-            if excess <= 0:
-                break
-            arrived = last if excess >= beats else first + excess - 1
-            available = max(available, arrived + Pipeline.CREDIT_LAG)
-            excess -= beats
+            channel.beats -= outstanding.popleft()[2]
+        excess = channel.beats - (limits.beats_in_flight - limits.burst_beats)
+        if excess > 0:
+            for first, last, beats in outstanding:
+                if excess <= beats:
+                    arrived = last if excess == beats else first + excess - 1
+                    available = max(available, arrived + Pipeline.CREDIT_LAG)
+                    break
+                excess -= beats
         over = len(outstanding) - limits.bursts_in_flight
         if over >= 0:
             available = max(available, outstanding[over][1] + Pipeline.CREDIT_LAG)
@@ -172,10 +172,11 @@ class ReadBus:
         consumed = channel.reader.on_burst(beats, first, last)
         # A reader that stalls leaves beats in its queue; then the bus stalls for all readers.
         depth = self.constants.beat_queue
-        if consumed - depth > last and sum(b for _, _, b in channel.outstanding) + beats > depth:
+        if consumed - depth > last and channel.beats + beats > depth:
             last = consumed - depth
             self.data.read_free = max(self.data.read_free, last + 1)
         channel.outstanding.append((first, last, beats))
+        channel.beats += beats
         self.accepted.append(last)
 
 

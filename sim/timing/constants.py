@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vta.config import VTAConfig
+    from vta.isa import AluOpcode
 
 __all__ = ["Constants", "Pipeline"]
 
@@ -109,12 +110,12 @@ class Constants:
         A GEMM micro-op is offered to the read, and to the write, of its accumulator.
     alu_read, alu_write : int
         An ALU micro-op is offered to its reads; its reads to its write.
+    alu_late : dict of AluOpcode to int
+        Cycles by which the result of an operation comes too late for the next micro-op.
     forwarded : int
         Distance of two GEMM micro-ops up to which the younger one's old value is forwarded.
     uop_lanes : int
         Micro-ops in a word of their SRAM.
-    prefetch : int
-        Cycles by which a word of micro-ops must be requested ahead of its use.
     """
 
     queue_depth: int
@@ -142,9 +143,9 @@ class Constants:
     gemm_write: int
     alu_read: int
     alu_write: int
+    alu_late: dict[AluOpcode, int]
     forwarded: int
     uop_lanes: int
-    prefetch: int
 
     @staticmethod
     @cache
@@ -163,6 +164,7 @@ class Constants:
         from vta.hw.compute import accumulators, uop_memory
         from vta.hw.compute.accumulate import Accumulate
         from vta.hw.compute.alu import Alu
+        from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS, WB_OPERATIONS
         from vta.hw.compute.alu_pipeline import AluPipeline
         from vta.hw.compute.compute import UNIT_QUEUE_DEPTH
         from vta.hw.compute.gemm import TileProduct
@@ -204,7 +206,10 @@ class Constants:
             gemm_write=accumulate_after + Accumulate.LATENCY,
             alu_read=AluPipeline.ISSUE_LATENCY,
             alu_write=AluPipeline.LATENCY,
+            alu_late={
+                **dict.fromkeys(TWO_CYCLE_OPERATIONS, 1),
+                **dict.fromkeys(WB_OPERATIONS, AluPipeline.LATENCY),
+            },
             forwarded=Accumulate.LATENCY - 1,
             uop_lanes=1 << uop_memory.log_lanes(cfg.log_uop_depth),
-            prefetch=uop_memory.UopBuffer.PREFETCH_CYCLES,
         )

@@ -10,7 +10,6 @@ import numpy as np
 
 from vta.isa import (
     Alu,
-    AluOpcode,
     Gemm,
     Instruction,
     Isa,
@@ -81,7 +80,7 @@ class Work:
     operations : int
         Micro-ops; 1 for a loop nest without any.
     stalls : int
-        Cycles of the unit between its own micro-ops: bank conflicts, hazards, misses.
+        Cycles of the unit between its own micro-ops: bank conflicts and hazards.
     overwrites : bool
         GEMM with ``reset`` or ``start``: the accumulator memory is not read.
     dst, src : ndarray of int64 or None
@@ -233,45 +232,35 @@ class _Reader:
         src = uops["src"] + o * insn.src_factor_out + i * insn.src_factor_in
         dst, src = dst.ravel(), src.ravel()
         writes = int(dst.min()), int(dst.max())
-        stalls = self._misses(insn)
         if isinstance(insn, Gemm):
-            return dst, None, writes, None, stalls
+            return dst, None, writes, None, 0
         assert isinstance(insn, Alu)
-        stalls += _alu_stalls(insn, dst, src, self.constants.banks)
+        stalls = _alu_stalls(insn, dst, src, self.constants)
         if insn.use_imm:
             return dst, None, writes, None, stalls
         return dst, src, writes, (int(src.min()), int(src.max())), stalls
-
-    def _misses(self, insn: MicroOpLoop) -> int:
-        """Gaps because a word of micro-ops is required before its prefetch arrives: the prefetch
-        starts when the word in front of it is selected, and that has few micro-ops."""
-        lanes = self.constants.uop_lanes
-        first, last = insn.uop_bgn // lanes, (insn.uop_end - 1) // lanes
-        if last - first < 2:  # both slots hold the nest's words
-            return 0
-        needed = self.constants.prefetch
-        head = lanes - insn.uop_bgn % lanes
-        tail = insn.uop_end - last * lanes
-        gaps = max(0, needed - head) + max(0, needed - tail)
-        return gaps * insn.iter_out * insn.iter_in
 
 
 def _alu_stalls(
     insn: Alu,
     dst: npt.NDArray[np.int64],
     src: npt.NDArray[np.int64],
-    banks: npt.NDArray[np.int64],
+    constants: Constants,
 ) -> int:
-    """Cycles in which READ stalls for the instruction's own micro-ops: RAW hazards on a two-cycle
-    operation, and two operands in one bank (``vta.hw.compute.alu_hazards``)."""
-    stalls = 0
-    if insn.alu_opcode in (AluOpcode.SHR, AluOpcode.MUL):
-        same = dst[1:] == dst[:-1]
+    """Cycles in which the ALU stalls for the instruction's own micro-ops: RAW hazards on results
+    that come late, and two operands in one bank (``vta.hw.compute.alu_hazards``)."""
+    late = constants.alu_late.get(insn.alu_opcode, 0)
+    waits = np.zeros(len(dst), np.int64)
+    for distance in range(1, late + 1):  # the nearest producer decides
+        same = dst[distance:] == dst[:-distance]
         if not insn.use_imm:
-            same = same | (src[1:] == dst[:-1])
-        stalls += int(same.sum())
+            same = same | (src[distance:] == dst[:-distance])
+        younger = waits[distance:]
+        younger[same & (younger == 0)] = late + 1 - distance
+    stalls = int(waits.sum())
     if insn.use_imm:
         return stalls
+    banks = constants.banks
     dst_bank, src_bank = banks[dst], banks[src]
     conflict = (dst_bank == src_bank) & (dst != src)
     if not conflict.any():
