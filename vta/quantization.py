@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vta.compiler.frontend.onnx_model import read_model
 from vta.errors import ModelError
 from vta.extras import importing
-from vta.preprocessing import METADATA, Preprocessing
+from vta.preprocessing import CLASSES, METADATA, Preprocessing
 
 __all__ = [
     "MIN_SAMPLES",
@@ -172,6 +172,7 @@ def quantise(
     symmetric: bool = False,
     per_channel: bool = True,
     preprocessing: Preprocessing | None = None,
+    classes: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> QuantisationReport:
     """Write a model quantised to int8, and measure what was lost.
@@ -191,6 +192,9 @@ def quantise(
         Whether weights have a scale for each output channel.
     preprocessing : Preprocessing or None
         Kept in the metadata of the result.
+    classes : sequence of str or None
+        Names of the elements of an output vector, kept in the metadata of the result; None: those
+        of the source, if it has any.
     progress : callable or None
         Told in a few words what is being done.
 
@@ -228,11 +232,14 @@ def quantise(
             )  # fmt: skip
         except Exception as error:  # the errors of onnxruntime have no common base
             raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
-        if preprocessing is not None:
+        entries = {} if preprocessing is None else {METADATA: preprocessing.text()}
+        if classes is not None:
+            entries[CLASSES] = "\n".join(classes)
+        if entries:
             model = onnx.load(str(result))
             kept = {entry.key: entry.value for entry in model.metadata_props}
             del model.metadata_props[:]
-            for key, value in {**kept, METADATA: preprocessing.text()}.items():
+            for key, value in {**kept, **entries}.items():
                 model.metadata_props.add(key=key, value=value)
             onnx.save(model, str(result))
         tell("measuring")

@@ -111,6 +111,31 @@ def test_metadata_of_the_float_model_are_kept(folder, tmp_path):
         assert named == {str(n): name for n, name in enumerate(names) if name}
 
 
+def test_names_of_classes_in_a_file(folder, tmp_path):
+    (tmp_path / "names.txt").write_text("".join(f"digit {number}\n" for number in range(10)))
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    (tmp_path / "empty.txt").write_text("")
+    samples, names = ("--calibrate", folder / "arrays"), ("--classes", tmp_path / "names.txt")
+    x = ("--input", folder / "arrays/0.npy", "--top", 1)
+    plain, named = tmp_path / "plain.onnx", tmp_path / "named.onnx"
+    for out, options in ((plain, ()), (named, names)):
+        result = vta("quantize", folder / "float.onnx", *samples, *options, "-o", out)
+        assert result.exit_code == 0, result.output
+    best = np.argmax(json.loads(vta("run", plain, *x, "--json").stdout)["outputs"]["y"])
+    assert vta("compile", plain, *names, "-o", tmp_path / "net.vtanet").exit_code == 0
+    for arguments in ((plain, *names), (named,), (tmp_path / "net.vtanet",)):
+        assert f" digit {best}\n" in vta("run", *arguments, *x).output
+    assert "digit" not in vta("run", plain, *x).output
+    for file, said in (
+        ("two.txt", "has 2 names; must be as many as an output vector has elements: y 1x10"),
+        ("empty.txt", "is empty; must have a name a line"),
+        ("none.txt", "cannot read"),
+    ):
+        result = vta("run", plain, *x, "--classes", tmp_path / file)
+        assert result.exit_code == 1
+        assert said in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, shape_option, write_all
-from vta.cli.quantize import calibrate_option, preprocess_option, preprocessing_of
+from vta.cli.quantize import (
+    calibrate_option,
+    classes_option,
+    preprocess_option,
+    preprocessing_of,
+    read_classes,
+)
 from vta.environment import get_env
+from vta.errors import VTAError
 from vta.network_file import network_bytes, network_from_bytes
 from vta.preprocessing import Preprocessing
 
@@ -41,6 +49,8 @@ class ModelOptions:
         Whether programs that no step of the host separates become one.
     shapes : tuple of (str, tuple of int)
         Of inputs whose extents the model leaves open.
+    classes : Path or None
+        A file of names of the elements of an output vector.
     """
 
     preprocess: str | None = None
@@ -48,6 +58,27 @@ class ModelOptions:
     no_host: bool = False
     join_programs: bool = False
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    classes: Path | None = None
+
+    def named(self, network: Network) -> Network:
+        """The network with the names of :attr:`classes`, if there are any.
+
+        Raises
+        ------
+        VTAError
+            If the file cannot be read, or no output has so many elements.
+        """
+        if self.classes is None:
+            return network
+        names = read_classes(self.classes)
+        shapes = {name: network.tensors[name].shape for name in network.outputs}
+        if not any(shape[-1:] == (prod(shape),) == (len(names),) for shape in shapes.values()):
+            text = ", ".join(f"{name} {'x'.join(map(str, s))}" for name, s in shapes.items())
+            raise VTAError(
+                f"--classes: {self.classes} has {len(names)} names; must be as many as an output "
+                f"vector has elements: {text}"
+            )
+        return replace(network, classes=names)
 
 
 def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Progress) -> Network:
@@ -95,7 +126,7 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
         require_no_host(network)
     if preprocessing is not None:
         network = replace(network, preprocessing=preprocessing.text())
-    return network
+    return options.named(network)
 
 
 def load_for(file: Path, content: bytes, options: ModelOptions) -> Network:
@@ -113,7 +144,7 @@ def load_for(file: Path, content: bytes, options: ModelOptions) -> Network:
         require_no_host(network)
     if options.preprocess is not None:
         network = replace(network, preprocessing=Preprocessing.named(options.preprocess).text())
-    return network
+    return options.named(network)
 
 
 join_option = click.option(
@@ -136,6 +167,7 @@ join_option = click.option(
 )  # fmt: skip
 @join_option
 @shape_option
+@classes_option
 def compile_command(
     model: Path,
     result: Path,
@@ -146,6 +178,7 @@ def compile_command(
     no_host: bool,
     join_programs: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    classes: Path | None,
 ) -> None:
     """Compile MODEL, an ONNX model, to a file that `vta run` and `vta.load` run.
 
@@ -154,7 +187,7 @@ def compile_command(
     """
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     with progress_display() as progress:
-        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes)
+        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes, classes)
         network = compile_for(model, cfg, options, progress)
     content = network_bytes(network)
     write_all({result: content})

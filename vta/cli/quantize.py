@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from vta.preprocessing import Preprocessing
     from vta.quantization import QuantisationReport
 
-__all__ = ["calibrate_option", "preprocess_option", "preprocessing_of", "quantize"]
+__all__ = [
+    "calibrate_option", "classes_option", "preprocess_option", "preprocessing_of", "quantize",
+    "read_classes",
+]  # fmt: skip
 
 _WORST = 5
 
@@ -33,6 +36,28 @@ preprocess_option = click.option(
     help="How an input is made of a photo: imagenet, caffe, or a file (docs/networks.md). Default: "
     "what the model's metadata say.",
 )  # fmt: skip
+classes_option = click.option(
+    "--classes", type=FILE, metavar="FILE.txt",
+    help="Names of the elements of an output vector, one a line. Default: what the model's "
+    "metadata say.",
+)  # fmt: skip
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """The lines of a text file.
+
+    Raises
+    ------
+    VTAError
+        If it cannot be read, is no text, or is empty.
+    """
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VTAError(f"--classes: cannot read {path}: {error}") from None
+    if not any(names):
+        raise VTAError(f"--classes: {path} is empty; must have a name a line")
+    return tuple(name.strip() for name in names)
 
 
 def preprocessing_of(model: Path, given: str | None) -> Preprocessing | None:
@@ -57,6 +82,7 @@ def preprocessing_of(model: Path, given: str | None) -> Preprocessing | None:
 @calibrate_option
 @click.option("-o", "--output", "result", type=FILE, required=True, help="The int8 model.")
 @preprocess_option
+@classes_option
 @click.option(
     "--symmetric", is_flag=True,
     help="Activations as int8 with zero point 0; else uint8 with any, which loses less.",
@@ -68,6 +94,7 @@ def quantize(
     calibration: Path | None,
     result: Path,
     preprocess: str | None,
+    classes: Path | None,
     symmetric: bool,
     per_tensor: bool,
     as_json: bool,
@@ -86,12 +113,13 @@ def quantize(
         raise click.UsageError(f"--output: {result} is the model itself")
     preprocessing = preprocessing_of(model, preprocess)
     samples = calibration_inputs(calibration, model, preprocessing)
+    names = read_classes(classes) if classes else None
     console = Console(stderr=True)
     try:
         with console.status("reading") as status:
             report = quantise(
                 model, result, samples, symmetric=symmetric, per_channel=not per_tensor,
-                preprocessing=preprocessing, progress=status.update,
+                preprocessing=preprocessing, classes=names, progress=status.update,
             )  # fmt: skip
     except OSError as error:
         raise VTAError(f"cannot write {result}: {error.strerror or error}") from None

@@ -27,7 +27,7 @@ from vta.cli.options import (
     shape_option,
     write_all,
 )
-from vta.cli.quantize import calibrate_option, preprocess_option
+from vta.cli.quantize import calibrate_option, classes_option, preprocess_option
 from vta.cli.run_network import run_network
 from vta.environment import get_env
 from vta.errors import ProgramError
@@ -118,6 +118,7 @@ class Ran:
 )  # fmt: skip
 @join_option
 @shape_option
+@classes_option
 @click.option(
     "--json", "json_file", type=FILE, is_flag=False, flag_value=_STDOUT, metavar="[FILE]",
     help="Write the report as JSON, without FILE to standard output.",
@@ -134,6 +135,7 @@ def run(
     no_host: bool,
     join_programs: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    classes: Path | None,
     json_file: Path | None,
     **place: Any,
 ) -> None:
@@ -148,7 +150,7 @@ def run(
     where = Place(**place)
     content = b"" if file.suffix == ".onnx" else read(file)
     if not content or is_network(content):
-        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes)
+        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes, classes)
         with progress_display() as progress:
             if content:
                 _require_none(
@@ -168,6 +170,7 @@ def run(
     _require_none(
         file, config=config, preset=preset, no_host=no_host, preprocess=preprocess,
         calibrate=calibration, join_programs=join_programs, shape=shapes,
+        classes=classes,
     )  # fmt: skip
     ran = _runner(file, content)(file, content, inputs, outputs, where)
     _write({o.file: npy_bytes(o.values) for o in ran.outputs if o.file}, ran.as_dict(), json_file)
