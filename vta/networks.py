@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from vta.compiler.graph.pipeline import integer_graph
 from vta.compiler.ops.requantise import one_pass_on
 from vta.environment import get_env
 from vta.errors import ModelError
+from vta.network_cache import cached_network, key_of
 from vta.network_file import load_network
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
 from vta.runtime.network import NetworkModule
@@ -32,6 +34,7 @@ def compile_model(
     name: str | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     join_programs: bool = False,
+    cached: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Network:
     """The network of a quantised ONNX model.
@@ -49,6 +52,9 @@ def compile_model(
     join_programs : bool
         Programs that no step of the host separates become one: fewer cycles, but the counters of a
         run are those of all its nodes together.
+    cached : bool
+        Whether a network that was compiled before is taken from the cache folder, and a new one
+        kept there (:mod:`vta.network_cache`).
     progress : callable or None
         ``progress(name, number, count)`` is called before each node is compiled.
 
@@ -70,12 +76,24 @@ def compile_model(
     preprocessing = known.get(METADATA, "")
     if preprocessing:
         Preprocessing.from_text(preprocessing, f"metadata of {path}")
-    cfg = cfg or get_env().cfg
-    floats = import_model(model, name or Path(path).stem, shapes)
-    graph = integer_graph(floats, one_pass=one_pass_on(cfg))
-    network = compile_network(graph, cfg, join_programs=join_programs, progress=progress)
-    classes = tuple(known.get(CLASSES, "").splitlines())
-    return replace(network, preprocessing=preprocessing, classes=classes)
+    name, cfg = name or Path(path).stem, cfg or get_env().cfg
+
+    def make() -> Network:
+        floats = import_model(model, name, shapes)
+        graph = integer_graph(floats, one_pass=one_pass_on(cfg))
+        network = compile_network(graph, cfg, join_programs=join_programs, progress=progress)
+        classes = tuple(known.get(CLASSES, "").splitlines())
+        return replace(network, preprocessing=preprocessing, classes=classes)
+
+    if not cached:
+        return make()
+    options = {
+        "name": name,
+        "shapes": {key: list(shape) for key, shape in (shapes or {}).items()},
+        "join_programs": join_programs,
+        "onnx": version("onnx"),
+    }
+    return cached_network(key_of(model.SerializeToString(deterministic=True), cfg, options), make)
 
 
 def load(path: str | Path, device: Device | None = None) -> NetworkModule:

@@ -119,7 +119,7 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
             )  # fmt: skip
         network = compile_model(
             path, cfg=cfg, name=file.stem, shapes=dict(options.shapes),
-            join_programs=options.join_programs, progress=show,
+            join_programs=options.join_programs, cached=True, progress=show,
         )  # fmt: skip
     progress.update(task, completed=1, total=1, description="compiled")
     if options.no_host:
