@@ -82,10 +82,17 @@ class _CongestedWriter(ProgramWriter):
             work()
 
     def _run_side_by_side(self) -> None:
-        """GEMM and the ALU run side by side, each over more micro-ops than its buffer holds. The
-        micro-ops of GEMM are zeros, those of the ALU are all equal: a unit that gets a word of the
-        other gives a wrong result. The loops differ in length, so that both units need their next
-        word in the same cycle at some time."""
+        """GEMM and the ALU run side by side, in one of two ways.
+
+        Long: each runs over more micro-ops than its buffer holds. The micro-ops of GEMM are zeros,
+        those of the ALU are all equal: a unit that gets a word of the other gives a wrong result.
+        The loops differ in length, so that both units need their next word in the same cycle at
+        some time.
+
+        Short: GEMM makes sums of two products, whose tile is read with the first product and
+        written with the second; the ALU reads another tile in each cycle. So both read one bank in
+        the same cycle at some time.
+        """
         rng, first = self.rng, self._region(MemId.UOP)[0]
         words = self.image[-UOP_REGION:].view("<u4")
         word = rng.randrange(words.size)
@@ -101,16 +108,19 @@ class _CongestedWriter(ProgramWriter):
             self._emit(load, reads=[], writes=[])
             self.uops[place : place + size] = words[source]
         ends = [size - rng.randrange(min(size, 4)) for _ in range(2)]
+        short = rng.random() < 0.5
+        tiles = min(self.cfg.acc_depth - begin, 8 if short else 4)
         sums = (self.accesses[MemId.ACC], slice(0, min(begin, 4)))
         gemm = Gemm(
-            uop_bgn=0, uop_end=ends[0], iter_in=min(begin, 4), dst_factor_in=1,
+            uop_bgn=0, uop_end=min(2, ends[0]) if short else ends[0],
+            iter_out=ends[0] // 2 if short else 1, iter_in=min(begin, 4), dst_factor_in=1,
             start=bool(self.cfg.extension) and rng.random() < 0.3,
         )  # fmt: skip
-        values = (self.accesses[MemId.ACC], slice(begin, begin + 4))
+        values = (self.accesses[MemId.ACC], slice(begin, begin + tiles))
         alu = Alu(
             alu_opcode=rng.choice(BINARY), use_imm=True, imm=rng.choice(IMMEDIATES),
-            uop_bgn=size, uop_end=size + ends[1], iter_in=min(self.cfg.acc_depth - begin, 4),
-            dst_factor_in=1,
+            uop_bgn=size, uop_end=size + (1 if short else ends[1]),
+            iter_out=ends[1] if short else 1, iter_in=tiles, dst_factor_in=1,
         )  # fmt: skip
         inp, wgt = (self.accesses[MemId.INP], 0), (self.accesses[MemId.WGT], 0)
         pair: list[tuple[Instruction, list[Any], list[Any]]] = [
