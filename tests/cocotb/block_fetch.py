@@ -45,8 +45,8 @@ class FetchBench:
     def drain(self, share: float, *queues: str) -> None:
         """Receive from these queues in this share of the cycles."""
         for name in queues or QUEUES:
-            pace = StallGenerator(share, name)
-            cocotb.start_soon(receive(self.dut, name, self.got[name], pace))
+            is_ready = StallGenerator(share, name)
+            cocotb.start_soon(receive(self.dut, name, self.got[name], is_ready))
 
     async def fetch(self, addr: int, count: int) -> None:
         dut = self.dut

@@ -38,8 +38,8 @@ class Readers:
         )
         stall(bus, "read", self.slave.ar_channel, self.slave.r_channel)
         for number, got in enumerate(self.got):
-            pace = StallGenerator(reader, f"take {number}")
-            cocotb.start_soon(receive(self.dut, f"client_{number}_beat", got, pace))
+            is_ready = StallGenerator(reader, f"take {number}")
+            cocotb.start_soon(receive(self.dut, f"client_{number}_beat", got, is_ready))
 
     def ask(
         self, number: int, requests: list[tuple[int, int]], ready_probability: float = 1.0
@@ -49,8 +49,8 @@ class Readers:
             for at in range(addr, addr + beats * BEAT, BEAT):
                 self.want[number].append(int.from_bytes(self.dram[at : at + BEAT], "little"))
         items = [LAYOUT.const({"addr": addr, "beats": beats}).as_bits() for addr, beats in requests]
-        pace = StallGenerator(ready_probability, f"ask {number}")
-        cocotb.start_soon(send(self.dut, f"client_{number}_request", items, pace))
+        is_ready = StallGenerator(ready_probability, f"ask {number}")
+        cocotb.start_soon(send(self.dut, f"client_{number}_request", items, is_ready))
 
 
 def requests_of(rng, count):

@@ -71,8 +71,8 @@ class Writer:
             if last:
                 self.images.append(bytes(image))
         for name, values in (("request", items), ("beat", beats)):
-            pace = StallGenerator(ready_probability, name)
-            cocotb.start_soon(send(self.dut, f"port_{name}", values, pace))
+            is_ready = StallGenerator(ready_probability, name)
+            cocotb.start_soon(send(self.dut, f"port_{name}", values, is_ready))
 
 
 def requests_of(rng, count):

@@ -31,10 +31,10 @@ TILES = 8
 class Bench:
     """A core with its memory, and the run of streams on it."""
 
-    def __init__(self, *, cfg=TINY, pace=1.0, latency=0, reorder=False, seed=0) -> None:
+    def __init__(self, *, cfg=TINY, probability=1.0, latency=0, reorder=False, seed=0) -> None:
         self.dut = Core(cfg)
         self.memory = AxiMemory(
-            np.zeros(SIZE, np.uint8), BASE, pace, seed, latency=latency, reorder=reorder
+            np.zeros(SIZE, np.uint8), BASE, probability, seed, latency=latency, reorder=reorder
         )
         rng = np.random.default_rng(seed)
         self.a, self.b = rng.integers(-(2**20), 2**20, (2, TILES, 4), dtype=np.int32)
@@ -118,12 +118,17 @@ def expected_sum(bench):
 
 
 @pytest.mark.parametrize(
-    ("pace", "latency", "reorder", "bus"),
+    ("probability", "latency", "reorder", "bus"),
     [(1.0, 0, False, 6), (0.3, 0, True, 6), (1.0, 60, False, 6), (0.7, 3, True, 8)],
     ids=["ideal", "random stalls", "latency", "256 bits"],
 )
-def test_vector_add(pace, latency, reorder, bus):
-    bench = Bench(cfg=TINY.replace(log_bus_width=bus), pace=pace, latency=latency, reorder=reorder)
+def test_vector_add(probability, latency, reorder, bus):
+    bench = Bench(
+        cfg=TINY.replace(log_bus_width=bus),
+        probability=probability,
+        latency=latency,
+        reorder=reorder,
+    )
     add_uop(bench)
 
     async def host(host):
@@ -223,9 +228,9 @@ LOAD_A = Load(memory=MemId.INP, dram_base=A // 4, x_size=4, y_size=1, x_stride=4
     ],
     ids=lambda value: None if isinstance(value, list | bytes) else value[0].name,
 )
-@pytest.mark.parametrize("pace", [1.0, 0.4], ids=["no stalls", "random stalls"])
-def test_errors_end_the_run_and_the_next_one_works(stream, error, pace):
-    bench = Bench(pace=pace, latency=20)
+@pytest.mark.parametrize("probability", [1.0, 0.4], ids=["no stalls", "random stalls"])
+def test_errors_end_the_run_and_the_next_one_works(stream, error, probability):
+    bench = Bench(probability=probability, latency=20)
     add_uop(bench)
 
     async def host(host):

@@ -96,19 +96,19 @@ class UopSram:
         self.words[number // self.lanes] = others | pack([bits], UOP_BITS) << lane
 
 
-def run_access_ranges(isa, insns, uops, loads=None, *, pace=1.0, seed=0) -> list[Request]:
+def run_access_ranges(isa, insns, uops, loads=None, *, probability=1.0, seed=0) -> list[Request]:
     """The request of each instruction.
 
     ``loads``: for the number of a LOAD of micro-ops, what it writes: {number: micro-op}. The LOAD
-    is done some time after its request; until then these micro-ops are random. ``pace`` is the
-    probability that a request is taken, and that the port of the SRAM is granted.
+    is done some time after its request; until then these micro-ops are random. ``probability``:
+    that a request is accepted, and that the port of the SRAM is granted.
     """
     dut, rng, loads = AccessRanges(isa), random.Random(seed), loads or {}
     sram, requests = UopSram(isa, uops), []
     words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
 
     async def testbench(ctx):
-        accepted, takes = 0, StallGenerator(pace, seed + 1)
+        accepted, takes = 0, StallGenerator(probability, seed + 1)
         in_flight = deque()  # (cycle in which it is done, number) of each LOAD
         hazard = False
         for cycle in range(200_000):
@@ -154,7 +154,7 @@ def run_access_ranges(isa, insns, uops, loads=None, *, pace=1.0, seed=0) -> list
         dut, testbench,
         partial(
             serve_shared, memory=sram.words, reads=[dut.uop_read],
-            pace=StallGenerator(pace, seed + 2),
+            is_ready=StallGenerator(probability, seed + 2),
         ),
     )  # fmt: skip
     return requests

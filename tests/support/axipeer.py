@@ -21,7 +21,7 @@ class AxiMemory:
 
     data: np.ndarray
     base: int = 0
-    pace: float = 1.0
+    ready_probability: float = 1.0
     seed: int = 0
     latency: int = 0
     reorder: bool = False
@@ -44,14 +44,17 @@ def _check_burst(addr: int, length: int, size: int, bytes_: int, burst: int) -> 
 async def serve_axi_reads(ctx, axi, memory: AxiMemory) -> None:
     """Answer AR with R for ever."""
     size = len(axi.rdata) // 8
-    pace, choice = StallGenerator(memory.pace, memory.seed), StallGenerator(0.5, memory.seed + 1)
+    is_ready, choice = (
+        StallGenerator(memory.ready_probability, memory.seed),
+        StallGenerator(0.5, memory.seed + 1),
+    )
     bursts: deque = deque()  # [id, address, beats left, cycle from which on]
     offered = None
     cycle = 0
     while True:
-        ready = pace()
+        ready = is_ready()
         ctx.set(axi.arready, ready)
-        if offered is None and bursts and bursts[0][3] <= cycle and pace():
+        if offered is None and bursts and bursts[0][3] <= cycle and is_ready():
             offered = bursts[0]
             if memory.reorder and choice():
                 others = [b for b in bursts if b[0] != offered[0]]
@@ -89,21 +92,21 @@ async def serve_axi_reads(ctx, axi, memory: AxiMemory) -> None:
 async def serve_axi_writes(ctx, axi, memory: AxiMemory) -> None:
     """Take AW and W, in any order of each other, and answer B for ever."""
     size = len(axi.wdata) // 8
-    aw_pace, w_pace = (
-        StallGenerator(memory.pace, memory.seed + 2),
-        StallGenerator(memory.pace, memory.seed + 3),
+    aw_is_ready, w_is_ready = (
+        StallGenerator(memory.ready_probability, memory.seed + 2),
+        StallGenerator(memory.ready_probability, memory.seed + 3),
     )
-    b_pace = StallGenerator(memory.pace, memory.seed + 4)
+    b_is_ready = StallGenerator(memory.ready_probability, memory.seed + 4)
     bursts: deque = deque()
     beats: deque = deque()
     answers: deque = deque()
     offered = False
     cycle = 0
     while True:
-        aw_ready, w_ready = aw_pace(), w_pace()
+        aw_ready, w_ready = aw_is_ready(), w_is_ready()
         ctx.set(axi.awready, aw_ready)
         ctx.set(axi.wready, w_ready)
-        if not offered and answers and answers[0][1] <= cycle and b_pace():
+        if not offered and answers and answers[0][1] <= cycle and b_is_ready():
             ctx.set(axi.bresp, answers[0][0])
             ctx.set(axi.bvalid, 1)
             offered = True

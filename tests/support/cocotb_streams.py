@@ -35,14 +35,14 @@ async def power_up(dut, **inputs: int) -> None:
     await ClockCycles(dut.clk, 1)
 
 
-async def send(dut, stream: str, items: Iterable[int], pace: StallGenerator) -> None:
+async def send(dut, stream: str, items: Iterable[int], is_ready: StallGenerator) -> None:
     """Offer items, one after the other; each stays until it is taken."""
     valid, ready, payload = (
         getattr(dut, f"{stream}_{name}") for name in ("valid", "ready", "payload")
     )
     edge = RisingEdge(dut.clk)
     for item in items:
-        while not pace():
+        while not is_ready():
             await edge
         payload.value = item
         valid.value = 1
@@ -52,17 +52,17 @@ async def send(dut, stream: str, items: Iterable[int], pace: StallGenerator) -> 
         valid.value = 0
 
 
-async def receive(dut, stream: str, into: list[int], pace: StallGenerator) -> None:
+async def receive(dut, stream: str, into: list[int], is_ready: StallGenerator) -> None:
     """For ever: take items and append them to ``into``."""
     valid, ready, payload = (
         getattr(dut, f"{stream}_{name}") for name in ("valid", "ready", "payload")
     )
     edge = RisingEdge(dut.clk)
     while True:
-        is_ready = pace()
-        ready.value = is_ready
+        accepts = is_ready()
+        ready.value = accepts
         await edge
-        if is_ready and int(valid.value):
+        if accepts and int(valid.value):
             into.append(int(payload.value))
 
 
@@ -91,11 +91,11 @@ class Tokens:
         self.pop, self.push = getattr(dut, f"tokens_{pop}"), getattr(dut, f"tokens_{push}")
         self.popped = self.pushed = 0
 
-    async def run(self, count: int, pace: StallGenerator) -> None:
-        """For ever; ``pace`` says when the next token comes."""
+    async def run(self, count: int, is_ready: StallGenerator) -> None:
+        """For ever; ``is_ready`` says when the next token comes."""
         given, edge = 0, RisingEdge(self.clk)
         while True:
-            if given < count and pace():
+            if given < count and is_ready():
                 given += 1
             self.available.value = given > self.popped
             await edge

@@ -40,11 +40,13 @@ class GemmRun:
     accumulators: list[list[int]] = field(default_factory=list)
 
 
-def run_gemm(model, insns, *, start_pace=1.0, port_pace=1.0, cycles=None, paired=False) -> GemmRun:
+def run_gemm(
+    model, insns, *, start_probability=1.0, port_probability=1.0, cycles=None, paired=False
+) -> GemmRun:
     """Run GEMM instructions on the memories of ``model``, which keeps its own accumulators.
 
-    ``start_pace`` and ``port_pace`` are the probabilities that an instruction is offered, and that
-    the port of the micro-op SRAM is granted. Each access of the accumulators is compared with its
+    ``start_probability`` and ``port_probability``: that an instruction is offered, and that the
+    port of the micro-op SRAM is granted. Each access of the accumulators is compared with its
     announcement.
     """
     cfg, isa = model.cfg, model.isa
@@ -52,7 +54,7 @@ def run_gemm(model, insns, *, start_pace=1.0, port_pace=1.0, cycles=None, paired
     result = GemmRun(dut.latency)
     if cycles is None:
         operations = sum(insn.operations for insn in insns)
-        cycles = operations + int(4 * len(insns) / start_pace) + 40
+        cycles = operations + int(4 * len(insns) / start_probability) + 40
 
     async def watch(ctx):
         announced_reads = deque([None] * GEMM_READ_LOOKAHEAD)
@@ -91,8 +93,13 @@ def run_gemm(model, insns, *, start_pace=1.0, port_pace=1.0, cycles=None, paired
         partial(serve_sram, memory=inp, reads=[dut.inp_read]),
         partial(serve_sram, memory=wgt, reads=[dut.wgt_read]),
         partial(serve_sram, memory=accumulators, reads=[dut.acc_read], writes=[dut.acc_write]),
-        partial(serve_uops, memory=uops, ports=[dut.uop_read], pace=StallGenerator(port_pace, 7)),
-        partial(send, stream=dut.start, items=words, pace=StallGenerator(start_pace, 5)),
+        partial(
+            serve_uops,
+            memory=uops,
+            ports=[dut.uop_read],
+            is_ready=StallGenerator(port_probability, 7),
+        ),
+        partial(send, stream=dut.start, items=words, is_ready=StallGenerator(start_probability, 5)),
     )
     lanes = cfg.batch * cfg.block_out
     result.accumulators = [unpack(word, 32, lanes) for word in accumulators]

@@ -38,13 +38,13 @@ async def serve_sram(ctx, memory, reads, writes=()):
                 memory[addr] = data
 
 
-async def serve_shared(ctx, memory, reads, writes=(), *, pace=None):
+async def serve_shared(ctx, memory, reads, writes=(), *, is_ready=None):
     """Like :func:`serve_sram`, behind SharedReadSignature ports: each is ready at its own times,
     and its data is there for one cycle only, and something else before and after.
     """
-    pace = pace or (lambda: True)
+    is_ready = is_ready or (lambda: True)
     while True:
-        readies = [pace() for _ in reads]
+        readies = [is_ready() for _ in reads]
         for port, ready in zip(reads, readies):
             ctx.set(port.ready, ready)
         sampled = [value for port in reads for value in (port.en, port.addr)]
@@ -60,13 +60,13 @@ async def serve_shared(ctx, memory, reads, writes=(), *, pace=None):
                 memory[addr] = data
 
 
-async def serve_banks(ctx, memory, reads, writes, *, pace):
+async def serve_banks(ctx, memory, reads, writes, *, is_ready):
     """Like :func:`serve_sram`, for pairs of a SramReadSignature port and the banks that are busy
     for it: each is free at its own times. What is read of a busy one is wrong, and data is there
     for one cycle only, and something else before and after.
     """
     while True:
-        frees = [[pace() for _ in busy] for _, busy in reads]
+        frees = [[is_ready() for _ in busy] for _, busy in reads]
         for (_, busy), free in zip(reads, frees):
             ctx.set(busy, sum((not one) << number for number, one in enumerate(free)))
         sampled = [value for port, _ in reads for value in (port.en, port.addr)]
@@ -83,11 +83,11 @@ async def serve_banks(ctx, memory, reads, writes, *, pace):
                 memory[addr] = data
 
 
-async def serve_uops(ctx, memory, ports, *, pace=None):
+async def serve_uops(ctx, memory, ports, *, is_ready=None):
     """A micro-op SRAM (a list of words of 32 bits) behind UopReadSignature ports."""
     lanes = len(ports[0].data) // 32
     words = [pack(memory[at : at + lanes], 32) for at in range(0, len(memory), lanes)]
-    await serve_shared(ctx, words, ports, pace=pace)
+    await serve_shared(ctx, words, ports, is_ready=is_ready)
 
 
 def machine(cfg, seed=0):

@@ -47,10 +47,10 @@ READY_PROBABILITIES = {"no stalls": 1.0, "random stalls": 0.5, "full back-pressu
 """Ready probabilities that every test of a stream goes through."""
 
 
-async def send(ctx, stream, items, pace: StallGenerator) -> None:
+async def send(ctx, stream, items, is_ready: StallGenerator) -> None:
     """Offer ``items`` (values, or constants of a layout) on a stream; valid stays until taken."""
     for item in items:
-        while not pace():
+        while not is_ready():
             await ctx.tick()
         ctx.set(stream.payload, item)
         ctx.set(stream.valid, 1)
@@ -60,11 +60,11 @@ async def send(ctx, stream, items, pace: StallGenerator) -> None:
         ctx.set(stream.valid, 0)
 
 
-async def receive(ctx, stream, into: list, pace: StallGenerator) -> None:
+async def receive(ctx, stream, into: list, is_ready: StallGenerator) -> None:
     """Take items from a stream for ever and append them (as integers) to ``into``."""
     payload = Value.cast(stream.payload)
     while True:
-        ready = pace()
+        ready = is_ready()
         ctx.set(stream.ready, ready)
         _, _, valid, value = await ctx.tick().sample(stream.valid, payload)
         if ready and valid:
@@ -72,7 +72,7 @@ async def receive(ctx, stream, into: list, pace: StallGenerator) -> None:
 
 
 async def serve_reads(
-    ctx, port, memory: np.ndarray, pace: StallGenerator, log: list | None = None
+    ctx, port, memory: np.ndarray, is_ready: StallGenerator, log: list | None = None
 ) -> None:
     """The memory behind a ReadPortSignature; ``memory`` is uint8, index = address.
     Beyond its end everything is 0.
@@ -83,9 +83,9 @@ async def serve_reads(
     beats: deque[int] = deque()
     offered = False
     while True:
-        ready = pace()
+        ready = is_ready()
         ctx.set(port.request.ready, ready)
-        if not offered and beats and pace():
+        if not offered and beats and is_ready():
             ctx.set(port.beat.payload, beats[0])
             ctx.set(port.beat.valid, 1)
             offered = True

@@ -165,6 +165,6 @@ def run_issue(
 
     simulate(
         dut, testbench,
-        partial(serve_uops, memory=memory, ports=[dut.uop_read], pace=StallGenerator(0.7, 1)),
+        partial(serve_uops, memory=memory, ports=[dut.uop_read], is_ready=StallGenerator(0.7, 1)),
     )  # fmt: skip
     return run

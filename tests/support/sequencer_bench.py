@@ -51,8 +51,10 @@ def expand(insn, uops) -> list[Item]:
     ]
 
 
-def run_sequencer(isa, insns, uops, *, cycles, op_pace=1.0, port_pace=1.0) -> SequencerRun:
-    """Run GEMM instructions; ``op_pace`` and ``port_pace`` are the probabilities that an item is
+def run_sequencer(
+    isa, insns, uops, *, cycles, op_probability=1.0, port_probability=1.0
+) -> SequencerRun:
+    """Run GEMM instructions; ``op_probability`` and ``port_probability``: that an item is
     accepted, and that the port of the micro-op SRAM is granted."""
     cfg = isa.cfg
     dut = Sequencer(
@@ -66,7 +68,7 @@ def run_sequencer(isa, insns, uops, *, cycles, op_pace=1.0, port_pace=1.0) -> Se
         ("reset",),
         log_depth=cfg.log_uop_depth,
     )
-    run, accepts = SequencerRun(), StallGenerator(op_pace, seed=3)
+    run, accepts = SequencerRun(), StallGenerator(op_probability, seed=3)
 
     async def watch(ctx):
         op = dut.op.payload
@@ -94,7 +96,12 @@ def run_sequencer(isa, insns, uops, *, cycles, op_pace=1.0, port_pace=1.0) -> Se
     simulate(
         dut,
         watch,
-        partial(serve_uops, memory=memory, ports=[dut.uop_read], pace=StallGenerator(port_pace, 4)),
-        partial(send, stream=dut.start, items=words, pace=StallGenerator()),
+        partial(
+            serve_uops,
+            memory=memory,
+            ports=[dut.uop_read],
+            is_ready=StallGenerator(port_probability, 4),
+        ),
+        partial(send, stream=dut.start, items=words, is_ready=StallGenerator()),
     )
     return run

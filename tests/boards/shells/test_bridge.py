@@ -26,16 +26,16 @@ class Page:
 
     REFUSES = PAGE - 4
 
-    def __init__(self, bus, pace, seed) -> None:
-        self.bus, self.pace, self.seed = bus, pace, seed
+    def __init__(self, bus, probability, seed) -> None:
+        self.bus, self.probability, self.seed = bus, probability, seed
         self.data = bytearray(random.Random(seed).randbytes(PAGE))
         self.log = []
 
     async def writes(self, ctx):
         bus, address, word = self.bus, None, None
-        paces = [StallGenerator(self.pace, f"{self.seed} {n}") for n in range(3)]
+        generators = [StallGenerator(self.probability, f"{self.seed} {n}") for n in range(3)]
         while True:
-            ready = [paces[0]() and address is None, paces[1]() and word is None]
+            ready = [generators[0]() and address is None, generators[1]() and word is None]
             ctx.set(bus.awready, ready[0])
             ctx.set(bus.wready, ready[1])
             _, _, awvalid, awaddr, wvalid, wdata, wstrb = await ctx.tick().sample(
@@ -54,7 +54,7 @@ class Page:
             for lane, byte in enumerate(word[0]):
                 if word[1] >> lane & 1:
                     self.data[address + lane] = byte
-            while not paces[2]():
+            while not generators[2]():
                 await ctx.tick()
             ctx.set(bus.bresp, SLVERR if address == self.REFUSES else OKAY)
             ctx.set(bus.bvalid, 1)
@@ -63,9 +63,9 @@ class Page:
             address = word = None
 
     async def reads(self, ctx):
-        bus, pace = self.bus, StallGenerator(self.pace, f"{self.seed} r")
+        bus, is_ready = self.bus, StallGenerator(self.probability, f"{self.seed} r")
         while True:
-            ready = pace()
+            ready = is_ready()
             ctx.set(bus.arready, ready)
             _, _, valid, address = await ctx.tick().sample(bus.arvalid, bus.araddr)
             if not (valid and ready):
@@ -73,7 +73,7 @@ class Page:
             ctx.set(bus.arready, 0)
             assert address % 4 == 0
             self.log.append(("r", address))
-            while not pace():
+            while not is_ready():
                 await ctx.tick()
             ctx.set(bus.rdata, int.from_bytes(self.data[address : address + 4], "little"))
             ctx.set(bus.rresp, SLVERR if address == self.REFUSES else OKAY)
@@ -85,9 +85,9 @@ class Page:
 class Processor:
     """The master: whole bursts, with byte lanes as the standard has them (A3.4 of ARM IHI 0022)."""
 
-    def __init__(self, axi, port, pace, seed) -> None:
+    def __init__(self, axi, port, probability, seed) -> None:
         self.axi, self.port, self.lanes = axi, port, port.data_bits // 8
-        self.paces = [StallGenerator(pace, f"{seed} {n}") for n in range(4)]
+        self.generators = [StallGenerator(probability, f"{seed} {n}") for n in range(4)]
         self.ident = random.Random(seed)
 
     def beats(self, addr, beats, size):
@@ -99,9 +99,9 @@ class Processor:
             yield first, end
             first = end
 
-    async def _offer(self, ctx, channel, ready_pace):
+    async def _offer(self, ctx, channel, is_ready):
         valid, ready = getattr(self.axi, f"{channel}valid"), getattr(self.axi, f"{channel}ready")
-        while not ready_pace():
+        while not is_ready():
             await ctx.tick()
         ctx.set(valid, 1)
         await ctx.tick().until(ready)
@@ -125,7 +125,7 @@ class Processor:
         beats = list(self.beats(addr, len(spans), size))
         assert beats[-1][1] == addr + len(content)
         ident = self._address(ctx, "aw", addr, len(beats), size, burst)
-        await self._offer(ctx, "aw", self.paces[0])
+        await self._offer(ctx, "aw", self.generators[0])
         for number, (first, end) in enumerate(beats):
             word = strobes = 0
             for byte in range(first, end):
@@ -135,8 +135,8 @@ class Processor:
             ctx.set(axi.wdata, word)
             ctx.set(axi.wstrb, strobes)
             ctx.set(axi.wlast, number == len(beats) - 1)
-            await self._offer(ctx, "w", self.paces[1])
-        while not self.paces[2]():
+            await self._offer(ctx, "w", self.generators[1])
+        while not self.generators[2]():
             await ctx.tick()
         ctx.set(axi.bready, 1)
         got, resp = await ctx.tick().sample(axi.bid, axi.bresp).until(axi.bvalid)
@@ -148,9 +148,9 @@ class Processor:
         """The bytes of a burst, and the response of each beat."""
         axi, content, responses = self.axi, b"", []
         ident = self._address(ctx, "ar", addr, beats, size, burst)
-        await self._offer(ctx, "ar", self.paces[0])
+        await self._offer(ctx, "ar", self.generators[0])
         for number, (first, end) in enumerate(self.beats(addr, beats, size)):
-            while not self.paces[3]():
+            while not self.generators[3]():
                 await ctx.tick()
             ctx.set(axi.rready, 1)
             got, last, word, resp = (
@@ -164,10 +164,10 @@ class Processor:
         return content, responses
 
 
-def simulate(port, body, *, pace=1.0, seed="x"):
+def simulate(port, body, *, probability=1.0, seed="x"):
     dut = RegisterBridge(port, base=BASE)
-    page = Page(dut.lite, pace, seed)
-    master = Processor(dut.axi, port, pace, seed)
+    page = Page(dut.lite, probability, seed)
+    master = Processor(dut.axi, port, probability, seed)
 
     async def bench(ctx):
         await body(ctx, master, page)
@@ -182,13 +182,13 @@ def simulate(port, body, *, pace=1.0, seed="x"):
 
 
 @pytest.mark.parametrize("port", PORTS.values(), ids=PORTS)
-@pytest.mark.parametrize("pace", [1.0, 0.4], ids=["no stalls", "random stalls"])
-def test_bursts_of_every_size_and_alignment(port, pace):
+@pytest.mark.parametrize("probability", [1.0, 0.4], ids=["no stalls", "random stalls"])
+def test_bursts_of_every_size_and_alignment(port, probability):
     """Against bytes: INCR bursts of beats of 1, 2, 4 bytes from any address, with strobes left
     out; what comes back is what was written, and nothing else changed."""
 
     async def body(ctx, master, page):
-        rng = random.Random(f"{port} {pace}")
+        rng = random.Random(f"{port} {probability}")
         expected = bytearray(page.data)
         for _ in range(60):
             size, beats = rng.choice([0, 1, 2]), rng.choice([1, 1, 1, 2, 3, 16])
@@ -209,7 +209,7 @@ def test_bursts_of_every_size_and_alignment(port, pace):
             got, responses = await master.read(ctx, BASE + addr, beats, size=size)
             assert got == expected[addr : addr + len(got)] and set(responses) == {OKAY}
 
-    page = simulate(port, body, pace=pace)
+    page = simulate(port, body, probability=probability)
     assert len(page.log) > 200
 
 

@@ -131,8 +131,8 @@ def test_rates():
 # ---- frames -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pace", [1.0, 0.3])
-def test_frames_are_those_of_the_host(pace):
+@pytest.mark.parametrize("probability", [1.0, 0.3])
+def test_frames_are_those_of_the_host(probability):
     dut = FrameTransmitter()
     rng = random.Random(5)
     payloads = [b"\x00", b"~}~}", bytes(range(256)), rng.randbytes(40)]
@@ -144,13 +144,13 @@ def test_frames_are_those_of_the_host(pace):
             for payload in payloads
             for at, byte in enumerate(payload)
         ]
-        await send(ctx, dut.payload, items, StallGenerator(pace, seed=2))
+        await send(ctx, dut.payload, items, StallGenerator(probability, seed=2))
         while len(out) < len(expected):
             await ctx.tick()
         await ctx.tick().repeat(20)
 
     async def listen(ctx):
-        await receive(ctx, dut.bytes, out, StallGenerator(pace, seed=3))
+        await receive(ctx, dut.bytes, out, StallGenerator(probability, seed=3))
 
     expected = b"".join(map(uartlink.frame, payloads))
     simulate(dut, body, listen)
@@ -163,12 +163,12 @@ def test_frames_are_those_of_the_host(pace):
 class Core:
     """An AXI4 master that stalls; one burst of each direction at a time."""
 
-    def __init__(self, ctx, dut, pace, seed):
-        self.ctx, self.bus, self.pace = ctx, dut.bus, StallGenerator(pace, seed)
+    def __init__(self, ctx, dut, probability, seed):
+        self.ctx, self.bus, self.is_ready = ctx, dut.bus, StallGenerator(probability, seed)
         self.size = dut.data_bits // 8
 
     async def _hold(self, valid, ready):
-        while not self.pace():
+        while not self.is_ready():
             await self.ctx.tick()
         self.ctx.set(valid, 1)
         while not (await self.ctx.tick().sample(ready))[-1]:
@@ -188,7 +188,7 @@ class Core:
         await self._hold(bus.arvalid, bus.arready)
         for beat in range(beats):
             while True:
-                ready = self.pace()
+                ready = self.is_ready()
                 self.ctx.set(bus.rready, ready)
                 signals = (bus.rvalid, bus.rid, bus.rdata, bus.rresp, bus.rlast)
                 *_, valid, rid, data, resp, last = await self.ctx.tick().sample(*signals)
@@ -212,7 +212,7 @@ class Core:
             self.ctx.set(bus.wlast, beat == beats - 1)
             await self._hold(bus.wvalid, bus.wready)
         while True:
-            ready = self.pace()
+            ready = self.is_ready()
             self.ctx.set(bus.bready, ready)
             *_, valid, bid, resp = await self.ctx.tick().sample(bus.bvalid, bus.bid, bus.bresp)
             if ready and valid:
@@ -256,8 +256,8 @@ def memory(bits=64):
     return OnChipMemory(base=BASE, nbytes=NBYTES, addr_bits=32, data_bits=bits)
 
 
-@pytest.mark.parametrize("pace", [1.0, 0.5, 0.1])
-def test_core_and_host_at_once(pace):
+@pytest.mark.parametrize("probability", [1.0, 0.5, 0.1])
+def test_core_and_host_at_once(probability):
     """The core has the lower half and the host the upper one; then each reads the other's."""
     dut = memory()
     half = NBYTES // 2
@@ -265,7 +265,7 @@ def test_core_and_host_at_once(pace):
     done = []
 
     async def core(ctx):
-        bus, rng = Core(ctx, dut, pace, 1), random.Random(7)
+        bus, rng = Core(ctx, dut, probability, 1), random.Random(7)
         for beats in [1, 2, 64, *(rng.randint(1, 40) for _ in range(12))]:
             addr = rng.randrange(0, half - 8 * beats + 1, 8)
             data, strobes = rng.randbytes(8 * beats), [rng.randrange(256) for _ in range(beats)]

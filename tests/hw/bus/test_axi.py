@@ -47,7 +47,7 @@ def beats_of(mem, addr, beats, bits):
     ids=["no stalls", "random stalls", "slow readers", "slow memory"],
 )  # fmt: skip
 def test_reads_come_back_in_order(bits, bus, client):
-    mem = memory(pace=bus, latency=7, reorder=True)
+    mem = memory(ready_probability=bus, latency=7, reorder=True)
     dut = ReadMaster(clients=CLIENTS, addr_bits=32, data_bits=bits)
     rng = random.Random(f"{bits} {bus} {client}")
     requests = [random_requests(rng, bits, 5) for _ in range(CLIENTS)]
@@ -58,10 +58,12 @@ def test_reads_come_back_in_order(bits, bus, client):
         items = [{"addr": addr, "beats": beats} for addr, beats in each]
         port = dut.client[index]
         peers.append(
-            partial(send, stream=port.request, items=items, pace=StallGenerator(client, index))
+            partial(send, stream=port.request, items=items, is_ready=StallGenerator(client, index))
         )
         peers.append(
-            partial(receive, stream=port.beat, into=got[index], pace=StallGenerator(client, index))
+            partial(
+                receive, stream=port.beat, into=got[index], is_ready=StallGenerator(client, index)
+            )
         )
 
     async def body(ctx):
@@ -92,11 +94,11 @@ def test_a_port_says_its_bursts_cache_and_protection():
 
     for dut, *peers in (
         (reads, partial(serve_axi_reads, axi=reads, memory=mem),
-         partial(send, stream=reads.client[0].request, items=request, pace=StallGenerator()),
-         partial(receive, stream=reads.client[0].beat, into=[], pace=StallGenerator())),
+         partial(send, stream=reads.client[0].request, items=request, is_ready=StallGenerator()),
+         partial(receive, stream=reads.client[0].beat, into=[], is_ready=StallGenerator())),
         (writes, partial(serve_axi_writes, axi=writes, memory=mem),
-         partial(send, stream=writes.port.request, items=write, pace=StallGenerator()),
-         partial(send, stream=writes.port.beat, items=beats, pace=StallGenerator())),
+         partial(send, stream=writes.port.request, items=write, is_ready=StallGenerator()),
+         partial(send, stream=writes.port.beat, items=beats, is_ready=StallGenerator())),
     ):  # fmt: skip
         seen = []
 
@@ -134,8 +136,8 @@ def test_full_rate_at_a_latency_of_sixty_cycles():
     items = [{"addr": BASE + 4096 * i, "beats": 512} for i in range(4)]
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
-        partial(send, stream=dut.client[0].request, items=items, pace=StallGenerator()),
-        partial(receive, stream=dut.client[0].beat, into=got, pace=StallGenerator()),
+        partial(send, stream=dut.client[0].request, items=items, is_ready=StallGenerator()),
+        partial(receive, stream=dut.client[0].beat, into=got, is_ready=StallGenerator()),
     ]
 
     async def body(ctx):
@@ -152,12 +154,12 @@ def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
     got = []
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
-        partial(receive, stream=dut.client[1].beat, into=got, pace=StallGenerator()),
+        partial(receive, stream=dut.client[1].beat, into=got, is_ready=StallGenerator()),
     ]
     for index, beats in enumerate((30, 300)):
         items = [{"addr": BASE, "beats": beats}]
         peers.append(
-            partial(send, stream=dut.client[index].request, items=items, pace=StallGenerator())
+            partial(send, stream=dut.client[index].request, items=items, is_ready=StallGenerator())
         )
 
     async def body(ctx):
@@ -174,10 +176,10 @@ def test_turns_are_taken_burst_by_burst():
     for index in range(3):
         items = [{"addr": BASE + 4096 * index, "beats": 4 * BURST_BEATS}]
         peers.append(
-            partial(send, stream=dut.client[index].request, items=items, pace=StallGenerator())
+            partial(send, stream=dut.client[index].request, items=items, is_ready=StallGenerator())
         )
         peers.append(
-            partial(receive, stream=dut.client[index].beat, into=[], pace=StallGenerator())
+            partial(receive, stream=dut.client[index].beat, into=[], is_ready=StallGenerator())
         )
 
     async def body(ctx):
@@ -190,13 +192,13 @@ def test_turns_are_taken_burst_by_burst():
 
 @pytest.mark.parametrize("when", [0, 1, 5, 40, 100])
 def test_an_aborted_read_drains(when):
-    mem = memory(latency=20, pace=0.7)
+    mem = memory(latency=20, ready_probability=0.7)
     dut = ReadMaster(clients=2, addr_bits=32, data_bits=64)
     peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
     for index in range(2):
         items = [{"addr": BASE + 4096 * index, "beats": 500}]
         peers.append(
-            partial(send, stream=dut.client[index].request, items=items, pace=StallGenerator())
+            partial(send, stream=dut.client[index].request, items=items, is_ready=StallGenerator())
         )
 
     async def body(ctx):
@@ -222,8 +224,8 @@ def test_read_errors_name_reader_and_beat():
     items = [{"addr": BASE + 4096, "beats": 100}]
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
-        partial(send, stream=dut.client[1].request, items=items, pace=StallGenerator()),
-        partial(receive, stream=dut.client[1].beat, into=[], pace=StallGenerator()),
+        partial(send, stream=dut.client[1].request, items=items, is_ready=StallGenerator()),
+        partial(receive, stream=dut.client[1].beat, into=[], is_ready=StallGenerator()),
     ]
 
     async def body(ctx):
@@ -240,7 +242,7 @@ def test_read_errors_name_reader_and_beat():
     ids=["no stalls", "random stalls", "slow writer", "slow memory"],
 )  # fmt: skip
 def test_writes_arrive_and_are_answered(bits, bus, client):
-    mem = memory(pace=bus, latency=5)
+    mem = memory(ready_probability=bus, latency=5)
     dut = WriteMaster(addr_bits=32, data_bits=bits)
     rng = random.Random(f"{bits} {bus} {client}")
     requests = random_requests(rng, bits, 8)
@@ -259,8 +261,8 @@ def test_writes_arrive_and_are_answered(bits, bus, client):
     ]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
-        partial(send, stream=dut.port.request, items=items, pace=StallGenerator(client, 1)),
-        partial(send, stream=dut.port.beat, items=beats, pace=StallGenerator(client, 2)),
+        partial(send, stream=dut.port.request, items=items, is_ready=StallGenerator(client, 1)),
+        partial(send, stream=dut.port.beat, items=beats, is_ready=StallGenerator(client, 2)),
     ]
 
     async def body(ctx):
@@ -277,17 +279,17 @@ def test_writes_arrive_and_are_answered(bits, bus, client):
 
 
 @pytest.mark.parametrize("when", [0, 2, 3, 7, 30])
-@pytest.mark.parametrize("pace", [1.0, 0.4])
-def test_an_aborted_write_finishes_its_bursts_without_writing(when, pace):
-    mem = memory(pace=pace, latency=3)
+@pytest.mark.parametrize("probability", [1.0, 0.4])
+def test_an_aborted_write_finishes_its_bursts_without_writing(when, probability):
+    mem = memory(ready_probability=probability, latency=3)
     before = mem.data.copy()
     dut = WriteMaster(addr_bits=32, data_bits=64)
     beats = [{"data": 2**64 - 1, "strb": 0xFF}] * 10
     items = [{"addr": BASE, "beats": 200, "last": 1}, {"addr": BASE, "beats": 200, "last": 1}]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
-        partial(send, stream=dut.port.request, items=items, pace=StallGenerator()),
-        partial(send, stream=dut.port.beat, items=beats, pace=StallGenerator()),
+        partial(send, stream=dut.port.request, items=items, is_ready=StallGenerator()),
+        partial(send, stream=dut.port.beat, items=beats, is_ready=StallGenerator()),
     ]
 
     async def body(ctx):
@@ -312,9 +314,12 @@ def test_a_write_error_names_the_burst_and_gives_no_done():
     items = [{"addr": BASE, "beats": 200, "last": 1}]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
-        partial(send, stream=dut.port.request, items=items, pace=StallGenerator()),
+        partial(send, stream=dut.port.request, items=items, is_ready=StallGenerator()),
         partial(
-            send, stream=dut.port.beat, items=[{"data": 1, "strb": 1}] * 200, pace=StallGenerator()
+            send,
+            stream=dut.port.beat,
+            items=[{"data": 1, "strb": 1}] * 200,
+            is_ready=StallGenerator(),
         ),
     ]
 

@@ -138,11 +138,11 @@ def random_load(rng):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("pace", [1.0, 0.5, 0.2])
-def test_random_loops(pace):
+@pytest.mark.parametrize("probability", [1.0, 0.5, 0.2])
+def test_random_loops(probability):
     rng = random.Random(1)
     uops = [random_uop(rng) for _ in range(CFG.uop_depth)]
-    check_enumerated([random_loop(rng) for _ in range(250)], uops, pace=pace)
+    check_enumerated([random_loop(rng) for _ in range(250)], uops, probability=probability)
 
 
 def test_random_transfers():
@@ -173,7 +173,7 @@ def test_micro_ops_that_are_loaded_in_between(seed):
             base, count = rng.randrange(CFG.uop_depth - 8), rng.randint(1, 8)
             insns[-1] = Load(memory=MemId.UOP, sram_base=base, x_size=count, y_size=1)
             loads[number] = {base + n: random_uop(rng) for n in range(count)}
-    check_enumerated(insns, uops, loads, pace=rng.choice([1.0, 0.6]), seed=seed)
+    check_enumerated(insns, uops, loads, probability=rng.choice([1.0, 0.6]), seed=seed)
 
 
 def test_the_largest_loops_and_transfers_reach_the_end():

@@ -128,9 +128,9 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
         partial(
             serve_banks, memory=acc,
             reads=[(dut.dst_read, dut.dst_reserved), (dut.src_read, dut.src_reserved)],
-            writes=[dut.acc_write], pace=StallGenerator(bank_probability, 6),
+            writes=[dut.acc_write], is_ready=StallGenerator(bank_probability, 6),
         ),
-        partial(send, stream=dut.start, items=words, pace=StallGenerator(start_probability, 5)),
+        partial(send, stream=dut.start, items=words, is_ready=StallGenerator(start_probability, 5)),
     )  # fmt: skip
     trace = monitor.trace
     trace.acc = [unpack(word, 32, cfg.batch * cfg.block_out) for word in acc]

@@ -29,7 +29,7 @@ BATCHED = VTAConfig(
 DRAM_BYTES = 1 << 13
 
 
-def run(model, insns, dram, *, pace=1.0, cycles=20000):
+def run(model, insns, dram, *, probability=1.0, cycles=20000):
     """Runs a stream with all tokens available, to the end or an error.
 
     Gives a dict: ``out`` (the mirror tiles, lists of lists), counts of events and tokens pushed,
@@ -76,8 +76,8 @@ def run(model, insns, dram, *, pace=1.0, cycles=20000):
         seen["out"] = tiles
 
     peers = [
-        partial(send, stream=dut.insn, items=words, pace=StallGenerator(pace, 1)),
-        partial(serve_reads, port=dut.read, memory=dram, pace=StallGenerator(pace, 2)),
+        partial(send, stream=dut.insn, items=words, is_ready=StallGenerator(probability, 1)),
+        partial(serve_reads, port=dut.read, memory=dram, is_ready=StallGenerator(probability, 2)),
         partial(
             serve_sram,
             memory=[pack(row, cfg.inp_width) for row in model.inp], reads=[dut.inp_read],
@@ -175,15 +175,17 @@ def random_stream(cfg, rng, uops, length):
 
 
 @pytest.mark.parametrize("cfg", [TINY, BATCHED], ids=["tiny", "2x2x2, 16 by 4 bits, 128-bit bus"])
-@pytest.mark.parametrize("pace", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys())
-def test_random_streams(cfg, pace):
+@pytest.mark.parametrize(
+    "probability", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys()
+)
+def test_random_streams(cfg, probability):
     rng = random.Random(21)
     model = blank(cfg)
     uops = [
         Uop(rng.randrange(4), rng.randrange(4), rng.randrange(cfg.wgt_depth - 1)) for _ in range(8)
     ]
-    insns = random_stream(cfg, rng, len(uops), 60 if pace > 0.1 else 15)
-    check(model, insns, dram_with(model, uops), pace=pace)
+    insns = random_stream(cfg, rng, len(uops), 60 if probability > 0.1 else 15)
+    check(model, insns, dram_with(model, uops), probability=probability)
 
 
 def test_loaded_tiles_are_in_the_mirror():

@@ -78,8 +78,8 @@ def test_only_the_last_of_consecutive_sums_is_written(distance, writes):
     [TINY, SQUARE, TINY.replace(extension=0)],
     ids=["tiny", "2x2x2, 16 by 4 bits", "no extension"],
 )
-@pytest.mark.parametrize("pace", [1.0, 0.3])
-def test_random_instructions(cfg, pace, paired):
+@pytest.mark.parametrize("probability", [1.0, 0.3])
+def test_random_instructions(cfg, probability, paired):
     """Few tiles: almost each micro-op has a RAW hazard with an older one in the pipeline."""
     rng = random.Random(11)
     model = machine(cfg, seed=2)
@@ -104,7 +104,7 @@ def test_random_instructions(cfg, pace, paired):
                 src_factor_in=rng.randrange(2), wgt_factor_out=rng.randrange(2),
             )
         )  # fmt: skip
-    ran = run_gemm(model, insns, start_pace=pace, paired=paired)
+    ran = run_gemm(model, insns, start_probability=probability, paired=paired)
     products = 0
     for insn in insns:
         model.gemm(insn)
@@ -115,15 +115,17 @@ def test_random_instructions(cfg, pace, paired):
 
 
 @pytest.mark.parametrize("start", [False, True], ids=["", "start"])
-@pytest.mark.parametrize("port_pace", [0.5, 0.2])
-def test_a_sum_is_written_before_a_gap(port_pace, start):
+@pytest.mark.parametrize("port_probability", [0.5, 0.2])
+def test_a_sum_is_written_before_a_gap(port_probability, start):
     """Each word of micro-ops stalls the sequencer. There are two tiles, so the address in a gap is
     often that of the tile in front of the gap, which must be written all the same."""
     rng = random.Random(12)
     model = machine(TINY, seed=3)
     set_uops(model, [Uop(rng.randrange(2), rng.randrange(8), 0) for _ in range(40)])
     insn = GemmInsn(start=start, uop_bgn=0, uop_end=40, iter_in=3, src_factor_in=1)
-    ran = run_gemm(model, [insn], port_pace=port_pace, cycles=int(3 * 40 / port_pace) + 60)
+    ran = run_gemm(
+        model, [insn], port_probability=port_probability, cycles=int(3 * 40 / port_probability) + 60
+    )
     model.gemm(insn)
     assert len(ran.dones) == 1
     assert ran.products[-1] - ran.products[0] > 3 * 40

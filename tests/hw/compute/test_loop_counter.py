@@ -10,9 +10,9 @@ from vta.isa import Gemm, Isa
 ISA = Isa.of(VTAConfig.preset("tiny"))
 
 
-def run(insns, *, cycles, advance_pace=1.0):
+def run(insns, *, cycles, advance_probability=1.0):
     """(cycle, u, empty, last) of each micro-op that advances, and the cycle of the first start."""
-    dut, advances = LoopCounter(ISA.gemm), StallGenerator(advance_pace, 1)
+    dut, advances = LoopCounter(ISA.gemm), StallGenerator(advance_probability, 1)
     layout = dut.start.payload.shape()
     words = [layout.from_bits(int.from_bytes(ISA.encode(insn), "little")) for insn in insns]
     micro_ops, starts = [], []
@@ -61,9 +61,9 @@ def test_a_micro_op_a_cycle():
     assert [cycle for cycle, *_ in micro_ops] == list(range(start + 2, start + 2 + len(EXPECTED)))
 
 
-@pytest.mark.parametrize("advance_pace", [0.5, 0.1])
-def test_a_stall_changes_nothing_but_the_cycles(advance_pace):
-    micro_ops, _ = run(INSNS, cycles=int(45 / advance_pace), advance_pace=advance_pace)
+@pytest.mark.parametrize("advance_probability", [0.5, 0.1])
+def test_a_stall_changes_nothing_but_the_cycles(advance_probability):
+    micro_ops, _ = run(INSNS, cycles=int(45 / advance_probability), advance_probability=advance_probability)
     assert [micro_op for _, *micro_op in micro_ops] == [list(one) for one in EXPECTED]
 
 

@@ -58,7 +58,7 @@ def test_half_of_the_cycles_of_the_port_are_enough(begin, end):
     uops = [Uop(d, 0, 0) for d in range(23)]
     insn = Gemm(uop_bgn=begin, uop_end=end, iter_out=3, iter_in=7)
     expected = expand(insn, uops)
-    run = run_sequencer(ISA, [insn], uops, port_pace=0.5, cycles=2 * len(expected))
+    run = run_sequencer(ISA, [insn], uops, port_probability=0.5, cycles=2 * len(expected))
     assert run.items == expected
     assert run.cycles[-1] - run.cycles[0] + 1 < 1.1 * len(expected) + 4
 
@@ -84,26 +84,30 @@ def random_uops(rng, count):
     return [Uop(*(rng.randrange(depth // 2) for depth in DEPTHS.values())) for _ in range(count)]
 
 
-@pytest.mark.parametrize("pace", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys())
-def test_random_loops(pace):
+@pytest.mark.parametrize(
+    "probability", READY_PROBABILITIES.values(), ids=READY_PROBABILITIES.keys()
+)
+def test_random_loops(probability):
     rng = random.Random(7)
     uops = random_uops(rng, 9)
     insns = [random_insn(rng, uops) for _ in range(25)]
     expected = expand_all(insns, uops)
-    cycles = int(len(expected) / pace * 1.3) + 50
-    run = run_sequencer(ISA, insns, uops, op_pace=pace, cycles=cycles)
+    cycles = int(len(expected) / probability * 1.3) + 50
+    run = run_sequencer(ISA, insns, uops, op_probability=probability, cycles=cycles)
     assert run.items == expected
     assert len(run.starts) == len(insns)
     assert run.error == NO_ERROR
 
 
-@pytest.mark.parametrize("port_pace", [0.5, 0.2])
-def test_a_busy_port_only_costs_cycles(port_pace):
+@pytest.mark.parametrize("port_probability", [0.5, 0.2])
+def test_a_busy_port_only_costs_cycles(port_probability):
     rng = random.Random(8)
     uops = random_uops(rng, 23)
     insns = [random_insn(rng, uops) for _ in range(40)]
     expected = expand_all(insns, uops)
-    run = run_sequencer(ISA, insns, uops, port_pace=port_pace, cycles=6 * len(expected) + 100)
+    run = run_sequencer(
+        ISA, insns, uops, port_probability=port_probability, cycles=6 * len(expected) + 100
+    )
     assert run.items == expected
     assert run.error == NO_ERROR
 
@@ -141,13 +145,13 @@ def test_offsets_of_both_loops(name, factor_out, factor_in, inside):
 
 
 @pytest.mark.parametrize("name", list(DEPTHS))
-@pytest.mark.parametrize("pace", [1.0, 0.4])
-def test_an_index_out_of_range_stops_the_sequencer(name, pace):
+@pytest.mark.parametrize("probability", [1.0, 0.4])
+def test_an_index_out_of_range_stops_the_sequencer(name, probability):
     """Micro-ops 0 and ``depth - 2 + i``, in turn: the sixth item is out of range."""
     depth = DEPTHS[name]
     uops = [Uop(0, 0, 0), Uop(**{name: depth - 2})]
     insn = Gemm(uop_bgn=0, uop_end=2, iter_in=4, **{f"{name}_factor_in": 1})
-    run = run_sequencer(ISA, [insn, insn], uops, op_pace=pace, cycles=80)
+    run = run_sequencer(ISA, [insn, insn], uops, op_probability=probability, cycles=80)
     assert run.items == expand(insn, uops)[:5]
     assert depth in astuple(expand(insn, uops)[5])
     assert run.error == (ErrorCode.SRAM_RANGE, Source.COMPUTE, depth)

@@ -103,12 +103,12 @@ def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
         raise AssertionError(f"{done} of {len(insns)} loads done after {cycles} cycles")
 
     peers = [
-        partial(send, stream=dut.request, items=words, pace=StallGenerator(probability, 3)),
+        partial(send, stream=dut.request, items=words, is_ready=StallGenerator(probability, 3)),
         partial(
             serve_reads,
             port=dut.read,
             memory=DRAM,
-            pace=StallGenerator(probability, 2),
+            is_ready=StallGenerator(probability, 2),
             log=result["log"],
         ),
     ]
@@ -155,7 +155,7 @@ LOAD_SIDE = (MemId.INP, MemId.WGT)
 COMPUTE_SIDE = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
 
 
-@pytest.mark.parametrize("pace", READY_PROBABILITIES)
+@pytest.mark.parametrize("stalls", READY_PROBABILITIES)
 @pytest.mark.parametrize(
     "insn",
     [
@@ -171,20 +171,20 @@ COMPUTE_SIDE = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
     ],
     ids=lambda insn: f"{insn.memory.name}-{insn.y_size}x{insn.x_size}",
 )
-def test_degenerate_and_plain_loads(insn, pace):
-    check(TINY, LOAD_SIDE, [insn], READY_PROBABILITIES[pace])
+def test_degenerate_and_plain_loads(insn, stalls):
+    check(TINY, LOAD_SIDE, [insn], READY_PROBABILITIES[stalls])
 
 
 @pytest.mark.parametrize("cfg", CONFIGS.values(), ids=CONFIGS)
 @pytest.mark.parametrize("memories", [LOAD_SIDE, COMPUTE_SIDE], ids=["load", "compute"])
-@pytest.mark.parametrize("pace", ["no stalls", "random stalls"])
-def test_random_loads(cfg, memories, pace):
-    rng = random.Random(f"{cfg.fingerprint} {memories} {pace}")
+@pytest.mark.parametrize("stalls", ["no stalls", "random stalls"])
+def test_random_loads(cfg, memories, stalls):
+    rng = random.Random(f"{cfg.fingerprint} {memories} {stalls}")
     check(
         cfg,
         memories,
         [random_load(rng, cfg, memories) for _ in range(12)],
-        READY_PROBABILITIES[pace],
+        READY_PROBABILITIES[stalls],
     )
 
 

@@ -39,13 +39,13 @@ async def serve_sram(ctx, port, sram):
             ctx.set(port.data, int.from_bytes(sram[addr], "little"))
 
 
-async def serve_writes(ctx, port, dram, pace, requests, answer_after):
+async def serve_writes(ctx, port, dram, is_ready, requests, answer_after):
     """The memory behind a WritePortSignature: ``done`` comes some cycles after the last beat."""
     size = len(port.beat.payload.strb)
     current, queue, answers = None, [], []
     cycle = 0
     while True:
-        accepts, takes = pace(), pace()
+        accepts, takes = is_ready(), is_ready()
         ctx.set(port.request.ready, accepts)
         ctx.set(port.beat.ready, takes and bool(queue))
         answered = bool(answers) and answers[0] <= cycle
@@ -75,7 +75,7 @@ async def serve_writes(ctx, port, dram, pace, requests, answer_after):
             queue.append([addr, beats, last])
 
 
-def run(cfg, insns, *, pace=1.0, answer_after=3, tokens=1 << 20, cycles=20000):
+def run(cfg, insns, *, probability=1.0, answer_after=3, tokens=1 << 20, cycles=20000):
     """Run STOREs; returns DRAM, a log of events by cycle, requests, and the error."""
     isa = Isa.of(cfg)
     dut = StoreModule(
@@ -111,10 +111,10 @@ def run(cfg, insns, *, pace=1.0, answer_after=3, tokens=1 << 20, cycles=20000):
         log["state"] = ctx.get(dut.state)
 
     peers = (
-        partial(send, stream=dut.insn, items=words, pace=StallGenerator(pace, 1)),
+        partial(send, stream=dut.insn, items=words, is_ready=StallGenerator(probability, 1)),
         partial(serve_sram, port=dut.out_read, sram=contents(cfg)),
         partial(
-            serve_writes, port=dut.write, dram=dram, pace=StallGenerator(pace, 2),
+            serve_writes, port=dut.write, dram=dram, is_ready=StallGenerator(probability, 2),
             requests=log["requests"], answer_after=answer_after,
         ),
     )  # fmt: skip
@@ -152,11 +152,15 @@ def random_store(rng, cfg):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("pace", READY_PROBABILITIES)
+@pytest.mark.parametrize("stalls", READY_PROBABILITIES)
 @pytest.mark.parametrize("cfg", CONFIGS.values(), ids=CONFIGS)
-def test_random_stores(cfg, pace):
-    rng = random.Random(f"{cfg.fingerprint} {pace}")
-    check(cfg, [random_store(rng, cfg) for _ in range(12)], pace=READY_PROBABILITIES[pace])
+def test_random_stores(cfg, stalls):
+    rng = random.Random(f"{cfg.fingerprint} {stalls}")
+    check(
+        cfg,
+        [random_store(rng, cfg) for _ in range(12)],
+        probability=READY_PROBABILITIES[stalls],
+    )
 
 
 def test_nop_of_any_memory_carries_tokens_in_order():

@@ -86,7 +86,7 @@ ILLEGAL = {
 }
 
 
-def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=True):
+def fetch(stream, addr, *, bits=64, count=None, probability=1.0, cycles=4000, readers=True):
     """Returns what came out of the three queues, the error, and whether it ended busy/blocked."""
     dut = Fetch(ISA, addr_bits=32, data_bits=bits)
     memory = np.zeros(addr + len(stream) + 64, np.uint8)
@@ -110,7 +110,7 @@ def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=T
             await ctx.tick()
             idle = not ctx.get(dut.busy) or ctx.get(dut.blocked) or ctx.get(dut.error.code)
             still = still + 1 if idle else 0
-            if still > 30 + 40 / pace:
+            if still > 30 + 40 / probability:
                 break
         result.update(
             error=tuple(ctx.get(dut.error[key]) for key in ("code", "source", "addr")),
@@ -119,24 +119,35 @@ def fetch(stream, addr, *, bits=64, count=None, pace=1.0, cycles=4000, readers=T
         )
 
     peers = [
-        partial(serve_reads, port=dut.read, memory=memory, pace=StallGenerator(pace, 1), log=log)
+        partial(
+            serve_reads,
+            port=dut.read,
+            memory=memory,
+            is_ready=StallGenerator(probability, 1),
+            log=log,
+        )
     ]
     if readers:
         for seed, (module, into) in enumerate(queues.items()):
             port = getattr(dut, module.name.lower())
-            peers.append(partial(receive, stream=port, into=into, pace=StallGenerator(pace, seed)))
+            peers.append(
+                partial(receive, stream=port, into=into, is_ready=StallGenerator(probability, seed))
+            )
     simulate(dut, body, *peers)
     return queues, result, log
 
 
-@pytest.mark.parametrize("pace", READY_PROBABILITIES)
+@pytest.mark.parametrize("stalls", READY_PROBABILITIES)
 @pytest.mark.parametrize("bits", [64, 128, 256, 512])
-def test_every_instruction_goes_to_its_module(bits, pace):
-    rng = random.Random(f"{bits} {pace}")
+def test_every_instruction_goes_to_its_module(bits, stalls):
+    rng = random.Random(f"{bits} {stalls}")
     for count in (0, 1, 2, 37):
         insns = [legal(rng) for _ in range(count)]
         queues, result, log = fetch(
-            ISA.encode_all(insns), 16 * rng.randrange(9), bits=bits, pace=READY_PROBABILITIES[pace]
+            ISA.encode_all(insns),
+            16 * rng.randrange(9),
+            bits=bits,
+            probability=READY_PROBABILITIES[stalls],
         )
         want = {module: [] for module in PipelineModule}
         for insn in insns:

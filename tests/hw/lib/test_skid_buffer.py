@@ -1,4 +1,4 @@
-"""The skid buffer: each item once and in order at any pace, one a cycle, no path through it."""
+"""The skid buffer: each item once and in order with any stalls, one a cycle, no path through it."""
 
 import pytest
 
