@@ -63,7 +63,9 @@ def test_a_micro_op_a_cycle():
 
 @pytest.mark.parametrize("advance_probability", [0.5, 0.1])
 def test_a_stall_changes_nothing_but_the_cycles(advance_probability):
-    micro_ops, _ = run(INSNS, cycles=int(45 / advance_probability), advance_probability=advance_probability)
+    micro_ops, _ = run(
+        INSNS, cycles=int(45 / advance_probability), advance_probability=advance_probability
+    )
     assert [micro_op for _, *micro_op in micro_ops] == [list(one) for one in EXPECTED]
 
 
