@@ -1,8 +1,10 @@
 """The tiler's estimate of cycles against ``tsim``: random tilings of several shapes.
 
     python -m tests.bench.bench_tiling [--memory ideal|ddr] [--tilings N] [--json FILE]
+    python -m tests.bench.bench_tiling --choosing
 
-For each shape the chosen tiling and random ones that fit are built, run, and compared with the
+With ``--choosing``: the CPU time of making each operator of the networks, its tiling chosen.
+Without: for each shape the chosen tiling and random ones that fit are built, run, and compared with the
 estimate for that memory. The table of docs/benchmarks.md is written anew between its markers.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -18,6 +21,7 @@ from random import Random
 import numpy as np
 
 from tests.bench.bench_layers import PAGE, write
+from tests.bench.networks import NETWORKS
 from vta.build_module import build
 from vta.compiler.ops import Requantise, conv2d
 from vta.compiler.ops.cost import ConvShape, estimate
@@ -73,6 +77,22 @@ def measure(device, memory: str, name: str, number: int, seed: int):
         yield tiling, cost.cycles, run.cycle_count
 
 
+def choosing() -> None:
+    """Print the CPU time of each operator of the networks: tensors, tiling and schedule."""
+    cfg = VTAConfig.preset("default")
+    layers = {layer.work: layer for network in NETWORKS.values() for layer in network}
+    seconds = {}
+    for work, layer in layers.items():
+        begin = time.process_time()
+        layer.build(cfg)
+        seconds[work] = time.process_time() - begin
+    slowest = max(seconds, key=lambda work: seconds[work])
+    mean = sum(seconds.values()) / len(seconds)
+    print(
+        f"{len(seconds)} operators: mean {mean:.2f} s, at most {seconds[slowest]:.2f} s ({slowest})"
+    )
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="append", choices=["ideal", "ddr"])
@@ -80,7 +100,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shape", action="append", choices=list(SHAPES))
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--choosing", action="store_true", help="the time of choosing a tiling")
     options = parser.parse_args(arguments)
+    if options.choosing:
+        choosing()
+        return
     found = []
     lines = ["| shape | memory | tilings | mean error | largest | chosen | fastest of all |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
