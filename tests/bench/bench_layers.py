@@ -20,7 +20,7 @@ import numpy as np
 from tests.bench.networks import NETWORKS, Layer
 from vta.build_module import build
 from vta.check import check_program
-from vta.compiler.ops import Operator
+from vta.compiler.ops import Operator, choose_scales
 from vta.config import VTAConfig
 from vta.memory_timing import MemoryTiming
 from vta.rpc import LocalSession
@@ -78,6 +78,10 @@ def _inputs(op: Operator) -> list[np.ndarray]:
     bits = {op.cfg.inp_dtype: op.cfg.inp_width, op.cfg.wgt_dtype: op.cfg.wgt_width}
     values = []
     for operand in op.operands:
+        if operand.name == "scale":  # of a requantisation in one pass, about 2 ** -8
+            words = choose_scales(rng.uniform(0.002, 0.006, operand.shape))
+            values.append(np.array(words, np.int64).astype(np.uint32).view(np.int32))
+            continue
         limit = 1 << (bits[operand.dtype] - 1 if operand.dtype in bits else 14)
         values.append(rng.integers(-limit, limit, operand.shape).astype(operand.dtype))
     return values

@@ -4,8 +4,8 @@
     python -m tests.bench.bench_tiling --choosing
 
 With ``--choosing``: the CPU time of making each operator of the networks, its tiling chosen.
-Without: for each shape the chosen tiling and random ones that fit are built, run, and compared with the
-estimate for that memory. The table of docs/benchmarks.md is written anew between its markers.
+Without: for each shape the chosen tiling and random ones that fit are built, run, and compared with
+the estimate for that memory. The table of docs/benchmarks.md is written anew between its markers.
 """
 
 from __future__ import annotations

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vta.compiler.ops import Operator, Requantise, conv2d, conv2d_transpose, dense
+from vta.compiler.ops import OnePass, Operator, Requantise, conv2d, conv2d_transpose, dense
 from vta.config import VTAConfig
 
 __all__ = ["NETWORKS", "Layer"]
 
-RELU = Requantise(8, low=0)
+
+def _rule(cfg: VTAConfig, low: int = 0) -> Requantise:
+    """One pass with a scale a channel, or a shift on a machine without the extension."""
+    return OnePass(low=low) if cfg.extension else Requantise(8, low=low)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def _conv(
     def build(cfg: VTAConfig) -> Operator:
         return conv2d(
             (cfg.batch, inputs, size, size), outputs, kernel,
-            cfg=cfg, requantise=RELU, stride=stride, padding=pad, groups=groups,
+            cfg=cfg, requantise=_rule(cfg), stride=stride, padding=pad, groups=groups,
         )  # fmt: skip
 
     step = f"/{stride}" if stride > 1 else ""
@@ -144,7 +147,7 @@ def _dcgan() -> Iterator[Layer]:
         def build(cfg: VTAConfig, size: int = size, inputs: int = inputs) -> Operator:
             return conv2d_transpose(
                 (cfg.batch, inputs, size, size), inputs // 2, 4,
-                cfg=cfg, requantise=RELU, stride=2, padding=1,
+                cfg=cfg, requantise=_rule(cfg), stride=2, padding=1,
             )  # fmt: skip
 
         work = f"{size}x{size}x{inputs}-{inputs // 2}, 4x4/2 transposed"
@@ -155,7 +158,7 @@ def _dense() -> Iterator[Layer]:
     """The last layer of MobileNetV2."""
 
     def build(cfg: VTAConfig) -> Operator:
-        return dense((cfg.batch, 1280), 1000, cfg=cfg, requantise=Requantise(8))
+        return dense((cfg.batch, 1280), 1000, cfg=cfg, requantise=_rule(cfg, -128))
 
     yield Layer("dense", 1, "1280-1000", build)
 
