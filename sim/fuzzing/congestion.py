@@ -48,7 +48,7 @@ class _CongestedWriter(ProgramWriter):
         return {**super().kinds(), **congestion}
 
     def _fill_queue(self) -> None:
-        """Keep a module busy, or waiting, for so long that its queue fills."""
+        """Keep a module busy, or stalled on a token, until its queue is full."""
         module = self.rng.choice(list(PipelineModule))
         zero_uop, _ = self._region(MemId.UOP)
         load = Load(memory=MemId.UOP, dram_base=zero_uop, y_size=1, x_size=1, x_stride=1)
@@ -99,7 +99,7 @@ class _CongestedWriter(ProgramWriter):
         begin = int(self.isa.uop_indices(words[word : word + 1])["dst"][0])
         size = min(WALK, self.cfg.uop_depth // 2)
         if begin == 0:
-            return  # on the same accumulators they would wait for each other
+            return  # on the same accumulators one unit would stall for the other
         for place, source in ((0, 0), (size, word)):
             load = Load(
                 memory=MemId.UOP, sram_base=place, dram_base=first + source,

@@ -1,9 +1,8 @@
-"""Random legal programs: any instruction, any hazard, and yet one result whatever the timing.
+"""Random legal programs: any instruction, any hazard, and one result for any timing.
 
-The operands are drawn here; :mod:`vta.sim.fuzzing.token_insertion` adds the tokens that the
-program needs, and some that it does not. The order of the stream is always a possible order of
-execution: nothing
-deadlocks.
+This module draws the operands. :mod:`vta.sim.fuzzing.token_insertion` adds the tokens that a
+program requires, and some redundant ones. The order of the stream is always a possible order of
+execution, so no program deadlocks.
 """
 
 from __future__ import annotations
@@ -231,7 +230,7 @@ class ProgramWriter:
         self.stream.emit(self.stream.nop(self.rng.choice(list(PipelineModule))))
 
     def _store_all_bits(self) -> None:
-        """Store all the bits of the first accumulators, which may have gone nowhere so far."""
+        """Store all bits of the first accumulators, of which earlier stores may have none."""
         cfg = self.cfg
         first, available = self._region(MemId.OUT)
         parts = cfg.acc_width // cfg.out_width
@@ -427,8 +426,8 @@ class ProgramWriter:
             self._emit(insn, reads=[(acc, indices["dst"])], writes=[(acc, indices["dst"])])
 
     def _adjacent_ranges(self) -> None:
-        """An ALU instruction beside a GEMM or a load: the other instruction writes from the entry
-        on where an operand of the ALU ends, give or take one. Both keep their unit busy."""
+        """An ALU instruction beside a GEMM or a load, whose writes begin where an operand of the
+        ALU ends, one entry earlier or one later. Both instructions take many cycles."""
         rng, depth, most = self.rng, self.cfg.acc_depth, self.max_operations
         first = min(self.uops_from, self.cfg.uop_depth - 1)
         alu, other = (min(first + rng.randrange(8), self.cfg.uop_depth - 1) for _ in range(2))

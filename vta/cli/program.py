@@ -18,7 +18,7 @@ __all__ = ["program"]
 def program(file: Path, buffer: str | None) -> None:
     """Configure this board's FPGA with FILE, a .vtabit that `make bitstream` has written.
 
-    Then the machine in it is asked who it is.
+    Then the identity registers of the machine are read and compared.
     """
     from vta.bitstream import Bitstream
     from vta.runtime.drivers.boards import LINUX_BOARDS, open_board

@@ -159,7 +159,7 @@ async def _serve(
         try:
             bound = await stack.enter_async_context(server)
         except VTAError:
-            if credentials.new:  # nobody has seen the token; the next start makes one and shows it
+            if credentials.new:  # never shown; the next start makes and shows one
                 (folder / "token").unlink(missing_ok=True)
             raise
         if credentials.new:

@@ -20,7 +20,7 @@ from vta.runtime.remote import wire
 
 ISA = Isa.of(TINY)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-SOON = 10
+END_SECONDS = 10
 """Seconds, on a machine that is busy with other tests; what is cut off takes minutes."""
 
 
@@ -51,7 +51,7 @@ def server(tmp_path):
 @SIGNALS
 def test_without_clients(server, number):
     server.process.send_signal(number)
-    assert server.process.wait(SOON) == 0
+    assert server.process.wait(END_SECONDS) == 0
 
 
 @SIGNALS
@@ -67,11 +67,11 @@ def test_during_a_run_of_minutes(server, number):
     running = start(lambda: device.run(addr, 101))
     waiting = server.connect(on_wait=lambda place: waits.set())
     other = start(lambda: waiting.ext_dev().alloc(1))
-    assert waits.wait(SOON), "nothing runs"
+    assert waits.wait(END_SECONDS), "nothing runs"
     server.process.send_signal(number)
-    assert server.process.wait(SOON) == 0
+    assert server.process.wait(END_SECONDS) == 0
     for thread in (running, other):
-        thread.join(SOON)
+        thread.join(END_SECONDS)
         assert not thread.is_alive(), "the client was not told"
 
 
@@ -89,16 +89,16 @@ def test_while_a_file_is_checked(server, number):
         start(lambda remote=remote: remote.ext_dev().upload("x.vta", content))
     is_served(server)
     server.process.send_signal(number)
-    assert server.process.wait(SOON) == 0
+    assert server.process.wait(END_SECONDS) == 0
 
 
-def test_with_a_client_that_does_not_say_goodbye(server):
+def test_with_a_client_that_does_not_close(server):
     remote = server.connect()
     remote.ext_dev().alloc(1)
     stream = remote._connection._socket.socket
-    held = socket.socket(fileno=stream.detach())  # nobody reads it, nobody answers
+    held = socket.socket(fileno=stream.detach())  # no thread reads it or answers
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(SOON) == 0
+    assert server.process.wait(END_SECONDS) == 0
     held.close()
 
 
@@ -107,11 +107,11 @@ def test_two_signals(server):
     server.process.send_signal(signal.SIGTERM)
     with contextlib.suppress(ProcessLookupError):
         server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(SOON) == 0
+    assert server.process.wait(END_SECONDS) == 0
 
 
-def test_a_read_that_nobody_takes(server):
-    """The server waits with its reply for a client that does not listen."""
+def test_a_reply_that_the_client_does_not_read(server):
+    """The server cannot send its reply."""
     remote = server.connect()
     connection = remote._connection
     addr = remote.ext_dev().alloc(1 << 20)
@@ -119,14 +119,14 @@ def test_a_read_that_nobody_takes(server):
         connection._socket.send(wire.encode_request(wire.Read(addr, 1 << 20)))
     is_served(server)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(SOON) == 0
+    assert server.process.wait(END_SECONDS) == 0
 
 
 # ---- a start that fails -------------------------------------------------------------------------
 
 
 def test_a_token_of_a_server_that_cannot_listen_is_not_kept(tmp_path):
-    """Nobody has seen that token: the next start makes another one, and shows it."""
+    """The token was never shown: the next start makes another one, and shows it."""
     command = [
         sys.executable, "-m", "vta", "serve", "--preset", "tiny", "--target", "sim",
         "--state", str(tmp_path),
@@ -147,7 +147,7 @@ def test_a_token_of_a_server_that_cannot_listen_is_not_kept(tmp_path):
 
 
 def test_the_run_of_a_board_is_ended(tmp_path):
-    """The accelerator would go on, and write memory, without the process."""
+    """Otherwise the accelerator would continue, and write memory, without the process."""
     from tests.support.fake_boards import FakePynq, pynq_bitstream
     from vta.runtime.drivers.boards import open_board
 
