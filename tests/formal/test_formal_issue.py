@@ -6,6 +6,7 @@ from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal
 from amaranth.lib.data import StructLayout, View
 
 from tests.formal.any_access_ranges import CFG, ISA, RANGES, UNITS, AnyAccessRanges, unit_of
+from tests.formal.issue_registers import NONE, IssueRegisters
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
 from vta.hw.compute import issue, issue_request, scoreboard
@@ -19,7 +20,6 @@ from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
 from vta.isa import Opcode
 
-NONE = ExecutionUnit.NONE.value
 DEPTH = scoreboard.Scoreboard.DEPTH
 FEW = 3
 """Entries of the scoreboard where runs are followed from power-up."""
@@ -49,7 +49,7 @@ def depends(younger, older, one_is_load):
     )
 
 
-class InOrder(Properties):
+class InOrder(IssueRegisters, Properties):
     """A log of the instructions in flight, the oldest first, and the next instruction.
 
     The next instruction issues exactly when it was accepted two cycles before or earlier, its
@@ -113,8 +113,8 @@ class InOrder(Properties):
         self._check_uop_hazard(m)
         self._cover(m, hazards, finished)
         if self.invariants:
-            self._compare_log(m, registers)
-            self._compare_next(m, registers, accepted_before, hazards, executing)
+            self.compare_log(m, registers)
+            self.compare_next(m, registers, accepted_before, hazards, executing)
             m.d.comb += Assert(registers["finish_issued"] == finish_issued)
         return m
 
@@ -261,74 +261,6 @@ class InOrder(Properties):
             Cover(stalled & self.issues & (self.level != 0)),
             Cover(retired & tokens.push_prev & tokens.push_next & (retirements == 2)),
         ]
-
-    def _compare_log(self, m, registers):
-        """The entries of the scoreboard are those of the log."""
-        layout = StructLayout({
-            "valid": 1, "executing": 1, "unit": ExecutionUnit, "older_on_unit": range(self.depth),
-            "finish": 1, "push_prev": 1, "push_next": 1, "ranges": AccessRangesLayout(ISA),
-        })  # fmt: skip
-        executing = {
-            unit: Cat(
-                (self.level > n) & ~entry.done & (entry.unit == unit.value)
-                for n, entry in enumerate(self.log)
-            )
-            for unit in UNITS
-        }
-        m.d.comb += Assert(self.level <= self.depth)
-        for unit, name in UNITS.items():
-            count = registers[f"scoreboard.executing_{name}"]
-            m.d.comb += Assert(count == sum(executing[unit]))
-        for n in range(self.depth):
-            entry, logged = View(layout, registers[f"scoreboard.entry{n}"]), self.log[n]
-            m.d.comb += [
-                Assert(entry.valid == (self.level > n)),
-                Assert(entry.valid | ~entry.executing),
-            ]
-            with m.If(self.level > n):
-                m.d.comb += [
-                    Assert(entry.executing == ~logged.done),
-                    *(
-                        Assert(~mine[n] | (entry.older_on_unit == sum(mine[:n])))
-                        for mine in executing.values()
-                    ),
-                    Assert(~logged.done_before | logged.done),
-                    Assert(logged.done | (logged.unit != NONE)),
-                    Assert(entry.unit.as_value() == logged.unit),
-                    Assert(entry.finish == logged.finish),
-                    Assert(entry.push_prev == logged.push_prev),
-                    Assert(entry.push_next == logged.push_next),
-                    Assert(entry.ranges.as_value() == logged.ranges.as_value()),
-                    *(Assert(logged.ranges[name].low <= logged.ranges[name].high)
-                      for name in RANGES),
-                ]  # fmt: skip
-
-    def _compare_next(self, m, registers, accepted_before, hazards, executing):
-        """The next request, and its dependencies."""
-        inner = {
-            name: registers[f"scoreboard.{name}"]
-            for name in ("next_valid", "next", "dependencies_valid", "dependencies",
-                         "still_executing", "older_on_next_unit")
-        }  # fmt: skip
-        m.d.comb += [
-            Assert(inner["next_valid"] == self.next_valid),
-            Assert(inner["dependencies_valid"] == accepted_before),
-            Assert(~accepted_before | self.next_valid),
-            Assert(~accepted_before | (inner["dependencies"] == hazards)),
-        ]
-        with m.If(self.next_valid):
-            m.d.comb += [
-                Assert(inner["next"] == self.next.as_value()),
-                Assert(self.next.unit.as_value() == self.unit),
-                Assert(accepted_before | (inner["still_executing"] == hazards & executing)),
-            ]
-            for name in RANGES:
-                one = self.next.ranges[name]
-                m.d.comb += Assert((one.low <= one.high) & (~one.used | (self.unit != NONE)))
-        for unit, name in UNITS.items():
-            with m.If(accepted_before & (self.unit == unit.value)):
-                count = registers[f"scoreboard.executing_{name}"]
-                m.d.comb += Assert(inner["older_on_next_unit"] == count)
 
 
 def block_with(depth, *, issue_module=issue, scoreboard_module=scoreboard, **names):
