@@ -66,7 +66,8 @@ def _requantise(x: Values, y: Values, imm: Values) -> Values:
     product = x.astype(np.int64) * multiplier  # 47 bits
     half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
     scaled = ((product + half) >> shift) + zero_point
-    return np.minimum(np.maximum(scaled, low), high).astype(np.int32)
+    clipped: Values = np.minimum(np.maximum(scaled, low), high).astype(np.int32)
+    return clipped
 
 
 def unpack_lanes(layout: Format, words: npt.NDArray[Any]) -> list[npt.NDArray[np.int64]]:
