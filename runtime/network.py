@@ -206,6 +206,11 @@ class NetworkModule:
     def _checked(self, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """The values of the inputs; those that programs read are written to the device."""
         name = self.network.name
+        if not isinstance(inputs, Mapping):
+            raise NetworkError(
+                f"{name}: inputs are of type {type(inputs).__name__}; must be a mapping of names to "
+                f"arrays (the module itself takes arrays: net(x))"
+            )
         for given in inputs:
             if given not in self.network.inputs:
                 raise NetworkError(

@@ -51,7 +51,7 @@ def operators_as_markdown() -> str:
         "",
         "<!-- Written by `vta ops --markdown > docs/supported-operators.md`; a test compares. -->",
         "",
-        "`accelerator`: the operator runs on the machine, alone or as part of the one before it. "
+        "`accelerator`: the operator runs on the machine, as a program or fused into its producer. "
         "`host`: NumPy computes",
         "or moves the data between two programs of the machine; `vta run --no-host` refuses it "
         "inside a network. Every tensor",

@@ -234,6 +234,9 @@ def import_model(
             if extra and extra not in importer.tensors:
                 raise node.error(f"the input {extra} is not computed by an earlier node")
         handler(importer, node)
+        for result in node.outputs:
+            if result and result not in importer.tensors:
+                raise node.error(f"the result {result} is not supported; only the first one is")
     if unsupported:
         supported = sorted({kind for row in OPERATORS.values() for kind in row.onnx})
         raise ModelError(

@@ -17,7 +17,7 @@ __all__ = ["MAX_MODEL_BYTES", "MAX_NODES", "OPSETS", "read_model"]
 MAX_MODEL_BYTES = (1 << 31) - 1
 """What protobuf can hold; weights beyond that are in files beside the model."""
 MAX_NODES = 20_000
-OPSETS = range(11, 27)
+OPSETS = range(11, 29)
 """The versions of the default operator set that are read."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.graph.ir import Tensor
@@ -281,6 +281,8 @@ def _same(importer: Importer, node: OnnxNode) -> None:
     node.require("seed", "ratio")
     if len([name for name in node.outputs if name]) > 1:
         raise node.error("has a second result (mask); only the values are supported")
+    if importer.has(node, 2) and importer.constant(node, 2, "training_mode").any():
+        raise node.error("input training_mode is true; must be false")
     data = importer.tensor(node, 0)
     if data.values is not None:
         importer.tensors[node.outputs[0]] = Tensor(
@@ -343,8 +345,13 @@ def _axis(node: OnnxNode, data: Tensor, scales: Tensor) -> int:
 def _quantize(importer: Importer, node: OnnxNode) -> None:
     node.require("axis", "saturate", "output_dtype", "block_size", "precision")
     node.value("block_size", 0, 0)
+    node.value("precision", 0, 0, TensorProto.FLOAT)
+    kinds = {0: "uint8", TensorProto.UINT8: "uint8", TensorProto.INT8: "int8"}
+    kind = node.value("output_dtype", 0, *kinds)
     data = importer.tensor(node, 0)
-    names, dtype = _quantisation(importer, node, 1, 2, data, "uint8")
+    names, dtype = _quantisation(importer, node, 1, 2, data, kinds[kind])
+    if kind and dtype != kinds[kind]:
+        raise node.error(f"attribute output_dtype is {kinds[kind]}, but the zero point is {dtype}")
     if dtype not in ("int8", "uint8"):
         raise node.error(f"stores {dtype}; must be int8 or uint8")
     axis = _axis(node, data, importer.tensors[names[0]])
@@ -354,6 +361,7 @@ def _quantize(importer: Importer, node: OnnxNode) -> None:
 def _dequantize(importer: Importer, node: OnnxNode) -> None:
     node.require("axis", "block_size", "output_dtype")
     node.value("block_size", 0, 0)
+    node.value("output_dtype", 0, 0, TensorProto.FLOAT)
     data = importer.tensor(node, 0)
     names, _ = _quantisation(importer, node, 1, 2, data, data.dtype)
     axis = _axis(node, data, importer.tensors[names[0]])

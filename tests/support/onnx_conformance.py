@@ -23,7 +23,7 @@ from vta.errors import ModelError
 from vta.runtime.network import NetworkModule
 
 CONSTANTS = {"Conv": (1, 2), "Gemm": (1, 2), "MatMul": (1,), "Clip": (1, 2), "Reshape": (1,),
-             "Squeeze": (1,), "Unsqueeze": (1,), "QLinearConv": range(1, 9),
+             "Dropout": (1, 2), "Squeeze": (1,), "Unsqueeze": (1,), "QLinearConv": range(1, 9),
              "QLinearMatMul": range(1, 8), "QuantizeLinear": (1, 2),
              "DequantizeLinear": (1, 2)}  # fmt: skip
 """Inputs that our operators need as constants; the cases feed them."""

@@ -97,6 +97,8 @@ def test_calls(folder):
         with pytest.raises(NetworkError) as error:
             module(*arrays)
         assert said in str(error.value)
+    with pytest.raises(NetworkError, match="inputs are of type ndarray; must be a mapping"):
+        module.run(x)
     module.free()
     with pytest.raises(vta.errors.DeviceError, match="used after free"):
         module(x)

@@ -2,5 +2,6 @@
 
 __all__ = ["RUN_BY_HOST_ALWAYS"]
 
-RUN_BY_HOST_ALWAYS = ("quantize", "dequantize", "pack", "unpack", "im2col", "reshape")
-"""Operators at the borders of a network, which no machine runs; a reshape moves nothing."""
+RUN_BY_HOST_ALWAYS = ("quantize", "dequantize", "pack", "unpack", "im2col", "reshape", "recode")
+"""Operators at the borders of a network, which no machine runs: between real numbers and integers,
+between layouts, between uint8 and int8. A reshape moves nothing."""

@@ -110,7 +110,7 @@ def test_data_beside_the_model(model, tmp_path):
 @pytest.mark.parametrize("version", [10, 99])
 def test_another_opset(model, tmp_path, version):
     model.opset_import[0].version = version
-    assert f"opset {version}; must be 11 to 26" in refused(model, tmp_path)
+    assert f"opset {version}; must be 11 to 28" in refused(model, tmp_path)
 
 
 def test_weights_with_a_zero_point(model, tmp_path):
@@ -127,6 +127,46 @@ def test_a_mask_of_dropout(model, tmp_path):
     model.graph.output.append(helper.make_tensor_value_info("mask", TensorProto.BOOL, [1, 10]))
     text = refused(model, tmp_path)
     assert "node drop (Dropout): has a second result (mask); only the values are supported" in text
+
+
+def test_dropout_in_training(model, tmp_path):
+    pool = next(item for item in model.graph.node if item.op_type == "MaxPool")
+    true = numpy_helper.from_array(np.array(True), "training")
+    ratio = numpy_helper.from_array(np.array(0.5, np.float32), "ratio")
+    model.graph.initializer.extend([true, ratio])
+    dropped = [pool.input[0], "ratio", "training"]
+    model.graph.node.insert(
+        list(model.graph.node).index(pool),
+        helper.make_node("Dropout", dropped, ["dropped"], "dropout"),
+    )
+    pool.input[0] = "dropped"
+    assert "node dropout (Dropout): input training_mode is true; must be false" in refused(
+        model, tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("operator", "attribute", "value", "said"),
+    [
+        ("x_QuantizeLinear", "output_dtype", TensorProto.UINT8, "but the zero point is int8"),
+        ("x_QuantizeLinear", "output_dtype", TensorProto.INT16, "attribute output_dtype is 5"),
+        ("x_QuantizeLinear", "precision", TensorProto.FLOAT16, "attribute precision is 10"),
+        ("y_DequantizeLinear", "output_dtype", TensorProto.FLOAT16, "attribute output_dtype is 10"),
+    ],
+)
+def test_types_of_quantisation(model, tmp_path, operator, attribute, value, said):
+    model.opset_import[0].version = 25
+    node(model, operator).attribute.append(helper.make_attribute(attribute, value))
+    assert said in refused(model, tmp_path)
+
+
+def test_an_output_dtype_instead_of_a_zero_point(model, tmp_path):
+    model.opset_import[0].version = 25
+    quantize = node(model, "x_QuantizeLinear")
+    del quantize.input[2]
+    quantize.attribute.append(helper.make_attribute("output_dtype", TensorProto.INT8))
+    onnx.save(model, tmp_path / "m.onnx")
+    assert import_onnx(tmp_path / "m.onnx")[quantize.output[0]].dtype == "int8"
 
 
 def qlinear(weights, zero):
