@@ -9,7 +9,7 @@ cycle  stage   of a micro-op
 0      HAZARD  The sequencer offers the indices. They are compared with the ``dst`` of every older
                micro-op in the pipeline.
 1      READ    The micro-op is issued: both tiles are read from their banks, unless they are
-               forwarded. All stalls are in this stage.
+               forwarded. All stalls are in this stage, except that for a REQUANTISE.
 2      OP      Each operand is chosen: read data, a result from EX1, EX2, WB or after WB, or the
                immediate.
 3      EX1     The first cycle of the lanes. ADD, MIN and MAX have their result.
