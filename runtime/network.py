@@ -208,8 +208,8 @@ class NetworkModule:
         name = self.network.name
         if not isinstance(inputs, Mapping):
             raise NetworkError(
-                f"{name}: inputs are of type {type(inputs).__name__}; must be a mapping of names to "
-                f"arrays (the module itself takes arrays: net(x))"
+                f"{name}: inputs are of type {type(inputs).__name__}; must be a mapping of names "
+                f"to arrays (the module itself takes arrays: net(x))"
             )
         for given in inputs:
             if given not in self.network.inputs:
