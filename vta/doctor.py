@@ -29,26 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "Finding", "examine", "missing_for"]
 
 LEVELS = (
-    "sim",
-    "tsim",
-    "tests",
-    "proofs",
-    "onnx",
-    "remote",
-    "uart",
-    "synthesis",
-    "boards",
+    "sim", "tsim", "tests", "proofs", "onnx", "profile", "remote", "uart", "synthesis", "boards",
     "waves",
-)
+)  # fmt: skip
 """What a finding can be needed for: the reference model, the simulated RTL, the test suite,
-``make formal``, networks as ONNX files, sessions over a network, boards at a serial line, ``make
-synth``, the vendors' and open tools of ``make bitstream`` and of loading a board, and viewers of
-waves."""
+``make formal``, networks as ONNX files, the report of ``vta profile``, sessions over a network,
+boards at a serial line, ``make synth``, the vendors' and open tools of ``make bitstream`` and of
+loading a board, and viewers of waves."""
 
 _EXTRAS = {
-    "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "remote": "remote",
-    "uart": "uart", "synth": "synthesis", "test": "tests",
+    "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "profile": "profile",
+    "remote": "remote", "uart": "uart", "synth": "synthesis", "test": "tests",
 }  # fmt: skip
+"""Of each extra but `dev`: the level that its packages are for."""
 _SECONDS = 20
 """How long a tool may take to tell its version."""
 _BUILD_MEMORY = 1 << 30

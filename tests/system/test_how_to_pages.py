@@ -28,7 +28,7 @@ from vta.sim.fuzzing.random_programs import random_program
 
 machine = verilated("tiny", "chaos")
 model = CoveredModel(machine.cfg)
-for seed in range(200):
+for seed in range(300):
     program = random_program(machine.cfg, random.Random(seed), steps=40)
     machine.seed = seed
     check(machine, [program])

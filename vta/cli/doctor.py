@@ -18,6 +18,7 @@ _TITLES = {
     "tests": "test suite (make test)",
     "proofs": "proofs (make formal)",
     "onnx": "networks as ONNX files",
+    "profile": "report of vta profile",
     "remote": "remote sessions (vta serve, connect)",
     "uart": "boards at a serial line",
     "synthesis": "resources and open bitstreams (make synth, make bitstream)",
