@@ -136,7 +136,7 @@ class AluLane(wiring.Component):
         The result of the operation in EX2, that is :attr:`LATENCY` cycles after ``valid``; held
         until the next operation.
     limits : In
-        The immediate of the REQUANTISE in WB.
+        The immediate of the REQUANTISE in EX2.
     wb_result : Out
         The result of the REQUANTISE in WB, that is two cycles after ``valid``.
     """

@@ -186,18 +186,17 @@ class AluPipeline(wiring.Component):
         return m
 
     def _requantise(self, m: Module, hazards, fetch, forwarding, in_flight, lanes) -> None:
-        """REQUANTISE: its immediate accompanies it to WB, where its result is written; a micro-op
+        """REQUANTISE: its immediate accompanies it to EX2, its result is written in WB; a micro-op
         that reads its tile does not enter HAZARD before."""
         op, ex1, ex2, _ = in_flight
         ex2_is_one, wb_is_one = Signal(), Signal()
         ex2_limits = Signal.like(forwarding.imm, reset_less=True)
-        wb_limits = Signal.like(forwarding.imm, reset_less=True)
         ex1_is_one = forwarding.opcode == AluOpcode.REQUANTISE
         m.d.sync += [
             ex2_is_one.eq(ex1_is_one), wb_is_one.eq(ex2_is_one),
-            ex2_limits.eq(forwarding.imm), wb_limits.eq(ex2_limits),
+            ex2_limits.eq(forwarding.imm),
         ]  # fmt: skip
-        m.d.comb += [lane.limits.eq(wb_limits) for lane in lanes]
+        m.d.comb += [lane.limits.eq(ex2_limits) for lane in lanes]
         with m.If(wb_is_one):
             m.d.comb += self.write.data.eq(Cat(lane.wb_result for lane in lanes))
 

@@ -8,8 +8,9 @@ bits that are shifted out: that is what ``2 * product`` shifted by ``shift`` has
 stage  what happens
 =====  =========================================================================================
 EX1    two products of 16 x 16 bits, by the multipliers of MUL (:mod:`vta.hw.compute.alu_lane`)
-EX2    the sum of the products; the shift
-WB     the bit for rounding and the zero point are added; clipping. The result is written.
+EX2    the sum of the products; the shift; the limits less the zero point
+WB     the bit for rounding and the zero point are added, and side by side the rounded value is
+       compared with the limits of EX2; clipping. The result is written.
 =====  =========================================================================================
 
 The result is not forwarded: a micro-op that reads its tile enters the pipeline in the cycle of the
@@ -47,7 +48,7 @@ class Rescale(wiring.Component):
     low, high, shift, zero_point : In
         In EX2, from registers: the product is ``low + high * 2**16``.
     limits : In
-        The immediate, in WB.
+        The immediate, in EX2, from a register.
     result : Out(signed(32))
         In WB.
     """
@@ -68,21 +69,33 @@ class Rescale(wiring.Component):
         # EX2. The low bits of the product are those of the first part: the adder has 32 bits.
         upper = (self.low >> HALF) + self.high
         product = Cat(self.low[:HALF], upper)[:PRODUCT_BITS].as_signed()
+        limits = data.View(layout_of(LIMITS), self.limits)
         shifted = Signal(signed(PRODUCT_BITS + 1), reset_less=True)
         zero_point = Signal.like(self.zero_point, reset_less=True)
-        m.d.sync += [shifted.eq((product << 1) >> self.shift), zero_point.eq(self.zero_point)]
+        # What the rounded value is added to for a comparison with a limit: the sum is negative if
+        # the result is below ``low``, or not above ``high``.
+        from_low = Signal(signed(RESULT_BITS + 1), reset_less=True)
+        from_high = Signal(signed(RESULT_BITS + 1), reset_less=True)
+        crossed, low, high = Signal(), Signal.like(limits.low), Signal.like(limits.high)
+        m.d.sync += [
+            shifted.eq((product << 1) >> self.shift),
+            zero_point.eq(self.zero_point),
+            from_low.eq(self.zero_point - limits.low),
+            from_high.eq(self.zero_point + ~limits.high),
+            crossed.eq(limits.low > limits.high),
+            low.eq(limits.low), high.eq(limits.high),
+        ]  # fmt: skip
 
-        # WB.
+        # WB. Three sums side by side, each with the rounding as its carry.
         rounding, quotient = shifted[0], shifted[1:].as_signed()
         negative = quotient[-1]
         is_far = (quotient[RESULT_BITS:] ^ negative.replicate(len(quotient) - RESULT_BITS)).any()
-        total = quotient[: RESULT_BITS + 1].as_signed() + zero_point + rounding
-        limits = data.View(layout_of(LIMITS), self.limits)
-        is_low = Mux(is_far, negative, total < limits.low)
-        is_high = Mux(is_far, ~negative, total > limits.high)
+        near = quotient[: RESULT_BITS + 1].as_signed()
+        total = near + zero_point + rounding
+        is_low = Mux(is_far, negative, (near + from_low + rounding)[-1])
+        is_high = Mux(is_far, ~negative, ~(near + from_high + rounding)[-1])
         # The upper limit wins if the limits are crossed.
-        crossed = limits.low > limits.high
-        result = Mux(is_high | crossed, limits.high, Mux(is_low, limits.low, total))
+        result = Mux(is_high | crossed, high, Mux(is_low, low, total))
         m.d.comb += self.result.eq(result)
         return m
 

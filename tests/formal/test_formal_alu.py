@@ -62,13 +62,13 @@ class SmallLane(wiring.Component):
         in_wb = Signal(LANE_BITS)
         m.d.comb += [
             self.ex1_result.eq(Mux(is_two_cycle(self.opcode) | is_requantise, ~result, result)),
-            self.wb_result.eq(in_wb ^ self.limits[:LANE_BITS]),
+            self.wb_result.eq(in_wb),
         ]
         with m.If(self.valid):
             m.d.sync += [
                 in_ex2.eq(result), self.ex2_result.eq(Mux(is_requantise, ~result, result))
             ]  # fmt: skip
-        m.d.sync += in_wb.eq(in_ex2)
+        m.d.sync += in_wb.eq(in_ex2 ^ self.limits[:LANE_BITS])
         return m
 
 
@@ -248,7 +248,7 @@ PIPELINE = [
     ("op-ignored", "(op.valid & (fetch", "(0 & (fetch"),
     ("ex1-ignored", "(ex1.valid & ex1_is_one", "(0 & ex1_is_one"),
     ("ex2-ignored", "(ex2.valid & ex2_is_one", "(0 & ex2_is_one"),
-    ("limits-early", "lane.limits.eq(wb_limits)", "lane.limits.eq(ex2_limits)"),
+    ("limits-early", "lane.limits.eq(ex2_limits)", "lane.limits.eq(forwarding.imm)"),
     ("result-late", "wb_is_one.eq(ex2_is_one)", "wb_is_one.eq(wb_is_one)"),
 ]  # fmt: skip
 

@@ -309,7 +309,7 @@ MUTANTS = (
     Mutant(
         "requantise-limits", "REQUANTISE clips to the limits of the next micro-op",
         "compute/alu_pipeline.py",
-        "lane.limits.eq(wb_limits)", "lane.limits.eq(ex2_limits)",
+        "lane.limits.eq(ex2_limits)", "lane.limits.eq(forwarding.imm)",
     ),
     Mutant(
         "imm-unsigned", "immediates are not sign-extended", "compute/alu_operands.py",

@@ -68,7 +68,7 @@ def compute(operations):
             await ctx.tick()
             in_ex2.append((ex1_result, ctx.get(dut.ex2_result)))
             in_wb.append(ctx.get(dut.wb_result))
-            ctx.set(dut.limits, operation.imm & 0xFFFF)  # it is in WB in the next cycle
+            ctx.set(dut.limits, operation.imm & 0xFFFF)  # the operation is in EX2 now
         ctx.set(dut.valid, 0)
         ctx.set(dut.x, 5)
         await ctx.tick()
