@@ -100,7 +100,7 @@ class DeviceArray(HostOperators):
         return host_dtype(self.dtype)
 
     def numpy(self) -> npt.NDArray[np.signedinteger[npt.NBitBase]]:
-        """A copy on the host, of :attr:`shape` and :attr:`host_dtype`.
+        """A copy on the host, of ``shape`` and ``host_dtype``.
 
         Raises
         ------

@@ -63,7 +63,7 @@ def compile_model(
     ModelError
         If the model cannot be read, is not quantised, or has a node that is not supported or does
         not fit the machine.
-    PreprocessingError
+    vta.preprocessing.PreprocessingError
         If the model's metadata describe no preprocessing.
     ToolError
         If the package ``onnx`` is not installed.

@@ -107,7 +107,7 @@ def calibration_inputs(
     ModelError
         If the folder cannot be read, is empty, or holds another file; if the model has several
         inputs; if an array does not fit.
-    PreprocessingError
+    vta.preprocessing.PreprocessingError
         If a photo does not fit.
     """
     name, shape = _only_input(model)

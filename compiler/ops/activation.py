@@ -106,7 +106,7 @@ def prelu(shape: Sequence[int], *, cfg: VTAConfig, zero: int = 0) -> Operator:
     -------
     Operator
         Of two operands: ``data``, and ``slope`` (int32, a number a channel, by
-        :func:`slope_of`).
+        :func:`~vta.compiler.ops.activation.slope_of`).
 
     Raises
     ------

@@ -219,7 +219,7 @@ def compute(
     """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``.
 
     The axes have the names of the parameters of ``fcompute``; with ``*args`` they are ``i0``,
-    ``i1``, ... ``tag`` is the kind of operator (:mod:`.tags`); an empty tag means the tag of the
+    ``i1``, ... ``tag`` is the kind of operator (:mod:`vta.compiler.te.tags`); an empty tag means the tag of the
     ``te.tag_scope`` around the call. ``attrs`` is accepted for compatibility and not used.
 
     Raises
@@ -315,7 +315,7 @@ def reduce_max(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> 
 
 
 def reduce_min(expr: ExprLike, axis: IterVar | Sequence[IterVar] | ExprLike) -> Expr:
-    """As :func:`reduce_max`, with the smallest or the smaller value."""
+    """As :func:`vta.te.max`, with the smallest or the smaller value."""
     if not isinstance(axis, IterVar | tuple | list):
         return minimum(expr, cast("ExprLike", axis))  # checked there
     return _reduce("min", as_expr(expr), _axes("min", axis))
