@@ -1,0 +1,1 @@
+"""The documentation as a site: pages that are generated, the tutorials, and the build itself."""

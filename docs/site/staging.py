@@ -1,0 +1,62 @@
+"""The folder that Sphinx reads: the pages of docs/, the generated pages, the notebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docs.site import commands, instruction_set, python_api, registers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["generated", "stage"]
+
+DOCS = Path(__file__).parents[1]
+KINDS = {".md", ".svg", ".png"}
+
+
+def generated() -> dict[str, str]:
+    """The generated pages: the path in the site, the text."""
+    return {
+        "reference/instruction-set.md": instruction_set.page(),
+        "reference/registers.md": registers.page(),
+        "reference/commands.md": commands.page(),
+        **{f"reference/python/{name}": text for name, text in python_api.pages().items()},
+    }
+
+
+def stage(source: Path, notebooks: Path) -> None:
+    """Make ``source`` the folder that Sphinx reads. Files that are as they were keep their time, so
+    that Sphinx reads only what has changed.
+
+    Parameters
+    ----------
+    source : Path
+        Is made; what does not belong to the site is removed from it.
+    notebooks : Path
+        Notebooks with their outputs, if there are any: pages of the folder ``tutorials``.
+    """
+    wanted: dict[str, bytes] = {
+        str(path.relative_to(DOCS)): path.read_bytes() for path in _pages(DOCS)
+    }
+    wanted |= {name: text.encode() for name, text in generated().items()}
+    wanted |= {f"tutorials/{path.name}": path.read_bytes() for path in notebooks.glob("*.ipynb")}
+    for path in list(source.rglob("*")):
+        if path.is_file() and str(path.relative_to(source)) not in wanted:
+            path.unlink()
+    _write(source, wanted)
+
+
+def _pages(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in KINDS and DOCS / "site" not in path.parents:
+            yield path
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
