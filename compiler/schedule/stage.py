@@ -357,7 +357,8 @@ class Stage(LoopPrimitives):
         Parameters
         ----------
         key : str
-            One of :data:`~vta.compiler.schedule.requests.PRAGMAS`. ``dma_copy`` makes LOAD and STORE instructions of a copy,
+            One of :data:`~vta.compiler.schedule.requests.PRAGMAS`.
+            ``dma_copy`` makes LOAD and STORE instructions of a copy,
             ``alu`` ALU instructions of arithmetic; ``skip_dma_copy`` and ``skip_alu`` leave the
             loops out, to measure the rest of the program. ``conv2d_transpose_gemm`` is
             :meth:`tensorize` without the products whose input is a zero of ``topi.nn.dilate``.

@@ -219,8 +219,9 @@ def compute(
     """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``.
 
     The axes have the names of the parameters of ``fcompute``; with ``*args`` they are ``i0``,
-    ``i1``, ... ``tag`` is the kind of operator (:mod:`vta.compiler.te.tags`); an empty tag means the tag of the
-    ``te.tag_scope`` around the call. ``attrs`` is accepted for compatibility and not used.
+    ``i1``, ... ``tag`` is the kind of operator (:mod:`vta.compiler.te.tags`);
+    an empty tag means the tag of the ``te.tag_scope`` around the
+    call. ``attrs`` is accepted for compatibility and not used.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Element-wise operators on whole tensors, one ``te.compute`` each.
 
 Operands are tensors of one dtype whose shapes broadcast as NumPy's do, or a tensor and an integer
-(a Python one or a NumPy scalar). The tag of an operation (:mod:`vta.compiler.te.tags`) tells the two cases apart.
+(a Python one or a NumPy scalar). The tag of an operation (:mod:`vta.compiler.te.tags`)
+tells the two cases apart.
 """
 
 from __future__ import annotations
