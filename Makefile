@@ -77,7 +77,7 @@ fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they d
 mutation: $(VENV)/installed-dev  ## break the RTL in many ways; the differential test must notice
 	$(BIN)/python -m tests.mutation.run_all
 
-formal: $(VENV)/installed-dev  ## the proofs of docs/formal.md
+formal: $(VENV)/installed-dev  ## the proofs of docs/hardware/formal.md
 	$(BIN)/python -m pytest -n auto --durations=0 tests/formal
 
 bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md

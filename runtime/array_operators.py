@@ -42,7 +42,8 @@ _UNARY = {"neg": "-", "pos": "+", "invert": "~", "abs": "abs"}
 def _refuse(array: object, symbol: str, instead: str) -> NoReturn:
     raise DeviceError(
         f"`{symbol}` on {array!r}: operators do not work on arrays in device memory; compute on "
-        f"the host with a copy, {instead}, or on the accelerator with a kernel (docs/kernel.md)"
+        f"the host with a copy, {instead}, or on the accelerator with a kernel "
+        f"(docs/tutorials/kernel.md)"
     )
 
 

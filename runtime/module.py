@@ -50,7 +50,7 @@ class CompiledModule:
         return self.program.name
 
     def save(self, path: str | Path) -> None:
-        """Write the program file (docs/program-format.md)."""
+        """Write the program file (docs/tools/program-format.md)."""
         self.program.save(path)
 
     def __call__(self, *arrays: DeviceArray, **named: object) -> RunResult:

@@ -2,7 +2,7 @@
 
 ``make bitstream`` writes such a file from what the vendor's tool made; ``vta.program_fpga`` reads
 it. A vendor's bitstream alone says nothing of the accelerator in it. The format is described in
-docs/drivers.md.
+docs/boards/drivers.md.
 """
 
 from __future__ import annotations

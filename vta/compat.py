@@ -102,10 +102,10 @@ def _device(what: str, device: Device | None, ctx: Device | None) -> Device:
 
 
 _NOT_PROVIDED = {
-    "autotvm": "choose the tiles of a schedule yourself (docs/schedule.md) and compare the cycles "
-    "that the runs on tsim report (docs/modules.md)",
-    "relay": "compile a quantised ONNX model (docs/networks.md), or write each operator with "
-    "vta.te, vta.topi and a schedule (docs/kernel.md)",
+    "autotvm": "choose the tiles of a schedule yourself (docs/compiler/schedule.md) and compare "
+    "the cycles that the runs on tsim report (docs/compiler/modules.md)",
+    "relay": "compile a quantised ONNX model (docs/networks/networks.md), or write each operator "
+    "with vta.te, vta.topi and a schedule (docs/tutorials/kernel.md)",
 }
 _NOT_PROVIDED |= {
     "auto_scheduler": _NOT_PROVIDED["autotvm"],

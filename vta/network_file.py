@@ -1,6 +1,6 @@
 """The file of a compiled network (``.vtanet``): data that is checked, and never executed.
 
-The format is described in docs/network-format.md.
+The format is described in docs/networks/network-format.md.
 """
 
 from __future__ import annotations

@@ -45,11 +45,12 @@ def supported_operators() -> list[SupportedOperator]:
 
 
 def operators_as_markdown() -> str:
-    """The page docs/supported-operators.md."""
+    """The page docs/networks/supported-operators.md."""
     lines = [
         "# Supported ONNX operators",
         "",
-        "<!-- Written by `vta ops --markdown > docs/supported-operators.md`; a test compares. -->",
+        "<!-- Written by `vta ops --markdown > docs/networks/supported-operators.md`; "
+        "a test compares. -->",
         "",
         "`accelerator`: the operator runs on the machine, as a program or fused into its producer. "
         "`host`: NumPy computes",

@@ -4,7 +4,7 @@ that it was made for.
 A program is data. In the stream every transfer's ``dram_base`` is an element offset inside one
 buffer, and a relocation says which: an argument of the program or its micro-ops. Where those
 buffers lie is known only when it runs (:meth:`Program.relocate`). The file format is described in
-docs/program-format.md.
+docs/tools/program-format.md.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Sessions with a device: here in this process (:func:`LocalSession`), or with a server on this or
-another machine (:func:`connect`; docs/remote.md)."""
+another machine (:func:`connect`; docs/tools/remote.md)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def reconfig_runtime(remote: _session.Session) -> None:
 
 def program_fpga(remote: _session.Session, bitstream: str | Path | None = None) -> None:
     """Configure the session's FPGA with a bitstream, a ``.vtabit`` file of this machine
-    (docs/drivers.md).
+    (docs/boards/drivers.md).
 
     Raises
     ------

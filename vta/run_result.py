@@ -9,7 +9,8 @@ __all__ = ["Counters", "RunResult"]
 
 @dataclass
 class Counters:
-    """The seven counters of the original's profiler, in its order (meaning: docs/machine.md)."""
+    """The seven counters of the original's profiler, in its order (meaning:
+    docs/hardware/machine.md)."""
 
     inp_load_nbytes: int = 0
     wgt_load_nbytes: int = 0

@@ -55,6 +55,6 @@ def __getattr__(name: str) -> NoReturn:
         raise AttributeError(name)
     raise NotProvidedError(
         f"there is no vta.top.{name}: TVM's relay is no part of this package; use vta.ops "
-        f"(docs/ops.md), or write an operator with vta.te, vta.topi and a schedule "
-        f"(docs/kernel.md)"
+        f"(docs/compiler/ops.md), or write an operator with vta.te, vta.topi and a schedule "
+        f"(docs/tutorials/kernel.md)"
     )

@@ -1,4 +1,5 @@
-"""Requantisation as one expression: what the ALU does in one operation (docs/machine.md)."""
+"""Requantisation as one expression: what the ALU does in one operation
+(docs/hardware/machine.md)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ HTML of that folder. A warning of Sphinx is an error.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def main() -> int:
     options = parser.parse_args()
     source, html = BUILD / "source", BUILD / "html"
     stage(source, BUILD / "notebooks")
+    shutil.rmtree(html, ignore_errors=True)  # pages that have gone; what was read is kept
     arguments = ["-W", "--keep-going", "-q", "-b", "html", "-c", str(Path(__file__).parent)]
     arguments += ["-d", str(BUILD / "doctrees"), *(["-E", "-a"] if options.fresh else [])]
     if code := sphinx([*arguments, str(source), str(html)]):

@@ -16,7 +16,7 @@ HEAD = """# Commands and options
 % Generated from vta/cli.
 
 `vta -h` lists the commands, `vta COMMAND -h` the options of one. Examples with what they print are
-on [the page on the command line](../command-line.md).
+on [the page on the command line](../tools/command-line.md).
 
 """
 

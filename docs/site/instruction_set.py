@@ -25,8 +25,8 @@ HEAD = """# Instruction set
 
 % Generated from vta/isa.
 
-What the instructions mean is in [the contract](../machine.md); this page has their bits. An
-instruction is a little-endian word of 128 bits, a micro-op one of 32. The offsets depend on the
+What the instructions mean is in [the contract](../hardware/machine.md); this page has their bits.
+An instruction is a little-endian word of 128 bits, a micro-op one of 32. The offsets depend on the
 depths of the memories, so there is a column for each preset; `Isa.of(cfg)` in Python gives those of
 any configuration. Bits that no field covers must be zero. Signed fields are two's complement, all
 others unsigned.
@@ -120,7 +120,5 @@ def _capabilities() -> str:
         [part.bit_length() - 1, f"`{part.name}`", notes.get(str(part.name), "")]
         for part in Capability
     ]
-    about = (
-        "The parts of [the extension](../machine.md#the-extension), as the register reports them."
-    )
+    about = "The parts of [the extension](../hardware/machine.md#the-extension)."
     return f"\n## CAPS\n{about}\n\n" + table(["bit", "name", "what"], rows)

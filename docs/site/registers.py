@@ -14,7 +14,7 @@ HEAD = """# Control registers
 The host controls the machine through {count} registers of 32 bits on an AXI4-Lite port with byte
 addresses of {bits} bits. A 64-bit value takes two registers, low half first; a read of the low half
 of a counter latches the high half. What happens to them in a run is in
-[the contract](../machine.md). `vta.memmap.c_header()` prints the same table for C.
+[the contract](../hardware/machine.md). `vta.memmap.c_header()` prints the same table for C.
 
 """
 

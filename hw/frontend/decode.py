@@ -1,6 +1,6 @@
 """Instruction decode: the module that executes an instruction, and its legality.
 
-The rules are those of :meth:`vta.isa.Isa.why_illegal` (docs/machine.md).
+The rules are those of :meth:`vta.isa.Isa.why_illegal` (docs/hardware/machine.md).
 """
 
 from functools import reduce

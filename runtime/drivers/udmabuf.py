@@ -99,7 +99,8 @@ def find_udmabuf(linux: Linux) -> str:
             f"there is no {CLASS}: the kernel module u-dma-buf is not loaded, or this machine is "
             f"not the board. On the board, load it (`modprobe u-dma-buf udmabuf0=67108864`), or on "
             f"a PYNQ image take memory of the package pynq (memory='pynq', --buffer pynq): see "
-            f"docs/drivers.md. From elsewhere, start `vta serve` on the board and use rpc.connect"
+            f"docs/boards/drivers.md. From elsewhere, start `vta serve` on the board and use "
+            f"rpc.connect"
         )
     if len(names) > 1:
         raise DeviceError(

@@ -1,4 +1,4 @@
-"""Sessions with a device on another machine (docs/remote.md).
+"""Sessions with a device on another machine (docs/tools/remote.md).
 
 A client and a server speak over one WebSocket inside TLS. :mod:`.wire` says what they say,
 :mod:`.session` is the client's side, :mod:`.server` the other; :mod:`.workspace` is what the server

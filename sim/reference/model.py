@@ -3,7 +3,7 @@
 Three modules, each with a queue of instructions; four counters of tokens between them. Fetch fills
 the queues in the order of the stream and waits when the one it needs is full. A module starts the
 instruction at the head of its queue when all the tokens that it pops are there. What an instruction
-does is in :mod:`vta.sim.reference.datapath`; the contract is docs/machine.md.
+does is in :mod:`vta.sim.reference.datapath`; the contract is docs/hardware/machine.md.
 """
 
 from __future__ import annotations

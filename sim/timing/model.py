@@ -1,4 +1,4 @@
-"""The timing model: the machine of docs/timing.md, put together."""
+"""The timing model: the machine of docs/hardware/timing.md, put together."""
 
 from __future__ import annotations
 

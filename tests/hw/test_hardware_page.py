@@ -12,7 +12,7 @@ from vta.hw.compute.gemm import Gemm
 from vta.hw.frontend.fetch import StreamReader
 from vta.isa import Isa
 
-PAGE = (Path(__file__).parents[2] / "docs" / "hardware.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "hardware" / "hardware.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| [^|]+ \| `([\w.]+)` \| (\d+) \|$", PAGE, re.MULTILINE)
 
 

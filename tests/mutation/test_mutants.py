@@ -18,6 +18,6 @@ def test_the_place_is_there_once(mutant):
 def test_names_are_unique_and_the_documentation_has_all():
     names = [mutant.name for mutant in MUTANTS]
     assert len(set(names)) == len(names) >= 20
-    page = (HW.parent / "docs" / "verification.md").read_text(encoding="utf-8")
+    page = (HW.parent / "docs" / "hardware" / "verification.md").read_text(encoding="utf-8")
     for mutant in MUTANTS:
         assert f"| `{mutant.name}` | {mutant.what} |" in page

@@ -1,4 +1,4 @@
-"""The commands of docs/photo.md print what the page shows."""
+"""The commands of docs/tutorials/photo.md print what the page shows."""
 
 import os
 import re
@@ -16,7 +16,9 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 def commands():
     """(command, lines that are shown after it) of the page, in order."""
     found = []
-    for block in CONSOLE.findall((ROOT / "docs" / "photo.md").read_text(encoding="utf-8")):
+    for block in CONSOLE.findall(
+        (ROOT / "docs" / "tutorials" / "photo.md").read_text(encoding="utf-8")
+    ):
         for line in block.splitlines():
             if line.startswith("$ "):
                 found.append((line[2:], []))

@@ -1,4 +1,5 @@
-"""An executor for tests, written from docs/machine.md with plain integers, one element at a time.
+"""An executor for tests, written from docs/hardware/machine.md with plain integers, one element at
+a time.
 
 It does the instructions in the order of the stream, which is one of the orders that the tokens of a
 race-free program allow. It shares the decoder with the model and nothing else, and expects legal

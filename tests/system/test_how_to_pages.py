@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.patched_tree import PatchedTree, changes_of, commands_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "add-an-alu-operation.md"
+PAGE = Path(__file__).parents[2] / "docs" / "hardware" / "add-an-alu-operation.md"
 ROW = "vta/isa/alu_operations.py"
 TABLES = {
     "sim/reference/alu.py": "vta.sim.reference.alu",

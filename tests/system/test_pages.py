@@ -12,7 +12,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
-    "page", ["kernel.md", "ops.md", "schedule.md", "program-text.md", "errors.md", "modules.md"]
+    "page",
+    [
+        "tutorials/kernel.md",
+        "compiler/ops.md",
+        "compiler/schedule.md",
+        "compiler/program-text.md",
+        "compiler/errors.md",
+        "compiler/modules.md",
+    ],
 )
 def test_page(page: str, request: pytest.FixtureRequest) -> None:
     run_page(DOCS / page, update=request.config.getoption("--update-golden"))

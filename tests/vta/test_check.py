@@ -319,4 +319,4 @@ def test_unknown_micro_ops():
 
 
 def test_documentation():
-    run_page(Path(__file__).parents[2] / "docs" / "check.md")
+    run_page(Path(__file__).parents[2] / "docs" / "tools" / "check.md")

@@ -1,4 +1,5 @@
-"""The tables of docs/configuration.md are what the configuration says (``--update-golden``)."""
+"""The tables of docs/tools/configuration.md are what the configuration says
+(``--update-golden``)."""
 
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from vta.config import KEYS, PRESETS, TARGETS, VTAConfig
 from vta.config_file import OLD_KEYS
 from vta.errors import ConfigError
 
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tools" / "configuration.md"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -14,7 +14,7 @@ from vta.compiler.frontend.onnx_operators import IMPORTERS
 from vta.errors import ModelError
 from vta.operator_page import supported_operators
 
-PAGE = Path(__file__).parents[2] / "docs" / "supported-operators.md"
+PAGE = Path(__file__).parents[2] / "docs" / "networks" / "supported-operators.md"
 
 
 def test_the_page_is_current(request):

@@ -13,7 +13,9 @@ __all__ = ["ops"]
 
 
 @click.command()
-@click.option("--markdown", is_flag=True, help="Print the page docs/supported-operators.md.")
+@click.option(
+    "--markdown", is_flag=True, help="Print the page docs/networks/supported-operators.md."
+)
 def ops(markdown: bool) -> None:
     """List the ONNX operators that networks can have, where each runs, and its constraints."""
     from vta.operator_page import operators_as_markdown, supported_operators

@@ -33,8 +33,8 @@ calibrate_option = click.option(
 )  # fmt: skip
 preprocess_option = click.option(
     "--preprocess", metavar="NAME|FILE.toml",
-    help="How an input is made of a photo: imagenet, caffe, or a file (docs/networks.md). Default: "
-    "what the model's metadata say.",
+    help="How an input is made of a photo: imagenet, caffe, or a file (docs/networks/networks.md). "
+    "Default: what the model's metadata say.",
 )  # fmt: skip
 classes_option = click.option(
     "--classes", type=FILE, metavar="FILE.txt",

@@ -112,7 +112,7 @@ def serve(
     cycles: int,
     idle: float,
 ) -> None:
-    """Lend this machine's device to clients that have the token (docs/remote.md).
+    """Lend this machine's device to clients that have the token (docs/tools/remote.md).
 
     The first start makes a certificate and a token, and prints the token: the only time. Ends with
     Ctrl-C or SIGTERM within a second: a run in flight is cut off.

@@ -1,5 +1,5 @@
 """Profiles: where the cycles of a run went, on the timing model and on the simulated RTL
-(docs/profile.md)."""
+(docs/tools/profile.md)."""
 
 from vta.profiling.layers import Layer, Profile
 from vta.profiling.recorder import profile

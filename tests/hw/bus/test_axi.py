@@ -116,7 +116,9 @@ def test_a_port_says_its_bursts_cache_and_protection():
 
 
 def test_the_contract_states_the_burst_limit():
-    page = (Path(__file__).parents[3] / "docs" / "machine.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "hardware" / "machine.md").read_text(
+        encoding="utf-8"
+    )
     assert f"INCR bursts of up to `BURST_BEATS` ({BURST_BEATS}) beats" in page
 
 

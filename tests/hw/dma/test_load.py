@@ -1,4 +1,5 @@
-"""The load engine against the rules of docs/machine.md, worked out element by element in NumPy."""
+"""The load engine against the rules of docs/hardware/machine.md, worked out element by element in
+NumPy."""
 
 import random
 from functools import partial
