@@ -239,11 +239,12 @@ class Program:
         ------
         ProgramError
             If an address is no multiple of the element that is transferred there, or beyond the
-            field's 32 bits.
+            field's 32 bits (29 of a LOAD with a pad value).
         """
         if len(addresses) != len(self.tensors):
             raise self._error(f"{len(addresses)} addresses for {len(self.tensors)} tensors")
-        base_field = Isa.of(self.cfg).memory["dram_base"]
+        isa = Isa.of(self.cfg)
+        base_field = isa.memory["dram_base"]
         words = np.frombuffer(self.code, "<u8").reshape(-1, 2).copy()
         where, arguments, sizes = self._relocation_table
         places = np.array([*addresses, uop_address], dtype=np.int64)[arguments]
@@ -253,13 +254,16 @@ class Program:
                 f"instruction {where[n]} moves elements of {sizes[n]} bytes, but its buffer is at "
                 f"0x{places[n]:x}; must be a multiple"
             )
-        offsets = words[where, 0] >> np.uint64(base_field.offset) & np.uint64(base_field.high)
+        pad_flag = isa.pad_load["has_pad_value"]
+        has_pad_value = words[where, 0] >> np.uint64(pad_flag.offset) != 0
+        highest = np.where(has_pad_value, isa.pad_load["dram_base"].high, base_field.high)
+        offsets = words[where, 0] >> np.uint64(base_field.offset) & highest.astype(np.uint64)
         total = offsets.astype(np.int64) + places // sizes
-        if (total > base_field.high).any():
-            n = int(np.argmax(total))
+        if (total > highest).any():
+            n = int(np.argmax(total - highest))
             raise self._error(
                 f"instruction {where[n]} would start at element {total[n]}; "
-                f"must be at most {base_field.high}"
+                f"must be at most {highest[n]}"
             )
         words[where, 0] += (places // sizes).astype(np.uint64) << np.uint64(base_field.offset)
         return words.tobytes()

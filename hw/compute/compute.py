@@ -33,7 +33,7 @@ from vta.hw.compute.gemm import Gemm
 from vta.hw.compute.issue import Issue
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.uop_memory import UopMemory
-from vta.hw.dma.load import LoadEngine
+from vta.hw.dma.load import LoadEngine, pad_load_of
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
 from vta.isa import Isa, MemId
@@ -99,6 +99,7 @@ class Compute(wiring.Component):
             addr_bits=cfg.addr_bits,
             data_bits=cfg.bus_bits,
             source=Source.COMPUTE,
+            pad_load=pad_load_of(isa),
         )
         m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
         m.submodules.alu = alu = Alu(isa)

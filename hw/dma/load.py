@@ -1,6 +1,7 @@
-"""Loads: 2D transfers from DRAM into an SRAM, with zeros around them.
+"""Loads: 2D transfers from DRAM into an SRAM, with padding around them.
 
-``sram[base + zeros + r * pitch + c] = dram[dram_base + r * x_stride + c]``, zeros around them
+``sram[base + zeros + r * pitch + c] = dram[dram_base + r * x_stride + c]``, around it the padding:
+zeros, or the pad value in each lane
 
     LoadEngine: request -> RowGenerator -> { read requests, row queue } -> RowWriter -> SRAM
 
@@ -24,7 +25,7 @@ from vta.hw.interfaces import (
     layout_of,
     module_status,
 )
-from vta.isa import Format, Isa
+from vta.isa import Capability, Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 
 ROWS_IN_FLIGHT = 32
@@ -33,6 +34,11 @@ cycles."""
 
 LOADS_IN_FLIGHT = 16
 """LOADs of the load module that may be in flight."""
+
+
+def pad_load_of(isa: Isa) -> Format | None:
+    """The layout of a LOAD with a pad value, if the machine has it."""
+    return isa.pad_load if Capability.PAD_VALUE in isa.capabilities else None
 
 
 class LoadEngine(wiring.Component):
@@ -52,6 +58,9 @@ class LoadEngine(wiring.Component):
         Widths of the bus.
     source : Source
         The reporter of the errors.
+    pad_load : Format or None
+        The layout of a LOAD with a pad value (``Isa.pad_load``); None on a machine without the
+        extension.
 
     Attributes
     ----------
@@ -86,8 +95,9 @@ class LoadEngine(wiring.Component):
         addr_bits: int,
         data_bits: int,
         source: Source,
+        pad_load: Format | None = None,
     ) -> None:
-        self.insn, self.kinds = insn, tuple(kinds)
+        self.insn, self.kinds, self.pad_load = insn, tuple(kinds), pad_load
         self.addr_bits, self.data_bits, self.source = addr_bits, data_bits, source
         self.srams = {kind.sram: kind for kind in self.kinds}
         members = {
@@ -111,9 +121,14 @@ class LoadEngine(wiring.Component):
             addr_bits=self.addr_bits,
             data_bits=self.data_bits,
             source=self.source,
+            pad_load=self.pad_load,
         )
         m.submodules.writer = writer = RowWriter(
-            self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits, source=self.source
+            self.kinds,
+            addr_bits=self.addr_bits,
+            data_bits=self.data_bits,
+            source=self.source,
+            has_pad_value=self.pad_load is not None,
         )
         m.submodules.rows = rows = SyncFIFO(
             width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
@@ -178,7 +193,12 @@ class LoadModule(wiring.Component):
     ) -> None:
         self.isa = isa
         self.engine = LoadEngine(
-            isa.memory, kinds, addr_bits=addr_bits, data_bits=data_bits, source=Source.LOAD
+            isa.memory,
+            kinds,
+            addr_bits=addr_bits,
+            data_bits=data_bits,
+            source=Source.LOAD,
+            pad_load=pad_load_of(isa),
         )
         members = dict(self.engine.signature.members)
         self.forwarded = [n for n in members if n.startswith(("read", "write_", "loaded_"))]

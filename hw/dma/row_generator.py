@@ -5,11 +5,11 @@
     request -> DescriptorBuilder -> RowSequencer -> byte addresses -> skid buffer -> row
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.rows import COUNT_BITS, ZEROS_BITS, MemoryKind, Row, index_range
+from vta.hw.dma.rows import COUNT_BITS, ZEROS_BITS, MemoryKind, Row, index_range, pad_member
 from vta.hw.interfaces import ErrorLayout, layout_of
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format
@@ -38,14 +38,15 @@ class TransferDescriptor(data.StructLayout):
     ``element`` is the DRAM index of the first element, ``stride`` the distance of rows in DRAM,
     ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
     ``between`` before each further row, ``trail`` after the last. ``has_columns`` is low for a
-    NOP.
+    NOP. ``pad_value`` is the value of the zeros' lanes, if there is one.
     """
 
-    def __init__(self, kinds: int) -> None:
+    def __init__(self, kinds: int, *, has_pad_value: bool = False) -> None:
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "element": 32, "stride": 16,
             "rows": 16, "count": COUNT_BITS, "has_columns": 1,
             "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
+            **pad_member(has_pad_value),
         })  # fmt: skip
 
 
@@ -53,11 +54,11 @@ class ElementRow(data.StructLayout):
     """A row in units of elements: DRAM elements ``element`` to ``end - 1`` after ``zeros``
     zeros. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
 
-    def __init__(self, kinds: int) -> None:
+    def __init__(self, kinds: int, *, has_pad_value: bool = False) -> None:
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
             "zeros": ZEROS_BITS, "count": COUNT_BITS, "has_columns": 1,
-            "element": ELEMENT_BITS, "end": ELEMENT_BITS,
+            "element": ELEMENT_BITS, "end": ELEMENT_BITS, **pad_member(has_pad_value),
         })  # fmt: skip
 
 
@@ -72,6 +73,8 @@ class DescriptorBuilder(wiring.Component):
         The layout of LOAD and STORE (``Isa.memory``).
     kinds : tuple of MemoryKind
         The memories that requests may name.
+    pad_load : Format or None
+        The layout of a LOAD with a pad value (``Isa.pad_load``), if requests may have one.
 
     Attributes
     ----------
@@ -83,11 +86,14 @@ class DescriptorBuilder(wiring.Component):
 
     LATENCY = 3
 
-    def __init__(self, insn: Format, kinds: tuple[MemoryKind, ...]) -> None:
-        self.insn, self.kinds = insn, kinds
+    def __init__(
+        self, insn: Format, kinds: tuple[MemoryKind, ...], pad_load: Format | None = None
+    ) -> None:
+        self.insn, self.kinds, self.pad_load = insn, kinds, pad_load
+        descriptor = TransferDescriptor(len(kinds), has_pad_value=pad_load is not None)
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
-            "descriptor": Out(stream.Signature(TransferDescriptor(len(kinds)))),
+            "descriptor": Out(stream.Signature(descriptor)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -164,6 +170,11 @@ class DescriptorBuilder(wiring.Component):
             out.between.eq(insn.x_pad_0 + insn.x_pad_1),
             out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_columns)),
         ]
+        if self.pad_load is not None:
+            load = data.View(layout_of(self.pad_load), Value.cast(insn))
+            m.d.sync += out.pad_value.eq(Mux(load.has_pad_value, load.pad_value, 0))
+            with m.If(load.has_pad_value):
+                m.d.sync += out.element.eq(load.dram_base)
         with m.If(~parts.has_columns):
             m.d.sync += [out.rows.eq(0), out.trail.eq(0)]
         with m.Elif(parts.contiguous):
@@ -179,6 +190,8 @@ class RowSequencer(wiring.Component):
     ----------
     kinds : int
         Number of memories.
+    has_pad_value : bool
+        Whether descriptors and rows have the member ``pad_value``.
 
     Attributes
     ----------
@@ -191,17 +204,19 @@ class RowSequencer(wiring.Component):
 
     LATENCY = 2
 
-    def __init__(self, kinds: int) -> None:
-        self.kinds = kinds
+    def __init__(self, kinds: int, *, has_pad_value: bool = False) -> None:
+        self.has_pad_value = has_pad_value
+        self.descriptor_layout = TransferDescriptor(kinds, has_pad_value=has_pad_value)
+        row = ElementRow(kinds, has_pad_value=has_pad_value)
         super().__init__({
-            "descriptor": In(stream.Signature(TransferDescriptor(kinds))),
-            "row": Out(stream.Signature(ElementRow(kinds))),
+            "descriptor": In(stream.Signature(self.descriptor_layout)),
+            "row": Out(stream.Signature(row)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         row_out, new = self.row.payload, self.descriptor.payload
-        current = Signal(TransferDescriptor(self.kinds))
+        current = Signal(self.descriptor_layout)
         """The descriptor; ``rows`` counts down."""
         active = Signal()
         element = Signal(ELEMENT_BITS)
@@ -225,6 +240,8 @@ class RowSequencer(wiring.Component):
                 row_out.element.eq(element),
                 first.eq(0),
             ]
+            if self.has_pad_value:
+                m.d.sync += row_out.pad_value.eq(current.pad_value)
             with m.If(current.rows == 0):
                 m.d.sync += [
                     row_out.zeros.eq(current.trail),
@@ -267,6 +284,8 @@ class RowGenerator(wiring.Component):
         Widths of the bus.
     source : Source
         The reporter of the errors.
+    pad_load : Format or None
+        The layout of a LOAD with a pad value (``Isa.pad_load``), if requests may have one.
 
     Attributes
     ----------
@@ -290,10 +309,15 @@ class RowGenerator(wiring.Component):
         addr_bits: int,
         data_bits: int,
         source: Source,
+        pad_load: Format | None = None,
     ) -> None:
         self.insn, self.kinds, self.source = insn, kinds, source
         self.addr_bits, self.data_bits = addr_bits, data_bits
-        row = Row(kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits)
+        self.pad_load, self.has_pad_value = pad_load, pad_load is not None
+        row = Row(
+            kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits,
+            has_pad_value=self.has_pad_value,
+        )  # fmt: skip
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
             "row": Out(stream.Signature(row)),
@@ -302,8 +326,10 @@ class RowGenerator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.builder = builder = DescriptorBuilder(self.insn, self.kinds)
-        m.submodules.sequencer = sequencer = RowSequencer(len(self.kinds))
+        m.submodules.builder = builder = DescriptorBuilder(self.insn, self.kinds, self.pad_load)
+        m.submodules.sequencer = sequencer = RowSequencer(
+            len(self.kinds), has_pad_value=self.has_pad_value
+        )
         m.submodules.skid = skid = SkidBuffer(self.row.payload.shape())
         connect(m, flipped(self.request), builder.request)
         connect(m, builder.descriptor, sequencer.descriptor)
@@ -343,6 +369,8 @@ class RowGenerator(wiring.Component):
             out.offset.eq(offset),
             out.beats.eq(Mux(source.has_columns, beats, 0)),
         ]
+        if self.has_pad_value:
+            m.d.comb += out.pad_value.eq(source.pad_value)
         with m.If(out_of_range & no_error):
             m.d.sync += [
                 self.error.code.eq(ErrorCode.ADDRESS),

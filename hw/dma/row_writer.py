@@ -1,6 +1,7 @@
 """Row writing: the rows of a load and their bus beats, as writes to the SRAMs.
 
-``sram[i] = 0`` for the zeros before a row, then ``sram[i] = beats``, at most one write a cycle
+``sram[i] = 0``, or the pad value, for the zeros before a row, then ``sram[i] = beats``, at most one
+write a cycle
 
     rows, beats -> WriteSequencer -> skid buffer -> WriteFormatter -> SRAM write ports
 """
@@ -12,6 +13,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.hw.dma.rows import INDEX_BITS, MemoryKind, Row, index_range
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
+from vta.isa import PAD_VALUE_MEMORIES
 from vta.memmap import ErrorCode, Source
 
 __all__ = ["DownCounter", "RowWriter", "WriteFormatter", "WriteOperation", "WriteSequencer"]
@@ -27,9 +29,10 @@ def write_signature(kind: MemoryKind, data_bits: int) -> SramWriteSignature:
 class WriteOperation(data.StructLayout):
     """One step of the row writer.
 
-    ``zero``: the element ``index`` becomes zero; ``data``: ``value`` is written to part ``part`` of
-    that element (at most one of the two is set; neither for a row of no elements). ``element_end``:
-    an element of DRAM is complete. ``load_end``: the instruction is complete.
+    ``zero``: the element ``index`` is padding, ``value`` in each of its beats; ``data``: ``value``
+    is written to part ``part`` of that element (at most one of the two is set; neither for a row of
+    no elements). ``element_end``: an element of DRAM is complete. ``load_end``: the instruction is
+    complete.
     """
 
     def __init__(self, kinds: tuple[MemoryKind, ...], data_bits: int) -> None:
@@ -96,6 +99,8 @@ class WriteSequencer(wiring.Component):
         Widths of the bus.
     source : Source
         The reporter of the errors.
+    has_pad_value : bool
+        Whether rows have the member ``pad_value``.
 
     Attributes
     ----------
@@ -111,10 +116,14 @@ class WriteSequencer(wiring.Component):
     """
 
     def __init__(
-        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source
-    ) -> None:
+        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source,
+        has_pad_value: bool = False,
+    ) -> None:  # fmt: skip
         self.kinds, self.data_bits, self.source = kinds, data_bits, source
-        self.row_layout = Row(kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits)
+        self.has_pad_value = has_pad_value
+        self.row_layout = Row(
+            kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits, has_pad_value=has_pad_value
+        )
         super().__init__({
             "row": In(stream.Signature(self.row_layout.size)),
             "beat": In(stream.Signature(data_bits)),
@@ -174,7 +183,7 @@ class WriteSequencer(wiring.Component):
             op.kind.eq(row.kind),
             op.index.eq(index),
             op.part.eq(position),
-            op.value.eq(Mux(write_zero, 0, self._selected(row, position))),
+            op.value.eq(Mux(write_zero, self._padding(row), self._selected(row, position))),
         ]
         return m
 
@@ -217,6 +226,24 @@ class WriteSequencer(wiring.Component):
         with m.If(self.row.ready & self.row.valid & next_row.first):
             m.d.sync += index.eq(next_row.sram_base)
         return index, self._of_kind(row.kind, lambda kind: index < 2**kind.log_depth)
+
+    def _padding(self, row):
+        """A beat of padding: the pad value in each lane of the memory. Narrower lanes have its low
+        bits; weights and micro-ops have no pad value."""
+        if not self.has_pad_value:
+            return 0
+
+        def beat(kind):
+            lane = row.pad_value[:4] if kind.lane_bits == 4 else row.pad_value
+            copies = self.data_bits // kind.lane_bits
+            return Cat(extended(lane, kind.lane_bits) for _ in range(copies))
+
+        def extended(lane, bits):
+            return Cat(lane, lane[-1].replicate(bits - len(lane)))
+
+        return self._of_kind(
+            row.kind, lambda kind: beat(kind) if kind.memory in PAD_VALUE_MEMORIES else 0
+        )
 
     def _selected(self, row, position):
         """The bits of the beat to write: the element at ``position``, or the whole beat."""
@@ -326,6 +353,8 @@ class RowWriter(wiring.Component):
         Widths of the bus.
     source : Source
         The reporter of the errors.
+    has_pad_value : bool
+        Whether rows have the member ``pad_value``.
 
     Attributes
     ----------
@@ -343,11 +372,13 @@ class RowWriter(wiring.Component):
     """
 
     def __init__(
-        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source
-    ) -> None:
+        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source,
+        has_pad_value: bool = False,
+    ) -> None:  # fmt: skip
         self.sequencer = WriteSequencer(
-            kinds, addr_bits=addr_bits, data_bits=data_bits, source=source
-        )
+            kinds, addr_bits=addr_bits, data_bits=data_bits, source=source,
+            has_pad_value=has_pad_value,
+        )  # fmt: skip
         self.formatter = WriteFormatter(kinds, data_bits)
         members = self.sequencer.signature.members
         super().__init__({

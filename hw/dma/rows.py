@@ -7,6 +7,7 @@ execute them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from amaranth.hdl import Shape, signed
 from amaranth.lib import data
 
 from vta.hw.interfaces import BEATS_BITS
@@ -15,7 +16,15 @@ from vta.isa import MemId
 if TYPE_CHECKING:
     from vta.config import VTAConfig
 
-__all__ = ["COUNT_BITS", "INDEX_BITS", "ZEROS_BITS", "MemoryKind", "Row", "index_range"]
+__all__ = [
+    "COUNT_BITS",
+    "INDEX_BITS",
+    "ZEROS_BITS",
+    "MemoryKind",
+    "Row",
+    "index_range",
+    "pad_member",
+]
 
 COUNT_BITS = 17
 """Width of the number of elements of a row; more than any SRAM holds."""
@@ -24,12 +33,20 @@ INDEX_BITS = 17
 """Width of an element index in an SRAM, with room to count beyond the last element."""
 
 ZEROS_BITS = 21
-"""Width of the number of zeros before a row: ``30 * (15 + x_size + 15) < 2^21``."""
+"""Width of the number of elements of padding before a row: ``30 * (15 + x_size + 15) < 2^21``."""
+
+PAD_VALUE_BITS = 8
+"""Width of the value of a lane of the padding."""
 
 
 def index_range(count: int) -> range:
     """The shape of an index below ``count``, at least one bit: Verilog has no wires of no bits."""
     return range(max(count, 2))
+
+
+def pad_member(has_pad_value: bool) -> dict[str, Shape]:
+    """The member ``pad_value`` of a layout, or nothing for loads that pad with 0 only."""
+    return {"pad_value": signed(PAD_VALUE_BITS)} if has_pad_value else {}
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,8 @@ class MemoryKind:
         become int32.
     log_depth : int
         log2 of the elements of the SRAM.
+    lane_bits : int
+        Bits of a value of an element in DRAM: 4, 8, 16 or 32.
     """
 
     memory: MemId
@@ -56,6 +75,7 @@ class MemoryKind:
     elem_bytes: int
     sram_bits: int
     log_depth: int
+    lane_bits: int = 8
 
     def __post_init__(self) -> None:
         assert self.elem_bytes & (self.elem_bytes - 1) == 0
@@ -95,22 +115,30 @@ class MemoryKind:
             elem_bytes=getattr(cfg, f"{dram}_elem_bytes"),
             sram_bits=getattr(cfg, f"{sram}_elem_bits"),
             log_depth=getattr(cfg, f"log_{sram}_depth"),
-        )
+            lane_bits={
+                MemId.UOP: 32, MemId.WGT: cfg.wgt_width, MemId.INP: cfg.inp_width,
+                MemId.ACC: cfg.acc_width, MemId.OUT: cfg.out_width, MemId.ACC_8BIT: 8,
+            }[memory],
+        )  # fmt: skip
 
 
 class Row(data.StructLayout):
-    """A row: ``zeros`` elements of zero, then ``count`` elements of DRAM.
+    """A row: ``zeros`` elements of padding, then ``count`` elements of DRAM.
 
     ``first`` and ``last`` mark the first and the last row of an instruction; ``sram_base``, the
     SRAM index of the first element, is valid only with ``first``. ``kind`` is an index into the
     memories of the row generator. The row occupies ``beats`` bus beats from ``addr`` on (aligned
     to the bus) and begins ``offset`` bytes into the first of them. A row without DRAM elements
-    (``count = beats = 0``) causes no bus request.
+    (``count = beats = 0``) causes no bus request. With ``has_pad_value`` each lane of the padding
+    is ``pad_value``, otherwise 0.
     """
 
-    def __init__(self, *, kinds: int, addr_bits: int, data_bits: int) -> None:
+    def __init__(
+        self, *, kinds: int, addr_bits: int, data_bits: int, has_pad_value: bool = False
+    ) -> None:
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
             "zeros": ZEROS_BITS, "count": COUNT_BITS,
             "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
+            **pad_member(has_pad_value),
         })  # fmt: skip

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from vta.hw.interfaces import layout_of
 from vta.isa import (
     INSN_BITS,
+    PAD_VALUE_MEMORIES,
     TOKEN_FLAGS,
     Capability,
     Format,
@@ -79,9 +80,12 @@ class InstructionDecoder(wiring.Component):
         bits = [self.word[i] for i in range(INSN_BITS) if fmt.reserved_mask >> i & 1]
         return reduce(or_, bits, 0)
 
+    @staticmethod
+    def _is_one_of(memory, memories):
+        return reduce(or_, (memory == one for one in memories))
+
     def _bad_memory(self, insn):
-        exists = reduce(or_, (insn.memory == memory for memory in MemId))
-        return self._reserved(self.isa.memory) | ~exists
+        return self._reserved(self.isa.memory) | ~self._is_one_of(insn.memory, MemId)
 
     @staticmethod
     def _no_neighbour(insn, module):
@@ -91,7 +95,14 @@ class InstructionDecoder(wiring.Component):
 
     def _bad_load(self, insn, to_load):
         no_neighbour = to_load & self._no_neighbour(insn, PipelineModule.LOAD)
-        return self._bad_memory(insn) | no_neighbour | (insn.memory == MemId.OUT)
+        bad_memory = self._bad_memory(insn) | (insn.memory == MemId.OUT)
+        if Capability.PAD_VALUE in self.isa.capabilities:
+            # A pad value needs a memory that can be padded with it, and is not 0.
+            load = data.View(layout_of(self.isa.pad_load), self.word)
+            bad_pad = ~self._is_one_of(load.memory, PAD_VALUE_MEMORIES) | (load.pad_value == 0)
+            bad_pad |= self._reserved(self.isa.pad_load)
+            bad_memory = Mux(load.has_pad_value, bad_pad, bad_memory)
+        return bad_memory | no_neighbour
 
     def _bad_store(self, insn):
         no_neighbour = self._no_neighbour(insn, PipelineModule.STORE)

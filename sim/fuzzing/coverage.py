@@ -18,6 +18,7 @@ from rich.table import Table
 from vta.isa import (
     LIMITS,
     MAX_TRANSFER_PAD,
+    PAD_VALUE_MEMORIES,
     SCALE,
     TOKEN_FLAGS,
     TOKEN_QUEUES,
@@ -142,6 +143,7 @@ BINS: dict[str, list[str]] = {
         *(f"{memory.name} padded" for memory in LOADED),
         *(f"{memory.name} all four" for memory in LOADED),
         *(f"{memory.name} nothing else" for memory in LOADED),
+        *(f"{memory.name} pad value" for memory in PAD_VALUE_MEMORIES),
     ],
     "strides": [
         f"{memory.name} {kind}" for memory in MOVED for kind in ("0", "less", "equal", "more")
@@ -184,10 +186,11 @@ BINS: dict[str, list[str]] = {
 
 
 def _of_extension() -> set[str]:
-    """What only a machine with the extension can do: start sums, requantise."""
+    """What only a machine with the extension can do: start sums, requantise, pad with values."""
     starts = (name for name in BINS["hazards"] if "start" in name)
     bins = (name for group in ("instructions", "values") for name in BINS[group])
-    return {"GEMM start", *starts, *(name for name in bins if name.startswith("REQUANTISE"))}
+    pads = (name for name in BINS["pads"] if "pad value" in name)
+    return {"GEMM start", *starts, *pads, *(name for name in bins if name.startswith("REQUANTISE"))}
 
 
 def _work(insn: Gemm | Alu) -> str:
@@ -288,6 +291,8 @@ class Coverage:
                 self.hit("pads", f"{pad} {kind}")
         if any(pads):
             self.hit("pads", f"{name} padded")
+            if isinstance(insn, Load) and insn.pad_value:
+                self.hit("pads", f"{name} pad value")
         if all(pads) and insn.y_size:
             self.hit("pads", f"{name} all four")
         if not insn.y_size and (insn.y_pad_0 or insn.y_pad_1):

@@ -126,7 +126,8 @@ def _steps(datapath: Datapath, insn: Instruction, lane: Lane) -> Iterator[str]:
         if 0 <= lane.entry - insn.sram_base < rows * columns:
             y, x = divmod(lane.entry - insn.sram_base, columns)
             inside = 0 <= y - insn.y_pad_0 < insn.y_size and 0 <= x - insn.x_pad_0 < insn.x_size
-            yield f"{lane} = a value of row {y}, column {x}" if inside else f"{lane} = padding"
+            pad = f"{lane} = padding, {insn.pad_value}"
+            yield f"{lane} = a value of row {y}, column {x}" if inside else pad
     elif isinstance(insn, Gemm | Alu):
         nest = MicroOpNest.of(datapath.isa, insn, datapath.uop[insn.uop_bgn : insn.uop_end])
         if nest.size and lane.entry in nest.destinations:

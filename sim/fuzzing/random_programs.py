@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vta.isa import (
+    MAX_PAD_DRAM_BASE,
+    PAD_VALUE_MEMORIES,
     Alu,
     AluOpcode,
     Finish,
@@ -46,6 +48,7 @@ PAGE = 4096
 UOP_REGION = PAGE + 1024
 """Bytes at the end of the image that hold micro-ops; no STORE goes there."""
 IMMEDIATES = (0, 1, -1, 2, 7, -8, 31, 32, 33, -31, -32, -33, 127, -128, 32767, -32768)
+PAD_VALUES = (-128, 127, -1, 1)
 BINARY = [operation for operation in AluOpcode if operation.operands == 2]
 WIDE_LIMITS = (Limits(-128, 127).immediate, Limits(-100, 99).immediate)
 """Limits of REQUANTISE that many results lie between."""
@@ -281,7 +284,11 @@ class ProgramWriter:
 
     def _load(self, memory: MemId) -> Load:
         padded = self.rng.random() < 0.5
-        return self._emit_load(Load(memory=memory, **self._extents(memory, padded=padded)))
+        extents = self._extents(memory, padded=padded)
+        may_pad = padded and self.cfg.extension and memory in PAD_VALUE_MEMORIES
+        if may_pad and self.rng.random() < 0.7 and extents["dram_base"] <= MAX_PAD_DRAM_BASE:
+            extents["pad_value"] = self.rng.choice((*PAD_VALUES, self.rng.randint(-128, 127)))
+        return self._emit_load(Load(memory=memory, **extents))
 
     def _emit_load(self, insn: Load) -> Load:
         rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1

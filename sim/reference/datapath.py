@@ -12,7 +12,7 @@ from vta.sim.reference.alu import alu
 from vta.sim.reference.gemm import gemm, reset
 from vta.sim.reference.loops import MicroOpNest
 from vta.sim.reference.start import start_sums
-from vta.sim.reference.tiles import decode_tiles, encode_tiles, tile_dtype
+from vta.sim.reference.tiles import decode_tiles, encode_tiles, pad_lane, tile_dtype
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -83,7 +83,7 @@ class Datapath:
             insn.x_stride * elem_bytes,
         )
         to = sram[insn.sram_base :][: rows * columns].reshape(rows, columns, *sram.shape[1:])
-        to[...] = 0
+        to[...] = pad_lane(insn.pad_value, self._width(insn.memory))
         window = to[insn.y_pad_0 :, insn.x_pad_0 :][: insn.y_size, : insn.x_size]
         window[...] = self._decode(insn.memory, raw)
 
@@ -124,16 +124,19 @@ class Datapath:
 
     def _decode(self, memory: MemId, raw: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Elements as they lie on the chip, shape (rows, columns, *tile), from bytes (rows, n)."""
-        cfg = self.cfg
         if memory is MemId.UOP:
             return raw.view("<u4")
-        width = {
-            MemId.WGT: cfg.wgt_width,
-            MemId.INP: cfg.inp_width,
-            MemId.ACC: cfg.acc_width,
+        return decode_tiles(raw, self._width(memory), self._sram_of(memory).shape[1:])
+
+    def _width(self, memory: MemId) -> int:
+        """Bits of a lane in DRAM; a micro-op is one of 32 bits."""
+        return {
+            MemId.UOP: 32,
+            MemId.WGT: self.cfg.wgt_width,
+            MemId.INP: self.cfg.inp_width,
+            MemId.ACC: self.cfg.acc_width,
             MemId.ACC_8BIT: 8,
         }[memory]
-        return decode_tiles(raw, width, self._sram_of(memory).shape[1:])
 
     # ---- compute ------------------------------------------------------------------------------
 

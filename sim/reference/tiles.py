@@ -13,12 +13,19 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["decode_tiles", "encode_tiles", "tile_dtype"]
+__all__ = ["decode_tiles", "encode_tiles", "pad_lane", "tile_dtype"]
 
 
 def tile_dtype(width: int) -> np.dtype[Any]:
     """The NumPy type that holds elements of ``width`` bits: for 4 bits int8, else their own."""
     return np.dtype(f"<i{max(width, 8) // 8}")
+
+
+def pad_lane(value: int, width: int) -> int:
+    """A lane of ``width`` bits of padding with the int8 ``value``: its low bits, if it does not
+    fit."""
+    half = 1 << (width - 1)
+    return value if width >= 8 else ((value + half) & (2 * half - 1)) - half
 
 
 def decode_tiles(

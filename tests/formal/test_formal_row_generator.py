@@ -1,7 +1,7 @@
 """The address generator of loads and stores: exactly the elements of the transfer, in order."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, signed
 
 from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, constant, hold, reach, refute
@@ -11,7 +11,8 @@ from vta.hw.dma.rows import MemoryKind
 from vta.isa import Isa, MemId
 from vta.memmap import Source
 
-INSN = Isa.of(VTAConfig.preset("tiny")).memory
+ISA = Isa.of(VTAConfig.preset("tiny"))
+INSN = ISA.memory
 DATA_BITS = 64
 BEAT = DATA_BITS // 8
 DEPTH = 15
@@ -40,21 +41,31 @@ class ExactlyTheElements(Properties):
         self.r, self.c = Signal(3), Signal(3)
         self.fields = {name: Signal(bits, name=name) for name, bits in SIZES.items()}
         block = module.RowGenerator(
-            INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD
-        )
-        super().__init__(block, [self.r, self.c, *self.fields.values()])
+            INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD,
+            pad_load=ISA.pad_load,
+        )  # fmt: skip
+        self.has_pad_value, self.pad_value = Signal(), Signal(signed(8))
+        free = [self.r, self.c, self.has_pad_value, self.pad_value]
+        super().__init__(block, [*free, *self.fields.values()])
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
         block, row = self.block, self.block.row
         out = row.payload
         r, c = constant(m, self.r), constant(m, self.c)
+        has_pad_value = constant(m, self.has_pad_value)
+        pad_value = constant(m, self.pad_value)
         wide = self.memory == MemId.WGT
         insn = Signal.like(block.request.payload)
         m.d.comb += [
             *(insn[name].eq(constant(m, signal)) for name, signal in self.fields.items()),
             insn.memory.eq(self.memory),
-            block.request.payload.eq(insn),
+            Assume(has_pad_value | (pad_value == 0)),
+            block.request.payload.eq(
+                insn.as_value()
+                | pad_value.as_unsigned() << ISA.pad_load["pad_value"].offset
+                | has_pad_value << ISA.pad_load["has_pad_value"].offset
+            ),
             *([] if self.stalls else [Assume(row.ready)]),
         ]
 
@@ -97,6 +108,7 @@ class ExactlyTheElements(Properties):
                 Assert(out.first == first),
                 Assert(~out.first | (out.sram_base == insn.sram_base)),
                 Assert(out.kind == wide),
+                Assert(out.pad_value == pad_value),
                 Assert(out.zeros <= total),
                 Assert(out.count <= total),
                 Assert(after <= total),
@@ -185,10 +197,13 @@ def test_transfers_of_all_kinds_happen(memory):
         ("_sum(size, offset, (1 << log_beat) - 1)", "(size + (1 << log_beat) - 1)"),
         ("advance.eq(~self.row.valid | self.row.ready)", "advance.eq(1)"),
         ("zeros.eq(current.between),", "zeros.eq(current.lead),"),
+        ("out.element.eq(load.dram_base)", "out.element.eq(insn.dram_base)"),
+        ("row_out.pad_value.eq(current.pad_value)", "row_out.pad_value.eq(new.pad_value)"),
     ],
     ids=["lead-without-x", "trail-without-lead", "trail-too-wide", "between-half",
          "stride-ignored", "pads-ignored", "gaps-ignored", "nop-moves", "no-rows",
-         "empty-row-at-end", "offset-ignored", "row-not-held", "zeros-of-first"],
+         "empty-row-at-end", "offset-ignored", "row-not-held", "zeros-of-first",
+         "pad-value-in-address", "pad-value-of-next"],
 )  # fmt: skip
 def test_broken_row_generators_are_found(old, new):
     refute(ExactlyTheElements(mutant(row_generator, old, new), stalls=True), depth=13)

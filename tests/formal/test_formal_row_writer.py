@@ -1,8 +1,8 @@
-"""The row writer: every element of the rows is written once, in order, with zeros or with the bytes
-of the right beats, and no other bit."""
+"""The row writer: every element of the rows is written once, in order, with padding or with the
+bytes of the right beats, and no other bit."""
 
 import pytest
-from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal
+from amaranth.hdl import Array, Assert, Assume, Cat, Const, Cover, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,22 +20,28 @@ Row = shrunk(rows, ZEROS_BITS=6, COUNT_BITS=5).Row
 """Rows of up to 63 zeros and 31 elements: more than the SRAMs here hold."""
 
 
-def _kind(memory, sram, elem_bytes, log_depth, widening=1):
+def _kind(memory, sram, elem_bytes, log_depth, widening=1, lane_bits=8):
     return MemoryKind(
         memory=memory, sram=sram, elem_bytes=elem_bytes, sram_bits=elem_bytes * 8 * widening,
-        log_depth=log_depth,
+        log_depth=log_depth, lane_bits=lane_bits,
     )  # fmt: skip
 
 
 LOADS = (_kind(MemId.INP, "inp", 1, 3), _kind(MemId.WGT, "wgt", 8, 2))
 """Elements of a quarter of a beat, elements of two beats."""
 WIDENED = (
-    _kind(MemId.UOP, "uop", 4, 4), _kind(MemId.ACC, "acc", 8, 3),
+    _kind(MemId.UOP, "uop", 4, 4), _kind(MemId.ACC, "acc", 8, 3, lane_bits=32),
     _kind(MemId.ACC_8BIT, "acc", 2, 3, widening=4),
 )  # fmt: skip
 """Elements of one beat, and two kinds that share an SRAM: two beats, or half of one, widened."""
-WIDE = (_kind(MemId.ACC, "acc", 32, 3), _kind(MemId.ACC_8BIT, "acc", 8, 3, widening=4))
+WIDE = (
+    _kind(MemId.ACC, "acc", 32, 3, lane_bits=32), _kind(MemId.ACC_8BIT, "acc", 8, 3, widening=4)
+)  # fmt: skip
 """Elements of many beats, with and without widening."""
+NARROW = (_kind(MemId.INP, "inp", 2, 3, lane_bits=4), _kind(MemId.WGT, "wgt", 4, 2))
+"""Lanes of half a byte."""
+DEEP = (_kind(MemId.INP, "inp", 8, 3, lane_bits=16), _kind(MemId.WGT, "wgt", 4, 2))
+"""Lanes of two bytes."""
 
 
 class AnySkidBuffer(wiring.Component):
@@ -67,10 +73,16 @@ class ExactlyTheRows(Properties):
 
     def __init__(self, module=None, kinds=LOADS):
         self.kinds = kinds
-        self.layout = Row(kinds=len(kinds), addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+        self.layout = Row(
+            kinds=len(kinds), addr_bits=ADDR_BITS, data_bits=DATA_BITS, has_pad_value=True
+        )
         super().__init__(
             (module or shrunk(row_writer, **SMALL)).RowWriter(
-                kinds, addr_bits=ADDR_BITS, data_bits=DATA_BITS, source=Source.LOAD
+                kinds,
+                addr_bits=ADDR_BITS,
+                data_bits=DATA_BITS,
+                source=Source.LOAD,
+                has_pad_value=True,
             ),
             [AnySkidBuffer.skid_ready],
         )
@@ -176,6 +188,7 @@ class ExactlyTheRows(Properties):
                 Assert((steps < total) | ((steps == 0) & (total == 0))),
                 Assert(block_row.kind == row.kind),
                 Assert(block_row.last == row.last),
+                Assert(block_row.pad_value == row.pad_value),
                 Assert(zeros == Mux(steps < row.zeros, row.zeros - steps, 0)),
                 Assert(count == row.count - (number >> log_parts)),
                 Assert(paths["sequencer.index"] == place),
@@ -226,7 +239,7 @@ class ExactlyTheRows(Properties):
                 if kind.sram != sram:
                     continue
                 with m.If(write_zero & (row.kind == which)):
-                    m.d.sync += bits.eq(~0)
+                    m.d.sync += [bits.eq(~0), value.eq(self._padding(kind, row.pad_value))]
                 with m.If(write_data & (row.kind == which)):
                     octets = self._octets(m, kind, byte)
                     shift = number % max(1, kind.elem_bytes // BEAT) * len(octets)
@@ -247,6 +260,14 @@ class ExactlyTheRows(Properties):
                 Assert(getattr(self.block, f"loaded_{sram}") == (loaded & ~self.block.stall)),
             ]  # fmt: skip
         return Cat(loads).any()
+
+    def _padding(self, kind, pad_value):
+        """An element of padding as the SRAM holds it: the int8 in lanes of the width there."""
+        if kind.memory in (MemId.WGT, MemId.UOP):
+            return Const(0, kind.sram_bits)
+        width = 32 if kind.widens else kind.lane_bits
+        lane = Cat(pad_value, pad_value[-1].replicate(24))[:width]
+        return lane.replicate(kind.sram_bits // width)
 
     def _octets(self, m, kind, byte):
         """The bytes of a step as the SRAM holds them: int32 of int8, or as they are."""
@@ -292,7 +313,7 @@ class ExactlyTheRows(Properties):
         ]
 
 
-SETS = {"loads": LOADS, "widened": WIDENED, "wide": WIDE}
+SETS = {"loads": LOADS, "widened": WIDENED, "wide": WIDE, "narrow": NARROW, "deep": DEEP}
 
 
 @pytest.mark.formal
@@ -314,7 +335,7 @@ def test_rows_of_all_kinds_happen(kinds):
         ("loads", "write_zero.eq(enable & zeros.nonzero)",
          "write_zero.eq(enable & (zeros.value > 1))"),
         ("loads", "(write_zero & zeros.is_one & ~count.nonzero)", "(write_zero & zeros.is_one)"),
-        ("loads", "Mux(write_zero, 0, self._selected(row, position))",
+        ("loads", "Mux(write_zero, self._padding(row), self._selected(row, position))",
          "self._selected(row, position)"),
         ("loads", "port.mask.eq(~0)", "port.mask.eq(1)"),
         ("loads", "(write_data & (packed | last_position))", "write_data"),
@@ -336,12 +357,16 @@ def test_rows_of_all_kinds_happen(kinds):
         ("widened", "octet[7].replicate(24)", "octet[6].replicate(24)"),
         ("wide", "(op.part * lanes_of_part if parts > 1 else 0)",
          "(op.part if parts > 1 else 0)"),
+        ("widened", "if kind.memory in PAD_VALUE_MEMORIES else 0", "if 1 else 0"),
+        ("wide", "lane[-1].replicate(bits - len(lane))", "lane[0].replicate(bits - len(lane))"),
+        ("narrow", "row.pad_value[:4]", "row.pad_value[4:]"),
     ],
     ids=["a-zero-lost", "elements-after-zeros-lost", "zeros-are-data", "zeros-in-part",
          "part-is-element", "rows-begin-anew", "offset-ignored", "last-beat-kept",
          "full-beat-kept", "flag-late", "position-stays", "beyond-the-sram",
          "done-each-row", "counted-twice", "goes-on-when-stalled", "done-when-stalled",
-         "stall-lost", "wrong-sign", "wrong-mask"],
+         "stall-lost", "wrong-sign", "wrong-mask", "micro-ops-padded", "pad-value-sign",
+         "pad-value-high"],
 )  # fmt: skip
 def test_broken_writers_are_found(kinds, old, new):
     broken = mutant(row_writer, old, new, **SMALL)

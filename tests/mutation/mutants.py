@@ -59,6 +59,15 @@ MUTANTS = (
         "Mux(new.y_size == 0, new.y_pad_0, 0)", "0",
     ),
     Mutant(
+        "pad-value-address", "the pad value of a load is a part of its address",
+        "dma/row_generator.py",
+        "out.element.eq(load.dram_base)", "out.element.eq(insn.dram_base)",
+    ),
+    Mutant(
+        "pad-value-unsigned", "the pad value is extended with zeros", "dma/row_writer.py",
+        "lane[-1].replicate(bits - len(lane))", "(lane[-1] & 0).replicate(bits - len(lane))",
+    ),
+    Mutant(
         "merge-padded", "rows with a right pad are merged as if they had none",
         "dma/row_generator.py",
         "(insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)", "(insn.x_pad_0 == 0)",

@@ -153,6 +153,7 @@ class SlowModel:
             MemId.ACC_8BIT: (self.acc, lanes_out, 8, "acc", lanes_out * 4),
         }[insn.memory]  # fmt: skip
         at = insn.sram_base
+        pad = signed(insn.pad_value, min(bits, 8))
         for y in range(insn.y_pad_0 + insn.y_size + insn.y_pad_1):
             for x in range(insn.x_pad_0 + insn.x_size + insn.x_pad_1):
                 row, column = y - insn.y_pad_0, x - insn.x_pad_0
@@ -161,7 +162,7 @@ class SlowModel:
                 for n in range(values):
                     index = insn.dram_base + row * insn.x_stride + column
                     element.append(
-                        self.read_value((index * values + n) * bits, bits) if inside else 0
+                        self.read_value((index * values + n) * bits, bits) if inside else pad
                     )
                 if insn.memory is MemId.UOP:
                     sram[at] = element[0] % 2**32

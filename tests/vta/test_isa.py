@@ -48,6 +48,13 @@ DEFAULT_WORDS = {
         0 | 1 << 4 | 3 << 7 | 0x1234 << 10 | 0x89ABCDEF << 26,
         2 | 3 << 16 | 0x405 << 32 | 1 << 48 | 2 << 52 | 3 << 56 | 4 << 60,
     ),
+    Load(
+        memory=MemId.INP, sram_base=5, dram_base=0x1FFFFFFE, y_size=1, x_size=2, x_stride=3,
+        y_pad_0=4, pad_value=-127, push_next=True,
+    ): words(
+        1 << 6 | 2 << 7 | 5 << 10 | 0x1FFFFFFE << 26 | 0x81 << 55 | 1 << 63,
+        1 | 2 << 16 | 3 << 32 | 4 << 48,
+    ),
     Load(memory=MemId.ACC_8BIT, push_next=True): words(1 << 6 | 5 << 7, 0),
     Store(
         sram_base=0xFFFF, dram_base=0xFFFFFFFF, y_size=0xFFFF, x_size=0xFFFF, x_stride=0xFFFF,
@@ -139,6 +146,10 @@ def instructions(draw: st.DrawFn, cfg: VTAConfig) -> Instruction:
         sizes = {name: bits(16) for name in ("sram_base", "y_size", "x_size", "x_stride")}
         pads = {name: bits(4) for name in ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")}
         memory = draw(st.sampled_from(MemId))
+        if kind is Load and cfg.extension and draw(st.booleans()):
+            return Load(
+                memory=memory, dram_base=bits(29), pad_value=bits(8) - 128, **sizes, **pads, **flags
+            )
         return kind(memory=memory, dram_base=bits(32), **sizes, **pads, **flags)
     uop, inp, wgt, acc = cfg.log_uop_depth, cfg.log_inp_depth, cfg.log_wgt_depth, cfg.log_acc_depth
     common = {
@@ -177,6 +188,8 @@ def test_one_too_much(data, cfg):
     isa = Isa.of(cfg)
     insn = data.draw(instructions(cfg))
     layout = isa.format_of(insn.opcode)
+    if getattr(insn, "pad_value", 0):
+        layout = isa.pad_load
     numeric = [f.name for f in layout.fields if f.width > 3 or f.name.endswith("factor_in")]
     if not numeric:
         return
@@ -213,6 +226,8 @@ def test_any_word_is_an_instruction_or_refused(data, cfg):
         (1 | 7 << 7, 0, "7 is not a valid MemId"),
         (4, 7 << 44, "7 is not a valid AluOpcode"),
         (0 | 1 << 58, 0, "no field"),
+        (0 | 2 << 7 | 1 << 63, 0, "pad value of 0"),
+        (1 | 4 << 7 | 1 << 63, 0, "no field"),
         (3 | 1 << 7, 0, "no field"),
         (3, 1 << 63, "no field"),
     ],
@@ -250,10 +265,10 @@ def test_a_machine_without_the_extension():
     """The instructions of the base set have the same bits; those of the extension do not exist."""
     for name, words in (("default", DEFAULT_WORDS), ("tiny", TINY_WORDS)):
         base = Isa(CONFIGURATIONS[name].replace(extension=0))
-        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 3
+        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 7
         for insn, word in words.items():
             if needed_by([insn]):
-                name = "REQUANTISE" if isinstance(insn, Alu) else "GEMM_START"
+                name = {Alu: "REQUANTISE", Gemm: "GEMM_START", Load: "PAD_VALUE"}[type(insn)]
                 with pytest.raises(EncodingError, match=rf"{name} of the .* EXTENSION is 0"):
                     base.encode(insn)
                 refusal = rf"{name} of the .* EXTENSION is 0|no field"
@@ -271,6 +286,8 @@ def test_a_machine_without_the_extension():
         (Load(memory=MemId.WGT, push_prev=True), "no previous module"),
         (Load(memory=MemId.UOP, pop_prev=True, push_prev=True), None),
         (Load(memory=MemId.OUT), "cannot write OUT"),
+        (Load(memory=MemId.ACC_8BIT, pad_value=-128), None),
+        (Load(memory=MemId.WGT, pad_value=1), "a LOAD of WGT pads with 0; got 1"),
         (Store(pop_prev=True, push_prev=True, x_size=1), None),
         (Store(pop_next=True), "no next module"),
         (Store(memory=MemId.UOP, x_size=0, x_pad_0=1), None),
@@ -331,6 +348,9 @@ def test_disassembly():
         "LOAD WGT sram=3 dram=0x1f rows=2 cols=4 stride=8 pad(y 1,2 x 3,4)  push(next)": Load(
             memory=MemId.WGT, sram_base=3, dram_base=31, y_size=2, x_size=4, x_stride=8, y_pad_0=1,
             y_pad_1=2, x_pad_0=3, x_pad_1=4, push_next=True,
+        ),
+        "LOAD INP sram=0 dram=0x0 rows=1 cols=1 stride=1 pad(y 0,2 x 0,0) value=-128": Load(
+            memory=MemId.INP, y_size=1, x_size=1, x_stride=1, y_pad_1=2, pad_value=-128
         ),
         "GEMM reset uop[1:2] in(8: dst+2 src+0 wgt+0)": Gemm(
             reset=True, uop_bgn=1, uop_end=2, iter_in=8, dst_factor_in=2

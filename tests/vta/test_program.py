@@ -106,12 +106,27 @@ def test_the_extension_is_needed_where_it_is_used():
     for insn, name in (
         (Gemm(start=True, uop_end=1), "GEMM_START"),
         (Alu(alu_opcode=AluOpcode.REQUANTISE, uop_end=1), "REQUANTISE"),
+        (Load(memory=MemId.INP, pad_value=-1), "PAD_VALUE"),
     ):
         code = Isa.of(CFG).encode_all([insn, Finish()])
         extended = replace(program(), code=code, relocations=())
         extended.require_machine(CFG)
         with pytest.raises(ProgramError, match=rf"uses {name} of .* lacks \(its EXTENSION is 0\)"):
             extended.require_machine(base)
+
+
+def test_a_load_with_a_pad_value_reaches_less():
+    """Its address has 29 bits; an address beyond is refused and does not become a pad value."""
+    load = Load(memory=MemId.INP, dram_base=1, y_size=1, x_size=1, x_stride=1, pad_value=-1)
+    code = Isa.of(CFG).encode_all([load, Finish()])
+    extended = replace(program(), code=code, relocations=(Relocation(0, 0),))
+    addresses = [0] * len(extended.tensors)
+    nbytes = CFG.inp_elem_bytes
+    last = ((1 << 29) - 2) * nbytes
+    moved = Isa.of(CFG).decode_all(extended.relocate([last, *addresses[1:]], 0))
+    assert moved[0] == replace(load, dram_base=(1 << 29) - 1)
+    with pytest.raises(ProgramError, match=f"element {1 << 29}; must be at most {(1 << 29) - 1}"):
+        extended.relocate([last + nbytes, *addresses[1:]], 0)
 
 
 def test_every_truncation_is_refused():

@@ -11,7 +11,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from vta.isa.alu_operations import AluOpcode
-from vta.isa.instructions import Alu, Gemm, Instruction
+from vta.isa.instructions import Alu, Gemm, Instruction, Load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +28,8 @@ class Capability(enum.IntFlag, boundary=enum.STRICT):
     """GEMM instructions that start sums (:attr:`~vta.isa.Gemm.start`)."""
     REQUANTISE = 2
     """The ALU operation REQUANTISE (:mod:`vta.isa.requantisation`)."""
+    PAD_VALUE = 4
+    """LOAD instructions with padding other than 0 (:attr:`~vta.isa.Load.pad_value`)."""
 
 
 def capabilities_of(cfg: VTAConfig) -> Capability:
@@ -43,6 +45,8 @@ def needed_by(insns: Iterable[Instruction]) -> Capability:
             needed |= Capability.GEMM_START
         elif isinstance(insn, Alu) and insn.alu_opcode is AluOpcode.REQUANTISE:
             needed |= Capability.REQUANTISE
+        elif isinstance(insn, Load) and insn.pad_value:
+            needed |= Capability.PAD_VALUE
     return needed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vta.isa.instructions import Alu, Finish, Gemm, Instruction, MicroOpLoop, Transfer
+from vta.isa.instructions import Alu, Finish, Gemm, Instruction, Load, MicroOpLoop, Transfer
 from vta.isa.requantisation import Limits
 
 __all__ = ["disassemble"]
@@ -36,6 +36,8 @@ def _transfer_text(insn: Transfer) -> str:
     )
     if insn.y_pad_0 or insn.y_pad_1 or insn.x_pad_0 or insn.x_pad_1:
         text += f" pad(y {insn.y_pad_0},{insn.y_pad_1} x {insn.x_pad_0},{insn.x_pad_1})"
+    if isinstance(insn, Load) and insn.pad_value:
+        text += f" value={insn.pad_value}"
     return text
 
 

@@ -45,8 +45,10 @@ if TYPE_CHECKING:
 __all__ = [
     "IMM_BITS",
     "INSN_BITS",
+    "MAX_PAD_DRAM_BASE",
     "MAX_TRANSFER_PAD",
     "MAX_TRANSFER_SIZE",
+    "PAD_VALUE_MEMORIES",
     "UOP_BITS",
     "IllegalEncodingError",
     "Isa",
@@ -63,6 +65,13 @@ MAX_TRANSFER_PAD = (1 << PAD_BITS) - 1
 """Largest padding of a LOAD on each of the four sides, in tiles or rows."""
 
 
+PAD_DRAM_BITS = 29
+MAX_PAD_DRAM_BASE = (1 << PAD_DRAM_BITS) - 1
+"""Largest ``dram_base`` of a LOAD with a pad value, in elements."""
+PAD_VALUE_MEMORIES = (MemId.INP, MemId.ACC, MemId.ACC_8BIT)
+"""What a LOAD may pad with other values than 0."""
+
+
 class IllegalEncodingError(EncodingError):
     """128 bits that are no instruction of this machine."""
 
@@ -74,6 +83,8 @@ _FLAGS = ("pop_prev", "pop_next", "push_prev", "push_next")
 _BOOLS = frozenset((*_FLAGS, "reset", "start", "use_imm"))
 _START_BIT = 63
 """Of a GEMM, with the extension: no loop field reaches this bit, however deep the micro-op SRAM."""
+_PADS_BIT = 63
+"""Of a LOAD, with the extension: the word has the format :attr:`Isa.pad_load`."""
 
 
 class Isa:
@@ -100,12 +111,20 @@ class Isa:
         )  # fmt: skip
         factors: tuple[Part, ...] = (64, ("dst_factor_out", acc), ("dst_factor_in", acc))
         start: tuple[Part, ...] = (_START_BIT, ("start", 1)) if cfg.extension else ()
-        self.memory = sequence(
-            "LOAD/STORE", *head, ("memory", 3), ("sram_base", 16), ("dram_base", 32),
+        sizes: tuple[Part, ...] = (
             64, ("y_size", SIZE_BITS), ("x_size", SIZE_BITS), ("x_stride", SIZE_BITS),
             ("y_pad_0", PAD_BITS), ("y_pad_1", PAD_BITS),
-            ("x_pad_0", PAD_BITS), ("x_pad_1", PAD_BITS), bits=INSN_BITS,
+            ("x_pad_0", PAD_BITS), ("x_pad_1", PAD_BITS),
         )  # fmt: skip
+        self.memory = sequence(
+            "LOAD/STORE", *head, ("memory", 3), ("sram_base", 16), ("dram_base", 32), *sizes,
+            bits=INSN_BITS,
+        )  # fmt: skip
+        self.pad_load = sequence(
+            "LOAD", *head, ("memory", 3), ("sram_base", 16), ("dram_base", PAD_DRAM_BITS),
+            ("pad_value", 8, True), _PADS_BIT, ("has_pad_value", 1), *sizes, bits=INSN_BITS,
+        )  # fmt: skip
+        """A LOAD with a pad value: the upper bits of ``dram_base`` are a part of the value."""
         self.gemm = sequence(
             "GEMM", *loop, *start, *factors, ("src_factor_out", inp), ("src_factor_in", inp),
             ("wgt_factor_out", wgt), ("wgt_factor_in", wgt), bits=INSN_BITS,
@@ -156,7 +175,11 @@ class Isa:
             )
         values = {field.name: getattr(insn, field.name) for field in fields(insn)}
         values["opcode"] = insn.opcode
-        return self.format_of(insn.opcode).pack(values).to_bytes(INSN_BYTES, "little")
+        layout = self.format_of(insn.opcode)
+        if isinstance(insn, Load) and insn.pad_value:
+            layout = self.pad_load
+            values["has_pad_value"] = 1
+        return layout.pack(values).to_bytes(INSN_BYTES, "little")
 
     def encode_all(self, insns: Iterable[Instruction]) -> bytes:
         """A stream; an :class:`~vta.errors.EncodingError` names the instruction's number too."""
@@ -186,6 +209,8 @@ class Isa:
             raise IllegalEncodingError(f"opcode {code} does not exist (word 0x{value:032x})")
         opcode = Opcode(code)
         layout = self.format_of(opcode)
+        if opcode is Opcode.LOAD and self.cfg.extension and value >> _PADS_BIT & 1:
+            layout = self.pad_load
         if value & layout.reserved_mask:
             raise IllegalEncodingError(
                 f"{opcode.name} has bits set that belong to no field: "
@@ -193,6 +218,8 @@ class Isa:
             )
         raw: dict[str, Any] = layout.unpack(value)
         del raw["opcode"]
+        if raw.pop("has_pad_value", 0) and not raw["pad_value"]:
+            raise IllegalEncodingError(f"LOAD has a pad value of 0 (word 0x{value:032x})")
         for name in _BOOLS & raw.keys():
             raw[name] = bool(raw[name])
         try:
@@ -285,9 +312,10 @@ class Isa:
         """Why the machine refuses a well-formed instruction, or None if it takes it.
 
         These are the rules that need no machine state: flags that the module lacks, a memory that
-        the direction lacks, padding on a store, a micro-op range that ends before it begins or
-        beyond the SRAM, a GEMM that starts sums and resets, a second operand of an operation that
-        has one, an immediate in place of the second one of an operation that has three.
+        the direction lacks, padding on a store, a pad value for weights or micro-ops, a micro-op
+        range that ends before it begins or beyond the SRAM, a GEMM that starts sums and resets, a
+        second operand of an operation that has one, an immediate in place of the second one of an
+        operation that has three.
         """
         module = insn.module
         for flag in _FLAGS:
@@ -299,6 +327,8 @@ class Isa:
                 )
         if isinstance(insn, Load) and insn.memory is MemId.OUT:
             return "a LOAD cannot write OUT"
+        if isinstance(insn, Load) and insn.pad_value and insn.memory not in PAD_VALUE_MEMORIES:
+            return f"a LOAD of {insn.memory.name} pads with 0; got {insn.pad_value}"
         if isinstance(insn, Store) and not insn.is_nop:
             if insn.memory is not MemId.OUT:
                 return f"a STORE reads OUT; got {insn.memory.name}"

@@ -97,11 +97,16 @@ class Transfer(Instruction):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load(Transfer):
-    """DRAM to SRAM. Rows of ``x_size`` elements, ``x_stride`` apart, with zeros around: first
+    """DRAM to SRAM. Rows of ``x_size`` elements, ``x_stride`` apart, with padding around: first
     ``y_pad_0`` rows, then in each row ``x_pad_0`` before and ``x_pad_1`` after, then ``y_pad_1``
-    rows; written from ``sram_base`` without gaps."""
+    rows; written from ``sram_base`` without gaps.
+
+    Each lane of the padding is ``pad_value``, an int8. A value other than 0 belongs to the
+    instruction set extension; it is legal for INP, ACC and ACC_8BIT.
+    """
 
     opcode = Opcode.LOAD
+    pad_value: int = 0
 
     @property
     def module(self) -> PipelineModule:

@@ -18,10 +18,10 @@ from tests.support.hwpeers import (
     simulate,
 )
 from vta.config import VTAConfig
-from vta.hw.dma.load import LoadEngine
+from vta.hw.dma.load import LoadEngine, pad_load_of
 from vta.hw.dma.row_writer import RowWriter
 from vta.hw.dma.rows import MemoryKind
-from vta.isa import Isa, Load, MemId
+from vta.isa import PAD_VALUE_MEMORIES, Isa, Load, MemId
 from vta.memmap import ErrorCode, Source
 
 TINY = VTAConfig.preset("tiny")
@@ -33,7 +33,10 @@ BATCHED = VTAConfig(
     log_batch=1, log_block=3, log_uop_buff_size=6, log_inp_buff_size=9, log_wgt_buff_size=10,
     log_acc_buff_size=11, log_bus_width=7,
 )  # fmt: skip
-CONFIGS = {"tiny": TINY, "wide bus": WIDE, "nibbles": NIBBLES, "batched": BATCHED}
+INT16 = TINY.replace(log_inp_width=4, log_inp_buff_size=9)
+CONFIGS = {
+    "tiny": TINY, "wide bus": WIDE, "nibbles": NIBBLES, "batched": BATCHED, "int16": INT16,
+}  # fmt: skip
 DRAM_BYTES = 1 << 16
 DRAM = np.random.default_rng(1).integers(0, 256, DRAM_BYTES, dtype=np.uint8)
 
@@ -50,6 +53,15 @@ def elements(cfg, memory):
     }[memory]
 
 
+def padding(cfg, insn):
+    """The bytes of an element of padding in the SRAM."""
+    bits = {MemId.INP: cfg.inp_width, MemId.ACC: 32, MemId.ACC_8BIT: 32}.get(insn.memory, 8)
+    if bits == 4:
+        return (insn.pad_value & 15) * 0x11
+    lane = (insn.pad_value % (1 << bits)).to_bytes(bits // 8, "little")
+    return np.frombuffer(lane * (elements(cfg, insn.memory)[1] * 8 // bits), np.uint8)
+
+
 def expect(cfg, insn, sram):
     """Execute one LOAD on ``sram``, uint8 (depth, bytes): one element at a time, by the page."""
     if insn.x_size == 0:
@@ -60,7 +72,7 @@ def expect(cfg, insn, sram):
     for y in range(insn.y_pad_0 + insn.y_size + insn.y_pad_1):
         for x in range(width):
             row, column = y - insn.y_pad_0, x - insn.x_pad_0
-            sram[at] = 0
+            sram[at] = padding(cfg, insn)
             if 0 <= row < insn.y_size and 0 <= column < insn.x_size:
                 begin = (insn.dram_base + row * insn.x_stride + column) * size
                 raw = DRAM[begin : begin + size]
@@ -76,8 +88,9 @@ def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
     isa = Isa.of(cfg)
     kinds = [MemoryKind.of(cfg, memory) for memory in memories]
     dut = LoadEngine(
-        isa.memory, kinds, addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits, source=Source.LOAD
-    )
+        isa.memory, kinds, addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits, source=Source.LOAD,
+        pad_load=pad_load_of(isa),
+    )  # fmt: skip
     srams = {
         kind.sram: np.full((1 << kind.log_depth, kind.sram_bits // 8), 0xA5, np.uint8)
         for kind in kinds
@@ -144,11 +157,13 @@ def random_load(rng, cfg, memories):
         span = (stride * max(y - 1, 0) + x) * size
         if used <= depth and span < DRAM_BYTES:
             break
+    pad_value = rng.choice([0, -128, 127, rng.randint(-128, 127)])
     return Load(
         memory=memory, sram_base=rng.randint(0, depth - used) if used < depth else 0,
         dram_base=rng.randint(0, (DRAM_BYTES - span) // size - 1) if span else 7,
         x_size=x, y_size=y, x_stride=stride,
         y_pad_0=pads[0], y_pad_1=pads[1], x_pad_0=pads[2], x_pad_1=pads[3],
+        pad_value=pad_value if memory in PAD_VALUE_MEMORIES else 0,
     )  # fmt: skip
 
 
@@ -169,6 +184,19 @@ COMPUTE_SIDE = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
         Load(memory=MemId.INP, dram_base=5, x_size=3, y_size=4, x_stride=0, y_pad_1=1),
         Load(memory=MemId.WGT, dram_base=9, x_size=8, y_size=2, x_stride=16),
         Load(memory=MemId.WGT, dram_base=9, x_size=64, y_size=1, x_stride=1),
+        Load(
+            memory=MemId.INP,
+            dram_base=9,
+            x_size=2,
+            y_size=2,
+            x_stride=2,
+            x_pad_1=1,
+            y_pad_0=1,
+            pad_value=-3,
+        ),
+        Load(
+            memory=MemId.INP, dram_base=(1 << 29) - 1, x_size=3, y_size=0, y_pad_1=2, pad_value=127
+        ),
     ],
     ids=lambda insn: f"{insn.memory.name}-{insn.y_size}x{insn.x_size}",
 )
