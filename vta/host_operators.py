@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vta.errors import NetworkError, TensorError
+from vta.host_elementwise import BINARY, UNARY, looked_up
 from vta.packing import pack as _pack
 from vta.packing import packed_shape
 from vta.packing import unpack as _unpack
@@ -105,8 +106,30 @@ def _im2col(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return views.reshape(data.shape[0], -1, *views.shape[-2:])
 
 
+def _real(function: Callable[..., Array]) -> Callable[[Sequence[Array], Mapping[str, Any]], Array]:
+    """A function of real numbers as the host runs it: in the type of the data, also where a result
+    is not finite."""
+
+    def run(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*arrays), arrays[0].dtype)
+
+    return run
+
+
+def _lookup(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    data, table = arrays
+    if data.dtype != np.int8 or table.dtype != np.int8 or table.shape[-1:] != (256,):
+        raise ValueError(f"tables have shape {table.shape}; must be of 256 entries, all int8")
+    return looked_up(data, table, attributes["axis"])
+
+
 def _same(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(shapes[0])
+
+
+def _broadcast(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return prod(np.broadcast_shapes(*shapes))
 
 
 def _sum(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
@@ -163,6 +186,15 @@ HOST_OPERATORS: dict[str, HostOperator] = {
         1, (), lambda a, _: (a[0] ^ np.array(128, np.uint8).astype(a[0].dtype)).view(
             "int8" if a[0].dtype == np.uint8 else "uint8"), _same
     ),
+    "lookup": HostOperator(2, ("axis",), _lookup, _same),
+    **{
+        name: HostOperator(1, (), _real(function), _same, real=True)
+        for name, function in UNARY.items()
+    },
+    **{
+        name: HostOperator(2, (), _real(function), _broadcast, real=True)
+        for name, function in BINARY.items()
+    },
 }  # fmt: skip
 """Every operator of the host by name; those of network files are these and no others."""
 

@@ -216,6 +216,7 @@ _REASONS = {
     "unpack": "layout of the model",
     "im2col": "few channels: windows are gathered so that no lane is empty",
     "pad": "padding by a zero point that is not 0; symmetric activations need none",
+    "lookup": "a table of 256 entries: the vector ALU has no operations for this function",
     "concat": "parts are no whole tiles of channels, or the batch is larger than one",
 }
 

@@ -17,6 +17,13 @@ import numpy.typing as npt
 from vta.compiler.frontend.onnx_model import read_model
 from vta.errors import ModelError
 from vta.extras import importing
+from vta.float_model import (
+    left_real,
+    with_bias_in_convolutions,
+    with_names,
+    with_opset,
+    with_shapes,
+)
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
 
 __all__ = [
@@ -90,7 +97,10 @@ def is_quantised(path: str | Path) -> bool:
 
 
 def calibration_inputs(
-    folder: Path, model: str | Path, preprocessing: Preprocessing | None
+    folder: Path,
+    model: str | Path,
+    preprocessing: Preprocessing | None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> list[Array]:
     """The inputs in a folder, for a model with one input: photos, or arrays in .npy files.
 
@@ -101,6 +111,8 @@ def calibration_inputs(
     model : path
     preprocessing : Preprocessing or None
         Needed for photos.
+    shapes : mapping of str to sequence of int
+        Shapes of inputs that the file leaves open.
 
     Raises
     ------
@@ -110,7 +122,7 @@ def calibration_inputs(
     vta.preprocessing.PreprocessingError
         If a photo does not fit.
     """
-    name, shape = _only_input(model)
+    name, shape = _only_input(model, shapes)
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -148,8 +160,10 @@ def _sample(
     return values
 
 
-def _only_input(model: str | Path) -> tuple[str, tuple[int, ...]]:
-    graph = read_model(model).graph
+def _only_input(
+    model: str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+) -> tuple[str, tuple[int, ...]]:
+    graph = with_shapes(read_model(model), shapes or {}).graph
     constants = {item.name for item in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
@@ -159,7 +173,7 @@ def _only_input(model: str | Path) -> tuple[str, tuple[int, ...]]:
     if not shape or min(shape) < 1:
         raise ModelError(
             f"calibration: input {inputs[0].name} of {model} has an open shape; all extents must "
-            f"be given"
+            f"be given (--shape {inputs[0].name}=1,...)"
         )
     return inputs[0].name, shape
 
@@ -173,11 +187,13 @@ def quantise(
     per_channel: bool = True,
     preprocessing: Preprocessing | None = None,
     classes: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> QuantisationReport:
     """Write a model quantised to int8, and measure what was lost.
 
-    Weights are symmetric int8. Batch norms are folded and constants computed first.
+    Weights are symmetric int8. Batch norms are folded and constants computed first. Functions of
+    one tensor are not quantised inside (:func:`vta.float_model.left_real`).
 
     Parameters
     ----------
@@ -195,6 +211,8 @@ def quantise(
     classes : sequence of str or None
         Names of the elements of an output vector, kept in the metadata of the result; None: those
         of the source, if it has any.
+    shapes : mapping of str to sequence of int
+        Shapes of inputs that the file leaves open.
     progress : callable or None
         Told in a few words what is being done.
 
@@ -213,7 +231,7 @@ def quantise(
     tell = progress or (lambda text: None)
     if is_quantised(source):
         raise ModelError(f"{source}: quantised already; must be a float model")
-    name, _ = _only_input(source)
+    name, _ = _only_input(source, shapes)
     if len(samples) < MIN_SAMPLES:
         raise ModelError(f"{source}: {len(samples)} samples; at least {MIN_SAMPLES} must be given")
     kinds = quantization.QuantType
@@ -221,15 +239,23 @@ def quantise(
         ready = Path(folder) / "ready.onnx"
         try:
             tell("folding constants")
-            quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+            given = Path(folder) / "given.onnx"
+            onnx.save(with_shapes(read_model(source), shapes or {}), given)
+            quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
+            prepared = with_names(with_bias_in_convolutions(with_opset(onnx.load(ready))))
+            onnx.save(prepared, ready)
             tell(f"calibrating on {len(samples)} samples")
             quantization.quantize_static(
                 str(ready), str(result), _reader(quantization, name, samples),
                 quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
                 activation_type=kinds.QInt8 if symmetric else kinds.QUInt8,
-                weight_type=kinds.QInt8,
-                extra_options={"ActivationSymmetric": symmetric},
+                weight_type=kinds.QInt8, nodes_to_exclude=left_real(prepared),
+                extra_options={
+                    "ActivationSymmetric": symmetric, "ForceQuantizeNoInputCheck": True,
+                },
             )  # fmt: skip
+        except ModelError as error:
+            raise ModelError(f"{source}: {error}") from None
         except Exception as error:  # the errors of onnxruntime have no common base
             raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
         entries = {} if preprocessing is None else {METADATA: preprocessing.text()}

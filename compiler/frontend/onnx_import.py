@@ -115,11 +115,16 @@ class Importer:
                 f"{self.name}: tensor {name} is of type {values.dtype}; must be one of "
                 f"{', '.join(_TYPES)}"
             )
-        unique, number = name, 2
-        while unique in self.tensors:
-            unique, number = f"{name}.{number}", number + 1
+        unique = self.unused(name)
         self.tensors[unique] = Tensor(unique, values.shape, values.dtype.name, values=values)
         return self.tensors[unique]
+
+    def unused(self, wanted: str) -> str:
+        """``wanted``, with a number after it if a tensor has that name already."""
+        name, number = wanted, 2
+        while name in self.tensors:
+            name, number = f"{wanted}.{number}", number + 1
+        return name
 
     def add(
         self,

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
+from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.graph.ir import Tensor
 
@@ -142,7 +143,7 @@ def _transposed(importer: Importer, node: OnnxNode, kernel: Tensor) -> Tensor:
     )  # fmt: skip
 
 
-# ---- pooling and elementwise ---------------------------------------------------------------------
+# ---- pooling and activations ---------------------------------------------------------------------
 
 
 def _pool(importer: Importer, node: OnnxNode) -> None:
@@ -190,12 +191,6 @@ def _clip(importer: Importer, node: OnnxNode) -> None:
         for index, what, default in ((1, "min", -float("inf")), (2, "max", float("inf")))
     )  # fmt: skip
     importer.add(node, "clip", [data.name], data.shape, real_low=low, real_high=high)
-
-
-def _add(importer: Importer, node: OnnxNode) -> None:
-    node.require()
-    a, b = importer.tensor(node, 0), importer.tensor(node, 1)
-    importer.add(node, "add", [a.name, b.name], a.shape)
 
 
 def _softmax(importer: Importer, node: OnnxNode) -> None:
@@ -377,7 +372,7 @@ def _real(importer: Importer, node: OnnxNode, index: int, *, axis: int = 0) -> s
         raise node.error(f"{prod(scales.shape)} scales for {data.name} of shape {data.shape}")
     real = importer.add(
         node, "dequantize", [data.name, *names], data.shape,
-        output=_fresh(importer, f"{data.name}.real"), suffix=f".input_{index}", axis=axis,
+        output=importer.unused(f"{data.name}.real"), suffix=f".input_{index}", axis=axis,
     )  # fmt: skip
     return real.name
 
@@ -388,13 +383,6 @@ def _stored(importer: Importer, node: OnnxNode, index: int, real: Tensor) -> Non
     importer.add(
         node, "quantize", [real.name, *names], real.shape, dtype=dtype, suffix=".output", axis=0
     )
-
-
-def _fresh(importer: Importer, wanted: str) -> str:
-    name, number = wanted, 2
-    while name in importer.tensors:
-        name, number = f"{wanted}.{number}", number + 1
-    return name
 
 
 def _qlinear_conv(importer: Importer, node: OnnxNode) -> None:
@@ -409,10 +397,10 @@ def _qlinear_conv(importer: Importer, node: OnnxNode) -> None:
         names.append(
             importer.add(
                 node, "dequantize", [node.inputs[8], scaled.name, zero.name], bias.shape,
-                output=_fresh(importer, f"{node.inputs[8]}.real"), suffix=".input_8", axis=0,
+                output=importer.unused(f"{node.inputs[8]}.real"), suffix=".input_8", axis=0,
             ).name
         )  # fmt: skip
-    real = _fresh(importer, f"{node.outputs[0]}.real")
+    real = importer.unused(f"{node.outputs[0]}.real")
     _add_conv(importer, node, names, real)
     _stored(importer, node, 6, importer.tensors[real])
 
@@ -420,7 +408,7 @@ def _qlinear_conv(importer: Importer, node: OnnxNode) -> None:
 def _qlinear_matmul(importer: Importer, node: OnnxNode) -> None:
     node.require()
     names = [_real(importer, node, 0), _real(importer, node, 3, axis=1)]
-    real = _fresh(importer, f"{node.outputs[0]}.real")
+    real = importer.unused(f"{node.outputs[0]}.real")
     _add_dense(importer, node, names, False, output=real)
     _stored(importer, node, 6, importer.tensors[real])
 
@@ -428,13 +416,13 @@ def _qlinear_matmul(importer: Importer, node: OnnxNode) -> None:
 def _qlinear_add(importer: Importer, node: OnnxNode) -> None:
     node.require()
     names = [_real(importer, node, 0), _real(importer, node, 3)]
-    real = _fresh(importer, f"{node.outputs[0]}.real")
-    importer.add(node, "add", names, importer.tensors[names[0]].shape, output=real)
-    _stored(importer, node, 6, importer.tensors[real])
+    operands = [importer.tensors[name] for name in names]
+    real = importer.unused(f"{node.outputs[0]}.real")
+    _stored(importer, node, 6, elementwise(importer, node, "real_add", *operands, output=real))
 
 
 IMPORTERS: dict[tuple[str, str], Handler] = {
-    ("", "Add"): _add,
+    **ELEMENTWISE,
     ("", "AveragePool"): _pool,
     ("", "Clip"): _clip,
     ("", "Concat"): _concat,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vta.compiler.graph.ir import Graph
 from vta.compiler.graph.passes.explicit_padding import explicit_padding
+from vta.compiler.graph.passes.fold_pointwise import fold_pointwise
 from vta.compiler.graph.passes.fuse_activations import fuse_activations
 from vta.compiler.graph.passes.integers import integers
 from vta.compiler.graph.passes.requantise import requantise
@@ -15,6 +16,7 @@ from vta.compiler.graph.passes.reshape_into_dense import reshape_into_dense
 __all__ = ["PASSES", "integer_graph"]
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
+    "fold_pointwise": fold_pointwise,
     "fuse_activations": fuse_activations,
     "integers": integers,
     "rescale_into_producer": rescale_into_producer,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vta.compiler.graph.operators import convolution, elementwise, movement, pooling, real
+from vta.compiler.graph.operators import (
+    convolution,
+    elementwise,
+    movement,
+    pointwise,
+    pooling,
+    real,
+)
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node
@@ -14,7 +21,7 @@ __all__ = ["OPERATORS", "row_of", "violations"]
 
 OPERATORS: dict[str, OperatorRow] = {
     row.name: row
-    for module in (convolution, pooling, elementwise, movement, real)
+    for module in (convolution, pooling, elementwise, pointwise, movement, real)
     for row in module.ROWS
 }
 """Every operator of the graph by name."""

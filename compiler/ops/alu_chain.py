@@ -2,7 +2,8 @@
 
 Operands and result have the same shape: images, channels, and any others. In tiles they are
 ``(images, channels, pixels, n, c)`` (BATCH x BLOCK); a constant of each channel is one tile for
-each BLOCK of channels. int8 operands are widened by the load, the result is narrowed by the store.
+each BLOCK of channels, and an operand with one value a channel one tile for each image besides.
+int8 operands are widened by the load, the result is narrowed by the store.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Step:
     """``name = operation(first, second)``.
 
     ``first`` is the name of an operand or of an earlier step, ``second`` one too, the name of a
-    constant, or a number.
+    constant, or a number. A step that reads operands of one value a channel only, or steps of such,
+    gives one value a channel.
     """
 
     name: str
@@ -62,6 +64,7 @@ def alu_chain(
     *,
     cfg: VTAConfig,
     operands: Sequence[str],
+    channels: Sequence[str] = (),
     constants: Sequence[str] = (),
     reference: Callable[..., Array],
 ) -> Operator:
@@ -77,10 +80,11 @@ def alu_chain(
         In order. One that changes nothing (plus 0, times 1, shifted by 0) is left out.
     cfg : VTAConfig
         The machine.
-    operands, constants : sequence of str
-        Names of activations, and of numbers of 32 bits a channel.
+    operands, channels, constants : sequence of str
+        Names of activations; of activations with one value for each image and channel, of shape
+        (images, channels, 1, ...); of numbers of 32 bits a channel.
     reference : callable
-        The result by NumPy, of the operands and the constants; not checked, not narrowed.
+        The result by NumPy, of operands, channels and constants; not checked, not narrowed.
 
     Raises
     ------
@@ -93,17 +97,22 @@ def alu_chain(
     tiles = -(-shape[0] // tile[0]), -(-shape[1] // tile[1]), prod(shape[2:])
     given = (
         *(Operand(operand, shape, cfg.inp_dtype) for operand in operands),
+        *(Operand(row, (*shape[:2], *(1 for _ in shape[2:])), cfg.inp_dtype) for row in channels),
         *(Operand(constant, (shape[1],), cfg.acc_dtype) for constant in constants),
     )
     steps = _needed(steps)
-    stages = _stages(steps, tiles, operands, constants, cfg)
+    stages = _stages(steps, tiles, operands, channels, constants, cfg)
+    small = _small(steps, channels)
 
     def packed(*arrays: Array) -> list[Array]:
         check_operands(name, given, arrays)
+        count = len(operands) + len(channels)
         images = [pack(array, tile) for array in arrays[: len(operands)]]
-        rows = [np.broadcast_to(row, (cfg.batch, shape[1])) for row in arrays[len(operands) :]]
+        singles = [pack(array, tile) for array in arrays[len(operands) : count]]
+        rows = [np.broadcast_to(row, (cfg.batch, shape[1])) for row in arrays[count:]]
         return [
             *(image.reshape(*tiles, *tile) for image in images),
+            *(single.reshape(*tiles[:2], *tile) for single in singles),
             *(pack(row.astype(np.int32), tile)[0] for row in rows),
         ]
 
@@ -115,17 +124,27 @@ def alu_chain(
     return Operator(
         name=name,
         cfg=cfg,
-        args=tuple(stages[key] for key in (*operands, *constants, "result")),
+        args=tuple(stages[key] for key in (*operands, *channels, *constants, "result")),
         stages=MappingProxyType(stages),
-        schedule=_schedule(stages, tiles, operands, constants, cfg, name),
+        schedule=_schedule(stages, tiles, operands, small, constants, cfg, name),
         tiling=None,
         products=0,
         pack=packed,
         unpack=lambda array: unpack(array.reshape(inner), shape),
         reference=checked,
         operands=given,
-        vectors=prod(tiles) * len(steps),
+        vectors=prod(tiles) * sum(step.name not in small for step in steps)
+        + prod(tiles[:2]) * sum(step.name in small for step in steps),
     )
+
+
+def _small(steps: Sequence[Step], channels: Sequence[str]) -> tuple[str, ...]:
+    """The operands and steps that have one value a channel, in order."""
+    found = list(channels)
+    for step in steps:
+        if step.first in found:
+            found.append(step.name)
+    return tuple(found)
 
 
 def _needed(steps: Sequence[Step]) -> list[Step]:
@@ -143,15 +162,18 @@ def _needed(steps: Sequence[Step]) -> list[Step]:
 
 def _stages(
     steps: Sequence[Step], tiles: Sequence[int], operands: Sequence[str],
-    constants: Sequence[str], cfg: VTAConfig,
+    channels: Sequence[str], constants: Sequence[str], cfg: VTAConfig,
 ) -> dict[str, Tensor]:  # fmt: skip
     shape = (*tiles, cfg.batch, cfg.block_out)
+    single = shape[:2] + shape[3:]
+    small = _small(steps, channels)
     named: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
-    for operand in operands:
-        data = named[operand] = placeholder(shape, cfg.inp_dtype, operand)
+    for operand in (*operands, *channels):
+        extents = single if operand in channels else shape
+        data = named[operand] = placeholder(extents, cfg.inp_dtype, operand)
         values[operand] = compute(
-            shape, lambda *at, data=data: data(*at).astype(cfg.acc_dtype), name=f"{operand}_wide"
+            extents, lambda *at, data=data: data(*at).astype(cfg.acc_dtype), name=f"{operand}_wide"
         )
     rows: dict[str, Tensor] = {}
     for constant in constants:
@@ -164,11 +186,17 @@ def _stages(
         def element(*at: Expr, step: Step = step) -> Expr:
             second: Expr | int = step.second if isinstance(step.second, int) else 0
             if isinstance(step.second, str):
-                row = rows.get(step.second)
-                second = row[at[1], at[3], at[4]] if row is not None else values[step.second](*at)
+                n, c, *_, b, i = at
+                if step.second in rows:
+                    second = rows[step.second][c, b, i]
+                elif step.second in small:
+                    second = values[step.second][n, c, b, i]
+                else:
+                    second = values[step.second](*at)
             return OPERATIONS[step.operation](values[step.first](*at), second)  # type: ignore[arg-type]
 
-        values[step.name] = compute(shape, element, name=step.name)
+        extents = single if step.name in small else shape
+        values[step.name] = compute(extents, element, name=step.name)
         chain.append(values[step.name])
     last = chain[-1]
     result = compute(shape, lambda *at: last(*at).astype(cfg.out_dtype), name="result")
@@ -185,15 +213,17 @@ def blocks_of(channels: int, pixels: int, most: int) -> tuple[int, int]:
 
 def _schedule(
     stages: dict[str, Tensor], tiles: Sequence[int], operands: Sequence[str],
-    constants: Sequence[str], cfg: VTAConfig, name: str,
+    small: Sequence[str], constants: Sequence[str], cfg: VTAConfig, name: str,
 ) -> Schedule:  # fmt: skip
-    """Blocks of as many tiles as the accumulators hold of all operands and results at once."""
-    free = cfg.acc_depth - len(constants) * tiles[1]
-    most = free // (2 * len(operands) + 1)
+    """Blocks of as many tiles as the accumulators hold of all operands and results at once; what
+    has one value a channel stays there."""
+    kept = len(constants) * tiles[1] + len(small) * tiles[0] * tiles[1]
+    most = (cfg.acc_depth - kept) // (2 * len(operands) + 1)
     if most < 1:
         raise OperatorError(
-            f"{name}: {len(constants)} constants of {tiles[1]} tiles of channels; the accumulators "
-            f"hold {cfg.acc_depth} (LOG_ACC_BUFF_SIZE) and need {2 * len(operands) + 1} besides"
+            f"{name}: {len(constants) + len(small)} values of {tiles[1]} tiles of channels; the "
+            f"accumulators hold {cfg.acc_depth} (LOG_ACC_BUFF_SIZE) and need "
+            f"{2 * len(operands) + 1} besides"
         )
     channels, pixels = blocks_of(tiles[1], tiles[2], most)
     result = stages["result"]
@@ -204,6 +234,12 @@ def _schedule(
     s[result].reorder(n, c_block, p_block, c, p, b, i)
     loads = [f"{operand}_wide" for operand in operands]
     for key in list(stages)[list(stages).index(loads[0]) : -1]:
+        source = key.removesuffix("_wide")
+        if key in small or source in small:
+            s[stages[key]].set_scope(ACC_SCOPE)
+            request = "alu" if key in small else "dma_copy"
+            s[stages[key]].pragma(s[stages[key]].op.axis[0], request)
+            continue
         s[stages[key]].set_scope(ACC_SCOPE)
         s[stages[key]].compute_at(s[result], p_block)
         s[stages[key]].pragma(s[stages[key]].op.axis[0], "dma_copy" if key in loads else "alu")

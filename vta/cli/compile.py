@@ -111,10 +111,11 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
     with tempfile.TemporaryDirectory(prefix="vta-run-") as folder:
         path = file
         if options.calibration is not None:
-            samples = calibration_inputs(options.calibration, file, preprocessing)
+            shapes = dict(options.shapes)
+            samples = calibration_inputs(options.calibration, file, preprocessing, shapes)
             path = Path(folder) / "int8.onnx"
             quantise(
-                file, path, samples, preprocessing=preprocessing,
+                file, path, samples, preprocessing=preprocessing, shapes=shapes,
                 progress=lambda text: progress.update(task, description=text),
             )  # fmt: skip
         network = compile_model(

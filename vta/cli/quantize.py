@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vta.cli.options import EXISTING_FILE, FILE
+from vta.cli.options import EXISTING_FILE, FILE, shape_option
 from vta.errors import VTAError
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def preprocessing_of(model: Path, given: str | None) -> Preprocessing | None:
 @click.option("-o", "--output", "result", type=FILE, required=True, help="The int8 model.")
 @preprocess_option
 @classes_option
+@shape_option
 @click.option(
     "--symmetric", is_flag=True,
     help="Activations as int8 with zero point 0; else uint8 with any, which loses less.",
@@ -95,6 +96,7 @@ def quantize(
     result: Path,
     preprocess: str | None,
     classes: Path | None,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
     symmetric: bool,
     per_tensor: bool,
     as_json: bool,
@@ -112,14 +114,15 @@ def quantize(
     if result.resolve() == model.resolve():
         raise click.UsageError(f"--output: {result} is the model itself")
     preprocessing = preprocessing_of(model, preprocess)
-    samples = calibration_inputs(calibration, model, preprocessing)
+    samples = calibration_inputs(calibration, model, preprocessing, dict(shapes))
     names = read_classes(classes) if classes else None
     console = Console(stderr=True)
     try:
         with console.status("reading") as status:
             report = quantise(
                 model, result, samples, symmetric=symmetric, per_channel=not per_tensor,
-                preprocessing=preprocessing, classes=names, progress=status.update,
+                preprocessing=preprocessing, classes=names, shapes=dict(shapes),
+                progress=status.update,
             )  # fmt: skip
     except OSError as error:
         raise VTAError(f"cannot write {result}: {error.strerror or error}") from None

@@ -1,8 +1,9 @@
-"""``add``, ``clip`` and ``rescale``: weighted sums of tensors of equal shape.
+"""``add``, ``clip``, ``rescale`` and ``line``: weighted sums of tensors of equal shape.
 
 add: two inputs. clip: one input, attributes ``real_low`` and ``real_high``; it is a ``rescale`` in
-integer graphs. rescale: one input, from its quantisation to that of the result. An integer node has
-the attributes ``multipliers`` (one an input), ``offset``, ``shift``, ``low`` and ``high``.
+integer graphs. rescale: one input, from its quantisation to that of the result. line: one input, a
+clipped line of it, whose integers are known from the start. An integer node has the attributes
+``multipliers`` (one an input), ``offset``, ``shift``, ``low`` and ``high``.
 """
 
 from __future__ import annotations
@@ -40,16 +41,6 @@ def _lower(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     )  # fmt: skip
 
 
-def _equal_shapes(node: Node, graph: Graph) -> str | None:
-    shapes = [graph[name].shape for name in node.inputs]
-    return None if shapes[0] == shapes[1] else f"shapes are {shapes[0]} and {shapes[1]}"
-
-
-def _no_constant(node: Node, graph: Graph) -> str | None:
-    computed = graph.data_inputs(node)
-    return None if len(computed) == len(node.inputs) else "one operand is a constant"
-
-
 def _two_axes(node: Node, graph: Graph) -> str | None:
     shape = graph[node.inputs[0]].shape
     return None if 2 <= len(shape) <= 5 else f"data has shape {shape}"
@@ -63,13 +54,16 @@ ROWS = (
         onnx={"Add": 7, "QLinearAdd": 1},
         reference=_reference,
         lower=_lower,
-        constraints=(
-            Constraint("both operands must have the same shape (no broadcasting)", _equal_shapes),
-            Constraint("both operands must be computed", _no_constant),
-            _AXES,
-        ),
         accumulates=True,
+        limits=dict.fromkeys(
+            ("Add", "QLinearAdd"),
+            (
+                "both operands must be computed and have the same shape of 2 to 5 dimensions; else "
+                "the host runs it",
+            ),
+        ),
     ),
     OperatorRow(name="clip", onnx={"Relu": 6, "Clip": 11}, constraints=(_AXES,)),
     OperatorRow(name="rescale", onnx={}, reference=_reference, lower=_lower),
+    OperatorRow(name="line", onnx={}, reference=_reference, lower=_lower),
 )

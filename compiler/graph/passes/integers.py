@@ -8,15 +8,21 @@ afterwards is ``quantize`` and ``dequantize`` at the border, and the host's floa
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
+from vta.compiler.graph.operators.pointwise import by_channel
+from vta.compiler.graph.operators.quantised import real_range
 from vta.errors import ModelError
 
 __all__ = ["integers"]
 
-_ACCUMULATING = ("conv2d", "dense", "average_pool", "add", "clip")
+_ACCUMULATING = ("conv2d", "dense", "average_pool")
+_ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
+"""Operators that the host runs on real numbers where they are not quantised, under other names."""
+_ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
 _MOVING = ("max_pool", "reshape", "transpose", "concat")
 
 
@@ -50,8 +56,10 @@ class _Rewriter:
                 self._quantize(node)
             elif node.operator == "dequantize":
                 self._dequantize(node)
-            elif node.operator in _ACCUMULATING or self._is_quantised(node):
+            elif node.operator in (*_ACCUMULATING, *_ONE_FUNCTION) or self._is_quantised(node):
                 self._integer(node)
+            elif node.operator in _ELEMENTWISE:
+                self._real(node)
             else:
                 self.nodes.append(node)
         for name in self.graph.outputs:
@@ -157,6 +165,8 @@ class _Rewriter:
         return readers[0] if readers[0].operator == "quantize" else None
 
     def _is_quantised(self, node: Node) -> bool:
+        if node.operator in _ELEMENTWISE:
+            return self._fits_alu(node)
         if node.operator not in _MOVING:
             return False
         sources = all(self._source(name) is not None for name in node.inputs)
@@ -166,9 +176,47 @@ class _Rewriter:
             self._integer(node)  # says what is missing
         return False
 
+    def _fits_alu(self, node: Node) -> bool:
+        """Whether data and result are stored, and have shapes that the vector ALU combines."""
+        if any(self._stored_data(name) is None for name in node.inputs):
+            return False
+        whole = self.graph[node.output].shape
+        if self._result(node) is None or not 2 <= len(whole) <= 5:
+            return False
+        others = [shape for name in node.inputs if (shape := self.graph[name].shape) != whole]
+        if node.operator == "multiply" and len(others) == 1:
+            return by_channel(whole, others[0])
+        return not others
+
+    def _stored_data(self, name: str) -> Node | None:
+        """The ``dequantize`` of data that are computed."""
+        source = self._source(name)
+        return None if source is None or self.graph[source.inputs[0]].is_constant else source
+
+    def _real(self, node: Node) -> None:
+        """An elementwise operator, and the clip that became part of it, on real numbers."""
+        low, high = real_range(node)
+        limits = [("maximum", low)] * (low > -np.inf) + [("minimum", high)] * (high < np.inf)
+        shape, name = self.graph[node.output].shape, node.inputs[0]
+        parts = [] if node.operator == "clip" else [(_ELEMENTWISE[node.operator], node.inputs)]
+        chain = [*parts, *((kind, limit) for kind, limit in limits)]
+        for number, (kind, operands) in enumerate(chain, 1):
+            last = number == len(chain)
+            output = node.output if last else self.graph.unused_name(f"{node.output}.{number}")
+            if not isinstance(operands, tuple):
+                limit = Tensor(f"{output}.limit", (), "float32", values=np.float32(operands))
+                self.tensors[limit.name] = limit
+                operands = (name, limit.name)
+            if not last:
+                self.tensors[output] = Tensor(output, shape, "float32")
+            own = node.name if number == 1 else f"{node.name}.{number}"
+            self.nodes.append(Node(own, kind, operands, (output,)))
+            name = output
+
     def _integer(self, node: Node) -> None:
         result = self._result(node)
-        data = node.inputs if node.operator in ("add", *_MOVING) else node.inputs[:1]
+        several = (*_MOVING, "add", "multiply")
+        data = node.inputs if node.operator in several else node.inputs[:1]
         for name in data:
             if self._source(name) is None:
                 raise _error(node, f"computes in real numbers: its input {name} is not quantised")
@@ -176,13 +224,17 @@ class _Rewriter:
             raise _error(node, f"computes in real numbers: {node.output} is not quantised")
         self.done.add(result.name)
         quantisation = self._activation(result)
+        if node.operator == "multiply":  # one value a channel is the second operand
+            data = tuple(sorted(data, key=lambda name: -prod(self.graph[name].shape)))
         stored = [self._name_of(name) for name in data]
         final = self._stored(result.output, quantisation)
         if node.operator in _MOVING:
             self._moving(node, stored, final)
             return
         operator = "rescale" if node.operator == "clip" else node.operator
-        constants = self._weights(node) if node.operator in ("conv2d", "dense") else []
+        constants = list(node.inputs[1:]) if node.operator == "lookup" else []
+        if node.operator in ("conv2d", "dense"):
+            constants = self._weights(node)
         self.nodes.append(
             replace(node, operator=operator, inputs=(*stored, *constants), outputs=(final.name,))
         )

@@ -42,6 +42,8 @@ def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
                 node = _average(node, graph, one_pass)
             elif node.operator in ("add", "rescale"):
                 node = _weighted(node, graph)
+            elif node.operator == "multiply":
+                node = _product(node, graph)
         except OperatorError as error:
             raise ModelError(f"node {node.name} ({node.operator}): {error}") from None
         nodes.append(node)
@@ -108,6 +110,27 @@ def _weighted(node: Node, graph: Graph) -> Node:
         if sum(factors) * 128 + abs(offset) < 1 << 31:
             return node.with_attributes(
                 multipliers=tuple(factors), offset=offset, shift=shift, low=low, high=high
+            )
+    raise OperatorError(
+        f"scales {[operand.scale for operand in operands]} over that of the result, "
+        f"{result.scale:g}, exceed 15 bits"
+    )
+
+
+def _product(node: Node, graph: Graph) -> Node:
+    """``((a - zero_a) * (b - zero_b) * multiplier + offset) >> shift``; the largest shift that
+    fits."""
+    result = _of(graph, node.output)
+    operands = [_of(graph, name) for name in node.inputs]
+    low, high = stored_range(node, graph[node.output])
+    ratio = prod(operand.scale for operand in operands) / result.scale
+    for shift in range(31, -1, -1):
+        multiplier = round(ratio * 2.0**shift)
+        offset = (result.zero << shift) + half(shift)
+        if multiplier < 1 << 15 and (multiplier << 16) + abs(offset) < 1 << 31:
+            zeros = tuple(operand.zero for operand in operands)
+            return node.with_attributes(
+                multiplier=multiplier, offset=offset, shift=shift, zeros=zeros, low=low, high=high
             )
     raise OperatorError(
         f"scales {[operand.scale for operand in operands]} over that of the result, "
