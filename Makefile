@@ -26,7 +26,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream docs lint types clean
+.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream notebooks docs lint types clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,7 +92,10 @@ synth: $(VENV)/installed-dev  ## resources on the part of a board, by Yosys (BOA
 bitstream: $(VENV)/installed-dev  ## the bitstream of a board, or all but the vendor's tool (BOARD=, CONFIG=, MHZ=)
 	$(BIN)/python -m vta.boards.bitstream "$$BOARD" $(CONFIG_OPTION) $(if $(MHZ),--mhz $(MHZ))
 
-docs: $(VENV)/installed-dev  ## the documentation as a site in build/docs/html; a warning or a broken link is an error
+notebooks: $(VENV)/installed-dev  ## run the tutorials as notebooks on the simulated RTL, into build/docs/notebooks
+	$(BIN)/python -m docs.site.notebooks
+
+docs: notebooks  ## the documentation as a site in build/docs/html; a warning or a broken link is an error
 	$(BIN)/python -m docs.site
 
 lint: $(VENV)/installed-dev  ## style of the Python

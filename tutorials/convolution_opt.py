@@ -4,11 +4,15 @@ python tutorials/convolution_opt.py --target sim      # the reference model
 python tutorials/convolution_opt.py --target tsim     # the RTL, simulated clock by clock
 """
 
+# %% [markdown]
+# # Convolution
+#
 # A middle layer of ResNet-18: 14 x 14 pixels of 256 channels, 256 kernels of 3 x 3, padded by one
 # pixel of zeros, then shift and clip. 115.6 million multiply-accumulates are 451,584 products of
 # tiles. These are the sizes of the default machine; on another one layer and blocks are such that
 # they suit its tiles and its memories.
 
+# %%
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -21,13 +25,15 @@ from vta.runtime import array, empty
 
 env, remote = open_session(__doc__)
 
-# ---- What is computed ----------------------------------------------------------------------------
+# %% [markdown]
+# ## What is computed
 #
 # Images are (batch, channels, rows, columns), each cut into tiles that lie innermost; `pad` puts
 # zeros around the pixels. They never exist in DRAM: the load writes them while it copies. There are
 # 16 tiles of channels, but no more than 256 channels; a machine with few accumulators gets a small
 # layer, because it needs an instruction for every few products.
 
+# %%
 large = env.cfg.acc_depth >= 256
 batch, channel_tiles = env.BATCH, min(16 if large else 4, 256 // env.BLOCK_IN)
 channels_in, channels_out = channel_tiles * env.BLOCK_IN, channel_tiles * env.BLOCK_OUT
@@ -84,7 +90,8 @@ res_max = te.compute(output_shape, lambda *i: te.max(res_shr(*i), 0), "res_max")
 res_min = te.compute(output_shape, lambda *i: te.min(res_max(*i), highest), "res_min")
 res = te.compute(output_shape, lambda *i: res_min(*i).astype(env.inp_dtype), "res")
 
-# ---- Blocks --------------------------------------------------------------------------------------
+# %% [markdown]
+# ## Blocks
 #
 # A block is 128 output channels of 7 rows. Inside it the input channels are taken 16 at a time: the
 # outer reduction loop goes outermost, and each of its rounds loads 9 rows of pixels and 8 x 9 tiles
@@ -95,6 +102,7 @@ res = te.compute(output_shape, lambda *i: res_min(*i).astype(env.inp_dtype), "re
 # the loops over the taps go out too, and each round loads the pixels and weights of a single tap.
 
 
+# %%
 def room(taps, oc_block, h_block, w_block):
     """Whether the machine holds two blocks with `taps` x `taps` of the kernel, and their micro-ops.
 
@@ -144,17 +152,21 @@ else:
     round_loop = dx
     s[res_conv].reorder(ic_out, dy, dx, b_inn, oc_inn, y_inn, ic_inn, x_inn, b_tns, oc_tns, ic_tns)
 
-# ---- Two virtual threads -------------------------------------------------------------------------
+# %% [markdown]
+# ## Two virtual threads
 #
 # The two blocks of channels become two threads. Each has its own part of every on-chip memory, and
 # they take turns step by step: while one computes, the other one's next tiles are loaded.
 
+# %%
 _, thread = s[res].split(oc_out, factor=2)
 s[res].reorder(thread, b_out)
 s[res].bind(thread, te.thread_axis("cthread"))
 
-# ---- The units -----------------------------------------------------------------------------------
+# %% [markdown]
+# ## The units
 
+# %%
 s[data_buf].set_scope(env.inp_scope)
 s[kernel_buf].set_scope(env.wgt_scope)
 for stage in (res_conv, res_shr, res_max, res_min):
@@ -170,13 +182,17 @@ s[res_conv].tensorize(b_tns, env.gemm)
 for stage in (res_shr, res_max, res_min):
     s[stage].pragma(s[stage].op.axis[0], env.alu)
 
+# %% [markdown]
 # A GEMM instruction has two loops; the compiler gives it the channels and the rows, and unrolls the
 # rest (3 x 3 x 14) into micro-operations, recorded once for each thread.
 
+# %%
 print(vta.lower(s, [data, kernel, res]))
 
-# ---- Run -----------------------------------------------------------------------------------------
+# %% [markdown]
+# ## Run
 
+# %%
 module = vta.build(s, [data, kernel, res], name="conv2d")
 with TemporaryDirectory() as folder:
     module.save(f"{folder}/conv2d.vta")

@@ -4,12 +4,16 @@ python tutorials/matrix_multiply_opt.py --target sim      # the reference model
 python tutorials/matrix_multiply_opt.py --target tsim     # the RTL, simulated clock by clock
 """
 
+# %% [markdown]
+# # Matrix product
+#
 # A fully connected layer: one row of 1024 inputs times a 1024 x 1024 matrix of weights, then what a
 # quantised network does with the sums: shift them right, clip them to 0..127, keep 8 bits. The
 # weights are 1 MiB, the memory for them on chip 256 KiB, so the schedule cuts the product into 16
 # blocks of 256 x 256 and walks over them. These are the sizes of the default machine; on
 # another one layer and blocks are such that they suit its tiles and its memories.
 
+# %%
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -21,12 +25,14 @@ from vta.runtime import array, empty
 
 env, remote = open_session(__doc__)
 
-# ---- What is computed ----------------------------------------------------------------------------
+# %% [markdown]
+# ## What is computed
 #
 # Everything is cut into the tiles that one product takes: BATCH x BLOCK_IN inputs, BLOCK_OUT x
 # BLOCK_IN weights (each row one output), BATCH x BLOCK_OUT sums. The layer is 64 x 64 tiles of
 # weights, but no more than 1024 channels.
 
+# %%
 channel_tiles = min(64, 1024 // env.BLOCK_IN)
 batch = env.BATCH
 channels_in, channels_out = channel_tiles * env.BLOCK_IN, channel_tiles * env.BLOCK_OUT
@@ -63,13 +69,15 @@ res_max = te.compute(output_shape, lambda *i: te.max(res_shr(*i), 0), "res_max")
 res_min = te.compute(output_shape, lambda *i: te.min(res_max(*i), highest), "res_min")
 res = te.compute(output_shape, lambda *i: res_min(*i).astype(env.inp_dtype), "res")
 
-# ---- Blocks --------------------------------------------------------------------------------------
+# %% [markdown]
+# ## Blocks
 #
 # The outputs are cut into blocks of 256 channels; all that makes a block happens inside its loop.
 # The sum over the inputs is cut too, and its outer loop goes outermost: one block of inputs and one
 # of weights are on chip at a time. Sizes of blocks are in tiles. A block is a quarter of the
 # channels each way, halved until its inputs, its weights and its sums have room on the machine.
 
+# %%
 s = te.create_schedule(res.op)
 i_block = o_block = channel_tiles // 4
 while i_block > env.cfg.inp_depth:
@@ -96,11 +104,13 @@ s[res_gemm].reorder(ic_out, b_inn, oc_inn, ic_inn, b_tns, oc_tns, ic_tns)
 print("After blocking:\n")
 print(vta.lower(s, [data, weight, res], stage="nest"))
 
-# ---- The units -----------------------------------------------------------------------------------
+# %% [markdown]
+# ## The units
 #
 # Inputs and weights are loaded for each block, in two instructions. `tensorize` matches the three
 # innermost loops with one product of the GEMM core. The ALU works on the sums where they are.
 
+# %%
 s[data_buf].set_scope(env.inp_scope)
 s[weight_buf].set_scope(env.wgt_scope)
 for stage in (res_gemm, res_shr, res_max, res_min):
@@ -116,15 +126,19 @@ s[res_gemm].tensorize(b_tns, env.gemm)
 for stage in (res_shr, res_max, res_min):
     s[stage].pragma(s[stage].op.axis[0], env.alu)
 
+# %% [markdown]
 # The store was asked for inside the innermost loop, tile by tile; since the tiles lie in a row it
 # is one instruction. Each unit waits for a token of its neighbour before it touches what the other
 # one used.
 
+# %%
 print("\nFor the machine:\n")
 print(vta.lower(s, [data, weight, res]))
 
-# ---- Run -----------------------------------------------------------------------------------------
+# %% [markdown]
+# ## Run
 
+# %%
 module = vta.build(s, [data, weight, res], name="dense")
 with TemporaryDirectory() as folder:
     module.save(f"{folder}/dense.vta")

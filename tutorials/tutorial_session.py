@@ -54,8 +54,12 @@ def address(text: str) -> tuple[str, int]:
 
 
 def open_session(about: str) -> tuple[Environment, Session]:
-    """The environment and a session with its device, as the command line asks for."""
-    options = arguments(about).parse_args()
+    """The environment and a session with its device, as the command line asks for.
+
+    A notebook has no command line: its machine is that of ``vta.get_env()``, the configuration in
+    the file that VTA_CONFIG names.
+    """
+    options = arguments(about).parse_args([] if in_notebook() else None)
     try:
         session = remote_session(options) if options.remote else local_session(options)
         Environment.current = env = Environment(session.cfg)  # what vta.build compiles for
@@ -64,6 +68,11 @@ def open_session(about: str) -> tuple[Environment, Session]:
         sys.exit(str(error))
     simulator.clear_stats()
     return env, session
+
+
+def in_notebook() -> bool:
+    """Whether the program is a notebook; its command line is that of the kernel."""
+    return "ipykernel" in sys.modules
 
 
 def machine(options: argparse.Namespace) -> VTAConfig:

@@ -4,10 +4,14 @@ python tutorials/vta_get_started.py --target sim      # the reference model
 python tutorials/vta_get_started.py --target tsim     # the RTL, simulated clock by clock
 """
 
+# %% [markdown]
+# # Vector add
+#
 # VTA computes on *tiles*: small matrices that lie side by side in its on-chip memories. A program
 # says three things: what is computed (tensor expressions), where and in which order (a schedule),
 # and on which arrays. This tutorial does each for the smallest useful program.
 
+# %%
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -19,7 +23,8 @@ from vta.runtime import array, empty
 
 env, remote = open_session(__doc__)
 
-# ---- What is computed ----------------------------------------------------------------------------
+# %% [markdown]
+# ## What is computed
 #
 # 1024 sums. The vector unit works on tiles of BATCH x BLOCK_OUT values (1 x 16 by default), so the
 # vectors are tensors of 64 such tiles, or of fewer where both do not fit in the accumulator memory
@@ -28,6 +33,7 @@ env, remote = open_session(__doc__)
 # copies the sum back. What is stored has the narrow type of an input, as the next layer would want
 # it: a store keeps the low 8 bits.
 
+# %%
 o, m = 1, min(64, env.cfg.acc_depth // 2)
 shape = (o, m, env.BATCH, env.BLOCK_OUT)
 
@@ -38,12 +44,14 @@ B_buf = te.compute(shape, lambda *i: B(*i), "B_buf")
 C_buf = te.compute(shape, lambda *i: A_buf(*i) + B_buf(*i), "C_buf")
 C = te.compute(shape, lambda *i: C_buf(*i).astype(env.inp_dtype), "C")
 
-# ---- Where, and by which unit --------------------------------------------------------------------
+# %% [markdown]
+# ## Where, and by which unit
 #
 # Without a schedule every stage is a loop nest over values in DRAM, which no unit of the machine
 # can run. `set_scope` puts the buffers on chip; a pragma says which unit runs the loops in an axis:
 # the DMA engines copy, the ALU adds.
 
+# %%
 s = te.create_schedule(C.op)
 
 for buffer in (A_buf, B_buf, C_buf):
@@ -52,26 +60,32 @@ for copy in (A_buf, B_buf, C):
     s[copy].pragma(s[copy].op.axis[0], env.dma_copy)
 s[C_buf].pragma(s[C_buf].op.axis[0], env.alu)
 
+# %% [markdown]
 # The loops are gone: two loads of 64 tiles, one micro-operation that the ALU repeats 64 times, one
 # store. The sum lies where A was. A token tells the store unit when to begin.
 
+# %%
 print(vta.lower(s, [A, B, C]))
 
-# ---- Compile, save, load -------------------------------------------------------------------------
+# %% [markdown]
+# ## Compile, save, load
 #
 # A compiled module is data: instructions, micro-operations, and the shapes of its arguments. The
 # file can be sent to another machine; one with other sizes refuses it.
 
+# %%
 module = vta.build(s, [A, B, C], name="vadd")
 with TemporaryDirectory() as folder:
     module.save(f"{folder}/vadd.vta")
     remote.upload(f"{folder}/vadd.vta")
 f = remote.load_module("vadd.vta")
 
-# ---- Run -----------------------------------------------------------------------------------------
+# %% [markdown]
+# ## Run
 #
 # Arrays live in the device's memory, already cut into tiles.
 
+# %%
 rng = np.random.default_rng(1)
 a = rng.integers(-128, 128, (o * env.BATCH, m * env.BLOCK_OUT), dtype=env.acc_dtype)
 b = rng.integers(-128, 128, (o * env.BATCH, m * env.BLOCK_OUT), dtype=env.acc_dtype)

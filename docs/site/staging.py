@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nbformat
+
 from docs.site import commands, instruction_set, python_api, registers
+from docs.site.notebooks import NOTEBOOKS, TUTORIALS, notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,13 +38,19 @@ def stage(source: Path, notebooks: Path) -> None:
     source : Path
         Is made; what does not belong to the site is removed from it.
     notebooks : Path
-        Notebooks with their outputs, if there are any: pages of the folder ``tutorials``.
+        Notebooks with their outputs, pages of the folder ``tutorials``. One that is not there has
+        no outputs on its page.
     """
     wanted: dict[str, bytes] = {
         str(path.relative_to(DOCS)): path.read_bytes() for path in _pages(DOCS)
     }
     wanted |= {name: text.encode() for name, text in generated().items()}
-    wanted |= {f"tutorials/{path.name}": path.read_bytes() for path in notebooks.glob("*.ipynb")}
+    for name in NOTEBOOKS:
+        ran = notebooks / f"{name}.ipynb"
+        empty = nbformat.writes(notebook(name)).encode()
+        wanted[f"tutorials/{name}.ipynb"] = ran.read_bytes() if ran.exists() else empty
+        wanted[f"tutorials/scripts/{name}.ipynb"] = empty
+        wanted[f"tutorials/scripts/{name}.py"] = (TUTORIALS / f"{name}.py").read_bytes()
     for path in list(source.rglob("*")):
         if path.is_file() and str(path.relative_to(source)) not in wanted:
             path.unlink()

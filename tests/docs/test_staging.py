@@ -8,12 +8,15 @@ from docs.site.staging import DOCS, stage
 def test_pages_and_notebooks(tmp_path: Path) -> None:
     source, notebooks = tmp_path / "source", tmp_path / "notebooks"
     notebooks.mkdir()
-    (notebooks / "lesson.ipynb").write_text("{}")
+    (notebooks / "own_machine.ipynb").write_text("with outputs")
     source.mkdir()
     (source / "old.md").write_text("a page that was removed")
     stage(source, notebooks)
     assert not (source / "old.md").exists()
-    assert (source / "tutorials" / "lesson.ipynb").exists()
+    tutorials = source / "tutorials"
+    assert (tutorials / "own_machine.ipynb").read_text(encoding="utf-8") == "with outputs"
+    assert '"outputs": []' in (tutorials / "slow_layer.ipynb").read_text(encoding="utf-8")
+    assert (tutorials / "scripts" / "slow_layer.py").exists()
     assert (source / "reference" / "registers.md").exists()
     for path in DOCS.rglob("*.md"):
         copy = source / path.relative_to(DOCS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.site.notebooks import NOTEBOOKS
 from tests.support.configurations import CONFIGURATIONS
 from tests.support.grid import pairwise
 from vta.config import PRESETS, VTAConfig
@@ -19,6 +20,14 @@ EXPECTED = {
     "matrix_multiply_opt": (4096, 1048576, 0, 20, 1024, 4096, 192),
     "convolution_opt": (114688, 1179648, 0, 1144, 50176, 451584, 9408),
 }
+NEEDS_NO_TARGET = {
+    "own_machine": "at most 17 (log2 depths",
+    "slow_layer": "B: profile on sim, memory ddr",
+    "better_schedule": "4 rows, ring buffers",
+}
+"""Tutorials on the timing model: something that each prints."""
+NEEDS_PACKAGES = "digits_network"
+"""Run by `make notebooks`."""
 
 
 def run(script, *options):
@@ -44,6 +53,17 @@ def test_on_the_reference_model(name):
     text = run(f"{name}.py", "--target", "sim")
     assert statistics(text) == dict(zip(COUNTERS, EXPECTED[name]))
     assert text.rstrip().endswith("on sim: the result equals NumPy's.")
+
+
+@pytest.mark.parametrize("name", NEEDS_NO_TARGET)
+def test_on_the_timing_model(name):
+    assert NEEDS_NO_TARGET[name] in run(f"{name}.py")
+
+
+def test_better_schedules_are_better():
+    lines = [line for line in run("better_schedule.py").splitlines() if "%" in line]
+    cycles = [int(re.search(r" ([\d,]+)  ", line)[1].replace(",", "")) for line in lines]
+    assert len(cycles) == 7 and cycles == sorted(cycles, reverse=True)
 
 
 def test_all_on_the_simulated_rtl():
@@ -88,9 +108,10 @@ def test_presets_by_name():
     assert done.returncode == 2 and "not allowed with argument --preset" in done.stderr
 
 
-def test_every_tutorial_is_in_the_runner():
+def test_every_tutorial_is_run_and_is_a_notebook():
     scripts = {path.stem for path in TUTORIALS.glob("*.py")}
-    assert scripts == {*EXPECTED, "run_all", "tutorial_session"}
+    assert scripts == {*EXPECTED, *NEEDS_NO_TARGET, NEEDS_PACKAGES, "run_all", "tutorial_session"}
+    assert {*NOTEBOOKS} == scripts - {"run_all", "tutorial_session"}
 
 
 def test_a_mistake_on_the_command_line_is_told():
