@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from vta import html_tables
 from vta.errors import DeviceError, NetworkError
 from vta.host_operators import run_host_operator
 from vta.network import JOIN, LAUNCH
@@ -81,6 +82,17 @@ class NetworkRun:
         return sum(
             (layer.result.counters for layer in self.layers if layer.result is not None), Counters()
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (layer.step.name, layer.step.operator, layer.step.where, layer.cycles,
+             None if layer.result is None else layer.result.counters.gemm_counter,
+             layer.bytes_moved or None)
+            for layer in self.layers
+        ]  # fmt: skip
+        titles = ["layer", "operator", "where", "cycles", "products", "bytes"]
+        total = ("total", "", "", self.cycles, self.counters.gemm_counter, None)
+        return html_tables.table(titles, [*rows, total])
 
 
 class NetworkModule:

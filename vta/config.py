@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vta import html_tables
 from vta.config_file import read_values, shown, unknown_key
 from vta.errors import ConfigError
 
@@ -389,6 +390,24 @@ class VTAConfig:
             f"{self.batch}x{self.block_in}_i{self.inp_width}w{self.wgt_width}a{self.acc_width}_"
             f"{self.log_uop_buff_size}_{self.log_inp_buff_size}_{self.log_wgt_buff_size}_{self.log_acc_buff_size}"
         )
+
+    def _repr_html_(self) -> str:
+        memories = [
+            (f"{name} SRAM", f"{getattr(self, f'{name}_depth'):,} elements of "
+             f"{getattr(self, f'{name}_elem_bytes'):,} bytes")
+            for name in _BUFFERS
+        ]  # fmt: skip
+        product = f"{self.batch}x{self.block_in} by {self.block_in}x{self.block_out}"
+        rows = [
+            ("one product", f"{product}, {self.inp_dtype} by {self.wgt_dtype}"),
+            ("multipliers", self.batch * self.block_in * self.block_out),
+            ("sums", self.acc_dtype),
+            *memories,
+            ("memory port", f"{self.bus_bits} bits of data, {self.addr_bits} of address"),
+            ("extension", "yes" if self.extension else "no"),
+            ("target", self.target),
+        ]
+        return html_tables.table(["", self.fingerprint], rows)
 
     def differences(self, other: VTAConfig) -> str:
         """The keys on which programs depend that ``other`` has otherwise, with both values, for

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vta import html_tables
 from vta.compiler.graph.registry import OPERATORS
 from vta.errors import ModelError
 from vta.host_operators import HOST_OPERATORS
@@ -93,6 +94,21 @@ class Inspection:
     def activations(self) -> int:
         """Bytes of the other tensors in device memory, which share it."""
         return 0 if self.network is None else self.network.arena - self.weights
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (node.name, node.operator, node.where, node.cycles, node.products or None,
+             node.bytes or None, node.why)
+            for node in self.nodes
+        ]  # fmt: skip
+        titles = ["node", "operator", "where", "cycles", "products", "bytes", "why"]
+        caption = f"{self.name}: " + (
+            f"{self.cycles:,} cycles, {self.weights:,} bytes of constants, "
+            f"{self.activations:,} of activations"
+            if self.network is not None
+            else "; ".join(self.problems)
+        )
+        return html_tables.table(titles, rows, caption)
 
 
 def support() -> dict[str, tuple[str, int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from vta import html_tables
+
 __all__ = ["Counters", "RunResult"]
 
 
@@ -54,3 +56,6 @@ class RunResult:
         if self.cycle_count is not None:
             out["cycle_count"] = self.cycle_count
         return out
+
+    def _repr_html_(self) -> str:
+        return html_tables.table(["counter", "of this run"], list(self.as_dict().items()))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from vta import html_tables
 from vta.compiler.te.dtypes import BOOL
 from vta.compiler.te.expr import Const, Expr, Var
 
@@ -359,6 +360,9 @@ class PrimFunc:
         return func_text(self)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_tables.code(str(self))
 
     def show(self) -> None:
         """Print the program."""

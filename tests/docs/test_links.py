@@ -1,8 +1,10 @@
 """The link check of the site."""
 
+import re
 from pathlib import Path
 
 from docs.site.links import broken_links
+from docs.site.staging import DOCS, generated
 
 
 def test_broken_links(tmp_path: Path) -> None:
@@ -20,3 +22,15 @@ def test_broken_links(tmp_path: Path) -> None:
         "folder/index.html: https://example.org/x.js: needs a network",
         "top.html: missing.html: no such page or place",
     ]
+
+
+def test_links_between_pages() -> None:
+    """Every relative link of a page names a page that is there; `make docs` also checks places."""
+    made = {(DOCS / name).resolve() for name in generated()}
+    missing = [
+        f"{page.relative_to(DOCS)}: {link}"
+        for page in DOCS.rglob("*.md")
+        for link in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if not (target := (page.parent / link).resolve()).exists() and target not in made
+    ]
+    assert missing == []

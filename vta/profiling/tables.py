@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 from typing import TYPE_CHECKING
 
+from vta import html_tables
 from vta.profiling.causes import CycleCause
 
 if TYPE_CHECKING:
@@ -58,12 +58,8 @@ def summary(profile: Profile) -> str:
 def html_table(profile: Profile) -> str:
     """The same as an HTML table."""
     titles, rows = _rows(profile)
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    caption = html.escape(f"{profile.name} on {profile.target}, memory {profile.memory}")
-    return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
+    caption = f"{profile.name} on {profile.target}, memory {profile.memory}"
+    return html_tables.table(titles, rows, caption)
 
 
 def layers_csv(profile: Profile) -> str:
