@@ -75,11 +75,12 @@ class Alu(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg = self.isa.cfg
+        starts_runs = Capability.ALU_START in self.isa.capabilities
         m.submodules.sequencer = sequencer = Sequencer(
             self.isa.alu,
             self.isa.uop,
             (Index("dst", cfg.log_acc_depth), Index("src", cfg.log_acc_depth, unused_if="use_imm")),
-            ("alu_opcode", "use_imm", "imm"),
+            ("alu_opcode", "use_imm", "imm", *(("start",) if starts_runs else ())),
             log_depth=cfg.log_uop_depth,
         )
         m.submodules.pipeline = pipeline = AluPipeline(
@@ -87,6 +88,7 @@ class Alu(wiring.Component):
             log_depth=cfg.log_acc_depth,
             lanes=cfg.batch * cfg.block_out,
             requantises=Capability.REQUANTISE in self.isa.capabilities,
+            starts_runs=starts_runs,
         )
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         wiring.connect(m, sequencer.op, pipeline.uop)

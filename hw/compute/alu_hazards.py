@@ -68,7 +68,7 @@ WB."""
 
 
 class OperandSource(enum.Enum, shape=7):
-    """Source of an operand in stage OP, one bit each (one-hot)."""
+    """Source of an operand in stage OP, one bit each (one-hot). Without a bit the operand is 0."""
 
     BANK = 1
     """Data of the read port, read in READ."""
@@ -184,6 +184,8 @@ class AluHazards(wiring.Component):
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``.
     log_depth : int
         log2 of the number of tiles.
+    starts_runs : bool
+        Whether ``insn`` has ``start``: the micro-op reads no ``dst``, in its place is 0.
 
     Attributes
     ----------
@@ -205,7 +207,8 @@ class AluHazards(wiring.Component):
     LATENCY = 1
     """Cycles from ``uop`` to ``current``."""
 
-    def __init__(self, uop: IndexedUopLayout, *, log_depth: int) -> None:
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, starts_runs: bool = False) -> None:
+        self.starts_runs = starts_runs
         self.banks = banks = 1 << log_banks(log_depth)
         in_flight = data.ArrayLayout(InFlightLayout(log_depth), FORWARDING_STAGES)
         super().__init__({
@@ -251,7 +254,7 @@ class AluHazards(wiring.Component):
         )
         m.d.comb += [
             self.current.uop.eq(current.uop),
-            self.current.dst.source.eq(forwarding_source(current.dst.producers)),
+            self.current.dst.source.eq(self._dst_source(current)),
             self.current.dst.read.eq(dst_in_bank & ~src_first),
             self.current.dst.ready.eq(
                 ~current.raw_stall & self._free(self.dst_reserved, current.dst) & ~src_first
@@ -266,7 +269,7 @@ class AluHazards(wiring.Component):
             self.current.src.read.eq(src_in_bank & ~src_blocked),
             self.current.src.ready.eq(self._free(self.src_reserved, current.src)),
             self.early.uop.eq(early.uop),
-            self.early.dst.source.eq(forwarding_source(early.dst.producers)),
+            self.early.dst.source.eq(self._dst_source(early)),
             self.early.dst.read.eq(early_dst_in_bank),
             self.early.dst.ready.eq(~early.raw_stall & self._free(self.dst_reserved, early.dst)),
             self.early.src.source.eq(OperandSource.EARLY),
@@ -346,22 +349,33 @@ class AluHazards(wiring.Component):
             m.d.sync += [
                 early.raw_stall.eq(0),
                 early.dst.producers.eq(one_cycle_later(early.dst.producers, 0)),
-                early.dst.bank_unless_op.eq(~early.dst.producers[:-1].any()),
+                early.dst.bank_unless_op.eq(
+                    self._needs_dst(early.uop) & ~early.dst.producers[:-1].any()
+                ),
             ]
         with m.Else():
             # The micro-op in the early slot, if there is one, is issued in this cycle.
             raw = self.early.valid & current.dst.is_older_dst
+            needs_dst = self._needs_dst(current.uop)
             m.d.sync += [
                 early.eq(current),
-                early.raw_stall.eq(raw & is_two_cycle(early.uop.insn.alu_opcode)),
+                early.raw_stall.eq(raw & needs_dst & is_two_cycle(early.uop.insn.alu_opcode)),
                 early.dst.producers.eq(one_cycle_later(current.dst.producers, raw)),
-                early.dst.bank_unless_op.eq(~current.dst.producers[:-1].any()),
+                early.dst.bank_unless_op.eq(needs_dst & ~current.dst.producers[:-1].any()),
             ]
 
-    @staticmethod
-    def _needs(uop, operand: str):
+    def _needs(self, uop, operand: str):
         """Whether a micro-op needs the tile ``operand`` at all."""
-        return ~uop.empty & (~uop.insn.use_imm if operand == "src" else 1)
+        return ~uop.empty & (~uop.insn.use_imm if operand == "src" else self._needs_dst(uop))
+
+    def _needs_dst(self, uop):
+        """Whether a micro-op reads its ``dst``: the first one of a run that starts does not."""
+        return ~uop.insn.start if self.starts_runs else 1
+
+    def _dst_source(self, slot):
+        """Source of ``dst`` in the next cycle."""
+        source = forwarding_source(slot.dst.producers)
+        return Mux(self._needs_dst(slot.uop), source, 0) if self.starts_runs else source
 
     @staticmethod
     def _free(reserved, operand):

@@ -1,5 +1,6 @@
 """The ALU's pipeline: ``acc[d][lane] = op(acc[d][lane], use_imm ? imm : acc[s][lane])``, wrap 32,
-and ``acc[d][lane] = requantise(acc[d][lane], acc[s][lane], imm)``.
+and ``acc[d][lane] = requantise(acc[d][lane], acc[s][lane], imm)``; ``0 + y`` in place of
+``op(acc[d][lane], y)`` for the first micro-op of a run that starts.
 
 One micro-op, which is one tile, a cycle:
 
@@ -34,6 +35,7 @@ from vta.hw.compute.alu_lane import LANE_BITS, AluLane
 from vta.hw.compute.alu_operands import OperandFetch, OperandForwarding
 from vta.hw.compute.alu_requantise import UnforwardedHazard
 from vta.hw.compute.lookahead import LookaheadSignature
+from vta.hw.compute.run_detector import RunDetector
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 from vta.isa import AluOpcode
@@ -59,6 +61,8 @@ class AluPipeline(wiring.Component):
         Values in a tile.
     requantises : bool
         Whether the ALU has REQUANTISE.
+    starts_runs : bool
+        Whether instructions can start runs; ``insn`` of a micro-op then has ``start`` too.
 
     Attributes
     ----------
@@ -85,11 +89,13 @@ class AluPipeline(wiring.Component):
     """Cycles from READ to WB."""
 
     def __init__(
-        self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True
-    ) -> None:
+        self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True,
+        starts_runs: bool = False,
+    ) -> None:  # fmt: skip
         bits = lanes * LANE_BITS
         banks = 1 << log_banks(log_depth)
         self.log_depth, self.requantises = log_depth, requantises
+        self.starts_runs = starts_runs
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         super().__init__({
@@ -109,7 +115,9 @@ class AluPipeline(wiring.Component):
         ]
 
         # HAZARD
-        m.submodules.hazards = hazards = AluHazards(layout, log_depth=self.log_depth)
+        m.submodules.hazards = hazards = AluHazards(
+            layout, log_depth=self.log_depth, starts_runs=self.starts_runs
+        )
         m.d.comb += [
             hazards.dst_reserved.eq(self.dst_reserved),
             hazards.src_reserved.eq(self.src_reserved),
@@ -179,13 +187,38 @@ class AluPipeline(wiring.Component):
             self.write.data.eq(wb_result),
             self.done.eq(wb.last),
         ]
+        accepted = hazards.uop
+        if self.starts_runs:
+            accepted = self._start_runs(m, hazards)
         if self.requantises:
-            self._requantise(m, hazards, fetch, forwarding, in_flight, lanes)
+            self._requantise(m, accepted, hazards, fetch, forwarding, in_flight, lanes)
         else:
-            wiring.connect(m, wiring.flipped(self.uop), hazards.uop)
+            wiring.connect(m, wiring.flipped(self.uop), accepted)
         return m
 
-    def _requantise(self, m: Module, hazards, fetch, forwarding, in_flight, lanes) -> None:
+    def _start_runs(self, m: Module, hazards):
+        """In front of HAZARD: ``start`` remains set for the first micro-op of a run only, which
+        becomes the ADD of ``y`` to 0. Returns the stream of micro-ops as they come."""
+        accepted = stream.Signature(self.uop.payload.shape()).create()
+        uop = hazards.uop.payload
+        m.submodules.runs = runs = RunDetector(log_depth=self.log_depth)
+        starts = accepted.payload.insn.start & runs.first
+        m.d.comb += [
+            runs.valid.eq(accepted.valid & accepted.ready),
+            runs.last.eq(accepted.payload.last),
+            runs.dst.eq(accepted.payload.dst),
+            uop.eq(accepted.payload),
+            uop.insn.start.eq(starts),
+            hazards.uop.valid.eq(accepted.valid),
+            accepted.ready.eq(hazards.uop.ready),
+        ]
+        with m.If(starts):
+            m.d.comb += uop.insn.alu_opcode.eq(AluOpcode.ADD)
+        return wiring.flipped(accepted)
+
+    def _requantise(
+        self, m: Module, accepted, hazards, fetch, forwarding, in_flight, lanes
+    ) -> None:
         """REQUANTISE: its immediate accompanies it to EX2, its result is written in WB; a micro-op
         that reads its tile does not enter HAZARD before."""
         op, ex1, ex2, _ = in_flight
@@ -204,7 +237,7 @@ class AluPipeline(wiring.Component):
             self.uop.payload.shape(), log_depth=self.log_depth, stages=5
         )
         wiring.connect(m, wiring.flipped(self.uop), gate.uop)
-        wiring.connect(m, gate.passed, hazards.uop)
+        wiring.connect(m, gate.passed, accepted)
         older = [
             (slot.valid & (slot.uop.insn.alu_opcode == AluOpcode.REQUANTISE), slot.uop.dst)
             for slot in (hazards.current, hazards.early)

@@ -41,40 +41,13 @@ from vta.config import VTAConfig
 from vta.hw.compute.accumulate import Accumulate
 from vta.hw.compute.dot import DotProduct, DotProductPair, dot_sum_bits
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
+from vta.hw.compute.run_detector import RunDetector
 from vta.hw.compute.sequencer import Index, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
 from vta.isa import Capability, Isa
 
 __all__ = ["Gemm", "RunDetector", "TileProduct"]
-
-
-class RunDetector(wiring.Component):
-    """Finds the runs: consecutive micro-ops of one instruction with the same ``dst``.
-
-    Combinational, from the micro-op of this cycle and registers.
-
-    Attributes
-    ----------
-    valid, last, dst : In
-        A micro-op; ``last``: the last one of its instruction.
-    first : Out(1)
-        The micro-op is the first of a run.
-    """
-
-    def __init__(self, *, log_depth: int) -> None:
-        super().__init__({
-            "valid": In(1), "last": In(1), "dst": In(log_depth), "first": Out(1),
-        })  # fmt: skip
-
-    def elaborate(self, platform):
-        m = Module()
-        older_dst = Signal.like(self.dst, reset_less=True)
-        same_instruction = Signal()
-        m.d.comb += self.first.eq(~(same_instruction & (self.dst == older_dst)))
-        with m.If(self.valid):
-            m.d.sync += [older_dst.eq(self.dst), same_instruction.eq(~self.last)]
-        return m
 
 
 class TileProduct(wiring.Component):

@@ -14,6 +14,7 @@ from vta.hw.interfaces import layout_of
 from vta.isa import (
     INSN_BITS,
     PAD_VALUE_MEMORIES,
+    RUN_OPERATIONS,
     TOKEN_FLAGS,
     Capability,
     Format,
@@ -111,8 +112,9 @@ class InstructionDecoder(wiring.Component):
         return self._bad_memory(insn) | no_neighbour | bad_transfer
 
     def _bad_operation(self, insn):
-        """An operation that does not exist, a second operand of one that has one, or an immediate
-        in place of the second one of an operation that has three."""
+        """An operation that does not exist, a second operand of one that has one, an immediate in
+        place of the second one of an operation that has three, or a run of one that cannot start.
+        """
 
         def is_one_of(operations):
             return reduce(or_, (insn.alu_opcode == operation for operation in operations), 0)
@@ -120,10 +122,14 @@ class InstructionDecoder(wiring.Component):
         operations = alu_operations_of(self.isa.cfg)
         is_unary = is_one_of(operation for operation in operations if operation.is_unary)
         is_ternary = is_one_of(operation for operation in operations if operation.is_ternary)
+        bad_start = 0
+        if Capability.ALU_START in self.isa.capabilities:
+            bad_start = insn.start & ~is_one_of(RUN_OPERATIONS)
         return (
             ~is_one_of(operations)
             | (is_unary & (~insn.use_imm | (insn.imm != 0)))
             | (is_ternary & insn.use_imm)
+            | bad_start
         )
 
     def _bad_start(self, insn):

@@ -19,6 +19,7 @@ from vta.isa import (
     LIMITS,
     MAX_TRANSFER_PAD,
     PAD_VALUE_MEMORIES,
+    RUN_OPERATIONS,
     SCALE,
     TOKEN_FLAGS,
     TOKEN_QUEUES,
@@ -63,7 +64,7 @@ WORK = ("load", "gemm", "start", "reset", "alu")
 
 
 STARTS = ("continues", "of another tile", "of the same tile again")
-"""What a product of a GEMM that starts sums is, after the product before it."""
+"""What a micro-op of an instruction that starts runs is, after the micro-op before it."""
 
 
 def _flags(names: Sequence[str]) -> list[str]:
@@ -137,6 +138,8 @@ BINS: dict[str, list[str]] = {
         *(f"NOP {module.name}" for module in PipelineModule),
         *(f"{operation.name} {operand}"
           for operation in AluOpcode for operand in operation.y_sources),
+        *(f"{operation.name} start {operand}"
+          for operation in RUN_OPERATIONS for operand in operation.y_sources),
     ],
     "pads": [
         *(f"{pad} {size}" for pad in PADS for size in ("1", "2..14", "15")),
@@ -167,7 +170,7 @@ BINS: dict[str, list[str]] = {
         *(f"ALU dst again after {d}" for d in DISTANCES),
         *(f"ALU src written {d} before" for d in DISTANCES),
         *(f"{a} then {b}" for a in WORK for b in WORK),
-        *(f"GEMM start {what}" for what in STARTS),
+        *(f"{kind} start {what}" for kind in ("GEMM", "ALU") for what in STARTS),
         "uop load then use",
     ],
     "values": [
@@ -187,10 +190,12 @@ BINS: dict[str, list[str]] = {
 
 def _of_extension() -> set[str]:
     """What only a machine with the extension can do: start sums, requantise, pad with values."""
-    starts = (name for name in BINS["hazards"] if "start" in name)
-    bins = (name for group in ("instructions", "values") for name in BINS[group])
-    pads = (name for name in BINS["pads"] if "pad value" in name)
-    return {"GEMM start", *starts, *pads, *(name for name in bins if name.startswith("REQUANTISE"))}
+    return {
+        name
+        for group in ("instructions", "hazards", "values", "pads")
+        for name in BINS[group]
+        if "start" in name or "pad value" in name or name.startswith("REQUANTISE")
+    }
 
 
 def _work(insn: Gemm | Alu) -> str:
@@ -349,7 +354,8 @@ class Coverage:
             self.hit("nests", f"{kind} {name} {size if size < 2 else '2 or more'}")
         if isinstance(insn, Alu):
             operand = "imm" if insn.use_imm else "acc"
-            self.hit("instructions", f"{insn.alu_opcode.name} {operand}")
+            start = " start" * insn.start
+            self.hit("instructions", f"{insn.alu_opcode.name}{start} {operand}")
         else:
             self.hit("instructions", f"GEMM {_work(insn)}".removesuffix(" gemm"))
         if not insn.operations:
@@ -367,19 +373,19 @@ class Coverage:
                 self._distances("ALU src written", src, dst, " before")
                 reads = np.stack([dst, src], axis=1).reshape(-1)
             self._alu_values(insn, datapath, dst, src)
-        elif insn.start:
-            self._starts(dst)
+        if insn.start:
+            self._starts(kind, dst)
         self._follows(_work(insn), reads, dst)
 
-    def _starts(self, dst: npt.NDArray[np.int64]) -> None:
-        """What the products of a GEMM that starts sums are."""
+    def _starts(self, kind: str, dst: npt.NDArray[np.int64]) -> None:
+        """What the micro-ops of an instruction that starts runs are."""
         firsts = np.diff(dst, prepend=-1) != 0
         if not firsts.all():
-            self.hit("hazards", "GEMM start continues")
+            self.hit("hazards", f"{kind} start continues")
         if firsts.sum() > 1:
-            self.hit("hazards", "GEMM start of another tile")
+            self.hit("hazards", f"{kind} start of another tile")
         if firsts.sum() > len(np.unique(dst)):
-            self.hit("hazards", "GEMM start of the same tile again")
+            self.hit("hazards", f"{kind} start of the same tile again")
 
     def _distances(
         self, name: str, reads: npt.NDArray[np.int64], writes: npt.NDArray[np.int64], end: str = ""
@@ -405,7 +411,9 @@ class Coverage:
         src: npt.NDArray[np.int64],
     ) -> None:
         """The classes of operand values, as far as they are what they were before the instruction
-        began: entries that it has not written yet."""
+        began: entries that it has not written yet. A first micro-op of a run has no ``x``."""
+        if insn.start:
+            return
         fresh = np.zeros(len(dst), bool)
         fresh[np.unique(dst, return_index=True)[1]] = True
         if not insn.use_imm:

@@ -142,14 +142,18 @@ def _steps(datapath: Datapath, insn: Instruction, lane: Lane) -> Iterator[str]:
 def _alu_steps(datapath: Datapath, insn: Alu, nest: MicroOpNest, lane: Lane) -> Iterator[str]:
     operation = insn.alu_opcode
     values = datapath.acc[:, lane.row, lane.column].copy()
+    before = -1
     for destinations, sources in flat_indices(nest):
         for d, s in zip(destinations.tolist(), sources.tolist()):
             x = values[d : d + 1].copy()
             y = np.array([insn.imm], np.int32) if insn.use_imm else values[s : s + 1].copy()
             imm = np.array([insn.imm], np.int32)
             operands = [x, y, imm][: operation.operands]
-            values[d : d + 1] = OPERATIONS[operation](*operands)
-            if d == lane.entry:
+            starts, before = insn.start and d != before, d
+            values[d : d + 1] = y if starts else OPERATIONS[operation](*operands)
+            if d == lane.entry and starts:
+                yield f"{operation.name} of {lane} starts at {_operand(insn, s, lane)} {int(y[0])}"
+            elif d == lane.entry:
                 second = "" if operation.is_unary else f", {_operand(insn, s, lane)} {int(y[0])}"
                 second += f", immediate {insn.imm}" if operation.is_ternary else ""
                 yield f"{operation.name} of {lane} {int(x[0])}{second} gives {int(values[d])}"

@@ -15,6 +15,7 @@ import numpy as np
 from vta.isa import (
     MAX_PAD_DRAM_BASE,
     PAD_VALUE_MEMORIES,
+    RUN_OPERATIONS,
     Alu,
     AluOpcode,
     Finish,
@@ -419,7 +420,9 @@ class ProgramWriter:
                     imm = rng.choice(WIDE_LIMITS)
                     shift = Alu(alu_opcode=AluOpcode.SHR, use_imm=True, imm=24, **fields)
                     self._emit(shift, reads=reads[:1], writes=reads[:1])
-                insn = Alu(alu_opcode=opcode, reset=reset, imm=imm, **fields)
+                start = self._starts(opcode)
+                insn = Alu(alu_opcode=opcode, reset=reset, start=start, imm=imm, **fields)
+                reads = reads[1:] if start else reads
                 self._emit(insn, reads=reads, writes=[(acc, indices["dst"])])
             return
         nest = self._nest({"dst": MemId.ACC})
@@ -429,8 +432,16 @@ class ProgramWriter:
                 fields[f"src_factor_{loop}"] = rng.randrange(self.cfg.acc_depth)
             imm = rng.choice((*IMMEDIATES, rng.randrange(-(1 << 15), 1 << 15)))
             imm = 0 if opcode.is_unary else imm
-            insn = Alu(alu_opcode=opcode, reset=reset, use_imm=True, imm=imm, **fields)
-            self._emit(insn, reads=[(acc, indices["dst"])], writes=[(acc, indices["dst"])])
+            start = self._starts(opcode)
+            reads = [] if start else [(acc, indices["dst"])]
+            insn = Alu(
+                alu_opcode=opcode, reset=reset, start=start, use_imm=True, imm=imm, **fields
+            )  # fmt: skip
+            self._emit(insn, reads=reads, writes=[(acc, indices["dst"])])
+
+    def _starts(self, opcode: AluOpcode) -> bool:
+        """Whether an ALU instruction starts runs."""
+        return bool(self.cfg.extension) and opcode in RUN_OPERATIONS and self.rng.random() < 0.4
 
     def _adjacent_ranges(self) -> None:
         """An ALU instruction beside a GEMM or a load, whose writes begin where an operand of the

@@ -11,6 +11,7 @@ from vta.isa import Alu, Finish, Gemm, Instruction, Isa, Load, MemId, Store
 from vta.sim.reference.alu import alu
 from vta.sim.reference.gemm import gemm, reset
 from vta.sim.reference.loops import MicroOpNest
+from vta.sim.reference.runs import start_runs
 from vta.sim.reference.start import start_sums
 from vta.sim.reference.tiles import decode_tiles, encode_tiles, pad_lane, tile_dtype
 
@@ -168,7 +169,10 @@ class Datapath:
         _check_sram("ACC", dst, len(self.acc))
         if not insn.use_imm:
             _check_sram("ACC", src, len(self.acc))
-        alu(self.acc, nest, insn.alu_opcode, insn.imm, use_imm=insn.use_imm)
+        if insn.start:
+            start_runs(self.acc, nest, insn.alu_opcode, insn.imm if insn.use_imm else None)
+        else:
+            alu(self.acc, nest, insn.alu_opcode, insn.imm, use_imm=insn.use_imm)
         counters.alu_counter += nest.size
 
     def _nest(self, insn: Gemm | Alu) -> MicroOpNest:

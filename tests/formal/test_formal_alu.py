@@ -31,7 +31,7 @@ QUEUE = 6
 UOP = IndexedUopLayout(
     Isa.of(VTAConfig.preset("tiny")).alu,
     (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
-    ("alu_opcode", "use_imm", "imm"),
+    ("alu_opcode", "use_imm", "imm", "start"),
 )
 
 
@@ -84,7 +84,7 @@ class ResultsInOrder(Properties):
         """``pipeline``: the module, or a broken one. ``components``: broken ones to put into the
         pipeline, by name."""
         small = shrunk(pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
-        block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, lanes=1)
+        block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, lanes=1, starts_runs=True)
         self.undefined = {name: Signal(LANE_BITS) for name in ("dst", "src")}
         self.power_up = Signal(LANE_BITS)
         super().__init__(block, [*self.undefined.values(), self.power_up])
@@ -99,6 +99,7 @@ class ResultsInOrder(Properties):
         opcode = uop.insn.alu_opcode
         m.d.comb += [
             Assume(~uop.empty),
+            Assume(~uop.insn.start | (opcode == AluOpcode.ADD)),
             Assume(
                 (opcode == AluOpcode.ADD)
                 | (opcode == AluOpcode.MUL)
@@ -167,10 +168,16 @@ class ResultsInOrder(Properties):
         x, src = changed[uop.dst] ^ power_up, changed[uop.src] ^ power_up
         y = Mux(uop.insn.use_imm, uop.insn.imm[:LANE_BITS], src)
         result = Signal(LANE_BITS)
+        dst_before, same_instruction = Signal.like(uop.dst), Signal()
+        starts = uop.insn.start & ~(same_instruction & (uop.dst == dst_before))
         limits = Mux(uop.insn.alu_opcode == AluOpcode.REQUANTISE, uop.insn.imm[:LANE_BITS], 0)
-        m.d.comb += result.eq(operation(uop.insn.alu_opcode, x, y) ^ limits)
+        result_of_x = operation(uop.insn.alu_opcode, x, y) ^ limits
+        m.d.comb += result.eq(Mux(starts, y, result_of_x))
         with m.If(accepted):
-            m.d.sync += changed[uop.dst].eq(result ^ power_up)
+            m.d.sync += [
+                changed[uop.dst].eq(result ^ power_up),
+                dst_before.eq(uop.dst), same_instruction.eq(~uop.last),
+            ]  # fmt: skip
         return result
 
     def _reach(self, m, count):
@@ -207,11 +214,12 @@ HAZARDS = [
      "(OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX2, OperandSource.EX1)",
      "(OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX1, OperandSource.EX2)"),
     ("invalid-producer", "stage.valid & (stage.dst == index)", "(stage.dst == index)"),
-    ("early-raw-missed", "raw & is_two_cycle(early.uop.insn.alu_opcode)", "0"),
+    ("early-raw-missed", "raw & needs_dst & is_two_cycle(early.uop.insn.alu_opcode)", "0"),
     ("dst-reserved-ignored", "~early.raw_stall & self._free(self.dst_reserved, early.dst)",
      "~early.raw_stall"),
     ("bank-of-other-operand", "operand.bank.eq(bank_select(1, index))",
      "operand.bank.eq(bank_select(1, new.dst))"),
+    ("start-reads-dst", "Mux(self._needs_dst(slot.uop), source, 0)", "source"),
     ("conflict-by-low-bits",
      "bank_index(one, len(one)) == bank_index(other, len(other))", "one[:2] == other[:2]"),
 ]  # fmt: skip
@@ -241,6 +249,8 @@ UNFORWARDED = [
     ("not-kept", "self.uop.valid & ~stall", "self.uop.valid"),
 ]
 PIPELINE = [
+    ("each-starts", "accepted.payload.insn.start & runs.first", "accepted.payload.insn.start"),
+    ("run-goes-on", "runs.last.eq(accepted.payload.last)", "runs.last.eq(0)"),
     ("current-ignored", "for slot in (hazards.current, hazards.early)",
      "for slot in (hazards.early, hazards.early)"),
     ("early-ignored", "for slot in (hazards.current, hazards.early)",

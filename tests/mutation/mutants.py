@@ -292,6 +292,16 @@ MUTANTS = (
         "OperandSource.AFTER_WB: self.after_wb", "OperandSource.AFTER_WB: self.wb",
     ),
     Mutant(
+        "alu-start-each", "each micro-op of a run that starts overwrites its tile",
+        "compute/alu_pipeline.py",
+        "accepted.payload.insn.start & runs.first", "accepted.payload.insn.start",
+    ),
+    Mutant(
+        "alu-start-keeps", "the first micro-op of a run does not overwrite its tile",
+        "compute/alu_hazards.py",
+        "Mux(self._needs_dst(slot.uop), source, 0)", "source",
+    ),
+    Mutant(
         "alu-no-stall", "a micro-op does not stall for the SHR or MUL right before it",
         "compute/alu_hazards.py",
         "~current.raw_stall & self._free", "self._free",

@@ -220,10 +220,16 @@ class SlowModel:
             self.counters["gemm_counter"] += 1
 
     def alu(self, insn: Alu) -> None:
+        before = None
         for d, s, _ in self.operations(insn):
             new = []
+            starts = insn.start and d != before
+            before = d
             for lane, x in enumerate(self.acc[d]):
                 y = insn.imm if insn.use_imm else self.acc[s][lane]
+                if starts:
+                    new.append(y)
+                    continue
                 third = (insn.imm,) if insn.alu_opcode.is_ternary else ()
                 new.append(LANE[insn.alu_opcode](x, y, *third))
             self.acc[d] = new

@@ -79,6 +79,9 @@ DEFAULT_WORDS = {
     Alu(alu_opcode=AluOpcode.REQUANTISE, imm=Limits(-2, 127).immediate, uop_end=1): words(
         4 | 1 << 21 | 1 << 35 | 1 << 49, 5 << 44 | 0x7FFE << 48
     ),
+    Alu(alu_opcode=AluOpcode.MAX, start=True, uop_end=1): words(
+        4 | 1 << 21 | 1 << 35 | 1 << 49 | 1 << 63, 1 << 44
+    ),
     Finish(pop_prev=True, pop_next=True): words(3 | 1 << 3 | 1 << 4, 0),
 }  # fmt: skip
 
@@ -164,6 +167,7 @@ def instructions(draw: st.DrawFn, cfg: VTAConfig) -> Instruction:
             wgt_factor_out=bits(wgt), wgt_factor_in=bits(wgt), **sources, **common,
         )  # fmt: skip
     return Alu(
+        start=bool(cfg.extension) and draw(st.booleans()),
         alu_opcode=draw(st.sampled_from(alu_operations_of(cfg))), use_imm=draw(st.booleans()),
         imm=bits(16) - 2**15, src_factor_out=bits(acc), src_factor_in=bits(acc), **common,
     )  # fmt: skip
@@ -253,7 +257,8 @@ def test_reserved_bits():
     assert DEFAULT.gemm.reserved_mask == 0
     assert Isa(CONFIGURATIONS["default"].replace(extension=0)).gemm.reserved_mask == 1 << 63
     assert DEFAULT.memory.reserved_mask == 0x3F << 58
-    assert DEFAULT.alu.reserved_mask == 1 << 63
+    assert DEFAULT.alu.reserved_mask == 0
+    assert Isa(CONFIGURATIONS["default"].replace(extension=0)).alu.reserved_mask == 1 << 63
     assert TINY.gemm.reserved_mask == 0xFFFFFFF0_00000000_7FFE0000_00000000
     for bit in (49, 62, 100, 127):
         word = int.from_bytes(TINY.encode(Gemm()), "little") | 1 << bit
@@ -265,10 +270,11 @@ def test_a_machine_without_the_extension():
     """The instructions of the base set have the same bits; those of the extension do not exist."""
     for name, words in (("default", DEFAULT_WORDS), ("tiny", TINY_WORDS)):
         base = Isa(CONFIGURATIONS[name].replace(extension=0))
-        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 7
+        assert base.capabilities == 0 and Isa(CONFIGURATIONS[name]).capabilities == 15
         for insn, word in words.items():
             if needed_by([insn]):
-                name = {Alu: "REQUANTISE", Gemm: "GEMM_START", Load: "PAD_VALUE"}[type(insn)]
+                name = {Gemm: "GEMM_START", Load: "PAD_VALUE"}.get(type(insn), "REQUANTISE")
+                name = "ALU_START" if isinstance(insn, Alu) and insn.start else name
                 with pytest.raises(EncodingError, match=rf"{name} of the .* EXTENSION is 0"):
                     base.encode(insn)
                 refusal = rf"{name} of the .* EXTENSION is 0|no field"
@@ -300,6 +306,8 @@ def test_a_machine_without_the_extension():
         (Gemm(uop_end=64), None),
         (Alu(uop_end=65), "SRAM has 64"),
         (Alu(alu_opcode=AluOpcode.REQUANTISE), None),
+        (Alu(alu_opcode=AluOpcode.ADD, start=True, use_imm=True), None),
+        (Alu(alu_opcode=AluOpcode.SHR, start=True), "SHR cannot start runs; MIN, MAX, ADD can"),
         (Alu(alu_opcode=AluOpcode.REQUANTISE, use_imm=True), "use_imm must be 0"),
         (Finish(pop_prev=True, push_next=True), None),
     ],
@@ -362,6 +370,7 @@ def test_disassembly():
         "ALU MAX acc uop[0:1] out(2: dst+1 src+4)": Alu(
             alu_opcode=AluOpcode.MAX, uop_end=1, iter_out=2, dst_factor_out=1, src_factor_out=4
         ),
+        "ALU MAX start acc uop[0:1]": Alu(alu_opcode=AluOpcode.MAX, start=True, uop_end=1),
         "ALU REQUANTISE acc clip(-128, 6) uop[0:1]": Alu(
             alu_opcode=AluOpcode.REQUANTISE, imm=Limits(-128, 6).immediate, uop_end=1
         ),

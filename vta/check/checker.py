@@ -246,9 +246,9 @@ class _Walk:
         dst = self._reach(insn, "dst", MemId.ACC, fields["dst"])
         reads: list[tuple[MemId, npt.NDArray[np.int64]]] = []
         if isinstance(insn, Alu):
-            operands = dst
+            operands = dst[:0] if insn.start else dst
             if not insn.use_imm:
-                operands = np.union1d(dst, self._reach(insn, "src", MemId.ACC, fields["src"]))
+                operands = np.union1d(operands, self._reach(insn, "src", MemId.ACC, fields["src"]))
             reads.append((MemId.ACC, operands))
         elif not insn.reset:
             if not insn.start:

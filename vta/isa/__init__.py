@@ -1,6 +1,7 @@
 """The instruction set: typed instructions, their bits, their text, the tokens between them."""
 
 from vta.isa.alu_operations import (
+    RUN_OPERATIONS,
     AluOpcode,
 )
 from vta.isa.capabilities import (
@@ -63,6 +64,7 @@ __all__ = [
     "MAX_TRANSFER_PAD",
     "MAX_TRANSFER_SIZE",
     "PAD_VALUE_MEMORIES",
+    "RUN_OPERATIONS",
     "SCALE",
     "TOKEN_FLAGS",
     "TOKEN_QUEUES",

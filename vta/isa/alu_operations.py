@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["AluOpcode"]
+__all__ = ["RUN_OPERATIONS", "AluOpcode"]
 
 
 class AluOpcode(enum.IntEnum):
@@ -73,3 +73,8 @@ class AluOpcode(enum.IntEnum):
     def y_sources(self) -> tuple[str, ...]:
         """What an instruction can take ``y`` from: ``imm``, ``acc``."""
         return {1: ("imm",), 2: ("imm", "acc"), 3: ("acc",)}[self.operands]
+
+
+RUN_OPERATIONS = (AluOpcode.MIN, AluOpcode.MAX, AluOpcode.ADD)
+"""The operations whose runs can start (:attr:`vta.isa.Alu.start`): of one value they give that
+value."""

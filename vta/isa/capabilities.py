@@ -30,6 +30,8 @@ class Capability(enum.IntFlag, boundary=enum.STRICT):
     """The ALU operation REQUANTISE (:mod:`vta.isa.requantisation`)."""
     PAD_VALUE = 4
     """LOAD instructions with padding other than 0 (:attr:`~vta.isa.Load.pad_value`)."""
+    ALU_START = 8
+    """ALU instructions that start minima, maxima and sums (:attr:`~vta.isa.Alu.start`)."""
 
 
 def capabilities_of(cfg: VTAConfig) -> Capability:
@@ -45,6 +47,8 @@ def needed_by(insns: Iterable[Instruction]) -> Capability:
             needed |= Capability.GEMM_START
         elif isinstance(insn, Alu) and insn.alu_opcode is AluOpcode.REQUANTISE:
             needed |= Capability.REQUANTISE
+        elif isinstance(insn, Alu) and insn.start:
+            needed |= Capability.ALU_START
         elif isinstance(insn, Load) and insn.pad_value:
             needed |= Capability.PAD_VALUE
     return needed

@@ -43,7 +43,7 @@ def _transfer_text(insn: Transfer) -> str:
 
 def _compute_text(insn: MicroOpLoop) -> str:
     if isinstance(insn, Alu):
-        text = f"ALU {insn.alu_opcode.name}"
+        text = f"ALU {insn.alu_opcode.name}" + " start" * insn.start
         if not insn.alu_opcode.is_unary:
             text += f" imm {insn.imm}" if insn.use_imm else " acc"
         if insn.alu_opcode.is_ternary:

@@ -20,7 +20,7 @@ import numpy as np
 
 from vta.config import INSN_BYTES, ITER_BITS, UOP_BYTES
 from vta.errors import EncodingError
-from vta.isa.alu_operations import AluOpcode
+from vta.isa.alu_operations import RUN_OPERATIONS, AluOpcode
 from vta.isa.capabilities import Capability, capabilities_of, describe, needed_by
 from vta.isa.formats import Format, Part, sequence
 from vta.isa.instructions import (
@@ -82,7 +82,8 @@ _TYPES: dict[Opcode, type[Instruction]] = {
 _FLAGS = ("pop_prev", "pop_next", "push_prev", "push_next")
 _BOOLS = frozenset((*_FLAGS, "reset", "start", "use_imm"))
 _START_BIT = 63
-"""Of a GEMM, with the extension: no loop field reaches this bit, however deep the micro-op SRAM."""
+"""Of GEMM and ALU, with the extension: no loop field reaches this bit, however deep the micro-op
+SRAM."""
 _PADS_BIT = 63
 """Of a LOAD, with the extension: the word has the format :attr:`Isa.pad_load`."""
 
@@ -130,7 +131,7 @@ class Isa:
             ("wgt_factor_out", wgt), ("wgt_factor_in", wgt), bits=INSN_BITS,
         )  # fmt: skip
         self.alu = sequence(
-            "ALU", *loop, *factors, ("src_factor_out", acc), ("src_factor_in", acc),
+            "ALU", *loop, *start, *factors, ("src_factor_out", acc), ("src_factor_in", acc),
             ("alu_opcode", 3), ("use_imm", 1), ("imm", IMM_BITS, True), bits=INSN_BITS,
         )  # fmt: skip
         self.finish = sequence("FINISH", *head, bits=INSN_BITS)
@@ -313,9 +314,9 @@ class Isa:
 
         These are the rules that need no machine state: flags that the module lacks, a memory that
         the direction lacks, padding on a store, a pad value for weights or micro-ops, a micro-op
-        range that ends before it begins or beyond the SRAM, a GEMM that starts sums and resets, a
-        second operand of an operation that has one, an immediate in place of the second one of an
-        operation that has three.
+        range that ends before it begins or beyond the SRAM, a GEMM that starts sums and resets, an
+        operation that cannot start runs, a second operand of an operation that has one, an
+        immediate in place of the second one of an operation that has three.
         """
         module = insn.module
         for flag in _FLAGS:
@@ -342,6 +343,9 @@ class Isa:
                 return f"the micro-op range ends at {insn.uop_end}; the micro-op SRAM has {depth}"
         if isinstance(insn, Gemm) and insn.start and insn.reset:
             return "a GEMM cannot start sums and reset"
+        if isinstance(insn, Alu) and insn.start and insn.alu_opcode not in RUN_OPERATIONS:
+            names = ", ".join(operation.name for operation in RUN_OPERATIONS)
+            return f"{insn.alu_opcode.name} cannot start runs; {names} can"
         if isinstance(insn, Alu) and insn.alu_opcode.is_unary and (insn.imm or not insn.use_imm):
             return (
                 f"{insn.alu_opcode.name} has one operand: use_imm must be 1 and imm 0; "

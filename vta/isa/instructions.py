@@ -168,9 +168,16 @@ class Gemm(MicroOpLoop):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alu(MicroOpLoop):
     """``acc[dst] = op(acc[dst], imm if use_imm else acc[src])``. ``reset`` is encoded but has no
-    meaning here. In an operation of three operands ``imm`` is the third one."""
+    meaning here. In an operation of three operands ``imm`` is the third one.
+
+    With ``start`` (of the instruction set extension) a micro-op overwrites its tile,
+    ``acc[dst] = imm if use_imm else acc[src]``, unless the micro-op right before it in the same
+    instruction has the same ``dst``. The operation is one of
+    :data:`~vta.isa.alu_operations.RUN_OPERATIONS`.
+    """
 
     opcode = Opcode.ALU
+    start: bool = False
     alu_opcode: AluOpcode = AluOpcode.MIN
     use_imm: bool = False
     imm: int = 0

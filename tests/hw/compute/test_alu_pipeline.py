@@ -23,12 +23,14 @@ UNDEFINED = 0xDEADBEEF
 
 @dataclass(frozen=True)
 class MicroOp:
-    """``acc[dst] = opcode(acc[dst], acc[src])``, or with the immediate if ``src`` is None."""
+    """``acc[dst] = opcode(acc[dst], acc[src])``, or with the immediate if ``src`` is None; without
+    ``acc[dst]`` if ``start`` is set and the ``dst`` before is another one."""
 
     opcode: AluOpcode
     dst: int
     src: int | None = None
     imm: int = 3
+    start: bool = False
 
 
 def add(dst, src=None):
@@ -45,6 +47,10 @@ def multiply(dst, src=None):
 
 def requantise(dst, src):
     return MicroOp(AluOpcode.REQUANTISE, dst, src, imm=Limits(-90, 90).immediate)
+
+
+def start_max(dst, src):
+    return MicroOp(AluOpcode.MAX, dst, src, start=True)
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,22 @@ CASES = [
     Case("RAW on an early source read", [add(0, 7), add(1, 0)], [1, 2]),
     Case("RAW on an early source read, two cycles", [shift(0, 7), add(1, 0)], [1, 3]),
     Case("RAW on dst from the early slot", [shift(0, 7), add(0, 1)], [1, 3]),
+    # Runs that start read no dst.
+    Case("a run that starts", [start_max(0, 1), start_max(0, 2), start_max(0, 5)], [0, 1, 2]),
+    Case("runs of one", [start_max(0, 1), start_max(1, 1), start_max(2, 1)], [0, 1, 2]),
+    Case("a tile that starts again", [start_max(0, 1), start_max(2, 1), start_max(0, 3)],
+         [0, 1, 2]),
+    Case("no RAW on the dst of a start", [add(2), shift(0), start_max(2, 1)], [0, 1, 2]),
+    Case("no RAW on the dst of a start, two cycles",
+         [start_max(2, 1), shift(0), start_max(2, 3)], [0, 1, 2]),
+    Case("RAW on the src of a start", [multiply(1), start_max(0, 1)], [0, 2]),
+    Case("no conflict: the dst of a start is not read", [start_max(0, 7), start_max(0, 10)],
+         [0, 1]),
+    Case("bank of the dst of a start reserved", [start_max(0, 1), start_max(0, 2)], [2, 3],
+         dst_reserved={0: {0}, 1: {0}}),
+    Case("a start in the early slot", [start_max(0, 1), add(0, 2)], [1, 2],
+         dst_reserved={0: {0}}),
+    Case("a start behind a REQUANTISE", [requantise(0, 1), start_max(2, 0)], [0, 5]),
     # Reserved banks.
     Case("bank of dst reserved", [add(0, 1), add(2)], [2, 3], dst_reserved={0: {0}, 1: {0}}),
     Case("bank of src reserved", [add(0, 1)], [1], src_reserved={0: {1}}),
@@ -125,9 +147,9 @@ def run(case):
     isa = Isa.of(VTAConfig.preset("tiny"))
     layout = IndexedUopLayout(
         isa.alu, (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
-        ("alu_opcode", "use_imm", "imm"),
+        ("alu_opcode", "use_imm", "imm", "start"),
     )  # fmt: skip
-    dut = AluPipeline(layout, log_depth=LOG_DEPTH, lanes=1)
+    dut = AluPipeline(layout, log_depth=LOG_DEPTH, lanes=1, starts_runs=True)
     trace = Trace([100 + tile for tile in range(TILES)])
 
     def read(ctx, port, reserved):
@@ -142,7 +164,10 @@ def run(case):
             ctx.set(dut.uop.valid, bool(to_offer))
             if to_offer:
                 uop = to_offer[0]
-                insn = {"alu_opcode": uop.opcode, "use_imm": uop.src is None, "imm": uop.imm}
+                insn = {
+                    "alu_opcode": uop.opcode, "use_imm": uop.src is None, "imm": uop.imm,
+                    "start": uop.start,
+                }  # fmt: skip
                 payload = {"dst": uop.dst, "src": uop.src or 0, "insn": insn, "empty": 0, "last": 0}
                 ctx.set(dut.uop.payload, layout.const(payload))
             dst_reserved = case.dst_reserved.get(cycle, set())
@@ -177,8 +202,9 @@ def test_issue_cycles_and_results(case):
         (cycle + 4, uop.dst) for cycle, uop in zip(case.issued, case.uops, strict=True)
     ]
     expected = [100 + tile for tile in range(TILES)]
-    for uop in case.uops:
+    for number, uop in enumerate(case.uops):
         y = uop.imm if uop.src is None else expected[uop.src]
         third = (uop.imm,) if uop.opcode.is_ternary else ()
-        expected[uop.dst] = LANE[uop.opcode](expected[uop.dst], y, *third)
+        starts = uop.start and (number == 0 or case.uops[number - 1].dst != uop.dst)
+        expected[uop.dst] = y if starts else LANE[uop.opcode](expected[uop.dst], y, *third)
     assert trace.tiles == [value % 2**32 for value in expected]

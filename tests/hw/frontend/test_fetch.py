@@ -17,6 +17,7 @@ from vta.config import VTAConfig
 from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.frontend.fetch import Fetch
 from vta.isa import (
+    RUN_OPERATIONS,
     Alu,
     AluOpcode,
     Finish,
@@ -84,6 +85,11 @@ ILLEGAL = {
         for operation in AluOpcode
         if operation.is_unary
         for operand in ({"use_imm": False}, {"use_imm": True, "imm": 1})
+    },
+    **{
+        f"{operation.name} that starts runs": ISA.encode(Alu(alu_opcode=operation, start=True))
+        for operation in AluOpcode
+        if operation not in RUN_OPERATIONS
     },
     "REQUANTISE with an immediate in place of its parameters": ISA.encode(
         Alu(alu_opcode=AluOpcode.REQUANTISE, use_imm=True)
