@@ -263,6 +263,8 @@ def _alu_stalls(
     banks = constants.banks
     dst_bank, src_bank = banks[dst], banks[src]
     conflict = (dst_bank == src_bank) & (dst != src)
+    if insn.start:  # a run reads no tile from its bank: the first value is 0, then dst is forwarded
+        return stalls
     if not conflict.any():
         return stalls
     blocked = np.zeros_like(conflict)
