@@ -23,7 +23,9 @@ nb_execution_mode = "off"  # notebooks come with their outputs: `make notebooks`
 exclude_patterns = ["tutorials/scripts"]  # downloads
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_block", "attrs_inline"]
 myst_heading_anchors = 3
-suppress_warnings = ["ref.python"]  # a word of a parameter's type that several modules have
+suppress_warnings = [
+    "ref.python",  # a word of a parameter's type that several modules have
+]
 nitpicky = True
 nitpick_ignore_regex = [("py:(class|obj)", ".*")]  # words of types in docstrings, as `array`
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 
-from docs.site import commands, instruction_set, python_api, registers
+from docs.site import commands, instruction_set, python_api, registers, start_page
 from docs.site.notebooks import NOTEBOOKS, TUTORIALS, notebook
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ KINDS = {".md", ".svg", ".png"}
 def generated() -> dict[str, str]:
     """The generated pages: the path in the site, the text."""
     return {
+        "start.md": start_page.page(),
         "reference/instruction-set.md": instruction_set.page(),
         "reference/registers.md": registers.page(),
         "reference/commands.md": commands.page(),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from docs.site import commands, instruction_set, python_api, registers
+from docs.site import commands, instruction_set, python_api, registers, start_page
 from docs.site.python_references import exists
 from vta import errors, memmap
 from vta.cli import main
@@ -83,3 +83,10 @@ def test_references_to_what_exists() -> None:
     assert exists("vta.isa.Gemm.start")  # a field of a dataclass with slots
     assert not exists("vta.config.VTAConfig.from_files")
     assert not exists("vta.nothing")
+
+
+def test_the_start_page_is_the_readme() -> None:
+    page = start_page.page()
+    assert page.startswith("# Start here\n") and "$ make photo" in page
+    assert "](tutorials/photo.md)" in page and "](docs/" not in page
+    assert "## What is in the tree" not in page and "# VTA," not in page

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from docs.site.links import broken_links
+from docs.site.notebooks import NOTEBOOKS
 from docs.site.staging import DOCS, generated
 
 
@@ -26,7 +27,8 @@ def test_broken_links(tmp_path: Path) -> None:
 
 def test_links_between_pages() -> None:
     """Every relative link of a page names a page that is there; `make docs` also checks places."""
-    made = {(DOCS / name).resolve() for name in generated()}
+    notebooks = (f"tutorials/{name}.ipynb" for name in NOTEBOOKS)
+    made = {(DOCS / name).resolve() for name in (*generated(), *notebooks)}
     missing = [
         f"{page.relative_to(DOCS)}: {link}"
         for page in DOCS.rglob("*.md")
@@ -34,3 +36,14 @@ def test_links_between_pages() -> None:
         if not (target := (page.parent / link).resolve()).exists() and target not in made
     ]
     assert missing == []
+
+
+def test_every_page_is_in_an_index() -> None:
+    """A page that no index.md lists has no place in the site."""
+    listed = set()
+    for index in DOCS.rglob("index.md"):
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```$", index.read_text(), re.M | re.S):
+            for line in tree.split("\n\n", 1)[-1].split():
+                listed |= {path.resolve() for path in index.parent.glob(f"{line}.md")}
+    pages = {path.resolve() for path in DOCS.rglob("*.md")} - {(DOCS / "index.md").resolve()}
+    assert sorted(str(path.relative_to(DOCS)) for path in pages - listed) == []
