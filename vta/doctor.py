@@ -30,16 +30,18 @@ __all__ = ["LEVELS", "Finding", "examine", "missing_for"]
 
 LEVELS = (
     "sim", "tsim", "tests", "proofs", "onnx", "profile", "remote", "uart", "synthesis", "boards",
-    "waves",
+    "waves", "docs",
 )  # fmt: skip
 """What a finding can be needed for: the reference model, the simulated RTL, the test suite,
 ``make formal``, networks as ONNX files, the report of ``vta profile``, sessions over a network,
 boards at a serial line, ``make synth``, the vendors' and open tools of ``make bitstream`` and of
-loading a board, and viewers of waves."""
+loading a board, viewers of waves, and
+``make docs``."""
 
 _EXTRAS = {
     "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "profile": "profile",
     "remote": "remote", "uart": "uart", "synth": "synthesis", "test": "tests",
+    "docs": "docs",
 }  # fmt: skip
 """Of each extra but `dev`: the level that its packages are for."""
 _SECONDS = 20
@@ -92,7 +94,7 @@ class _Tool:
 
 
 _TOOLS = (
-    _Tool("g++", ("g++",), ("--version",), "compiles the simulated RTL", "tsim",
+    _Tool("C++ compiler", ("clang++", "g++"), ("--version",), "compiles the simulated RTL", "tsim",
           "Debian, Ubuntu: apt install build-essential"),
     _Tool("make", ("make",), ("--version",), "builds the simulated RTL", "tsim",
           "Debian, Ubuntu: apt install build-essential"),

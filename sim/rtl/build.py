@@ -27,6 +27,7 @@ from vta import memmap
 from vta.cache import cache_folder, make_writable, temporary_root
 from vta.errors import ToolError
 from vta.extras import missing_package
+from vta.sim.rtl.compiler import find_compiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,17 +55,13 @@ _CXX_FLAGS = "-std=c++20 -fPIC -fvisibility=hidden -pthread -DVL_TIME_CONTEXT"
 _MAKE_VARIABLES = {
     # The package was configured on another machine; these are what its makefile would have found on
     # this one.
-    "CXX": "g++",
-    "LINK": "g++",
     "AR": "ar",
     "PYTHON3": "python3",
-    "CFG_CXXFLAGS_PCH_I": "-include",
     "OPT_FAST": "-O3 -march=native",
     "OPT_GLOBAL": "-O1 -march=native",
     "OPT_SLOW": "-O1 -march=native",
-    "LDLIBS": "-shared -pthread",  # csrc/fst stands in for the libraries that it would name
 }
-_NEEDED = {"g++": "a C++ compiler", "make": "GNU make", "ar": "GNU binutils"}
+_NEEDED = {"make": "GNU make", "ar": "GNU binutils"}
 _LOG_TAIL = 30
 
 
@@ -80,8 +77,14 @@ def readable_registers() -> list[memmap.Register]:
 
 
 def make_variables() -> dict[str, str]:
-    """What the makefile that Verilator writes must be told, here and now."""
-    return dict(_MAKE_VARIABLES)
+    """What the makefile that Verilator writes must be told, here and now.
+
+    Raises
+    ------
+    ToolError
+        If there is no C++ compiler.
+    """
+    return {**_MAKE_VARIABLES, **find_compiler().make_variables}
 
 
 def verilator_command(path: str | Path | None = None) -> tuple[str, dict[str, str]]:
@@ -182,8 +185,8 @@ class Build:
         digest = hashlib.sha256()
         command, environment = verilator_command(self.verilator)
         parts = [
-            self.verilog, *self._sources.values(), *self._flags(), str(_MAKE_VARIABLES),
-            _output_of(command, "--version", environment=environment), _output_of("g++", "-v"),
+            self.verilog, *self._sources.values(), *self._flags(), str(make_variables()),
+            _output_of(command, "--version", environment=environment), find_compiler().version,
             _cpu(),
         ]  # fmt: skip
         for part in parts:
@@ -210,6 +213,7 @@ class Build:
             and where all of it is), or if the folder cannot be written (the message says what
             moves it).
         """
+        find_compiler()
         for tool, what in _NEEDED.items():
             if shutil.which(tool) is None:
                 raise ToolError(
@@ -241,9 +245,10 @@ class Build:
             units = sorted(str(path.name) for path in work.glob("*.cpp"))
             self._run([command, *self._flags(), f"{TOP}.v", *units], work, environment, output)
 
-            variables = [f"{key}={value}" for key, value in _MAKE_VARIABLES.items()]
+            variables = [f"{key}={value}" for key, value in make_variables().items()]
             make = ["make", "-C", "obj", "-f", f"V{TOP}.mk", f"-j{os.cpu_count() or 1}", *variables]
-            self._run(make, work, environment, output, _count_compiled(progress))
+            compiled = _count_compiled(find_compiler().command, progress)
+            self._run(make, work, environment, output, compiled)
 
             library.parent.mkdir(exist_ok=True)
             fresh = library.with_suffix(f".{os.getpid()}")
@@ -322,13 +327,13 @@ constexpr uint32_t READABLE[TSIM_REGISTERS] = {{{", ".join(map(hex, offsets))}}}
             )
 
 
-def _count_compiled(progress: Callable[[str], None]) -> Callable[[str], None]:
+def _count_compiled(compiler: str, progress: Callable[[str], None]) -> Callable[[str], None]:
     """Watch make's output and report how many files have gone to the compiler."""
     count = 0
 
     def line(text: str) -> None:
         nonlocal count
-        if text.startswith("g++") and " -c " in text:
+        if text.startswith(compiler) and " -c " in text:
             count += 1
             progress(f"C++ compiler: file {count}")
 

@@ -35,7 +35,7 @@ def test_here():
     """The suite runs the simulated RTL, so all that it needs is here."""
     code, findings = report("--for", "tests")
     assert code == 0
-    for name in ("g++", "make", "ar", "memory", "cache folder", "verilator", "amaranth"):
+    for name in ("C++ compiler", "make", "ar", "memory", "cache folder", "verilator", "amaranth"):
         assert findings["tsim", name]["ok"]
         assert not findings["tsim", name]["remedy"]
     assert findings["tsim", "verilator"]["found"] == metadata.version("verilator")
@@ -58,16 +58,18 @@ def test_a_tool_that_is_missing(tmp_path):
     code, findings = report(PATH=str(tmp_path))
     assert code == 1
     assert findings["tsim", "make"]["ok"]
-    assert findings["tsim", "g++"] == {
-        "name": "g++", "ok": False, "found": "not on PATH", "level": "tsim",
+    assert findings["tsim", "C++ compiler"] == {
+        "name": "C++ compiler", "ok": False, "found": "not on PATH", "level": "tsim",
         "purpose": "compiles the simulated RTL",
         "remedy": "Debian, Ubuntu: apt install build-essential",
     }  # fmt: skip
     assert run("--for", "sim", PATH=str(tmp_path))[0] == 0  # which needs no compiler
     code, text = run(PATH=str(tmp_path))
     assert code == 1
-    assert "tsim: does not work without g++\n" in text
-    assert re.search(r"MISSING g\+\+ .*\n +-> Debian, Ubuntu: apt install build-essential\n", text)
+    assert "tsim: does not work without C++ compiler\n" in text
+    assert re.search(
+        r"MISSING C\+\+ compiler .*\n +-> Debian, Ubuntu: apt install build-essential\n", text
+    )
 
 
 def test_an_optional_tool_does_not_matter(tmp_path):

@@ -24,6 +24,7 @@ _TITLES = {
     "synthesis": "resources and open bitstreams (make synth, make bitstream)",
     "boards": "vendors' tools and board loaders (optional)",
     "waves": "viewers of waves (optional)",
+    "docs": "`make docs` (optional)",
 }
 
 

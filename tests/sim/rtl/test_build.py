@@ -87,7 +87,9 @@ def test_a_core_with_other_ports_fails_in_the_compiler(tmp_path):
 
 def test_a_missing_compiler_is_named(verilog, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match=r"`g\+\+` is not on PATH.*build-essential"):
+    with pytest.raises(
+        ToolError, match=r"none of `clang\+\+`, `g\+\+` is on PATH.*build-essential"
+    ):
         Build(verilog, bus_bytes=8).library(cache=tmp_path)
 
 
