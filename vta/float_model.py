@@ -112,7 +112,7 @@ def with_bias_in_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
         if len(others) != 1 or others[0] not in constants:
             continue
         values = numpy_helper.to_array(constants[others[0]])
-        shape = constants[node.input[1]].dims if node.input[1] in constants else ()
+        shape = tuple(constants[node.input[1]].dims) if node.input[1] in constants else ()
         group = next((item.i for item in node.attribute if item.name == "group"), 1)
         if len(shape) != 4 or values.size not in (1, shape[1] * group):
             continue

@@ -29,7 +29,7 @@ def _sigmoid(x: Array) -> Array:
 
 UNARY: Mapping[str, Callable[[Array], Array]] = MappingProxyType({
     "absolute": np.abs,
-    "erf": lambda x: _erf(x).astype(np.float32),
+    "erf": lambda x: np.asarray(_erf(x), np.float32),
     "exp": np.exp,
     "log": np.log,
     "negative": np.negative,

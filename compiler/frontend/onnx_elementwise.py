@@ -53,7 +53,7 @@ def elementwise(
 def _tensor(importer: Importer, name: str, operand: Tensor | float) -> Tensor:
     if isinstance(operand, Tensor):
         return operand
-    return importer.add_constant(f"{name}.constant", np.float32(operand))
+    return importer.add_constant(f"{name}.constant", np.array(operand, np.float32))
 
 
 def _of_two(kind: str) -> Handler:

@@ -74,8 +74,9 @@ _SLOPES = ("positive", "negative", "offset")
 def _slopes_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
     (data,) = arrays
     shape = (1, -1, *(1 for _ in data.shape[2:]))
-    rows = (row.reshape(shape) for row in _channel_rows(node, graph, *_SLOPES))
-    return sloped(data.astype(np.int64), *rows, **_rule(node)).astype(np.int8)
+    rising, falling, offset = (row.reshape(shape) for row in _channel_rows(node, graph, *_SLOPES))
+    result = sloped(data.astype(np.int64), rising, falling, offset, **_rule(node))
+    return result.astype(np.int8)
 
 
 def _lower_slopes(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:

@@ -199,18 +199,19 @@ class _Rewriter:
         limits = [("maximum", low)] * (low > -np.inf) + [("minimum", high)] * (high < np.inf)
         shape, name = self.graph[node.output].shape, node.inputs[0]
         parts = [] if node.operator == "clip" else [(_ELEMENTWISE[node.operator], node.inputs)]
-        chain = [*parts, *((kind, limit) for kind, limit in limits)]
-        for number, (kind, operands) in enumerate(chain, 1):
+        chain: list[tuple[str, tuple[str, ...] | float]] = [*parts, *limits]
+        for number, (kind, operand) in enumerate(chain, 1):
             last = number == len(chain)
             output = node.output if last else self.graph.unused_name(f"{node.output}.{number}")
-            if not isinstance(operands, tuple):
-                limit = Tensor(f"{output}.limit", (), "float32", values=np.float32(operands))
+            if isinstance(operand, float):
+                value = np.array(operand, np.float32)
+                limit = Tensor(f"{output}.limit", (), "float32", values=value)
                 self.tensors[limit.name] = limit
-                operands = (name, limit.name)
+                operand = (name, limit.name)
             if not last:
                 self.tensors[output] = Tensor(output, shape, "float32")
             own = node.name if number == 1 else f"{node.name}.{number}"
-            self.nodes.append(Node(own, kind, operands, (output,)))
+            self.nodes.append(Node(own, kind, operand, (output,)))
             name = output
 
     def _integer(self, node: Node) -> None:
