@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vta.compiler.graph.compile_network import compile_network
 from vta.compiler.graph.interpreter import interpret
 from vta.compiler.graph.pipeline import integer_graph
+from vta.compiler.graph.registry import row_of
 from vta.compiler.ops.requantise import one_pass_on
 from vta.extras import importing
 from vta.packing import unpack
@@ -65,18 +66,25 @@ class TensorComparison:
     tensor, node : str
     size : int
         Elements.
+    stored : bool
+        Whether elements are stored integers, whose differences are steps; else they are real.
     reference : Difference
         From the integer interpreter; a fault, if there is any.
     onnxruntime : Difference or None
         From onnxruntime on the same model, whose rounding is another one; None where it has no such
         tensor.
+    alone : Difference or None
+        As ``onnxruntime``, of this node alone: the interpreter's result of the tensors that
+        onnxruntime has computed. Differences of earlier nodes are not part of it.
     """
 
     tensor: str
     node: str
     size: int
+    stored: bool
     reference: Difference
     onnxruntime: Difference | None
+    alone: Difference | None
 
 
 def graph_of(
@@ -102,6 +110,7 @@ def compare(
     device: Device,
     inputs: Mapping[str, Array],
     *,
+    observe: Callable[[str, Array, Array], None] | None = None,
     progress: Callable[[Step, int], None] | None = None,
 ) -> list[TensorComparison]:
     """Run a model on a device, and compare every tensor that the host can name.
@@ -116,6 +125,9 @@ def compare(
         The machine.
     device : Device
     inputs : mapping of str to ndarray
+    observe : callable or None
+        ``observe(name, got, want)`` is called with each tensor and onnxruntime's, or the
+        interpreter's if that has none.
     progress : callable or None
         As :meth:`vta.runtime.network.NetworkModule.run`.
 
@@ -129,6 +141,7 @@ def compare(
     network = compile_network(graph, cfg)
     wanted = interpret(graph, inputs)
     judged = _by_onnxruntime(path, graph, inputs)
+    alone = _alone(graph, inputs, judged)
     nodes = {node.output: node.name for node in graph.nodes}
     found: list[TensorComparison] = []
 
@@ -139,10 +152,13 @@ def compare(
         other = judged.get(name)
         found.append(
             TensorComparison(
-                name, nodes.get(name, name), got.size, Difference.between(got, wanted[name]),
-                None if other is None else Difference.between(got, other),
+                name, nodes.get(name, name), got.size, got.dtype.kind != "f",
+                Difference.between(got, wanted[name]),
+                None if other is None else Difference.between(got, other), alone.get(name),
             )
         )  # fmt: skip
+        if observe is not None:
+            observe(name, got, wanted[name] if other is None else other)
 
     NetworkModule(network, device).run(inputs, observe=look, progress=progress)
     return found
@@ -150,6 +166,27 @@ def compare(
 
 def _plain(network: Network, name: str, values: Array) -> Array:
     return unpack(values, network.tensors[name].logical)
+
+
+def _alone(
+    graph: Graph, inputs: Mapping[str, Array], judged: Mapping[str, Array]
+) -> dict[str, Difference]:
+    """Of each tensor that onnxruntime has: the difference of the node that computes it, from data
+    of onnxruntime."""
+    values = {
+        name: tensor.values for name, tensor in graph.tensors.items() if tensor.values is not None
+    }
+    values.update(inputs)
+    found = {}
+    for node in graph.nodes:
+        reference = row_of(node).reference
+        assert reference is not None, node.operator
+        own = reference(node, graph, [values[name] for name in node.inputs])
+        other = judged.get(node.output)
+        if other is not None:
+            found[node.output] = Difference.between(own, other)
+        values[node.output] = own if other is None else other
+    return found
 
 
 def _by_onnxruntime(

@@ -124,12 +124,30 @@ def _lookup(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return looked_up(data, table, attributes["axis"])
 
 
+def _resized(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    rows, columns = (np.array(attributes[name], np.int64) for name in ("rows", "columns"))
+    return np.asarray(arrays[0][:, :, rows[:, None], columns])
+
+
 def _same(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(shapes[0])
 
 
 def _broadcast(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(np.broadcast_shapes(*shapes))
+
+
+def _chosen(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    """Rows and columns must be in the image."""
+    (
+        n,
+        c,
+        *extents,
+    ) = shapes[0]
+    for name, extent in zip(("rows", "columns"), extents):
+        if not attributes[name] or not 0 <= min(attributes[name]) <= max(attributes[name]) < extent:
+            raise ValueError(f"{name} must be 0 to {extent - 1}")
+    return prod((n, c, len(attributes["rows"]), len(attributes["columns"]), *extents[2:]))
 
 
 def _sum(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
@@ -178,6 +196,7 @@ HOST_OPERATORS: dict[str, HostOperator] = {
     "transpose": HostOperator(1, ("order",), lambda a, at: a[0].transpose(at["order"]), _same),
     "concat": HostOperator(None, ("axis",), lambda a, at: np.concatenate(a, at["axis"]), _sum),
     "pad": HostOperator(1, ("pads", "value"), _padded, _framed),
+    "resize": HostOperator(1, ("columns", "rows"), _resized, _chosen),
     "im2col": HostOperator(
         1, ("dilations", "kernel", "pads", "strides", "value"), _im2col, _gathered
     ),

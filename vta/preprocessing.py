@@ -180,6 +180,37 @@ class Preprocessing:
         values = (pixels * self.scale - np.array(self.mean)) / np.array(self.deviation)
         return np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)
 
+    def picture(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """The photo that :meth:`apply` would make ``values`` of: pixels of an image that a network
+        computes, rounded and clipped to 0 to 255.
+
+        Parameters
+        ----------
+        values : ndarray of shape (1, channels, height, width)
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3) or (height, width)
+
+        Raises
+        ------
+        PreprocessingError
+            If ``values`` are no single image of :attr:`count` channels, or not finite.
+        """
+        if values.ndim != 4 or values.shape[:2] != (1, self.count):
+            raise PreprocessingError(
+                f"the output has shape {values.shape}; pictures with channels {self.channels} are "
+                f"of outputs of shape (1, {self.count}, height, width)"
+            )
+        if not np.isfinite(values).all():
+            raise PreprocessingError("the output holds a value that is not finite")
+        planes = values[0].astype(np.float64).transpose(1, 2, 0)
+        pixels = (planes * np.array(self.deviation) + np.array(self.mean)) / self.scale
+        if self.channels == "bgr":
+            pixels = pixels[:, :, ::-1]
+        found = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return found[:, :, 0] if self.count == 1 else np.ascontiguousarray(found)
+
     def load(self, path: Path, shape: Sequence[int]) -> npt.NDArray[np.float32]:
         """The input of ``shape`` of the photo in a file.
 

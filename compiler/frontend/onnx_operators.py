@@ -9,6 +9,7 @@ import numpy as np
 from onnx import TensorProto, numpy_helper
 
 from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
+from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.graph.ir import Tensor
 
@@ -57,13 +58,6 @@ def _window(
     return strides, dilations, (pads[0], pads[1], pads[2], pads[3]), (size[0], size[1])
 
 
-def _images(node: OnnxNode, data: Tensor) -> None:
-    if len(data.shape) != 4:
-        raise node.error(
-            f"data {data.name} has shape {data.shape}; must be a batch of images (NCHW)"
-        )
-
-
 # ---- sums of products ----------------------------------------------------------------------------
 
 
@@ -75,7 +69,7 @@ def _conv(importer: Importer, node: OnnxNode) -> None:
 
 def _add_conv(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
     data, kernel = importer.tensors[names[0]], importer.tensors[names[1]]
-    _images(node, data)
+    require_images(node, data)
     if len(kernel.shape) != 4:
         raise node.error(f"the kernel {kernel.name} has shape {kernel.shape}; must be OIHW")
     group = node.value("group", 1)
@@ -153,7 +147,7 @@ def _pool(importer: Importer, node: OnnxNode) -> None:
     if len([name for name in node.outputs if name]) > 1:
         raise node.error("has a second result (indices); only the values are supported")
     data = importer.tensor(node, 0)
-    _images(node, data)
+    require_images(node, data)
     kernel = _pair(node, "kernel_shape")
     strides, dilations, pads, size = _window(
         node, data.shape[2:], kernel, ceil=bool(node.value("ceil_mode", 0))
@@ -169,7 +163,7 @@ def _pool(importer: Importer, node: OnnxNode) -> None:
 def _global_average(importer: Importer, node: OnnxNode) -> None:
     node.require()
     data = importer.tensor(node, 0)
-    _images(node, data)
+    require_images(node, data)
     importer.add(
         node, "average_pool", [data.name], (*data.shape[:2], 1, 1),
         kernel=(data.shape[2], data.shape[3]), strides=(1, 1), pads=(0, 0, 0, 0),
@@ -423,6 +417,7 @@ def _qlinear_add(importer: Importer, node: OnnxNode) -> None:
 
 IMPORTERS: dict[tuple[str, str], Handler] = {
     **ELEMENTWISE,
+    **IMAGES,
     ("", "AveragePool"): _pool,
     ("", "Clip"): _clip,
     ("", "Concat"): _concat,

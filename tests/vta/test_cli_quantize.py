@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import helper
 from PIL import Image
 
 from tests.support.networks import decibels
-from tests.support.onnx_models import by_onnxruntime, digits, inputs_of
+from tests.support.onnx_models import by_onnxruntime, digits, inputs_of, model
 from vta.cli import main
 
 GRAY = "channels = 'gray'\nscale = 0.01\nmean = 1.2\n"
@@ -103,8 +104,8 @@ def test_metadata_of_the_float_model_are_kept(folder, tmp_path):
         "vta.preprocessing",
     ]
     photo = folder / "photos/2.png"
-    for model in (("int8.onnx",), ("known.onnx", *options)):
-        result = vta("run", tmp_path / model[0], *model[1:], "--input", photo, "--top", 10)
+    for used in (("int8.onnx",), ("known.onnx", *options)):
+        result = vta("run", tmp_path / used[0], *used[1:], "--input", photo, "--top", 10)
         assert result.exit_code == 0, result.output
         rows = [line.split(None, 2) for line in result.output.splitlines()]
         named = {row[0]: row[2] for row in rows if len(row) == 3 and row[0].isdecimal()}
@@ -202,3 +203,27 @@ def test_a_photo_needs_its_preprocessing(folder, tmp_path):
     result = vta("run", tmp_path / "int8.onnx", "--input", folder / "photos/0.png")
     assert result.exit_code == 2
     assert "give --preprocess" in result.output
+
+
+def test_a_picture_of_an_output(folder, tmp_path):
+    """It is written beside the photo, or where --output says."""
+    weights = np.zeros((1, 1, 3, 3), np.float32)
+    weights[0, 0, 1, 1] = 1
+    node = helper.make_node("Conv", ["x", "w"], ["y/0"], "same", pads=[1] * 4)
+    made = model([node], {"x": [1, 1, 8, 8]}, {"y/0": [1, 1, 8, 8]}, {"w": weights})
+    onnx.save(made, tmp_path / "float.onnx")
+    pixels = np.random.default_rng(1).integers(0, 256, (8, 8)).astype(np.uint8)
+    photo = tmp_path / "photo.png"
+    (tmp_path / "samples").mkdir()
+    for path in (photo, tmp_path / "samples/photo.png"):
+        Image.fromarray(pixels).save(path)
+    options = ["--calibrate", tmp_path / "samples", "--preprocess", folder / "gray.toml"]
+    model_and_photo = [tmp_path / "float.onnx", "--input", photo, *options]
+    result = vta("run", *model_and_photo, "--target", "sim")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["photo.png", "photo.y_0.png"]
+    with Image.open(tmp_path / "photo.y_0.png") as picture:
+        assert np.abs(np.asarray(picture).astype(int) - pixels).max() <= 2
+    result = vta("run", *model_and_photo, "--output", tmp_path / "other.PNG")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "other.PNG").read_bytes() == (tmp_path / "photo.y_0.png").read_bytes()

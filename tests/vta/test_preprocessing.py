@@ -110,3 +110,22 @@ def test_a_picture_that_is_too_large(tmp_path, monkeypatch):
     monkeypatch.setattr("vta.preprocessing._MAX_PIXELS", 4095)
     with pytest.raises(PreprocessingError, match="64 x 64 pixels; at most 4095 in all"):
         load_photo(tmp_path / "p.png", "RGB")
+
+
+def test_a_picture_is_what_apply_is_given():
+    rng = np.random.default_rng(3)
+    for channels, count in (("rgb", 3), ("bgr", 3), ("gray", 1)):
+        own = Preprocessing(channels, 0, 1 / 255, (0.4, 0.5, 0.6)[:count], (0.2, 0.3, 0.4)[:count])
+        shape = (6, 5, 3) if count == 3 else (6, 5)
+        pixels = rng.integers(0, 256, shape).astype(np.uint8)
+        values = own.apply(pixels, (1, count, 6, 5))
+        np.testing.assert_array_equal(own.picture(values), pixels)
+        assert (own.picture(values + 100) == 255).all()
+
+
+def test_outputs_that_are_no_picture():
+    own = Preprocessing("rgb", 0, 1.0, (0.0,) * 3, (1.0,) * 3)
+    with pytest.raises(PreprocessingError, match=r"shape \(1, 2, 4, 4\); pictures with channels"):
+        own.picture(np.zeros((1, 2, 4, 4), np.float32))
+    with pytest.raises(PreprocessingError, match="not finite"):
+        own.picture(np.full((1, 3, 4, 4), np.nan, np.float32))

@@ -16,13 +16,15 @@ from rich.table import Table
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
 from vta.cli.compile import progress_display
 from vta.cli.devices import Place, place_options
-from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option
+from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option, write_all
 from vta.cli.quantize import preprocess_option, preprocessing_of
 from vta.cli.run_network import read_input
 from vta.environment import get_env
+from vta.pictures import error_picture, png_bytes
 
 if TYPE_CHECKING:
-    from vta.comparison import Difference, TensorComparison
+    from vta.comparison import Array, Difference, TensorComparison
+    from vta.compiler.graph.ir import Graph
 
 __all__ = ["compare"]
 
@@ -37,6 +39,11 @@ __all__ = ["compare"]
 @machine_options("that of the environment")
 @preprocess_option
 @shape_option
+@click.option(
+    "--picture", "pictures", type=NAMED_FILE, metavar="TENSOR=FILE.png", multiple=True,
+    help="Write a picture of the differences of a tensor from onnxruntime's; without TENSOR= of "
+    "the only output.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def compare(
     model: Path,
@@ -45,13 +52,15 @@ def compare(
     preset: str | None,
     preprocess: str | None,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    pictures: NamedFiles,
     as_json: bool,
     **place: Any,
 ) -> None:
     """Run MODEL, a quantised ONNX file, and compare each tensor with two judges.
 
     The integer interpreter defines the result: a tensor that differs from it is a fault, and the
-    exit code is 1. onnxruntime rounds in real numbers: differences from it are counted.
+    exit code is 1. onnxruntime rounds in real numbers: differences from it are counted, over all
+    nodes so far, and of each node alone, from onnxruntime's own tensors.
     """
     from vta.comparison import compare as compare_tensors
     from vta.comparison import graph_of
@@ -60,6 +69,13 @@ def compare(
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     graph = graph_of(model, cfg, dict(shapes))
     files = files_by_name("--input", inputs, graph.inputs)
+    drawn = _pictures(pictures, graph)
+    contents: dict[Path, bytes] = {}
+
+    def draw(name: str, got: Array, want: Array) -> None:
+        if name in drawn:
+            contents[drawn[name]] = png_bytes(error_picture(got, want))
+
     preprocessing = preprocessing_of(model, preprocess)
     values = {
         name: read_input(model.stem, name, graph[name].dtype, graph[name].shape, files,
@@ -71,13 +87,14 @@ def compare(
         with progress_display() as progress:
             task = progress.add_task("compiling", total=len(graph.nodes))
             found = compare_tensors(
-                model, graph, cfg, session.ext_dev(0), values,
+                model, graph, cfg, session.ext_dev(0), values, observe=draw,
                 progress=lambda step, done: progress.update(
                     task, completed=done, description=f"running {step.name}"
                 ),
             )  # fmt: skip
     finally:
         session.close()
+    write_all(contents)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(item) for item in found], indent=2))
     else:
@@ -91,15 +108,26 @@ def compare(
         )
 
 
+def _pictures(given: NamedFiles, graph: Graph) -> dict[str, Path]:
+    """The files of --picture by the names of tensors."""
+    named = [
+        (graph.outputs[0] if name is None and len(graph.outputs) == 1 else name, file)
+        for name, file in given
+    ]
+    computed = [node.output for node in graph.nodes]
+    return files_by_name("--picture", named, computed)
+
+
 def _print(found: list[TensorComparison]) -> None:
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for title in ("tensor", "node", "elements", "reference", "onnxruntime"):
+    for title in ("tensor", "node", "elements", "reference", "onnxruntime", "node alone"):
         right = title == "elements"
         table.add_column(title, justify="right" if right else "left", overflow="fold")
     for item in found:
         table.add_row(
             item.tensor, item.node, f"{item.size:,}", _shown(item.reference, item.size),
             "" if item.onnxruntime is None else _shown(item.onnxruntime, item.size),
+            "" if item.alone is None else _shown(item.alone, item.size),
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     judged = [item.onnxruntime for item in found if item.onnxruntime is not None]
@@ -108,6 +136,9 @@ def _print(found: list[TensorComparison]) -> None:
     click.echo(
         f"{sum(not item.count for item in judged)} of {len(judged)} tensors equal onnxruntime's"
     )
+    steps = [item.alone.largest for item in found if item.alone is not None and item.stored]
+    if steps:
+        click.echo(f"nodes alone differ from onnxruntime by up to {max(steps):g} steps")
 
 
 def _shown(difference: Difference, size: int) -> str:

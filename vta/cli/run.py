@@ -105,7 +105,8 @@ class Ran:
 )  # fmt: skip
 @click.option(
     "--output", "outputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,
-    help="Where to write a tensor that FILE computes. Without NAME= if there is one.",
+    help="Where to write a tensor that FILE computes. Without NAME= if there is one. An image that "
+    "a model computes can be a picture: FILE.png.",
 )  # fmt: skip
 @place_options
 @machine_options("models: that of the environment; programs have their own")
@@ -162,8 +163,7 @@ def run(
                 cfg = get_env().cfg if not config and not preset else machine(config, preset)
                 network = compile_for(file, cfg, options, progress)
             report = run_network(network, inputs, outputs, where, progress, top=top)
-        files = {path: npy_bytes(report.ran.outputs[name]) for name, path in report.files.items()}
-        _write(files, report.as_dict(), json_file)
+        _write(report.contents(), report.as_dict(), json_file)
         if json_file is None:
             report.print(Console(width=None if sys.stdout.isatty() else 120))
         return

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from vta.cli.arrays import files_by_name, read_array
+from vta.cli.arrays import files_by_name, npy_bytes, read_array
 from vta.errors import VTAError
+from vta.pictures import png_bytes
 from vta.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from vta.runtime.network import LayerRun, NetworkRun
 
 __all__ = ["NetworkReport", "read_input", "run_network"]
+
+_PICTURE = ".png"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,28 @@ class NetworkReport:
     layers: tuple[Layer, ...]
     files: dict[str, Path]
     top: int
+    preprocessing: Preprocessing | None
+
+    def contents(self) -> dict[Path, bytes]:
+        """What is written: an array, or a picture if the file is called ``.png``.
+
+        Raises
+        ------
+        VTAError
+            If an output is no picture of the model's preprocessing.
+        """
+        return {path: self._content(name, path) for name, path in self.files.items()}
+
+    def _content(self, name: str, path: Path) -> bytes:
+        values = self.ran.outputs[name]
+        if path.suffix.lower() != _PICTURE:
+            return npy_bytes(values)
+        if self.preprocessing is None:
+            raise VTAError(
+                f"output {name}: {path} is a picture, and the model does not say how its images "
+                f"are made of pixels: give --preprocess, or a .npy file"
+            )
+        return png_bytes(self.preprocessing.picture(values))
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` writes."""
@@ -166,6 +191,7 @@ def run_network(
         name: read_input(network.name, name, t.dtype, t.shape, sources, preprocessing)
         for name, t in tensors.items()
     }
+    targets = {**_pictures(network, sources, preprocessing), **targets}
     session = place.open(network.cfg)
     try:
         device = session.ext_dev(0)
@@ -179,9 +205,31 @@ def run_network(
         )
         progress.update(task, completed=len(network.steps), description="ran")
         layers = tuple(Layer.of(layer, network.cfg) for layer in ran.layers)
-        return NetworkReport(network, repr(device), ran, layers, targets, top)
+        return NetworkReport(network, repr(device), ran, layers, targets, top, preprocessing)
     finally:
         session.close()
+
+
+def _pictures(
+    network: Network, sources: Mapping[str, Path], preprocessing: Preprocessing | None
+) -> dict[str, Path]:
+    """From photo to picture: of each output that is an image like the only input, or a multiple of
+    its size, a file beside the photo."""
+    if preprocessing is None or len(network.inputs) != 1:
+        return {}
+    photo, shape = sources[network.inputs[0]], network.tensors[network.inputs[0]].shape
+    found = {}
+    for name in network.outputs:
+        image = network.tensors[name].shape
+        fits = len(image) == 4 and image[:2] == (1, preprocessing.count) == shape[:2]
+        if (
+            photo.suffix != ".npy"
+            and fits
+            and not any(extent % own for extent, own in zip(image[2:], shape[2:]))
+        ):
+            safe = "".join(letter if letter.isalnum() else "_" for letter in name)
+            found[name] = photo.with_name(f"{photo.stem}.{safe}{_PICTURE}")
+    return found
 
 
 def read_input(

@@ -1,9 +1,11 @@
-"""Operators that only move data; the host does them between two programs of the accelerator.
+"""Operators that only move data; the host does them between two programs of the accelerator, but
+for ``upsample`` (``factors`` of height and width, nearest).
 
 ``reshape``, ``transpose`` (``order``), ``concat`` (``axis``), ``pad`` (``pads`` top, left, bottom,
 right, and ``value``), ``im2col`` (a convolution's attributes, ``kernel`` and the ``value`` of the
-padding), and two changes of layout, ``pack`` and ``unpack``. ``recode`` stores uint8
-as int8, 128 less, or the reverse: activations of the accelerator are signed.
+padding), ``resize`` (nearest: of each of the ``rows`` and ``columns`` of the result, which one of
+the data), and two changes of layout, ``pack`` and ``unpack``. ``recode`` stores uint8 as int8, 128
+less, or the reverse: activations of the accelerator are signed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.graph.operator_row import Array, OperatorRow
+from vta.compiler.graph.operator_row import Array, Lowered, OperatorRow
+from vta.compiler.ops.movement import upsample
 from vta.host_operators import run_host_operator
 
 if TYPE_CHECKING:
@@ -41,6 +44,20 @@ def _pad(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
     top, left, bottom, right = node.integers("pads")
     frame = ((0, 0), (0, 0), (top, bottom), (left, right))
     return np.pad(arrays[0], frame, constant_values=node.integer("value"))
+
+
+def _resize(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    rows, columns = np.array(node.integers("rows")), np.array(node.integers("columns"))
+    return np.asarray(arrays[0][:, :, rows[:, None], columns])
+
+
+def _upsample(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    down, across = node.integers("factors")
+    return arrays[0].repeat(down, axis=2).repeat(across, axis=3)
+
+
+def _lower_upsample(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
+    return Lowered(upsample(graph[node.inputs[0]].shape, node.integers("factors"), cfg=cfg))
 
 
 def _recode(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
@@ -109,6 +126,25 @@ ROWS = (
             "pads": node.integers("pads"),
             "value": node.integer("value"),
         },
+        on_tiles=lambda node, graph, cfg: True,
+    ),
+    OperatorRow(
+        name="upsample",
+        onnx={"Resize": 11},
+        reference=_upsample,
+        lower=_lower_upsample,
+        limits={
+            "Resize": (
+                "mode must be nearest, of batches of images (NCHW), and the size constant; factors "
+                "that are no integers run on the host",
+            )
+        },
+    ),
+    OperatorRow(
+        name="resize",
+        onnx={},
+        reference=_resize,
+        host=lambda node, graph: {name: node.integers(name) for name in ("columns", "rows")},
         on_tiles=lambda node, graph, cfg: True,
     ),
     OperatorRow(name="im2col", onnx={}, reference=_im2col, host=lambda node, graph: _windows(node)),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from vta.compiler.graph.operator_row import Array
 
 __all__ = [
+    "HIGHEST",
+    "LOWEST",
     "channel_scales",
     "constant_input",
     "real_range",

@@ -23,7 +23,7 @@ _ACCUMULATING = ("conv2d", "dense", "average_pool")
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
-_MOVING = ("max_pool", "reshape", "transpose", "concat")
+_MOVING = ("max_pool", "reshape", "transpose", "concat", "resize", "upsample")
 
 
 def integers(graph: Graph) -> Graph:
@@ -172,7 +172,7 @@ class _Rewriter:
         sources = all(self._source(name) is not None for name in node.inputs)
         if sources and self._result(node) is not None:
             return True
-        if node.operator == "max_pool":
+        if node.operator in ("max_pool", "upsample"):
             self._integer(node)  # says what is missing
         return False
 

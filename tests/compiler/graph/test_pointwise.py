@@ -70,8 +70,9 @@ ONE = {
 }  # fmt: skip
 
 
-def between_convolutions(middle, *, seed=0):
-    """A convolution to `a`, `middle` to `z`, and a convolution."""
+def between_convolutions(middle, *, seed=0, more=None, size=(5, 4)):
+    """A convolution to `a`, `middle` to `z`, an image of `size`, and a convolution; `more` are
+    constants by name."""
     rng = np.random.default_rng(seed)
     weights = {
         "w1": rng.normal(0, 0.5, (CHANNELS, 6, 1, 1)).astype(np.float32),
@@ -80,12 +81,15 @@ def between_convolutions(middle, *, seed=0):
     }
     used = {name for item in middle for name in item.input}
     weights |= {name: value for name, value in constants().items() if name in used}
+    weights |= more or {}
     nodes = [
         node("Conv", ["x", "w1", "b1"], ["a"], "conv1"),
         *middle,
         node("Conv", ["z", "w2"], ["y"], "conv2"),
     ]
-    return model(nodes, {"x": [1, 6, 5, 4]}, {"y": [1, 7, 3, 2]}, weights, opset=20)
+    return model(
+        nodes, {"x": [1, 6, 5, 4]}, {"y": [1, 7, size[0] - 2, size[1] - 2]}, weights, opset=20
+    )
 
 
 def int8(made, folder, *, symmetric=False):

@@ -1,0 +1,57 @@
+"""Nearest resizing: by whole factors on the accelerator, by others on the host, as onnxruntime."""
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests.compiler.graph.test_pointwise import SHAPE, between_convolutions, int8, run, stored_steps
+from tests.support.networks import integer
+from tests.support.onnx_models import inputs_of, model
+from vta.compiler.frontend.onnx_import import import_model
+from vta.errors import ModelError
+
+PLACES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
+ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+
+
+def resized(factors, **attributes):
+    """A convolution, a resizing and a convolution."""
+    scales = np.float32([1, 1, *factors])
+    node = helper.make_node(
+        "Resize", ["a", "", "scales"], ["z"], "resize", mode="nearest", **attributes
+    )
+    size = [int(extent * factor) for extent, factor in zip(SHAPE[2:], factors)]
+    return between_convolutions([node], more={"scales": scales}, size=size)
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (3, 1), (4, 8), (1.5, 2), (0.8, 0.75)])
+def test_factors(factors, tmp_path):
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    made = resized(factors, **attributes)
+    path = int8(made, tmp_path)
+    graph = integer(path)
+    whole = all(factor == int(factor) for factor in factors)
+    assert ("upsample" if whole else "resize") in {node.operator for node in graph.nodes}
+    ran = run(graph, inputs := inputs_of(made, 8))
+    assert stored_steps(path, inputs, ran, "y") <= 1.01
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_modes(place, rounding, tmp_path):
+    made = resized((2.5, 3), coordinate_transformation_mode=place, nearest_mode=rounding)
+    path = int8(made, tmp_path)
+    ran = run(integer(path), inputs := inputs_of(made, 8))
+    assert stored_steps(path, inputs, ran, "y") <= 1.01
+
+
+def test_what_is_not_supported():
+    for attribute, value in (("mode", "linear"), ("coordinate_transformation_mode", "tf_crop")):
+        node = helper.make_node("Resize", ["x", "", "s"], ["y"], "resize")
+        node.attribute.append(helper.make_attribute(attribute, value))
+        if attribute != "mode":
+            node.attribute.append(helper.make_attribute("mode", "nearest"))
+        shape = {"x": [1, 2, 4, 4]}
+        made = model([node], shape, {"y": [1, 2, 8, 8]}, {"s": np.float32([1, 1, 2, 2])})
+        with pytest.raises(ModelError, match=f"attribute {attribute} is '{value}'; must be"):
+            import_model(made, "m")
