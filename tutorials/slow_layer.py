@@ -11,6 +11,8 @@ python tutorials/slow_layer.py
 # and compares.
 
 # %%
+from textwrap import fill
+
 import vta
 from vta import ops, rpc
 from vta.profiling.advice import advice
@@ -59,7 +61,7 @@ before
 
 # %%
 for line in advice(before.result):
-    print("-", line)
+    print(fill(line, 96, initial_indent="- ", subsequent_indent="  "))
 
 # %% [markdown]
 # ## A change

@@ -400,7 +400,7 @@ class VTAConfig:
         product = f"{self.batch}x{self.block_in} by {self.block_in}x{self.block_out}"
         rows = [
             ("one product", f"{product}, {self.inp_dtype} by {self.wgt_dtype}"),
-            ("multipliers", self.batch * self.block_in * self.block_out),
+            ("multipliers", f"{self.batch * self.block_in * self.block_out:,}"),
             ("sums", self.acc_dtype),
             *memories,
             ("memory port", f"{self.bus_bits} bits of data, {self.addr_bits} of address"),

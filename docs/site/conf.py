@@ -1,9 +1,6 @@
 """The settings of Sphinx. ``python -m docs.site`` reads them; docs/site/staging.py says of which
 folder."""
 
-from pygments.lexers.special import TextLexer
-from sphinx.application import Sphinx
-
 from vta import __version__
 
 project = "VTA"
@@ -18,6 +15,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "docs.site.python_references",
+    "docs.site.themed_pictures",
 ]
 nb_execution_mode = "off"  # notebooks come with their outputs: `make notebooks`
 exclude_patterns = ["tutorials/scripts"]  # downloads
@@ -40,16 +38,13 @@ napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 copybutton_remove_prompts = True
-
-
-def setup(app: Sphinx) -> None:
-    """Called by Sphinx. Diagrams in Mermaid are shown as text: their renderer needs a network."""
-    app.add_lexer("mermaid", TextLexer)

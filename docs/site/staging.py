@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 
+from docs.pictures.measured import measured
 from docs.site import commands, instruction_set, python_api, registers, start_page
 from docs.site.notebooks import NOTEBOOKS, TUTORIALS, notebook
 
@@ -23,6 +24,7 @@ def generated() -> dict[str, str]:
     """The generated pages: the path in the site, the text."""
     return {
         "start.md": start_page.page(),
+        **{f"pictures/{name}": text for name, text in measured().items()},
         "reference/instruction-set.md": instruction_set.page(),
         "reference/registers.md": registers.page(),
         "reference/commands.md": commands.page(),
