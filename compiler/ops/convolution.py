@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from vta.compiler.ops.cost import TransposedShape
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
-from vta.compiler.ops.tiling import ConvShape, Tiling, choose
+from vta.compiler.ops.tiling import ConvShape, Tiling
+from vta.compiler.ops.tiling_source import tiling_for
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
 from vta.compiler.te.conv2d_transpose import conv2d_transpose_packed
@@ -65,15 +66,15 @@ def convolution(
     pack, unpack, reference : callable
         As of :class:`Operator`; ``pack`` and ``reference`` get arrays of the right shapes.
     tiling : Tiling or None
-        Instead of the one that :func:`choose` finds.
+        Instead of the one that :func:`~vta.compiler.ops.tiling_source.tiling_for` finds.
 
     Raises
     ------
     OperatorError
-        If no tiling fits the machine's memories.
+        If no tiling, or not the given one, fits the machine's memories.
     """
     requantise.check(cfg)
-    tiling = tiling or choose(name, shape, cfg)
+    tiling = tiling_for(name, shape, requantise, cfg, tiling)
     stages = _stages(shape, cfg, requantise)
     given = tuple(operands)
 

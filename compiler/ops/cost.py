@@ -16,16 +16,17 @@ Units: all sizes are tiles of the machine, all times are clock cycles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy.typing as npt
 
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.uop_cache import Kernel, UopCache
-from vta.compiler.ops.geometry import Window
+from vta.compiler.ops.geometry import Window, integer
+from vta.errors import OperatorError
 from vta.memory_timing import MemoryTiming
 
 if TYPE_CHECKING:
@@ -241,6 +242,9 @@ class Tiling:
         Copies of the buffers of inputs, weights and sums.
     groups : int
         Groups of a block; more than one only if a block has all channels of a group.
+    columns_first : bool or None
+        Whether products pass along columns first, not along channels; None: as
+        :meth:`walks_columns` finds best.
     cost : Cost or None
         The estimate for a memory that answers at once, if it was made.
     """
@@ -254,7 +258,35 @@ class Tiling:
     wgt_slots: int
     acc_slots: int
     groups: int = 1
+    columns_first: bool | None = None
     cost: Cost | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without the cost."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cost"}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Tiling:
+        """The tiling of :meth:`to_dict`.
+
+        Raises
+        ------
+        OperatorError
+            Naming what is missing, unknown or no positive integer.
+        """
+        known = {f.name for f in fields(cls)} - {"cost"}
+        if values.keys() != known:
+            wrong = ", ".join(sorted(values.keys() ^ known))
+            raise OperatorError(f"tiling: missing or unknown: {wrong}")
+        if values["order"] not in get_args(Order):
+            raise OperatorError(f"tiling: order is {values['order']!r}; must be 'yo' or 'oy'")
+        if values["columns_first"] not in (None, True, False):
+            raise OperatorError(
+                f"tiling: columns_first is {values['columns_first']!r}; must be true, false or null"
+            )
+        for name in known - {"order", "columns_first"}:
+            integer(f"tiling: {name}", values[name], 1)
+        return cls(**values)
 
     def walks_columns(self, taps: int) -> bool:
         """Whether products pass along columns first, not along channels.
@@ -263,6 +295,8 @@ class Tiling:
         of the accumulators, and each tile gets few products at a time, GEMM stays in one bank for
         so long that the ALU waits for it.
         """
+        if self.columns_first is not None:
+            return self.columns_first
         apart = self.rows * self.columns
         few = self.inputs * taps < FEW_PRODUCTS
         return few and self.groups * self.outputs > 1 and apart % ACC_BANKS == 0

@@ -34,7 +34,16 @@ from vta.memory_timing import MemoryTiming
 if TYPE_CHECKING:
     from vta.config import VTAConfig
 
-__all__ = ["ConvShape", "Cost", "Tiling", "candidates", "choose", "estimate"]
+__all__ = [
+    "ConvShape",
+    "Cost",
+    "Tiling",
+    "candidates",
+    "choose",
+    "estimate",
+    "require_fit",
+    "table",
+]
 
 DRAM = MemoryTiming.of("ddr")
 MOST_SLOTS = 16
@@ -67,11 +76,47 @@ def choose(name: str, shape: ConvShape, cfg: VTAConfig) -> Tiling:
     return best
 
 
+def require_fit(name: str, shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> None:
+    """Check that a tiling fits the memories of the machine.
+
+    Raises
+    ------
+    OperatorError
+        Naming the operator ``name``, the buffer, what it takes and what there is.
+    """
+    t = tiling
+    sums = t.groups * t.outputs * t.rows * t.columns * t.acc_slots
+    data = t.groups * t.inputs * shape.rows(t.rows) * shape.columns(t.columns) * t.inp_slots
+    weights = t.groups * t.outputs * t.inputs * shape.taps
+    for what, size, depth in (
+        ("accumulators", sums + shape.kept, cfg.acc_depth),
+        ("input memory", data, cfg.inp_depth),
+        ("weight memory", weights * t.wgt_slots, cfg.wgt_depth),
+        ("micro-op memory", weights, cfg.uop_depth),
+    ):
+        if size > depth:
+            raise OperatorError(
+                f"{name}: the tiling {t.to_dict()} takes {size} entries of the {what}; the machine "
+                f"has {depth}"
+            )
+    if t.groups > 1 and (t.outputs, t.inputs) != (shape.outputs, shape.inputs):
+        raise OperatorError(
+            f"{name}: a block of {t.groups} groups has {t.outputs} x {t.inputs} tiles of channels "
+            f"of each; must have all, {shape.outputs} x {shape.inputs}"
+        )
+
+
 def candidates(shape: ConvShape, cfg: VTAConfig) -> Sequence[Tiling]:
     """The tilings that fit the memories, the best one by a closed formula first."""
+    return _Rows(table(shape, cfg))
+
+
+def table(shape: ConvShape, cfg: VTAConfig) -> npt.NDArray[np.int64]:
+    """:func:`candidates` as an array, a row for each: outputs, rows, columns, inputs, index in
+    :data:`ORDERS`, inp_slots, wgt_slots, acc_slots, groups."""
     free = cfg.acc_depth - shape.kept  # the constants of all channels stay on chip
     if free < 1:
-        return ()
+        return np.zeros((0, 9), np.int64)
     sizes: list[Sequence[int]] = [
         _sizes(shape.outputs),
         _sizes(shape.out_height),
@@ -178,15 +223,15 @@ class _Tilings:
         cycles: _Numbers = longest + first + last * (shape.passes + out)
         return cycles
 
-    def numbered(self, shape: ConvShape, cfg: VTAConfig) -> Sequence[Tiling]:
-        """The same as a sequence, whose elements are made when they are asked for."""
+    def numbered(self, shape: ConvShape, cfg: VTAConfig) -> npt.NDArray[np.int64]:
+        """The rows of :func:`table`."""
         slots = self.slots(shape, cfg)
         columns = (self.outputs, self.rows, self.columns, self.inputs, self.order)
-        return _Rows(np.stack([*columns, *slots, self.acc_slots, self.groups], axis=-1))
+        return np.stack([*columns, *slots, self.acc_slots, self.groups], axis=-1)
 
 
 class _Rows(Sequence[Tiling]):
-    """Tilings from rows of numbers."""
+    """Tilings from rows of numbers, made when they are asked for."""
 
     def __init__(self, rows: _Numbers) -> None:
         self._rows = rows
