@@ -34,6 +34,7 @@ __all__ = [
     "TensorTypeError",
     "TimeoutError",
     "ToolError",
+    "TuningError",
     "VTAError",
 ]
 
@@ -62,6 +63,11 @@ class NetworkError(VTAError):
 
 class ToolError(VTAError):
     """A program outside this package (compiler, synthesis tool) is missing or failed."""
+
+
+class TuningError(VTAError):
+    """A search that cannot go on: a log that is none, a space without a point, no workers, a wrong
+    result."""
 
 
 class NotProvidedError(VTAError, ImportError):

@@ -21,6 +21,7 @@ from vta.cli.program import program
 from vta.cli.quantize import quantize
 from vta.cli.run import run
 from vta.cli.serve import serve
+from vta.cli.tune import tune
 from vta.errors import VTAError
 from vta.output import reported_output
 
@@ -55,7 +56,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command, inspect, compare, ops, profile,
+    compile_command, inspect, compare, ops, profile, tune,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -1,0 +1,102 @@
+"""Workloads as data, and their space of schedules."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vta.compiler.ops import Tiling, conv2d
+from vta.compiler.ops.tiling_source import tilings_from
+from vta.config import VTAConfig
+from vta.errors import OperatorError, TuningError
+from vta.memory_timing import MemoryTiming
+from vta.tuning.space import Space
+from vta.tuning.workload import Workload, inputs_of, parse_workload, recorded
+
+TINY = VTAConfig.preset("tiny")
+CALLS = (
+    "conv2d((1, 8, 9, 9), 12, 3, padding=1, stride=2)",
+    "conv2d((2, 16, 6, 6), 16, 3, groups=4, low=0)",
+    "conv2d_transpose((1, 8, 4, 4), 4, 3, stride=2, padding=1, output_padding=1)",
+    "dense((3, 16), 8)",
+    "batch_matmul((2, 4, 8), (2, 8, 8))",
+)
+
+
+@pytest.mark.parametrize("cfg", [TINY, TINY.replace(extension=0)], ids=["extended", "base"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_workload_is_data(call, cfg):
+    workload = parse_workload(call, cfg)
+    again = Workload.from_dict(json.loads(json.dumps(workload.to_dict())))
+    assert again.key == workload.key
+    with recorded() as found:
+        op = again.operator(cfg)
+    assert [each.key for each in found] == [workload.key]  # the operator made of it has it
+    assert (
+        op.reference(*inputs_of(op, 1)).shape
+        == op.unpack(np.zeros(op.args[-1].shape, np.int8)).shape
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("conv3d((1, 8), 3)", "no operator with tilings; these have: conv2d"),
+        ("model.onx", "neither a file nor a call with literals"),
+        ("conv2d((1, 8, 8, 8), n, 3)", "neither a file nor a call with literals"),
+        ("conv2d((1, 8, 8, 8))", "missing 2 required positional arguments"),
+    ],
+)
+def test_text_that_is_no_operator(call, words):
+    with pytest.raises(TuningError, match=words):
+        parse_workload(call, TINY)
+
+
+@pytest.mark.parametrize("values", [{}, [], None, {"shape": {}, "requantise": {"rule": "x"}}])
+def test_data_that_is_no_workload(values):
+    with pytest.raises(TuningError, match="no workload"):
+        Workload.from_dict(values)
+
+
+def test_every_point_of_the_space_is_a_tiling_that_fits():
+    workload = parse_workload(CALLS[0], TINY)
+    space = Space(workload, TINY)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        tiling = space.tiling(lambda name: float(rng.random()))
+        assert workload.operator(TINY, tiling).tiling == tiling  # refused if it does not fit
+        point = space.point(tiling)
+        assert space.tiling(point.__getitem__) == tiling
+    for end in (0.0, 1.0):
+        assert workload.operator(TINY, space.tiling(lambda name, end=end: end))
+
+
+def test_promising_points_are_those_that_the_tiler_s_model_finds_best():
+    space = Space(parse_workload(CALLS[0], TINY), TINY)
+    points = space.promising(5, MemoryTiming.of("ddr"))
+    assert len(points) == 5
+    assert len({space.tiling(point.__getitem__) for point in points}) == 5
+
+
+def test_a_tiling_is_data():
+    tiling = Tiling(2, 1, 4, 1, "oy", 2, 1, 3, columns_first=True)
+    assert Tiling.from_dict(json.loads(json.dumps(tiling.to_dict()))) == tiling
+    for wrong in ({"outputs": 0}, {"order": "xy"}, {"more": 1}, {"columns_first": 2}):
+        with pytest.raises(OperatorError, match=f"tiling: .*{next(iter(wrong))}"):
+            Tiling.from_dict({**tiling.to_dict(), **wrong})
+
+
+def test_a_source_of_tilings_is_asked_and_checked():
+    workload = parse_workload(CALLS[0], TINY)
+    op = workload.operator(TINY)
+    small = Tiling(1, 1, 1, 1, "yo", 1, 1, 1)
+    with tilings_from(lambda shape, requantise, cfg: small):
+        assert workload.operator(TINY).tiling == small
+        assert workload.operator(TINY, op.tiling).tiling == op.tiling  # given explicitly
+    assert workload.operator(TINY).tiling == op.tiling
+    large = Tiling(3, 5, 5, 2, "yo", 16, 16, 3)
+    with (
+        tilings_from(lambda shape, requantise, cfg: large),
+        pytest.raises(OperatorError, match=r"takes \d+ entries of the .*; the machine has \d+"),
+    ):
+        conv2d((1, 8, 9, 9), 12, 3, cfg=TINY, requantise=workload.requantise, padding=1)

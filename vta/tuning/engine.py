@@ -1,0 +1,319 @@
+"""Where tasks run: in this process, on worker processes of this computer, or on a cluster.
+
+Dask distributed sends tasks to workers, notices lost ones and gives their tasks to others. Added
+here: results of another version are not taken, and tasks that hang are given to other workers.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vta.errors import TuningError
+from vta.extras import importing
+from vta.tuning.identity import identity
+
+if TYPE_CHECKING:
+    import distributed
+
+__all__ = ["BOARD", "DaskEngine", "Engine", "InProcess", "Task", "open_engine"]
+
+BOARD = "board"
+"""The resource of a worker with a board: one task at a time."""
+CONNECT_SECONDS = 10.0
+WORKER_SECONDS = 60.0
+HANG_SECONDS = 600.0
+MOST_TRIES = 8
+"""Workers that may be lost, or hang, with one task."""
+
+
+@dataclass
+class Task:
+    """A call that a worker does.
+
+    Attributes
+    ----------
+    function : callable
+        Of a module of this package.
+    arguments : tuple
+    tag : object
+        The caller's; it stays in this process.
+    on_board : bool
+        Whether the worker must have a board.
+    tries : int
+        Workers that were lost with it, hung, or have another version.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    tag: Any = None
+    on_board: bool = False
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class Done:
+    """The result of a task.
+
+    Attributes
+    ----------
+    task : Task
+    value : object
+        What the function returned; None if it raised.
+    error : Exception or None
+    worker : str
+        Its address.
+    """
+
+    task: Task
+    value: Any
+    error: Exception | None = None
+    worker: str = "this process"
+
+
+class Engine(Protocol):
+    """Runs tasks. ``next`` gives the results in any order."""
+
+    def submit(self, task: Task) -> None: ...
+    def next(self) -> Done: ...
+    def cancel(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class InProcess:
+    """Runs tasks one after the other in this process, when their results are asked for."""
+
+    def __init__(self) -> None:
+        self._tasks: deque[Task] = deque()
+
+    def submit(self, task: Task) -> None:
+        self._tasks.append(task)
+
+    def next(self) -> Done:
+        task = self._tasks.popleft()
+        try:
+            return Done(task, task.function(*task.arguments))
+        except Exception as error:
+            return Done(task, None, error)
+
+    def cancel(self) -> None:
+        """Forget what was not started."""
+        self._tasks.clear()
+
+    def close(self) -> None:
+        self.cancel()
+
+
+@dataclass
+class DaskEngine:
+    """Runs tasks on the workers of a Dask scheduler.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    warn : callable
+        ``warn(text)``: told of workers that are left out.
+    hang_seconds : float
+        Without any result for so long, tasks are given to other workers.
+    """
+
+    client: distributed.Client
+    warn: Callable[[str], None] = lambda text: None
+    hang_seconds: float = HANG_SECONDS
+    cluster: Any = None
+    _running: dict[distributed.Future, Task] = field(default_factory=dict)
+    _finished: queue.Queue[distributed.Future] = field(default_factory=queue.Queue)
+    _foreign: set[str] = field(default_factory=set)
+
+    def require_workers(self, seconds: float = WORKER_SECONDS) -> None:
+        """Wait for a worker, and leave those out that run another version.
+
+        Raises
+        ------
+        TuningError
+            If there is no worker in time, or none of this version.
+        """
+        from distributed import TimeoutError
+
+        where = self.client.scheduler.address  # type: ignore[union-attr]
+        try:
+            self.client.wait_for_workers(1, timeout=seconds)
+        except TimeoutError:
+            raise TuningError(
+                f"scheduler {where} has no workers after {seconds:.0f} s; start one on any "
+                f"computer that reaches it: vta worker {where}"
+            ) from None
+        found = self.client.run(identity, on_error="return")
+        ours = identity()
+        for worker, theirs in found.items():
+            if theirs != ours:
+                self._leave_out(worker, theirs)
+        if found and self._foreign >= found.keys():
+            raise TuningError(
+                f"no worker of {where} runs {ours}: "
+                + "; ".join(f"{worker} has {theirs}" for worker, theirs in sorted(found.items()))
+                + "; install the same version there"
+            )
+
+    def _leave_out(self, worker: str, theirs: Any) -> None:
+        if worker not in self._foreign:
+            self._foreign.add(worker)
+            self.warn(f"worker {worker} is left out: it has {theirs}, this is {identity()}")
+
+    def submit(self, task: Task) -> None:
+        allowed = None
+        if self._foreign:
+            known = self.client.scheduler_info(n_workers=-1)["workers"]
+            allowed = sorted(known.keys() - self._foreign)
+            if not allowed:
+                raise TuningError("all workers run another version: " + ", ".join(self._foreign))
+        future = self.client.submit(
+            _checked, identity(), task.function, task.arguments,
+            pure=False, workers=allowed, resources={BOARD: 1} if task.on_board else None,
+        )  # fmt: skip
+        self._running[future] = task
+        future.add_done_callback(self._finished.put)
+
+    def next(self) -> Done:
+        """The result of a task that has finished.
+
+        Raises
+        ------
+        TuningError
+            If too many workers were lost with one task, or hang.
+        """
+        while True:
+            try:
+                future = self._finished.get(timeout=self.hang_seconds)
+            except queue.Empty:
+                self._give_to_others()
+                continue
+            task = self._running.pop(future, None)
+            if task is None:
+                continue  # it was given to another worker
+            done = self._done(future, task)
+            if done is not None:
+                return done
+
+    def _done(self, future: distributed.Future, task: Task) -> Done | None:
+        """The result; None if the task was submitted again."""
+        from distributed import KilledWorker
+
+        if future.status == "finished":
+            worker, theirs, value, error = future.result()
+            if theirs == identity():
+                return Done(task, value, error, worker)
+            self._leave_out(worker, theirs)
+        else:
+            lost = future.exception() if future.status == "error" else None
+            if lost is not None and not isinstance(lost, KilledWorker):
+                # A worker that cannot even read the task: another version, or a damaged one.
+                self.warn(f"a task was not run: {lost!r}; it is repeated")
+        self._again(task)
+        return None
+
+    def _again(self, task: Task) -> None:
+        task.tries += 1
+        if task.tries >= MOST_TRIES:
+            raise TuningError(
+                f"{task.function.__name__}: {task.tries} workers were lost, hung or had another "
+                f"version; the log has what was finished before"
+            )
+        self.submit(task)
+
+    def _give_to_others(self) -> None:
+        """Submit what hangs again, and restart the workers that have it."""
+        stuck = [future for future in self._running if not future.done()]
+        holders = {
+            worker
+            for worker, keys in self.client.processing().items()
+            if {future.key for future in stuck} & set(keys)
+        }
+        self.warn(f"no result for {self.hang_seconds:.0f} s: {', '.join(sorted(holders))} hang")
+        tasks = [self._running.pop(future) for future in stuck]
+        self.client.cancel(stuck, force=True)
+        for worker in sorted(holders):
+            try:
+                self.client.restart_workers([worker], timeout=30, raise_for_error=False)
+            except (ValueError, TimeoutError) as error:
+                self.warn(f"worker {worker} cannot be restarted: {error}")
+        for task in tasks:
+            self._again(task)
+
+    def cancel(self) -> None:
+        """Forget what has not finished."""
+        futures = list(self._running)
+        self._running.clear()
+        self.client.cancel(futures)
+
+    def close(self) -> None:
+        self.cancel()
+        self.client.close()
+        if self.cluster is not None:
+            self.cluster.close()
+
+
+def _checked(
+    expected: str, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[str, str, Any, Exception | None]:
+    """On a worker: the address, the version, the result, and the error of a function."""
+    from distributed import get_worker
+
+    where, ours = get_worker().address, identity()
+    if ours != expected:
+        return where, ours, None, None
+    try:
+        return where, ours, function(*arguments), None
+    except Exception as error:
+        return where, ours, None, error
+
+
+def open_engine(
+    scheduler: str | None, workers: int, warn: Callable[[str], None] = lambda text: None
+) -> Engine:
+    """The engine that the options of a command name.
+
+    Parameters
+    ----------
+    scheduler : str or None
+        The address of a Dask scheduler, as ``tcp://host:8786``.
+    workers : int
+        Without a scheduler: worker processes on this computer; 0: none, in this process.
+    warn : callable
+        Told of workers that are left out.
+
+    Raises
+    ------
+    TuningError
+        If there is no such scheduler, or it has no workers of this version.
+    ToolError
+        If Dask is not installed.
+    """
+    if scheduler is None and workers == 0:
+        return InProcess()
+    with importing("a search on workers", "tune"):
+        import distributed
+
+    cluster = None
+    if scheduler is None:
+        cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers, threads_per_worker=1, dashboard_address=None,
+            host="127.0.0.1", resources={}, silence_logs=40,
+        )  # fmt: skip
+    try:
+        client = distributed.Client(cluster or scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise TuningError(
+            f"no Dask scheduler at {scheduler} ({error or type(error).__name__}); start one with "
+            f"`dask scheduler`, and workers with `vta worker tcp://HOST:8786`"
+        ) from None
+    engine = DaskEngine(client, warn, cluster=cluster)
+    try:
+        engine.require_workers()
+    except BaseException:
+        engine.close()
+        raise
+    return engine

@@ -1,0 +1,313 @@
+"""The log of schedules: one SQLite file, which also has the trials of every search.
+
+An entry is the best schedule of a workload on a machine with a memory preset. It was stored after
+its result was compared with NumPy. The tables of the trials are Optuna's
+(:mod:`vta.tuning.study`); this module needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from vta.compiler.ops.cost import Tiling
+from vta.compiler.ops.tiling import require_fit
+from vta.compiler.ops.tiling_source import tilings_from
+from vta.config import VTAConfig
+from vta.errors import ConfigError, OperatorError, TuningError
+from vta.tuning.workload import Workload
+
+if TYPE_CHECKING:
+    from vta.compiler.ops.cost import ConvShape
+    from vta.compiler.ops.requantise import Requantise
+
+__all__ = ["FORMAT", "Entry", "ScheduleLog", "machine_key", "tuned", "user_log"]
+
+FORMAT = 1
+BUSY_SECONDS = 60
+_TABLES = """
+CREATE TABLE IF NOT EXISTS vta_log (format INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS vta_schedules (
+    fingerprint TEXT NOT NULL, memory TEXT NOT NULL, workload TEXT NOT NULL, machine TEXT NOT NULL,
+    tiling TEXT NOT NULL, cycles INTEGER NOT NULL, default_cycles INTEGER NOT NULL,
+    device TEXT NOT NULL, version TEXT NOT NULL, seed INTEGER NOT NULL, trials INTEGER NOT NULL,
+    PRIMARY KEY (fingerprint, memory, workload)
+);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A schedule of the log.
+
+    Attributes
+    ----------
+    machine : VTAConfig
+    memory : str
+        The memory preset that cycles were measured with.
+    workload : Workload
+    tiling : Tiling
+    cycles, default_cycles : int
+        Of the schedule and of the tiler's, measured on ``device``.
+    device : str
+        ``tsim``, or a board.
+    version : str
+        Of the package and its sources.
+    seed, trials : int
+        Of the search.
+    """
+
+    machine: VTAConfig
+    memory: str
+    workload: Workload
+    tiling: Tiling
+    cycles: int
+    default_cycles: int
+    device: str
+    version: str
+    seed: int
+    trials: int
+
+    @property
+    def gain(self) -> float:
+        """The share of the cycles of the tiler's schedule that is saved."""
+        return 1 - self.cycles / self.default_cycles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            **values,
+            "fingerprint": machine_key(self.machine),
+            "machine": self.machine.to_dict(),
+            "workload": self.workload.to_dict(),
+            "tiling": self.tiling.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Entry:
+        """The entry of :meth:`to_dict`.
+
+        Raises
+        ------
+        TuningError
+            If the values are no entry, or the tiling exceeds the machine's memories.
+        """
+        try:
+            numbers = {
+                name: int(values[name]) for name in ("cycles", "default_cycles", "seed", "trials")
+            }
+            texts = {name: str(values[name]) for name in ("memory", "device", "version")}
+            machine = VTAConfig.from_dict(values["machine"])
+            workload = Workload.from_dict(values["workload"])
+            tiling = Tiling.from_dict(values["tiling"])
+            require_fit("schedule", workload.shape, tiling, machine)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise TuningError(f"no entry of a log of schedules: {error!r}") from None
+        except (ConfigError, OperatorError) as error:
+            raise TuningError(f"no entry of a log of schedules: {error}") from None
+        if min(numbers["cycles"], numbers["default_cycles"]) < 1:
+            raise TuningError(f"no entry of a log of schedules: {numbers}; cycles must be positive")
+        return cls(machine=machine, workload=workload, tiling=tiling, **numbers, **texts)
+
+
+def machine_key(cfg: VTAConfig) -> str:
+    """The machine with all that cycles depend on: fingerprint, bus width, extension."""
+    extension = "extended" if cfg.extension else "base"
+    return f"{cfg.fingerprint}_{cfg.bus_bits}bit_{extension}"
+
+
+def user_log() -> Path:
+    """The log of the user, which is taken where none is named."""
+    return platformdirs.user_data_path("vta", appauthor=False) / "schedules.sqlite"
+
+
+class ScheduleLog:
+    """A file of schedules.
+
+    Parameters
+    ----------
+    path : path
+    create : bool
+        Whether a file that is missing is made; else it is an error.
+
+    Raises
+    ------
+    TuningError
+        If the file is missing, damaged, of another program or of a newer version, or cannot be
+        written.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        self.path = Path(path)
+        if not create and not self.path.is_file():
+            raise TuningError(f"{self.path}: no such log of schedules; `vta tune` makes one")
+        with self._connected() as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            if "vta_log" not in tables:
+                if tables or not create:
+                    raise TuningError(
+                        f"{self.path} is a database of another program, not a log of schedules"
+                    )
+                database.executescript(_TABLES)
+                database.execute("INSERT INTO vta_log VALUES (?)", (FORMAT,))
+            (found,) = database.execute("SELECT format FROM vta_log").fetchone() or (None,)
+            if found != FORMAT:
+                raise TuningError(
+                    f"{self.path}: the log has format {found}; this version reads {FORMAT}"
+                )
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is written, or nothing."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        except (OSError, sqlite3.Error) as error:
+            raise TuningError(f"cannot open {self.path}: {error}") from None
+        try:
+            with database:
+                yield database
+        except sqlite3.Error as error:
+            raise TuningError(f"log of schedules {self.path}: {error}") from None
+        finally:
+            database.close()
+
+    def entries(self, cfg: VTAConfig | None = None, memory: str | None = None) -> list[Entry]:
+        """The schedules in the log, of all machines and memories or of those given, in order of
+        their keys.
+
+        Raises
+        ------
+        TuningError
+            If the file is damaged.
+        """
+        text = f"SELECT {', '.join(_COLUMNS)} FROM vta_schedules WHERE 1"
+        values: list[str] = []
+        for column, value in (("fingerprint", cfg and machine_key(cfg)), ("memory", memory)):
+            if value is not None:
+                text, values = f"{text} AND {column} = ?", [*values, value]
+        with self._connected() as database:
+            rows = database.execute(
+                f"{text} ORDER BY fingerprint, memory, workload", values
+            ).fetchall()
+        return [self._entry(row) for row in rows]
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        values = dict(zip(_COLUMNS, row))
+        try:
+            for name in ("machine", "workload", "tiling"):
+                values[name] = json.loads(values[name])
+            return Entry.from_dict(values)
+        except (ValueError, TypeError, TuningError) as error:
+            raise TuningError(f"log of schedules {self.path}: {error}") from None
+
+    def add(self, entries: Iterable[Entry]) -> int:
+        """Store entries, all or none; of two for the same key the one with fewer cycles stays.
+
+        Returns how many were stored.
+
+        Raises
+        ------
+        TuningError
+            If the file cannot be written; it is then as it was.
+        """
+        stored = 0
+        with self._connected() as database:
+            for entry in entries:
+                values = entry.to_dict()
+                row = [
+                    json.dumps(value, sort_keys=True, separators=(",", ":"))
+                    if isinstance(value, dict)
+                    else value
+                    for value in (values[name] for name in _COLUMNS)
+                ]
+                marks = ", ".join("?" * len(row))
+                stored += database.execute(
+                    f"INSERT INTO vta_schedules ({', '.join(_COLUMNS)}) VALUES ({marks}) "
+                    "ON CONFLICT DO UPDATE SET "
+                    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)
+                    + " WHERE excluded.cycles < cycles",
+                    row,
+                ).rowcount
+        return stored
+
+    def export(self) -> str:
+        """The log as JSON, a line for each entry."""
+        return "".join(
+            json.dumps(entry.to_dict(), sort_keys=True) + "\n" for entry in self.entries()
+        )
+
+    def merge(self, path: str | Path) -> int:
+        """Add the entries of another log, or of a file of :meth:`export`; returns how many were
+        better than what there was, or new.
+
+        Raises
+        ------
+        TuningError
+            If the file is neither; nothing is added then.
+        """
+        other = Path(path)
+        try:
+            with other.open("rb") as file:
+                is_database = file.read(16) == b"SQLite format 3\0"
+            if is_database:
+                return self.add(ScheduleLog(other).entries())
+            lines = other.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise TuningError(f"cannot read {other}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise TuningError(f"{other} is neither a log of schedules nor JSON lines") from None
+        entries = []
+        for number, line in enumerate(lines, 1):
+            try:
+                entries.append(Entry.from_dict(json.loads(line)))
+            except (ValueError, TuningError) as error:
+                raise TuningError(f"{other}, line {number}: {error}") from None
+        return self.add(entries)
+
+    def digest(self, cfg: VTAConfig, memory: str) -> str:
+        """A hash of the tilings for a machine and a memory: programs depend on these."""
+        text = [[e.workload.key, e.tiling.to_dict()] for e in self.entries(cfg, memory)]
+        return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
+
+
+_COLUMNS = ("fingerprint", *(f.name for f in fields(Entry)))
+
+
+@contextmanager
+def tuned(log: ScheduleLog, cfg: VTAConfig, memory: str = "ideal") -> Iterator[list[Workload]]:
+    """Operators that are made inside for a machine have the schedules of a log.
+
+    Yields a list that grows by the workload of each operator whose schedule is one of the log.
+
+    Parameters
+    ----------
+    log : ScheduleLog
+    cfg : VTAConfig
+        The machine.
+    memory : str
+        The memory preset that the schedules were searched for.
+    """
+    known = {entry.workload.key: entry.tiling for entry in log.entries(cfg, memory)}
+    used: list[Workload] = []
+
+    def source(shape: ConvShape, requantise: Requantise, machine: VTAConfig) -> Tiling | None:
+        workload = Workload.of(shape, requantise)
+        if workload is None or machine_key(machine) != machine_key(cfg):
+            return None
+        tiling = known.get(workload.key)
+        if tiling is not None:
+            used.append(workload)
+        return tiling
+
+    with tilings_from(source):
+        yield used

@@ -1,0 +1,290 @@
+"""The search for schedules: many workloads at once, on an engine, with a log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vta.errors import TuningError
+from vta.tuning.engine import Engine, Task
+from vta.tuning.evaluate import Job, measure, model_cycles
+from vta.tuning.identity import identity
+from vta.tuning.schedule_log import Entry, ScheduleLog
+from vta.tuning.study import Study
+from vta.tuning.workload import inputs_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vta.compiler.ops.cost import Tiling
+    from vta.config import VTAConfig
+    from vta.tuning.engine import Done
+    from vta.tuning.workload import Workload
+
+__all__ = ["FINALISTS", "Layer", "Search", "total"]
+
+FINALISTS = 12
+"""Schedules of a workload that are measured beside the tiler's."""
+
+
+@dataclass
+class Layer:
+    """The state of the search of a workload.
+
+    Attributes
+    ----------
+    workload : Workload
+    count : int
+        How often the network has it.
+    study : Study
+    entry : Entry or None
+        What was stored, when the search has ended.
+    """
+
+    workload: Workload
+    count: int
+    study: Study
+    entry: Entry | None = None
+    expected: npt.NDArray[Any] | None = None
+    waiting: dict[Tiling, int] = field(default_factory=dict)
+    results: dict[Tiling, dict[str, Any]] = field(default_factory=dict)
+    measuring: bool = False
+
+    @property
+    def default_cycles(self) -> int | None:
+        """Cycles of the tiler's schedule: measured, or by the timing model."""
+        if self.entry is not None:
+            return self.entry.default_cycles
+        return next((t.cycles for t in self.study.trials if t.tiling == self.study.default), None)
+
+    @property
+    def best_cycles(self) -> int | None:
+        """Cycles of the best schedule so far: measured, or by the timing model."""
+        if self.entry is not None:
+            return self.entry.cycles
+        best = self.study.best
+        return best.cycles if best is not None else None
+
+
+class Search:
+    """Schedules for workloads.
+
+    Parameters
+    ----------
+    log : ScheduleLog
+    cfg : VTAConfig
+    workloads : mapping of Workload to int
+        Each with how often the network has it.
+    engine : Engine
+    memory : str
+        The memory preset.
+    trials : int
+        Schedules of each workload.
+    seed : int
+        The same seed gives the same trials and the same log.
+    seconds : float or None
+        After so long no more trials are begun; finalists are measured still.
+    target : str
+        What finalists are measured on: ``tsim``, or a board of a worker.
+    report : callable
+        ``report(layer)`` is called when a layer has news.
+    warn : callable
+        ``warn(text)`` is told of results that are wrong.
+    wrong : Path
+        The folder that wrong results are written to.
+
+    Raises
+    ------
+    TuningError
+        If the log cannot be used.
+    OperatorError
+        If a workload does not fit the machine.
+    """
+
+    def __init__(
+        self,
+        log: ScheduleLog,
+        cfg: VTAConfig,
+        workloads: dict[Workload, int],
+        engine: Engine,
+        *,
+        memory: str = "ideal",
+        trials: int = 64,
+        seed: int = 0,
+        seconds: float | None = None,
+        target: str = "tsim",
+        report: Callable[[Layer], None] = lambda layer: None,
+        warn: Callable[[str], None] = lambda text: None,
+        wrong: Path = Path("wrong-results"),
+    ) -> None:
+        self.log, self.cfg, self.engine, self.memory = log, cfg, engine, memory
+        self.seed, self.target, self.wrong = seed, target, wrong
+        self._report, self._warn = report, warn
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._in_flight = 0
+        self.layers = [
+            Layer(workload, count, Study(log.path, workload, cfg, memory, seed, trials))
+            for workload, count in workloads.items()
+        ]
+
+    def run(self) -> list[Layer]:
+        """Search until all trials are made, or the time is over; then measure and store.
+
+        Raises
+        ------
+        TuningError
+            If the tiler's own schedule gives a wrong result, the log cannot be written, or no
+            worker is left.
+        """
+        for layer in self.layers:
+            self._go_on(layer)
+        while self._in_flight:
+            done = self.engine.next()
+            self._in_flight -= 1
+            self._take(done)
+        return self.layers
+
+    def _job(self, layer: Layer, tiling: Tiling) -> Job:
+        return {
+            "workload": layer.workload.to_dict(),
+            "tiling": tiling.to_dict(),
+            "machine": self.cfg.to_dict(),
+            "memory": self.memory,
+        }
+
+    def _submit(self, layer: Layer, tiling: Tiling, limit: float | None = None) -> None:
+        job = self._job(layer, tiling)
+        tag = (layer, tiling)
+        if layer.measuring:
+            task = Task(measure, (job, self.target, self.seed), tag, on_board=self.target != "tsim")
+        else:
+            task = Task(model_cycles, (job, limit), tag)
+        self.engine.submit(task)
+        self._in_flight += 1
+
+    def _go_on(self, layer: Layer) -> None:
+        """Submit the next batch of a layer, or its finalists."""
+        layer.results = {}
+        late = self._end is not None and time.monotonic() > self._end and layer.study.trials
+        if not layer.study.done and not late:
+            proposals = layer.study.ask()
+            layer.waiting = {proposal.tiling: 1 for proposal in proposals}
+            for proposal in proposals:
+                self._submit(layer, proposal.tiling, proposal.limit)
+            if proposals:
+                return
+        layer.measuring = True
+        finalists = layer.study.finalists(FINALISTS)
+        op = layer.workload.operator(self.cfg, layer.study.default)
+        layer.expected = op.reference(*inputs_of(op, self.seed))
+        layer.waiting = dict.fromkeys(finalists, 1)
+        for tiling in finalists:
+            self._submit(layer, tiling)
+
+    def _take(self, done: Done) -> None:
+        layer, tiling = done.task.tag
+        if done.error is not None:
+            raise TuningError(
+                f"{layer.workload.title(self.cfg)}, schedule {tiling.to_dict()} on {done.worker}: "
+                f"{done.error}"
+            )
+        result = done.value
+        if layer.measuring:
+            if self._is_right(layer, tiling, done):
+                layer.results[tiling] = result
+        else:
+            layer.results[tiling] = _checked(result, done)
+        layer.waiting.pop(tiling)
+        if layer.waiting:
+            return
+        if layer.measuring:
+            self._store(layer)
+        else:
+            layer.study.tell(layer.results)
+            self._report(layer)
+            self._go_on(layer)
+
+    def _is_right(self, layer: Layer, tiling: Tiling, done: Done) -> bool:
+        """Whether a measured result equals the integer reference; else it is written down."""
+        if "refused" in done.value:
+            return False
+        op = layer.workload.operator(self.cfg, tiling)
+        tiles = np.asarray(done.value["tiles"])
+        assert layer.expected is not None
+        shape = tuple(op.args[-1].shape)
+        found = op.unpack(tiles) if tiles.shape == shape else tiles
+        if found.shape == layer.expected.shape and np.array_equal(found, layer.expected):
+            _checked({"cycles": done.value["cycles"]}, done)
+            return True
+        self.wrong.mkdir(parents=True, exist_ok=True)
+        words = json.dumps([layer.workload.key, tiling.to_dict()])
+        path = self.wrong / f"{hashlib.sha256(words.encode()).hexdigest()[:12]}.npz"
+        inputs = {
+            f"input_{operand.name}": values
+            for operand, values in zip(op.operands, inputs_of(op, self.seed))
+        }
+        job = json.dumps({**self._job(layer, tiling), "worker": done.worker})
+        np.savez_compressed(
+            path, allow_pickle=False, job=np.array(job), expected=layer.expected, found=tiles,
+            **inputs,
+        )  # fmt: skip
+        self._warn(
+            f"{layer.workload.title(self.cfg)}: a wrong result of worker {done.worker}, schedule "
+            f"{tiling.to_dict()}; it is not stored; inputs and results are in {path}"
+        )
+        return False
+
+    def _store(self, layer: Layer) -> None:
+        study, results = layer.study, layer.results
+        if study.default not in results:
+            raise TuningError(
+                f"{layer.workload.title(self.cfg)}: the tiler's own schedule has no right result "
+                f"on {self.target}; nothing is stored of it"
+            )
+        order = study.finalists(FINALISTS)
+        best = min(
+            (tiling for tiling in order if tiling in results),
+            key=lambda tiling: (results[tiling]["cycles"], order.index(tiling)),
+        )
+        layer.entry = Entry(
+            machine=self.cfg, memory=self.memory, workload=layer.workload, tiling=best,
+            cycles=results[best]["cycles"], default_cycles=results[study.default]["cycles"],
+            device=self.target, version=identity(), seed=self.seed, trials=len(study.trials),
+        )  # fmt: skip
+        self.log.add([layer.entry])
+        self._report(layer)
+
+
+def _checked(result: Any, done: Done) -> dict[str, Any]:
+    """The result of a worker.
+
+    Raises
+    ------
+    TuningError
+        If it is none.
+    """
+    if isinstance(result, dict) and len(result) == 1:
+        (kind, value), *_ = result.items()
+        numbers = kind in ("cycles", "pruned") and not isinstance(value, bool)
+        if numbers and isinstance(value, int | float) and value > 0:
+            return result
+        if kind == "refused" and isinstance(value, str):
+            return result
+    raise TuningError(f"worker {done.worker} returned no result of a trial: {result!r}")
+
+
+def total(layers: Iterable[Layer]) -> tuple[int, int]:
+    """Cycles of all layers: by the tiler's schedules, by the best ones."""
+    known = [
+        (layer.count * layer.default_cycles, layer.count * layer.best_cycles)
+        for layer in layers
+        if layer.default_cycles is not None and layer.best_cycles is not None
+    ]
+    return sum(a for a, _ in known), sum(b for _, b in known)

@@ -1,0 +1,245 @@
+"""The trials of a workload: an Optuna study, kept in the log.
+
+Trials come in batches. Each batch is drawn from what the batches before it found, with a seed of
+its own, and is stored when all of it is evaluated. So the trials depend on the seed only, not on
+the number of workers, their order, or interruptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vta.compiler.ops.cost import Tiling, estimate
+from vta.errors import TuningError
+from vta.extras import importing
+from vta.memory_timing import MemoryTiming
+from vta.tuning.identity import identity
+from vta.tuning.schedule_log import machine_key
+from vta.tuning.space import Space
+
+with importing("`vta tune`", "tune"):
+    import optuna
+    from optuna.trial import TrialState
+    from sqlalchemy.exc import SQLAlchemyError
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+    from vta.tuning.workload import Workload
+
+__all__ = ["BATCH", "Proposal", "Study", "Trial"]
+
+BATCH = 8
+"""Trials that are drawn at once."""
+ASKS = 8
+"""Draws for a new schedule before a space counts as searched."""
+FIRST_SHARE = 3
+"""One of so many trials is a schedule that the tiler's model finds good; the sampler draws the
+others."""
+MARGIN = 1.25
+"""A schedule whose cycles by the tiler's model exceed those of the best one by this factor is not
+compiled."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A schedule to evaluate.
+
+    Attributes
+    ----------
+    tiling : Tiling
+    limit : float or None
+        Cycles by the tiler's model above which it need not be compiled.
+    """
+
+    tiling: Tiling
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A schedule that was evaluated; ``cycles`` by the timing model, None if it was given up."""
+
+    number: int
+    tiling: Tiling
+    cycles: int | None
+
+
+class Study:
+    """The search of one workload.
+
+    Parameters
+    ----------
+    log : Path
+        The file of the log, which exists.
+    workload : Workload
+    cfg : VTAConfig
+    memory : str
+    seed : int
+    trials : int
+        Schedules to evaluate; those in the log count.
+
+    Raises
+    ------
+    TuningError
+        If the log cannot be read.
+    OperatorError
+        If no schedule fits the machine.
+    """
+
+    def __init__(
+        self, log: Path, workload: Workload, cfg: VTAConfig, memory: str, seed: int, trials: int
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.workload, self.cfg, self.memory, self.seed = workload, cfg, memory, seed
+        self.wanted = trials
+        self.space = Space(workload, cfg)
+        tiling = workload.operator(cfg).tiling
+        assert tiling is not None
+        self.default = replace(tiling, cost=None)
+        self.exhausted = False
+        words = json.dumps([machine_key(cfg), memory, workload.key, seed, trials, identity()])
+        self.name = hashlib.sha256(words.encode()).hexdigest()[:24]
+        self._log = log
+        self._asked: list[tuple[optuna.trial.Trial, Tiling]] = []
+        try:
+            storage = optuna.storages.RDBStorage(
+                f"sqlite:///{log}", engine_kwargs={"connect_args": {"timeout": 60}}
+            )
+            self._stored = optuna.create_study(
+                storage=storage, study_name=self.name, load_if_exists=True
+            )
+            if not self._stored.user_attrs:
+                self._stored.set_user_attr("workload", workload.to_dict())
+                self._stored.set_user_attr("machine", cfg.to_dict())
+                self._stored.set_user_attr("memory", memory)
+                self._stored.set_user_attr("seed", seed)
+                self._stored.set_user_attr("wanted", trials)
+                self._stored.set_user_attr("version", identity())
+            found = self._stored.get_trials(deepcopy=False)
+        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+            raise _unusable(log, error) from None
+        self._study = optuna.create_study()
+        # A batch that was stored in part is made again: the same trials.
+        self._study.add_trials(t for t in found if t.user_attrs["batch_end"] <= len(found))
+        self._first = self._first_points()
+
+    def _first_points(self) -> list[dict[str, float]]:
+        """The tiler's schedule, then those that its model finds best for the memory."""
+        count = max(self.wanted // FIRST_SHARE, 1)
+        promising = self.space.promising(count, MemoryTiming.of(self.memory))
+        default = self.space.point(self.default)
+        return [default, *(dict(point) for point in promising if point != default)]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Evaluated schedules in order, each once."""
+        found: dict[Tiling, Trial] = {}
+        for trial in self._study.get_trials(deepcopy=False):
+            if trial.state.is_finished():
+                tiling = Tiling.from_dict(trial.user_attrs["tiling"])
+                cycles = trial.user_attrs.get("cycles")
+                found.setdefault(tiling, Trial(trial.number, tiling, cycles))
+        return list(found.values())
+
+    @property
+    def best(self) -> Trial | None:
+        """The schedule with the fewest cycles, the first of equals."""
+        known = [trial for trial in self.trials if trial.cycles is not None]
+        return min(known, key=lambda trial: (trial.cycles, trial.number), default=None)
+
+    @property
+    def done(self) -> bool:
+        """Whether all trials were made, or no schedule is left."""
+        return self.exhausted or len(self.trials) >= self.wanted
+
+    def finalists(self, count: int) -> list[Tiling]:
+        """The tiler's schedule, then the ones with the fewest cycles."""
+        known = [trial for trial in self.trials if trial.cycles is not None]
+        ordered = sorted(known, key=lambda trial: (trial.cycles, trial.number))
+        others = [trial.tiling for trial in ordered if trial.tiling != self.default]
+        return [self.default, *others[:count]]
+
+    def ask(self) -> list[Proposal]:
+        """The next batch: new schedules; :meth:`tell` takes their results."""
+        known = {trial.tiling for trial in self.trials}
+        number = len(self._study.get_trials(deepcopy=False))
+        words = f"{self.seed} {self.workload.key} {number}"
+        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed)
+        wanted = min(BATCH, self.wanted - len(known))
+        self._asked = []
+        new: dict[Tiling, None] = {}
+        for place in range(number, number + ASKS * BATCH):
+            if len(new) >= wanted:
+                break
+            if place < len(self._first):
+                self._study.enqueue_trial(self._first[place])
+            trial = self._study.ask()
+            tiling = self.space.tiling(partial(_suggest, trial))
+            self._asked.append((trial, tiling))
+            if tiling not in known:
+                new[tiling] = None
+        self.exhausted = not new
+        limit = self._limit()
+        return [Proposal(tiling, limit if tiling != self.default else None) for tiling in new]
+
+    def _limit(self) -> float | None:
+        """The cycles of the best schedule by the tiler's model, with a margin."""
+        best = self.best
+        if best is None:
+            return None
+        memory = MemoryTiming.of(self.memory)
+        cost = estimate(self.workload.shape, best.tiling, self.cfg, timing=memory)
+        assert cost is not None
+        return MARGIN * cost.cycles
+
+    def tell(self, results: Mapping[Tiling, Mapping[str, Any]]) -> None:
+        """Store a batch.
+
+        Parameters
+        ----------
+        results : mapping of Tiling to mapping
+            What :func:`vta.tuning.evaluate.model_cycles` gave for each proposal.
+
+        Raises
+        ------
+        TuningError
+            If the log cannot be written; what is in it of the batch is made again later.
+        """
+        end = len(self._study.get_trials(deepcopy=False))
+        known = {trial.tiling: trial.cycles for trial in self.trials}
+        for trial, tiling in self._asked:
+            result = results.get(tiling) or {"cycles": known[tiling]}
+            cycles = result.get("cycles")
+            trial.set_user_attr("tiling", tiling.to_dict())
+            trial.set_user_attr("cycles", cycles)
+            trial.set_user_attr("batch_end", end)
+            if "refused" in result:
+                trial.set_user_attr("refused", result["refused"])
+            if cycles is None:
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._study.tell(trial, float(cycles))
+        self._asked = []
+        try:
+            stored = len(self._stored.get_trials(deepcopy=False))
+            self._stored.add_trials(self._study.get_trials(deepcopy=False)[stored:])
+        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+            raise _unusable(self._log, error) from None
+
+
+def _suggest(trial: optuna.trial.Trial, name: str) -> float:
+    return trial.suggest_float(name, 0.0, 1.0)
+
+
+def _unusable(log: Path, error: Exception) -> TuningError:
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return TuningError(f"log of schedules {log}: {cause}")
