@@ -38,7 +38,7 @@ def _command(command: click.Command, context: click.Context) -> str:
     rows = []
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record and "--help" not in record[0]:
+        if record and record[1] and "--help" not in record[0]:
             rows.append([f"`{record[0]}`", _as_markdown(record[1])])
     options = "\n" + table(["option", "what"], rows) if rows else ""
     usage = " ".join(usage.split())

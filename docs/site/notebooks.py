@@ -1,8 +1,9 @@
 """The tutorials as notebooks: ``python -m docs.site.notebooks``. ``make notebooks`` calls this.
 
-One source: tutorials/NAME.py is a script, whose comments ``# %%`` mark the cells of the notebook
-and the parts of the page. A notebook runs in a kernel of its own on the simulated RTL; an error in
-a cell is an error here.
+One source for each: tutorials/NAME.py is a script, whose comments ``# %%`` mark the cells of the
+notebook and the parts of the page; docs/tutorials/NAME.md is a page whose blocks of Python are the
+cells. A notebook runs in a kernel of its own on the simulated RTL; an error in a cell is an error
+here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,18 +23,45 @@ import nbformat
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["NOTEBOOKS", "TUTORIALS", "notebook", "run"]
+__all__ = [
+    "NOTEBOOKS", "PAGES", "TUTORIALS", "notebook", "page_notebook", "run", "script_of", "sources",
+]  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "tutorials"
+PAGE_FOLDER = ROOT / "docs" / "tutorials"
 OUT = ROOT / "build" / "docs" / "notebooks"
 NOTEBOOKS = (
     "vta_get_started", "matrix_multiply_opt", "convolution_opt", "digits_network", "own_machine",
     "slow_layer", "better_schedule",
 )  # fmt: skip
 """The scripts that are notebooks, in the order of the gallery."""
+PAGES = ("kernel",)
+"""The pages of docs/tutorials that are notebooks, too. Tests compare what they print."""
 SECONDS = 900
 """Of one cell, at most: the first run builds the RTL."""
+
+
+def sources(name: str) -> str:
+    """A sentence for the page of a tutorial, with links to its script and its notebook."""
+    return (
+        f"One source: this page, {{download}}`the script <scripts/{name}.py>`, and "
+        f"{{download}}`the notebook <scripts/{name}.ipynb>`. Scripts and notebooks belong into the "
+        f"folder `tutorials` of a checkout."
+    )
+
+
+def page_notebook(name: str) -> NotebookNode:
+    """The notebook of a page, without outputs. What its blocks print is left out."""
+    text = (PAGE_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    text = re.sub(r"^```text\n.*?^```\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    made = jupytext.reads(text, fmt="md")
+    return _numbered(made)
+
+
+def script_of(made: NotebookNode) -> str:
+    """A notebook as a script."""
+    return str(jupytext.writes(made, fmt="py:percent"))
 
 
 def notebook(name: str) -> NotebookNode:
@@ -42,17 +71,19 @@ def notebook(name: str) -> NotebookNode:
     cells = [cell for cell in made.cells if not cell.source.startswith('"""')]
     title, *rest = cells
     assert title.cell_type == "markdown" and title.source.startswith("# "), name
-    links = nbformat.v4.new_markdown_cell(
-        f"One source: this page, {{download}}`the script <scripts/{name}.py>`, and "
-        f"{{download}}`the notebook <scripts/{name}.ipynb>`, which belong into the folder "
-        f"`tutorials` of a checkout. The outputs are those of the notebook."
-    )
+    links = nbformat.v4.new_markdown_cell(sources(name))
     made.cells = [title, links, *rest]
+    return _numbered(made)
+
+
+def _numbered(made: NotebookNode) -> NotebookNode:
+    """With the same identifiers of cells at each build, and the kernel's name."""
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"
     made.metadata["kernelspec"] = {
         "name": "python3", "display_name": "Python 3", "language": "python",
     }  # fmt: skip
+    made.nbformat, made.nbformat_minor = 4, 5
     return made
 
 
@@ -72,7 +103,7 @@ def run(name: str, config: Path) -> NotebookNode:
     """
     from nbclient import NotebookClient
 
-    made = notebook(name)
+    made = page_notebook(name) if name in PAGES else notebook(name)
     client = NotebookClient(
         made,
         timeout=SECONDS,
@@ -89,9 +120,11 @@ def main() -> int:
     """Run notebooks and write them, with their outputs, into build/docs/notebooks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="a tutorial; default: all")
-    names = parser.parse_args().names or NOTEBOOKS
-    if unknown := set(names) - set(NOTEBOOKS):
-        parser.error(f"no tutorial {', '.join(sorted(unknown))}; there are {', '.join(NOTEBOOKS)}")
+    names = parser.parse_args().names or (*NOTEBOOKS, *PAGES)
+    if unknown := set(names) - {*NOTEBOOKS, *PAGES}:
+        parser.error(
+            f"no tutorial {', '.join(sorted(unknown))}; there are {', '.join((*NOTEBOOKS, *PAGES))}"
+        )
     OUT.mkdir(parents=True, exist_ok=True)
     config = OUT / "simulated-rtl.json"
     config.write_text(json.dumps({"TARGET": "tsim"}))

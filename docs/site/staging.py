@@ -9,7 +9,15 @@ import nbformat
 
 from docs.pictures.measured import measured
 from docs.site import commands, instruction_set, python_api, registers, start_page
-from docs.site.notebooks import NOTEBOOKS, TUTORIALS, notebook
+from docs.site.notebooks import (
+    NOTEBOOKS,
+    PAGES,
+    TUTORIALS,
+    notebook,
+    page_notebook,
+    script_of,
+    sources,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,16 +56,30 @@ def stage(source: Path, notebooks: Path) -> None:
         str(path.relative_to(DOCS)): path.read_bytes() for path in _pages(DOCS)
     }
     wanted |= {name: text.encode() for name, text in generated().items()}
-    for name in NOTEBOOKS:
-        ran = notebooks / f"{name}.ipynb"
-        empty = nbformat.writes(notebook(name)).encode()
-        wanted[f"tutorials/{name}.ipynb"] = ran.read_bytes() if ran.exists() else empty
-        wanted[f"tutorials/scripts/{name}.ipynb"] = empty
-        wanted[f"tutorials/scripts/{name}.py"] = (TUTORIALS / f"{name}.py").read_bytes()
+    wanted |= _tutorials(notebooks)
     for path in list(source.rglob("*")):
         if path.is_file() and str(path.relative_to(source)) not in wanted:
             path.unlink()
     _write(source, wanted)
+
+
+def _tutorials(ran: Path) -> dict[str, bytes]:
+    """The pages of tutorials, with links to their scripts and notebooks, and those files."""
+    out = {}
+    for name in NOTEBOOKS:
+        empty = nbformat.writes(notebook(name)).encode()
+        path = ran / f"{name}.ipynb"
+        out[f"tutorials/{name}.ipynb"] = path.read_bytes() if path.exists() else empty
+        out[f"tutorials/scripts/{name}.ipynb"] = empty
+        out[f"tutorials/scripts/{name}.py"] = (TUTORIALS / f"{name}.py").read_bytes()
+    for name in PAGES:
+        text = (DOCS / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+        title, rest = text.split("\n", 1)
+        made = page_notebook(name)
+        out[f"tutorials/{name}.md"] = f"{title}\n\n{sources(name)}\n{rest}".encode()
+        out[f"tutorials/scripts/{name}.ipynb"] = nbformat.writes(made).encode()
+        out[f"tutorials/scripts/{name}.py"] = script_of(made).encode()
+    return out
 
 
 def _pages(folder: Path) -> Iterator[Path]:

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from docs.site.notebooks import NOTEBOOKS, notebook, run
+from docs.site.notebooks import NOTEBOOKS, PAGES, notebook, page_notebook, run, script_of
 from vta.config import VTAConfig
 
 
@@ -29,3 +30,18 @@ def test_a_run_has_outputs(tmp_path: Path) -> None:
     )
     assert "Vector add on sim: the result equals NumPy's." in shown
     assert "int32[1, 64, 1, 4]" in shown
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_as_a_notebook(name: str) -> None:
+    """Its code and its text, without what the code prints."""
+    made = page_notebook(name)
+    code = [cell.source for cell in made.cells if cell.cell_type == "code"]
+    assert len(code) > 5 and code[0].startswith("import numpy as np")
+    assert "```text" not in "".join(cell.source for cell in made.cells)
+    compile(script_of(made), name, "exec")
+
+
+@pytest.mark.parametrize("name", [*NOTEBOOKS, *PAGES])
+def test_notebooks_are_valid(name: str) -> None:
+    nbformat.validate(page_notebook(name) if name in PAGES else notebook(name))

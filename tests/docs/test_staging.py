@@ -20,7 +20,9 @@ def test_pages_and_notebooks(tmp_path: Path) -> None:
     assert (source / "reference" / "registers.md").exists()
     for path in DOCS.rglob("*.md"):
         copy = source / path.relative_to(DOCS)
-        assert copy.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
+        title, text = path.read_text(encoding="utf-8").split("\n", 1)
+        assert copy.read_text(encoding="utf-8").startswith(title)
+        assert copy.read_text(encoding="utf-8").endswith(text)
 
 
 def test_what_did_not_change_is_not_written(tmp_path: Path) -> None:
