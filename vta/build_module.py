@@ -49,8 +49,8 @@ def lower(
     args : sequence of Tensor
         The parameters of the program: all placeholders and outputs.
     stage : str or None
-        The pass after which to stop, a key of :data:`PASSES`, or ``nest`` for the loop nest before
-        the first one. None: after the last one, before code generation.
+        The pass after which to stop, a key of :data:`~vta.build_module.PASSES`, or ``nest`` for the
+        loop nest before the first one. None: after the last one, before code generation.
     name : str
         Of the program.
     simple_mode : bool

@@ -9,7 +9,9 @@ from docs.site.markdown import first_paragraph, table
 __all__ = ["MODULES", "pages"]
 
 MODULES = {
-    "Programs": ["vta.te", "vta.topi", "vta.ops", "vta.program", "vta.check"],
+    "Programs": [
+        "vta.te", "vta.topi", "vta.ops", "vta.packing", "vta.program", "vta.check", "vta.tuning",
+    ],
     "Runs": ["vta.runtime", "vta.rpc", "vta.run_result", "vta.profiling", "vta.testing"],
     "Networks": [
         "vta.networks", "vta.network", "vta.network_file", "vta.quantization", "vta.inspection",
@@ -20,6 +22,7 @@ MODULES = {
         "vta.bitstream", "vta.sim.timing",
     ],
     "Errors": ["vta.errors"],
+    "Programs written for TVM": ["vta.compat", "vta.top"],
 }  # fmt: skip
 """The public modules, by what they are for."""
 
@@ -35,13 +38,30 @@ a module of its own.
 
 def pages() -> dict[str, str]:
     """The pages in Markdown, by file name."""
-    out = {"index.md": _index()}
+    out = {"index.md": _index(), "vta.md": _package()}
     for names in MODULES.values():
         for name in names:
             out[f"{name}.md"] = (
                 f"# {name}\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
             )
     return out
+
+
+def _package() -> str:
+    """The names of the package itself that no other page has."""
+    elsewhere = {
+        id(getattr(module, name))
+        for names in MODULES.values()
+        for module in map(importlib.import_module, names)
+        for name in module.__all__
+    }
+    vta = importlib.import_module("vta")
+    text = "# vta\n```{eval-rst}\n.. automodule:: vta\n   :no-members:\n\n"
+    for name in vta.__all__:
+        value = getattr(vta, name)
+        if callable(value) and id(value) not in elsewhere:
+            text += f".. autofunction:: vta.{name}\n"
+    return text + "```\n"
 
 
 def _index() -> str:
@@ -60,5 +80,5 @@ def _index() -> str:
             for name in names
         ]
         text += f"\n## {title}\n" + table(["module", "what"], rows)
-    everything = "\n".join(f"{name}" for names in MODULES.values() for name in names)
+    everything = "vta\n" + "\n".join(f"{name}" for names in MODULES.values() for name in names)
     return f"{text}\n```{{toctree}}\n:hidden:\n\n{everything}\n```\n"

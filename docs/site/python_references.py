@@ -48,8 +48,9 @@ def exists(name: str) -> bool:
             fields = getattr(value, "__dataclass_fields__", {})
             if part in fields or part in getattr(value, "__annotations__", {}):
                 return True
-            if not hasattr(value, part):
+            try:
+                value = getattr(value, part)
+            except (AttributeError, ImportError):  # vta.top says what to use instead
                 return False
-            value = getattr(value, part)
         return True
     return False

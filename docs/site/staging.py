@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import nbformat
 
 from docs.pictures.measured import measured
-from docs.site import commands, instruction_set, python_api, registers, start_page
+from docs.site import commands, instruction_set, python_api, registers, rtl_blocks, start_page
 from docs.site.notebooks import (
     NOTEBOOKS,
     PAGES,
@@ -36,6 +36,7 @@ def generated() -> dict[str, str]:
         "reference/instruction-set.md": instruction_set.page(),
         "reference/registers.md": registers.page(),
         "reference/commands.md": commands.page(),
+        **{f"reference/rtl/{name}": text for name, text in rtl_blocks.pages().items()},
         **{f"reference/python/{name}": text for name, text in python_api.pages().items()},
     }
 

@@ -9,8 +9,8 @@ hazard               between                              resolution            
 ===================  ===================================  ==============================  =========
 RAW, older in OP     an operand and the ``dst`` of the    forwarding from EX1             0 cycles
                      micro-op issued a cycle before
-RAW, older in OP,    the same                             stall, then forwarding from EX2 1 cycle
-and a two-cycle
+RAW, older in OP,    the same                             stall, then forwarding          1 cycle
+and a two-cycle                                           from EX2
 operation
 RAW, older in EX1,   an operand and ``dst`` of an older   forwarding from EX2, from WB,   0 cycles
 EX2, WB              micro-op                             after WB

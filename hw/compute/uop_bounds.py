@@ -65,7 +65,7 @@ class WordBounds(wiring.Component):
     begin, end : In
         The range; constant while a word is in the pipeline.
     bounds_valid, bounds : Out
-        :attr:`latency` cycles after ``valid``. ``low`` is all ones and ``high`` is 0 if no micro-op
+        ``latency`` cycles after ``valid``. ``low`` is all ones and ``high`` is 0 if no micro-op
         of the word is inside.
     busy : Out(1)
         A word is in the pipeline, or enters it in this cycle.

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from docs.site import commands, instruction_set, python_api, registers, start_page
+from docs.site import commands, instruction_set, python_api, registers, rtl_blocks, start_page
 from docs.site.python_references import exists
 from vta import errors, memmap
 from vta.cli import main
@@ -90,3 +90,20 @@ def test_the_start_page_is_the_readme() -> None:
     assert page.startswith("# Start here\n") and "$ make photo" in page
     assert "](tutorials/photo.md)" in page and "](docs/" not in page
     assert "## What is in the tree" not in page and "# VTA," not in page
+
+
+def test_names_of_the_package_have_a_page() -> None:
+    page = python_api.pages()["vta.md"]
+    assert ".. autofunction:: vta.build\n" in page and ".. autofunction:: vta.lower\n" in page
+    assert "vta.load\n" not in page  # it is on the page of vta.networks
+
+
+def test_every_block_of_the_rtl() -> None:
+    pages = rtl_blocks.pages()
+    for path in rtl_blocks.HW.glob("*/*.py"):
+        if path.stem != "__init__":
+            assert (
+                f"automodule:: vta.hw.{path.parent.name}.{path.stem}\n"
+                in (pages[f"{path.parent.name}.md"])
+            ), path
+    assert ".. autoclass:: vta.hw.compute.gemm.Gemm" in pages["compute.md"]

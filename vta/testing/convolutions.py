@@ -101,8 +101,8 @@ def conv2d_transpose_nchw_python(
 
     Returns
     -------
-    ndarray, shape (n, o, oh, ow), of that dtype; ``oh = (h - 1) * stride + kh - top - bottom +
-    output_padding``
+    ndarray, shape (n, o, oh, ow), of that dtype
+        ``oh = (h - 1) * stride + kh - top - bottom + output_padding``.
 
     Raises
     ------
