@@ -4,8 +4,10 @@ The compute module issues in order. An ALU instruction waits for the products of
 products of the next block wait behind that ALU instruction, although they do not depend on it. The
 GEMM core would idle until the last ALU instruction of the block has issued. Therefore the ALU
 instructions of a block and the stores of their results are deferred until the GEMM core has
-products of the next block. An instruction that has a hazard with a deferred instruction stays
-behind the deferred instruction. A ring buffer of accumulators makes blocks independent.
+products of the next block, or, in a program without products, until the accumulators of the next
+block are being loaded: their loads then overlap with the ALU instructions. An instruction that has
+a hazard with a deferred instruction stays behind the deferred instruction. A ring buffer of
+accumulators makes blocks independent.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ HIDING_PRODUCTS = 128
 """Cycles of products in front of deferred instructions that hide the issue of the latter."""
 MAX_GEMMS = 2
 """Most GEMM instructions in front of deferred instructions: the queue of the GEMM core is short."""
+
+ACCUMULATOR_LOADS = (MemId.ACC, MemId.ACC_8BIT)
 
 _Deferred = tuple[Instruction, int | None]
 _Mask = npt.NDArray[np.bool_]
@@ -64,12 +68,15 @@ class PipelinedStream(DataOrderedStream):
         self._deferred: list[_Deferred] = []
         self._masks = _AccessMasks()
         self._gemms = self._products = 0
+        self._loaded = False  # accumulators, since an instruction was deferred
 
     def emit(
         self, insn: Instruction, argument: int | None = None, *, takes_pops: bool = True
     ) -> None:
         """Append an instruction, or defer it: an ALU instruction, or a store behind one."""
         if isinstance(insn, Alu) or (isinstance(insn, Store) and self._deferred):
+            if isinstance(insn, Alu) and self._loaded:
+                self._release()
             self._deferred.append((insn, argument))
             for access in self.accesses(insn, argument):
                 self._masks.add(access)
@@ -77,6 +84,8 @@ class PipelinedStream(DataOrderedStream):
         if self._deferred and self._has_hazard(insn, argument):
             self._release()
         super().emit(insn, argument, takes_pops=takes_pops)
+        if self._deferred and isinstance(insn, Load) and insn.memory in ACCUMULATOR_LOADS:
+            self._loaded = True
         if self._deferred and isinstance(insn, Gemm) and not insn.reset:
             self._gemms += 1
             self._products += insn.operations
@@ -103,5 +112,6 @@ class PipelinedStream(DataOrderedStream):
         deferred, self._deferred = self._deferred, []
         self._masks = _AccessMasks()
         self._gemms = self._products = 0
+        self._loaded = False
         for insn, argument in deferred:
             super().emit(insn, argument)

@@ -105,7 +105,7 @@ def _line(function: Function) -> dict[str, Attribute] | None:
     low, high = function.limits
     for shift in range(_MOST_SHIFT, -1, -1):
         factor, offset = round(slope * 2.0**shift), round(start * 2.0**shift) + half(shift)
-        if abs(factor) >= 1 << 15 or abs(factor) * 128 + abs(offset) >= 1 << 31:
+        if abs(factor) >= 1 << 15 or abs(factor) * 128 + abs(offset) + half(shift) >= 1 << 31:
             continue
         results = np.clip((_STORED * factor + offset) >> shift, low, high)
         if factor and function.is_near(results[:, None]):
@@ -130,7 +130,7 @@ def _slopes(function: Function) -> dict[str, Attribute] | None:
         rows = [np.rint(row * 2.0**shift).astype(np.int64) for row in (positive, negative, start)]
         rows[2] += half(shift)
         most = 256 * (np.abs(rows[0]) + np.abs(rows[1])) + np.abs(rows[2])
-        if most.max() >= 1 << 31:
+        if most.max() + half(shift) >= 1 << 31:
             continue
         results = sloped(_STORED[:, None], *rows, data_zero=zero, shift=shift, low=low, high=high)
         if not function.is_near(results):
@@ -163,7 +163,9 @@ def _swish(function: Function) -> dict[str, Attribute] | None:
     for shift in range(_MOST_SHIFT, -1, -1):
         multiplier = round(slope * 2.0 ** (shift - GATE_BITS))
         offset = (function.zero << shift) + half(shift)
-        if multiplier >= 1 << 15 or (multiplier << (GATE_BITS + 8)) + abs(offset) >= 1 << 31:
+        if multiplier >= 1 << 15 or (
+            (multiplier << (GATE_BITS + 8)) + abs(offset) + half(shift) >= 1 << 31
+        ):
             continue
         results = gated(
             _STORED, (factor, start, gate_shift), multiplier, offset,

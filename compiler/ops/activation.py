@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.alu_chain import Step, alu_chain
+from vta.compiler.ops.alu_chain import alu_chain
+from vta.compiler.ops.chain_step import Step
 from vta.compiler.ops.geometry import integer
 from vta.compiler.ops.requantise import half
 from vta.errors import OperatorError

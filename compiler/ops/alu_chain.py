@@ -9,18 +9,18 @@ int8 operands are widened by the load, the result is narrowed by the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.geometry import numbers
+from vta.compiler.ops.chain_step import Step
+from vta.compiler.ops.geometry import numbers as checked_numbers
+from vta.compiler.ops.narrowing import narrowed
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
-from vta.compiler.te.expr import maximum, minimum
 from vta.compiler.te.tensor import Tensor, compute, placeholder
 from vta.errors import OperatorError
 from vta.packing import pack, unpack
@@ -30,31 +30,13 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["OPERATIONS", "Step", "alu_chain", "blocks_of"]
-
-OPERATIONS: Mapping[str, Callable[[Expr, Expr], Expr]] = MappingProxyType({
-    "add": lambda a, b: a + b,
-    "mul": lambda a, b: a * b,
-    "shr": lambda a, b: a >> b,
-    "max": maximum,
-    "min": minimum,
-})  # fmt: skip
-"""What a step may do; each is one operation of the ALU."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """``name = operation(first, second)``.
-
-    ``first`` is the name of an operand or of an earlier step, ``second`` one too, the name of a
-    constant, or a number. A step that reads operands of one value a channel only, or steps of such,
-    gives one value a channel.
-    """
-
-    name: str
-    operation: str
-    first: str
-    second: str | int
+__all__ = ["alu_chain", "blocks_of"]
+SLOTS = 3
+"""Blocks on chip at once: one is loaded, one is worked on, one is stored."""
+BLOCKS = 8
+"""Blocks of a small tensor: the first load and the last store overlap with nothing."""
+LEAST = 64
+"""Tiles of a block of a small tensor: a block has a few dozen cycles of its own."""
 
 
 def alu_chain(
@@ -66,9 +48,13 @@ def alu_chain(
     operands: Sequence[str],
     channels: Sequence[str] = (),
     constants: Sequence[str] = (),
+    numbers: Mapping[str, int] = MappingProxyType({}),
+    narrow: bool = True,
     reference: Callable[..., Array],
 ) -> Operator:
     """An operator from its steps; the last one is the result.
+
+    On a machine with REQUANTISE the last steps become one (:mod:`vta.compiler.ops.narrowing`).
 
     Parameters
     ----------
@@ -83,6 +69,11 @@ def alu_chain(
     operands, channels, constants : sequence of str
         Names of activations; of activations with one value for each image and channel, of shape
         (images, channels, 1, ...); of numbers of 32 bits a channel.
+    numbers : mapping of str to int
+        Constants of 32 bits that are one number for all channels; not operands.
+    narrow : bool
+        Whether half a unit of the last shift may be subtracted from what is shifted without
+        exceeding 32 bits.
     reference : callable
         The result by NumPy, of operands, channels and constants; not checked, not narrowed.
 
@@ -92,7 +83,7 @@ def alu_chain(
         If the shape is wrong.
     """
     require_wide_loads(name, cfg)
-    shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
+    shape = checked_numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
     tile = cfg.batch, cfg.block_out
     tiles = -(-shape[0] // tile[0]), -(-shape[1] // tile[1]), prod(shape[2:])
     given = (
@@ -100,8 +91,11 @@ def alu_chain(
         *(Operand(row, (*shape[:2], *(1 for _ in shape[2:])), cfg.inp_dtype) for row in channels),
         *(Operand(constant, (shape[1],), cfg.acc_dtype) for constant in constants),
     )
-    steps = _needed(steps)
-    stages = _stages(steps, tiles, operands, channels, constants, cfg)
+    steps, added = _needed(steps), dict[str, int]()
+    if narrow:
+        chain = narrowed(steps, numbers, constants, cfg)
+        steps, numbers, added = chain.steps, chain.numbers, chain.added
+    stages = _stages(steps, tiles, operands, channels, constants, numbers, cfg)
     small = _small(steps, channels)
 
     def packed(*arrays: Array) -> list[Array]:
@@ -109,11 +103,15 @@ def alu_chain(
         count = len(operands) + len(channels)
         images = [pack(array, tile) for array in arrays[: len(operands)]]
         singles = [pack(array, tile) for array in arrays[len(operands) : count]]
-        rows = [np.broadcast_to(row, (cfg.batch, shape[1])) for row in arrays[count:]]
+        rows = [
+            np.broadcast_to(np.asarray(row, np.int64) + added.get(constant, 0), (tile[0], shape[1]))
+            for constant, row in zip(constants, arrays[count:])
+        ]
         return [
             *(image.reshape(*tiles, *tile) for image in images),
             *(single.reshape(*tiles[:2], *tile) for single in singles),
             *(pack(row.astype(np.int32), tile)[0] for row in rows),
+            *(np.full((1, *tile), value, np.int32) for value in numbers.values()),
         ]
 
     def checked(*arrays: Array) -> Array:
@@ -124,9 +122,11 @@ def alu_chain(
     return Operator(
         name=name,
         cfg=cfg,
-        args=tuple(stages[key] for key in (*operands, *channels, *constants, "result")),
+        args=tuple(stages[key] for key in (*operands, *channels, *constants, *numbers, "result")),
         stages=MappingProxyType(stages),
-        schedule=_schedule(stages, tiles, operands, small, constants, cfg, name),
+        schedule=_schedule(
+            stages, steps, tiles, operands, small, (*constants, *numbers), cfg, name
+        ),
         tiling=None,
         products=0,
         pack=packed,
@@ -162,7 +162,7 @@ def _needed(steps: Sequence[Step]) -> list[Step]:
 
 def _stages(
     steps: Sequence[Step], tiles: Sequence[int], operands: Sequence[str],
-    channels: Sequence[str], constants: Sequence[str], cfg: VTAConfig,
+    channels: Sequence[str], constants: Sequence[str], numbers: Mapping[str, int], cfg: VTAConfig,
 ) -> dict[str, Tensor]:  # fmt: skip
     shape = (*tiles, cfg.batch, cfg.block_out)
     single = shape[:2] + shape[3:]
@@ -176,8 +176,9 @@ def _stages(
             extents, lambda *at, data=data: data(*at).astype(cfg.acc_dtype), name=f"{operand}_wide"
         )
     rows: dict[str, Tensor] = {}
-    for constant in constants:
-        row = named[constant] = placeholder(shape[1:2] + shape[3:], cfg.acc_dtype, constant)
+    for constant in (*constants, *numbers):
+        rows_of = (1,) if constant in numbers else shape[1:2]
+        row = named[constant] = placeholder((*rows_of, *shape[3:]), cfg.acc_dtype, constant)
         rows[constant] = compute(row.shape, lambda *at, row=row: row(*at), name=f"{constant}_buf")
     loaded = [*rows.values(), *values.values()]
     chain = []
@@ -188,12 +189,12 @@ def _stages(
             if isinstance(step.second, str):
                 n, c, *_, b, i = at
                 if step.second in rows:
-                    second = rows[step.second][c, b, i]
+                    second = rows[step.second][0 if step.second in numbers else c, b, i]
                 elif step.second in small:
                     second = values[step.second][n, c, b, i]
                 else:
                     second = values[step.second](*at)
-            return OPERATIONS[step.operation](values[step.first](*at), second)  # type: ignore[arg-type]
+            return step.apply(values[step.first](*at), second)
 
         extents = single if step.name in small else shape
         values[step.name] = compute(extents, element, name=step.name)
@@ -211,21 +212,34 @@ def blocks_of(channels: int, pixels: int, most: int) -> tuple[int, int]:
     return 1, -(-pixels // -(-pixels // most))
 
 
+def _live(steps: Sequence[Step], operands: Sequence[str], small: Sequence[str]) -> int:
+    """Buffers of whole blocks: one for each operand, and one for each step that cannot overwrite
+    its first operand, because a later step reads that again."""
+    buffers = len(operands)
+    for at, step in enumerate(steps):
+        later = {name for other in steps[at + 1 :] for name in (other.first, other.second)}
+        if step.name not in small and step.first in later:
+            buffers += 1
+    return buffers
+
+
 def _schedule(
-    stages: dict[str, Tensor], tiles: Sequence[int], operands: Sequence[str],
+    stages: dict[str, Tensor], steps: Sequence[Step], tiles: Sequence[int], operands: Sequence[str],
     small: Sequence[str], constants: Sequence[str], cfg: VTAConfig, name: str,
 ) -> Schedule:  # fmt: skip
-    """Blocks of as many tiles as the accumulators hold of all operands and results at once; what
-    has one value a channel stays there."""
-    kept = len(constants) * tiles[1] + len(small) * tiles[0] * tiles[1]
-    most = (cfg.acc_depth - kept) // (2 * len(operands) + 1)
+    """Blocks in rings: while the ALU works on a block, the next one is loaded and the one in front
+    is stored. What has one value a channel stays on chip."""
+    kept = sum(stages[row].shape[0] for row in constants) + len(small) * tiles[0] * tiles[1]
+    buffers = _live(steps, operands, small)
+    most = (cfg.acc_depth - kept) // (SLOTS * buffers)
     if most < 1:
         raise OperatorError(
-            f"{name}: {len(constants) + len(small)} values of {tiles[1]} tiles of channels; the "
-            f"accumulators hold {cfg.acc_depth} (LOG_ACC_BUFF_SIZE) and need "
-            f"{2 * len(operands) + 1} besides"
+            f"{name}: constants and values of one a channel take {kept} tiles; the accumulators "
+            f"hold {cfg.acc_depth} (LOG_ACC_BUFF_SIZE), of which a block needs "
+            f"{SLOTS * buffers}"
         )
-    channels, pixels = blocks_of(tiles[1], tiles[2], most)
+    wanted = max(-(-prod(tiles) // BLOCKS), LEAST)
+    channels, pixels = blocks_of(tiles[1], tiles[2], min(most, wanted))
     result = stages["result"]
     s = create_schedule(result.op)
     n, c, p, b, i = s[result].op.axis
@@ -235,14 +249,14 @@ def _schedule(
     loads = [f"{operand}_wide" for operand in operands]
     for key in list(stages)[list(stages).index(loads[0]) : -1]:
         source = key.removesuffix("_wide")
-        if key in small or source in small:
-            s[stages[key]].set_scope(ACC_SCOPE)
-            request = "alu" if key in small else "dma_copy"
-            s[stages[key]].pragma(s[stages[key]].op.axis[0], request)
-            continue
         s[stages[key]].set_scope(ACC_SCOPE)
-        s[stages[key]].compute_at(s[result], p_block)
-        s[stages[key]].pragma(s[stages[key]].op.axis[0], "dma_copy" if key in loads else "alu")
+        if key in small or source in small:
+            request = "alu" if key in small else "dma_copy"
+        else:
+            s[stages[key]].compute_at(s[result], p_block)
+            s[stages[key]].ring(SLOTS)
+            request = "dma_copy" if key in loads else "alu"
+        s[stages[key]].pragma(s[stages[key]].op.axis[0], request)
     for constant in constants:
         row = s[stages[f"{constant}_buf"]]
         row.set_scope(ACC_SCOPE)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.alu_chain import Step, alu_chain
+from vta.compiler.ops.alu_chain import alu_chain
+from vta.compiler.ops.chain_step import Step
 from vta.errors import OperatorError
 
 if TYPE_CHECKING:

@@ -36,7 +36,8 @@ def test_random_sums(data):
     low, high = draw(st.sampled_from([(-128, 127), (0, 127), (-3, 6)]))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     arrays = [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(count)]
-    op = weighted_sum(shape, multipliers, cfg=TINY, offset=offset, shift=shift, low=low, high=high)
+    cfg = TINY.replace(extension=draw(st.integers(0, 1)))
+    op = weighted_sum(shape, multipliers, cfg=cfg, offset=offset, shift=shift, low=low, high=high)
     want = expected(arrays, multipliers, offset, shift, low, high)
     np.testing.assert_array_equal(op.reference(*arrays), want)
     program, inputs = program_of(op), op.pack(*arrays)
@@ -53,6 +54,16 @@ def test_on_the_rtl():
     (tiles,), _ = run_program(program_of(op), op.pack(*arrays), machine=machine)
     want = expected(arrays, (300, -90), 128, 8, -128, 127)
     np.testing.assert_array_equal(op.unpack(tiles), want)
+
+
+def test_a_sum_near_the_limit_of_32_bits():
+    """Half a unit of the last place less would wrap: the chain then keeps its shift."""
+    data = np.array([[-128, 127, 0, 1]], np.int8)
+    for offset in (-(1 << 31) + 129, -(1 << 31) + 129 + (1 << 19)):
+        op = weighted_sum((1, 4), (1,), cfg=TINY, offset=offset, shift=20)
+        (tiles,), _ = run_program(program_of(op), op.pack(data))
+        want = expected([data], (1,), offset, 20, -128, 127)
+        np.testing.assert_array_equal(op.unpack(tiles), want)
 
 
 @pytest.mark.parametrize(
