@@ -20,7 +20,7 @@ from vta.hw.control.csr import ControlRegisters
 from vta.hw.control.run_control import MODULES, RunControl
 from vta.hw.dma.load import LoadModule
 from vta.hw.dma.rows import MemoryKind
-from vta.hw.dma.store import StoreModule
+from vta.hw.dma.store import StoreModule, stored_memories
 from vta.hw.frontend.fetch import Fetch
 from vta.hw.frontend.token_queues import TokenQueues
 from vta.hw.interfaces import AXI4LiteSignature, AXISignature
@@ -69,7 +69,7 @@ class Core(wiring.Component):
         fetch = Fetch(isa, **bus)
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
         compute = Compute(cfg, paired=self.paired)
-        store = StoreModule(isa, kinds[MemId.OUT], **bus)
+        store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
         reads = ReadMaster(clients=3, **bus, bus=self.bus)
         writes = WriteMaster(**bus, bus=self.bus)
         m.submodules.registers = registers = ControlRegisters(
@@ -101,6 +101,8 @@ class Core(wiring.Component):
             connect(m, blocks[name].tokens, getattr(tokens, name))
         self._operands(m, load, compute)
         connect(m, store.out_read, compute.out_read)
+        if compute.stores_acc:
+            connect(m, store.acc_read, compute.acc_read)
 
         self._counters(m, registers, control, blocks)
         self._run(m, registers, control, blocks, reads, writes)
@@ -142,7 +144,8 @@ class Core(wiring.Component):
         }
         assert set(COUNTERS) <= set(events)
         m.submodules.counters = counters = Counters(
-            {name: weight for name, (_, weight) in events.items()}
+            {name: weight for name, (_, weight) in events.items()},
+            most={"out_store_nbytes": max(store.sizes)},
         )
         m.d.comb += [
             counters.clear.eq(control.start | control.clear),

@@ -183,6 +183,16 @@ class SramReadSignature(wiring.Signature):
         super().__init__({"en": Out(1), "addr": Out(log_depth), "data": In(bits)})
 
 
+class TileReadSignature(wiring.Signature):
+    """A read port that lets its reader wait, from the side of the reader: ``en`` and ``addr`` are
+    held until ``ready``; ``data`` is valid from the next cycle on, until the next ``ready``."""
+
+    def __init__(self, *, log_depth: int, bits: int):
+        super().__init__({
+            "en": Out(1), "addr": Out(log_depth), "ready": In(1), "data": In(bits),
+        })  # fmt: skip
+
+
 class SharedReadSignature(wiring.Signature):
     """A read port that several readers share, from the side of one reader.
 

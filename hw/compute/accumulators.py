@@ -15,7 +15,12 @@ ALU         two reads, one write        before it reads, for a read of GEMM in t
                                         write ``dst``; so a write of the ALU never stalls
 LOAD        one write                   for a write of GEMM or of the ALU
 STORE       one read of the mirror      never: the mirror has read ports of its own
+STORE, ACC  one read in four cycles,    while GEMM reads
+            by the port of GEMM
 ==========  ==========================  ========================================================
+
+A read for a STORE of ACC (:mod:`vta.hw.compute.tile_reader`) reserves its bank from the ALU, as a
+read of GEMM does.
 
 GEMM and the ALU write a tile the same number of cycles after its read. If a GEMM micro-op and an
 ALU micro-op read in the same cycle, they also write in the same cycle: the two accesses of the GEMM
@@ -33,7 +38,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
-from vta.hw.interfaces import SramReadSignature, SramWriteSignature
+from vta.hw.compute.tile_reader import TileReader
+from vta.hw.interfaces import SramReadSignature, SramWriteSignature, TileReadSignature
 from vta.hw.lib.sram import Sram
 
 __all__ = ["BANK_HASH", "Accumulators", "BankArbiter", "bank_index", "log_banks"]
@@ -85,6 +91,8 @@ class BankArbiter(wiring.Component):
     ----------
     gemm_read_lookahead, gemm_write_lookahead, alu_write_lookahead : In(LookaheadSignature)
         The accesses of the cycles to come.
+    store_read_lookahead : In(LookaheadSignature)
+        A read for a STORE of ACC, if GEMM does not read.
     alu_src_reserved : Out
         GEMM reads the bank in this cycle.
     alu_dst_reserved : Out
@@ -99,7 +107,7 @@ class BankArbiter(wiring.Component):
         banks = 1 << log_banks(log_depth)
         super().__init__({
             "gemm_read_lookahead": In(lookahead), "gemm_write_lookahead": In(lookahead),
-            "alu_write_lookahead": In(lookahead),
+            "alu_write_lookahead": In(lookahead), "store_read_lookahead": In(lookahead),
             "alu_src_reserved": Out(banks), "alu_dst_reserved": Out(banks),
             "load_reserved": Out(banks),
         })  # fmt: skip
@@ -112,9 +120,12 @@ class BankArbiter(wiring.Component):
                 self.gemm_read_lookahead, self.gemm_write_lookahead, self.alu_write_lookahead
             )
         )  # fmt: skip
+        store = self.store_read_lookahead
+        store_reads = bank_select(store.valid & ~self.gemm_read_lookahead.valid, store.addr)
+        reads = gemm_reads | store_reads
         m.d.sync += [
-            self.alu_src_reserved.eq(gemm_reads),
-            self.alu_dst_reserved.eq(gemm_reads | gemm_writes),
+            self.alu_src_reserved.eq(reads),
+            self.alu_dst_reserved.eq(reads | gemm_writes),
         ]
         # Writes of GEMM, delayed until the cycle before they happen.
         delayed = gemm_writes
@@ -142,6 +153,8 @@ class Accumulators(wiring.Component):
         Width of a value in the mirror, at most ``lane_bits``.
     granule : int
         Bits of a tile that a bit of the load's write mask covers, a multiple of ``lane_bits``.
+    reads_tiles : bool
+        Whether the block has ``tile_read``.
 
     Attributes
     ----------
@@ -171,17 +184,20 @@ class Accumulators(wiring.Component):
         ``load_write`` does not happen in this cycle, and must be repeated.
     out_read : In(SramReadSignature)
         Tiles of the mirror; never stalls.
+    tile_read : In(TileReadSignature)
+        Whole tiles, for the store module.
 
     A read in the cycle of a write to the same tile returns the tile before that write.
     """
 
     def __init__(
-        self, *, log_depth: int, lanes: int, lane_bits: int, out_bits: int, granule: int
-    ) -> None:
+        self, *, log_depth: int, lanes: int, lane_bits: int, out_bits: int, granule: int,
+        reads_tiles: bool = False,
+    ) -> None:  # fmt: skip
         bits = lanes * lane_bits
         assert bits % granule == 0 and granule % lane_bits == 0 and out_bits <= lane_bits
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
-        self.out_bits, self.granule = out_bits, granule
+        self.out_bits, self.granule, self.reads_tiles = out_bits, granule, reads_tiles
         self.log_banks = log_banks(log_depth)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         lookahead = LookaheadSignature(log_depth=log_depth)
@@ -195,12 +211,15 @@ class Accumulators(wiring.Component):
             "alu_write_lookahead": In(lookahead),
             "alu_dst_reserved": Out(banks), "alu_src_reserved": Out(banks), "load_stall": Out(1),
             "out_read": In(SramReadSignature(log_depth=log_depth, bits=lanes * out_bits)),
+            **({"tile_read": In(TileReadSignature(log_depth=log_depth, bits=bits))}
+               if reads_tiles else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        self._arbitrate(m)
-        tile_readers = (self.gemm_read, self.alu_src_read, self.alu_dst_read)
+        arbiter = self._arbitrate(m)
+        shared_read = self._share_read(m, arbiter) if self.reads_tiles else self.gemm_read
+        tile_readers = (shared_read, self.alu_src_read, self.alu_dst_read)
         banks, mirrors = [], []
         for number in range(1 << self.log_banks):
             m.submodules[f"bank{number}"] = bank = Sram(
@@ -231,7 +250,24 @@ class Accumulators(wiring.Component):
         self._return_data(m, self.out_read, mirrors)
         return m
 
-    def _arbitrate(self, m: Module) -> None:
+    def _share_read(self, m: Module, arbiter: BankArbiter):
+        """The read port of GEMM, which the reader for STOREs of ACC uses too."""
+        read = SramReadSignature(log_depth=self.log_depth, bits=len(self.gemm_read.data)).create()
+        m.submodules.tile_reader = tile_reader = TileReader(
+            log_depth=self.log_depth, bits=len(self.gemm_read.data)
+        )
+        wiring.connect(m, wiring.flipped(self.tile_read), tile_reader.tile)
+        wiring.connect(m, tile_reader.lookahead, arbiter.store_read_lookahead)
+        m.d.comb += [
+            tile_reader.gemm_reads.eq(self.gemm_read_lookahead.valid),
+            read.en.eq(self.gemm_read.en | tile_reader.port.en),
+            read.addr.eq(Mux(tile_reader.port.en, tile_reader.port.addr, self.gemm_read.addr)),
+            self.gemm_read.data.eq(read.data),
+            tile_reader.port.data.eq(read.data),
+        ]
+        return read
+
+    def _arbitrate(self, m: Module) -> BankArbiter:
         """Stalls the ALU and the load for the banks that units of a higher priority reserve."""
         m.submodules.arbiter = arbiter = BankArbiter(log_depth=self.log_depth)
         for name in ("gemm_read_lookahead", "gemm_write_lookahead", "alu_write_lookahead"):
@@ -244,6 +280,7 @@ class Accumulators(wiring.Component):
                 self.load_write.mask.any() & (arbiter.load_reserved & load_bank).any()
             ),
         ]
+        return arbiter
 
     def _connect_readers(self, m: Module, bank, number: int, readers: Sequence) -> None:
         """The read port of bank ``number`` serves the first of ``readers``, which are in the order

@@ -4,7 +4,7 @@
 
     insn -> issue -+----------> LOAD engine --> micro-op SRAM, accumulators
                    +-> queue -> GEMM ---------> accumulators
-                   +-> queue -> ALU ----------> accumulators -> out_read (store module)
+                   +-> queue -> ALU ----------> accumulators -> out_read, acc_read (store module)
 
 A LOAD of UOP, ACC or ACC_8BIT executes on the LOAD engine; FINISH and NOPs execute on no unit.
 
@@ -35,8 +35,13 @@ from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.uop_memory import UopMemory
 from vta.hw.dma.load import LoadEngine, pad_load_of
 from vta.hw.dma.rows import MemoryKind
-from vta.hw.interfaces import ReadPortSignature, SramReadSignature, module_status
-from vta.isa import Isa, MemId
+from vta.hw.interfaces import (
+    ReadPortSignature,
+    SramReadSignature,
+    TileReadSignature,
+    module_status,
+)
+from vta.isa import Capability, Isa, MemId
 from vta.memmap import ErrorCode, Source
 
 __all__ = ["Compute"]
@@ -67,6 +72,8 @@ class Compute(wiring.Component):
         Operands of GEMM.
     out_read : In(SramReadSignature)
         The low ``out_width`` bits of every accumulator, for the store module.
+    acc_read : In(TileReadSignature)
+        Whole accumulators, for the store module, on a machine that stores them.
     loaded_uop, loaded_acc : Out(1)
         An element (an accumulator tile also from ACC_8BIT) came from DRAM in this cycle, for the
         byte counters.
@@ -79,8 +86,11 @@ class Compute(wiring.Component):
     def __init__(self, cfg: VTAConfig, *, paired: bool = False):
         self.cfg, self.paired = cfg, paired
         self.isa = isa = Isa.of(cfg)
+        self.stores_acc = Capability.STORE_ACC in isa.capabilities
+        acc_read = TileReadSignature(log_depth=cfg.log_acc_depth, bits=cfg.acc_elem_bits)
         super().__init__({
             **module_status(isa),
+            **({"acc_read": In(acc_read)} if self.stores_acc else {}),
             "read": Out(ReadPortSignature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "inp_read": Out(SramReadSignature(log_depth=cfg.log_inp_depth, bits=cfg.inp_elem_bits)),
             "wgt_read": Out(SramReadSignature(log_depth=cfg.log_wgt_depth, bits=cfg.wgt_elem_bits)),
@@ -112,6 +122,7 @@ class Compute(wiring.Component):
             lane_bits=cfg.acc_width,
             out_bits=cfg.out_width,
             granule=min(cfg.bus_bits, cfg.acc_elem_bits),
+            reads_tiles=self.stores_acc,
         )
 
         # Instructions and completions.
@@ -158,6 +169,8 @@ class Compute(wiring.Component):
             loader.stall.eq(accumulators.load_stall),
         ]
         wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
+        if self.stores_acc:
+            wiring.connect(m, wiring.flipped(self.acc_read), accumulators.tile_read)
 
         # Events and errors.
         m.d.comb += [

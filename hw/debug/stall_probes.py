@@ -176,8 +176,8 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         "fetch stalls on R": unready("fetch.busy", "fetch.reader.buffer.r_rdy"),
         "load stalls on R": unready("load.engine.busy", "reads.reader1.beats.r_rdy"),
         "compute stalls on R": unready("compute.loader.busy", "reads.reader2.beats.r_rdy"),
-        "store stalls on W": unready("store.reader.beat__valid", "writes.port__beat__ready"),
-        "W stalls on store": unready("writes.lengths.r_rdy", "store.reader.beat__valid"),
+        "store stalls on W": unready("store.write__beat__valid", "writes.port__beat__ready"),
+        "W stalls on store": unready("writes.lengths.r_rdy", "store.write__beat__valid"),
         "store stalls on B": lambda s: (
             s.at["writes.responses.r_rdy"] & ~s.bus.bvalid & ~s.at["writes.lengths.r_rdy"]
         ),

@@ -27,13 +27,21 @@ class RowReader(wiring.Component):
         The memory.
     addr_bits, data_bits : int
         Widths of the bus.
+    waits : bool
+        Whether the memory lets the reader wait (``sram_ready``).
 
     Attributes
     ----------
     row : stream of Row (as bits), in
         Rows without zeros.
     sram : SramReadSignature, out
-        The memory with the elements.
+        The memory with the elements. A memory that lets the reader wait is asked, for the same
+        element, until ``sram_ready``.
+    sram_ready : in
+        With ``waits``. The read that is asked for is made: its data is valid from the next cycle
+        on, until the next one.
+    idle : out
+        No row and no element is in the reader.
     beat : stream of data and byte strobes, out
         Beats of the rows in order. Strobes of bytes outside of the row are low.
     read : out
@@ -42,8 +50,10 @@ class RowReader(wiring.Component):
         SRAM_RANGE, with the index of the first element beyond the SRAM. No read follows.
     """
 
-    def __init__(self, kind: MemoryKind, *, addr_bits: int, data_bits: int) -> None:
-        self.kind, self.data_bits = kind, data_bits
+    def __init__(
+        self, kind: MemoryKind, *, addr_bits: int, data_bits: int, waits: bool = False
+    ) -> None:
+        self.kind, self.data_bits, self.waits = kind, data_bits, waits
         self.row_layout = Row(kinds=1, addr_bits=addr_bits, data_bits=data_bits)
         self.parts = kind.beats_per_element(data_bits)
         self.lanes = kind.elements_per_beat(data_bits)
@@ -52,8 +62,9 @@ class RowReader(wiring.Component):
             "row": In(stream.Signature(self.row_layout.size)),
             "sram": Out(SramReadSignature(log_depth=kind.log_depth, bits=kind.sram_bits)),
             "beat": port.members["beat"],
-            "read": Out(1),
+            "read": Out(1), "idle": Out(1),
             "error": Out(ErrorLayout()),
+            **({"sram_ready": In(1)} if waits else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -79,13 +90,16 @@ class RowReader(wiring.Component):
         lane = Signal(index_range(self.lanes))
         read = Signal()
         row_end = Signal()
+        asked = Signal()
         in_range = index < 2**self.kind.log_depth
         enable = row_valid & (self.error.code == ErrorCode.NONE)
         m.d.comb += [
-            read.eq(enable & (row.count != 0) & element_ready),
+            asked.eq(enable & (row.count != 0) & element_ready),
+            read.eq(asked & (self.sram_ready | ~in_range) if self.waits else asked),
+            self.idle.eq(~row_valid & ~element.valid),
             row_end.eq(enable & ((row.count == 0) | (read & (row.count == 1)))),
             self.row.ready.eq(~row_valid | row_end),
-            self.sram.en.eq(read & in_range),
+            self.sram.en.eq(asked & in_range),
             self.sram.addr.eq(index),
             self.read.eq(read & in_range),
         ]

@@ -1,25 +1,34 @@
-"""Stores: accumulator tiles, narrowed to output values, from the out SRAM to DRAM.
+"""Stores: accumulator tiles, narrowed to output values or whole, from the chip to DRAM.
 
-``dram[dram_base + r * x_stride + c] = out[sram_base + r * x_size + c]``
+``dram[dram_base + r * x_stride + c] = out[sram_base + r * x_size + c]``, or ``acc[...]``
 
-    request -> RowGenerator -> { write requests, row queue } -> RowReader -> beats
+    request -> RowGenerator -> { write requests, row queue } -> RowReader of the memory -> beats
+
+The out SRAM, a mirror of the low bits of the accumulators, has a read port for stores. Whole tiles
+are read from the accumulators themselves, in cycles in which GEMM does not read
+(:mod:`vta.hw.compute.tile_reader`): a few cycles more a tile.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.lib.wiring import Out
 
 from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_reader import RowReader
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import (
     SramReadSignature,
+    TileReadSignature,
     WritePortSignature,
     layout_of,
     module_status,
 )
-from vta.isa import Isa
+from vta.isa import Capability, Isa, MemId
 from vta.memmap import ErrorCode, ModuleState, Source
 
 ROWS_IN_FLIGHT = 8
@@ -27,6 +36,12 @@ ROWS_IN_FLIGHT = 8
 
 STORES_IN_FLIGHT = 32
 """STOREs whose write responses may be outstanding."""
+
+
+def stored_memories(isa: Isa) -> list[MemId]:
+    """What a STORE can read."""
+    stores_acc = Capability.STORE_ACC in isa.capabilities
+    return [MemId.OUT, MemId.ACC] if stores_acc else [MemId.OUT]
 
 
 class StoreModule(wiring.Component):
@@ -40,8 +55,8 @@ class StoreModule(wiring.Component):
     ----------
     isa : Isa
         Instruction set.
-    kind : MemoryKind
-        OUT.
+    kinds : sequence of MemoryKind
+        OUT, and ACC on a machine that stores whole accumulators.
     addr_bits, data_bits : int
         Widths of the bus.
 
@@ -51,28 +66,38 @@ class StoreModule(wiring.Component):
         See :func:`~vta.hw.interfaces.module_status`.
     out_read : SramReadSignature, out
         The out SRAM.
+    acc_read : TileReadSignature, out
+        The accumulators, if ACC is among the kinds.
     write : WritePortSignature, out
         The bus.
     stored : out
-        Strobe, once for each element, for the byte counter.
+        For the byte counter, in units of an element of OUT: the bytes of the element that is read
+        in this cycle.
     """
 
-    def __init__(self, isa: Isa, kind: MemoryKind, *, addr_bits: int, data_bits: int) -> None:
-        self.isa, self.kind, self.addr_bits, self.data_bits = isa, kind, addr_bits, data_bits
+    def __init__(
+        self, isa: Isa, kinds: Sequence[MemoryKind], *, addr_bits: int, data_bits: int
+    ) -> None:
+        self.isa, self.kinds = isa, tuple(kinds)
+        self.addr_bits, self.data_bits = addr_bits, data_bits
+        self.sizes = [kind.elem_bytes // kinds[0].elem_bytes for kind in kinds]
+        """Elements of OUT that an element of each kind is as large as."""
+        ports = {"out": SramReadSignature, "acc": TileReadSignature}
         super().__init__({
             **module_status(isa),
-            "out_read": Out(SramReadSignature(log_depth=kind.log_depth, bits=kind.sram_bits)),
+            **{f"{kind.sram}_read": Out(
+                ports[kind.sram](log_depth=kind.log_depth, bits=kind.sram_bits)
+            ) for kind in kinds},
             "write": Out(WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)),
-            "stored": Out(1),
+            "stored": Out(range(max(self.sizes) + 1)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         bus = {"addr_bits": self.addr_bits, "data_bits": self.data_bits}
         m.submodules.generator = generator = RowGenerator(
-            self.isa.memory, (self.kind,), **bus, source=Source.STORE
+            self.isa.memory, self.kinds, **bus, source=Source.STORE
         )
-        m.submodules.reader = reader = RowReader(self.kind, **bus)
         m.submodules.rows = rows = SyncFIFO(
             width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
         )
@@ -89,15 +114,54 @@ class StoreModule(wiring.Component):
             rows.w_data.eq(row),
             generator.row.ready.eq(rows.w_rdy & (~has_beats | request.ready)),
         ]
-        connect(m, rows.r_stream, reader.row)
-        connect(m, reader.sram, flipped(self.out_read))
-        connect(m, reader.beat, flipped(self.write.beat))
-        m.d.comb += [
-            self.stored.eq(reader.read),
-            self.error.eq(Mux(reader.error.code != ErrorCode.NONE, reader.error, generator.error)),
-        ]
+        with m.If(generator.error.code != ErrorCode.NONE):
+            m.d.comb += self.error.eq(generator.error)
+        self._read(m, rows, row.shape())
         self._issue_and_retire(m, generator.request)
         return m
+
+    def _read(self, m, rows, row_layout):
+        """The readers, one for each memory. A row goes to its reader when the others are idle, so
+        beats are in the order of the rows, and one reader at most has a beat."""
+        readers = []
+        for kind in self.kinds:
+            waits = kind.memory is MemId.ACC
+            reader = RowReader(
+                kind, addr_bits=self.addr_bits, data_bits=self.data_bits, waits=waits
+            )
+            m.submodules[f"{kind.sram}_reader"] = reader
+            port = getattr(self, f"{kind.sram}_read")
+            m.d.comb += [
+                port.en.eq(reader.sram.en),
+                port.addr.eq(reader.sram.addr),
+                reader.sram.data.eq(port.data),
+            ]
+            if waits:
+                m.d.comb += reader.sram_ready.eq(port.ready)
+            readers.append(reader)
+        row, beat = data.View(row_layout, rows.r_data), self.write.beat
+        m.d.comb += [
+            beat.valid.eq(reduce(or_, (reader.beat.valid for reader in readers))),
+            beat.payload.eq(readers[0].beat.payload),
+        ]
+        for number, reader in enumerate(readers):
+            selected = row.kind == number if len(readers) > 1 else 1
+            for other in readers:
+                selected &= other.idle if other is not reader else 1
+            m.d.comb += [
+                reader.row.payload.eq(rows.r_data),
+                reader.row.valid.eq(rows.r_rdy & selected),
+                reader.beat.ready.eq(beat.ready),
+            ]
+            with m.If(selected):
+                m.d.comb += rows.r_en.eq(reader.row.ready)
+            if number:
+                with m.If(reader.beat.valid):
+                    m.d.comb += beat.payload.eq(reader.beat.payload)
+            with m.If(reader.read):
+                m.d.comb += self.stored.eq(self.sizes[number])
+            with m.If(reader.error.code != ErrorCode.NONE):
+                m.d.comb += self.error.eq(reader.error)
 
     def _issue_and_retire(self, m, request):
         """Issue instructions with their tokens; retire them in order with their responses."""

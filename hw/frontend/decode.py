@@ -10,6 +10,7 @@ from amaranth.hdl import Module, Mux, ValueLike
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.dma.store import stored_memories
 from vta.hw.interfaces import layout_of
 from vta.isa import (
     INSN_BITS,
@@ -108,7 +109,8 @@ class InstructionDecoder(wiring.Component):
     def _bad_store(self, insn):
         no_neighbour = self._no_neighbour(insn, PipelineModule.STORE)
         pads = (insn.y_pad_0 | insn.y_pad_1 | insn.x_pad_0 | insn.x_pad_1) != 0
-        bad_transfer = (insn.x_size != 0) & ((insn.memory != MemId.OUT) | pads)
+        bad_memory = ~self._is_one_of(insn.memory, stored_memories(self.isa))
+        bad_transfer = (insn.x_size != 0) & (bad_memory | pads)
         return self._bad_memory(insn) | no_neighbour | bad_transfer
 
     def _bad_operation(self, insn):

@@ -54,7 +54,11 @@ if TYPE_CHECKING:
 __all__ = ["BINS", "Coverage", "CoveredModel"]
 
 LOADED = (MemId.UOP, MemId.WGT, MemId.INP, MemId.ACC, MemId.ACC_8BIT)
-MOVED = (*LOADED, MemId.OUT)
+MOVED = {
+    **{f"LOAD {memory.name}": memory for memory in LOADED},
+    "STORE OUT": MemId.OUT, "STORE ACC": MemId.ACC,
+}  # fmt: skip
+"""Transfers by name: the memory that each names."""
 PADS = ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
 DISTANCES = range(1, 9)
 ROWS = ("0", "1", "2", "3 or more")
@@ -133,8 +137,7 @@ def _class_names(operation: AluOpcode) -> list[str]:
 
 BINS: dict[str, list[str]] = {
     "instructions": [
-        *(f"LOAD {memory.name}" for memory in LOADED),
-        "STORE", "GEMM", "GEMM start", "GEMM reset", "FINISH",
+        *MOVED, "GEMM", "GEMM start", "GEMM reset", "FINISH",
         *(f"NOP {module.name}" for module in PipelineModule),
         *(f"{operation.name} {operand}"
           for operation in AluOpcode for operand in operation.y_sources),
@@ -149,15 +152,15 @@ BINS: dict[str, list[str]] = {
         *(f"{memory.name} pad value" for memory in PAD_VALUE_MEMORIES),
     ],
     "strides": [
-        f"{memory.name} {kind}" for memory in MOVED for kind in ("0", "less", "equal", "more")
+        f"{name} {kind}" for name in MOVED for kind in ("0", "less", "equal", "more")
     ],
     "shapes": [
-        *(f"{memory.name} {rows} rows" for memory in MOVED for rows in ROWS),
-        *(f"{memory.name} row over a 4 KiB border" for memory in MOVED),
-        *(f"{memory.name} starts inside a beat" for memory in MOVED),
-        *(f"{memory.name} ends inside a beat" for memory in MOVED),
-        *(f"{memory.name} first entry" for memory in MOVED),
-        *(f"{memory.name} last entry" for memory in MOVED),
+        *(f"{name} {rows} rows" for name in MOVED for rows in ROWS),
+        *(f"{name} row over a 4 KiB border" for name in MOVED),
+        *(f"{name} starts inside a beat" for name in MOVED),
+        *(f"{name} ends inside a beat" for name in MOVED),
+        *(f"{name} first entry" for name in MOVED),
+        *(f"{name} last entry" for name in MOVED),
     ],
     "nests": [
         f"{kind} {name} {size}"
@@ -189,13 +192,19 @@ BINS: dict[str, list[str]] = {
 
 
 def _of_extension() -> set[str]:
-    """What only a machine with the extension can do: start sums, requantise, pad with values."""
+    """What only a machine with the extension can do."""
+    words = {"start", "pad", "REQUANTISE"}
     return {
         name
-        for group in ("instructions", "hazards", "values", "pads")
+        for group in ("instructions", "hazards", "values", "pads", "strides", "shapes")
         for name in BINS[group]
-        if "start" in name or "pad value" in name or name.startswith("REQUANTISE")
+        if words & {*name.split()} or name.startswith("STORE ACC")
     }
+
+
+def _moved(insn: Load | Store) -> str:
+    """Which of :data:`MOVED` a transfer is."""
+    return f"{insn.opcode.name} {insn.memory.name}"
 
 
 def _work(insn: Gemm | Alu) -> str:
@@ -237,8 +246,8 @@ class Coverage:
         the instructions of the extension need it."""
         extension = set() if self.cfg.extension else _of_extension()
         return extension | {
-            f"{memory.name} {what} inside a beat"
-            for memory in MOVED
+            f"{name} {what} inside a beat"
+            for name, memory in MOVED.items()
             if self.isa.elem_bytes(memory) >= self.cfg.bus_bytes
             for what in ("starts", "ends")
         }
@@ -288,8 +297,9 @@ class Coverage:
         name = insn.memory.name
         pads = [getattr(insn, pad) for pad in PADS]
         rows, columns = insn.y_pad_0 + insn.y_size + insn.y_pad_1, sum(pads[2:]) + insn.x_size
-        self.hit("instructions", "STORE" if isinstance(insn, Store) else f"LOAD {name}")
-        self.hit("shapes", f"{name} {insn.y_size if insn.y_size < 3 else '3 or more'} rows")
+        moved = _moved(insn)
+        self.hit("instructions", moved)
+        self.hit("shapes", f"{moved} {insn.y_size if insn.y_size < 3 else '3 or more'} rows")
         for pad, size in zip(PADS, pads):
             if size:
                 kind = str(size) if size in (1, MAX_TRANSFER_PAD) else "2..14"
@@ -307,19 +317,20 @@ class Coverage:
         if rows:
             end = insn.sram_base + rows * columns
             if insn.sram_base == 0:
-                self.hit("shapes", f"{name} first entry")
+                self.hit("shapes", f"{moved} first entry")
             if end == self.isa.depth(insn.memory):
-                self.hit("shapes", f"{name} last entry")
+                self.hit("shapes", f"{moved} last entry")
         entries = np.arange(insn.sram_base, insn.sram_base + rows * columns)
         if isinstance(insn, Store):
-            self._stored(datapath.acc[entries])
+            if insn.memory is MemId.OUT:
+                self._stored(datapath.acc[entries])
         elif insn.memory in (MemId.ACC, MemId.ACC_8BIT):
             self._follows("load", entries, entries)
         elif insn.memory is MemId.UOP and rows:
             self.new_uops = range(insn.sram_base, insn.sram_base + rows * columns)
 
     def _rows(self, insn: Load | Store) -> None:
-        name = insn.memory.name
+        name = _moved(insn)
         if insn.y_size > 1:
             stride = "0" if not insn.x_stride else "less"
             if insn.x_stride >= insn.x_size:

@@ -94,8 +94,7 @@ def _origin(
     stored = stored_byte(program, program.base + at, low_half_is_right)
     if stored is None:
         return ["no STORE writes there"]
-    width = program.cfg.out_width
-    must, found = (stored.value(data, program.base, width) for data in (expected, got))
+    must, found = (stored.value(data, program.base) for data in (expected, got))
     return [
         f"instruction {stored.index} stores it from {stored.lane}, which must be {must} and is "
         f"{found}; the operands, as they must be:",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vta.isa import Alu, Gemm, Instruction, Load, MemId, Store, disassemble
+from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, Store, disassemble
 from vta.run_result import Counters
 from vta.sim.reference.alu import OPERATIONS
 from vta.sim.reference.datapath import Datapath
@@ -56,18 +56,21 @@ class StoredByte:
     lane : Lane
     start, half : int, int or None
         Address of the first byte of the lane's value; which half of it if a value has 4 bits.
+    width : int
+        Bits of the value.
     """
 
     index: int
     lane: Lane
     start: int
     half: int | None
+    width: int
 
-    def value(self, data: npt.NDArray[np.uint8], base: int, width: int) -> int:
-        """The lane's value in an image of DRAM, of ``width`` bits, that starts at ``base``."""
+    def value(self, data: npt.NDArray[np.uint8], base: int) -> int:
+        """The lane's value in an image of DRAM that starts at ``base``."""
         at = self.start - base
-        raw = data[at : at + max(width // 8, 1)]
-        values = decode_tiles(raw[None], width, (1,)).reshape(-1)
+        raw = data[at : at + max(self.width // 8, 1)]
+        values = decode_tiles(raw[None], self.width, (1,)).reshape(-1)
         return int(values[self.half or 0])
 
 
@@ -83,10 +86,12 @@ def stored_byte(program: RandomProgram, address: int, high_half: bool) -> Stored
         The value meant is in the upper half of the byte, if values have 4 bits.
     """
     cfg, found = program.cfg, None
-    elem, width = cfg.out_elem_bytes, cfg.out_width
+    isa = Isa.of(cfg)
     for index, insn in enumerate(program.instructions):
         if not isinstance(insn, Store) or insn.is_nop:
             continue
+        elem = isa.elem_bytes(insn.memory)
+        width = cfg.acc_width if insn.memory is MemId.ACC else cfg.out_width
         for y in range(insn.y_size):
             at = address - (insn.dram_base + y * insn.x_stride) * elem
             if not 0 <= at < insn.x_size * elem:
@@ -96,7 +101,7 @@ def stored_byte(program: RandomProgram, address: int, high_half: bool) -> Stored
             row, column = divmod(number, cfg.block_out)
             lane = Lane(insn.sram_base + y * insn.x_size + tile, row, column)
             start = address - byte + number * width // 8
-            found = StoredByte(index, lane, start, number % 2 if width == 4 else None)
+            found = StoredByte(index, lane, start, number % 2 if width == 4 else None, width)
     return found
 
 

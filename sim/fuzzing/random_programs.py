@@ -303,7 +303,9 @@ class ProgramWriter:
         return insn
 
     def _store(self) -> None:
-        self._emit_store(Store(**self._extents(MemId.OUT, padded=False)))
+        whole = bool(self.cfg.extension) and self.rng.random() < 0.3
+        memory = MemId.ACC if whole else MemId.OUT
+        self._emit_store(Store(memory=memory, **self._extents(memory, padded=False)))
 
     def _emit_store(self, insn: Store) -> None:
         entries = slice(insn.sram_base, insn.sram_base + insn.y_size * insn.x_size)

@@ -104,14 +104,16 @@ class Datapath:
         cfg = self.cfg
         tiles = insn.y_size * insn.x_size
         if tiles:
-            _check_sram("OUT", insn.sram_base + tiles - 1, len(self.acc))
-        raw = encode_tiles(self.acc[insn.sram_base :][:tiles], cfg.out_width)
+            _check_sram(insn.memory.name, insn.sram_base + tiles - 1, len(self.acc))
+        elem_bytes = self.isa.elem_bytes(insn.memory)
+        width = cfg.acc_width if insn.memory is MemId.ACC else cfg.out_width
+        raw = encode_tiles(self.acc[insn.sram_base :][:tiles], width)
         memory.write_rows(
-            insn.dram_base * cfg.out_elem_bytes,
-            raw.reshape(insn.y_size, insn.x_size * cfg.out_elem_bytes),
-            insn.x_stride * cfg.out_elem_bytes,
+            insn.dram_base * elem_bytes,
+            raw.reshape(insn.y_size, insn.x_size * elem_bytes),
+            insn.x_stride * elem_bytes,
         )
-        counters.out_store_nbytes += tiles * cfg.out_elem_bytes
+        counters.out_store_nbytes += tiles * elem_bytes
 
     def _sram_of(self, memory: MemId) -> npt.NDArray[Any]:
         """The on-chip memory that a LOAD of this kind writes."""

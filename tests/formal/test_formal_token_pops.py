@@ -70,7 +70,7 @@ def load_tokens(module=load):
 
 def store_tokens(module=store):
     kind = MemoryKind.of(CFG, MemId.OUT)
-    return DmaTokens(module.StoreModule(ISA, kind, addr_bits=32, data_bits=64))
+    return DmaTokens(module.StoreModule(ISA, [kind], addr_bits=32, data_bits=64))
 
 
 @pytest.mark.formal

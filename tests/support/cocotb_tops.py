@@ -100,7 +100,7 @@ TOPS = {
         "read",
     ),
     "compute": lambda: OnBus(Compute(CFG), "read"),
-    "store": lambda: OnBus(StoreModule(ISA, MemoryKind.of(CFG, MemId.OUT), **BUS), "write"),
+    "store": lambda: OnBus(StoreModule(ISA, [MemoryKind.of(CFG, MemId.OUT)], **BUS), "write"),
 }
 """The designs by name, which is also the name of the Verilog module."""
 

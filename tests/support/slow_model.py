@@ -172,7 +172,7 @@ class SlowModel:
         self.counters[f"{counter}_load_nbytes"] += insn.x_size * insn.y_size * nbytes
 
     def store(self, insn: Store) -> None:
-        bits = self.cfg.out_width
+        bits = 32 if insn.memory is MemId.ACC else self.cfg.out_width
         lanes = self.cfg.batch * self.cfg.block_out
         for y in range(insn.y_size):
             for x in range(insn.x_size):

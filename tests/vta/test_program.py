@@ -108,6 +108,7 @@ def test_the_extension_is_needed_where_it_is_used():
         (Alu(alu_opcode=AluOpcode.REQUANTISE, uop_end=1), "REQUANTISE"),
         (Load(memory=MemId.INP, pad_value=-1), "PAD_VALUE"),
         (Alu(alu_opcode=AluOpcode.MAX, start=True, uop_end=1), "ALU_START"),
+        (Store(memory=MemId.ACC, y_size=1, x_size=1, x_stride=1), "STORE_ACC"),
     ):
         code = Isa.of(CFG).encode_all([insn, Finish()])
         extended = replace(program(), code=code, relocations=())

@@ -11,7 +11,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from vta.isa.alu_operations import AluOpcode
-from vta.isa.instructions import Alu, Gemm, Instruction, Load
+from vta.isa.instructions import Alu, Gemm, Instruction, Load, MemId, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,8 @@ class Capability(enum.IntFlag, boundary=enum.STRICT):
     """LOAD instructions with padding other than 0 (:attr:`~vta.isa.Load.pad_value`)."""
     ALU_START = 8
     """ALU instructions that start minima, maxima and sums (:attr:`~vta.isa.Alu.start`)."""
+    STORE_ACC = 16
+    """STORE instructions of ACC: whole accumulators."""
 
 
 def capabilities_of(cfg: VTAConfig) -> Capability:
@@ -51,6 +53,8 @@ def needed_by(insns: Iterable[Instruction]) -> Capability:
             needed |= Capability.ALU_START
         elif isinstance(insn, Load) and insn.pad_value:
             needed |= Capability.PAD_VALUE
+        elif isinstance(insn, Store) and insn.memory is MemId.ACC and not insn.is_nop:
+            needed |= Capability.STORE_ACC
     return needed
 
 

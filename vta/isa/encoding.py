@@ -331,8 +331,8 @@ class Isa:
         if isinstance(insn, Load) and insn.pad_value and insn.memory not in PAD_VALUE_MEMORIES:
             return f"a LOAD of {insn.memory.name} pads with 0; got {insn.pad_value}"
         if isinstance(insn, Store) and not insn.is_nop:
-            if insn.memory is not MemId.OUT:
-                return f"a STORE reads OUT; got {insn.memory.name}"
+            if insn.memory not in (MemId.OUT, MemId.ACC):
+                return f"a STORE reads OUT or ACC; got {insn.memory.name}"
             if insn.y_pad_0 or insn.y_pad_1 or insn.x_pad_0 or insn.x_pad_1:
                 return "a STORE cannot pad"
         if isinstance(insn, MicroOpLoop):

@@ -117,8 +117,8 @@ class Load(Transfer):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store(Transfer):
-    """SRAM to DRAM: the low bits of accumulator tiles from ``sram_base`` on, in rows ``x_stride``
-    apart."""
+    """SRAM to DRAM: accumulator tiles from ``sram_base`` on, in rows ``x_stride`` apart. OUT: the
+    low bits of each lane; ACC: all bits, of the instruction set extension."""
 
     opcode = Opcode.STORE
     memory: MemId = MemId.OUT

@@ -9,7 +9,7 @@ import pytest
 from tests.support.hwpeers import READY_PROBABILITIES, StallGenerator, send, simulate
 from vta.config import VTAConfig
 from vta.hw.dma.rows import MemoryKind
-from vta.hw.dma.store import StoreModule
+from vta.hw.dma.store import StoreModule, stored_memories
 from vta.isa import Isa, MemId, Store
 from vta.memmap import ErrorCode, ModuleState, Source
 
@@ -24,11 +24,10 @@ CONFIGS = {
 DRAM_BYTES = 1 << 14
 
 
-def contents(cfg):
-    """The out SRAM: uint8 of shape (depth, bytes of a tile)."""
-    return np.random.default_rng(2).integers(
-        1, 256, (cfg.acc_depth, cfg.out_elem_bits // 8), dtype=np.uint8
-    )
+def contents(cfg, memory=MemId.OUT):
+    """The out SRAM, or the accumulators: uint8 of shape (depth, bytes of a tile)."""
+    bits = {MemId.OUT: cfg.out_elem_bits, MemId.ACC: cfg.acc_elem_bits}[memory]
+    return np.random.default_rng(2).integers(1, 256, (cfg.acc_depth, bits // 8), dtype=np.uint8)
 
 
 async def serve_sram(ctx, port, sram):
@@ -36,6 +35,20 @@ async def serve_sram(ctx, port, sram):
     while True:
         _, _, enabled, addr = await ctx.tick().sample(port.en, port.addr)
         if enabled:
+            ctx.set(port.data, int.from_bytes(sram[addr], "little"))
+
+
+async def serve_tiles(ctx, port, sram, is_ready):
+    """The accumulators behind a TileReadSignature: a read is made in a later cycle than the one in
+    which it is asked for, and its data is there in the cycle after."""
+    asked = None
+    while True:
+        ready = asked is not None and is_ready()
+        ctx.set(port.ready, ready)
+        _, _, enabled, addr = await ctx.tick().sample(port.en, port.addr)
+        assert asked is None or (enabled and addr == asked), "held until ready"
+        asked = addr if enabled and not ready else None
+        if ready:
             ctx.set(port.data, int.from_bytes(sram[addr], "little"))
 
 
@@ -79,8 +92,9 @@ def run(cfg, insns, *, probability=1.0, answer_after=3, tokens=1 << 20, cycles=2
     """Run STOREs; returns DRAM, a log of events by cycle, requests, and the error."""
     isa = Isa.of(cfg)
     dut = StoreModule(
-        isa, MemoryKind.of(cfg, MemId.OUT), addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits
-    )
+        isa, [MemoryKind.of(cfg, memory) for memory in stored_memories(isa)],
+        addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits,
+    )  # fmt: skip
     dram = np.zeros(DRAM_BYTES, np.uint8)
     log = {"retired": [], "pushed": 0, "popped": 0, "stored": 0, "requests": [], "done": []}
     words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
@@ -114,6 +128,10 @@ def run(cfg, insns, *, probability=1.0, answer_after=3, tokens=1 << 20, cycles=2
         partial(send, stream=dut.insn, items=words, is_ready=StallGenerator(probability, 1)),
         partial(serve_sram, port=dut.out_read, sram=contents(cfg)),
         partial(
+            serve_tiles, port=dut.acc_read, sram=contents(cfg, MemId.ACC),
+            is_ready=StallGenerator(probability, 4),
+        ),
+        partial(
             serve_writes, port=dut.write, dram=dram, is_ready=StallGenerator(probability, 2),
             requests=log["requests"], answer_after=answer_after,
         ),
@@ -125,8 +143,13 @@ def run(cfg, insns, *, probability=1.0, answer_after=3, tokens=1 << 20, cycles=2
 def check(cfg, insns, **kwargs):
     dram, log = run(cfg, insns, **kwargs)
     want = np.zeros_like(dram)
-    out, size = contents(cfg), cfg.out_elem_bits // 8
+    units = 0  # of the byte counter
     for insn in insns:
+        if insn.is_nop:
+            continue
+        out = contents(cfg, insn.memory)
+        size = out.shape[1]
+        units += insn.x_size * insn.y_size * size // (cfg.out_elem_bits // 8)
         for y in range(insn.y_size):
             for x in range(insn.x_size):
                 at = (insn.dram_base + y * insn.x_stride + x) * size
@@ -134,19 +157,20 @@ def check(cfg, insns, **kwargs):
     np.testing.assert_array_equal(dram, want)
     assert log["error"] == (0, 0, 0)
     assert len(log["retired"]) == len(insns)
-    assert log["stored"] == sum(insn.x_size * insn.y_size for insn in insns)
+    assert log["stored"] == units
     assert log["popped"] == sum(insn.pop_prev for insn in insns)
     assert log["pushed"] == sum(insn.push_prev for insn in insns)
     return log
 
 
 def random_store(rng, cfg):
-    size = cfg.out_elem_bits // 8
+    memory = rng.choice([MemId.OUT, MemId.ACC])
+    size = contents(cfg, memory).shape[1]
     x, y = rng.choice([0, 1, 1, 2, 3, 6]), rng.choice([0, 1, 1, 2, 5])
     stride = rng.choice([x, x, x + 1, x + 3])
     span = stride * max(y - 1, 0) + x
     return Store(
-        memory=MemId.OUT, sram_base=rng.randrange(cfg.acc_depth - x * y + 1),
+        memory=memory, sram_base=rng.randrange(cfg.acc_depth - x * y + 1),
         dram_base=rng.randrange(DRAM_BYTES // size - span), x_size=x, y_size=y, x_stride=stride,
         pop_prev=rng.random() < 0.5, push_prev=rng.random() < 0.5,
     )  # fmt: skip

@@ -353,7 +353,7 @@ class RegistersWithoutMachine:
 
 def test_addresses_of_more_than_32_bits_take_two_registers():
     base = 0x12_3450_0000
-    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533, "CAPS": 15}
+    config = {"ID": 0x5654_4131, "VERSION": 0x0001_0000, "CONFIG0": 0x28_620533, "CAPS": 31}
     registers = RegistersWithoutMachine(
         **config, CONFIG1=0x0A0A0808, CYCLES=5, CYCLES_HI=2, GEMM_COUNTER_HI=1
     )
@@ -393,9 +393,9 @@ class Says(RtlRegisters):
         (
             {"CAPS": 0},
             "CAPS reads 0x00000000: the machine lacks GEMM_START, REQUANTISE, PAD_VALUE, "
-            "ALU_START of .* EXTENSION 1",
+            "ALU_START, STORE_ACC of .* EXTENSION 1",
         ),
-        ({"CAPS": 1 << 31}, "CAPS reads 0x80000000: the machine has another .* CAPS is 0x0000000f"),
+        ({"CAPS": 1 << 31}, "CAPS reads 0x80000000: the machine has another .* CAPS is 0x0000001f"),
         (
             {"CONFIG0": 0x20_640533, "CONFIG1": 0x11120F0F},
             "the machine is 1x16_i8w8a32_15_15_18_17, the configuration asks for "

@@ -150,4 +150,4 @@ def test_widths_of_the_values(cfg, address, high, lane, half) -> None:
     data = np.zeros(4096, np.uint8)
     data[stored.start - BASE] = 0x9F
     value = {None: 0x9F - 256 if machine.out_width == 8 else 0x9F, 0: -1, 1: -7}[stored.half]
-    assert stored.value(data, BASE, machine.out_width) == value
+    assert stored.value(data, BASE) == value
