@@ -41,13 +41,14 @@ class LastWriteSeen(Properties):
     Assumptions: GEMM reads and writes at any time and announces both. The ALU issues no micro-op
     while the bank of its ``dst`` is reserved, never reads different tiles of one bank at once, and
     writes each ``dst``, which it announces too. What it reads of a reserved bank does not count.
-    A load writes any part of any tile at any time; a write that stalls has not happened.
+    A load writes any part of any tile at any time; a write that stalls has not happened. A STORE
+    of ACC asks for any tile, and holds what it asks for until it is ready.
     """
 
     def __init__(self, module=acc, *, invariants=False):
         block = module.Accumulators(
             log_depth=LOG_DEPTH, lanes=LANES, lane_bits=LANE_BITS, out_bits=OUT_BITS,
-            granule=LANE_BITS,
+            granule=LANE_BITS, reads_tiles=True,
         )  # fmt: skip
         self.invariants = invariants
         self.watched, self.alu_issue = Signal(LOG_DEPTH), Signal()
@@ -94,13 +95,51 @@ class LastWriteSeen(Properties):
                 Assert(~was_read | (port.data == expected)),
                 Cover(was_read & expected.all()),
             ]
+        waited, asked = self._store_reads(m, watched, tile)
         m.d.comb += Cover(block.load_stall & ~block.alu_write.mask)
         m.d.comb += Cover(block.gemm_write.mask & block.alu_write.mask & is_loaded)
 
         if self.invariants:
             self._assert_memories(m, paths, watched, tile, narrow)
-            self._assert_reserved_banks(m, paths, gemm_read, gemm_writes, alu_writes)
+            store_read = self._assert_tile_reader(m, paths, gemm_read, waited, asked)
+            self._assert_reserved_banks(
+                m, paths, Access(gemm_read.valid, gemm_read.addr).bank | store_read.bank,
+                gemm_writes, alu_writes,
+            )  # fmt: skip
         return m
+
+    def _store_reads(self, m: Module, watched, tile) -> tuple[Signal, Signal]:
+        """A STORE of ACC reads the tile as it is in the cycle before ``ready``. Returns whether a
+        read was asked for in the cycle before and is not made yet, and of which tile."""
+        port = self.block.tile_read
+        waited, asked = Signal(name="store_waited"), Signal(LOG_DEPTH, name="store_asked")
+        older, expected = Signal.like(tile, name="older"), Signal.like(tile, name="store_expected")
+        was_read, was_ready, data = Signal(name="store_was_read"), Signal(), Signal.like(port.data)
+        m.d.sync += [
+            waited.eq(port.en & ~port.ready), asked.eq(port.addr), older.eq(tile),
+            was_read.eq(port.ready & (port.addr == watched)), expected.eq(older),
+            was_ready.eq(port.ready), data.eq(port.data),
+        ]  # fmt: skip
+        m.d.comb += [
+            Assume(~waited | (port.en & (port.addr == asked))),
+            Assert(~was_read | (port.data == expected)),
+            Assert(was_ready | (port.data == data)),
+            Assert(~port.ready | port.en),
+            Cover(was_read & expected.all()),
+        ]
+        return waited, asked
+
+    def _assert_tile_reader(self, m, paths, gemm_read, waited, asked) -> Access:
+        """One read at a time, of the tile that is asked for, and not beside one of GEMM. Returns
+        the read of this cycle."""
+        addr, reads = paths["tile_reader.addr"], paths["tile_reader.port__en"]
+        states = (paths["tile_reader.asked"], reads, paths["tile_reader.tile__ready"])
+        m.d.comb += [
+            Assert(sum(states) <= 1),
+            Assert(~Cat(states).any() | (waited & (addr == asked))),
+            Assert(~(reads & gemm_read.valid)),
+        ]
+        return Access(reads, addr)
 
     def _assume_gemm_reads(self, m: Module) -> Access:
         """GEMM announces each read a cycle before; returns the read of this cycle."""
@@ -147,14 +186,14 @@ class LastWriteSeen(Properties):
         ]
         return gemm, alu
 
-    def _assert_reserved_banks(self, m, paths, gemm_read, gemm_writes, alu_writes):
+    def _assert_reserved_banks(self, m, paths, read_banks, gemm_writes, alu_writes):
         """The registers of the arbiter hold the banks of the announced accesses."""
         for cycle, write in enumerate(gemm_writes[:-1]):
             m.d.comb += Assert(paths[f"arbiter.gemm_writes{cycle}"] == write.bank)
         m.d.comb += [
             Assert(paths["arbiter.load_reserved"] == gemm_writes[-1].bank | alu_writes[-1].bank),
-            Assert(self.block.alu_src_reserved == gemm_read.bank),
-            Assert(self.block.alu_dst_reserved == gemm_read.bank | gemm_writes[0].bank),
+            Assert(self.block.alu_src_reserved == read_banks),
+            Assert(self.block.alu_dst_reserved == read_banks | gemm_writes[0].bank),
         ]
 
     def _assert_memories(self, m, paths, watched, tile, narrow):
@@ -184,11 +223,14 @@ def test_every_read_returns_the_last_write():
         ("self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(delayed)"),
         ("self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(alu_writes)"),
         ("range(GEMM_WRITE_LOOKAHEAD - 1)", "range(GEMM_WRITE_LOOKAHEAD - 2)"),
-        ("self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
-         "self.alu_dst_reserved.eq(gemm_reads)"),
-        ("self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
+        ("self.alu_dst_reserved.eq(reads | gemm_writes)", "self.alu_dst_reserved.eq(reads)"),
+        ("self.alu_dst_reserved.eq(reads | gemm_writes)",
          "self.alu_dst_reserved.eq(gemm_writes)"),
-        ("self.alu_src_reserved.eq(gemm_reads)", "self.alu_src_reserved.eq(0)"),
+        ("self.alu_src_reserved.eq(reads)", "self.alu_src_reserved.eq(0)"),
+        ("reads = gemm_reads | store_reads", "reads = gemm_reads"),
+        ("reads = gemm_reads | store_reads", "reads = store_reads"),
+        ("tile_reader.gemm_reads.eq(self.gemm_read_lookahead.valid)",
+         "tile_reader.gemm_reads.eq(0)"),
         ("with m.If(reader.en & (bank_index(reader.addr, self.log_depth) == number)):",
          "with m.If(reader.en):"),
         ("0b110_1010_0101, 0b001_0001_1110", "0b110_1010_0101, 0b001_0001_1101"),
@@ -200,7 +242,8 @@ def test_every_read_returns_the_last_write():
          "(self.alu_write, self.gemm_write, self.load_write)"),
     ],
     ids=["load-conflicts-alu", "load-conflicts-gemm", "load-stalls-early", "alu-conflicts-write",
-         "dst-conflicts-read", "src-conflicts-read", "other-bank", "not-a-bijection",
+         "dst-conflicts-read", "src-conflicts-read", "alu-conflicts-store",
+         "alu-conflicts-gemm", "store-conflicts-gemm", "other-bank", "not-a-bijection",
          "data-of-next-read", "mask-ignored", "mirror-elsewhere", "load-has-priority"],
 )  # fmt: skip
 def test_broken_banks_are_found(old, new):

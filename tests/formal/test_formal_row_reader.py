@@ -21,9 +21,10 @@ DEPTHS = {1: 16, 2: 8, 4: 4, 8: 4}
 
 class ExactlyTheRows(Properties):
     """Beside the block: the row whose elements are read; the element that was read last, its row,
-    and how many beats of that have been sent. The SRAM holds any bytes, always the same."""
+    and how many beats of that have been sent. The SRAM holds any bytes, always the same. With
+    ``waits`` it may let the reader wait for any time."""
 
-    def __init__(self, module=row_reader, elem_bytes=1):
+    def __init__(self, module=row_reader, elem_bytes=1, *, waits=False):
         self.elem_bytes, self.depth = elem_bytes, DEPTHS[elem_bytes]
         kind = MemoryKind(
             memory=MemId.OUT, sram="out", elem_bytes=elem_bytes, sram_bits=elem_bytes * 8,
@@ -40,7 +41,8 @@ class ExactlyTheRows(Properties):
             })
         )  # fmt: skip
         self.any_contents, self.contents = Signal(self.depth * elem_bytes * 8), None
-        block = module.RowReader(kind, addr_bits=ADDR_BITS, data_bits=DATA_BITS)
+        self.waits = waits
+        block = module.RowReader(kind, addr_bits=ADDR_BITS, data_bits=DATA_BITS, waits=waits)
         super().__init__(block, [self.any_contents])
 
     def elaborate(self, platform):
@@ -72,7 +74,7 @@ class ExactlyTheRows(Properties):
         """Rows are well formed; the data of the SRAM is valid in the next cycle and held."""
         row = data.View(self.layout, self.block.row.payload)
         sram, sram_data = self.block.sram, Signal.like(self.block.sram.data)
-        with m.If(sram.en):
+        with m.If(self.block.read):
             m.d.sync += sram_data.eq(self.contents.word_select(sram.addr, self.elem_bytes * 8))
         m.d.comb += sram.data.eq(sram_data)
         m.d.comb += [Assume(~self.block.row.valid | fact) for fact in self.well_formed(row)]
@@ -119,7 +121,8 @@ class ExactlyTheRows(Properties):
     def _reads(self, m, element_leaves):
         """Elements are read in order, each as soon as there is room, none beyond the SRAM."""
         block, reading, held = self.block, self.reading, self.held
-        row, reads, en = reading.row, reading.reads, block.sram.en
+        row, reads, en = reading.row, reading.reads, Signal()
+        m.d.comb += en.eq(block.sram.en & (block.sram_ready if self.waits else 1))
         index, enable, beyond = Signal(24), Signal(), Signal()
         m.d.comb += [
             index.eq(reading.base + reads),
@@ -130,8 +133,9 @@ class ExactlyTheRows(Properties):
                 & (~held.valid | element_leaves)
             ),
             beyond.eq(enable & (index >= self.depth)),
-            Assert(en == (enable & ~beyond)),
-            Assert(~en | (block.sram.addr == index)),
+            Assert(block.sram.en == (enable & ~beyond)),
+            Assert(block.idle == (~reading.active & ~held.valid)),
+            Assert(~block.sram.en | (block.sram.addr == index)),
             Assert(block.read == en),
         ]
         with m.If(~held.valid | element_leaves):
@@ -203,24 +207,29 @@ class ExactlyTheRows(Properties):
                 ),
                 Assert(element.row_end == (held.number + 1 == held.row.count)),
             ]
-            with m.If(reading.reads != 0):
-                m.d.comb += [
-                    Assert(held.row == reading.row),
-                    Assert(held.base == reading.base),
-                    Assert(held.number + 1 == reading.reads),
-                ]
-            with m.Else():
+            with m.If(reading.reads == 0):
                 m.d.comb += Assert(held.number + 1 == held.row.count)
-        with m.Elif(self.no_error):
-            m.d.comb += Assert(reading.reads == 0)
+        with m.If((held.valid | self.no_error) & (reading.reads != 0)):
+            m.d.comb += [
+                Assert(held.row == reading.row),
+                Assert(held.base == reading.base),
+                Assert(held.number + 1 == reading.reads),
+            ]
+        # Inside a row the next element is read when one leaves, unless the SRAM is not ready.
+        between = Signal()
+        m.d.comb += between.eq(~held.valid & self.no_error & (reading.reads != 0))
+        if not self.waits:
+            m.d.comb += Assert(~between)
         if lanes == 1:
-            self._belongs_to_sending(m, paths, byte)
+            self._belongs_to_sending(m, paths, byte, between)
         else:
-            self._belongs_to_gathering(m, paths, element, byte)
+            self._belongs_to_gathering(m, paths, element, byte, between)
 
-    def _belongs_to_sending(self, m, paths, byte):
+    def _belongs_to_sending(self, m, paths, byte, between):
         """``part`` beats of the element have been sent."""
         part = paths["part"]
+        with m.If(between):
+            m.d.comb += Assert(self.held.sent * BEAT == byte + self.elem_bytes)
         with m.If(self.held.valid):
             m.d.comb += [
                 Assert(self.held.sent * BEAT == byte + part * BEAT),
@@ -229,7 +238,7 @@ class ExactlyTheRows(Properties):
         with m.Else():
             m.d.comb += Assert(part == 0)
 
-    def _belongs_to_gathering(self, m, paths, element, byte):
+    def _belongs_to_gathering(self, m, paths, element, byte, between):
         """The elements of the row before this one, as far as they are in the same beat, have been
         gathered."""
         held = self.held
@@ -239,14 +248,17 @@ class ExactlyTheRows(Properties):
                 Assert(held.sent == byte // BEAT),
                 Assert(element.lane == byte % BEAT >> self.log_bytes),
             ]
+        end = byte + Mux(between, self.elem_bytes, 0)
+        with m.If(between):
+            m.d.comb += Assert(held.sent == end // BEAT)
         for number in range(BEAT):
             position = held.sent * BEAT + number
             on = gathered.strb[number]
-            with m.If(held.valid):
-                m.d.comb += Assert(on == ((position >= held.row.offset) & (position < byte)))
+            with m.If(held.valid | between):
+                m.d.comb += Assert(on == ((position >= held.row.offset) & (position < end)))
             with m.Elif(self.no_error):
                 m.d.comb += Assert(~on)
-            with m.If(held.valid & on):
+            with m.If((held.valid | between) & on):
                 m.d.comb += Assert(
                     gathered.data.word_select(number, 8)
                     == self.octet(held.base, position - held.row.offset)
@@ -257,9 +269,10 @@ class ExactlyTheRows(Properties):
 
 
 @pytest.mark.formal
+@pytest.mark.parametrize("waits", [False, True], ids=["", "waits"])
 @pytest.mark.parametrize("elem_bytes", DEPTHS)
-def test_beats_are_exactly_the_rows(elem_bytes):
-    prove(ExactlyTheRows(elem_bytes=elem_bytes), depth=1)
+def test_beats_are_exactly_the_rows(elem_bytes, waits):
+    prove(ExactlyTheRows(elem_bytes=elem_bytes, waits=waits), depth=1)
 
 
 @pytest.mark.formal
@@ -275,7 +288,7 @@ def test_rows_of_all_kinds_happen(elem_bytes):
         (1, "(read & (row.count == 1))", "(read & (row.count <= 2))"),
         (1, "with m.If(next_row.first):", "with m.If(1):"),
         (1, "enable = row_valid & (self.error.code == ErrorCode.NONE)", "enable = row_valid"),
-        (1, "self.sram.en.eq(read & in_range)", "self.sram.en.eq(read)"),
+        (1, "self.sram.en.eq(asked & in_range)", "self.sram.en.eq(asked)"),
         (1, "lane.eq(next_row.offset >> self.kind.log_bytes)", "lane.eq(0)"),
         (1, "beat.strb.word_select(element.lane, elem_bits // 8)", "beat.strb"),
         (1, "merged.eq(Mux(complete, 0, beat))", "merged.eq(beat)"),
@@ -294,3 +307,9 @@ def test_rows_of_all_kinds_happen(elem_bytes):
 )  # fmt: skip
 def test_broken_readers_are_found(elem_bytes, old, new):
     refute(ExactlyTheRows(mutant(row_reader, old, new), elem_bytes), depth=12)
+
+
+@pytest.mark.formal
+def test_a_reader_that_does_not_wait_is_found():
+    broken = mutant(row_reader, "asked & (self.sram_ready | ~in_range)", "asked & self.waits")
+    refute(ExactlyTheRows(broken, 4, waits=True), depth=10)

@@ -59,6 +59,24 @@ MUTANTS = (
         "Mux(new.y_size == 0, new.y_pad_0, 0)", "0",
     ),
     Mutant(
+        "store-acc-over-alu", "a bank that is read for a STORE of ACC is not reserved from the ALU",
+        "compute/accumulators.py",
+        "reads = gemm_reads | store_reads", "reads = gemm_reads",
+    ),
+    Mutant(
+        "store-acc-over-gemm", "a tile is read for a STORE of ACC in a cycle in which GEMM reads",
+        "compute/accumulators.py",
+        "tile_reader.gemm_reads.eq(self.gemm_read_lookahead.valid)", "tile_reader.gemm_reads.eq(0)",
+    ),
+    Mutant(
+        "store-acc-overtakes", "rows of OUT and of ACC are read at the same time", "dma/store.py",
+        "selected &= other.idle if other is not reader else 1", "selected &= 1",
+    ),
+    Mutant(
+        "store-acc-counts-out", "a tile of a STORE of ACC counts as one of OUT", "dma/store.py",
+        "self.stored.eq(self.sizes[number])", "self.stored.eq(1)",
+    ),
+    Mutant(
         "pad-value-address", "the pad value of a load is a part of its address",
         "dma/row_generator.py",
         "out.element.eq(load.dram_base)", "out.element.eq(insn.dram_base)",

@@ -150,10 +150,12 @@ class Traffic:
 def test_random_traffic(out_bits, granule, log_depth):
     """Every unit reads and writes in every cycle, as far as the banks allow; nothing is lost."""
     dut = Accumulators(
-        log_depth=log_depth, lanes=LANES, lane_bits=LANE_BITS, out_bits=out_bits, granule=granule
-    )
+        log_depth=log_depth, lanes=LANES, lane_bits=LANE_BITS, out_bits=out_bits, granule=granule,
+        reads_tiles=True,
+    )  # fmt: skip
     traffic = Traffic(dut, seed=granule + out_bits)
     tiles = [[0] * LANES for _ in range(1 << log_depth)]
+    store = StoreRead()
 
     async def testbench(ctx):
         for _ in range(250):
@@ -175,20 +177,36 @@ def test_random_traffic(out_bits, granule, log_depth):
             gemm_read, out_read = traffic.gemm_read.now, traffic.rng.choice([None, traffic.tile()])
             alu_dst, alu_src = traffic.alu_reads()
             gemm_write_with_alu = traffic.gemm_write.tiles[GEMM_WRITE_LOOKAHEAD - 1]
+            store.ask(ctx, dut.tile_read, traffic)
+            store_read = store.tile if store.state == "read" else None
             for bank in range(traffic.banks):
-                src_reserved = traffic.in_bank(bank, gemm_read)
-                dst_reserved = traffic.in_bank(bank, gemm_read, gemm_write_with_alu)
+                src_reserved = bank in [
+                    traffic.bank(tile) for tile in (gemm_read, store_read) if tile is not None
+                ]
+                dst_reserved = src_reserved or (
+                    gemm_write_with_alu is not None and bank == traffic.bank(gemm_write_with_alu)
+                )
                 assert ctx.get(dut.alu_src_reserved) >> bank & 1 == src_reserved
                 assert ctx.get(dut.alu_dst_reserved) >> bank & 1 == dst_reserved
             reads = [
                 (dut.gemm_read, gemm_read, LANE_BITS, ()),
                 (dut.out_read, out_read, out_bits, ()),
-                (dut.alu_src_read, alu_src, LANE_BITS, (gemm_read,)),
-                (dut.alu_dst_read, alu_dst, LANE_BITS, (gemm_read, gemm_write_with_alu)),
+                (dut.alu_src_read, alu_src, LANE_BITS, (gemm_read, store_read)),
+                (
+                    dut.alu_dst_read,
+                    alu_dst,
+                    LANE_BITS,
+                    (gemm_read, store_read, gemm_write_with_alu),
+                ),
             ]
             for port, tile, _, _ in reads:
                 traffic.read(ctx, port, tile)
+            announced = traffic.gemm_read.tiles[GEMM_READ_LOOKAHEAD] is not None
+            was_ready, expected = store.next_cycle(announced, tiles)
+            assert ctx.get(dut.tile_read.ready) == was_ready
             await ctx.tick()
+            if was_ready:
+                assert unpack(ctx.get(dut.tile_read.data), LANE_BITS, LANES) == expected
 
             for port, tile, bits, reserved_for in reads:
                 if tile is not None and not traffic.in_bank(tile, *reserved_for):
@@ -200,6 +218,36 @@ def test_random_traffic(out_bits, granule, log_depth):
                         tiles[write.addr][lane] = write.values[lane]
 
     simulate(dut, testbench)
+    assert store.reads > 10
+
+
+class StoreRead:
+    """A STORE of ACC, which reads a tile after the other: asked for, read, at the port."""
+
+    def __init__(self):
+        self.state, self.tile, self.values, self.reads = "idle", None, None, 0
+
+    def ask(self, ctx, port, traffic):
+        """What the STORE asks for in this cycle; held until it is ready."""
+        if self.tile is None and traffic.rng.random() < 0.7:
+            self.tile = traffic.tile()
+        ctx.set(port.en, self.tile is not None)
+        ctx.set(port.addr, self.tile or 0)
+
+    def next_cycle(self, gemm_reads, tiles):
+        """A cycle passes; GEMM reads in the next one or does not. Returns whether the STORE is
+        ready in this one, and the values that it then has."""
+        ready, values = self.state == "ready", self.values
+        if self.state == "idle" and self.tile is not None:
+            self.state = "asked"
+        elif self.state == "asked" and not gemm_reads:
+            self.state = "read"
+        elif self.state == "read":
+            self.state, self.values = "ready", list(tiles[self.tile])
+        elif ready:
+            self.state, self.tile = "idle", None
+            self.reads += 1
+        return ready, values
 
 
 @dataclass(frozen=True)
