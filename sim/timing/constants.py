@@ -116,6 +116,8 @@ class Constants:
         Distance of two GEMM micro-ops up to which the younger one's old value is forwarded.
     uop_lanes : int
         Micro-ops in a word of their SRAM.
+    tile_read : int
+        A STORE of ACC asks for a tile to its data.
     """
 
     queue_depth: int
@@ -146,6 +148,7 @@ class Constants:
     alu_late: dict[AluOpcode, int]
     forwarded: int
     uop_lanes: int
+    tile_read: int
 
     @staticmethod
     @cache
@@ -170,6 +173,7 @@ class Constants:
         from vta.hw.compute.gemm import TileProduct
         from vta.hw.compute.scoreboard import Scoreboard
         from vta.hw.compute.sequencer import Sequencer
+        from vta.hw.compute.tile_reader import TileReader
         from vta.hw.dma import load, store
         from vta.hw.dma.row_generator import DescriptorBuilder, RowGenerator
         from vta.hw.frontend.fetch import StreamReader
@@ -212,4 +216,5 @@ class Constants:
             },
             forwarded=Accumulate.LATENCY - 1,
             uop_lanes=1 << uop_memory.log_lanes(cfg.log_uop_depth),
+            tile_read=TileReader.LATENCY,
         )

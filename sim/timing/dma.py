@@ -249,7 +249,7 @@ class StoreEngine(RowGenerator):
     def put(self, transfer: _Transfer, row: int, cycle: int) -> None:
         self.places.popleft()
         rows = transfer.rows
-        ready = cycle + Pipeline.ROW_TO_WRITE_BEAT
+        ready = cycle + Pipeline.ROW_TO_WRITE_BEAT + rows.gap
         response = ready
         self.places.append(max(cycle + 1, self.sent - Pipeline.ROW_TO_WRITE_BEAT + 2))
         if row < rows.count:
@@ -257,9 +257,13 @@ class StoreEngine(RowGenerator):
             for beats in bursts_of(
                 address, rows.nbytes, self.beat_bytes, self.constants.burst_beats
             ):
-                first, last, response = self.bus.write(max(ready, self.sent + 1), beats)
-                if rows.per_beat > 1:  # an element a cycle
-                    last = max(last, first + beats * rows.per_beat - 1)
+                begin = max(ready, self.sent + 1 + rows.gap)
+                first, last, response = self.bus.write(begin, beats)
+                if rows.per_beat > 1:  # an element a cycle, or after each gap
+                    last = max(last, first + beats * rows.per_beat * (1 + rows.gap) - 1)
+                elif rows.gap:
+                    gaps = (beats // rows.beats_per_element - 1) * rows.gap
+                    last = max(last, first + beats + gaps - 1)
                 self.sent = last
                 self.beats += beats
                 if transfer.first is None:

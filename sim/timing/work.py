@@ -16,6 +16,7 @@ from vta.isa import (
     Load,
     MemId,
     MicroOpLoop,
+    Opcode,
     PipelineModule,
     TokenCounts,
     Transfer,
@@ -41,7 +42,7 @@ class Rows:
 
     ``lead``, ``between`` and ``trail`` are the zeros before the first row, before each other row,
     and behind the last one (a row of its own). ``per_beat`` elements are in a beat, or an element
-    takes ``beats_per_element`` beats.
+    takes ``beats_per_element`` beats. ``gap`` cycles are before each element of a STORE of ACC.
     """
 
     count: int
@@ -54,6 +55,7 @@ class Rows:
     trail: int
     per_beat: int
     beats_per_element: int
+    gap: int = 0
 
     @property
     def total(self) -> int:
@@ -175,8 +177,10 @@ class _Reader:
             count, elements = 1, elements * count
         between = insn.x_pad_0 + insn.x_pad_1
         address, stride = insn.dram_base * size, insn.x_stride * size
+        is_acc_store = insn.opcode is Opcode.STORE and insn.memory is MemId.ACC
+        gap = self.constants.tile_read - 1 if is_acc_store else 0
         return Rows(
-            count, elements, address, stride, elements * size, lead, between, trail, *packing
+            count, elements, address, stride, elements * size, lead, between, trail, *packing, gap
         )
 
     def _loader(self, work: Work, insn: Load) -> None:

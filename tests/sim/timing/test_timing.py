@@ -27,7 +27,8 @@ from vta.errors import DeadlockError, DeviceError
 from vta.hw.compute.accumulate import Accumulate
 from vta.hw.compute.accumulators import bank_select
 from vta.hw.compute.gemm import Gemm as GemmUnit
-from vta.isa import Finish, Gemm, Isa, Load, MemId
+from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
+from vta.sim.memory import Memory
 from vta.sim.timing import Cause, estimate, estimate_stream
 from vta.sim.timing.constants import Constants
 
@@ -76,6 +77,28 @@ def test_tiny_machine_within_tolerance(kind, memory):
 def test_tutorials_within_tolerance(kind, memory):
     cfg = VTAConfig.preset("default")
     assert_close(compiled(kind, cfg), cfg, memory)
+
+
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
+def test_runs_that_start_and_stores_of_sums_within_tolerance(memory):
+    """Maxima of windows of four tiles, and whole accumulators to DRAM."""
+    uops = Isa.of(TINY).encode_uops([Uop(0, 16 + tap) for tap in range(4)])
+    stream = [
+        Load(memory=MemId.UOP, dram_base=0x400, y_size=1, x_size=4, x_stride=4),
+        Load(memory=MemId.ACC_8BIT, sram_base=16, dram_base=0x500, y_size=1, x_size=32,
+             x_stride=32),
+        *[Alu(alu_opcode=AluOpcode.MAX, start=True, uop_end=4, iter_out=8, iter_in=8,
+              dst_factor_in=1, src_factor_in=3)] * 8,
+        Alu(alu_opcode=AluOpcode.ADD, use_imm=True, uop_end=1, push_next=True),
+        Store(memory=MemId.ACC, dram_base=0x200, y_size=4, x_size=12, x_stride=13,
+              pop_prev=True),
+        Finish(),
+    ]  # fmt: skip
+    image = np.zeros(0x4000, np.uint8)
+    image[: 4 * len(uops)] = uops.view(np.uint8)
+    result = verilated(TINY, memory).run(stream, Memory(0x1000, image))
+    timing = estimate_stream(TINY, stream, uops, uop_base=0x400, memory=memory)
+    assert timing.cycles == pytest.approx(result.cycle_count, rel=TOLERANCE)
 
 
 def test_times_of_an_instruction_are_in_order():
