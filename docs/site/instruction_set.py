@@ -47,6 +47,8 @@ def page() -> str:
     ):  # fmt: skip
         out += f"\n## {title}\n"
         out += _layout({name: isa.format_of(opcode) for name, isa in machines.items()})
+    out += "\n### LOAD with a pad value\n"
+    out += _layout({name: isa.pad_load for name, isa in machines.items()})
     out += "\n## Micro-op\n" + _layout({name: isa.uop for name, isa in machines.items()})
     out += _memories(machines) + _operations() + _tokens() + _capabilities()
     return out
