@@ -212,14 +212,14 @@ MUTANTS = (
     Mutant(
         "alu-write-conflict", "the ALU writes into a bank in the cycle in which GEMM does",
         "compute/accumulators.py",
-        "self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
-        "self.alu_dst_reserved.eq(gemm_reads)",
+        "self.alu_dst_reserved.eq(reads | gemm_writes)",
+        "self.alu_dst_reserved.eq(reads)",
     ),
     Mutant(
         "alu-read-conflict", "the ALU reads a bank in the cycle in which GEMM does",
         "compute/accumulators.py",
-        "self.alu_dst_reserved.eq(gemm_reads | gemm_writes)",
-        "self.alu_dst_reserved.eq(gemm_writes)",
+        "self.alu_dst_reserved.eq(reads | gemm_writes)",
+        "self.alu_dst_reserved.eq(store_reads | gemm_writes)",
     ),
     Mutant(
         "load-write-conflict", "a load writes into a bank in the cycle in which the ALU does",
@@ -270,6 +270,15 @@ MUTANTS = (
         "forward_3.eq(same_tile(add))", "forward_3.eq(0)",
     ),
     Mutant(
+        "gemm-forwarding-4", "a sum is not forwarded to the fourth next product",
+        "compute/accumulate.py",
+        "forward_4.eq(same_tile(hold))", "forward_4.eq(0)",
+    ),
+    Mutant(
+        "bank-hash", "two tiles have one place in one bank", "compute/accumulators.py",
+        "0b110_1010_0101, 0b001_0001_1110", "0b110_1010_0101, 0b001_0001_1101",
+    ),
+    Mutant(
         "skid-buffer-drops", "an item that arrives while another one is stalled is lost",
         "lib/skid_buffer.py",
         "[skid_valid.eq(1), skid.eq(self.i.payload)]", "[skid.eq(self.i.payload)]",
@@ -291,7 +300,7 @@ MUTANTS = (
     ),
     Mutant(
         "gemm-run-goes-on", "a started sum continues that of the older instruction",
-        "compute/gemm.py",
+        "compute/run_detector.py",
         "same_instruction.eq(~self.last)", "same_instruction.eq(1)",
     ),
     Mutant(
@@ -380,7 +389,7 @@ MUTANTS = (
     # ---- the rest ----
     Mutant(
         "counts-off", "byte counters miss the first event", "control/counters.py",
-        "m.d.sync += events.eq(events + 1)", "m.d.sync += events.eq(events + (events != 0))",
+        "events.eq(events + increment)", "events.eq(events + Mux(events == 0, 0, increment))",
     ),
     Mutant(
         "done-early", "the run ends with FINISH although load or store have instructions in flight",
