@@ -123,6 +123,8 @@ def with_bias_in_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
         node.input.append(f"{node.name}.bias")
         node.output[0] = after[0].output[0]
         model.graph.node.remove(after[0])
+        if len(readers[others[0]]) == 1:
+            model.graph.initializer.remove(constants[others[0]])
     return model
 
 
@@ -133,7 +135,7 @@ def left_real(model: onnx.ModelProto) -> list[str]:
     operators that the host runs on real numbers, what moves their results, and a softmax at an
     output. A lone rectifier or clip is quantised, because it becomes part of its producer.
     """
-    constants = {item.name for item in model.graph.initializer}
+    constants: dict[str, Any] = {item.name: item for item in model.graph.initializer}
     root: dict[str, str] = {}
     """Of the result of an elementwise node of one tensor: that tensor."""
     members: dict[str, list[Any]] = {}
@@ -143,7 +145,7 @@ def left_real(model: onnx.ModelProto) -> list[str]:
     outputs = {value.name for value in model.graph.output}
     for node in model.graph.node:
         if node.op_type == "Constant":
-            constants.update(node.output)
+            constants.update(dict.fromkeys(node.output))
             continue
         data = [name for name in node.input if name and name not in constants]
         if node.op_type in ELEMENTWISE and data:
@@ -155,7 +157,7 @@ def left_real(model: onnx.ModelProto) -> list[str]:
                     results.add(node.output[0])
                 continue
         if (
-            node.op_type in _REAL_ALWAYS
+            (node.op_type in _REAL_ALWAYS and not _averages_images(node, constants))
             or (node.op_type in _MOVING and data and data[0] in results)
             or (node.op_type == "Softmax" and node.output[0] in outputs)
         ):
@@ -165,3 +167,13 @@ def left_real(model: onnx.ModelProto) -> list[str]:
         if any(node.op_type not in _CLIPS for node in nodes):
             real += [node.name for node in nodes]
     return real
+
+
+def _averages_images(node: onnx.NodeProto, constants: Mapping[str, Any]) -> bool:
+    """Whether a node is the mean of height and width, which the accelerator computes."""
+    if node.op_type != "ReduceMean":
+        return False
+    axes = next((list(item.ints) for item in node.attribute if item.name == "axes"), None)
+    if len(node.input) > 1 and constants.get(node.input[1]) is not None:
+        axes = numpy_helper.to_array(constants[node.input[1]]).tolist()
+    return axes is not None and {axis % 4 for axis in axes} == {2, 3}

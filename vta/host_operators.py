@@ -85,6 +85,12 @@ def _softmax(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return np.asarray(powers / powers.sum(axis=attributes["axis"], keepdims=True), data.dtype)
 
 
+def _mean(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    (data,) = arrays
+    sums = data.mean(axis=tuple(attributes["axes"]), dtype=np.float64, keepdims=True)
+    return np.asarray(sums, data.dtype)
+
+
 def _padded(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     (data,) = arrays
     top, left, bottom, right = attributes["pads"]
@@ -150,6 +156,10 @@ def _chosen(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod((n, c, len(attributes["rows"]), len(attributes["columns"]), *extents[2:]))
 
 
+def _reduced(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return prod(1 if axis in attributes["axes"] else n for axis, n in enumerate(shapes[0]))
+
+
 def _sum(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return sum(map(prod, shapes))
 
@@ -190,6 +200,7 @@ HOST_OPERATORS: dict[str, HostOperator] = {
     "quantize": HostOperator(3, ("axis",), _quantize, _same, real=True),
     "dequantize": HostOperator(3, ("axis",), _dequantize, _same, real=True),
     "softmax": HostOperator(1, ("axis",), _softmax, _same, real=True),
+    "mean": HostOperator(1, ("axes",), _mean, _reduced, real=True),
     "pack": HostOperator(1, ("tile",), lambda a, at: _pack(a[0], at["tile"]), _packed),
     "unpack": HostOperator(1, ("shape",), lambda a, at: _unpack(a[0], at["shape"]), _unpacked),
     "reshape": HostOperator(1, ("shape",), lambda a, at: a[0].reshape(at["shape"]), _same),

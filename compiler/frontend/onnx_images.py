@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
+from vta.compiler.frontend.onnx_weights import reordered_weights
 from vta.compiler.graph.ir import Tensor
 
 __all__ = ["IMAGES", "require_images"]
 
 Handler = Callable[[Importer, OnnxNode], None]
-Places = npt.NDArray[np.float32]
+Places = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 def require_images(node: OnnxNode, data: Tensor) -> None:
@@ -67,13 +68,13 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
 
 def _nearest(node: OnnxNode, old: int, new: int, scale: float) -> tuple[int, ...]:
     """Which pixel of the data each of the result is, along one axis."""
-    places = {
+    places: dict[str, Places] = {
         "asymmetric": lambda x: x / scale,
         "half_pixel": lambda x: (x + 0.5) / scale - 0.5,
-        "pytorch_half_pixel": lambda x: (x + 0.5) / scale - 0.5 if new > 1 else 0.0 * x,
-        "align_corners": lambda x: x * (old - 1) / (new - 1) if new > 1 else 0.0 * x,
+        "pytorch_half_pixel": lambda x: (x + 0.5) / scale - 0.5 if new > 1 else np.zeros_like(x),
+        "align_corners": lambda x: x * (old - 1) / (new - 1) if new > 1 else np.zeros_like(x),
     }
-    roundings = {
+    roundings: dict[str, Places] = {
         "floor": np.floor,
         "ceil": np.ceil,
         "round_prefer_floor": lambda x: np.ceil(x - 0.5),
@@ -85,7 +86,45 @@ def _nearest(node: OnnxNode, old: int, new: int, scale: float) -> tuple[int, ...
     return tuple(int(index) for index in np.clip(found, 0, old - 1))
 
 
+def _conv_transpose(importer: Importer, node: OnnxNode) -> None:
+    node.require(
+        "auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads",
+        "strides",
+    )  # fmt: skip
+    node.value("auto_pad", "NOTSET", "NOTSET")
+    node.value("group", 1, 1)
+    node.value("dilations", [1, 1], [1, 1])
+    node.value("output_shape", None, None)
+    data, kernel = importer.tensor(node, 0), importer.tensor(node, 1)
+    require_images(node, data)
+    if len(kernel.shape) != 4 or kernel.shape[0] != data.shape[1]:
+        raise node.error(
+            f"the kernel {kernel.name} has shape {kernel.shape}; must be IOHW with "
+            f"{data.shape[1]} input channels"
+        )
+    taps = list(kernel.shape[2:])
+    if node.value("kernel_shape", taps) != taps:
+        raise node.error(f"attribute kernel_shape must be {taps}, that of the kernel")
+    strides, more = node.value("strides", [1, 1]), node.value("output_padding", [0, 0])
+    pads = node.value("pads", [0] * 4)
+    if min(strides) < 1 or min(*pads, *more) < 0 or any(a >= b for a, b in zip(more, strides)):
+        raise node.error(
+            f"strides {strides}, pads {pads}, output_padding {more}; strides must be positive, "
+            f"and output_padding less than they are"
+        )
+    size = [
+        (data.shape[2 + k] - 1) * strides[k] + taps[k] + more[k] - pads[k] - pads[k + 2]
+        for k in (0, 1)
+    ]
+    turned = reordered_weights(importer, node, kernel, (1, 0, 2, 3))
+    importer.add(
+        node, "conv2d_transpose", [data.name, turned.name, *(n for n in node.inputs[2:] if n)],
+        (data.shape[0], kernel.shape[1], *size), strides=tuple(strides), pads=tuple(pads),
+    )  # fmt: skip
+
+
 IMAGES: Mapping[tuple[str, str], Handler] = {
+    ("", "ConvTranspose"): _conv_transpose,
     ("", "Resize"): _resize,
 }
 """By domain and operator."""

@@ -11,6 +11,8 @@ from onnx import TensorProto, numpy_helper
 from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
 from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
+from vta.compiler.frontend.onnx_reductions import REDUCTIONS
+from vta.compiler.frontend.onnx_weights import reordered_weights
 from vta.compiler.graph.ir import Tensor
 
 __all__ = ["IMPORTERS"]
@@ -113,27 +115,12 @@ def _add_dense(
     if len(data.shape) != 2 or len(kernel.shape) != 2:
         raise node.error(f"shapes are {data.shape} and {kernel.shape}; must be two matrices")
     if not transposed:
-        kernel = _transposed(importer, node, kernel)
+        kernel = reordered_weights(importer, node, kernel, (1, 0))
     if kernel.shape[1] != data.shape[1]:
         raise node.error(f"{data.shape[1]} columns of data; the weights have {kernel.shape[1]}")
     importer.add(
         node, "dense", [data.name, kernel.name, *names[2:]], (data.shape[0], kernel.shape[0]),
         output=output,
-    )  # fmt: skip
-
-
-def _transposed(importer: Importer, node: OnnxNode, kernel: Tensor) -> Tensor:
-    """A constant matrix transposed, behind its ``dequantize`` too."""
-    if kernel.values is not None:
-        return importer.add_constant(f"{kernel.name}.transposed", kernel.values.T.copy())
-    source = next((n for n in importer.nodes if n.outputs == (kernel.name,)), None)
-    stored = importer.tensors[source.inputs[0]].values if source is not None else None
-    if source is None or source.operator != "dequantize" or stored is None:
-        raise node.error(f"the weights ({kernel.name}) are computed; must be constants")
-    turned = importer.add_constant(f"{source.inputs[0]}.transposed", stored.T.copy())
-    return importer.add(
-        node, "dequantize", [turned.name, *source.inputs[1:]], turned.shape,
-        output=f"{kernel.name}.transposed", suffix=".weights", axis=1 - source.integer("axis"),
     )  # fmt: skip
 
 
@@ -418,6 +405,7 @@ def _qlinear_add(importer: Importer, node: OnnxNode) -> None:
 IMPORTERS: dict[tuple[str, str], Handler] = {
     **ELEMENTWISE,
     **IMAGES,
+    **REDUCTIONS,
     ("", "AveragePool"): _pool,
     ("", "Clip"): _clip,
     ("", "Concat"): _concat,

@@ -9,18 +9,22 @@ from vta.compiler.graph.passes.explicit_padding import explicit_padding
 from vta.compiler.graph.passes.fold_pointwise import fold_pointwise
 from vta.compiler.graph.passes.fuse_activations import fuse_activations
 from vta.compiler.graph.passes.integers import integers
+from vta.compiler.graph.passes.quantize_before_reshape import quantize_before_reshape
 from vta.compiler.graph.passes.requantise import requantise
 from vta.compiler.graph.passes.rescale_into_producer import rescale_into_producer
 from vta.compiler.graph.passes.reshape_into_dense import reshape_into_dense
+from vta.compiler.graph.passes.transposed_into_convolution import transposed_into_convolution
 
 __all__ = ["PASSES", "integer_graph"]
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
+    "quantize_before_reshape": quantize_before_reshape,
     "fold_pointwise": fold_pointwise,
     "fuse_activations": fuse_activations,
     "integers": integers,
     "rescale_into_producer": rescale_into_producer,
     "reshape_into_dense": reshape_into_dense,
+    "transposed_into_convolution": transposed_into_convolution,
     "explicit_padding": explicit_padding,
     "requantise": requantise,
 }

@@ -34,8 +34,9 @@ def sloped(
     """The rule of :func:`two_slopes`: ``clip((max(s, 0) * positive + min(s, 0) * negative + offset)
     >> shift, low, high)``; arrays of int64 that are broadcast."""
     s = data - data_zero
-    total: Array = np.maximum(s, 0) * positive + np.minimum(s, 0) * negative + offset
-    return np.asarray(np.clip(total >> shift, low, high))
+    rising: Array = np.maximum(s, 0) * positive
+    falling: Array = np.minimum(s, 0) * negative
+    return np.asarray(np.clip((rising + falling + offset) >> shift, low, high))
 
 
 def two_slopes(

@@ -1,9 +1,10 @@
 """``conv2d`` and ``dense``: sums of products with bias and requantisation.
 
 conv2d: inputs data (NCHW), kernel (OIHW), bias (O); attributes ``strides``, ``pads`` (top, left,
-bottom, right), ``dilations``, ``group``. dense: inputs data, kernel (outputs, inputs), bias; data
-of four dimensions are taken in the order C, H, W. An integer node has the attributes of the pass
-``requantise`` besides.
+bottom, right), ``dilations``, ``group``. conv2d_transpose, of float graphs: a kernel of outputs
+first (OIHW) too; attributes ``strides``, ``pads``. dense: inputs data, kernel (outputs, inputs),
+bias; data of four dimensions are taken in the order C, H, W. An integer node has the attributes of
+the pass ``requantise`` besides.
 """
 
 from __future__ import annotations
@@ -112,6 +113,20 @@ ROWS = (
             _WEIGHTS,
         ),
         accumulates=True,
+    ),
+    OperatorRow(
+        name="conv2d_transpose",
+        onnx={"ConvTranspose": 11},
+        constraints=(
+            Constraint("data must be a batch of images (NCHW)", _two_dimensions),
+            _WEIGHTS,
+        ),
+        accumulates=True,
+        limits={
+            "ConvTranspose": (
+                "group and dilations must be 1, auto_pad NOTSET; the host interleaves the phases",
+            )
+        },
     ),
     OperatorRow(
         name="dense",

@@ -7,12 +7,14 @@ integer average has the attributes of the pass ``requantise``, and ``bias``, bes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
 from vta.compiler.graph.operators.quantised import channel_scales, requantise_of, requantised
+from vta.compiler.ops.global_sum import global_sum
 from vta.compiler.ops.pooling import max_pool, sum_pool
 
 if TYPE_CHECKING:
@@ -53,11 +55,14 @@ def _lower_max(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
 
 def _lower_average(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     data = graph[node.inputs[0]]
-    operator = sum_pool(
-        data.shape, node.integers("kernel"),
-        cfg=cfg, requantise=requantise_of(node), stride=node.integers("strides"),
-        padding=node.integers("pads"),
-    )  # fmt: skip
+    kernel, pads = node.integers("kernel"), node.integers("pads")
+    if kernel == data.shape[2:] and not any(pads) and 2 * prod(kernel) > cfg.acc_depth:
+        operator = global_sum(data.shape, cfg=cfg, requantise=requantise_of(node))
+    else:
+        operator = sum_pool(
+            data.shape, kernel, cfg=cfg, requantise=requantise_of(node),
+            stride=node.integers("strides"), padding=pads,
+        )  # fmt: skip
     channels = data.shape[1]
     bias = np.full(channels, node.integer("bias"), np.int32)
     factors = np.broadcast_to(channel_scales(node), (channels,))
@@ -88,7 +93,7 @@ ROWS = (
     ),
     OperatorRow(
         name="average_pool",
-        onnx={"AveragePool": 7, "GlobalAveragePool": 1},
+        onnx={"AveragePool": 7, "GlobalAveragePool": 1, "ReduceMean": 11},
         reference=_average_reference,
         lower=_lower_average,
         constraints=(
@@ -96,6 +101,9 @@ ROWS = (
             Constraint("an average must have no padding", _no_padding),
         ),
         accumulates=True,
-        limits={"AveragePool": (_DENSE,)},
+        limits={
+            "AveragePool": (_DENSE,),
+            "ReduceMean": ("of other axes than height and width the host runs it",),
+        },
     ),
 )

@@ -1,4 +1,5 @@
-"""Operators on real numbers (float32), on the host: ``quantize``, ``dequantize`` and ``softmax``.
+"""Operators on real numbers (float32), on the host: ``quantize``, ``dequantize``, ``softmax`` and
+``mean`` (attribute ``axes``, which stay, with extent 1).
 
 quantize and dequantize: inputs data, scale, zero point; attribute ``axis``, of scales that are
 several. softmax: attribute ``axis``.
@@ -35,7 +36,17 @@ _CONSTANTS = Constraint("scale and zero point must be constants", _constant_para
 
 _NO_BLOCKS = "scales must be one, or one along an axis (block_size 0)"
 
+
+def _axes(node: Node, graph: Graph) -> dict[str, int | tuple[int, ...]]:
+    return {"axes": node.integers("axes")}
+
+
+def _mean(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    return run_host_operator("mean", arrays, _axes(node, graph))
+
+
 ROWS = (
+    OperatorRow(name="mean", onnx={}, reference=_mean, host=_axes),
     OperatorRow(
         name="quantize",
         onnx={"QuantizeLinear": 10},

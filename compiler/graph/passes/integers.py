@@ -19,7 +19,8 @@ from vta.errors import ModelError
 
 __all__ = ["integers"]
 
-_ACCUMULATING = ("conv2d", "dense", "average_pool")
+_WEIGHTED = ("conv2d", "conv2d_transpose", "dense")
+_ACCUMULATING = (*_WEIGHTED, "average_pool")
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
@@ -234,7 +235,7 @@ class _Rewriter:
             return
         operator = "rescale" if node.operator == "clip" else node.operator
         constants = list(node.inputs[1:]) if node.operator == "lookup" else []
-        if node.operator in ("conv2d", "dense"):
+        if node.operator in _WEIGHTED:
             constants = self._weights(node)
         self.nodes.append(
             replace(node, operator=operator, inputs=(*stored, *constants), outputs=(final.name,))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
+import numpy.typing as npt
 
 from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
 from vta.compiler.graph.operators.quantised import stored_range
@@ -16,6 +17,13 @@ from vta.compiler.ops.requantise import choose, choose_scales, half
 from vta.errors import ModelError, OperatorError
 
 __all__ = ["requantise"]
+
+Integers = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
+
+_MOST_SUM = 1 << 31
+_NO_EFFECT = 0.25
+"""Steps of the result."""
 
 
 def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
@@ -36,8 +44,8 @@ def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
     for node in graph.nodes:
         try:
             if node.operator in ("conv2d", "dense"):
-                node, bias = _products(node, graph, one_pass)
-                tensors.append(bias)
+                node, own = _products(node, graph, one_pass)
+                tensors += own
             elif node.operator == "average_pool":
                 node = _average(node, graph, one_pass)
             elif node.operator in ("add", "rescale"):
@@ -56,7 +64,7 @@ def _of(graph: Graph, name: str) -> Quantisation:
     return quantisation
 
 
-def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, Tensor]:
+def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, list[Tensor]]:
     data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
     kernel, bias = graph[node.inputs[1]], graph[node.inputs[2]]
     assert kernel.values is not None and bias.values is not None
@@ -64,8 +72,38 @@ def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, Tensor]:
     moved = bias.values.astype(np.int64) - data.zero * rows.sum(axis=1)
     bounds = np.abs(rows).sum(axis=1) * 128 + np.abs(moved)
     scales = data.scale * np.broadcast_to(_of(graph, kernel.name).scales, (len(rows),))
-    node = _scaled(node, graph, scales / result.scale, bounds, result, one_pass)
-    return node, replace(bias, values=moved.astype(np.int32))
+    ratios = scales / result.scale
+    halved = _halvings(rows, bounds, ratios)
+    tensors = []
+    if halved.any():
+        rows = _shifted(rows, halved[:, None])
+        moved = _shifted(bias.values, halved) - data.zero * rows.sum(axis=1)
+        ratios = ratios * 2.0**halved
+        bounds = np.abs(rows).sum(axis=1) * 128 + np.abs(moved)
+        kernel = replace(
+            kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"),
+            values=rows.reshape(kernel.shape).astype(np.int8),
+        )  # fmt: skip
+        node = replace(node, inputs=(node.inputs[0], kernel.name, *node.inputs[2:]))
+        tensors.append(kernel)
+    node = _scaled(node, graph, ratios, bounds, result, one_pass)
+    return node, [*tensors, replace(bias, values=moved.astype(np.int32))]
+
+
+def _halvings(rows: Integers, bounds: Integers, ratios: Reals) -> Integers:
+    """How often the units of each channel are doubled so that its sums fit 32 bits.
+
+    A channel of nearly no weights has so small a scale that its bias fills 32 bits; its products
+    are less than a quarter of a step of the result, and the bits that they lose have no effect.
+    """
+    needed = np.ceil(np.log2(np.maximum(bounds, 1) / (_MOST_SUM / 2))).clip(0).astype(np.int64)
+    small = np.abs(rows).sum(axis=1) * 256 * ratios < _NO_EFFECT
+    return np.where((bounds >= _MOST_SUM) & small, needed, 0)
+
+
+def _shifted(values: Integers, by: Integers) -> Integers:
+    """Halved ``by`` times, rounded to nearest."""
+    return np.asarray(np.rint(values / 2.0**by), np.int64)
 
 
 def _average(node: Node, graph: Graph, one_pass: bool) -> Node:
@@ -80,8 +118,8 @@ def _average(node: Node, graph: Graph, one_pass: bool) -> Node:
 def _scaled(
     node: Node,
     graph: Graph,
-    scales: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    bounds: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    scales: Reals,
+    bounds: Integers,
     result: Quantisation,
     one_pass: bool,
 ) -> Node:
