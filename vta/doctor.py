@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "Finding", "examine", "missing_for"]
 
 LEVELS = (
-    "sim", "tsim", "tests", "proofs", "onnx", "profile", "remote", "uart", "synthesis", "boards",
-    "waves", "docs",
+    "sim", "tsim", "tests", "proofs", "onnx", "profile", "tune", "remote", "uart", "synthesis",
+    "boards", "waves", "docs",
 )  # fmt: skip
 """What a finding can be needed for: the reference model, the simulated RTL, the test suite,
-``make formal``, networks as ONNX files, the report of ``vta profile``, sessions over a network,
+``make formal``, networks as ONNX files, the report of ``vta profile``, searches by ``vta tune`` and
+``vta explore``, sessions over a network,
 boards at a serial line, ``make synth``, the vendors' and open tools of ``make bitstream`` and of
 loading a board, viewers of waves, and
 ``make docs``."""
 
 _EXTRAS = {
     "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "profile": "profile",
-    "remote": "remote", "uart": "uart", "synth": "synthesis", "test": "tests",
+    "tune": "tune", "remote": "remote", "uart": "uart", "synth": "synthesis", "test": "tests",
     "docs": "docs",
 }  # fmt: skip
 """Of each extra but `dev`: the level that its packages are for."""

@@ -96,6 +96,9 @@ class Step:
     inner : tuple of str
         Of a :data:`LAUNCH`: the tensors besides ``output`` that it computes. Later steps can read
         those that share no memory with a tensor computed after them.
+    tuned : bool
+        Whether the program has a schedule of a log, and not the default one. Its results are the
+        same.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Step:
     attributes: Mapping[str, HostAttribute] = field(default_factory=dict)
     products: int = 0
     inner: tuple[str, ...] = ()
+    tuned: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))

@@ -100,6 +100,7 @@ def network_bytes(network: Network) -> bytes:
             },
             "products": step.products,
             "inner": list(step.inner),
+            **({"tuned": True} if step.tuned else {}),
         }
         for step in network.steps
     ]
@@ -259,5 +260,5 @@ class _Reader:
         return Step(
             name, _FILE.entry(item, "operator", str), self._names(item, "inputs"),
             _FILE.entry(item, "output", str), program, attributes, products,
-            self._names(item, "inner"),
+            self._names(item, "inner"), item.get("tuned") is True,
         )  # fmt: skip

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.network import Network
     from vta.runtime.device import Device
+    from vta.tuning.schedule_log import LoggedTilings
 
 __all__ = ["compile_model", "load", "require_no_host"]
 
@@ -35,6 +36,7 @@ def compile_model(
     shapes: Mapping[str, Sequence[int]] | None = None,
     join_programs: bool = False,
     cached: bool = False,
+    schedules: LoggedTilings | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Network:
     """The network of a quantised ONNX model.
@@ -55,6 +57,9 @@ def compile_model(
     cached : bool
         Whether a network that was compiled before is taken from the cache folder, and a new one
         kept there (:mod:`vta.network_cache`).
+    schedules : LoggedTilings or None
+        Schedules of a log (:meth:`vta.tuning.ScheduleLog.tilings`) for the layers that it has; the
+        results are the same.
     progress : callable or None
         ``progress(name, number, count)`` is called before each node is compiled.
 
@@ -81,7 +86,9 @@ def compile_model(
     def make() -> Network:
         floats = import_model(model, name, shapes)
         graph = integer_graph(floats, one_pass=one_pass_on(cfg))
-        network = compile_network(graph, cfg, join_programs=join_programs, progress=progress)
+        network = compile_network(
+            graph, cfg, join_programs=join_programs, tilings=schedules, progress=progress
+        )
         classes = tuple(known.get(CLASSES, "").splitlines())
         return replace(network, preprocessing=preprocessing, classes=classes)
 
@@ -92,6 +99,7 @@ def compile_model(
         "shapes": {key: list(shape) for key, shape in (shapes or {}).items()},
         "join_programs": join_programs,
         "onnx": version("onnx"),
+        "schedules": None if schedules is None else schedules.digest,
     }
     return cached_network(key_of(model.SerializeToString(deterministic=True), cfg, options), make)
 

@@ -14,12 +14,14 @@ from vta.compiler.graph.passes.layouts import layouts
 from vta.compiler.graph.placement import joined, placed
 from vta.compiler.graph.registry import row_of
 from vta.compiler.lower.lower import lower
+from vta.compiler.ops.tiling_source import Noting, tilings_from
 from vta.errors import CompileError, ModelError
 from vta.network import Network, NetworkTensor, Step
 from vta.packing import packed_shape
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node, Tensor
+    from vta.compiler.ops.tiling_source import TilingSource
     from vta.config import VTAConfig
 
 __all__ = ["compile_network"]
@@ -30,6 +32,7 @@ def compile_network(
     cfg: VTAConfig,
     *,
     join_programs: bool = False,
+    tilings: TilingSource | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Network:
     """The network of a graph that :func:`~vta.compiler.graph.pipeline.integer_graph` made.
@@ -42,6 +45,8 @@ def compile_network(
     join_programs : bool
         Programs that no step of the host separates become one: fewer cycles, but the counters of a
         run are those of all its nodes together.
+    tilings : TilingSource or None
+        Tilings of operators on GEMM instead of the tiler's; steps that have one are ``tuned``.
     progress : callable or None
         ``progress(name, number, count)`` is called before each node is compiled.
 
@@ -63,7 +68,7 @@ def compile_network(
     for number, node in enumerate(graph.nodes):
         if progress is not None:
             progress(node.name, number, len(graph.nodes))
-        step, constants = _step(node, graph, cfg)
+        step, constants = _step(node, graph, cfg, tilings)
         steps.append(step)
         tensors.update(constants)
     steps = joined(steps, tensors, graph.outputs)
@@ -85,15 +90,19 @@ def _tensor(tensor: Tensor, cfg: VTAConfig) -> NetworkTensor:
     return NetworkTensor(tensor.name, shape, tensor.dtype, tensor.shape, tensor.values)
 
 
-def _step(node: Node, graph: Graph, cfg: VTAConfig) -> tuple[Step, dict[str, NetworkTensor]]:
+def _step(
+    node: Node, graph: Graph, cfg: VTAConfig, tilings: TilingSource | None
+) -> tuple[Step, dict[str, NetworkTensor]]:
     """The step of a node, and the constants of its program in tiles."""
     row = row_of(node)
     if row.lower is None:
         assert row.host is not None, node.operator
         attributes = row.host(node, graph)
         return Step(node.name, node.operator, node.inputs, node.output, None, attributes), {}
+    source = Noting(tilings)
     try:
-        lowered = row.lower(node, graph, cfg)
+        with tilings_from(source):
+            lowered = row.lower(node, graph, cfg)
         operator = lowered.operator
         func = lower(operator.schedule, operator.args, operator.name)
         program = compile_func(func, cfg)
@@ -112,6 +121,6 @@ def _step(node: Node, graph: Graph, cfg: VTAConfig) -> tuple[Step, dict[str, Net
     }
     step = Step(
         node.name, node.operator, (*data, *constants), node.output, program,
-        products=operator.products,
+        products=operator.products, tuned=source.gave,
     )  # fmt: skip
     return step, constants

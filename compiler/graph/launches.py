@@ -87,4 +87,5 @@ def _launch(
         tuple(name for name in read if name not in computed), computed[-1],
         join_programs(name, cfg, parts, arena),
         products=sum(step.products for step in group), inner=tuple(computed[:-1]),
+        tuned=any(step.tuned for step in group),
     )  # fmt: skip

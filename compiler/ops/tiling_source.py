@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vta.compiler.ops.requantise import Requantise
     from vta.config import VTAConfig
 
-__all__ = ["TilingSource", "tiling_for", "tilings_from"]
+__all__ = ["Noting", "TilingSource", "tiling_for", "tilings_from"]
 
 
 class TilingSource(Protocol):
@@ -25,6 +25,25 @@ class TilingSource(Protocol):
 
     def __call__(self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
         """The tiling of an operator; None: the tiler chooses."""
+
+
+class Noting:
+    """A source that notes whether it gave a tiling.
+
+    Parameters
+    ----------
+    source : TilingSource or None
+        Where tilings come from; None: the source of :func:`tilings_from` around it, if any.
+    """
+
+    def __init__(self, source: TilingSource | None) -> None:
+        self.source = source or _source.get()
+        self.gave = False
+
+    def __call__(self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
+        tiling = None if self.source is None else self.source(shape, requantise, cfg)
+        self.gave |= tiling is not None
+        return tiling
 
 
 _source: ContextVar[TilingSource | None] = ContextVar("tiling source", default=None)

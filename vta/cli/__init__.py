@@ -22,6 +22,7 @@ from vta.cli.quantize import quantize
 from vta.cli.run import run
 from vta.cli.serve import serve
 from vta.cli.tune import tune
+from vta.cli.worker import worker
 from vta.errors import VTAError
 from vta.output import reported_output
 
@@ -56,7 +57,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command, inspect, compare, ops, profile, tune,
+    compile_command, inspect, compare, ops, profile, tune, worker,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

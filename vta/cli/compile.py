@@ -22,6 +22,7 @@ from vta.cli.quantize import (
 )
 from vta.environment import get_env
 from vta.errors import VTAError
+from vta.memory_timing import PRESETS
 from vta.network_file import network_bytes, network_from_bytes
 from vta.preprocessing import Preprocessing
 
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.network import Network
 
+_USER_LOG = Path("-")
+
 __all__ = ["ModelOptions", "compile_command", "compile_for", "join_option", "load_for",
-           "progress_display"]  # fmt: skip
+           "progress_display", "schedules_option"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class ModelOptions:
         Of inputs whose extents the model leaves open.
     classes : Path or None
         A file of names of the elements of an output vector.
+    schedules : Path or None
+        A log of schedules.
+    memory : str
+        The memory preset that schedules of the log are taken for.
     """
 
     preprocess: str | None = None
@@ -59,6 +66,8 @@ class ModelOptions:
     join_programs: bool = False
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     classes: Path | None = None
+    schedules: Path | None = None
+    memory: str = "ideal"
 
     def named(self, network: Network) -> Network:
         """The network with the names of :attr:`classes`, if there are any.
@@ -95,6 +104,11 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
     from vta.quantization import calibration_inputs, is_quantised, quantise
 
     preprocessing = preprocessing_of(file, options.preprocess)
+    schedules = None
+    if options.schedules is not None:
+        from vta.tuning.schedule_log import ScheduleLog
+
+        schedules = ScheduleLog(options.schedules).tilings(cfg, options.memory)
     task = progress.add_task(f"reading {file.name}", total=None)
 
     def show(name: str, done: int, count: int) -> None:
@@ -120,7 +134,8 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
             )  # fmt: skip
         network = compile_model(
             path, cfg=cfg, name=file.stem, shapes=dict(options.shapes),
-            join_programs=options.join_programs, cached=True, progress=show,
+            join_programs=options.join_programs, cached=True, schedules=schedules,
+            progress=show,
         )  # fmt: skip
     progress.update(task, completed=1, total=1, description="compiled")
     if options.no_host:
@@ -156,6 +171,24 @@ join_option = click.option(
 )
 
 
+def schedules_option(command: click.decorators.FC) -> click.decorators.FC:
+    """--schedules: a log, or without FILE that of the user."""
+
+    def path_of(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+        if value == _USER_LOG:
+            from vta.tuning.schedule_log import user_log
+
+            return user_log()
+        return value
+
+    return click.option(
+        "--schedules", type=FILE, is_flag=False, flag_value=_USER_LOG, metavar="[FILE]",
+        callback=path_of,
+        help="Models: layers have the schedules of this log of `vta tune`, without FILE of the "
+        "user's. Results are the same, in fewer cycles.",
+    )(command)  # fmt: skip
+
+
 @click.command("compile")
 @click.argument("model", type=EXISTING_FILE)
 @click.option("-o", "--output", "result", type=FILE, required=True, help="The .vtanet file.")
@@ -169,6 +202,11 @@ join_option = click.option(
 @join_option
 @shape_option
 @classes_option
+@schedules_option
+@click.option(
+    "--memory", default="ideal", show_default=True, type=click.Choice(list(PRESETS)),
+    help="The DRAM that schedules of --schedules were searched for.",
+)  # fmt: skip
 def compile_command(
     model: Path,
     result: Path,
@@ -180,6 +218,8 @@ def compile_command(
     join_programs: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     classes: Path | None,
+    schedules: Path | None,
+    memory: str,
 ) -> None:
     """Compile MODEL, an ONNX model, to a file that `vta run` and `vta.load` run.
 
@@ -188,14 +228,18 @@ def compile_command(
     """
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     with progress_display() as progress:
-        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes, classes)
+        options = ModelOptions(
+            preprocess, calibration, no_host, join_programs, shapes, classes, schedules, memory
+        )
         network = compile_for(model, cfg, options, progress)
     content = network_bytes(network)
     write_all({result: content})
     programs = sum(step.program is not None for step in network.steps)
+    tuned = sum(step.tuned for step in network.steps)
+    note = f" ({tuned} tuned)" if tuned else ""
     click.echo(
-        f"{network.name} for {cfg.fingerprint}: {programs} programs, {len(network.host_steps)} "
-        f"steps of the host, {len(content):,} bytes -> {result}"
+        f"{network.name} for {cfg.fingerprint}: {programs} programs{note}, "
+        f"{len(network.host_steps)} steps of the host, {len(content):,} bytes -> {result}"
     )
 
 

@@ -19,6 +19,7 @@ _TITLES = {
     "proofs": "proofs (make formal)",
     "onnx": "networks as ONNX files",
     "profile": "report of vta profile",
+    "tune": "searches (vta tune, vta explore)",
     "remote": "remote sessions (vta serve, connect)",
     "uart": "boards at a serial line",
     "synthesis": "resources and open bitstreams (make synth, make bitstream)",

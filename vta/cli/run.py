@@ -15,7 +15,14 @@ from rich.console import Console
 
 from vta.bitstream import Bitstream
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, npy_bytes, read_array
-from vta.cli.compile import ModelOptions, compile_for, join_option, load_for, progress_display
+from vta.cli.compile import (
+    ModelOptions,
+    compile_for,
+    join_option,
+    load_for,
+    progress_display,
+    schedules_option,
+)
 from vta.cli.devices import Place, place_options
 from vta.cli.options import (
     EXISTING_FILE,
@@ -120,6 +127,7 @@ class Ran:
 @join_option
 @shape_option
 @classes_option
+@schedules_option
 @click.option(
     "--json", "json_file", type=FILE, is_flag=False, flag_value=_STDOUT, metavar="[FILE]",
     help="Write the report as JSON, without FILE to standard output.",
@@ -137,6 +145,7 @@ def run(
     join_programs: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     classes: Path | None,
+    schedules: Path | None,
     json_file: Path | None,
     **place: Any,
 ) -> None:
@@ -151,12 +160,15 @@ def run(
     where = Place(**place)
     content = b"" if file.suffix == ".onnx" else read(file)
     if not content or is_network(content):
-        options = ModelOptions(preprocess, calibration, no_host, join_programs, shapes, classes)
+        options = ModelOptions(
+            preprocess, calibration, no_host, join_programs, shapes, classes, schedules,
+            where.memory or "ideal",
+        )  # fmt: skip
         with progress_display() as progress:
             if content:
                 _require_none(
                     file, config=config, preset=preset, calibrate=calibration,
-                    join_programs=join_programs, shape=shapes,
+                    join_programs=join_programs, shape=shapes, schedules=schedules,
                 )  # fmt: skip
                 network = load_for(file, content, options)
             else:
@@ -170,7 +182,7 @@ def run(
     _require_none(
         file, config=config, preset=preset, no_host=no_host, preprocess=preprocess,
         calibrate=calibration, join_programs=join_programs, shape=shapes,
-        classes=classes,
+        classes=classes, schedules=schedules,
     )  # fmt: skip
     ran = _runner(file, content)(file, content, inputs, outputs, where)
     _write({o.file: npy_bytes(o.values) for o in ran.outputs if o.file}, ran.as_dict(), json_file)

@@ -45,6 +45,7 @@ class Layer:
     share: float | None
     bytes: int
     bound: str | None
+    tuned: bool
 
     @classmethod
     def of(cls, run: LayerRun, cfg: VTAConfig) -> Layer:
@@ -57,7 +58,7 @@ class Layer:
         share = step.products / cycles if cycles and step.products else None
         return cls(
             step.name, step.operator, step.where, cycles, step.products, share, run.bytes_moved,
-            bound,
+            bound, step.tuned,
         )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -149,6 +150,9 @@ class NetworkReport:
                 title, footer, justify="right" if right else "left", overflow="fold",
                 no_wrap=right,
             )  # fmt: skip
+        tuned = any(layer.tuned for layer in self.layers)
+        if tuned:
+            table.add_column("schedule")
         for layer in self.layers:
             on_host = layer.where == "host"
             table.add_row(
@@ -157,6 +161,7 @@ class NetworkReport:
                 "" if not layer.products else f"{layer.products:,}",
                 "" if layer.share is None else f"{layer.share:.1%}",
                 "" if on_host else f"{layer.bytes:,}", layer.bound or "",
+                *(["tuned" if layer.tuned else ""] if tuned else []),
             )  # fmt: skip
         return table
 

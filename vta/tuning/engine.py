@@ -146,7 +146,7 @@ class DaskEngine:
                 f"scheduler {where} has no workers after {seconds:.0f} s; start one on any "
                 f"computer that reaches it: vta worker {where}"
             ) from None
-        found = self.client.run(identity, on_error="return")
+        found = self.client.run(_version, on_error="return")
         ours = identity()
         for worker, theirs in found.items():
             if theirs != ours:
@@ -254,6 +254,11 @@ class DaskEngine:
         self.client.close()
         if self.cluster is not None:
             self.cluster.close()
+
+
+def _version() -> str:
+    """On a worker: its version."""
+    return identity()
 
 
 def _checked(

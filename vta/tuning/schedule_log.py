@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from vta.compiler.ops.cost import ConvShape
     from vta.compiler.ops.requantise import Requantise
 
-__all__ = ["FORMAT", "Entry", "ScheduleLog", "machine_key", "tuned", "user_log"]
+__all__ = [
+    "FORMAT", "Entry", "LoggedTilings", "ScheduleLog", "machine_key", "tuned", "user_log",
+]  # fmt: skip
 
 FORMAT = 1
 BUSY_SECONDS = 60
@@ -274,20 +276,60 @@ class ScheduleLog:
                 raise TuningError(f"{other}, line {number}: {error}") from None
         return self.add(entries)
 
-    def digest(self, cfg: VTAConfig, memory: str) -> str:
-        """A hash of the tilings for a machine and a memory: programs depend on these."""
-        text = [[e.workload.key, e.tiling.to_dict()] for e in self.entries(cfg, memory)]
+    def tilings(self, cfg: VTAConfig, memory: str = "ideal") -> LoggedTilings:
+        """The tilings for a machine and a memory preset, for :func:`tuned` and
+        :func:`vta.networks.compile_model`.
+
+        Raises
+        ------
+        TuningError
+            If the file is damaged, or has no schedule for this machine and memory.
+        """
+        entries = self.entries(cfg, memory)
+        if not entries:
+            others = sorted({(machine_key(e.machine), e.memory) for e in self.entries()})
+            raise TuningError(
+                f"{self.path} has no schedule for the machine {machine_key(cfg)} and the memory "
+                f"{memory}; it has schedules for "
+                + (", ".join(f"{key} and {name}" for key, name in others) or "none")
+            )
+        return LoggedTilings(machine_key(cfg), {e.workload.key: e.tiling for e in entries})
+
+
+@dataclass(frozen=True)
+class LoggedTilings:
+    """Tilings by workload; a :class:`~vta.compiler.ops.tiling_source.TilingSource`.
+
+    Attributes
+    ----------
+    machine : str
+        The only machine that gets any.
+    known : mapping of str to Tiling
+        By the key of the workload.
+    """
+
+    machine: str
+    known: Mapping[str, Tiling]
+
+    def __call__(self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
+        """The tiling of an operator; None if there is none."""
+        workload = Workload.of(shape, requantise)
+        if workload is None or machine_key(cfg) != self.machine:
+            return None
+        return self.known.get(workload.key)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all tilings: programs depend on these."""
+        text = [[key, tiling.to_dict()] for key, tiling in sorted(self.known.items())]
         return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
 
 
 _COLUMNS = ("fingerprint", *(f.name for f in fields(Entry)))
 
 
-@contextmanager
-def tuned(log: ScheduleLog, cfg: VTAConfig, memory: str = "ideal") -> Iterator[list[Workload]]:
-    """Operators that are made inside for a machine have the schedules of a log.
-
-    Yields a list that grows by the workload of each operator whose schedule is one of the log.
+def tuned(log: ScheduleLog, cfg: VTAConfig, memory: str = "ideal") -> AbstractContextManager[None]:
+    """Operators that are made inside ``with tuned(log, cfg):`` have the schedules of a log.
 
     Parameters
     ----------
@@ -296,18 +338,10 @@ def tuned(log: ScheduleLog, cfg: VTAConfig, memory: str = "ideal") -> Iterator[l
         The machine.
     memory : str
         The memory preset that the schedules were searched for.
+
+    Raises
+    ------
+    TuningError
+        As :meth:`ScheduleLog.tilings`.
     """
-    known = {entry.workload.key: entry.tiling for entry in log.entries(cfg, memory)}
-    used: list[Workload] = []
-
-    def source(shape: ConvShape, requantise: Requantise, machine: VTAConfig) -> Tiling | None:
-        workload = Workload.of(shape, requantise)
-        if workload is None or machine_key(machine) != machine_key(cfg):
-            return None
-        tiling = known.get(workload.key)
-        if tiling is not None:
-            used.append(workload)
-        return tiling
-
-    with tilings_from(source):
-        yield used
+    return tilings_from(log.tilings(cfg, memory))

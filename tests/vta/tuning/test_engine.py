@@ -1,0 +1,160 @@
+"""Workers in processes of their own: lost ones, hanging ones, other versions."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from random import Random
+
+import pytest
+from distributed import LocalCluster
+
+from vta.config import VTAConfig
+from vta.errors import TuningError
+from vta.tuning import ScheduleLog, parse_workload
+from vta.tuning import engine as engine_module
+from vta.tuning.engine import DaskEngine, InProcess, Task, open_engine
+from vta.tuning.search import Search
+
+TINY = VTAConfig.preset("tiny")
+CALLS = ("conv2d((1, 8, 6, 6), 8, 3, padding=1)", "dense((1, 16), 16)")
+
+
+def search(path, engine, **options):
+    log = ScheduleLog(path, create=True)
+    workloads = {parse_workload(call, TINY): 1 for call in CALLS}
+    return Search(log, TINY, workloads, engine, trials=16, **options)
+
+
+@pytest.fixture
+def scheduler():
+    """A scheduler without workers."""
+    with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def start(scheduler):
+    """Starts ``vta worker``, and ends what is left of it."""
+    processes = []
+
+    def begin(*options, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vta", "worker", scheduler, *options],
+            env={**os.environ, **environment}, start_new_session=True,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        processes.append(process)
+        assert process.stdout.readline().startswith("worker tcp://")
+        return process
+
+    yield begin
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def test_two_of_three_workers_are_killed(scheduler, start, tmp_path):
+    """At random moments, with all their processes: the same log as without workers."""
+    search(tmp_path / "alone.sqlite", InProcess()).run()
+    workers = [start() for _ in range(3)]
+    rng = Random(7)
+    moments = sorted(rng.sample(range(1, 24), 2))
+    engine = open_engine(scheduler, 0)
+    finished = engine.next
+
+    def count():
+        count.results += 1
+        if moments and count.results >= moments[0]:
+            moments.pop(0)
+            os.killpg(workers.pop(rng.randrange(len(workers))).pid, signal.SIGKILL)
+        return finished()
+
+    count.results = 0
+    engine.next = count
+    try:
+        search(tmp_path / "killed.sqlite", engine).run()
+    finally:
+        engine.close()
+    assert len(workers) == 1
+    logs = [ScheduleLog(tmp_path / f"{name}.sqlite").export() for name in ("alone", "killed")]
+    assert logs[0] == logs[1]
+
+
+def hang_once(path):
+    """Hangs in the first process that calls it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return os.getpid()
+    time.sleep(300)
+
+
+def test_a_task_that_hangs_is_done_by_another_worker(scheduler, start, tmp_path):
+    start()
+    start()
+    told = []
+    engine = open_engine(scheduler, 0, told.append)
+    engine.hang_seconds = 2.0
+    try:
+        engine.submit(Task(hang_once, (str(tmp_path / "first"),), "tag"))
+        done = engine.next()
+        assert done.task.tag == "tag"
+        assert isinstance(done.value, int)
+        assert "hang" in told[0]
+    finally:
+        engine.close()
+
+
+def test_workers_of_another_version_are_left_out(scheduler, start, monkeypatch):
+    start()
+    told = []
+    monkeypatch.setattr(engine_module, "identity", lambda: "0.0.1+other")
+    with pytest.raises(TuningError, match=r"no worker of tcp://.* runs 0\.0\.1\+other: .* has 0\."):
+        open_engine(scheduler, 0, told.append)
+    assert "is left out" in told[0]
+
+
+def test_a_scheduler_without_workers(scheduler, monkeypatch):
+    monkeypatch.setattr(DaskEngine.require_workers, "__defaults__", (0.5,))
+    with pytest.raises(TuningError, match="has no workers after 0 s; start one"):
+        open_engine(scheduler, 0)
+
+
+def test_tasks_for_a_board(scheduler, start):
+    """Tasks for a board reach the only worker that has one."""
+    start()
+    start("--board")
+    engine = open_engine(scheduler, 0)
+    try:
+        on_board = [Task(where, (), n, on_board=True) for n in range(4)]
+        for task in on_board:
+            engine.submit(task)
+        assert len({engine.next().value for _ in on_board}) == 1
+    finally:
+        engine.close()
+
+
+def where():
+    """The process of a worker."""
+    return os.getpid()
+
+
+def test_an_error_of_a_task_comes_back():
+    engine = InProcess()
+    engine.submit(Task(int, ("x",)))
+    assert isinstance(engine.next().error, ValueError)
+
+
+def test_worker_without_a_scheduler():
+    done = subprocess.run(
+        [sys.executable, "-m", "vta", "worker", "tcp://127.0.0.1:1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no Dask scheduler at tcp://127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
