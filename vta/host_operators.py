@@ -135,6 +135,23 @@ def _resized(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return np.asarray(arrays[0][:, :, rows[:, None], columns])
 
 
+def _sliced(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    (data,) = arrays
+    for axis, place in enumerate(_places(attributes)):
+        data = data.take(np.array(place, np.int64), axis)
+    return data
+
+
+def _places(attributes: Mapping[str, Any]) -> list[range]:
+    """The elements of each axis that a slice takes."""
+    return [
+        range(begin, begin + count * step, step)
+        for begin, count, step in zip(
+            attributes["begins"], attributes["counts"], attributes["steps"], strict=True
+        )
+    ]
+
+
 def _same(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(shapes[0])
 
@@ -158,6 +175,13 @@ def _chosen(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
 
 def _reduced(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(1 if axis in attributes["axes"] else n for axis, n in enumerate(shapes[0]))
+
+
+def _parts(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    for place, extent in zip(_places(attributes), shapes[0], strict=True):
+        if not place or min(place[0], place[-1]) < 0 or max(place[0], place[-1]) >= extent:
+            raise ValueError(f"elements {place} of {extent}")
+    return prod(attributes["counts"])
 
 
 def _sum(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
@@ -207,6 +231,7 @@ HOST_OPERATORS: dict[str, HostOperator] = {
     "transpose": HostOperator(1, ("order",), lambda a, at: a[0].transpose(at["order"]), _same),
     "concat": HostOperator(None, ("axis",), lambda a, at: np.concatenate(a, at["axis"]), _sum),
     "pad": HostOperator(1, ("pads", "value"), _padded, _framed),
+    "slice": HostOperator(1, ("begins", "counts", "steps"), _sliced, _parts),
     "resize": HostOperator(1, ("columns", "rows"), _resized, _chosen),
     "im2col": HostOperator(
         1, ("dilations", "kernel", "pads", "strides", "value"), _im2col, _gathered

@@ -12,6 +12,7 @@ from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
 from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.frontend.onnx_reductions import REDUCTIONS
+from vta.compiler.frontend.onnx_slices import SLICES
 from vta.compiler.frontend.onnx_weights import reordered_weights
 from vta.compiler.graph.ir import Tensor
 
@@ -406,6 +407,7 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     **ELEMENTWISE,
     **IMAGES,
     **REDUCTIONS,
+    **SLICES,
     ("", "AveragePool"): _pool,
     ("", "Clip"): _clip,
     ("", "Concat"): _concat,

@@ -4,8 +4,9 @@ for ``upsample`` (``factors`` of height and width, nearest).
 ``reshape``, ``transpose`` (``order``), ``concat`` (``axis``), ``pad`` (``pads`` top, left, bottom,
 right, and ``value``), ``im2col`` (a convolution's attributes, ``kernel`` and the ``value`` of the
 padding), ``resize`` (nearest: of each of the ``rows`` and ``columns`` of the result, which one of
-the data), and two changes of layout, ``pack`` and ``unpack``. ``recode`` stores uint8 as int8, 128
-less, or the reverse: activations of the accelerator are signed.
+the data), ``slice`` (of each axis the first element and the step, ``begins`` and ``steps``), and
+two changes of layout, ``pack`` and ``unpack``. ``recode`` stores uint8 as int8, 128 less, or the
+reverse: activations of the accelerator are signed.
 """
 
 from __future__ import annotations
@@ -86,6 +87,13 @@ def _result_shape(node: Node, graph: Graph) -> HostAttributes:
     return {"shape": graph[node.output].shape}
 
 
+def _slice(node: Node, graph: Graph) -> HostAttributes:
+    return {
+        "begins": node.integers("begins"), "counts": graph[node.output].shape,
+        "steps": node.integers("steps"),
+    }  # fmt: skip
+
+
 ROWS = (
     OperatorRow(
         name="reshape",
@@ -127,6 +135,15 @@ ROWS = (
             "value": node.integer("value"),
         },
         on_tiles=lambda node, graph, cfg: True,
+    ),
+    OperatorRow(
+        name="slice",
+        onnx={"Slice": 11},
+        reference=lambda node, graph, arrays: run_host_operator(
+            "slice", arrays, _slice(node, graph)
+        ),
+        host=_slice,
+        limits={"Slice": ("starts, ends, axes and steps must be constants",)},
     ),
     OperatorRow(
         name="upsample",

@@ -24,7 +24,7 @@ _ACCUMULATING = (*_WEIGHTED, "average_pool")
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
-_MOVING = ("max_pool", "reshape", "transpose", "concat", "resize", "upsample")
+_MOVING = ("max_pool", "reshape", "transpose", "concat", "resize", "slice", "upsample")
 
 
 def integers(graph: Graph) -> Graph:

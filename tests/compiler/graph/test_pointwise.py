@@ -109,13 +109,14 @@ def run(graph, inputs):
     return ran
 
 
-def stored_steps(path, inputs, ran, name):
-    """The largest difference from onnxruntime, in steps of the result."""
+def stored_steps(path, inputs, ran, name, *, scaled=None):
+    """The largest difference from onnxruntime, in steps of the result, or of the tensor ``scaled``
+    that has the same scale."""
     made = onnx.load(path)
     scale = next(
         onnx.numpy_helper.to_array(item)
         for item in made.graph.initializer
-        if item.name == f"{name}_scale"
+        if item.name == f"{scaled or name}_scale"
     )
     want = by_onnxruntime(path, inputs)[name]
     return np.abs(ran.outputs[name] - want).max() / scale
