@@ -121,7 +121,7 @@ class Copy:
                     f"{self.where}: only {acc.scope} can be stored; {self.sram.name} is in "
                     f"{memory.scope}"
                 )
-            allowed = [out]
+            allowed = [out, memory.dtype] if self.target.extension else [out]
         else:
             allowed = [memory.dtype, "int8"] if memory is acc else [memory.dtype]
         if self.sram.dtype != memory.dtype or self.dram.dtype not in allowed:
@@ -298,7 +298,14 @@ class Copy:
                 index = index + bound.before * dim.sram_step
         stride = Const(y.dram_step) if y else columns.size
         return StoreBuffer2D(
-            self.sram, self._simplify(index), self.dram, offset, columns.size, rows.size, stride
+            self.sram,
+            self._simplify(index),
+            self.dram,
+            offset,
+            columns.size,
+            rows.size,
+            stride,
+            MemId.ACC if self.dram.dtype == self.memory.dtype else MemId.OUT,
         )
 
     def _simplify(self, expr: Expr) -> Expr:

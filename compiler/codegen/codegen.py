@@ -219,7 +219,7 @@ class _Generator:
             for part in row_parts(sizes(values)):
                 if part.x and part.y:
                     insn = Store(
-                        sram_base=part.sram, dram_base=part.dram,
+                        memory=stmt.mem_id, sram_base=part.sram, dram_base=part.dram,
                         y_size=part.y, x_size=part.x, x_stride=part.stride,
                     )  # fmt: skip
                     self.stream.emit(insn, argument)

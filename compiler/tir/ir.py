@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from vta import html_tables
 from vta.compiler.te.dtypes import BOOL
 from vta.compiler.te.expr import Const, Expr, Var
+from vta.isa import MemId
 
 if TYPE_CHECKING:
-    from vta.isa import AluOpcode, Limits, MemId, PipelineModule
+    from vta.isa import AluOpcode, Limits, PipelineModule
 
 __all__ = [
     "NEVER",
@@ -238,8 +239,8 @@ class LoadBuffer2D(Stmt):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoreBuffer2D(Stmt):
-    """One STORE: ``y_size`` rows of ``x_size`` elements, accumulator narrowed to output, SRAM to
-    DRAM buffer.
+    """One STORE: ``y_size`` rows of ``x_size`` elements, SRAM to DRAM buffer: accumulators narrowed
+    to output (OUT), or whole (ACC).
     """
 
     src: Buffer
@@ -249,6 +250,7 @@ class StoreBuffer2D(Stmt):
     x_size: Expr
     y_size: Expr
     x_stride: Expr
+    mem_id: MemId = MemId.OUT
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -52,6 +52,7 @@ from vta.compiler.tir.ir import (
     UopLoop,
     UopScope,
 )
+from vta.isa import MemId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -258,8 +259,9 @@ class _Printer:
                     f"offset={self.expr(stmt.src_offset)}, {self.rows(stmt)}{pads})"
                 )
             case StoreBuffer2D():
+                whole = "ACC, " if stmt.mem_id is MemId.ACC else ""
                 return (
-                    f"store_2d({self.buffer(stmt.src)}, sram={self.expr(stmt.sram_index)}, "
+                    f"store_2d({whole}{self.buffer(stmt.src)}, sram={self.expr(stmt.sram_index)}, "
                     f"dst={self.buffer(stmt.dst)}, offset={self.expr(stmt.dst_offset)}, "
                     f"{self.rows(stmt)})"
                 )

@@ -179,7 +179,7 @@ def add(a, b):
         (add, {"pragma": None}, "C_buf is computed value by value"),
         (add, {"scope": INP_SCOPE}, "stage A_buf, dma_copy .*holds int8"),
         (add, {"scope": "global"}, "must copy between DRAM and an on-chip"),
-        (add, {"result": "int32"}, "stored to int8 in DRAM; C_buf is int32"),
+        (add, {"result": "int16"}, "stored to int8 or int32 in DRAM; C_buf is int32, C is int16"),
         (add, {"shape": (1, 8, 1, 12)}, "stage A_buf.*whole elements of 16"),
         (
             add,
