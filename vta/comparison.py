@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vta.network import Network, Step
     from vta.runtime.device import Device
 
-__all__ = ["Difference", "TensorComparison", "compare", "graph_of"]
+__all__ = ["Difference", "TensorComparison", "compare", "graph_of", "node_differences"]
 
 Array = npt.NDArray[Any]
 
@@ -166,6 +166,27 @@ def compare(
 
 def _plain(network: Network, name: str, values: Array) -> Array:
     return unpack(values, network.tensors[name].logical)
+
+
+def node_differences(
+    path: str | Path, graph: Graph, inputs: Mapping[str, Array]
+) -> dict[str, Difference]:
+    """The differences of single nodes from onnxruntime, by their results; no device runs.
+
+    Parameters
+    ----------
+    path : path
+        The model.
+    graph : Graph
+        Of :func:`graph_of`.
+    inputs : mapping of str to ndarray
+
+    Raises
+    ------
+    ToolError
+        If onnxruntime is not installed.
+    """
+    return _alone(graph, inputs, _by_onnxruntime(path, graph, inputs))
 
 
 def _alone(

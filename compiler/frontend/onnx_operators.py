@@ -137,11 +137,17 @@ def _pool(importer: Importer, node: OnnxNode) -> None:
     data = importer.tensor(node, 0)
     require_images(node, data)
     kernel = _pair(node, "kernel_shape")
-    strides, dilations, pads, size = _window(
-        node, data.shape[2:], kernel, ceil=bool(node.value("ceil_mode", 0))
-    )
+    ceil = bool(node.value("ceil_mode", 0, 0, 1))
+    strides, dilations, pads, size = _window(node, data.shape[2:], kernel, ceil=ceil)
     if dilations != (1, 1):
         raise node.error(f"attribute dilations is {dilations}; must be 1, 1")
+    if not maximum and any(pads):
+        importer.add(
+            node, "ragged_average", [data.name], (*data.shape[:2], *size), kernel=kernel,
+            strides=strides, pads=_window(node, data.shape[2:], kernel)[2], ceil=int(ceil),
+            counted=node.value("count_include_pad", 0, 0, 1),
+        )  # fmt: skip
+        return
     importer.add(
         node, "max_pool" if maximum else "average_pool", [data.name], (*data.shape[:2], *size),
         kernel=kernel, strides=strides, pads=pads,

@@ -10,6 +10,7 @@ where every window is whole, and a tile for each pixel of the result where some 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,77 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["average_pool", "global_average_pool"]
+__all__ = ["AverageRule", "average_pool", "average_rule", "global_average_pool"]
 
 MOST_SHIFT = 30
 CONSTANTS = ("multiplier", "offset")
+
+
+@dataclass(frozen=True, eq=False)
+class AverageRule:
+    """The integers of an average, which do not depend on a machine.
+
+    Attributes
+    ----------
+    window : Window
+        With the padding of ragged windows.
+    multiplier, offset : ndarray of int64, shape (rows, columns) or (1, 1)
+    shift : int
+        As in the rule.
+    low, high : int
+        The range of activations.
+    """
+
+    window: Window
+    multiplier: Array
+    offset: Array
+    shift: int
+    low: int
+    high: int
+
+    def reference(self, data: Array) -> Array:
+        """The averages of an array (n, c, height, width), as int64."""
+        sums = self.window.taps(data).sum(axis=(0, 1))
+        average = (sums * self.multiplier + self.offset) >> self.shift
+        return np.asarray(np.clip(average, self.low, self.high))
+
+
+def average_rule(
+    size: tuple[int, int],
+    kernel: int | Sequence[int],
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+    scale: float = 1.0,
+    data_zero: int = 0,
+    zero: int = 0,
+    bits: int = 8,
+    name: str = "average_pool",
+) -> AverageRule:
+    """The integers of :func:`average_pool` of images of ``size``, with activations of ``bits``.
+
+    Raises
+    ------
+    OperatorError
+        If a number is wrong, or sums exceed 32 bits.
+    """
+    whole = Window.of(name, size, kernel, stride, padding)
+    window = whole.with_ragged_windows() if ceil_mode else whole
+    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    for what, value in (("data_zero", data_zero), ("zero", zero)):
+        if integer(f"{name}: {what}", value, lowest) > highest:
+            raise OperatorError(f"{name}: {what} is {value}; must be {lowest} to {highest}")
+    points = _covered(window, size, (0, 0, 0, 0))
+    counts = _covered(window, size, whole.padding) if count_include_pad else points
+    if not counts.all():
+        raise OperatorError(
+            f"{name}: padding {window.padding} with a kernel {window.kernel}: a window has no "
+            f"values to average; padding must be smaller than the kernel"
+        )
+    constants = _constants(name, points, counts, scale, data_zero, zero, bits)
+    return AverageRule(window, *constants, lowest, highest)
 
 
 def average_pool(
@@ -87,22 +155,14 @@ def average_pool(
     """
     require_wide_loads(name, cfg)
     n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
-    whole = Window.of(name, (height, width), kernel, stride, padding)
-    window = whole.with_ragged_windows() if ceil_mode else whole
-    lowest, highest = -(1 << (cfg.out_width - 1)), (1 << (cfg.out_width - 1)) - 1
-    for what, value in (("data_zero", data_zero), ("zero", zero)):
-        if integer(f"{name}: {what}", value, lowest) > highest:
-            raise OperatorError(f"{name}: {what} is {value}; must be {lowest} to {highest}")
-    points = _covered(window, (height, width), (0, 0, 0, 0))
-    counts = _covered(window, (height, width), whole.padding) if count_include_pad else points
-    if not counts.all():
-        raise OperatorError(
-            f"{name}: padding {window.padding} with a kernel {window.kernel}: a window has no "
-            f"values to average; padding must be smaller than the kernel"
-        )
-    multiplier, offset, shift = _constants(name, points, counts, scale, data_zero, zero, cfg)
+    rule = average_rule(
+        (height, width), kernel, stride=stride, padding=padding, ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad, scale=scale, data_zero=data_zero, zero=zero,
+        bits=cfg.out_width, name=name,
+    )  # fmt: skip
+    window, multiplier, offset = rule.window, rule.multiplier, rule.offset
     tiles = -(-n // cfg.batch), -(-c // cfg.block_out)
-    stages = _stages(tiles, window, multiplier.shape, shift, cfg)
+    stages = _stages(tiles, window, multiplier.shape, rule.shift, cfg)
     given = (Operand("data", (n, c, height, width), cfg.inp_dtype),)
     tile = cfg.batch, cfg.block_out
 
@@ -116,10 +176,7 @@ def average_pool(
 
     def reference(*arrays: Array) -> Array:
         check_operands(name, given, arrays)
-        sums = window.taps(arrays[0]).sum(axis=(0, 1))
-        average = (sums * multiplier + offset) >> shift
-        clipped: Array = np.clip(average, lowest, highest).astype(cfg.out_dtype)
-        return clipped
+        return rule.reference(arrays[0]).astype(cfg.out_dtype)
 
     return Operator(
         name=name,
@@ -172,14 +229,14 @@ def _covered(window: Window, size: tuple[int, int], border: Sequence[int]) -> Ar
 
 def _constants(
     name: str, points: Array, counts: Array, scale: float, data_zero: int, zero: int,
-    cfg: VTAConfig,
+    bits: int,
 ) -> tuple[Array, Array, int]:  # fmt: skip
     """Multiplier and offset of each pixel, or of all where all are alike, and the shift."""
     if not (np.isfinite(scale) and scale > 0):
         raise OperatorError(f"{name}: scale is {scale}; must be positive and finite")
     if (points == points[0, 0]).all() and (counts == counts[0, 0]).all():
         points, counts = points[:1, :1], counts[:1, :1]
-    most = int(points.max()) << (cfg.inp_width - 1)
+    most = int(points.max()) << (bits - 1)
     for shift in range(MOST_SHIFT, -1, -1):
         multiplier = np.rint(scale / counts * 2.0**shift).astype(np.int64)
         offset = half(shift) + (zero << shift) - points * data_zero * multiplier

@@ -1,19 +1,24 @@
-"""``max_pool`` and ``average_pool``: windows of each channel.
+"""``max_pool``, ``average_pool`` and ``ragged_average``: windows of each channel.
 
 Input data (NCHW); attributes ``kernel``, ``strides``, ``pads`` (top, left, bottom, right). An
-integer average has the attributes of the pass ``requantise``, and ``bias``, besides.
+integer average has the attributes of the pass ``requantise``, and ``bias``, besides. The windows of
+``average_pool`` lie in the image; those of ``ragged_average`` may reach into the padding, which
+counts if ``counted`` is 1, and with ``ceil`` behind it, which never counts. Its integers are those
+of :func:`~vta.compiler.ops.average_pool.average_pool`, for ``scale`` (data over result),
+``data_zero`` and ``zero``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
 from vta.compiler.graph.operators.quantised import channel_scales, requantise_of, requantised
+from vta.compiler.ops.average_pool import average_pool, average_rule
 from vta.compiler.ops.global_sum import global_sum
 from vta.compiler.ops.pooling import max_pool, sum_pool
 
@@ -41,6 +46,37 @@ def _max_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
 def _average_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
     sums = _windows(node, arrays[0], 0).sum(axis=(4, 5)) + node.integer("bias")
     return requantised(node, sums)
+
+
+class _Ragged(TypedDict):
+    """Arguments that are the same in the reference and on the accelerator."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    ceil_mode: bool
+    count_include_pad: bool
+    scale: float
+    data_zero: int
+    zero: int
+
+
+def _ragged(node: Node) -> _Ragged:
+    return {
+        "kernel": node.integers("kernel"), "stride": node.integers("strides"),
+        "padding": node.integers("pads"), "ceil_mode": bool(node.integer("ceil")),
+        "count_include_pad": bool(node.integer("counted")), "scale": node.real("scale"),
+        "data_zero": node.integer("data_zero"), "zero": node.integer("zero"),
+    }  # fmt: skip
+
+
+def _ragged_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    height, width = arrays[0].shape[2:]
+    return average_rule((height, width), **_ragged(node)).reference(arrays[0]).astype(np.int8)
+
+
+def _lower_ragged(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
+    return Lowered(average_pool(graph[node.inputs[0]].shape, cfg=cfg, **_ragged(node)))
 
 
 def _lower_max(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
@@ -74,11 +110,6 @@ def _images(node: Node, graph: Graph) -> str | None:
     return None if len(shape) == 4 else f"data has shape {shape}"
 
 
-def _no_padding(node: Node, graph: Graph) -> str | None:
-    pads = node.integers("pads")
-    return f"pads are {list(pads)}" if any(pads) else None
-
-
 _DENSE = "dilations must be 1"
 _IMAGES = Constraint("data must be a batch of images (NCHW)", _images)
 
@@ -96,14 +127,18 @@ ROWS = (
         onnx={"AveragePool": 7, "GlobalAveragePool": 1, "ReduceMean": 11},
         reference=_average_reference,
         lower=_lower_average,
-        constraints=(
-            _IMAGES,
-            Constraint("an average must have no padding", _no_padding),
-        ),
+        constraints=(_IMAGES,),
         accumulates=True,
         limits={
             "AveragePool": (_DENSE,),
             "ReduceMean": ("of other axes than height and width the host runs it",),
         },
+    ),
+    OperatorRow(
+        name="ragged_average",
+        onnx={},
+        reference=_ragged_reference,
+        lower=_lower_ragged,
+        constraints=(_IMAGES,),
     ),
 )

@@ -20,7 +20,7 @@ from vta.errors import ModelError
 __all__ = ["integers"]
 
 _WEIGHTED = ("conv2d", "conv2d_transpose", "dense")
-_ACCUMULATING = (*_WEIGHTED, "average_pool")
+_ACCUMULATING = (*_WEIGHTED, "average_pool", "ragged_average")
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")

@@ -48,6 +48,11 @@ def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
                 tensors += own
             elif node.operator == "average_pool":
                 node = _average(node, graph, one_pass)
+            elif node.operator == "ragged_average":
+                data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
+                node = node.with_attributes(
+                    scale=data.scale / result.scale, data_zero=data.zero, zero=result.zero
+                )
             elif node.operator in ("add", "rescale"):
                 node = _weighted(node, graph)
             elif node.operator == "multiply":

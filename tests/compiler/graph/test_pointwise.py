@@ -70,14 +70,14 @@ ONE = {
 }  # fmt: skip
 
 
-def between_convolutions(middle, *, seed=0, more=None, size=(5, 4)):
+def between_convolutions(middle, *, seed=0, more=None, size=(5, 4), kernel=(3, 3)):
     """A convolution to `a`, `middle` to `z`, an image of `size`, and a convolution; `more` are
     constants by name."""
     rng = np.random.default_rng(seed)
     weights = {
         "w1": rng.normal(0, 0.5, (CHANNELS, 6, 1, 1)).astype(np.float32),
         "b1": rng.normal(0, 0.5, CHANNELS).astype(np.float32),
-        "w2": rng.normal(0, 0.3, (7, CHANNELS, 3, 3)).astype(np.float32),
+        "w2": rng.normal(0, 0.3, (7, CHANNELS, *kernel)).astype(np.float32),
     }
     used = {name for item in middle for name in item.input}
     weights |= {name: value for name, value in constants().items() if name in used}
@@ -88,7 +88,11 @@ def between_convolutions(middle, *, seed=0, more=None, size=(5, 4)):
         node("Conv", ["z", "w2"], ["y"], "conv2"),
     ]
     return model(
-        nodes, {"x": [1, 6, 5, 4]}, {"y": [1, 7, size[0] - 2, size[1] - 2]}, weights, opset=20
+        nodes,
+        {"x": [1, 6, 5, 4]},
+        {"y": [1, 7, size[0] - kernel[0] + 1, size[1] - kernel[1] + 1]},
+        weights,
+        opset=20,
     )
 
 
