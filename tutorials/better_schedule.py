@@ -155,4 +155,13 @@ show("vta.ops", profile_program(library, memory="ddr"))
 op.tiling
 
 # %% [markdown]
-# Then the RTL has the last word: `vta profile --target tsim` counts its cycles.
+# ## A search
+#
+# `vta tune` tries many schedules of an operator or of all layers of a model, measures the best ones
+# on the RTL, compares their results with NumPy, and keeps them in a log:
+#
+# ```sh
+# vta tune "conv2d((1, 64, 28, 28), 64, 3, padding=1)" --memory ddr --trials 64
+# ```
+#
+# The RTL has the last word in any case: `vta profile --target tsim` counts its cycles.
