@@ -94,10 +94,10 @@ class StoreModule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        bus = {"addr_bits": self.addr_bits, "data_bits": self.data_bits}
         m.submodules.generator = generator = RowGenerator(
-            self.isa.memory, self.kinds, **bus, source=Source.STORE
-        )
+            self.isa.memory, self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits,
+            source=Source.STORE,
+        )  # fmt: skip
         m.submodules.rows = rows = SyncFIFO(
             width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
         )
