@@ -43,7 +43,7 @@ def test_every_page_is_in_an_index() -> None:
     listed = set()
     for index in DOCS.rglob("index.md"):
         for tree in re.findall(r"^```\{toctree\}\n(.*?)^```$", index.read_text(), re.M | re.S):
-            for line in tree.split("\n\n", 1)[-1].split():
+            for line in re.findall(r"^(?:.*<)?([^\s>]+)>?$", tree.split("\n\n", 1)[-1], re.M):
                 listed |= {path.resolve() for path in index.parent.glob(f"{line}.md")}
     pages = {path.resolve() for path in DOCS.rglob("*.md")} - {(DOCS / "index.md").resolve()}
     assert sorted(str(path.relative_to(DOCS)) for path in pages - listed) == []
