@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from vta.compiler.graph.ir import Tensor
 __all__ = ["IMAGES", "require_images"]
 
 Handler = Callable[[Importer, OnnxNode], None]
-Places = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+Places = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 def require_images(node: OnnxNode, data: Tensor) -> None:

@@ -1,0 +1,74 @@
+"""Products with more output channels than the accumulators hold constants of become several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
+
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+__all__ = ["split_channels"]
+
+_OPERATORS = ("conv2d", "dense")
+_BY_CHANNEL = ("scales", "multipliers")
+"""Attributes with one number for each output channel."""
+_SHARE = 4
+"""Constants (two or three for each tile of channels) take up to about half of the accumulators."""
+
+
+def split_channels(graph: Graph, cfg: VTAConfig) -> Graph:
+    """``dense(x, kernel)`` -> ``concat(dense(x, kernel[:k]), dense(x, kernel[k:]))``, as equal
+    parts of whole tiles of channels, as few as fit."""
+    nodes: list[Node] = []
+    tensors: list[Tensor] = []
+    most = max(1, cfg.acc_depth // _SHARE)
+    for node in graph.nodes:
+        channels = graph[node.inputs[1]].shape[0] if node.operator in _OPERATORS else 0
+        tiles = -(-channels // cfg.block_out)
+        grouped = node.operator == "conv2d" and node.integer("group") > 1
+        if tiles <= most or grouped:
+            nodes.append(node)
+            continue
+        count = -(-tiles // most)
+        step = -(-tiles // count) * cfg.block_out
+        parts = []
+        for number, first in enumerate(range(0, channels, step)):
+            part, own = _part(graph, node, slice(first, first + step), number)
+            parts.append(part)
+            tensors += own
+        nodes += parts
+        joined: dict[str, Attribute] = {"axis": 1}
+        results = tuple(part.output for part in parts)
+        nodes.append(Node(f"{node.name}.join", "concat", results, node.outputs, joined))
+    return graph.rewritten(nodes, tensors)
+
+
+def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, list[Tensor]]:
+    def named(tensor: Tensor) -> str:
+        return graph.unused_name(f"{tensor.name}.part_{number}")
+
+    result = graph[node.output]
+    constants = []
+    for tensor in (graph[name] for name in node.inputs[1:]):
+        assert tensor.values is not None
+        values = tensor.values[taken]
+        constants.append(
+            replace(
+                tensor, name=f"{named(tensor)}.{node.name}", values=values, shape=values.shape,
+                quantisation=None,
+            )
+        )  # fmt: skip
+    channels = constants[0].shape[0]
+    own = replace(result, name=named(result), shape=(result.shape[0], channels, *result.shape[2:]))
+    attributes = {}
+    for name in _BY_CHANNEL:
+        if name in node.attributes and len(node.integers(name)) > 1:
+            attributes[name] = node.integers(name)[taken]
+    part = replace(
+        node.with_attributes(**attributes), name=f"{node.name}.part_{number}",
+        inputs=(node.inputs[0], *(tensor.name for tensor in constants)), outputs=(own.name,),
+    )  # fmt: skip
+    return part, [own, *constants]
