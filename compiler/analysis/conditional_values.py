@@ -10,7 +10,7 @@ from vta.compiler.te import dtypes
 from vta.compiler.te.conditions import And, Or, Select
 from vta.compiler.te.expr import Cast, Compare, Const, Expr
 
-__all__ = ["cases", "conjuncts", "negated", "without_zeros"]
+__all__ = ["cases", "conjuncts", "negated", "without_padding", "without_zeros"]
 
 Case = tuple[Expr, ...]
 
@@ -38,16 +38,21 @@ def without_zeros(value: Expr) -> tuple[list[Expr], Expr]:
 
     One conversion around or between the nested ``if_then_else`` is kept, around the value.
     """
+    return without_padding(value, 0)
+
+
+def without_padding(value: Expr, number: int) -> tuple[list[Expr], Expr]:
+    """As :func:`without_zeros`, of values that are ``number`` where a condition does not hold."""
     conditions: list[Expr] = []
     dtype: str | None = None
     while True:
         match value:
-            case Select(cond=cond, then=then, other=Const(value=0)):
+            case Select(cond=cond, then=then, other=Const(value=other)) if other == number:
                 conditions.append(cond)
                 value = then
-            case Select(cond=cond, then=Const(value=0), other=other) if (
-                opposite := negated(cond)
-            ) is not None:
+            case Select(cond=cond, then=Const(value=then), other=other) if (
+                then == number and (opposite := negated(cond)) is not None
+            ):
                 conditions.append(opposite)
                 value = other
             case Cast(value=Select() as inner) if dtype is None:

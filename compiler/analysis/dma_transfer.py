@@ -68,13 +68,15 @@ class Copy:
     nest : LoopNest
         The loops of the copy around its store.
     conditions : list of Expr
-        Where one does not hold, the copy writes a zero.
+        Where one does not hold, the copy writes padding.
     source : BufferLoad
         The element that the copy reads.
     ranges : mapping of Var to (int, int)
         The lowest and the highest value of each variable of the loops around the nest.
     filled : bool
-        Whether the destination holds zeros everywhere already; ``conditions`` is then empty.
+        Whether the destination holds the padding everywhere already; ``conditions`` is then empty.
+    pad_value : int
+        The value of the padding.
 
     Raises
     ------
@@ -92,8 +94,10 @@ class Copy:
         ranges: Ranges,
         *,
         filled: bool = False,
+        pad_value: int = 0,
     ) -> None:
         self.where, self.target, self.ranges, self.filled = where, target, ranges, filled
+        self.pad_value = pad_value
         store = nest.leaf
         assert isinstance(store, BufferStore)
         self.is_load = store.buffer.scope != GLOBAL
@@ -101,7 +105,7 @@ class Copy:
         self.sram, self.dram = sram.buffer, dram.buffer
         self.memory = self._memory()
         self.padded = bool(conditions)
-        """Whether elements for which a condition does not hold must be written, as zeros."""
+        """Whether elements for which a condition does not hold must be written, as padding."""
         self._analyse(nest, [*conditions, *nest.guards], sram, dram)
 
     def _memory(self) -> Memory:
@@ -267,7 +271,7 @@ class Copy:
             self.dram, offset, columns.size, rows.size,
             Const(y.dram_step) if y else columns.size,
             columns.before, rows.before, columns.after, rows.after,
-            self.sram, self._simplify(index), mem_id,
+            self.sram, self._simplify(index), mem_id, self.pad_value,
         )  # fmt: skip
         width = x.loop.extent if x else 1
         return self._with_gaps(load, y, width) if y and y.sram_step > width else load

@@ -1,8 +1,11 @@
-"""Zeros that a copy writes: the conditions for them, and a LOAD that writes zeros alone."""
+"""Padding that a copy writes: its value, the conditions for it, and a LOAD of padding alone.
+
+The value is 0, or with the instruction set extension any int8 in the memories that take one.
+"""
 
 from __future__ import annotations
 
-from vta.compiler.analysis.conditional_values import without_zeros
+from vta.compiler.analysis.conditional_values import without_padding
 from vta.compiler.analysis.loop_bounds import Ranges
 from vta.compiler.analysis.loop_nest import (
     LoopNest,
@@ -12,36 +15,42 @@ from vta.compiler.analysis.loop_nest import (
     require_affine,
     require_inside,
 )
-from vta.compiler.target import Memory
+from vta.compiler.target import Memory, Target
 from vta.compiler.te.conditions import Select
 from vta.compiler.te.expr import Cast, Const, Expr, Var
 from vta.compiler.tir.ir import BufferLoad, BufferStore, For, LoadBuffer2D, Stmt
 from vta.compiler.tir.simplify import simplify
 from vta.errors import LoweringError
-from vta.isa import MAX_TRANSFER_SIZE
+from vta.isa import MAX_TRANSFER_SIZE, PAD_VALUE_MEMORIES
 
 __all__ = ["copied_value", "zero_fill"]
 
 
-def copied_value(value: Expr, where: str) -> tuple[list[Expr], BufferLoad | None]:
-    """The conditions under which ``value`` is an element of a tensor, and that element.
+def copied_value(
+    value: Expr, memory: Memory | None, target: Target, where: str
+) -> tuple[list[Expr], BufferLoad | None, int]:
+    """The conditions under which ``value`` is an element of a tensor, that element, and the padding
+    where a condition does not hold.
 
-    Where a condition does not hold, the value is zero. The element is None if the value is always
-    zero.
+    The element is None if the value is always the padding. ``memory`` is that of the copy, None for
+    DRAM.
 
     Raises
     ------
     LoweringError
-        If the value is computed, or another number than zero is filled in.
+        If the value is computed, or the padding is a number that no LOAD of the memory writes.
     """
-    conditions, rest = without_zeros(value)
+    number = _padding(value)
+    if number and not _can_pad(number, memory, target):
+        number = 0
+    conditions, rest = without_padding(value, number)
     if isinstance(rest, Cast):
         rest = rest.value
     match rest:
         case BufferLoad():
-            return conditions, rest
-        case Const(value=0):
-            return conditions, None
+            return conditions, rest, number
+        case Const(value=constant) if constant == number:
+            return conditions, None, number
         case Const():
             raise LoweringError(f"{where}: fills in `{rest}`; {_ONLY_ZEROS}")
         case Select(cond=cond, then=Const(value=0)):
@@ -54,14 +63,38 @@ def copied_value(value: Expr, where: str) -> tuple[list[Expr], BufferLoad | None
     raise LoweringError(f"{where}: copies a tensor element by element; `{value}` computes")
 
 
+def _padding(value: Expr) -> int:
+    """The first constant of nested ``if_then_else``; 0 if there is none."""
+    while isinstance(value, Cast):
+        value = value.value
+    if isinstance(value, Select):
+        for side in (value.other, value.then):
+            if isinstance(side, Const):
+                return int(side.value)
+    return 0
+
+
+def _can_pad(number: int, memory: Memory | None, target: Target) -> bool:
+    return (
+        target.extension
+        and memory is not None
+        and memory.mem_id in PAD_VALUE_MEMORIES
+        and -128 <= number <= 127
+    )
+
+
 _ONLY_ZEROS = (
-    "a transfer pads with 0 only. Other numbers need a stage of the vector ALU (env.alu) for the "
-    "padded tensor, in the accumulator memory, behind a stage that copies without padding"
+    "a transfer pads with 0 only, or with the instruction set extension with any int8, in the "
+    "input and accumulator memories. Other numbers need a stage of the vector ALU (env.alu) for "
+    "the padded tensor, in the accumulator memory, behind a stage that copies without padding"
 )
 
 
-def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stmt:
-    """Zeros, by padding, in all elements of the loops, regardless of conditions and values.
+def zero_fill(
+    nest: LoopNest, memory: Memory, ranges: Ranges, where: str, pad_value: int = 0
+) -> Stmt:
+    """Padding, zeros or another number, in all elements of the loops, regardless of conditions and
+    values.
 
     Raises
     ------
@@ -90,7 +123,7 @@ def zero_fill(nest: LoopNest, memory: Memory, ranges: Ranges, where: str) -> Stm
     index = simplify(form.without(*covered).expr(), inside)
     stmt: Stmt = LoadBuffer2D(
         None, zero, Const(width), zero, Const(width), zero, Const(rows), zero, zero,
-        store.buffer, index, memory.mem_id,
+        store.buffer, index, memory.mem_id, pad_value,
     )  # fmt: skip
     for loop in dims:
         stmt = For(loop.var, loop.extent, "serial", stmt)

@@ -202,6 +202,7 @@ class _Generator:
                     y_size=part.y, x_size=part.x, x_stride=part.stride,
                     y_pad_0=part.y_before, y_pad_1=part.y_after,
                     x_pad_0=part.x_before, x_pad_1=part.x_after,
+                    pad_value=stmt.pad_value if part.is_padded else 0,
                 )  # fmt: skip
                 self.stream.emit(insn, argument)
 
@@ -259,23 +260,30 @@ class _Generator:
                 )  # fmt: skip
                 self.stream.emit(load, UOP_BUFFER, takes_pops=False)  # depends on no other module
             insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **iterations, **fields)
-            if isinstance(insn, Gemm) and kernel.starts:
+            if kernel.starts:
                 self.check_starts(insn, kernel, scope)
                 insn = replace(insn, start=True)
             self.stream.emit(insn)
 
         return run
 
-    def check_starts(self, insn: Gemm, kernel: Kernel, scope: UopScope) -> None:
-        """Check that an instruction may start sums, once for each kernel and its iterations."""
+    def check_starts(self, insn: Gemm | Alu, kernel: Kernel, scope: UopScope) -> None:
+        """Check that an instruction may start sums or other reductions, once for each kernel and
+        its iterations."""
         key = (kernel, insn.iter_out, insn.iter_in)
         if key in self.started:
             return
         words = self.kernels.words[4 * kernel.offset : 4 * (kernel.offset + kernel.size)]
         tiles = self.isa.uop_indices(np.frombuffer(bytes(words), np.uint32))["dst"]
         if not starts_each_sum(insn, tiles, kernel.starts):
-            uop = next(node for node in walk(scope) if isinstance(node, GemmUop))
+            uop = next(node for node in walk(scope) if isinstance(node, GemmUop | AluUop))
             name = uop.dst_buffer.name if uop.dst_buffer else self.func.name
+            if isinstance(insn, Alu):
+                raise LoweringError(
+                    f'stage {name}: alu with "start": in one instruction the operations on a tile '
+                    f"are not consecutive; move the reduction loops inside the loops over tiles "
+                    f'(reorder), or leave "start" out'
+                )
             raise LoweringError(
                 f"stage {name}: tensorize with start=True: in one instruction the products of a "
                 f"tile are not consecutive; move the loops over the sum inside the loops over "

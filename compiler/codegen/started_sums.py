@@ -1,4 +1,4 @@
-"""Whether a GEMM instruction may start sums, which its order of products decides."""
+"""Whether a GEMM instruction may start sums, or an ALU instruction reductions, by their order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vta.isa import Gemm
+from vta.isa import Alu, Gemm
 
 __all__ = ["starts_each_sum"]
 
 
-def starts_each_sum(insn: Gemm, tiles: npt.NDArray[np.int64], starts: Sequence[bool]) -> bool:
+def starts_each_sum(insn: Gemm | Alu, tiles: npt.NDArray[np.int64], starts: Sequence[bool]) -> bool:
     """Whether the instruction, with ``start``, overwrites a tile exactly where a sum begins.
 
     The products of each tile must be consecutive, and the first product of a tile must be the first
@@ -20,7 +20,7 @@ def starts_each_sum(insn: Gemm, tiles: npt.NDArray[np.int64], starts: Sequence[b
 
     Parameters
     ----------
-    insn : Gemm
+    insn : Gemm or Alu
         The instruction; only its loops are read.
     tiles : ndarray of int64, shape (micro-ops,)
         The accumulator tile of each micro-op.

@@ -36,6 +36,11 @@ class TransferSizes:
     y_before: int = 0
     y_after: int = 0
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether any row or column is padding."""
+        return bool(self.x_before or self.x_after or self.y_before or self.y_after)
+
 
 def load_sizes(stmt: LoadBuffer2D) -> Callable[[Values], TransferSizes]:
     """A function that gives the sizes of a load for given values of the loop variables."""

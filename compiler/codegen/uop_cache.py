@@ -22,8 +22,8 @@ __all__ = ["Kernel", "KernelTable", "UopCache"]
 class Kernel:
     """A kernel of the program: ``size`` micro-ops from ``offset`` in the table of micro-ops.
 
-    ``starts`` has a flag for each micro-op of a GEMM: whether its product is the first of a sum. It
-    is empty if no product is.
+    ``starts`` has a flag for each micro-op: whether its product is the first of a sum, or its
+    operand the first of a reduction by the ALU. It is empty if none is.
     """
 
     offset: int
@@ -90,7 +90,7 @@ class _KernelTemplate:
 
 def _recorder(stmt: Stmt) -> _Record:
     """A function that appends the micro-ops of ``stmt`` for given values of the loop variables,
-    and for each micro-op of a GEMM whether its product is the first of a sum.
+    and for each micro-op whether it is the first of a sum or of another reduction.
     """
     match stmt:
         case For(var=var, extent=extent, body=body):
@@ -122,7 +122,13 @@ def _recorder(stmt: Stmt) -> _Record:
         case AluUop():
             dst = evaluator(stmt.dst)
             src = evaluator(stmt.src if stmt.imm is None else stmt.dst)
-            return lambda values, out, _: out.append(Uop(dst(values), src(values), 0))
+            first = evaluator(stmt.start)
+
+            def operation(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
+                out.append(Uop(dst(values), src(values), 0))
+                starts.append(bool(first(values)))
+
+            return operation
     raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")
 
 

@@ -9,6 +9,8 @@ In tiles: data and result ``NCHWnc`` (BATCH x BLOCK). int8 data are widened by t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,9 @@ from vta.compiler.te.tensor import (
     reduce_sum,
 )
 from vta.compiler.te.topi_nn import pad
+from vta.compiler.tir.ir import START
 from vta.errors import OperatorError
+from vta.isa.capabilities import Capability, capabilities_of
 from vta.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -38,7 +42,10 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["max_pool", "sum_pool"]
+__all__ = ["max_pool", "starts_runs", "sum_pool"]
+
+START_OF_BLOCK = 32
+"""What a block costs besides its loads, in tiles: the start of its instructions."""
 
 
 def max_pool(
@@ -73,7 +80,7 @@ def max_pool(
     Raises
     ------
     OperatorError
-        If a size is wrong, or one row of windows exceeds the machine's accumulators.
+        If a size is wrong, or one window exceeds the machine's accumulators.
     """
     return _pool("max_pool", shape, kernel, stride, padding, cfg, None, ceil_mode)
 
@@ -130,7 +137,7 @@ def _pool(
     tiles = -(-n // cfg.batch), -(-integer(name, c, 1) // cfg.block_out)
     names = requantise.constants if requantise is not None else ()
     stages = _stages(tiles, window, cfg, requantise)
-    rows = _rows(name, window, len(names) * tiles[1], cfg)
+    blocks = _blocks(name, window, len(names) * tiles[1], cfg)
     constants = requantise.given if requantise is not None else ()
 
     def check(*arrays: Array) -> None:
@@ -166,31 +173,68 @@ def _pool(
         cfg=cfg,
         args=tuple(stages[key] for key in ("data", *names, "result")),
         stages=MappingProxyType(stages),
-        schedule=_schedule(stages, names, rows),
+        schedule=_schedule(stages, names, blocks, cfg),
         tiling=None,
         products=0,
         pack=packed,
         unpack=lambda array: unpack(array, (n, c, *window.out)),
         reference=reference,
+        vectors=prod((*tiles, *window.out))
+        * (prod(window.kernel) + (requantise.passes if requantise is not None else 0)),
     )
 
 
-def _rows(name: str, window: Window, constants: int, cfg: VTAConfig) -> int:
-    """Rows of the result in a block: as many as fit the accumulators, in blocks of equal size."""
+def starts_runs(cfg: VTAConfig) -> bool:
+    """Whether reductions by the ALU need no start values on this machine."""
+    return Capability.ALU_START in capabilities_of(cfg)
+
+
+def _pads_by_alu(window: Window, cfg: VTAConfig) -> bool:
+    """Whether padding is a pass of the ALU, and not written by the load."""
+    return any(window.padding) and Capability.PAD_VALUE not in capabilities_of(cfg)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Rows and columns of a block of the result, and how many blocks are on the chip at once."""
+
+    rows: int
+    columns: int
+    slots: int
+
+
+def _blocks(name: str, window: Window, constants: int, cfg: VTAConfig) -> _Blocks:
+    """The blocks of a pixel or more of which the fewest tiles are loaded in all; two slots, so that
+    the next block loads while this one is computed, if two blocks fit."""
     height, width = window.out
-    copies = 2 if any(window.padding) else 1  # the padded rows beside those that were loaded
-    best = 0
-    for rows in range(1, height + 1):
-        loaded = (rows - 1) * window.stride[0] + window.extents[0]
-        if loaded * window.padded[1] * copies + rows * width + constants <= cfg.acc_depth:
-            best = rows
-    if not best:
-        need = window.extents[0] * window.padded[1] * copies + width + constants
-        raise OperatorError(
-            f"{name}: one row of windows takes {need} tiles; the accumulators hold "
-            f"{cfg.acc_depth} (LOG_ACC_BUFF_SIZE)"
+    copies = int(_pads_by_alu(window, cfg))  # the padded block beside the loaded one
+
+    def loaded(block: Sequence[int]) -> int:
+        return prod(
+            (n - 1) * step + reach for n, step, reach in zip(block, window.stride, window.extents)
         )
-    return -(-height // -(-height // best))
+
+    def need(block: Sequence[int], slots: int) -> int:
+        return loaded(block) * (slots + copies) + prod(block) * slots + constants
+
+    sizes = [
+        (-(-height // down), -(-width // across))
+        for down in range(1, height + 1)
+        for across in range(1, width + 1)
+    ]
+
+    def cost(block: tuple[int, int]) -> tuple[int, int]:
+        count = -(-height // block[0]) * -(-width // block[1])
+        return count * (loaded(block) + START_OF_BLOCK), count
+
+    for slots in (2, 1):
+        fitting = [block for block in set(sizes) if need(block, slots) <= cfg.acc_depth]
+        if fitting:
+            return _Blocks(*min(fitting, key=cost), slots)
+    raise OperatorError(
+        f"{name}: one window takes {need((1, 1), 1)} tiles; the accumulators hold "
+        f"{cfg.acc_depth} (LOG_ACC_BUFF_SIZE)"
+    )
 
 
 def _stages(
@@ -200,16 +244,17 @@ def _stages(
     (down, across), (top, left, bottom, right) = window.stride, window.padding
     batch, block = cfg.batch, cfg.block_out
     data = placeholder((*tiles, *window.size, batch, block), cfg.inp_dtype, "data")
-    wide = compute(data.shape, lambda *at: data(*at).astype(cfg.acc_dtype), name="wide")
-    chain = [wide]
-    if any(window.padding):
-        lowest = -(1 << (cfg.inp_width - 1)) if requantise is None else 0
-        chain.append(
-            pad(
-                wide, [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0],
-                pad_value=lowest, name="padded",
-            )
-        )  # fmt: skip
+    lowest = -(1 << (cfg.inp_width - 1)) if requantise is None else 0
+    frame = [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0]
+    if any(window.padding) and not _pads_by_alu(window, cfg):
+        framed = pad(data, *frame, pad_value=lowest, name="framed")
+        wide = compute(framed.shape, lambda *at: framed(*at).astype(cfg.acc_dtype), name="wide")
+        chain = [framed, wide]
+    else:
+        wide = compute(data.shape, lambda *at: data(*at).astype(cfg.acc_dtype), name="wide")
+        chain = [wide]
+    if _pads_by_alu(window, cfg):
+        chain.append(pad(wide, *frame, pad_value=lowest, name="padded"))
     source = chain[-1]
     dy = reduce_axis((0, window.kernel[0]), "dy")
     dx = reduce_axis((0, window.kernel[1]), "dx")
@@ -237,16 +282,32 @@ def _stages(
     return {tensor.name: tensor for tensor in named}
 
 
-def _schedule(stages: dict[str, Tensor], constants: Sequence[str], rows: int) -> Schedule:
-    """Blocks of rows of one tile of channels, one after the other."""
+def _schedule(
+    stages: dict[str, Tensor], constants: Sequence[str], blocks: _Blocks, cfg: VTAConfig
+) -> Schedule:
+    """Blocks of rows and columns of one tile of channels. While the ALU computes a block, the next
+    one is loaded and the one in front is stored."""
     result = stages["result"]
     s = create_schedule(result.op)
-    y_block, y = s[result].split(s[result].op.axis[2], factor=rows)
+    n, c, y, x, b, i = s[result].op.axis
+    y_block, y = s[result].split(y, factor=blocks.rows)
+    x_block, x = s[result].split(x, factor=blocks.columns)
+    s[result].reorder(n, c, y_block, x_block, y, x, b, i)
+    if "framed" in stages:
+        s[stages["framed"]].compute_inline()
     names = list(stages)
     for name in names[names.index("wide") : -1]:
-        s[stages[name]].set_scope(ACC_SCOPE)
-        s[stages[name]].compute_at(s[result], y_block)
-        s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy" if name == "wide" else "alu")
+        stage = s[stages[name]]
+        stage.set_scope(ACC_SCOPE)
+        stage.compute_at(s[result], x_block)
+        if name == "wide":
+            stage.pragma(stage.op.axis[0], "dma_copy")
+        else:
+            starts = name == "pooled" and starts_runs(cfg)
+            stage.pragma(stage.op.axis[0], "alu", START if starts else None)
+    if blocks.slots > 1:
+        s[stages["wide"]].ring(blocks.slots)
+        s[stages["pooled"]].ring(blocks.slots)
     for name in constants:
         s[stages[f"{name}_buf"]].set_scope(ACC_SCOPE)
         s[stages[f"{name}_buf"]].pragma(s[stages[f"{name}_buf"]].op.axis[0], "dma_copy")

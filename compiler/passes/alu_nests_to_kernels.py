@@ -2,7 +2,8 @@
 
 The operations come from :mod:`vta.compiler.analysis.alu_operations`. A reduction is two nests, for
 the start values and for the accumulation; a value with conditions is one nest for each case
-(:mod:`vta.compiler.analysis.alu_nests`).
+(:mod:`vta.compiler.analysis.alu_nests`). With the value ``"start"`` of the pragma a reduction is
+one nest, whose instructions start (:attr:`vta.isa.Alu.start`): they need no start values.
 
 Input: nests with ``alu`` pragmas. Output: for each nest a sequence of UopScopes in a CoprocScope of
 the compute module; loops over consecutive elements are joined.
@@ -10,6 +11,7 @@ the compute module; loops over consecutive elements are joined.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vta.compiler.analysis.alu_nests import reduction_term, separate_nests
@@ -24,8 +26,11 @@ from vta.compiler.analysis.loop_nest import (
     wrap_in_loops,
 )
 from vta.compiler.target import Target
-from vta.compiler.te.expr import Const, Expr
+from vta.compiler.te.conditions import all_of, equal
+from vta.compiler.te.expr import Add, Binary, Const, Expr, Max, Min
 from vta.compiler.tir.ir import (
+    ALWAYS,
+    START,
     Allocate,
     AluUop,
     Buffer,
@@ -42,9 +47,15 @@ from vta.compiler.tir.ir import (
     seq,
 )
 from vta.compiler.tir.visitor import rebuild_statements, with_body
-from vta.isa import PipelineModule
+from vta.errors import LoweringError
+from vta.isa import AluOpcode, Capability, PipelineModule
+from vta.isa.capabilities import describe
 
 __all__ = ["alu_nests_to_kernels"]
+
+_STARTING: dict[type[Expr], AluOpcode] = {
+    Add: AluOpcode.ADD, Max: AluOpcode.MAX, Min: AluOpcode.MIN,
+}  # fmt: skip
 
 
 def alu_nests_to_kernels(func: PrimFunc, target: Target) -> PrimFunc:
@@ -65,6 +76,9 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
         case Pragma(key="alu", body=body):
             where = f"stage {stmt.stage}, alu at axis {stmt.axis}"
             nests = separate_nests(body, ranges, where)
+            if stmt.value == START:
+                kernel = _started_reduction(nests, target, where)
+                return CoprocScope(PipelineModule.COMPUTE, kernel)
             kernels = [_accumulation(nest, target, where) for nest in nests]
             return CoprocScope(PipelineModule.COMPUTE, seq(*kernels))
         case For(var=var, extent=extent, kind=kind, body=body):
@@ -98,6 +112,39 @@ def _accumulation(nest: LoopNest, target: Target, where: str) -> Stmt:
     return Allocate(place, wrap_in_loops(around, (), seq(*kernels)))
 
 
+def _started_reduction(nests: Sequence[LoopNest], target: Target, where: str) -> Stmt:
+    """The kernel of a reduction without start values: ``start`` holds in the first iteration of the
+    reduction loops."""
+    if not target.extension:
+        raise LoweringError(
+            f"{where}: {START!r} needs {describe(Capability.ALU_START)} of the instruction set "
+            f"extension; EXTENSION is 0 (leave it out, for start values)"
+        )
+    *before, nest = nests
+    store = nest.leaf
+    assert isinstance(store, BufferStore)
+    value = store.value
+    opcode = _STARTING.get(type(value))
+    if (
+        opcode is None
+        or not isinstance(value, Binary)
+        or value.a != BufferLoad(store.buffer, store.indices)
+        or not isinstance(value.b, BufferLoad)
+        or [type(other.leaf.value) for other in before if isinstance(other.leaf, BufferStore)]
+        != [Const]
+    ):
+        raise LoweringError(
+            f"{where}: {START!r} is for a sum, maximum or minimum over elements of one tensor, "
+            f"without conditions, with the pragma at or outside of the reduction loops"
+        )
+    selector = AluSelector(store, target, where)
+    selector.require_acc(store)
+    selector.require_acc(value.b)
+    return _scope(AluOperation(opcode, value.b), _kernel(
+        nest, store, AluOperation(opcode, value.b), target, where, starts=True
+    ))  # fmt: skip
+
+
 def _kernels(nest: LoopNest, target: Target, where: str) -> Stmt:
     """A UopScope for each operation of the value, inside the allocations of their buffers."""
     store = nest.leaf
@@ -129,9 +176,11 @@ def _fill(operation: AluOperation) -> GemmUop | AluUop:
 
 
 def _kernel(
-    nest: LoopNest, store: BufferStore, operation: AluOperation, target: Target, where: str
-) -> Stmt:
-    """The loops over elements around the micro-op of one operation."""
+    nest: LoopNest, store: BufferStore, operation: AluOperation, target: Target, where: str,
+    *, starts: bool = False,
+) -> Stmt:  # fmt: skip
+    """The loops over elements around the micro-op of one operation. With ``starts`` the loops that
+    the result does not depend on are a reduction, which the operation starts."""
     dst = BufferLoad(operation.place or store.buffer, store.indices)
     src = operation.operand if isinstance(operation.operand, BufferLoad) else dst
     forms = [flat_index(access.buffer, access.indices) for access in (dst, src)]
@@ -145,6 +194,11 @@ def _kernel(
     if isinstance(operation.operand, Buffer):
         operand = (Const(0), operation.operand)
     uop = _uop(operation, (forms[0].expr(), dst.buffer), operand)
+    if starts:
+        result = forms[0].expr()
+        over = [equal(loop.var, 0) for loop in loops if not uses(result, [loop.var])]
+        assert isinstance(uop, AluUop)
+        uop = replace(uop, start=all_of(*over) if over else ALWAYS)
     return wrap_in_loops(loops, nest.guards, uop)
 
 

@@ -1,7 +1,8 @@
 """``dma_copy`` nests to transfers: LoadBuffer2D and StoreBuffer2D statements.
 
 A nest that copies whole elements between DRAM and an SRAM becomes columns (x) and rows (y) of a 2D
-transfer, inside the remaining loops. Zeros that the copy inserts become padding of the transfer.
+transfer, inside the remaining loops. Zeros that the copy inserts become padding of the transfer;
+with the instruction set extension, other numbers too.
 Where zeros lie between values (a dilated tensor), one transfer fills the buffer with zeros, and
 another one loads the values. Loops around the pragma become part of the transfer where the result
 is regular (DMA coalescing).
@@ -88,8 +89,8 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
             f"{where}: must contain one copy and nothing else; a reduction is not a copy (env.alu "
             f"and tensorize are for computations)"
         )
-    conditions, source = copied_value(store.value, where)
     memory = target.memory(store.buffer.scope)
+    conditions, source, pad_value = copied_value(store.value, memory, target, where)
     if memory is None:
         if conditions or source is None:
             raise LoweringError(
@@ -99,17 +100,18 @@ def _transfers(pragma: Pragma, target: Target, ranges: Ranges) -> Stmt:
         return Copy(where, nest, [], source, target, ranges).transfer()
     module = loading_module(memory, target)
     if source is None:
-        return CoprocScope(module, zero_fill(nest, memory, ranges, where))
+        return CoprocScope(module, zero_fill(nest, memory, ranges, where, pad_value))
     if not any(_strides(cond, nest) for cond in conditions):
-        return Copy(where, nest, conditions, source, target, ranges).transfer()
-    filled = zero_fill(nest, memory, ranges, where)
+        copy = Copy(where, nest, conditions, source, target, ranges, pad_value=pad_value)
+        return copy.transfer()
+    filled = zero_fill(nest, memory, ranges, where, pad_value)
     strided = strided_loops(nest.loops, [*conditions, *nest.guards], ranges, where)
     if strided is None:
         return CoprocScope(module, filled)
     leaf = replace(store, indices=tuple(map(strided.at, store.indices)))
     source = replace(source, indices=tuple(map(strided.at, source.indices)))
     values = LoopNest(strided.loops, strided.conditions, leaf)
-    copy = Copy(where, values, [], source, target, ranges, filled=True)
+    copy = Copy(where, values, [], source, target, ranges, filled=True, pad_value=pad_value)
     return CoprocScope(module, seq(filled, copy.statement()))
 
 

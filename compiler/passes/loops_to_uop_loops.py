@@ -157,12 +157,11 @@ class _Folder:
         left, so that the products of a tile stay consecutive.
         """
         possible = [loop for loop in loops if self._factors(loop) is not None]
-        if isinstance(self.uop, GemmUop):
-            over = [loop for loop in possible if uses(self.uop.start, [loop.var])]
-            folded = [loop for loop in possible if loop not in over][:MAX_FOLDED]
-            others = [loop for loop in loops if not uses(self.uop.start, [loop.var])]
-            if over and len(others) > len(folded):
-                return folded
+        over = [loop for loop in possible if uses(self.uop.start, [loop.var])]
+        folded = [loop for loop in possible if loop not in over][:MAX_FOLDED]
+        others = [loop for loop in loops if not uses(self.uop.start, [loop.var])]
+        if over and len(others) > len(folded):
+            return folded
         return possible[:MAX_FOLDED]
 
     def _factors(self, loop: Loop) -> list[int] | None:
@@ -222,9 +221,7 @@ class _Folder:
 def _at(uop: GemmUop | AluUop, values: Mapping[Var, Expr]) -> GemmUop | AluUop:
     """``uop`` for these values of some variables."""
     moved = _with_indices(uop, lambda index: linear(substitute(index, values)).expr())
-    if isinstance(moved, GemmUop):
-        return replace(moved, start=substitute(moved.start, values))
-    return moved
+    return replace(moved, start=substitute(moved.start, values))
 
 
 def _with_indices(uop: GemmUop | AluUop, change: Callable[[Expr], Expr]) -> GemmUop | AluUop:

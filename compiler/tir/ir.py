@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from vta.isa import AluOpcode, Limits, PipelineModule
 
 __all__ = [
+    "ALWAYS",
     "NEVER",
+    "START",
     "Allocate",
     "AluUop",
     "Buffer",
@@ -51,8 +53,10 @@ __all__ = [
 ]
 
 ZERO = Const(0)
-NEVER = Const(0, BOOL)
-"""The condition that never holds."""
+NEVER, ALWAYS = Const(0, BOOL), Const(1, BOOL)
+"""The conditions that never hold, and that always hold."""
+START = "start"
+"""The value of an ``alu`` pragma: a reduction starts its instructions, without start values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +221,8 @@ class CoprocScope(Stmt):
 class LoadBuffer2D(Stmt):
     """One LOAD: ``y_size`` rows of ``x_size`` elements (tiles), from DRAM buffer to SRAM buffer.
 
-    Without ``src`` the LOAD reads nothing: ``y_size`` is 0, and all rows are padding.
+    Without ``src`` the LOAD reads nothing: ``y_size`` is 0, and all rows are padding. Each value of
+    the padding is ``pad_value``.
     ``src_offset`` is in elements of the memory type from the start of ``src``. ``sram_index`` is in
     elements from the start of ``dst``; after storage allocation from the start of the SRAM, and
     ``dst`` is left for messages and the printed program only.
@@ -235,6 +240,7 @@ class LoadBuffer2D(Stmt):
     dst: Buffer
     sram_index: Expr
     mem_id: MemId
+    pad_value: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -304,10 +310,11 @@ class GemmUop(Stmt):
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class AluUop(Stmt):
     """One micro-op of the vector ALU: ``acc[dst] = opcode(acc[dst], acc[src])``, or with the
-    immediate ``imm`` as second operand if that is not None.
+    immediate ``imm`` as second operand if that is not None; where ``start`` holds: ``acc[dst]`` is
+    the second operand.
 
-    Indices are as in :class:`GemmUop`. With an immediate, ``src`` equals ``dst``. ``limits`` is the
-    third operand of REQUANTISE, None in other operations.
+    Indices are as in :class:`GemmUop`, and ``start`` is. With an immediate, ``src`` equals ``dst``.
+    ``limits`` is the third operand of REQUANTISE, None in other operations.
     """
 
     OPERANDS: ClassVar[tuple[str, ...]] = ("dst", "src")
@@ -317,6 +324,7 @@ class AluUop(Stmt):
     src: Expr
     imm: int | None = None
     limits: Limits | None = None
+    start: Expr = NEVER
     dst_buffer: Buffer | None = None
     src_buffer: Buffer | None = None
 

@@ -251,7 +251,8 @@ class _Printer:
                 if stmt.src is None:
                     return (
                         f"load_2d({stmt.mem_id.name}, {self.buffer(stmt.dst)}, "
-                        f"sram={self.expr(stmt.sram_index)}, zeros, {self.rows(stmt)}{pads})"
+                        f"sram={self.expr(stmt.sram_index)}, {self.fill(stmt)}, "
+                        f"{self.rows(stmt)}{pads})"
                     )
                 return (
                     f"load_2d({stmt.mem_id.name}, {self.buffer(stmt.dst)}, "
@@ -271,9 +272,10 @@ class _Printer:
                 dst_at, src_at, wgt_at = map(self.expr, (dst, src, wgt))
                 where = f"dst={dst_at}, src={src_at}, wgt={wgt_at}{self.start(start)}"
                 return f"uop_push(gemm, {where})"
-            case AluUop(opcode=opcode, dst=dst, src=src, imm=imm, limits=limits):
+            case AluUop(opcode=opcode, dst=dst, src=src, imm=imm, limits=limits, start=start):
                 operand = f"src={self.expr(src)}" if imm is None else f"imm={imm}"
                 operand += f", clip=({limits.low}, {limits.high})" if limits is not None else ""
+                operand += self.start(start)
                 return f"uop_push({opcode.name.lower()}, dst={self.expr(dst)}, {operand})"
             case DepPush(source=source, target=target):
                 return f"dep_push({source.name} -> {target.name})"
@@ -291,6 +293,10 @@ class _Printer:
         always = isinstance(condition, Const)
         return ", start" if always else f", start={self.expr(condition)}"
 
+    def fill(self, stmt: LoadBuffer2D) -> str:
+        """What a load without source writes."""
+        return f"{stmt.pad_value} everywhere" if stmt.pad_value else "zeros"
+
     def rows(self, stmt: LoadBuffer2D | StoreBuffer2D) -> str:
         x, y, stride = map(self.expr, (stmt.x_size, stmt.y_size, stmt.x_stride))
         return f"x={x}, y={y}, stride={stride}"
@@ -301,4 +307,4 @@ class _Printer:
             pad = tuple(getattr(stmt, f"{name}_pad_{side}") for side in ("before", "after"))
             if pad != (Const(0), Const(0)):
                 text += f", {name}_pad=({self.list(pad)})"
-        return text
+        return f"{text}, pad={stmt.pad_value}" if stmt.pad_value else text

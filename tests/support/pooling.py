@@ -29,8 +29,8 @@ def machine(batch=0):
 class Pool:
     """Windows of a tensor of ``rows`` x ``columns`` tiles, reduced by the ALU.
 
-    ``pad`` is a frame of zeros that the load makes (``by_load``) or a frame of ``pad_value`` that a
-    stage of the ALU makes, which is inlined into the reduction with ``inline``.
+    ``pad`` is a frame of ``pad_value`` that the load makes (``by_load``) or a stage of the ALU,
+    which is inlined into the reduction with ``inline``.
     """
 
     def __init__(
@@ -41,11 +41,12 @@ class Pool:
         tile = (self.cfg.batch, self.cfg.block_out)
         self.kind, self.window, self.stride = kind, window, stride
         self.pad, self.pad_value, self.weighted = pad, pad_value, weighted
+        self.by_load, self.is_inlined = by_load, inline and not by_load
         self.a = te.placeholder((rows, columns, *tile), "int32", "A")
         self.w = te.placeholder((*window, *tile), "int32", "W")
         frame = [pad, pad, 0, 0]
         if by_load:
-            self.chip = topi.nn.pad(self.a, frame, name="chip")
+            self.chip = topi.nn.pad(self.a, frame, pad_value=pad_value, name="chip")
             source, padded = self.chip, None
         else:
             self.chip = te.compute(self.a.shape, lambda *i: self.a(*i), "chip")

@@ -1,7 +1,9 @@
 """Window maxima, minima and sums on the vector ALU, in any loop order, against NumPy."""
 
+from math import prod
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.pooling import KINDS, Pool, machine
@@ -43,7 +45,7 @@ def pools(draw):
         window,
         draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
         pad=draw(st.integers(0, 2)),
-        pad_value=0 if by_load else draw(st.sampled_from([0, -128, 5, 100_000])),
+        pad_value=draw(st.sampled_from([0, -128, 5] if by_load else [0, -128, 5, 100_000])),
         by_load=by_load,
         inline=draw(st.booleans()),
         weighted=draw(st.booleans()),
@@ -94,9 +96,10 @@ def test_what_is_computed_inside_is_named():
         case.program()
 
 
-def test_a_load_pads_with_zeros_only():
+@pytest.mark.parametrize(("value", "extension"), [(-129, 1), (-128, 0)])
+def test_a_load_pads_with_zero_or_int8_of_the_extension(value, extension):
     a = te.placeholder((4, 1, 4), "int32", "A")
-    padded = topi.nn.pad(a, [1, 0, 0], pad_value=-128, name="padded")
+    padded = topi.nn.pad(a, [1, 0, 0], pad_value=value, name="padded")
     out = te.compute(padded.shape, lambda *i: padded(*i).astype("int8"), "out")
     s = te.create_schedule(out.op)
     s[padded].set_scope(ACC_SCOPE)
@@ -104,7 +107,40 @@ def test_a_load_pads_with_zeros_only():
         s[tensor].pragma(tensor.op.axis[0], "dma_copy")
     with pytest.raises(
         LoweringError,
-        match=r"stage padded, dma_copy at axis i0: pads with `-128`; a transfer pads with 0 (.*) "
-        r"Other numbers need a stage of the vector ALU",
+        match=rf"stage padded, dma_copy at axis i0: pads with `{value}`; a transfer pads with 0 "
+        r"only, or with the instruction set extension with any int8, (.*) Other numbers need a ",
     ):
-        compile_func(lower(s, [a, out]), machine())
+        compile_func(lower(s, [a, out]), machine().replace(extension=extension))
+
+
+@settings(max_examples=30)
+@given(case=pools(), data=st.data())
+def test_reductions_that_start(case, data):
+    """One operation a tap, whatever the order of the loops over the result."""
+    assume(not case.weighted and not case.is_inlined)
+    order = data.draw(st.permutations(case.pool.op.axis[:2]))
+    case.stage.reorder(*order)
+    case.stage.pragma(order[0], "alu", "start")
+    counters = case.check()
+    if case.pad == 0 or case.by_load:
+        assert counters.alu_counter == prod(case.window) * prod(case.pool.shape[:2])
+
+
+def test_what_cannot_start():
+    case = Pool("max", 4, 4, (2, 2), (1, 1), cfg=machine().replace(extension=0))
+    case.stage.pragma(case.pool.op.axis[0], "alu", "start")
+    with pytest.raises(LoweringError, match=r"stage pool, alu at axis i: 'start' needs ALU_START"):
+        case.program()
+
+    case = Pool("sum", 4, 4, (2, 2), (1, 1), weighted=True)
+    case.stage.pragma(case.pool.op.axis[0], "alu", "start")
+    message = r"stage pool, alu at axis i: 'start' is for a sum, maximum or minimum over elements"
+    with pytest.raises(LoweringError, match=message):
+        case.program()
+
+    case = Pool("sum", 4, 4, (2, 2), (1, 1))
+    dy, _ = case.pool.op.reduce_axis
+    case.stage.reorder(dy, *case.pool.op.axis[:2])
+    case.stage.pragma(case.pool.op.axis[0], "alu", "start")
+    with pytest.raises(LoweringError, match="with the pragma at or outside of the reduction loops"):
+        case.program()

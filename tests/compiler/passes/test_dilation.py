@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.compiled import check_orders
+from tests.support.compiled import check_orders, run_program
 from tests.support.dilation import Dilation
 from tests.support.pooling import machine
 from vta import te, topi
@@ -106,14 +106,30 @@ def test_a_split_of_the_dilated_axis_is_refused():
 
 def test_numbers_between_the_values_need_the_alu():
     a = te.placeholder((3, 1, 4), "int32", "A")
-    wide = topi.nn.dilate(a, [2, 1, 1], 7, name="wide")
+    wide = topi.nn.dilate(a, [2, 1, 1], 200, name="wide")
     out = te.compute(wide.shape, lambda *i: wide(*i).astype("int8"), "out")
     s = te.create_schedule(out.op)
     s[wide].set_scope(ACC_SCOPE)
     for tensor in (wide, out):
         s[tensor].pragma(tensor.op.axis[0], "dma_copy")
-    refused(s, [a, out], r"stage wide, dma_copy at axis i0: pads with `7`; a transfer pads with 0 "
-            r"only. Other numbers need a stage of")  # fmt: skip
+    message = r"stage wide, dma_copy at axis i0: pads with `200`; a transfer pads with 0 only, or "
+    refused(s, [a, out], message + r"with the (.*) Other numbers need a stage of")
+
+
+def test_int8_between_the_values():
+    """With the instruction set extension a load writes them."""
+    a = te.placeholder((3, 1, 4), "int32", "A")
+    wide = topi.nn.dilate(a, [2, 1, 1], -7, name="wide")
+    out = te.compute(wide.shape, lambda *i: wide(*i).astype("int8"), "out")
+    s = te.create_schedule(out.op)
+    s[wide].set_scope(ACC_SCOPE)
+    for tensor in (wide, out):
+        s[tensor].pragma(tensor.op.axis[0], "dma_copy")
+    values = np.arange(12, dtype=np.int32).reshape(3, 1, 4)
+    (result,), _ = run_program(compile_func(lower(s, [a, out]), machine()), [values])
+    expected = np.full((5, 1, 4), -7, np.int8)
+    expected[::2] = values
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_a_copy_of_zeros_alone():
