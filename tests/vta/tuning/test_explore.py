@@ -1,0 +1,136 @@
+"""Machines compared. Yosys is replaced by a formula but in the slow test."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support.onnx_models import digits, quantised
+from vta.boards.synthesis.parts import PARTS
+from vta.cli import main
+from vta.config import VTAConfig
+from vta.errors import TuningError
+from vta.networks import compile_model
+from vta.sim.timing import estimate
+from vta.tuning import explore as explore_module
+from vta.tuning.engine import InProcess
+from vta.tuning.explore import explore, part_resources
+from vta.tuning.machine_space import MachineSpace, Refused
+
+SPACE = """
+part: LFE5U-25F
+base: tiny
+memory: [ideal, ddr]
+machine:
+  LOG_BLOCK: [2, 3]
+  LOG_INP_BUFF_SIZE: [8, 9]
+"""
+
+
+def lanes(machine, part):
+    """A stand-in for synthesis: one DSP a multiplier, and memories by their size."""
+    cfg = VTAConfig.from_dict(machine)
+    used = {"LUT4": 900.0 * cfg.block_out, "FF": 500.0, "DSP": float(cfg.block_out**2)}
+    return {**used, "EBR": float(cfg.inp_depth * cfg.inp_elem_bytes // 256)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a model")
+    quantised(digits(size=8), folder)
+    return folder / "int8.onnx"
+
+
+@pytest.fixture
+def space(tmp_path):
+    path = tmp_path / "space.yaml"
+
+    def write(text=SPACE):
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_points_cycles_and_front(model, space, monkeypatch):
+    monkeypatch.setattr(explore_module, "part_resources", lanes)
+    found = explore({"m": model.read_bytes()}, MachineSpace.from_file(space()), InProcess())
+    fitting = [point.machine for point in found.points]
+    assert {cfg.block_out for cfg in fitting} == {4}  # 64 DSP are more than 28
+    assert len(found.points) == 4
+    assert all("does not fit LFE5U-25F: 64 DSP, the part has 28" in r.why for r in found.refused)
+    assert [r.keys["LOG_BLOCK"] for r in found.refused] == [3, 3]
+    for point in found.points:
+        network = compile_model(model, cfg=point.machine)
+        programs = [step.program for step in network.steps if step.program]
+        assert point.total == sum(estimate(p, point.memory).cycles for p in programs)
+        assert point.bytes_moved == sum(p.dram_bytes for p in programs)
+    front = found.pareto
+    best = min(found.points, key=lambda p: (p.total, p.used["EBR"]))
+    assert best in front
+    worse = [
+        p for p in found.points
+        if any(q.total < p.total and q.used == p.used for q in found.points)
+    ]  # fmt: skip
+    assert worse and not any(point in front for point in worse)
+
+
+def test_the_command_writes_a_table_plots_and_machines(model, space, tmp_path, monkeypatch):
+    monkeypatch.setattr(explore_module, "part_resources", lanes)
+    folder = tmp_path / "out"
+    arguments = ["explore", model, "--space", space(), "-o", folder, "--workers", 0]
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    assert "refused: LOG_BLOCK 3, LOG_INP_BUFF_SIZE 8: does not fit LFE5U-25F" in result.output
+    report = json.loads((folder / "machines.json").read_text())
+    for row in report["machines"]:
+        config = folder / f"machine-{row['machine']}" / "vta_config.json"
+        assert VTAConfig.from_file(config).to_dict() == row["config"]
+        assert f"{row['cycles']['int8']:,}" in result.output
+    assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "pareto.html").read_text()
+    assert "LOG_INP_BUFF_SIZE 9" in page and "<script" in page
+    assert 'src="http' not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- 1", r"entries are \[1\]; must be of part, base, memory, machine"),
+        ("part: XC7Z020", "no entry 'machine'"),
+        ("part: XC7Z020\nmachine: {}", "must map keys to lists"),
+        ("part: XC7Z020\nmachine: {LOG_BLOK: [4]}", "machine has 'LOG_BLOK'; keys are"),
+        ("part: XC7Z020\nmachine: {LOG_BLOCK: []}", "LOG_BLOCK is .*; must be a list of integers"),
+        ("part: XC7Z020\nmachine: {LOG_BLOCK: [a]}", "must be a list of integers"),
+        ("part: XC7Z020\nmemory: fast\nmachine: {LOG_BLOCK: [4]}", "memory 'fast'; presets are"),
+        ("part: XC7Z020\nbase: mine\nmachine: {LOG_BLOCK: [4]}", "base mine: "),
+        ("part: [", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_no_space(text, words, space):
+    with pytest.raises(TuningError, match=words):
+        MachineSpace.from_file(space(text))
+
+
+def test_an_empty_space(model, space):
+    path = space("part: LFE5U-25F\nbase: tiny\nmachine: {LOG_BLOCK: [9, 12]}")
+    with pytest.raises(TuningError, match=r"no machine that fits:\n  LOG_BLOCK 9: .*LOG_BLOCK"):
+        explore({"m": model.read_bytes()}, MachineSpace.from_file(path), InProcess())
+    found = list(MachineSpace.from_file(path).machines())
+    assert all(isinstance(each, Refused) for each in found) and len(found) == 2
+
+
+def test_a_model_that_no_machine_runs(model, space, monkeypatch):
+    monkeypatch.setattr(explore_module, "part_resources", lanes)
+    path = space("part: LFE5U-25F\nbase: tiny\nmachine: {LOG_INP_WIDTH: [2]}")
+    with pytest.raises(TuningError, match=r"no machine that fits:\n.*networks need a machine with"):
+        explore({"m": model.read_bytes()}, MachineSpace.from_file(path), InProcess())
+
+
+@pytest.mark.slow
+def test_resources_are_those_of_yosys():
+    """The tiny machine on an open part; and again from the cache, at once."""
+    used = part_resources(VTAConfig.preset("tiny").to_dict(), "LFE5U-85F")
+    assert set(used) == set(PARTS["LFE5U-85F"].family.resources)
+    assert 5_000 < used["LUT4"] < 83_640
+    assert part_resources(VTAConfig.preset("tiny").to_dict(), "LFE5U-85F") == used

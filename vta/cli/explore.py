@@ -1,0 +1,137 @@
+"""`vta explore`: machines compared on models and on a part."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vta.cli.compile import progress_display
+from vta.cli.options import EXISTING_FILE, read
+from vta.cli.tune import engine_options
+from vta.errors import VTAError
+
+if TYPE_CHECKING:
+    from vta.tuning.explore import Exploration, Point
+
+__all__ = ["explore"]
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("models", type=EXISTING_FILE, nargs=-1, required=True, metavar="MODEL.onnx...")
+@click.option(
+    "--space", "space_file", type=EXISTING_FILE, required=True,
+    help="A YAML file: part, base, memory, and lists of values of keys of vta_config.json.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", "folder", type=FOLDER, default=Path("explored"), show_default=True,
+    help="The folder of the results.",
+)  # fmt: skip
+@engine_options
+def explore(
+    models: tuple[Path, ...], space_file: Path, folder: Path, workers: int, scheduler: str | None
+) -> None:
+    """Compare machines: cycles of quantised models, and what each machine takes of a part.
+
+    Cycles are those of the timing model, resources those of Yosys, which keeps each module that it
+    has synthesised. Machines that do not fit the part are refused. The folder gets machines.json,
+    pareto.png, pareto.html, and for each machine the vta_config.json to go on with.
+    """
+    from vta.tuning.engine import open_engine
+    from vta.tuning.explore import explore as compare
+    from vta.tuning.machine_space import MachineSpace
+
+    space = MachineSpace.from_file(space_file)
+    contents = {path.stem: read(path) for path in models}
+    if len(contents) < len(models):
+        raise click.UsageError("two models have the same name")
+    warnings = Console(stderr=True)
+    with progress_display() as progress:
+        task = progress.add_task(f"{len(space)} machines", total=None)
+
+        def show(done: int, count: int, what: str) -> None:
+            progress.update(task, completed=done, total=count, description=what)
+
+        engine = open_engine(scheduler, workers, lambda text: warnings.print(text, markup=False))
+        try:
+            found = compare(contents, space, engine, show)
+        finally:
+            engine.close()
+    _write(found, folder)
+    _print(found)
+    click.echo(f"plots, machines.json and a vta_config.json for each machine -> {folder}")
+
+
+def _write(found: Exploration, folder: Path) -> None:
+    from vta.tuning.pareto import plot_page, plot_picture
+
+    front = found.pareto
+    rows = [
+        {
+            "machine": number,
+            "config": point.machine.to_dict(),
+            "memory": point.memory,
+            "cycles": point.cycles,
+            "bytes_a_cycle": round(point.bandwidth, 3),
+            "used": point.used,
+            "pareto": point in front,
+        }
+        for number, point in enumerate(found.points)
+    ]
+    refused = [{"keys": dict(each.keys), "why": each.why} for each in found.refused]
+    report: dict[str, Any] = {
+        "part": found.space.part,
+        "capacity": dict(found.capacity),
+        "machines": rows,
+        "refused": refused,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "machines.json").write_text(json.dumps(report, indent=2) + "\n")
+        for number, point in enumerate(found.points):
+            own = folder / f"machine-{number}"
+            own.mkdir(exist_ok=True)
+            text = json.dumps(point.machine.to_dict(), indent=2)
+            (own / "vta_config.json").write_text(text + "\n")
+        plot_picture(found, folder / "pareto.png")
+        plot_page(found, folder / "pareto.html")
+    except OSError as error:
+        raise VTAError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def _print(found: Exploration) -> None:
+    front = found.pareto
+    varied = list(found.space.values)
+    names = list(found.points[0].cycles)
+    resources = list(found.points[0].used)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for title in ("", "", *varied, "memory", *names, "B/cycle", *resources):
+        table.add_column(title, justify="right", overflow="fold")
+    points: list[tuple[int, Point]] = sorted(
+        enumerate(found.points), key=lambda item: item[1].total
+    )
+    for number, point in points:
+        keys = found.space.varied(point.machine)
+        used = [
+            f"{amount:,.0f} ({amount / found.capacity[name]:.0%})"
+            for name, amount in point.used.items()
+        ]
+        table.add_row(
+            str(number), "*" if point in front else "", *(str(keys[key]) for key in varied),
+            point.memory, *(f"{point.cycles[name]:,}" for name in names),
+            f"{point.bandwidth:.2f}", *used,
+        )  # fmt: skip
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(f"machines on {found.space.part}; * no other one is better", highlight=False)
+    console.print(table)
+    for each in found.refused:
+        keys = ", ".join(f"{key} {value}" for key, value in each.keys.items())
+        console.print(f"refused: {keys}: {each.why}", highlight=False, markup=False)
