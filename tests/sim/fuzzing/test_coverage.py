@@ -51,8 +51,8 @@ def test_one_load():
     )  # fmt: skip
     assert reached(load) == {
         "instructions: LOAD INP", "instructions: FINISH", "pads: INP padded", "pads: y_pad_0 2..14",
-        "pads: x_pad_1 2..14", "strides: INP more", "shapes: INP 2 rows",
-        "shapes: INP starts inside a beat", "tokens: load push_next", "tokens: compute none",
+        "pads: x_pad_1 2..14", "strides: LOAD INP more", "shapes: LOAD INP 2 rows",
+        "shapes: LOAD INP starts inside a beat", "tokens: load push_next", "tokens: compute none",
         "tokens: l2g holds 1", "tokens: l2g keeps some at the end",
     }  # fmt: skip
     nop = replace(load, x_size=0, push_next=False)
