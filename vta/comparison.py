@@ -16,7 +16,7 @@ from vta.compiler.graph.pipeline import integer_graph
 from vta.compiler.graph.registry import row_of
 from vta.compiler.ops.requantise import one_pass_on
 from vta.extras import importing
-from vta.packing import unpack
+from vta.packing import unpack, unpack_rows
 from vta.runtime.network import NetworkModule
 
 if TYPE_CHECKING:
@@ -165,7 +165,10 @@ def compare(
 
 
 def _plain(network: Network, name: str, values: Array) -> Array:
-    return unpack(values, network.tensors[name].logical)
+    logical = network.tensors[name].logical
+    if values.ndim == len(logical) + 2:
+        return unpack(values, logical)
+    return unpack_rows(values, logical)
 
 
 def node_differences(

@@ -19,14 +19,24 @@ import numpy.typing as npt
 from vta.errors import NetworkError, TensorError
 from vta.host_elementwise import BINARY, UNARY, looked_up
 from vta.packing import pack as _pack
-from vta.packing import packed_shape
+from vta.packing import (
+    pack_columns,
+    pack_rows,
+    packed_columns_shape,
+    packed_rows_shape,
+    packed_shape,
+    unpack_rows,
+)
 from vta.packing import unpack as _unpack
 
-__all__ = ["HOST_OPERATORS", "HostAttribute", "HostOperator", "run_host_operator"]
+__all__ = ["DATA_BLOCK", "HOST_OPERATORS", "HostAttribute", "HostOperator", "run_host_operator"]
 
 Array = npt.NDArray[Any]
 HostAttribute = int | tuple[int, ...]
 Shape = tuple[int, ...]
+
+DATA_BLOCK = 128
+"""In the attribute ``blocks`` of ``depth_blocks``: the data; other values are int8 constants."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,16 @@ def _lookup(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return looked_up(data, table, attributes["axis"])
 
 
+def _depth_blocks(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    """Copies of the data and constants, one after the other along the last axis."""
+    (data,) = arrays
+    blocks = [
+        data if block == DATA_BLOCK else np.full(data.shape, block, data.dtype)
+        for block in attributes["blocks"]
+    ]
+    return np.concatenate(blocks, axis=-1)
+
+
 def _resized(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     rows, columns = (np.array(attributes[name], np.int64) for name in ("rows", "columns"))
     return np.asarray(arrays[0][:, :, rows[:, None], columns])
@@ -192,6 +212,13 @@ def _packed(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(packed_shape(shapes[0], attributes["tile"]))
 
 
+def _blocks(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    found = attributes["blocks"]
+    if not shapes[0] or not all(-128 <= block <= DATA_BLOCK for block in found):
+        raise ValueError(f"blocks are {found}; must be -128 to {DATA_BLOCK}, of a matrix")
+    return prod(shapes[0]) * len(found)
+
+
 def _unpacked(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     return prod(attributes["shape"])
 
@@ -227,6 +254,21 @@ HOST_OPERATORS: dict[str, HostOperator] = {
     "mean": HostOperator(1, ("axes",), _mean, _reduced, real=True),
     "pack": HostOperator(1, ("tile",), lambda a, at: _pack(a[0], at["tile"]), _packed),
     "unpack": HostOperator(1, ("shape",), lambda a, at: _unpack(a[0], at["shape"]), _unpacked),
+    "pack_rows": HostOperator(
+        1, ("tile",), lambda a, at: pack_rows(a[0], at["tile"]),
+        lambda shapes, at: prod(packed_rows_shape(shapes[0], at["tile"])),
+    ),
+    "unpack_rows": HostOperator(
+        1, ("shape",), lambda a, at: unpack_rows(a[0], at["shape"]), _unpacked
+    ),
+    "pack_columns": HostOperator(
+        1, ("tile",), lambda a, at: pack_columns(a[0], at["tile"]),
+        lambda shapes, at: prod(packed_columns_shape(shapes[0], at["tile"])),
+    ),
+    "depth_blocks": HostOperator(1, ("blocks",), _depth_blocks, _blocks),
+    "expand": HostOperator(
+        1, ("shape",), lambda a, at: np.broadcast_to(a[0], at["shape"]), _unpacked
+    ),
     "reshape": HostOperator(1, ("shape",), lambda a, at: a[0].reshape(at["shape"]), _same),
     "transpose": HostOperator(1, ("order",), lambda a, at: a[0].transpose(at["order"]), _same),
     "concat": HostOperator(None, ("axis",), lambda a, at: np.concatenate(a, at["axis"]), _sum),

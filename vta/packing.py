@@ -9,6 +9,7 @@ changes no product, and cropped again when a result is unpacked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,16 @@ import numpy.typing as npt
 
 from vta.errors import TensorError
 
-__all__ = ["pack", "packed_shape", "unpack"]
+__all__ = [
+    "pack",
+    "pack_columns",
+    "pack_rows",
+    "packed_columns_shape",
+    "packed_rows_shape",
+    "packed_shape",
+    "unpack",
+    "unpack_rows",
+]
 
 
 def packed_shape(
@@ -105,3 +115,98 @@ def unpack(
     ]
     crop = tuple(slice(0, extent) for extent in shape)
     return np.ascontiguousarray(tiles.transpose(order).reshape(whole)[crop])
+
+
+def packed_rows_shape(shape: Sequence[int], tile: tuple[int, int]) -> tuple[int, ...]:
+    """The shape that :func:`pack_rows` gives.
+
+    Raises
+    ------
+    TensorError
+        If there are no two axes, or the tile has no positive size.
+    """
+    pairs, rows, columns = packed_shape(_pairs(shape), tile, (1, 2))[:3]
+    return (1, pairs * columns, 1, rows, *tile)
+
+
+def pack_rows(values: npt.NDArray[Any], tile: tuple[int, int]) -> npt.NDArray[Any]:
+    """The left operand of a matrix product, or its result, as an image of one row.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., M, K)
+    tile : (int, int)
+        (BATCH, BLOCK).
+
+    Returns
+    -------
+    ndarray, contiguous
+        Of :func:`packed_rows_shape`, ``(1, pairs * K', 1, M', *tile)``: tiles of columns are
+        channels, tiles of rows are pixels; what is filled up is 0.
+
+    Raises
+    ------
+    TensorError
+        As :func:`packed_rows_shape`.
+    """
+    tiles = pack(values.reshape(_pairs(values.shape)), tile, (1, 2))
+    return np.ascontiguousarray(tiles.swapaxes(1, 2).reshape(packed_rows_shape(values.shape, tile)))
+
+
+def unpack_rows(tiles: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+    """The tensor of ``shape`` that :func:`pack_rows` made ``tiles`` of.
+
+    Raises
+    ------
+    TensorError
+        If tiles of that shape do not come of a tensor of that shape.
+    """
+    tile = (tiles.shape[-2], tiles.shape[-1]) if tiles.ndim == 6 else (0, 0)
+    if packed_rows_shape(shape, tile) != tiles.shape:
+        raise TensorError(f"unpack: {tiles.shape} are no tiles of rows of {tuple(shape)}")
+    pairs = _pairs(shape)
+    whole = tiles.reshape(pairs[0], -1, *tiles.shape[-3:]).swapaxes(1, 2)
+    return unpack(whole, pairs, (1, 2)).reshape(tuple(shape))
+
+
+def packed_columns_shape(shape: Sequence[int], tile: tuple[int, int]) -> tuple[int, ...]:
+    """The shape that :func:`pack_columns` gives.
+
+    Raises
+    ------
+    TensorError
+        If there are no two axes, or the tile has no positive size.
+    """
+    pairs, columns, depth = packed_shape(_pairs(shape), tile, (1, 2))[:3]
+    return (pairs * columns, depth, 1, 1, *tile)
+
+
+def pack_columns(values: npt.NDArray[Any], tile: tuple[int, int]) -> npt.NDArray[Any]:
+    """The right operand of a matrix product, as the kernel of a convolution.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., N, K)
+    tile : (int, int)
+        (BLOCK_OUT, BLOCK_IN).
+
+    Returns
+    -------
+    ndarray, contiguous
+        Of :func:`packed_columns_shape`, ``(pairs * N', K', 1, 1, *tile)``; what is filled up is 0.
+
+    Raises
+    ------
+    TensorError
+        As :func:`packed_columns_shape`.
+    """
+    tiles = pack(values.reshape(_pairs(values.shape)), tile, (1, 2))
+    return np.ascontiguousarray(tiles.reshape(packed_columns_shape(values.shape, tile)))
+
+
+def _pairs(shape: Sequence[int]) -> tuple[int, int, int]:
+    """The axes in front of the last two as one."""
+    if len(shape) < 2:
+        raise TensorError(f"packing: shape {tuple(shape)}; must have two dimensions or more")
+    *front, rows, columns = shape
+    return prod(front), rows, columns

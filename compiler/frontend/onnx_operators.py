@@ -11,9 +11,9 @@ from onnx import TensorProto, numpy_helper
 from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
 from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
+from vta.compiler.frontend.onnx_matrices import MATRICES, add_matmul
 from vta.compiler.frontend.onnx_reductions import REDUCTIONS
 from vta.compiler.frontend.onnx_slices import SLICES
-from vta.compiler.frontend.onnx_weights import reordered_weights
 from vta.compiler.graph.ir import Tensor
 
 __all__ = ["IMPORTERS"]
@@ -91,37 +91,6 @@ def _add_conv(importer: Importer, node: OnnxNode, names: Sequence[str], output: 
     importer.add(
         node, "conv2d", names, (data.shape[0], kernel.shape[0], *size), output=output,
         strides=strides, dilations=dilations, pads=pads, group=group,
-    )  # fmt: skip
-
-
-def _gemm(importer: Importer, node: OnnxNode) -> None:
-    node.require("alpha", "beta", "transA", "transB")
-    for name in ("alpha", "beta"):
-        node.value(name, 1.0, 1.0)
-    node.value("transA", 0, 0)
-    _add_dense(importer, node, [n for n in node.inputs if n], bool(node.value("transB", 0)))
-
-
-def _matmul(importer: Importer, node: OnnxNode) -> None:
-    node.require()
-    _add_dense(importer, node, node.inputs, False)
-
-
-def _add_dense(
-    importer: Importer, node: OnnxNode, names: Sequence[str], transposed: bool,
-    output: str | None = None,
-) -> None:  # fmt: skip
-    """A dense node; its kernel is (outputs, inputs), so that of ONNX is transposed if need be."""
-    data, kernel = importer.tensors[names[0]], importer.tensors[names[1]]
-    if len(data.shape) != 2 or len(kernel.shape) != 2:
-        raise node.error(f"shapes are {data.shape} and {kernel.shape}; must be two matrices")
-    if not transposed:
-        kernel = reordered_weights(importer, node, kernel, (1, 0))
-    if kernel.shape[1] != data.shape[1]:
-        raise node.error(f"{data.shape[1]} columns of data; the weights have {kernel.shape[1]}")
-    importer.add(
-        node, "dense", [data.name, kernel.name, *names[2:]], (data.shape[0], kernel.shape[0]),
-        output=output,
     )  # fmt: skip
 
 
@@ -397,7 +366,7 @@ def _qlinear_matmul(importer: Importer, node: OnnxNode) -> None:
     node.require()
     names = [_real(importer, node, 0), _real(importer, node, 3, axis=1)]
     real = importer.unused(f"{node.outputs[0]}.real")
-    _add_dense(importer, node, names, False, output=real)
+    add_matmul(importer, node, names, output=real)
     _stored(importer, node, 6, importer.tensors[real])
 
 
@@ -412,6 +381,7 @@ def _qlinear_add(importer: Importer, node: OnnxNode) -> None:
 IMPORTERS: dict[tuple[str, str], Handler] = {
     **ELEMENTWISE,
     **IMAGES,
+    **MATRICES,
     **REDUCTIONS,
     **SLICES,
     ("", "AveragePool"): _pool,
@@ -422,10 +392,8 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     ("", "DequantizeLinear"): _dequantize,
     ("", "Dropout"): _same,
     ("", "Flatten"): _reshape,
-    ("", "Gemm"): _gemm,
     ("", "GlobalAveragePool"): _global_average,
     ("", "Identity"): _same,
-    ("", "MatMul"): _matmul,
     ("", "MaxPool"): _pool,
     ("", "QLinearConv"): _qlinear_conv,
     ("", "QLinearMatMul"): _qlinear_matmul,

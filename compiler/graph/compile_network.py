@@ -18,7 +18,7 @@ from vta.compiler.lower.lower import lower
 from vta.compiler.ops.tiling_source import Noting, tilings_from
 from vta.errors import CompileError, ModelError
 from vta.network import Network, NetworkTensor, Step
-from vta.packing import packed_shape
+from vta.packing import packed_columns_shape, packed_rows_shape, packed_shape
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node, Tensor
@@ -88,6 +88,10 @@ def _tensor(tensor: Tensor, cfg: VTAConfig) -> NetworkTensor:
     shape = tensor.shape
     if tensor.layout == "tiles":
         shape = packed_shape(shape, (cfg.batch, cfg.block_out))
+    elif tensor.layout == "rows":
+        shape = packed_rows_shape(shape, (cfg.batch, cfg.block_in))
+    elif tensor.layout == "columns":
+        shape = packed_columns_shape(shape, (cfg.block_out, cfg.block_in))
     return NetworkTensor(tensor.name, shape, tensor.dtype, tensor.shape, tensor.values)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 __all__ = ["Attribute", "Graph", "Layout", "Node", "Quantisation", "Tensor"]
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
-Layout = Literal["plain", "tiles"]
+Layout = Literal["plain", "tiles", "rows", "columns"]
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ class Tensor:
         NumPy's name.
     quantisation : Quantisation or None
         Of integers that stand for real numbers.
-    layout : {"plain", "tiles"}
-        How it lies in memory: row-major, or in tiles of the machine (:mod:`vta.packing`).
+    layout : {"plain", "tiles", "rows", "columns"}
+        How it lies in memory: row-major, or in tiles of the machine (:mod:`vta.packing`) along the
+        first two axes, or along the last two as the left or right operand of a matrix product.
     values : ndarray or None
         Of a constant.
     """

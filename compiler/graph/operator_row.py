@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from vta.compiler.graph.ir import Graph, Node
+    from vta.compiler.graph.ir import Graph, Layout, Node
     from vta.compiler.ops.operator import Operator
     from vta.config import VTAConfig
 
@@ -76,6 +76,9 @@ class OperatorRow:
     on_tiles : callable or None
         Of a host operator: ``on_tiles(node, graph, cfg)`` says whether it gives the right result
         on tensors in tiles too.
+    layouts : callable or None
+        Of an operator of the accelerator: ``layouts(node, graph)`` are the layouts of its data and
+        that of its result; None: all are tiles.
     accumulates : bool
         Whether an activation (``clip``) can become part of it.
     limits : mapping of str to tuple of str
@@ -89,6 +92,7 @@ class OperatorRow:
     host: Callable[[Node, Graph], dict[str, int | tuple[int, ...]]] | None = None
     constraints: tuple[Constraint, ...] = ()
     on_tiles: Callable[[Node, Graph, VTAConfig], bool] | None = None
+    layouts: Callable[[Node, Graph], tuple[tuple[Layout, ...], Layout]] | None = None
     accumulates: bool = False
     limits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

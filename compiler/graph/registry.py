@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vta.compiler.graph.operators import (
     convolution,
     elementwise,
+    matrices,
     movement,
     pointwise,
     pooling,
@@ -21,7 +22,7 @@ __all__ = ["OPERATORS", "row_of", "violations"]
 
 OPERATORS: dict[str, OperatorRow] = {
     row.name: row
-    for module in (convolution, pooling, elementwise, pointwise, movement, real)
+    for module in (convolution, matrices, pooling, elementwise, pointwise, movement, real)
     for row in module.ROWS
 }
 """Every operator of the graph by name."""

@@ -17,7 +17,7 @@ from vta.compiler.ops.cost import ConvShape, Tiling
 from vta.compiler.ops.geometry import Window, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.errors import OperatorError
-from vta.packing import pack, unpack
+from vta.packing import pack_columns, pack_rows, packed_rows_shape, unpack_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def dense(
     return convolution(
         "dense", blocks, cfg, requantise, operands,
         pack=packed, reference=reference, tiling=tiling,
-        unpack=lambda tiles: _unpacked(tiles, (1, rows, units))[0],
+        unpack=lambda tiles: _unpacked(tiles, (rows, units), cfg),
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def batch_matmul(
          Operand("right", (pairs, columns, inputs), cfg.wgt_dtype),
          *constant_operands(requantise, columns, cfg)[1:]),
         tiling=tiling, pack=packed, reference=reference,
-        unpack=lambda tiles: _unpacked(tiles, (pairs, rows, columns)),
+        unpack=lambda tiles: _unpacked(tiles, (pairs, rows, columns), cfg),
     )  # fmt: skip
 
 
@@ -158,19 +158,16 @@ def _shape(
 
 def _packed(left: Array, right: Array, cfg: VTAConfig) -> list[Array]:
     """Matrices (pairs, M, K) and (pairs, N, K) as data and kernel of the convolution."""
-    data = pack(left, (cfg.batch, cfg.block_in), (1, 2))  # pairs, M, K, batch, block
-    kernel = pack(right, (cfg.block_out, cfg.block_in), (1, 2))
-    data = np.swapaxes(data, 1, 2)
     return [
-        np.ascontiguousarray(data.reshape(1, -1, 1, *data.shape[2:])),
-        kernel.reshape(-1, kernel.shape[2], 1, 1, *kernel.shape[3:]),
+        pack_rows(left, (cfg.batch, cfg.block_in)),
+        pack_columns(right, (cfg.block_out, cfg.block_in)),
     ]
 
 
-def _unpacked(tiles: Array, shape: tuple[int, int, int]) -> Array:
-    """The result (pairs, M, N)."""
-    pairs = tiles.reshape(shape[0], -1, *tiles.shape[-3:])
-    return unpack(np.swapaxes(pairs, 1, 2), shape, (1, 2))
+def _unpacked(tiles: Array, shape: tuple[int, ...], cfg: VTAConfig) -> Array:
+    """The result; of several pairs, the axis of pairs is one of its own in ``tiles``."""
+    flat = tiles.reshape(packed_rows_shape(shape, (cfg.batch, cfg.block_out)))
+    return unpack_rows(flat, shape)
 
 
 def _product(left: Array, right: Array) -> Array:

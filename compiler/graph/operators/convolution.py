@@ -1,10 +1,9 @@
-"""``conv2d`` and ``dense``: sums of products with bias and requantisation.
+"""``conv2d`` and ``conv2d_transpose``: sums of products with bias and requantisation.
 
 conv2d: inputs data (NCHW), kernel (OIHW), bias (O); attributes ``strides``, ``pads`` (top, left,
 bottom, right), ``dilations``, ``group``. conv2d_transpose, of float graphs: a kernel of outputs
-first (OIHW) too; attributes ``strides``, ``pads``. dense: inputs data, kernel (outputs, inputs),
-bias; data of four dimensions are taken in the order C, H, W. An integer node has the attributes of
-the pass ``requantise`` besides.
+first (OIHW) too; attributes ``strides``, ``pads``. An integer node has the attributes of the pass
+``requantise`` besides.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from vta.compiler.graph.operator_row import Array, Constraint, Lowered, OperatorRow
 from vta.compiler.graph.operators.quantised import (
     channel_scales,
-    constant_input,
+    constant_weights,
     requantise_of,
     requantised,
 )
@@ -50,13 +49,6 @@ def _conv2d_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Arra
     return requantised(node, total)
 
 
-def _dense_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
-    data, kernel, bias = arrays
-    rows = data.reshape(len(data), -1).astype(np.float64)
-    sums = (rows @ kernel.astype(np.float64).T).astype(np.int64)
-    return requantised(node, sums + bias)
-
-
 def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     data, kernel, bias = (graph[name] for name in node.inputs)
     assert kernel.values is not None and bias.values is not None
@@ -69,38 +61,12 @@ def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     return Lowered(operator, (kernel.values, bias.values, channel_scales(node)))
 
 
-def _lower_dense(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
-    """A convolution whose window covers the whole image."""
-    data, kernel, bias = (graph[name] for name in node.inputs)
-    assert kernel.values is not None and bias.values is not None
-    shape = data.shape if len(data.shape) == 4 else (*data.shape, 1, 1)
-    operator = conv2d(
-        shape, kernel.shape[0], shape[2:],
-        cfg=cfg, requantise=requantise_of(node), im2col=False,
-    )  # fmt: skip
-    weights = kernel.values.reshape(kernel.shape[0], *shape[1:])
-    return Lowered(operator, (weights, bias.values, channel_scales(node)), shape)
-
-
 def _two_dimensions(node: Node, graph: Graph) -> str | None:
     shape = graph[node.inputs[0]].shape
     return None if len(shape) == 4 else f"data has shape {shape}"
 
 
-def _matrix(node: Node, graph: Graph) -> str | None:
-    shape = graph[node.inputs[0]].shape
-    return None if len(shape) == 2 else f"data has shape {shape}"
-
-
-def _constant_weights(node: Node, graph: Graph) -> str | None:
-    if constant_input(node, graph, 1) is None:
-        return "weights are computed"
-    if len(node.inputs) > 2 and constant_input(node, graph, 2) is None:
-        return "bias is computed"
-    return None
-
-
-_WEIGHTS = Constraint("weights and bias must be constants", _constant_weights)
+_WEIGHTS = Constraint("weights and bias must be constants", constant_weights)
 
 ROWS = (
     OperatorRow(
@@ -127,17 +93,5 @@ ROWS = (
                 "group and dilations must be 1, auto_pad NOTSET; the host interleaves the phases",
             )
         },
-    ),
-    OperatorRow(
-        name="dense",
-        onnx={"Gemm": 11, "MatMul": 9, "QLinearMatMul": 10},
-        reference=_dense_reference,
-        lower=_lower_dense,
-        constraints=(
-            Constraint("data must be a matrix", _matrix),
-            _WEIGHTS,
-        ),
-        accumulates=True,
-        limits={"Gemm": ("alpha and beta must be 1, and transA 0",)},
     ),
 )

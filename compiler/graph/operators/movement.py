@@ -5,8 +5,9 @@ for ``upsample`` (``factors`` of height and width, nearest).
 right, and ``value``), ``im2col`` (a convolution's attributes, ``kernel`` and the ``value`` of the
 padding), ``resize`` (nearest: of each of the ``rows`` and ``columns`` of the result, which one of
 the data), ``slice`` (of each axis the first element and the step, ``begins`` and ``steps``), and
-two changes of layout, ``pack`` and ``unpack``. ``recode`` stores uint8 as int8, 128 less, or the
-reverse: activations of the accelerator are signed.
+the changes of layout, ``pack``, ``unpack``, ``pack_rows``, ``unpack_rows`` and ``pack_columns``.
+``recode`` stores uint8 as int8, 128 less, or the reverse: activations of the accelerator are
+signed.
 """
 
 from __future__ import annotations
@@ -94,6 +95,10 @@ def _slice(node: Node, graph: Graph) -> HostAttributes:
     }  # fmt: skip
 
 
+def _tile(node: Node, graph: Graph) -> HostAttributes:
+    return {"tile": node.integers("tile")}
+
+
 ROWS = (
     OperatorRow(
         name="reshape",
@@ -166,6 +171,9 @@ ROWS = (
     ),
     OperatorRow(name="im2col", onnx={}, reference=_im2col, host=lambda node, graph: _windows(node)),
     OperatorRow(name="recode", onnx={}, reference=_recode, host=lambda node, graph: {}),
-    OperatorRow(name="pack", onnx={}, host=lambda node, graph: {"tile": node.integers("tile")}),
+    OperatorRow(name="pack", onnx={}, host=_tile),
     OperatorRow(name="unpack", onnx={}, host=_result_shape),
+    OperatorRow(name="pack_rows", onnx={}, host=_tile),
+    OperatorRow(name="unpack_rows", onnx={}, host=_result_shape),
+    OperatorRow(name="pack_columns", onnx={}, host=_tile),
 )

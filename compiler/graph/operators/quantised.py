@@ -17,6 +17,7 @@ __all__ = [
     "LOWEST",
     "channel_scales",
     "constant_input",
+    "constant_weights",
     "real_range",
     "requantise_of",
     "requantised",
@@ -84,4 +85,13 @@ def constant_input(node: Node, graph: Graph, index: int) -> Array | None:
     for producer in graph.nodes:
         if name in producer.outputs and producer.operator == "dequantize":
             return graph[producer.inputs[0]].values
+    return None
+
+
+def constant_weights(node: Node, graph: Graph) -> str | None:
+    """What is wrong with weights or bias that must be constants; None if nothing is."""
+    if constant_input(node, graph, 1) is None:
+        return "weights are computed"
+    if len(node.inputs) > 2 and constant_input(node, graph, 2) is None:
+        return "bias is computed"
     return None

@@ -20,7 +20,7 @@ from vta.errors import ModelError
 __all__ = ["integers"]
 
 _WEIGHTED = ("conv2d", "conv2d_transpose", "dense")
-_ACCUMULATING = (*_WEIGHTED, "average_pool", "ragged_average")
+_ACCUMULATING = (*_WEIGHTED, "matmul", "average_pool", "ragged_average")
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
@@ -217,7 +217,7 @@ class _Rewriter:
 
     def _integer(self, node: Node) -> None:
         result = self._result(node)
-        several = (*_MOVING, "add", "multiply")
+        several = (*_MOVING, "add", "matmul", "multiply")
         data = node.inputs if node.operator in several else node.inputs[:1]
         for name in data:
             if self._source(name) is None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vta.compiler.graph.ir import Graph, Layout, Node, Tensor
+from vta.compiler.graph.ir import Attribute, Graph, Layout, Node, Tensor
 from vta.compiler.graph.registry import row_of
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
 
 __all__ = ["layouts"]
+
+_PACK = {"tiles": "pack", "rows": "pack_rows", "columns": "pack_columns"}
+_UNPACK = {"tiles": "unpack", "rows": "unpack_rows"}
+
+
+def _tile(layout: Layout, cfg: VTAConfig) -> tuple[int, int]:
+    return (cfg.block_out if layout == "columns" else cfg.batch), cfg.block_in
 
 
 def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
@@ -24,26 +32,35 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
     nodes: list[Node] = []
     copies: dict[tuple[str, Layout], str] = {}
 
-    def in_layout(name: str, wanted: Layout) -> str:
+    def in_layout(given: str, wanted: Layout) -> str:
+        name = given
         if tensors[name].is_constant or tensors[name].layout == wanted:
             return name
         if (name, wanted) not in copies:
             copy = f"{name}.{wanted}"
             tensors[copy] = replace(tensors[name], name=copy, layout=wanted)
-            tile: dict[str, int | tuple[int, ...]] = {"tile": (cfg.batch, cfg.block_out)}
-            operator, attributes = ("pack", tile) if wanted == "tiles" else ("unpack", {})
-            nodes.append(Node(f"{name}.{operator}", operator, (name,), (copy,), attributes))
-            copies[name, wanted] = copy
-        return copies[name, wanted]
+            if wanted == "plain":
+                operator = _UNPACK[tensors[name].layout]
+                tile: dict[str, Attribute] = {}
+            else:
+                name = in_layout(name, "plain")
+                operator, tile = _PACK[wanted], {"tile": _tile(wanted, cfg)}
+            nodes.append(Node(f"{given}.{operator}", operator, (name,), (copy,), tile))
+            copies[given, wanted] = copy
+        return copies[given, wanted]
 
     for node in graph.nodes:
         row = row_of(node)
         layout: Layout = "tiles" if row.lower is not None else "plain"
+        wanted: Sequence[Layout] = [layout] * len(node.inputs)
+        if row.layouts is not None:
+            data, layout = row.layouts(node, graph)
+            wanted = (*data, *wanted[len(data) :])
         if row.on_tiles is not None and row.on_tiles(node, graph, cfg):
             computed = [name for name in node.inputs if not tensors[name].is_constant]
             if all(tensors[name].layout == "tiles" for name in computed):
-                layout = "tiles"
-        inputs = tuple(in_layout(name, layout) for name in node.inputs)
+                layout, wanted = "tiles", ["tiles"] * len(node.inputs)
+        inputs = tuple(in_layout(name, own) for name, own in zip(node.inputs, wanted))
         nodes.append(replace(node, inputs=inputs))
         for name in node.outputs:
             tensors[name] = replace(tensors[name], layout=layout)

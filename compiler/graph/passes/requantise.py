@@ -46,6 +46,8 @@ def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
             if node.operator in ("conv2d", "dense"):
                 node, own = _products(node, graph, one_pass)
                 tensors += own
+            elif node.operator == "batch_matmul":
+                node = _matrices(node, graph, one_pass)
             elif node.operator == "average_pool":
                 node = _average(node, graph, one_pass)
             elif node.operator == "ragged_average":
@@ -109,6 +111,14 @@ def _halvings(rows: Integers, bounds: Integers, ratios: Reals) -> Integers:
 def _shifted(values: Integers, by: Integers) -> Integers:
     """Halved ``by`` times, rounded to nearest."""
     return np.asarray(np.rint(values / 2.0**by), np.int64)
+
+
+def _matrices(node: Node, graph: Graph, one_pass: bool) -> Node:
+    left, right, result = (_of(graph, name) for name in (*node.inputs, node.output))
+    assert left.zero == right.zero == 0, node.name
+    bound = graph[node.inputs[0]].shape[-1] << 14
+    scale = left.scale * right.scale / result.scale
+    return _scaled(node, graph, np.array([scale]), np.array([bound]), result, one_pass)
 
 
 def _average(node: Node, graph: Graph, one_pass: bool) -> Node:
