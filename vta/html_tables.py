@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 __all__ = ["code", "table"]
@@ -33,5 +34,7 @@ def _cell(value: object) -> str:
 
 
 def code(text: str) -> str:
-    """Lines of a program, with the width of their characters kept."""
-    return f'<pre style="white-space: pre; overflow-x: auto">{html.escape(text)}</pre>'
+    """Lines of a program, with the width of their characters kept. A call at the beginning of a
+    line, which is an instruction, is bold."""
+    lines = re.sub(r"^( *)(\w+)(?=\()", r"\1<b>\2</b>", html.escape(text), flags=re.MULTILINE)
+    return f'<pre style="white-space: pre; overflow-x: auto">{lines}</pre>'

@@ -48,6 +48,8 @@ def test_table() -> None:
 def test_code() -> None:
     text = html_tables.code("for i in range(4):\n    a < b & c")
     assert text.endswith("for i in range(4):\n    a &lt; b &amp; c</pre>")
+    text = html_tables.code("for i in range(4):\n    load_2d(INP, a)\n    x = f(<)")
+    assert text.endswith("(4):\n    <b>load_2d</b>(INP, a)\n    x = f(&lt;)</pre>")
 
 
 def test_configuration() -> None:
