@@ -9,6 +9,7 @@ BOARD  ?= pynq_z1
 MEMORY ?= ideal
 MINUTES ?= 5
 SEED   ?= 0
+SBOM_EXTRAS ?= rtl,remote,uart,quantize,profile,tune
 PHOTO  ?= build/networks/photos/imagenet_01_559.jpg
 BIN    := $(VENV)/bin
 
@@ -26,7 +27,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream notebooks docs lint types clean
+.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream notebooks docs lint types dist sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +71,7 @@ networks: $(VENV)/installed-dev  ## real networks on photos, whole, against the 
 
 test-pythons: $(VENV)/installed-dev  ## a part of the suite on Python 3.11, 3.12 and 3.13, as far as they are found
 	$(BIN)/python -m tests.pythons.run_all
+	$(BIN)/python -m pytest -m slow tests/pythons
 
 fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they differ (MINUTES=, SEED=)
 	$(BIN)/python -m vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage
@@ -107,6 +109,19 @@ types: $(VENV)/installed-dev  ## types of the installed wheel, which also tests 
 	$(BIN)/python -m build --wheel --outdir build/types .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types/site build/types/*.whl
 	cd build/types && MYPYPATH=site $(if $(filter /%,$(BIN)),,../../)$(BIN)/python -m mypy --config-file ../../pyproject.toml -p vta
+
+dist: $(VENV)/installed-dev  ## source distribution and wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+sbom: dist  ## what an installation of that wheel with its extras consists of, as CycloneDX, into dist/
+	rm -rf build/sbom
+	$(BIN)/python -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[$(SBOM_EXTRAS)]"
+	build/sbom/bin/python -m pip uninstall --quiet --yes pip setuptools
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/python -c 'import vta; print(vta.__version__)')\"/" pyproject.toml > build/sbom/pyproject.toml
+	$(BIN)/python -m cyclonedx_py environment --mc-type application --pyproject build/sbom/pyproject.toml \
+		--output-reproducible --output-format JSON --output-file dist/sbom.cdx.json build/sbom/bin/python
 
 clean:  ## remove what was built, but not the environment
 	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

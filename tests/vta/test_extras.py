@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import vta
 from vta import extras
 from vta.errors import ToolError
 
@@ -142,7 +143,7 @@ def test_version_in_a_wheel(site):
         "import vta; from importlib import metadata; "
         "print(vta.__version__, metadata.version('vta-accelerator'))"
     )
-    assert in_wheel(site, code).split() == [PROJECT["version"]] * 2
+    assert in_wheel(site, code).split() == [vta.__version__] * 2
 
 
 def test_neither_checkout_nor_metadata(monkeypatch):

@@ -23,6 +23,7 @@ from vta.cli.quantize import quantize
 from vta.cli.run import run
 from vta.cli.serve import serve
 from vta.cli.tune import tune
+from vta.cli.tutorials import tutorials
 from vta.cli.worker import worker
 from vta.errors import VTAError
 from vta.output import reported_output
@@ -58,7 +59,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command, inspect, compare, ops, profile, tune, explore, worker,
+    compile_command, inspect, compare, ops, profile, tune, explore, worker, tutorials,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)
