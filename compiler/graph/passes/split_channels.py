@@ -40,10 +40,15 @@ def split_channels(graph: Graph, cfg: VTAConfig) -> Graph:
             parts.append(part)
             tensors += own
         nodes += parts
-        joined: dict[str, Attribute] = {"axis": 1}
+        joined: dict[str, Attribute] = {"axis": _axis(node, graph)}
         results = tuple(part.output for part in parts)
         nodes.append(Node(f"{node.name}.join", "concat", results, node.outputs, joined))
     return graph.rewritten(nodes, tensors)
+
+
+def _axis(node: Node, graph: Graph) -> int:
+    """The axis of the result's channels: of a matrix product the last one."""
+    return 1 if node.operator == "conv2d" else len(graph[node.output].shape) - 1
 
 
 def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, list[Tensor]]:
@@ -62,7 +67,9 @@ def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, li
             )
         )  # fmt: skip
     channels = constants[0].shape[0]
-    own = replace(result, name=named(result), shape=(result.shape[0], channels, *result.shape[2:]))
+    axis = _axis(node, graph)
+    shape = (*result.shape[:axis], channels, *result.shape[axis + 1 :])
+    own = replace(result, name=named(result), shape=shape)
     attributes = {}
     for name in _BY_CHANNEL:
         if name in node.attributes and len(node.integers(name)) > 1:
