@@ -1,44 +1,31 @@
 """The PP-OCRv6 detector on pages of printed text: where the lines are."""
 
-import numpy as np
+import onnx
 import pytest
 
-from tests.networks.printed_text import FILES, LINES, PACKAGE, member
+from tests.networks import printed_text
+from tests.networks.printed_text import THRESHOLD
 from tests.support.networks import differing, integer
 from tests.support.onnx_models import by_onnxruntime
 from vta import rpc
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
-from vta.preprocessing import Preprocessing
 from vta.quantization import quantise
 from vta.runtime.network import NetworkModule
 
 SHAPE = (1, 3, 160, 320)
-PIXELS = Preprocessing("bgr", 0, 1 / 255, (0.406, 0.456, 0.485), (0.225, 0.224, 0.229))
-THRESHOLD = 0.3
 
 
 def page(seed):
     """An input: a picture of some lines of text of several sizes and colours."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    rng = np.random.default_rng(seed)
-    paper = tuple(int(part) for part in rng.integers(200, 255, 3))
-    image, top = Image.new("RGB", SHAPE[:1:-1], paper), 8
-    while top < SHAPE[2] - 30:
-        height, left = int(rng.integers(16, 28)), int(rng.integers(4, 60))
-        ink = tuple(int(part) for part in rng.integers(0, 90, 3))
-        font = ImageFont.load_default(size=height)
-        text = LINES[rng.integers(len(LINES))]
-        ImageDraw.Draw(image).text((left, top), text, ink, font=font)
-        top += height + int(rng.integers(10, 24))
-    return PIXELS.apply(np.asarray(image), SHAPE)
+    pixels = printed_text.page(SHAPE, seed)
+    return printed_text.PREPROCESSING["detector"].apply(pixels, SHAPE)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
-    (folder / "float.onnx").write_bytes(member(PACKAGE, FILES["detector"]))
+    onnx.save(printed_text.model("detector"), folder / "float.onnx")
     samples = [page(seed) for seed in range(8)]
     quantise(folder / "float.onnx", folder / "int8.onnx", samples, shapes={"x": SHAPE})
     return folder / "float.onnx", folder / "int8.onnx"
