@@ -10,7 +10,17 @@ from pathlib import Path
 import onnx
 import pytest
 
-from tests.networks import digits, mobilenet, photos, resnet, resnet8, squeezenet
+from tests.networks import (
+    digits,
+    esrgan,
+    mobilenet,
+    onet,
+    photos,
+    printed_text,
+    resnet,
+    resnet8,
+    squeezenet,
+)
 from vta.preprocessing import CLASSES, METADATA, NAMED, Preprocessing
 
 DIGITS = Preprocessing("gray", 0, 1 / 255, (digits.MEAN,), (digits.DEVIATION,))
@@ -23,6 +33,12 @@ MODELS = {
     ),
     "mobilenet": (mobilenet.mobilenet, NAMED["imagenet"], photos.classes),
     "resnet18": (resnet.resnet18, NAMED["imagenet"], list),  # of random weights
+    "onet": (onet.onet, onet.PIXELS, list),  # three outputs
+    "esrgan": (esrgan.esrgan, esrgan.PIXELS, list),  # from a picture to a picture
+    **{
+        kind: (lambda kind=kind: printed_text.model(kind), own, list)  # shapes are open
+        for kind, own in printed_text.PREPROCESSING.items()
+    },
     "squeezenet": (squeezenet.squeezenet, NAMED["caffe"], photos.classes),
 }
 """By name: what builds the model, its preprocessing, and the names of its classes."""

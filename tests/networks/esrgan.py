@@ -7,8 +7,10 @@ from onnx import helper
 
 from tests.networks.packages import member
 from tests.support.onnx_models import model
+from vta.preprocessing import Preprocessing
 
 PACKAGE = "npm:@upscalerjs/esrgan-slim@1.0.0"
+PIXELS = Preprocessing("rgb", 0, 1.0, (0.0,) * 3, (1.0,) * 3)
 FOLDER = "models/x2"
 
 

@@ -9,10 +9,12 @@ from onnx import helper
 from tests.networks.packages import member
 from tests.networks.torch_files import weights as read_weights
 from tests.support.onnx_models import model
+from vta.preprocessing import Preprocessing
 
 PACKAGE = "facenet-pytorch==2.6.0"
 WEIGHTS = "facenet_pytorch/data/onet.pt"
 SIZE = 48
+PIXELS = Preprocessing("rgb", 0, 1.0, (127.5,) * 3, (128.0,) * 3)
 FACES = ("scikit-image==0.26.0", "skimage/data/lfw_subset.npy")
 #: Of each convolution: the kernel of the maximum that follows, if any.
 POOLS = {1: 3, 2: 3, 3: 2, 4: 0}

@@ -13,12 +13,11 @@ from vta import rpc
 from vta.cli import main
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
-from vta.preprocessing import Preprocessing
 from vta.quantization import quantise
 from vta.runtime.network import NetworkModule
 
 SIZE = 48
-PIXELS = Preprocessing("rgb", 0, 1.0, (0.0,) * 3, (1.0,) * 3)
+PIXELS = esrgan.PIXELS
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,23 @@
+"""The tutorial that reads a page, as people run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.networks
+def test_tutorial():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tutorials" / "read_text.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "cannot download" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    read = [line.split(": ")[1] for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert read == ["simulated RTL", "New York", "Hello World", "simulated RTL"]
