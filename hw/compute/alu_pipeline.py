@@ -16,6 +16,8 @@ cycle  stage   of a micro-op
 3      EX1     The first cycle of the lanes. ADD, MIN and MAX have their result.
 4      EX2     The second cycle of the lanes. SHR and MUL have their result.
 5      WB      The result is written; REQUANTISE has its result. A read in the next cycle sees it.
+               The write is left out if the next micro-op, of the same ``dst`` and instruction, is
+               in WB in the next cycle.
 =====  ======  ===================================================================================
 
 A dependent chain of ADD, MIN and MAX runs at one micro-op a cycle; a micro-op that reads the result
@@ -161,6 +163,11 @@ class AluPipeline(wiring.Component):
 
         # EX1, EX2
         m.d.sync += [ex1.eq(op), ex2.eq(ex1), wb.eq(ex2)]
+        ex2_writes, wb_writes = Signal(), Signal()  # a write is deferred to the next micro-op
+        m.d.sync += [
+            ex2_writes.eq(ex1.valid & (ex1.last | ~op.valid | (op.dst != ex1.dst))),
+            wb_writes.eq(ex2_writes),
+        ]
         lanes = []
         for number in range(tile.length):
             m.submodules[f"lane{number}"] = lane = AluLane(requantises=self.requantises)
@@ -180,9 +187,9 @@ class AluPipeline(wiring.Component):
         with m.If(wb.valid):
             m.d.sync += after_wb_result.eq(wb_result)
         m.d.comb += [
-            self.write_lookahead.valid.eq(ex2.valid),
+            self.write_lookahead.valid.eq(ex2_writes),
             self.write_lookahead.addr.eq(ex2.dst),
-            self.write.mask.eq(wb.valid),
+            self.write.mask.eq(wb_writes),
             self.write.addr.eq(wb.dst),
             self.write.data.eq(wb_result),
             self.done.eq(wb.last),

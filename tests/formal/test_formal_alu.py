@@ -74,7 +74,8 @@ class SmallLane(wiring.Component):
 
 class ResultsInOrder(Properties):
     """The reference executes each micro-op in the cycle in which it is accepted, on tiles of its
-    own; its results wait in a queue. Each write of the pipeline is the oldest of them.
+    own; its results wait in a queue. In WB is the oldest of them, on the port. It is written then,
+    or left out, if the next one, of the same tile and instruction, is in WB in the next cycle.
 
     A read returns the tile as the last write left it, a read of a reserved bank anything, and so
     does a port in a cycle after no read.
@@ -113,26 +114,39 @@ class ResultsInOrder(Properties):
 
         # The queue of expected results, the oldest first.
         expected = [
-            Signal(data.StructLayout({"dst": LOG_DEPTH, "value": LANE_BITS}), name=f"expected{n}")
+            Signal(
+                data.StructLayout({"dst": LOG_DEPTH, "value": LANE_BITS, "last": 1}),
+                name=f"expected{n}",
+            )
             for n in range(QUEUE)
         ]
         count = Signal(range(QUEUE + 1))
         written = block.write.mask
+        *_, next_in_wb, in_wb = delays = [
+            Signal(name=f"issued{n}") for n in range(block.LATENCY + 1)
+        ]
+        m.d.comb += delays[0].eq(block.tile)
+        m.d.sync += [later.eq(one) for one, later in pairwise(delays)]
         left = Signal.like(count)
+        is_continued = next_in_wb & (expected[1].dst == expected[0].dst) & ~expected[0].last
         m.d.comb += [
-            left.eq(count - written),
-            Assert(~written | (count != 0)),
-            Assert(~written | (block.write.addr == expected[0].dst)),
-            Assert(~written | (block.write.data == expected[0].value)),
+            left.eq(count - in_wb),
+            Assert(~in_wb | (count != 0)),
+            Assert(~written | in_wb),
+            Assert(~in_wb | written | ((count > 1) & is_continued)),
+            Assert(~in_wb | (block.write.addr == expected[0].dst)),
+            Assert(~in_wb | (block.write.data == expected[0].value)),
             Assert(~accepted | (left < QUEUE)),
         ]
         m.d.sync += count.eq(left + accepted)
-        with m.If(written):
+        with m.If(in_wb):
             m.d.sync += [one.eq(younger) for one, younger in pairwise(expected)]
         with m.If(accepted):
             for n, one in enumerate(expected):
                 with m.If(left == n):
-                    m.d.sync += [one.dst.eq(uop.dst), one.value.eq(result)]
+                    m.d.sync += [
+                        one.dst.eq(uop.dst), one.value.eq(result), one.last.eq(uop.last)
+                    ]  # fmt: skip
         self._reach(m, count)
         return m
 
@@ -260,6 +274,9 @@ PIPELINE = [
     ("ex2-ignored", "(ex2.valid & ex2_is_one", "(0 & ex2_is_one"),
     ("limits-early", "lane.limits.eq(ex2_limits)", "lane.limits.eq(forwarding.imm)"),
     ("result-late", "wb_is_one.eq(ex2_is_one)", "wb_is_one.eq(wb_is_one)"),
+    ("deferred-beyond-last", "ex1.last | ~op.valid", "~op.valid"),
+    ("deferred-to-none", "ex1.last | ~op.valid | ", "ex1.last | "),
+    ("deferred-to-other-tile", "(op.dst != ex1.dst)", "0"),
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 The table :data:`CASES` is the hazard table of :mod:`vta.hw.compute.alu_hazards` as a test.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -24,13 +24,15 @@ UNDEFINED = 0xDEADBEEF
 @dataclass(frozen=True)
 class MicroOp:
     """``acc[dst] = opcode(acc[dst], acc[src])``, or with the immediate if ``src`` is None; without
-    ``acc[dst]`` if ``start`` is set and the ``dst`` before is another one."""
+    ``acc[dst]`` if ``start`` is set and the ``dst`` before is another one. ``last``: of an
+    instruction."""
 
     opcode: AluOpcode
     dst: int
     src: int | None = None
     imm: int = 3
     start: bool = False
+    last: bool = False
 
 
 def add(dst, src=None):
@@ -104,6 +106,12 @@ CASES = [
     Case("RAW on an early source read", [add(0, 7), add(1, 0)], [1, 2]),
     Case("RAW on an early source read, two cycles", [shift(0, 7), add(1, 0)], [1, 3]),
     Case("RAW on dst from the early slot", [shift(0, 7), add(0, 1)], [1, 3]),
+    # A write is deferred to the next micro-op of the tile and the instruction, if that follows.
+    Case("writes that are deferred", [add(0), add(0), add(0), add(1)], [0, 1, 2, 3]),
+    Case("a write that is read from the tile",
+         [add(0), add(0), add(1), add(2), add(3), add(4), add(5, 0)], [0, 1, 2, 3, 4, 5, 6]),
+    Case("the write of an instruction's last micro-op", [replace(add(0), last=True), add(0)],
+         [0, 1]),
     # Runs that start read no dst.
     Case("a run that starts", [start_max(0, 1), start_max(0, 2), start_max(0, 5)], [0, 1, 2]),
     Case("runs of one", [start_max(0, 1), start_max(1, 1), start_max(2, 1)], [0, 1, 2]),
@@ -168,7 +176,13 @@ def run(case):
                     "alu_opcode": uop.opcode, "use_imm": uop.src is None, "imm": uop.imm,
                     "start": uop.start,
                 }  # fmt: skip
-                payload = {"dst": uop.dst, "src": uop.src or 0, "insn": insn, "empty": 0, "last": 0}
+                payload = {
+                    "dst": uop.dst,
+                    "src": uop.src or 0,
+                    "insn": insn,
+                    "empty": 0,
+                    "last": uop.last,
+                }
                 ctx.set(dut.uop.payload, layout.const(payload))
             dst_reserved = case.dst_reserved.get(cycle, set())
             src_reserved = case.src_reserved.get(cycle, set())
@@ -193,13 +207,20 @@ def run(case):
     return trace
 
 
+def following(case, number):
+    """Cycle and ``dst`` of the next micro-op, if there is one."""
+    return [(cycle, uop.dst) for cycle, uop in zip(case.issued, case.uops)][number + 1 : number + 2]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_issue_cycles_and_results(case):
     trace = run(case)
     assert trace.issued == case.issued
     assert AluPipeline.LATENCY == 4
     assert trace.writes == [
-        (cycle + 4, uop.dst) for cycle, uop in zip(case.issued, case.uops, strict=True)
+        (cycle + 4, uop.dst)
+        for number, (cycle, uop) in enumerate(zip(case.issued, case.uops, strict=True))
+        if uop.last or (cycle + 1, uop.dst) not in following(case, number)
     ]
     expected = [100 + tile for tile in range(TILES)]
     for number, uop in enumerate(case.uops):
