@@ -13,6 +13,7 @@ from vta.cli.compile import compile_command
 from vta.cli.doctor import doctor
 from vta.cli.execute import execute
 from vta.cli.explore import explore
+from vta.cli.farm import farm
 from vta.cli.fuzz import fuzz
 from vta.cli.inspect import disasm, show_config
 from vta.cli.inspect_model import inspect
@@ -59,7 +60,7 @@ def main() -> None:
 
 _COMMANDS = (
     run, execute, disasm, show_config, check, fuzz, program, serve, doctor, quantize,
-    compile_command, inspect, compare, ops, profile, tune, explore, worker, tutorials,
+    compile_command, inspect, compare, ops, profile, tune, explore, farm, worker, tutorials,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)
