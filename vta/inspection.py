@@ -235,7 +235,8 @@ _REASONS = {
     "pack_columns": "layout of the machine",
     "depth_blocks": "operands with a zero point that is not 0; symmetric activations need none",
     "im2col": "few channels: windows are gathered so that no lane is empty",
-    "pad": "padding by a zero point that is not 0; symmetric activations need none",
+    "pad": "padding by a zero point that is not 0 needs the instruction set extension; symmetric "
+    "activations need none",
     "lookup": "a table of 256 entries: the vector ALU has no operations for this function",
     "concat": "parts are no whole tiles of channels, or the batch is larger than one",
 }

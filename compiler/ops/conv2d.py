@@ -28,6 +28,7 @@ from vta.compiler.ops.cost import ConvShape, Tiling
 from vta.compiler.ops.geometry import Window, integer, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.errors import OperatorError
+from vta.isa.capabilities import Capability, capabilities_of
 from vta.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def conv2d(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     im2col: bool | None = None,
+    pad_value: int = 0,
     tiling: Tiling | None = None,
 ) -> Operator:
     """A two-dimensional convolution with bias and requantisation.
@@ -68,8 +70,8 @@ def conv2d(
     requantise : Requantise
         From 32-bit sums to activations.
     padding : int, (int, int) or (int, int, int, int)
-        Zeros around the data: all sides; top and bottom, left and right; or top, left, bottom,
-        right.
+        ``pad_value`` around the data: all sides; top and bottom, left and right; or top, left,
+        bottom, right.
     groups : int
         A channel of the result reads the channels of its group alone; as many groups as channels
         make a depthwise convolution.
@@ -77,6 +79,8 @@ def conv2d(
         Whether ``pack`` gathers the windows on the host. None: if the data has fewer channels than
         half a tile and that saves half of the products. The data in tiles then has the pixels of
         the result and ``channels * taps`` channels.
+    pad_value : int
+        An activation; other than 0 needs the instruction set extension.
     tiling : Tiling or None
         Instead of the one that :func:`~vta.compiler.ops.tiling.choose` finds.
 
@@ -93,12 +97,18 @@ def conv2d(
     ------
     OperatorError
         If a size is not positive, the groups do not divide the channels, the kernel is larger than
-        the padded data, or no tiling fits the machine's memories.
+        the padded data, the machine cannot pad with ``pad_value``, or no tiling fits the
+        memories.
     """
     n, c, height, width = numbers("conv2d: shape", shape, (4,), 1)
     channels = integer("conv2d: channels", channels, 1)
     groups = integer("conv2d: groups", groups, 1)
     window = Window.of("conv2d", (height, width), kernel, stride, padding, dilation)
+    if pad_value and Capability.PAD_VALUE not in capabilities_of(cfg):
+        raise OperatorError(
+            f"conv2d: pad_value is {pad_value}; must be 0 on a machine without the instruction set "
+            f"extension"
+        )
     for what, number in (("shape has", c), ("channels is", channels)):
         if number % groups:
             raise OperatorError(
@@ -121,8 +131,8 @@ def conv2d(
 
     def packed(data: Array, weights: Array, *rows: Array) -> list[Array]:
         if im2col:
-            data = window.taps(data).transpose(2, 3, 0, 1, 4, 5).reshape(n, -1, *window.out)
-            data = data.astype(cfg.inp_dtype)
+            taps = window.taps(data, pad_value).transpose(2, 3, 0, 1, 4, 5)
+            data = taps.reshape(n, -1, *window.out).astype(cfg.inp_dtype)
             weights = np.asarray(weights).reshape(channels, -1, 1, 1)
         elif groups > 1:
             weights = sets.dense(np.asarray(weights))
@@ -133,7 +143,7 @@ def conv2d(
         ]
 
     def reference(data: Array, weights: Array, *rows: Array) -> Array:
-        taps = window.taps(data)  # sums of integers below 2 ** 53 are exact in float64
+        taps = window.taps(data, pad_value)  # sums of integers below 2 ** 53 are exact in float64
         taps = taps.reshape(*window.kernel, n, groups, c // groups, *window.out)
         grouped = np.asarray(weights, np.float64).reshape(
             groups, channels // groups, c // groups, *window.kernel
@@ -155,7 +165,7 @@ def conv2d(
     )
     return convolution(
         "conv2d", blocks, cfg, requantise, operands,
-        pack=packed, unpack=unpacked, reference=reference, tiling=tiling,
+        pack=packed, unpack=unpacked, reference=reference, pad_value=pad_value, tiling=tiling,
     )  # fmt: skip
 
 

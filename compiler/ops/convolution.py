@@ -47,6 +47,7 @@ def convolution(
     pack: Callable[..., list[Array]],
     unpack: Callable[[Array], Array],
     reference: Callable[..., Array],
+    pad_value: int = 0,
     tiling: Tiling | None = None,
 ) -> Operator:
     """An operator from its shape in tiles.
@@ -65,6 +66,8 @@ def convolution(
         What ``pack`` and ``reference`` take.
     pack, unpack, reference : callable
         As of :class:`Operator`; ``pack`` and ``reference`` get arrays of the right shapes.
+    pad_value : int
+        The value of the padding.
     tiling : Tiling or None
         Instead of the one that :func:`~vta.compiler.ops.tiling_source.tiling_for` finds.
 
@@ -75,7 +78,7 @@ def convolution(
     """
     requantise.check(cfg)
     tiling = tiling_for(name, shape, requantise, cfg, tiling)
-    stages = _stages(shape, cfg, requantise)
+    stages = _stages(shape, cfg, requantise, pad_value)
     given = tuple(operands)
 
     def checked(function: Callable[..., Array] | Callable[..., list[Array]], arrays):  # type: ignore[no-untyped-def]
@@ -102,7 +105,9 @@ def convolution(
 # ---- the computation -----------------------------------------------------------------------------
 
 
-def _stages(shape: ConvShape, cfg: VTAConfig, requantise: Requantise) -> dict[str, Tensor]:
+def _stages(
+    shape: ConvShape, cfg: VTAConfig, requantise: Requantise, pad_value: int
+) -> dict[str, Tensor]:
     """The computation in tiles; the tensors of several groups have an axis for them."""
     window, groups = shape.window, shape.groups
     batch, block_in, block_out = cfg.batch, cfg.block_in, cfg.block_out
@@ -119,7 +124,7 @@ def _stages(shape: ConvShape, cfg: VTAConfig, requantise: Requantise) -> dict[st
         conv = _transposed(shape, data, kernel_buf, cfg)
         data_buf = next(tensor for tensor in conv.op.inputs if tensor.name == "conv_data")
     else:
-        data_buf = _windowed(shape, data)
+        data_buf = _windowed(shape, data, pad_value)
         conv = _sums(shape, data_buf, kernel_buf, cfg)
     constants = [
         placeholder((groups * shape.outputs, batch, block_out), cfg.acc_dtype, name)
@@ -145,12 +150,13 @@ def _stages(shape: ConvShape, cfg: VTAConfig, requantise: Requantise) -> dict[st
     }
 
 
-def _windowed(shape: ConvShape, data: Tensor) -> Tensor:
+def _windowed(shape: ConvShape, data: Tensor, pad_value: int) -> Tensor:
     """What the windows read, as it lies on chip: padded, without rows that no window reads."""
     top, left, bottom, right = shape.window.padding
     down = shape.window.stride[0]
     if any(shape.window.padding):
-        return pad(data, [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0], name="data_buf")
+        frame = [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0]
+        return pad(data, *frame, pad_value=pad_value, name="data_buf")
     if shape.row_step == down:
         return compute(data.shape, lambda *index: data(*index), name="data_buf")
     rows = (*data.shape[:2], shape.out_height, *data.shape[3:])

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import helper
 
-from tests.support.onnx_models import digits, inputs_of, quantised, residual
+from tests.support.onnx_models import inputs_of, model, quantised, residual
 from vta import rpc
 from vta.cli import main
 from vta.config import VTAConfig
@@ -34,7 +34,7 @@ def report(*arguments):
     return found
 
 
-def test_where_nodes_run(folder):
+def test_where_nodes_run(folder, tmp_path):
     found = report(folder / "int8.onnx")
     where = {node["name"]: node["where"] for node in found["nodes"]}
     for name in ("expand", "depthwise", "add", "average", "fc"):
@@ -42,6 +42,11 @@ def test_where_nodes_run(folder):
     assert (where["concat"], where["softmax"]) == ("memory", "host")
     notes = {node["name"]: node["why"] for node in found["nodes"]}
     assert notes["softmax"] == "computes with real numbers"
+    assert "depthwise.pad" not in where
+    base = tmp_path / "base.json"
+    base.write_text(json.dumps(VTAConfig().replace(extension=0).to_dict()))
+    without = report(folder / "int8.onnx", "--config", base)
+    notes = {node["name"]: node["why"] for node in without["nodes"]}
     assert "symmetric activations need none" in notes["depthwise.pad"]
     assert found["inputs"] == {"x": "float32 1x16x9x9"}
     network = compile_model(folder / "int8.onnx")
@@ -89,9 +94,12 @@ def test_every_unsupported_node_is_listed(folder, tmp_path):
 
 
 def test_a_layer_that_does_not_fit(tmp_path):
-    found = report(quantised(digits(), tmp_path), "--preset", "tiny")
+    """The average of a prime number of pixels, of which no block fits."""
+    node = helper.make_node("GlobalAveragePool", ["x"], ["y"], "average")
+    made = model([node], {"x": [1, 4, 1, 101]}, {"y": [1, 4, 1, 1]}, {})
+    found = report(quantised(made, tmp_path), "--preset", "tiny")
     (problem,) = found["problems"]
-    assert problem.startswith("node pool1 (max_pool): ")
+    assert problem.startswith("node average (average_pool): global_sum: 101 pixels")
     assert "LOG_ACC_BUFF_SIZE" in problem
 
 

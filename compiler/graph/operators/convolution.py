@@ -57,6 +57,7 @@ def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
         cfg=cfg, requantise=requantise_of(node), stride=node.integers("strides"),
         padding=node.integers("pads"), dilation=node.integers("dilations"),
         groups=node.integer("group"), im2col=False,
+        pad_value=node.integer("pad_value") if "pad_value" in node.attributes else 0,
     )  # fmt: skip
     return Lowered(operator, (kernel.values, bias.values, channel_scales(node)))
 

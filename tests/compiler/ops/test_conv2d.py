@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.compiled import check_orders, run_program
 from tests.support.configurations import CONFIGURATIONS
+from tests.support.operators import assert_equal
 from tests.support.verilated import verilated
 from vta.compiler.driver import compile_func
 from vta.compiler.lower.lower import lower
@@ -190,3 +191,23 @@ def test_groups(cfg, inputs, outputs, groups, size, stride):
     ]  # fmt: skip
     (tiles,), _ = run_program(program_of(op), op.pack(data, kernel, bias))
     np.testing.assert_array_equal(op.unpack(tiles), np.concatenate(parts, axis=1))
+
+
+@pytest.mark.parametrize("kernel, stride, groups", [(3, 1, 1), (5, 2, 20), (2, 1, 1)])
+def test_padding_that_is_not_zero(kernel, stride, groups):
+    """As a convolution of the data that NumPy has padded."""
+    rng = np.random.default_rng(kernel)
+    data = rng.integers(-128, 128, (1, 20, 9, 8)).astype(np.int8)
+    weights = rng.integers(-9, 9, (20, 20 // groups, kernel, kernel)).astype(np.int8)
+    bias = rng.integers(-99, 99, 20).astype(np.int32)
+    wide = np.pad(data, ((0, 0), (0, 0), (1, 1), (0, 1)), constant_values=-77)
+    rule = {"cfg": VTAConfig(), "requantise": Requantise(6), "stride": stride, "groups": groups}
+    padded = conv2d(data.shape, 20, kernel, padding=(1, 0, 1, 1), pad_value=-77, **rule)
+    plain = conv2d(wide.shape, 20, kernel, **rule)
+    assert_equal(padded, [data, weights, bias], plain.reference(wide, weights, bias))
+
+
+def test_padding_of_a_machine_without_the_extension():
+    cfg = VTAConfig().replace(extension=0)
+    with pytest.raises(OperatorError, match="pad_value is 3; must be 0 on a machine without"):
+        conv2d((1, 16, 4, 4), 16, 3, cfg=cfg, requantise=Requantise(6), padding=1, pad_value=3)
