@@ -73,8 +73,8 @@ test-pythons: $(VENV)/installed-dev  ## a part of the suite on Python 3.11, 3.12
 	$(BIN)/python -m tests.pythons.run_all
 	$(BIN)/python -m pytest -m slow tests/pythons
 
-fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they differ (MINUTES=, SEED=)
-	$(BIN)/python -m vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage
+fuzz: $(VENV)/installed-rtl  ## random programs, model against RTL, until they differ (MINUTES=, SEED=, PRESET= or CONFIG=)
+	$(BIN)/python -m vta fuzz --minutes $(MINUTES) --seed $(SEED) --coverage $(CONFIG_OPTION)
 
 mutation: $(VENV)/installed-dev  ## break the RTL in many ways; the differential test must notice
 	$(BIN)/python -m tests.mutation.run_all
