@@ -25,7 +25,8 @@ BOARD = "board"
 """The resource of a worker with a board: one task at a time."""
 CONNECT_SECONDS = 10.0
 WORKER_SECONDS = 60.0
-HANG_SECONDS = 600.0
+HANG_SECONDS = 1800.0
+"""Longer than the first build of the simulated RTL on a busy computer."""
 MOST_TRIES = 8
 """Workers that may be lost, or hang, with one task."""
 
@@ -232,12 +233,17 @@ class DaskEngine:
             for worker, keys in self.client.processing().items()
             if {future.key for future in stuck} & set(keys)
         }
+        if not self.client.scheduler_info(n_workers=-1)["workers"]:
+            raise TuningError(
+                f"no worker is left, and none came back in {self.hang_seconds:.0f} s; the log has "
+                f"what was finished before"
+            )
         self.warn(f"no result for {self.hang_seconds:.0f} s: {', '.join(sorted(holders))} hang")
         tasks = [self._running.pop(future) for future in stuck]
         self.client.cancel(stuck, force=True)
         for worker in sorted(holders):
             try:
-                self.client.restart_workers([worker], timeout=30, raise_for_error=False)
+                self.client.restart_workers([worker], timeout=60, raise_for_error=False)
             except (ValueError, TimeoutError) as error:
                 self.warn(f"worker {worker} cannot be restarted: {error}")
         for task in tasks:
@@ -305,7 +311,7 @@ def open_engine(
     cluster = None
     if scheduler is None:
         cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers, threads_per_worker=1, dashboard_address=None,
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
             host="127.0.0.1", resources={}, silence_logs=40,
         )  # fmt: skip
     try:

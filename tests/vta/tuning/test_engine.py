@@ -31,7 +31,7 @@ def search(path, engine, **options):
 @pytest.fixture
 def scheduler():
     """A scheduler without workers."""
-    with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1") as cluster:
         yield cluster.scheduler_address
 
 
