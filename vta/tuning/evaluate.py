@@ -43,21 +43,20 @@ def model_cycles(job: Job, limit: float | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"cycles": number}``; ``{"pruned": cycles}`` by the tiler's model; or ``{"refused":
-        text}`` if the compiler refuses the schedule.
+        ``{"cycles": number, "estimate": number}``, the second by the tiler's model; ``{"pruned":
+        limit}``; or ``{"refused": text}`` if the compiler refuses the schedule.
     """
     from vta.sim.timing import estimate as timing
 
     workload, tiling, cfg = _parts(job)
-    if limit is not None:
-        memory = MemoryTiming.of(job["memory"])
-        if estimate(workload.shape, tiling, cfg, limit, memory) is None:
-            return {"pruned": limit}
+    cost = estimate(workload.shape, tiling, cfg, limit, MemoryTiming.of(job["memory"]))
+    if cost is None or (limit is not None and cost.cycles > limit):
+        return {"pruned": limit}
     try:
         _, program = _compiled(workload, tiling, cfg)
     except CompileError as error:
         return {"refused": str(error)}
-    return {"cycles": timing(program, job["memory"]).cycles}
+    return {"cycles": timing(program, job["memory"]).cycles, "estimate": cost.cycles}
 
 
 def measure(job: Job, target: str, seed: int) -> dict[str, Any]:

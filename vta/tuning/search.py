@@ -270,12 +270,13 @@ def _checked(result: Any, done: Done) -> dict[str, Any]:
     TuningError
         If it is none.
     """
-    if isinstance(result, dict) and len(result) == 1:
-        (kind, value), *_ = result.items()
-        numbers = kind in ("cycles", "pruned") and not isinstance(value, bool)
-        if numbers and isinstance(value, int | float) and value > 0:
+    if isinstance(result, dict) and result:
+        kind = tuple(result)
+        numbers = [value for value in result.values() if not isinstance(value, bool)]
+        positive = all(isinstance(value, int | float) and value > 0 for value in numbers)
+        if kind in (("cycles",), ("cycles", "estimate"), ("pruned",)) and positive and numbers:
             return result
-        if kind == "refused" and isinstance(value, str):
+        if kind == ("refused",) and isinstance(result["refused"], str):
             return result
     raise TuningError(f"worker {done.worker} returned no result of a trial: {result!r}")
 

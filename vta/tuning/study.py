@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vta.compiler.ops.cost import Tiling, estimate
+from vta.compiler.ops.cost import Tiling
 from vta.errors import TuningError
 from vta.extras import importing
 from vta.memory_timing import MemoryTiming
@@ -41,9 +41,8 @@ ASKS = 8
 FIRST_SHARE = 3
 """One of so many trials is a schedule that the tiler's model finds good; the sampler draws the
 others."""
-MARGIN = 1.25
-"""A schedule whose cycles by the tiler's model exceed those of the best one by this factor is not
-compiled."""
+MARGIN = 0.99
+"""The two models may differ by so much more than they did before in this study."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,13 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Trial:
-    """A schedule that was evaluated; ``cycles`` by the timing model, None if it was given up."""
+    """A schedule that was evaluated: ``cycles`` by the timing model, None if it was given up;
+    ``estimate`` by the tiler's model, if the schedule was compiled."""
 
     number: int
     tiling: Tiling
     cycles: int | None
+    estimate: int | None = None
 
 
 class Study:
@@ -126,7 +127,11 @@ class Study:
             raise _unusable(log, error) from None
         self._study = optuna.create_study()
         # A batch that was stored in part is made again: the same trials.
-        self._study.add_trials(t for t in found if t.user_attrs["batch_end"] <= len(found))
+        whole = [t for t in found if t.user_attrs["batch_end"] <= len(found)]
+        self._study.add_trials(whole)
+        self._known: dict[Tiling, Trial] = {}
+        self._note(whole)
+        self._count, self._written = len(whole), len(found)
         self._first = self._first_points()
 
     def _first_points(self) -> list[dict[str, float]]:
@@ -139,13 +144,15 @@ class Study:
     @property
     def trials(self) -> list[Trial]:
         """Evaluated schedules in order, each once."""
-        found: dict[Tiling, Trial] = {}
-        for trial in self._study.get_trials(deepcopy=False):
-            if trial.state.is_finished():
-                tiling = Tiling.from_dict(trial.user_attrs["tiling"])
-                cycles = trial.user_attrs.get("cycles")
-                found.setdefault(tiling, Trial(trial.number, tiling, cycles))
-        return list(found.values())
+        return list(self._known.values())
+
+    def _note(self, trials: Iterable[optuna.trial.FrozenTrial]) -> None:
+        """Add stored trials to those that are known."""
+        for trial in trials:
+            values = trial.user_attrs
+            tiling = Tiling.from_dict(values["tiling"])
+            found = Trial(trial.number, tiling, values["cycles"], values["estimate"])
+            self._known.setdefault(tiling, found)
 
     @property
     def best(self) -> Trial | None:
@@ -167,8 +174,7 @@ class Study:
 
     def ask(self) -> list[Proposal]:
         """The next batch: new schedules; :meth:`tell` takes their results."""
-        known = {trial.tiling for trial in self.trials}
-        number = len(self._study.get_trials(deepcopy=False))
+        known, number = self._known, self._count
         words = f"{self.seed} {self.workload.key} {number}"
         seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
         self._study.sampler = optuna.samplers.TPESampler(seed=seed)
@@ -190,14 +196,13 @@ class Study:
         return [Proposal(tiling, limit if tiling != self.default else None) for tiling in new]
 
     def _limit(self) -> float | None:
-        """The cycles of the best schedule by the tiler's model, with a margin."""
+        """Cycles by the tiler's model with which a schedule cannot be the best one, even if that
+        model exceeds the timing model as much as it ever did here."""
+        ratios = [t.cycles / t.estimate for t in self.trials if t.cycles and t.estimate]
         best = self.best
-        if best is None:
+        if best is None or best.cycles is None or not ratios:
             return None
-        memory = MemoryTiming.of(self.memory)
-        cost = estimate(self.workload.shape, best.tiling, self.cfg, timing=memory)
-        assert cost is not None
-        return MARGIN * cost.cycles
+        return best.cycles / (MARGIN * min(ratios))
 
     def tell(self, results: Mapping[Tiling, Mapping[str, Any]]) -> None:
         """Store a batch.
@@ -212,13 +217,14 @@ class Study:
         TuningError
             If the log cannot be written; what is in it of the batch is made again later.
         """
-        end = len(self._study.get_trials(deepcopy=False))
-        known = {trial.tiling: trial.cycles for trial in self.trials}
+        end = self._count + len(self._asked)
         for trial, tiling in self._asked:
-            result = results.get(tiling) or {"cycles": known[tiling]}
-            cycles = result.get("cycles")
+            known = self._known.get(tiling)
+            result = results.get(tiling, {})
+            cycles = result.get("cycles") if known is None else known.cycles
             trial.set_user_attr("tiling", tiling.to_dict())
             trial.set_user_attr("cycles", cycles)
+            trial.set_user_attr("estimate", result.get("estimate"))
             trial.set_user_attr("batch_end", end)
             if "refused" in result:
                 trial.set_user_attr("refused", result["refused"])
@@ -226,12 +232,14 @@ class Study:
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 self._study.tell(trial, float(cycles))
-        self._asked = []
+        trials = self._study.get_trials(deepcopy=False)
+        self._note(trials[self._count :])
+        self._count, self._asked = end, []
         try:
-            stored = len(self._stored.get_trials(deepcopy=False))
-            self._stored.add_trials(self._study.get_trials(deepcopy=False)[stored:])
+            self._stored.add_trials(trials[self._written :])
         except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
             raise _unusable(self._log, error) from None
+        self._written = max(self._written, end)
 
 
 def _suggest(trial: optuna.trial.Trial, name: str) -> float:

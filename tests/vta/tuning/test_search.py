@@ -81,9 +81,8 @@ def test_the_log_of_a_search_replays(finished):
     for layer in search.layers:
         for trial in layer.study.trials:
             if trial.cycles is not None:
-                assert model_cycles(search._job(layer, trial.tiling), None) == {
-                    "cycles": trial.cycles
-                }
+                found = model_cycles(search._job(layer, trial.tiling), None)
+                assert found == {"cycles": trial.cycles, "estimate": trial.estimate}
 
 
 class Interrupted(InProcess):
