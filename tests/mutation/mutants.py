@@ -270,6 +270,15 @@ MUTANTS = (
         "forward_3.eq(same_tile(add))", "forward_3.eq(0)",
     ),
     Mutant(
+        "gemm-forwarding-4", "a sum is not forwarded to the fourth next product",
+        "compute/accumulate.py",
+        "forward_4.eq(same_tile(hold))", "forward_4.eq(0)",
+    ),
+    Mutant(
+        "bank-hash", "two tiles have one place in one bank", "compute/accumulators.py",
+        "0b110_1010_0101, 0b001_0001_1110", "0b110_1010_0101, 0b001_0001_1101",
+    ),
+    Mutant(
         "skid-buffer-drops", "an item that arrives while another one is stalled is lost",
         "lib/skid_buffer.py",
         "[skid_valid.eq(1), skid.eq(self.i.payload)]", "[skid.eq(self.i.payload)]",
