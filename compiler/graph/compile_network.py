@@ -9,6 +9,7 @@ import numpy as np
 
 from vta.compiler.driver import compile_func
 from vta.compiler.graph.launches import grouped, launches
+from vta.compiler.graph.passes.adds_into_convolutions import adds_into_convolutions
 from vta.compiler.graph.passes.gather_windows import gather_windows
 from vta.compiler.graph.passes.layouts import layouts
 from vta.compiler.graph.passes.padding_into_loads import padding_into_loads
@@ -63,7 +64,7 @@ def compile_network(
             f"{cfg.block_in} and {cfg.block_out} lanes, {cfg.inp_width} and {cfg.out_width} bits"
         )
     graph = split_channels(gather_windows(padding_into_loads(graph, cfg), cfg), cfg)
-    graph = layouts(graph, cfg)
+    graph = layouts(adds_into_convolutions(graph, cfg), cfg)
     tensors: dict[str, NetworkTensor] = {}
     for tensor in graph.tensors.values():
         tensors[tensor.name] = _tensor(tensor, cfg)

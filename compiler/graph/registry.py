@@ -12,6 +12,7 @@ from vta.compiler.graph.operators import (
     pointwise,
     pooling,
     real,
+    residual,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +23,16 @@ __all__ = ["OPERATORS", "row_of", "violations"]
 
 OPERATORS: dict[str, OperatorRow] = {
     row.name: row
-    for module in (convolution, matrices, pooling, elementwise, pointwise, movement, real)
+    for module in (
+        convolution,
+        residual,
+        matrices,
+        pooling,
+        elementwise,
+        pointwise,
+        movement,
+        real,
+    )
     for row in module.ROWS
 }
 """Every operator of the graph by name."""

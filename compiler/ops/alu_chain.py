@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["alu_chain", "blocks_of"]
+__all__ = ["alu_chain", "blocks_of", "needed"]
 SLOTS = 3
 """Blocks on chip at once: one is loaded, one is worked on, one is stored."""
 BLOCKS = 8
@@ -91,7 +91,7 @@ def alu_chain(
         *(Operand(row, (*shape[:2], *(1 for _ in shape[2:])), cfg.inp_dtype) for row in channels),
         *(Operand(constant, (shape[1],), cfg.acc_dtype) for constant in constants),
     )
-    steps, added = _needed(steps), dict[str, int]()
+    steps, added = needed(steps), dict[str, int]()
     if narrow:
         chain = narrowed(steps, numbers, constants, cfg)
         steps, numbers, added = chain.steps, chain.numbers, chain.added
@@ -147,7 +147,7 @@ def _small(steps: Sequence[Step], channels: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _needed(steps: Sequence[Step]) -> list[Step]:
+def needed(steps: Sequence[Step]) -> list[Step]:
     """``steps`` without those that change nothing."""
     same: dict[str | int, str] = {}
     needed = []

@@ -26,6 +26,7 @@ import numpy as np
 from vta.compiler.ops.convolution import convolution
 from vta.compiler.ops.cost import ConvShape, Tiling
 from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.narrowing import Narrowed
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.errors import OperatorError
 from vta.isa.capabilities import Capability, capabilities_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vta.compiler.ops.requantise import Requantise
+    from vta.compiler.ops.residual import Residual
     from vta.config import VTAConfig
 
 __all__ = ["constant_operands", "conv2d", "few_channels", "pack_constants"]
@@ -53,6 +55,7 @@ def conv2d(
     groups: int = 1,
     im2col: bool | None = None,
     pad_value: int = 0,
+    residual: Residual | None = None,
     tiling: Tiling | None = None,
 ) -> Operator:
     """A two-dimensional convolution with bias and requantisation.
@@ -81,6 +84,9 @@ def conv2d(
         the result and ``channels * taps`` channels.
     pad_value : int
         An activation; other than 0 needs the instruction set extension.
+    residual : Residual or None
+        How a tensor of the result's shape is added to the result. ``args``, ``reference`` and
+        ``pack`` then have it behind the data.
     tiling : Tiling or None
         Instead of the one that :func:`~vta.compiler.ops.tiling.choose` finds.
 
@@ -124,25 +130,32 @@ def conv2d(
         inputs = -(-c * prod(window.kernel) // cfg.block_in)
     else:
         inner, inputs = window, sets.inputs
+    added = Narrowed([], {}) if residual is None else residual.chain("conv2d", cfg)
     blocks = ConvShape(
-        -(-n // cfg.batch), inputs, sets.outputs, inner, requantise.passes, sets.sets,
-        len(requantise.constants),
+        -(-n // cfg.batch), inputs, sets.outputs, inner, requantise.passes + len(added.steps),
+        sets.sets, len(requantise.constants), int(residual is not None), len(added.numbers),
     )  # fmt: skip
 
-    def packed(data: Array, weights: Array, *rows: Array) -> list[Array]:
+    def packed(data: Array, *others: Array) -> list[Array]:
+        first = others[: blocks.added]
+        weights, *rows = others[blocks.added :]
         if im2col:
             taps = window.taps(data, pad_value).transpose(2, 3, 0, 1, 4, 5)
             data = taps.reshape(n, -1, *window.out).astype(cfg.inp_dtype)
             weights = np.asarray(weights).reshape(channels, -1, 1, 1)
         elif groups > 1:
             weights = sets.dense(np.asarray(weights))
+        tile = cfg.batch, cfg.block_out
         return [
             pack(data, (cfg.batch, cfg.block_in)),
+            *(pack(array, tile) for array in first),
             pack(weights, (cfg.block_out, cfg.block_in)),
             *pack_constants(requantise, cfg, *rows),
+            *(np.full((1, *tile), value, np.int32) for value in added.numbers.values()),
         ]
 
-    def reference(data: Array, weights: Array, *rows: Array) -> Array:
+    def reference(data: Array, *others: Array) -> Array:
+        weights, *rows = others[blocks.added :]
         taps = window.taps(data, pad_value)  # sums of integers below 2 ** 53 are exact in float64
         taps = taps.reshape(*window.kernel, n, groups, c // groups, *window.out)
         grouped = np.asarray(weights, np.float64).reshape(
@@ -152,7 +165,10 @@ def conv2d(
             "abngcyx,gocab->ngoyx", taps.astype(np.float64), grouped, optimize=True
         ).reshape(n, channels, *window.out)
         bias, *factors = (np.asarray(row, np.int64)[:, None, None] for row in rows)
-        return requantise.reference(sums.astype(np.int64) + bias, *factors).astype(cfg.out_dtype)
+        result = requantise.reference(sums.astype(np.int64) + bias, *factors)
+        if residual is not None:
+            result = residual.reference(result, others[0])
+        return result.astype(cfg.out_dtype)
 
     def unpacked(tiles: Array) -> Array:
         whole = tiles.reshape(blocks.images, -1, *window.out, cfg.batch, cfg.block_out)
@@ -160,12 +176,18 @@ def conv2d(
 
     operands = (
         Operand("data", (n, c, height, width), cfg.inp_dtype),
+        *(
+            []
+            if residual is None
+            else [Operand("residual", (n, channels, *window.out), cfg.inp_dtype)]
+        ),
         Operand("kernel", (channels, c // groups, *window.kernel), cfg.wgt_dtype),
         *constant_operands(requantise, channels, cfg),
     )
     return convolution(
         "conv2d", blocks, cfg, requantise, operands,
         pack=packed, unpack=unpacked, reference=reference, pad_value=pad_value, tiling=tiling,
+        residual=residual,
     )  # fmt: skip
 
 

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vta.compiler.ops.cost import TransposedShape
+from vta.compiler.ops.cost import ADDED_SLOTS, TransposedShape
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
-from vta.compiler.ops.tiling import ConvShape, Tiling
+from vta.compiler.ops.residual import KEYS
+from vta.compiler.ops.tiling import ConvShape, Tiling, choose, require_fit
 from vta.compiler.ops.tiling_source import tiling_for
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
@@ -29,7 +30,9 @@ from vta.compiler.te.topi_nn import pad
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vta.compiler.ops.narrowing import Narrowed
     from vta.compiler.ops.requantise import Requantise
+    from vta.compiler.ops.residual import Residual
     from vta.compiler.schedule.schedule import Schedule
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
@@ -49,6 +52,7 @@ def convolution(
     reference: Callable[..., Array],
     pad_value: int = 0,
     tiling: Tiling | None = None,
+    residual: Residual | None = None,
 ) -> Operator:
     """An operator from its shape in tiles.
 
@@ -70,6 +74,8 @@ def convolution(
         The value of the padding.
     tiling : Tiling or None
         Instead of the one that :func:`~vta.compiler.ops.tiling_source.tiling_for` finds.
+    residual : Residual or None
+        How a tensor of the result's shape is added; ``shape`` counts its operations.
 
     Raises
     ------
@@ -77,15 +83,23 @@ def convolution(
         If no tiling, or not the given one, fits the machine's memories.
     """
     requantise.check(cfg)
-    tiling = tiling_for(name, shape, requantise, cfg, tiling)
-    stages = _stages(shape, cfg, requantise, pad_value)
+    if residual is None:
+        tiling = tiling_for(name, shape, requantise, cfg, tiling)
+    else:  # a source knows tilings of convolutions alone
+        tiling = tiling or choose(name, shape, cfg)
+        require_fit(name, shape, tiling, cfg)
+    added = None if residual is None else (residual, residual.chain(name, cfg))
+    stages = _stages(shape, cfg, requantise, pad_value, added)
     given = tuple(operands)
 
     def checked(function: Callable[..., Array] | Callable[..., list[Array]], arrays):  # type: ignore[no-untyped-def]
         check_operands(name, given, arrays)
         return function(*arrays)
 
-    names = ("data", "kernel", *requantise.constants, "result")
+    names = ["data", "kernel", *requantise.constants, "result"]
+    if added is not None:
+        names[1:1] = ["residual"]
+        names[-1:-1] = added[1].numbers
     return Operator(
         name=name,
         cfg=cfg,
@@ -106,8 +120,9 @@ def convolution(
 
 
 def _stages(
-    shape: ConvShape, cfg: VTAConfig, requantise: Requantise, pad_value: int
-) -> dict[str, Tensor]:
+    shape: ConvShape, cfg: VTAConfig, requantise: Requantise, pad_value: int,
+    added: tuple[Residual, Narrowed] | None,
+) -> dict[str, Tensor]:  # fmt: skip
     """The computation in tiles; the tensors of several groups have an axis for them."""
     window, groups = shape.window, shape.groups
     batch, block_in, block_out = cfg.batch, cfg.block_in, cfg.block_out
@@ -141,13 +156,37 @@ def _stages(
         return loaded[name][channel, b, i]
 
     chain = requantise.stages(conv, constant)
+    others: list[Tensor] = []
+    if added is not None:
+        numbers = [placeholder((1, batch, block_out), cfg.acc_dtype, n) for n in added[1].numbers]
+        constants += numbers
+        tiles = {
+            row.name: compute(row.shape, lambda *at, row=row: row(*at), name=f"{row.name}_buf")
+            for row in numbers
+        }
+        loaded |= tiles
+        others = _residual(shape, conv, cfg)
+        chain += added[0].stages(added[1], chain[-1], others[1], tiles)
     result = compute(
         conv.shape, lambda *index: chain[-1](*index).astype(cfg.out_dtype), name="result"
     )
     buffers = (data_buf, kernel_buf, *loaded.values())
-    return {
-        tensor.name: tensor for tensor in (data, kernel, *constants, *buffers, conv, *chain, result)
-    }
+    named = (data, kernel, *constants, *others, *buffers, conv, *chain, result)
+    return {tensor.name: tensor for tensor in named}
+
+
+def _residual(shape: ConvShape, conv: Tensor, cfg: VTAConfig) -> list[Tensor]:
+    """The tensor that is added, and its copy in the accumulators."""
+    size = (shape.out_height, shape.out_width, cfg.batch, cfg.block_out)
+    channels = shape.groups * shape.outputs
+    residual = placeholder((shape.images, channels, *size), cfg.inp_dtype, "residual")
+
+    def element(n: Expr, *at: Expr) -> Expr:
+        *group, o, y, x, b, i = at
+        channel = group[0] * shape.outputs + o if group else o
+        return residual[n, channel, y, x, b, i].astype(cfg.acc_dtype)
+
+    return [residual, compute(conv.shape, element, name=KEYS[1])]
 
 
 def _windowed(shape: ConvShape, data: Tensor, pad_value: int) -> Tensor:
@@ -242,7 +281,12 @@ def _schedule(
         s[stages[name]].compute_at(s[conv], chunk)
     for name in constants:
         s[stages[name]].set_scope(ACC_SCOPE)
-    for name in (data_buf, "kernel_buf", *constants):
+    residual = [KEYS[1]] if KEYS[1] in stages else []
+    for name in residual:
+        s[stages[name]].set_scope(ACC_SCOPE)
+        s[stages[name]].compute_at(s[result], block)
+        s[stages[name]].ring(ADDED_SLOTS)
+    for name in (data_buf, "kernel_buf", *constants, *residual):
         s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy")
     s[result].pragma(s[result].leaves[len(outer) + 1], "dma_copy")
     for name, slots in (

@@ -41,6 +41,8 @@ Order = Literal["yo", "oy"]
 
 PIPELINE = 20
 """From the request of a load to the use of its data, apart from the latency of the memory."""
+ADDED_SLOTS = 2
+"""Blocks on chip at once of a tensor that is added to the result: one is loaded, one is added."""
 LOAD_START = 6
 """Cycles between the last beat of a load and the first beat of the next load."""
 ALU_START = 5
@@ -86,6 +88,10 @@ class ConvShape:
         Sets of channels that have nothing to do with each other.
     constants : int
         Constants of each channel, as its bias: all stay in the accumulators.
+    added : int
+        Tensors of the shape of the result that are added to the result.
+    numbers : int
+        Constants of one tile for all channels.
     """
 
     images: int
@@ -95,11 +101,18 @@ class ConvShape:
     passes: int
     groups: int = 1
     constants: int = 1
+    added: int = 0
+    numbers: int = 0
 
     @property
     def kept(self) -> int:
         """Tiles of constants in the accumulators."""
-        return self.constants * self.groups * self.outputs
+        return self.constants * self.groups * self.outputs + self.numbers
+
+    @property
+    def added_slots(self) -> int:
+        """Blocks in the accumulators besides those of the sums."""
+        return ADDED_SLOTS * self.added
 
     @property
     def taps(self) -> int:
@@ -383,6 +396,10 @@ class _Timeline:
         if tiling.acc_slots == 1:
             self._finish()
         sums, _ = self.rings[2].take(())
+        if shape.added:
+            beats = shape.added * tiles * self.inp
+            self.read += beats + LOAD_START
+            self.busy["read"] += beats
         if shape.starts_sums(self.cfg):
             self.issue = max(self.issue, self.free[2][sums])
         else:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vta.compiler.ops.operator import Array, Operator
     from vta.config import VTAConfig
 
-__all__ = ["weighted_sum"]
+__all__ = ["weighted_steps", "weighted_sum"]
 
 
 def weighted_sum(
@@ -72,6 +72,33 @@ def weighted_sum(
     require_wide_loads(name, cfg)
     shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
     factors = tuple(int(factor) for factor in multipliers)
+    keys = [f"data_{index}" for index in range(len(factors))]
+    steps, narrow = weighted_steps(
+        name, keys, factors, cfg, offset=offset, shift=shift, low=low, high=high
+    )
+
+    def reference(*arrays: Array) -> Array:
+        total = sum((array * factor for array, factor in zip(arrays, factors)), np.int64(offset))
+        return np.asarray(np.clip(total >> shift, low, high))
+
+    return alu_chain(
+        name, shape, steps, cfg=cfg, operands=keys, numbers={"offset": offset},
+        narrow=narrow, reference=reference,
+    )  # fmt: skip
+
+
+def weighted_steps(
+    name: str, keys: Sequence[str], factors: Sequence[int], cfg: VTAConfig, *, offset: int,
+    shift: int, low: int, high: int,
+) -> tuple[list[Step], bool]:  # fmt: skip
+    """The steps of a weighted sum of the operands ``keys``, with the constant ``offset``, and
+    whether half a unit of the shift may be subtracted in front without exceeding 32 bits.
+
+    Raises
+    ------
+    OperatorError
+        As :func:`weighted_sum`.
+    """
     if not factors or any(not -(1 << 15) <= factor < 1 << 15 for factor in factors):
         raise OperatorError(f"{name}: multipliers are {factors}; must be 16 bits each, signed")
     if not 0 <= shift <= 31 or not low <= high:
@@ -82,7 +109,6 @@ def weighted_sum(
     most = sum(abs(factor) for factor in factors) * (1 << (cfg.inp_width - 1)) + abs(offset)
     if most >= 1 << 31:
         raise OperatorError(f"{name}: a sum may reach {most}; must be below 2^31")
-    keys = [f"data_{index}" for index in range(len(factors))]
     steps = [Step(f"scaled_{k}", "mul", key, m) for k, (key, m) in enumerate(zip(keys, factors))]
     total = steps[0].name
     for k, step in enumerate(steps[1:], 1):
@@ -94,12 +120,4 @@ def weighted_sum(
         Step("clipped_low", "max", "shifted", low),
         Step("clipped", "min", "clipped_low", high),
     ]
-
-    def reference(*arrays: Array) -> Array:
-        total = sum((array * factor for array, factor in zip(arrays, factors)), np.int64(offset))
-        return np.asarray(np.clip(total >> shift, low, high))
-
-    return alu_chain(
-        name, shape, steps, cfg=cfg, operands=keys, numbers={"offset": offset},
-        narrow=most + half(shift) < 1 << 31, reference=reference,
-    )  # fmt: skip
+    return steps, most + half(shift) < 1 << 31

@@ -85,7 +85,7 @@ def require_fit(name: str, shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> 
         Naming the operator ``name``, the buffer, what it takes and what there is.
     """
     t = tiling
-    sums = t.groups * t.outputs * t.rows * t.columns * t.acc_slots
+    sums = t.groups * t.outputs * t.rows * t.columns * (t.acc_slots + shape.added_slots)
     data = t.groups * t.inputs * shape.rows(t.rows) * shape.columns(t.columns) * t.inp_slots
     weights = t.groups * t.outputs * t.inputs * shape.taps
     for what, size, depth in (
@@ -176,7 +176,7 @@ class _Tilings:
         whole = (self.outputs == shape.outputs) & (self.inputs == shape.inputs)
         tiles = self.groups * self.outputs * self.rows * self.columns
         fits: _Numbers = (
-            (tiles * self.acc_slots <= free)
+            (tiles * (self.acc_slots + shape.added_slots) <= free)
             & (self.groups * self.inputs * self.pixels(shape) <= cfg.inp_depth)
             & (self.weights(shape) <= min(cfg.wgt_depth, cfg.uop_depth))
             & (whole | (self.groups == 1))
@@ -206,6 +206,7 @@ class _Tilings:
         read = np.where(keep_inp, 1, channels) * all_inp + loads * LOAD_START
         read = read + np.where(keep_wgt, images, places * shape.images) * all_wgt
         read = read + shape.tiles * out  # the bus of a DRAM is shared
+        read = read + shape.added * (shape.tiles * inp + blocks * LOAD_START)
         block = self.groups * self.outputs * self.rows * self.columns
         bubble = np.maximum(ISSUE * shape.passes - block * self.inputs * shape.taps_of_tile, 0)
         resets = 0 if shape.starts_sums(cfg) else shape.tiles

@@ -24,16 +24,19 @@ from vta.compiler.ops.conv2d import conv2d
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node
+    from vta.compiler.ops.residual import Residual
     from vta.config import VTAConfig
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "conv2d_reference", "lower_conv2d"]
 
 
-def _conv2d_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+def conv2d_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+    """The stored integers of a ``conv2d``, from data, kernel and bias."""
     data, kernel, bias = arrays
     top, left, bottom, right = node.integers("pads")
     (down, across), (dy, dx) = node.integers("strides"), node.integers("dilations")
-    wide = np.pad(data, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    frame = ((0, 0), (0, 0), (top, bottom), (left, right))
+    wide = np.pad(data, frame, constant_values=_pad_value(node))
     spans = tuple((k - 1) * d + 1 for k, d in zip(kernel.shape[2:], (dy, dx)))
     views = np.lib.stride_tricks.sliding_window_view(wide, spans, axis=(2, 3))
     views = views[:, :, ::down, ::across, ::dy, ::dx]
@@ -49,15 +52,21 @@ def _conv2d_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Arra
     return requantised(node, total)
 
 
-def _lower_conv2d(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
-    data, kernel, bias = (graph[name] for name in node.inputs)
+def _pad_value(node: Node) -> int:
+    return node.integer("pad_value") if "pad_value" in node.attributes else 0
+
+
+def lower_conv2d(
+    node: Node, graph: Graph, cfg: VTAConfig, residual: Residual | None = None
+) -> Lowered:
+    """The operator of a ``conv2d``; with ``residual`` its last input is a tensor that is added."""
+    data, kernel, bias, *_ = (graph[name] for name in node.inputs)
     assert kernel.values is not None and bias.values is not None
     operator = conv2d(
         data.shape, kernel.shape[0], kernel.shape[2:],
         cfg=cfg, requantise=requantise_of(node), stride=node.integers("strides"),
         padding=node.integers("pads"), dilation=node.integers("dilations"),
-        groups=node.integer("group"), im2col=False,
-        pad_value=node.integer("pad_value") if "pad_value" in node.attributes else 0,
+        groups=node.integer("group"), im2col=False, pad_value=_pad_value(node), residual=residual,
     )  # fmt: skip
     return Lowered(operator, (kernel.values, bias.values, channel_scales(node)))
 
@@ -73,8 +82,8 @@ ROWS = (
     OperatorRow(
         name="conv2d",
         onnx={"Conv": 11, "QLinearConv": 10},
-        reference=_conv2d_reference,
-        lower=_lower_conv2d,
+        reference=conv2d_reference,
+        lower=lower_conv2d,
         constraints=(
             Constraint("data must be a batch of images (NCHW)", _two_dimensions),
             _WEIGHTS,
