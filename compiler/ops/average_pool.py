@@ -18,12 +18,14 @@ import numpy as np
 
 from vta.compiler.ops.geometry import Window, integer, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
+from vta.compiler.ops.pool_blocks import choose_blocks, starts_runs
 from vta.compiler.ops.requantise import half
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
 from vta.compiler.te.expr import maximum, minimum
 from vta.compiler.te.tensor import Tensor, compute, placeholder, reduce_axis, reduce_sum
 from vta.compiler.te.topi_nn import pad
+from vta.compiler.tir.ir import START
 from vta.errors import OperatorError
 from vta.packing import pack, unpack
 
@@ -151,7 +153,7 @@ def average_pool(
     Raises
     ------
     OperatorError
-        If a number is wrong, one row of windows exceeds the accumulators, or sums exceed 32 bits.
+        If a number is wrong, one window exceeds the accumulators, or sums exceed 32 bits.
     """
     require_wide_loads(name, cfg)
     n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
@@ -253,11 +255,11 @@ def _stages(
     (down, across), (top, left, bottom, right) = window.stride, window.padding
     tile = cfg.batch, cfg.block_out
     data = placeholder((*tiles, *window.size, *tile), cfg.inp_dtype, "data")
-    wide = compute(data.shape, lambda *at: data(*at).astype(cfg.acc_dtype), name="wide")
-    chain = [wide]
+    framed = data
     if any(window.padding):
-        chain.append(pad(wide, [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0], name="padded"))
-    source = chain[-1]
+        framed = pad(data, [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0], name="framed")
+    source = compute(framed.shape, lambda *at: framed(*at).astype(cfg.acc_dtype), name="wide")
+    chain = [source] if framed is data else [framed, source]
     dy = reduce_axis((0, window.kernel[0]), "dy")
     dx = reduce_axis((0, window.kernel[1]), "dx")
     shape = (*tiles, *window.out, *tile)
@@ -294,32 +296,33 @@ def _stages(
 def _schedule(
     name: str, stages: dict[str, Tensor], window: Window, each: bool, cfg: VTAConfig
 ) -> Schedule:
-    """Blocks of rows of one tile of channels; constants of each pixel come with their rows."""
-    height, width = window.out
-    copies = 2 if any(window.padding) else 1  # the padded rows beside those that were loaded
-    per_row = 3 if each else 1
-
-    def need(rows: int) -> int:
-        loaded = (rows - 1) * window.stride[0] + window.extents[0]
-        return loaded * window.padded[1] * copies + rows * width * per_row + 2 * (not each)
-
-    fitting = [rows for rows in range(1, height + 1) if need(rows) <= cfg.acc_depth]
-    if not fitting:
-        raise OperatorError(
-            f"{name}: one row of windows takes {need(1)} tiles; the accumulators hold "
-            f"{cfg.acc_depth} (LOG_ACC_BUFF_SIZE)"
-        )
+    """Blocks of rows and columns of one tile of channels; constants of each pixel come with their
+    block. While the ALU computes a block, the next one is loaded and the one in front is stored."""
+    blocks = choose_blocks(
+        name, window, cfg, constants=2 * (not each), copies=1, results=3 if each else 1
+    )
     result = stages["result"]
     s = create_schedule(result.op)
-    rows = -(-height // -(-height // fitting[-1]))
-    y_block, y = s[result].split(s[result].op.axis[2], factor=rows)
+    n, c, y, x, b, i = s[result].op.axis
+    y_block, y = s[result].split(y, factor=blocks.rows)
+    x_block, x = s[result].split(x, factor=blocks.columns)
+    s[result].reorder(n, c, y_block, x_block, y, x, b, i)
+    if "framed" in stages:
+        s[stages["framed"]].compute_inline()
     keys = list(stages)
     buffers = [f"{key}_buf" for key in CONSTANTS]
+    in_rings = ["wide", "sums", *(buffers if each else [])]
     for key in keys[keys.index(buffers[0]) : -1]:
+        if key == "framed":
+            continue
         stage = s[stages[key]]
         stage.set_scope(ACC_SCOPE)
         if each or key not in buffers:
-            stage.compute_at(s[result], y_block)
-        stage.pragma(stage.op.axis[0], "dma_copy" if key in ("wide", *buffers) else "alu")
+            stage.compute_at(s[result], x_block)
+        request = "dma_copy" if key in ("wide", *buffers) else "alu"
+        starts = key == "sums" and starts_runs(cfg)
+        stage.pragma(stage.op.axis[0], request, START if starts else None)
+        if key in in_rings and blocks.slots > 1:
+            stage.ring(blocks.slots)
     s[result].pragma(y, "dma_copy")
     return s

@@ -9,7 +9,6 @@ In tiles: data and result ``NCHWnc`` (BATCH x BLOCK). int8 data are widened by t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import numpy as np
 
 from vta.compiler.ops.geometry import Window, integer, numbers
 from vta.compiler.ops.operator import Array, Operator, require_wide_loads
+from vta.compiler.ops.pool_blocks import Blocks, choose_blocks, pads_by_alu, starts_runs
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
 from vta.compiler.te.tensor import (
@@ -31,7 +31,6 @@ from vta.compiler.te.tensor import (
 from vta.compiler.te.topi_nn import pad
 from vta.compiler.tir.ir import START
 from vta.errors import OperatorError
-from vta.isa.capabilities import Capability, capabilities_of
 from vta.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["max_pool", "starts_runs", "sum_pool"]
-
-START_OF_BLOCK = 32
-"""What a block costs besides its loads, in tiles: the start of its instructions."""
+__all__ = ["max_pool", "sum_pool"]
 
 
 def max_pool(
@@ -137,7 +133,8 @@ def _pool(
     tiles = -(-n // cfg.batch), -(-integer(name, c, 1) // cfg.block_out)
     names = requantise.constants if requantise is not None else ()
     stages = _stages(tiles, window, cfg, requantise)
-    blocks = _blocks(name, window, len(names) * tiles[1], cfg)
+    by_alu = pads_by_alu(window, _padding(requantise, cfg), cfg)
+    blocks = choose_blocks(name, window, cfg, constants=len(names) * tiles[1], copies=1 + by_alu)
     constants = requantise.given if requantise is not None else ()
 
     def check(*arrays: Array) -> None:
@@ -184,57 +181,9 @@ def _pool(
     )
 
 
-def starts_runs(cfg: VTAConfig) -> bool:
-    """Whether reductions by the ALU need no start values on this machine."""
-    return Capability.ALU_START in capabilities_of(cfg)
-
-
-def _pads_by_alu(window: Window, cfg: VTAConfig) -> bool:
-    """Whether padding is a pass of the ALU, and not written by the load."""
-    return any(window.padding) and Capability.PAD_VALUE not in capabilities_of(cfg)
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """Rows and columns of a block of the result, and how many blocks are on the chip at once."""
-
-    rows: int
-    columns: int
-    slots: int
-
-
-def _blocks(name: str, window: Window, constants: int, cfg: VTAConfig) -> _Blocks:
-    """The blocks of a pixel or more of which the fewest tiles are loaded in all; two slots, so that
-    the next block loads while this one is computed, if two blocks fit."""
-    height, width = window.out
-    copies = int(_pads_by_alu(window, cfg))  # the padded block beside the loaded one
-
-    def loaded(block: Sequence[int]) -> int:
-        return prod(
-            (n - 1) * step + reach for n, step, reach in zip(block, window.stride, window.extents)
-        )
-
-    def need(block: Sequence[int], slots: int) -> int:
-        return loaded(block) * (slots + copies) + prod(block) * slots + constants
-
-    sizes = [
-        (-(-height // down), -(-width // across))
-        for down in range(1, height + 1)
-        for across in range(1, width + 1)
-    ]
-
-    def cost(block: tuple[int, int]) -> tuple[int, int]:
-        count = -(-height // block[0]) * -(-width // block[1])
-        return count * (loaded(block) + START_OF_BLOCK), count
-
-    for slots in (2, 1):
-        fitting = [block for block in set(sizes) if need(block, slots) <= cfg.acc_depth]
-        if fitting:
-            return _Blocks(*min(fitting, key=cost), slots)
-    raise OperatorError(
-        f"{name}: one window takes {need((1, 1), 1)} tiles; the accumulators hold "
-        f"{cfg.acc_depth} (LOG_ACC_BUFF_SIZE)"
-    )
+def _padding(requantise: Requantise | None, cfg: VTAConfig) -> int:
+    """The value of the padding: 0 for sums, the lowest number for maxima."""
+    return -(1 << (cfg.inp_width - 1)) if requantise is None else 0
 
 
 def _stages(
@@ -244,16 +193,17 @@ def _stages(
     (down, across), (top, left, bottom, right) = window.stride, window.padding
     batch, block = cfg.batch, cfg.block_out
     data = placeholder((*tiles, *window.size, batch, block), cfg.inp_dtype, "data")
-    lowest = -(1 << (cfg.inp_width - 1)) if requantise is None else 0
+    lowest = _padding(requantise, cfg)
+    by_alu = pads_by_alu(window, lowest, cfg)
     frame = [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0]
-    if any(window.padding) and not _pads_by_alu(window, cfg):
+    if any(window.padding) and not by_alu:
         framed = pad(data, *frame, pad_value=lowest, name="framed")
         wide = compute(framed.shape, lambda *at: framed(*at).astype(cfg.acc_dtype), name="wide")
         chain = [framed, wide]
     else:
         wide = compute(data.shape, lambda *at: data(*at).astype(cfg.acc_dtype), name="wide")
         chain = [wide]
-    if _pads_by_alu(window, cfg):
+    if by_alu:
         chain.append(pad(wide, *frame, pad_value=lowest, name="padded"))
     source = chain[-1]
     dy = reduce_axis((0, window.kernel[0]), "dy")
@@ -283,7 +233,7 @@ def _stages(
 
 
 def _schedule(
-    stages: dict[str, Tensor], constants: Sequence[str], blocks: _Blocks, cfg: VTAConfig
+    stages: dict[str, Tensor], constants: Sequence[str], blocks: Blocks, cfg: VTAConfig
 ) -> Schedule:
     """Blocks of rows and columns of one tile of channels. While the ALU computes a block, the next
     one is loaded and the one in front is stored."""
