@@ -68,7 +68,9 @@ class Bench:
             patch.setenv(name, found[name])
         fast_to_build = {"OPT_FAST": "-O0", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
         variables = make_variables() | fast_to_build
-        del variables["LDLIBS"]
+        libraries = variables.pop("LDLIBS")  # cocotb's makefile has its own
+        if "-latomic" in libraries:  # clang calls it for atomics without optimisation
+            variables["LINK"] += "\\ -Wl,--no-as-needed\\ -latomic"
         patch.setenv("MAKEFLAGS", " ".join(f"{k}={v}" for k, v in variables.items()))
         paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
