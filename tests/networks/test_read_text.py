@@ -1,6 +1,7 @@
 """The tutorial that reads a page, as people run it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,5 +20,5 @@ def test_tutorial():
     if "cannot download" in done.stderr:
         pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
-    read = [line.split(": ")[1] for line in done.stdout.splitlines() if line.startswith("  ")]
+    read = re.findall(r"^ *\d+, *\d+: (.*)$", done.stdout, re.MULTILINE)
     assert read == ["simulated RTL", "New York", "Hello World", "simulated RTL"]
