@@ -32,8 +32,8 @@ TUTORIALS = ROOT / "tutorials"
 PAGE_FOLDER = ROOT / "docs" / "tutorials"
 OUT = ROOT / "build" / "docs" / "notebooks"
 NOTEBOOKS = (
-    "vta_get_started", "matrix_multiply_opt", "convolution_opt", "digits_network", "own_machine",
-    "slow_layer", "better_schedule",
+    "vta_get_started", "matrix_multiply_opt", "convolution_opt", "digits_network", "read_text",
+    "own_machine", "slow_layer", "better_schedule",
 )  # fmt: skip
 """The scripts that are notebooks, in the order of the gallery."""
 PAGES = ("kernel",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import nbformat
 
 from docs.pictures.measured import measured
-from docs.site import commands, instruction_set, python_api, registers, rtl_blocks, start_page
+from docs.site import commands, instruction_set, python_api, registers, root_pages, rtl_blocks
 from docs.site.notebooks import (
     NOTEBOOKS,
     PAGES,
@@ -31,7 +31,7 @@ KINDS = {".md", ".svg", ".png"}
 def generated() -> dict[str, str]:
     """The generated pages: the path in the site, the text."""
     return {
-        "start.md": start_page.page(),
+        **root_pages.pages(),
         **{f"pictures/{name}": text for name, text in measured().items()},
         "reference/instruction-set.md": instruction_set.page(),
         "reference/registers.md": registers.page(),

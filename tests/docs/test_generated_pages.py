@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from docs.site import commands, instruction_set, python_api, registers, rtl_blocks, start_page
+from docs.site import commands, instruction_set, python_api, registers, root_pages, rtl_blocks
 from docs.site.python_references import exists
 from vta import errors, memmap
 from vta.cli import main
@@ -86,7 +86,7 @@ def test_references_to_what_exists() -> None:
 
 
 def test_the_start_page_is_the_readme() -> None:
-    page = start_page.page()
+    page = root_pages.start()
     assert page.startswith("# Start here\n") and "$ make photo" in page
     assert "](tutorials/photo.md)" in page and "](docs/" not in page
     assert "## What is in the tree" not in page and "# VTA," not in page
@@ -107,3 +107,10 @@ def test_every_block_of_the_rtl() -> None:
                 in (pages[f"{path.parent.name}.md"])
             ), path
     assert ".. autoclass:: vta.hw.compute.gemm.Gemm" in pages["compute.md"]
+
+
+def test_rules_of_the_project() -> None:
+    pages = root_pages.pages()
+    assert "](tools/remote.md#security)" in pages["SECURITY.md"]
+    assert "](decisions/index.md)" in pages["CONTRIBUTING.md"]
+    assert not any("](.github" in text or "](docs/" in text for text in pages.values())

@@ -26,7 +26,7 @@ NEEDS_NO_TARGET = {
     "better_schedule": "4 rows, ring buffers",
 }
 """Tutorials on the timing model: something that each prints."""
-NEEDS_PACKAGES = "digits_network"
+NEEDS_PACKAGES = {"digits_network", "read_text"}
 """Run by `make notebooks`."""
 
 
@@ -110,7 +110,7 @@ def test_presets_by_name():
 
 def test_every_tutorial_is_run_and_is_a_notebook():
     scripts = {path.stem for path in TUTORIALS.glob("*.py")}
-    assert scripts == {*EXPECTED, *NEEDS_NO_TARGET, NEEDS_PACKAGES, "run_all", "tutorial_session"}
+    assert scripts == {*EXPECTED, *NEEDS_NO_TARGET, *NEEDS_PACKAGES, "run_all", "tutorial_session"}
     assert {*NOTEBOOKS} == scripts - {"run_all", "tutorial_session"}
 
 
