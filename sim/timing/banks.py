@@ -25,7 +25,9 @@ class BankTraffic:
     def __init__(self, constants: Constants) -> None:
         self.constants = constants
         self.recent: deque[tuple[int, int, Work]] = deque(maxlen=HISTORY)
-        self.masks: dict[int, tuple[object, tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]]] = {}
+        self.masks: dict[
+            tuple[int, bool], tuple[object, tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]]
+        ] = {}
 
     def add(self, work: Work, first: int) -> None:
         """GEMM executes ``work`` from its first micro-op in cycle ``first`` on."""
@@ -36,7 +38,8 @@ class BankTraffic:
         """For each micro-op: the bank that it reads and the bank that it writes, as a bit."""
         dst = work.dst
         assert dst is not None
-        found = self.masks.get(id(dst))
+        key = id(dst), work.overwrites
+        found = self.masks.get(key)
         if found is not None:
             return found[1]
         bits = (1 << self.constants.banks[dst]).astype(np.int8)
@@ -46,7 +49,7 @@ class BankTraffic:
         for distance in range(1, self.constants.forwarded + 1):
             reads[distance:][dst[distance:] == dst[:-distance]] = 0
         writes[:-1][dst[1:] == dst[:-1]] = 0  # deferred
-        self.masks[id(dst)] = dst, (reads, writes)
+        self.masks[key] = dst, (reads, writes)
         return reads, writes
 
     def stalls(self, work: Work, first: int, length: int) -> int:

@@ -7,27 +7,35 @@ cycle or at the rate of the memory preset. Times of a burst are computed when it
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 from vta.sim.timing.constants import Constants, Pipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vta.memory_timing import MemoryTiming
     from vta.sim.timing.events import Events
 
 __all__ = ["DataBus", "ReadBus", "Reader", "WriteBus", "bursts_of"]
 
 
-def bursts_of(address: int, nbytes: int, beat_bytes: int, burst_beats: int) -> list[int]:
+def bursts_of(address: int, nbytes: int, beat_bytes: int, burst_beats: int) -> tuple[int, ...]:
     """Beats of each burst of a request: bursts end at multiples of ``burst_beats`` beats."""
-    first = address // beat_bytes
-    left = -(-(address + nbytes) // beat_bytes) - first
-    room = burst_beats - first % burst_beats
+    return _bursts(address % (beat_bytes * burst_beats), nbytes, beat_bytes, burst_beats)
+
+
+@lru_cache(1 << 14)
+def _bursts(offset: int, nbytes: int, beat_bytes: int, burst_beats: int) -> tuple[int, ...]:
+    first = offset // beat_bytes
+    left = -(-(offset + nbytes) // beat_bytes) - first
+    room = burst_beats - first
     if left <= room:
-        return [left]
+        return (left,)
     whole, rest = divmod(left - room, burst_beats)
-    return [room, *[burst_beats] * whole, *([rest] if rest else [])]
+    return (room, *[burst_beats] * whole, *([rest] if rest else []))
 
 
 class Reader(Protocol):
@@ -79,6 +87,7 @@ class _Channel:
         self.pending: deque[tuple[int, int]] = deque()  # available from, beats
         self.outstanding: deque[tuple[int, int, int]] = deque()  # first, last, beats
         self.beats = 0  # outstanding
+        self.ready: int | None = None  # of the first that waits, once it is computed
 
 
 class ReadBus:
@@ -109,25 +118,39 @@ class ReadBus:
         channel.reader = reader
         self.channels.append(channel)
 
-    def request(self, number: int, available: int, bursts: list[int]) -> None:
+    def request(self, number: int, available: int, bursts: Sequence[int]) -> None:
         """Bursts of a reader, the first of which is at the arbiter in cycle ``available``."""
-        pending = self.channels[number].pending
-        for offset, beats in enumerate(bursts):
-            pending.append((available + offset, beats))
-        self._schedule(self.events.now)
+        channel = self.channels[number]
+        pending = channel.pending
+        idle = not pending
+        for beats in bursts:
+            pending.append((available, beats))
+            available += 1
+        if idle:
+            channel.ready = self._ready(channel)
+            self._schedule(self.events.now)
 
     def _schedule(self, now: int) -> None:
         """Arbitrate again in the first cycle in which a burst can be granted."""
-        ready = [self._ready(channel) for channel in self.channels if channel.pending]
-        if not ready:
+        at = None
+        for channel in self.channels:
+            ready = channel.ready
+            if ready is not None and (at is None or ready < at):
+                at = ready
+        if at is None:
             return
-        at = max(min(ready), self.next_grant, now)
+        if at < self.next_grant:
+            at = self.next_grant
+        if at < now:
+            at = now
         if self.scheduled is None or at < self.scheduled:
             self.scheduled = at
             self.events.at(at, self._arbitrate)
 
-    def _ready(self, channel: _Channel) -> int:
-        """When the first burst of a reader is at the arbiter, and has credits."""
+    def _ready(self, channel: _Channel) -> int | None:
+        """When the first burst of a reader is at the arbiter, and has credits; None without one."""
+        if not channel.pending:
+            return None
         limits = self.constants
         available = channel.pending[0][0]
         outstanding = channel.outstanding
@@ -155,13 +178,14 @@ class ReadBus:
             for distance in range(1, count + 1):
                 number = (self.last_grant + distance) % count
                 channel = self.channels[number]
-                if channel.pending and self._ready(channel) <= now:
+                if channel.ready is not None and channel.ready <= now:
                     self._grant(number, channel, now)
                     break
         self._schedule(now + 1)
 
     def _grant(self, number: int, channel: _Channel, now: int) -> None:
         _, beats = channel.pending.popleft()
+        channel.ready = None
         address = now + Pipeline.GRANT_TO_ADDRESS
         if len(self.accepted) == self.timing.outstanding_reads:
             address = max(address, self.accepted[0] + 1)
@@ -177,6 +201,7 @@ class ReadBus:
             self.data.read_free = max(self.data.read_free, last + 1)
         channel.outstanding.append((first, last, beats))
         channel.beats += beats
+        channel.ready = self._ready(channel)
         self.accepted.append(last)
 
 

@@ -151,9 +151,9 @@ class LoadEngine(RowGenerator):
     def put(self, transfer: _Transfer, row: int, cycle: int) -> None:
         self.places.popleft()
         rows = transfer.rows
-        bursts: list[int] = []
+        bursts: tuple[int, ...] = ()
         if row < rows.count:
-            address = rows.address + row * rows.stride
+            address = transfer.work.address + row * rows.stride
             bursts = bursts_of(address, rows.nbytes, self.beat_bytes, self.constants.burst_beats)
         self.writer.append(
             _WriterRow(transfer, cycle, _zeros(rows, row), len(bursts), row + 1 == rows.total)
@@ -253,7 +253,7 @@ class StoreEngine(RowGenerator):
         response = ready
         self.places.append(max(cycle + 1, self.sent - Pipeline.ROW_TO_WRITE_BEAT + 2))
         if row < rows.count:
-            address = rows.address + row * rows.stride
+            address = transfer.work.address + row * rows.stride
             for beats in bursts_of(
                 address, rows.nbytes, self.beat_bytes, self.constants.burst_beats
             ):

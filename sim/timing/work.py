@@ -47,7 +47,6 @@ class Rows:
 
     count: int
     elements: int
-    address: int
     stride: int
     nbytes: int
     lead: int
@@ -107,6 +106,7 @@ class Work:
     dst: npt.NDArray[np.int64] | None = None
     src: npt.NDArray[np.int64] | None = None
     rows: Rows | None = None
+    address: int = 0
 
 
 def works_of(
@@ -135,22 +135,37 @@ class _Reader:
         self.words, self.base = np.asarray(uop_words, "<u4"), uop_base
         self.sram = np.zeros(cfg.uop_depth, "<u4")
         self.cached: deque[tuple[int, int]] = deque(maxlen=Pipeline.BOUNDS_CACHED)
-        self.nests: dict[tuple[bytes, Instruction], tuple[object, ...]] = {}
-        self.transfers: dict[tuple[int, ...], Rows] = {}
+        self.nests: dict[tuple[object, ...], tuple[object, ...]] = {}
+        self.transfers: dict[tuple[object, ...], Rows] = {}
+        self.tokens: dict[tuple[object, ...], tuple[list[str], list[str]]] = {}
+        self.elem_bytes = {memory: self.isa.elem_bytes(memory) for memory in MemId}
 
     def read(self, instructions: Sequence[Instruction]) -> list[Work]:
         return [self._work(index, insn) for index, insn in enumerate(instructions)]
 
     def _work(self, index: int, insn: Instruction) -> Work:
-        work = Work(
-            index, insn.module, "none", TokenCounts.popped_by(insn), TokenCounts.pushed_by(insn)
-        )
+        module = insn.module
+        flags = (module, insn.pop_prev, insn.pop_next, insn.push_prev, insn.push_next)
+        tokens = self.tokens.get(flags)
+        if tokens is None:
+            tokens = TokenCounts.popped_by(insn), TokenCounts.pushed_by(insn)
+            self.tokens[flags] = tokens
+        work = Work(index, module, "none", *tokens)
         if isinstance(insn, Transfer):
-            work.rows = self._rows(insn)
-            work.unit = {PipelineModule.LOAD: "load", PipelineModule.STORE: "store"}.get(
-                insn.module, "none" if insn.is_nop else "loader"
-            )
-        if insn.module is not PipelineModule.COMPUTE:
+            work.address = insn.dram_base * self.elem_bytes[insn.memory]
+            kind = (
+                insn.opcode, insn.memory, insn.y_size, insn.x_size, insn.x_stride,
+                insn.y_pad_0, insn.y_pad_1, insn.x_pad_0, insn.x_pad_1,
+            )  # fmt: skip
+            rows = self.transfers.get(kind)
+            if rows is None:
+                rows = self.transfers[kind] = self._rows(insn)
+            work.rows = rows
+            if module is PipelineModule.COMPUTE:
+                work.unit = "none" if insn.is_nop else "loader"
+            else:
+                work.unit = "load" if module is PipelineModule.LOAD else "store"
+        if module is not PipelineModule.COMPUTE:
             return work
         work.decode = Pipeline.RANGES_NO_ACCESS
         if isinstance(insn, Load) and not insn.is_nop:
@@ -162,12 +177,12 @@ class _Reader:
     # ---- transfers --------------------------------------------------------------------------
 
     def _rows(self, insn: Transfer) -> Rows:
-        size = self.isa.elem_bytes(insn.memory)
+        size = self.elem_bytes[insn.memory]
         beat = self.cfg.bus_bytes
         pitch = insn.x_pad_0 + insn.x_size + insn.x_pad_1
         packing = max(1, beat // size), max(1, size // beat)
         if insn.is_nop:
-            return Rows(0, 0, 0, 0, 0, 0, 0, 0, *packing)
+            return Rows(0, 0, 0, 0, 0, 0, 0, *packing)
         count, elements = insn.y_size, insn.x_size
         lead = insn.y_pad_0 * pitch + insn.x_pad_0
         trail = insn.y_pad_1 * pitch + insn.x_pad_1
@@ -176,12 +191,12 @@ class _Reader:
         elif insn.x_stride == elements and not insn.x_pad_0 and not insn.x_pad_1:
             count, elements = 1, elements * count
         between = insn.x_pad_0 + insn.x_pad_1
-        address, stride = insn.dram_base * size, insn.x_stride * size
         is_acc_store = insn.opcode is Opcode.STORE and insn.memory is MemId.ACC
         gap = self.constants.tile_read - 1 if is_acc_store else 0
         return Rows(
-            count, elements, address, stride, elements * size, lead, between, trail, *packing, gap
-        )
+            count, elements, insn.x_stride * size, elements * size, lead, between, trail,
+            *packing, gap,
+        )  # fmt: skip
 
     def _loader(self, work: Work, insn: Load) -> None:
         rows = insn.y_size + insn.y_pad_0 + insn.y_pad_1
@@ -222,10 +237,15 @@ class _Reader:
             words = work.uops[1] // lanes - work.uops[0] // lanes
             work.decode = max(work.decode, Pipeline.BOUNDS_READ + words)
         content = self.sram[insn.uop_bgn : insn.uop_end].tobytes()
-        key = (content, insn)
-        if key not in self.nests:
-            self.nests[key] = self._walk(insn, content)
-        work.dst, work.src, work.writes, work.reads, work.stalls = self.nests[key]  # type: ignore[assignment]
+        loops = insn.iter_out, insn.iter_in, insn.dst_factor_out, insn.dst_factor_in
+        key: tuple[object, ...] = content, loops
+        if isinstance(insn, Alu):
+            sources = insn.src_factor_out, insn.src_factor_in
+            key = content, loops, sources, insn.alu_opcode, insn.use_imm, insn.start
+        found = self.nests.get(key)
+        if found is None:
+            found = self.nests[key] = self._walk(insn, content)
+        work.dst, work.src, work.writes, work.reads, work.stalls = found  # type: ignore[assignment]
 
     def _walk(self, insn: MicroOpLoop, content: bytes) -> tuple[object, ...]:
         """The accumulators of a nest in order, their ranges, and the stalls of the unit itself."""
