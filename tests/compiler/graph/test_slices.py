@@ -57,3 +57,18 @@ def test_elements_that_are_not_there():
         run_host_operator("slice", [data], whole)
     got = run_host_operator("slice", [data], {**whole, "begins": (0, 2), "steps": (1, -1)})
     np.testing.assert_array_equal(got, data[:, ::-1])
+
+
+def test_copies_along_axes(tmp_path):
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(0, 1, (11, 3, 1, 1)).astype(np.float32),
+               "shape": np.array([2, 1, 3, 5], np.int64)}  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv"),
+        helper.make_node("Expand", ["a", "shape"], ["y"], "expand"),
+    ]
+    made = model(nodes, {"x": [1, 3, 1, 5]}, {"y": [2, 11, 3, 5]}, weights)
+    path = int8(made, tmp_path)
+    ran = run(integer(path), inputs := inputs_of(made, 7))
+    assert ran.outputs["y"].shape == (2, 11, 3, 5)
+    assert stored_steps(path, inputs, ran, "y", scaled="a") <= 1.01
