@@ -55,10 +55,9 @@ UOP_START = 20
 """Cycles that the load of missing micro-ops delays the issue, apart from their beats."""
 UOP_QUEUED = 220
 """Cycles that the same load waits for bursts of other loads, if the bus is busy all the time."""
-CONFLICTS = 1.9
-"""Cycles that an ALU vector loses to a GEMM core that writes another accumulator each cycle."""
-COLUMN_CONFLICTS = 0.6
-"""The same if GEMM walks along columns."""
+CONFLICTS = 0.5
+"""Cycles that the ALU loses to the GEMM core for each accumulator that GEMM writes, at most: both
+use a bank of four for the time of one access, however many passes the ALU makes."""
 FEW_PRODUCTS = 4
 """Products into one tile by one instruction, below which a conflict of banks costs the ALU much."""
 ACC_BANKS = 4
@@ -434,10 +433,9 @@ class _Timeline:
         self._micro_ops(("bias", self.end.slot, *self.end.channel, tiles), 1)
         self._micro_ops(("alu", self.end.slot, tiles), 1)
         self.issue = max(self.issue + ISSUE, self.end.summed)
-        sums = self.tiling.inputs * self.shape.taps
-        lost = COLUMN_CONFLICTS if self.tiling.walks_columns(self.shape.taps) else CONFLICTS
-        vectors = tiles * (1 + lost / sums if self.gemm > self.issue else 1)
-        self.alu = max(self.issue, self.alu) + passes * (vectors + ALU_START)
+        writes = tiles * -(-self.shape.inputs // self.tiling.inputs)
+        lost = CONFLICTS * writes if self.gemm > self.issue else 0
+        self.alu = max(self.issue, self.alu) + passes * (tiles + ALU_START) + lost
         self.issue += ISSUE * (passes - 1)
         self.busy["alu"] += tiles * passes
         beats = tiles * self.out
