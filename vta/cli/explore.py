@@ -133,5 +133,5 @@ def _print(found: Exploration) -> None:
     console.print(f"machines on {found.space.part}; * no other one is better", highlight=False)
     console.print(table)
     for each in found.refused:
-        keys = ", ".join(f"{key} {value}" for key, value in each.keys.items())
-        console.print(f"refused: {keys}: {each.why}", highlight=False, markup=False)
+        named = ", ".join(f"{key} {value}" for key, value in each.keys.items())
+        console.print(f"refused: {named}: {each.why}", highlight=False, markup=False)

@@ -33,19 +33,22 @@ def worker(scheduler: str, board: bool, name: str | None) -> None:
 
     with importing("`vta worker`", "tune"):
         from distributed import Nanny
-        from distributed.comm import connect
+        from distributed.comm.core import connect
 
     from vta.tuning.engine import BOARD
 
     async def serve() -> None:
         try:  # a Nanny alone would try for ever
-            (await connect(scheduler, timeout=CONNECT_SECONDS)).abort()
+            comm = await connect(  # type: ignore[no-untyped-call]
+                scheduler, timeout=CONNECT_SECONDS
+            )
+            comm.abort()
         except (OSError, ValueError, TimeoutError) as error:
             raise TuningError(
                 f"no Dask scheduler at {scheduler} ({error}); start one with `dask scheduler`"
             ) from None
         resources = {BOARD: 1} if board else None
-        async with Nanny(  # type: ignore[no-untyped-call]
+        async with Nanny(
             scheduler, nthreads=1, name=name, resources=resources, dashboard=False
         ) as nanny:
             click.echo(f"worker {nanny.worker_address} of {scheduler}, version {identity()}")

@@ -10,14 +10,14 @@ import queue
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from vta.errors import TuningError
 from vta.extras import importing
 from vta.tuning.identity import identity
 
-if TYPE_CHECKING:
-    import distributed
+Future = Any
+"""``distributed.Future``, whose types are partial."""
 
 __all__ = ["BOARD", "DaskEngine", "Engine", "InProcess", "Task", "open_engine"]
 
@@ -121,12 +121,12 @@ class DaskEngine:
         Without any result for so long, tasks are given to other workers.
     """
 
-    client: distributed.Client
+    client: Any
     warn: Callable[[str], None] = lambda text: None
     hang_seconds: float = HANG_SECONDS
     cluster: Any = None
-    _running: dict[distributed.Future, Task] = field(default_factory=dict)
-    _finished: queue.Queue[distributed.Future] = field(default_factory=queue.Queue)
+    _running: dict[Future, Task] = field(default_factory=dict)
+    _finished: queue.Queue[Future] = field(default_factory=queue.Queue)
     _foreign: set[str] = field(default_factory=set)
 
     def require_workers(self, seconds: float = WORKER_SECONDS) -> None:
@@ -139,7 +139,7 @@ class DaskEngine:
         """
         from distributed import TimeoutError
 
-        where = self.client.scheduler.address  # type: ignore[union-attr]
+        where = self.client.scheduler.address
         try:
             self.client.wait_for_workers(1, timeout=seconds)
         except TimeoutError:
@@ -199,7 +199,7 @@ class DaskEngine:
             if done is not None:
                 return done
 
-    def _done(self, future: distributed.Future, task: Task) -> Done | None:
+    def _done(self, future: Future, task: Task) -> Done | None:
         """The result; None if the task was submitted again."""
         from distributed import KilledWorker
 
@@ -315,7 +315,9 @@ def open_engine(
             host="127.0.0.1", resources={}, silence_logs=40,
         )  # fmt: skip
     try:
-        client = distributed.Client(cluster or scheduler, timeout=CONNECT_SECONDS)
+        client = distributed.Client(  # type: ignore[no-untyped-call]
+            cluster or scheduler, timeout=CONNECT_SECONDS
+        )
     except (OSError, ValueError, TimeoutError) as error:
         raise TuningError(
             f"no Dask scheduler at {scheduler} ({error or type(error).__name__}); start one with "

@@ -168,7 +168,9 @@ def checkout_tasks(job: str, only: Sequence[str] = ()) -> list[Task]:
     """
     if job == "mutation":
         names = _listed(["-c", _MUTANTS])
-        commands = {name: ("-m", "tests.mutation.run_all", name) for name in names}
+        commands: dict[str, tuple[str, ...]] = {
+            name: ("-m", "tests.mutation.run_all", name) for name in names
+        }
     else:
         # An empty marker expression takes tests that the default run leaves out, too.
         found = _listed(["-m", "pytest", "--collect-only", "-q", "-m", "", *JOBS[job]])

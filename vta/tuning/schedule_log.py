@@ -104,10 +104,12 @@ class Entry:
             If the values are no entry, or the tiling exceeds the machine's memories.
         """
         try:
-            numbers = {
+            numbers: dict[str, Any] = {
                 name: int(values[name]) for name in ("cycles", "default_cycles", "seed", "trials")
             }
-            texts = {name: str(values[name]) for name in ("memory", "device", "version")}
+            texts: dict[str, Any] = {
+                name: str(values[name]) for name in ("memory", "device", "version")
+            }
             machine = VTAConfig.from_dict(values["machine"])
             workload = Workload.from_dict(values["workload"])
             tiling = Tiling.from_dict(values["tiling"])
@@ -194,7 +196,10 @@ class ScheduleLog:
         """
         text = f"SELECT {', '.join(_COLUMNS)} FROM vta_schedules WHERE 1"
         values: list[str] = []
-        for column, value in (("fingerprint", cfg and machine_key(cfg)), ("memory", memory)):
+        for column, value in (
+            ("fingerprint", machine_key(cfg) if cfg is not None else None),
+            ("memory", memory),
+        ):
             if value is not None:
                 text, values = f"{text} AND {column} = ?", [*values, value]
         with self._connected() as database:

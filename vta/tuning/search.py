@@ -173,13 +173,14 @@ class Search:
         """Submit the next batch of a layer, or its finalists."""
         layer.results = {}
         late = self._end is not None and time.monotonic() > self._end and layer.study.trials
-        if not layer.study.done and not late:
+        while not layer.study.done and not late:
             proposals = layer.study.ask()
             layer.waiting = {proposal.tiling: 1 for proposal in proposals}
             for proposal in proposals:
                 self._submit(layer, proposal.tiling, proposal.limit)
             if proposals:
                 return
+            layer.study.tell({})
         layer.measuring = True
         finalists = layer.study.finalists(FINALISTS)
         op = layer.workload.operator(self.cfg, layer.study.default)

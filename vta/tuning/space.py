@@ -64,7 +64,7 @@ class Space:
             column = left[:, _COLUMNS.index(name)]
             values = np.unique(column)
             left = left[column == values[_index(choose(name), len(values))]]
-        found = dict(zip(_COLUMNS, map(int, left[0])))
+        found: dict[str, Any] = dict(zip(_COLUMNS, map(int, left[0])))
         inp = 1 + _index(choose("inp_slots"), found["inp_slots"])
         wgt = 1 + _index(choose("wgt_slots"), found["wgt_slots"])
         passes = _PASSES[_index(choose("columns_first"), len(_PASSES))]
@@ -98,10 +98,10 @@ class Space:
 
     def promising(self, count: int, memory: MemoryTiming) -> Sequence[Mapping[str, Any]]:
         """Points that the tiler's model finds best for a memory, the best first."""
-        costs = []
+        costs: list[tuple[int, Tiling]] = []
         for row in self._table[:POOL]:
-            found = dict(zip(_COLUMNS, map(int, row)))
-            tiling = Tiling(**{**found, "order": ORDERS[found["order"]]})  # type: ignore[arg-type]
+            found: dict[str, Any] = dict(zip(_COLUMNS, map(int, row)))
+            tiling = Tiling(**{**found, "order": ORDERS[found["order"]]})
             bound = sorted(costs, key=_cycles)[count - 1][0] if len(costs) >= count else None
             cost = estimate(self.workload.shape, tiling, self.cfg, bound, memory)
             if cost is not None:

@@ -36,8 +36,6 @@ __all__ = ["BATCH", "Proposal", "Study", "Trial"]
 
 BATCH = 8
 """Trials that are drawn at once."""
-ASKS = 8
-"""Draws for a new schedule before a space counts as searched."""
 FIRST_SHARE = 3
 """One of so many trials is a schedule that the tiler's model finds good; the sampler draws the
 others."""
@@ -83,7 +81,7 @@ class Study:
     memory : str
     seed : int
     trials : int
-        Schedules to evaluate; those in the log count.
+        Draws of a schedule; those in the log count.
 
     Raises
     ------
@@ -103,7 +101,6 @@ class Study:
         tiling = workload.operator(cfg).tiling
         assert tiling is not None
         self.default = replace(tiling, cost=None)
-        self.exhausted = False
         words = json.dumps([machine_key(cfg), memory, workload.key, seed, trials, identity()])
         self.name = hashlib.sha256(words.encode()).hexdigest()[:24]
         self._log = log
@@ -162,8 +159,8 @@ class Study:
 
     @property
     def done(self) -> bool:
-        """Whether all trials were made, or no schedule is left."""
-        return self.exhausted or len(self.trials) >= self.wanted
+        """Whether all trials were made."""
+        return self._count >= self.wanted
 
     def finalists(self, count: int) -> list[Tiling]:
         """The tiler's schedule, then the ones with the fewest cycles."""
@@ -173,17 +170,15 @@ class Study:
         return [self.default, *others[:count]]
 
     def ask(self) -> list[Proposal]:
-        """The next batch: new schedules; :meth:`tell` takes their results."""
+        """The next batch: the schedules in it that are new, perhaps none; :meth:`tell` takes their
+        results. A schedule that is drawn again is not evaluated again."""
         known, number = self._known, self._count
         words = f"{self.seed} {self.workload.key} {number}"
         seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
         self._study.sampler = optuna.samplers.TPESampler(seed=seed)
-        wanted = min(BATCH, self.wanted - len(known))
         self._asked = []
         new: dict[Tiling, None] = {}
-        for place in range(number, number + ASKS * BATCH):
-            if len(new) >= wanted:
-                break
+        for place in range(number, min(number + BATCH, self.wanted)):
             if place < len(self._first):
                 self._study.enqueue_trial(self._first[place])
             trial = self._study.ask()
@@ -191,7 +186,6 @@ class Study:
             self._asked.append((trial, tiling))
             if tiling not in known:
                 new[tiling] = None
-        self.exhausted = not new
         limit = self._limit()
         return [Proposal(tiling, limit if tiling != self.default else None) for tiling in new]
 

@@ -90,7 +90,7 @@ class Workload:
         try:
             shape, rule = dict(values["shape"]), dict(values["requantise"])
             sizes = {name: tuple(map(int, shape["window"][name])) for name in _WINDOW}
-            window = Window("conv2d", **sizes)
+            window = Window("conv2d", **sizes)  # type: ignore[arg-type]  # checked by its use
             if "result" in shape:
                 shape["result"] = tuple(map(int, shape["result"]))
             made = _SHAPES[values["operator"]](**{**shape, "window": window})
@@ -130,7 +130,7 @@ class Workload:
             *window.size,
         )
         channels = shape.groups * shape.outputs * cfg.block_out
-        common = {"cfg": cfg, "requantise": self.requantise, "tiling": tiling}
+        common: dict[str, Any] = {"cfg": cfg, "requantise": self.requantise, "tiling": tiling}
         if isinstance(shape, TransposedShape):
             extra = tuple(
                 result - ((size - 1) * by - low - high + taps)
@@ -159,7 +159,7 @@ def inputs_of(op: Operator, seed: int) -> list[Array]:
     values: list[Array] = []
     for operand in op.operands:
         if operand.name == "scale":  # of a requantisation in one pass, about 2 ** -8
-            words = ops.choose_scales(rng.uniform(0.002, 0.006, operand.shape))
+            words = ops.choose_scales(rng.uniform(0.002, 0.006, operand.shape).tolist())
             values.append(np.array(words, np.int64).astype(np.uint32).view(np.int32))
             continue
         limit = 1 << (bits[operand.dtype] - 1 if operand.dtype in bits else 14)
