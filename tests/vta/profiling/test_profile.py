@@ -50,13 +50,14 @@ def without_pushes():
     return Program(old.name, old.cfg, code, old.uops, old.tensors, old.relocations)
 
 
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
 @pytest.mark.parametrize("target", ["sim", "tsim"])
 @pytest.mark.parametrize("kind", ["vadd", "matmul"])
-def test_causes_add_up_to_the_cycles_of_the_run(kind, target):
-    found = profiled(kind, target)
+def test_causes_add_up_to_the_cycles_of_the_run(kind, target, memory):
+    found = profiled(kind, target, memory)
     assert sum(found.by_cause.values()) == found.cycles == len(found.layers[0].causes)
     if target == "tsim":
-        machine = verilated("tiny")
+        machine = verilated("tiny", memory)
         inputs = [np.zeros(t.shape, t.dtype) for t in program(kind).tensors if not t.written]
         _, result = run_program(program(kind), inputs, machine=machine)
         assert found.cycles == result.cycle_count
