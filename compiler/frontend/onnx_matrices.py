@@ -8,7 +8,7 @@ import numpy as np
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.frontend.onnx_weights import reordered_weights
-from vta.compiler.graph.ir import Attribute, Node, Tensor
+from vta.compiler.graph.ir import Node, Tensor
 from vta.host_operators import run_host_operator
 
 __all__ = ["MATRICES", "add_matmul"]
@@ -40,8 +40,10 @@ def _gemm(importer: Importer, node: OnnxNode) -> None:
         names.append(_bias(importer, node, importer.tensor(node, 2), beta))
     depth, rows = data.shape if by_columns[0] else data.shape[::-1]
     _require_depth(node, depth, kernel)
-    turned: dict[str, Attribute] = {"transposed": 1} if by_columns[0] else {}
-    importer.add(node, "dense", names, (rows, kernel.shape[0]), **turned)
+    if by_columns[0]:
+        importer.add(node, "dense", names, (rows, kernel.shape[0]), transposed=1)
+    else:
+        importer.add(node, "dense", names, (rows, kernel.shape[0]))
 
 
 def _matmul(importer: Importer, node: OnnxNode) -> None:
