@@ -130,18 +130,7 @@ class AluPipeline(wiring.Component):
         m.submodules.fetch = fetch = OperandFetch(
             layout, log_depth=self.log_depth, bits=len(self.write.data)
         )
-        wiring.connect(m, fetch.dst_read, wiring.flipped(self.dst_read))
-        wiring.connect(m, fetch.src_read, wiring.flipped(self.src_read))
-        m.d.comb += [
-            fetch.early.eq(hazards.early),
-            fetch.current.eq(hazards.current),
-            hazards.current_leaves.eq(fetch.current_leaves),
-            hazards.current_to_early.eq(fetch.current_to_early),
-            self.tile.eq(fetch.issue_valid),
-        ]
-        m.d.sync += [op.valid.eq(fetch.issue_valid), op.last.eq(fetch.issue_last)]
-        with m.If(fetch.issue_valid):
-            m.d.sync += op.dst.eq(fetch.issue_dst)
+        self._connect_fetch(m, fetch, hazards, op)
 
         # OP
         m.submodules.forwarding = forwarding = OperandForwarding(layout, tile=tile)
@@ -168,18 +157,7 @@ class AluPipeline(wiring.Component):
             ex2_writes.eq(ex1.valid & (ex1.last | ~op.valid | (op.dst != ex1.dst))),
             wb_writes.eq(ex2_writes),
         ]
-        lanes = []
-        for number in range(tile.length):
-            m.submodules[f"lane{number}"] = lane = AluLane(requantises=self.requantises)
-            lanes.append(lane)
-            m.d.comb += [
-                lane.valid.eq(ex1.valid),
-                lane.opcode.eq(forwarding.opcode),
-                lane.x.eq(forwarding.x[number]),
-                lane.y.eq(forwarding.y[number]),
-                ex1_result[number].eq(lane.ex1_result),
-                ex2_result[number].eq(lane.ex2_result),
-            ]
+        lanes = self._connect_lanes(m, ex1.valid, forwarding, ex1_result, ex2_result)
         with m.If(ex2.valid):
             m.d.sync += wb_result.eq(ex2_result)
 
@@ -202,6 +180,38 @@ class AluPipeline(wiring.Component):
         else:
             wiring.connect(m, wiring.flipped(self.uop), accepted)
         return m
+
+    def _connect_fetch(self, m: Module, fetch, hazards, op) -> None:
+        """READ: ``fetch`` reads the operands of the micro-ops that ``hazards`` offers; the one that
+        is issued is in OP in the next cycle."""
+        wiring.connect(m, fetch.dst_read, wiring.flipped(self.dst_read))
+        wiring.connect(m, fetch.src_read, wiring.flipped(self.src_read))
+        m.d.comb += [
+            fetch.early.eq(hazards.early),
+            fetch.current.eq(hazards.current),
+            hazards.current_leaves.eq(fetch.current_leaves),
+            hazards.current_to_early.eq(fetch.current_to_early),
+            self.tile.eq(fetch.issue_valid),
+        ]
+        m.d.sync += [op.valid.eq(fetch.issue_valid), op.last.eq(fetch.issue_last)]
+        with m.If(fetch.issue_valid):
+            m.d.sync += op.dst.eq(fetch.issue_dst)
+
+    def _connect_lanes(self, m: Module, valid, forwarding, ex1_result, ex2_result) -> list[AluLane]:
+        """EX1 and EX2: a lane for each value of a tile."""
+        lanes = []
+        for number in range(self.tile_layout.length):
+            m.submodules[f"lane{number}"] = lane = AluLane(requantises=self.requantises)
+            lanes.append(lane)
+            m.d.comb += [
+                lane.valid.eq(valid),
+                lane.opcode.eq(forwarding.opcode),
+                lane.x.eq(forwarding.x[number]),
+                lane.y.eq(forwarding.y[number]),
+                ex1_result[number].eq(lane.ex1_result),
+                ex2_result[number].eq(lane.ex2_result),
+            ]
+        return lanes
 
     def _start_runs(self, m: Module, hazards):
         """In front of HAZARD: ``start`` remains set for the first micro-op of a run only, which

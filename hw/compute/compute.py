@@ -141,7 +141,22 @@ class Compute(wiring.Component):
         # Registered: a bank conflict may stall the last write of a LOAD by one cycle.
         m.d.sync += issue.load_done.eq(loader.done)
 
-        # Memory ports of LOAD, GEMM and ALU.
+        self._connect_memories(m, issue, loader, gemm, alu, uops, accumulators)
+
+        # Events and errors.
+        m.d.comb += [
+            self.loaded_uop.eq(loader.loaded_uop),
+            self.loaded_acc.eq(loader.loaded_acc),
+            self.product.eq(gemm.product),
+            self.tile.eq(alu.tile),
+        ]
+        for block in (issue, loader, alu, gemm):
+            with m.If(block.error.code != ErrorCode.NONE):
+                m.d.comb += self.error.eq(block.error)
+        return m
+
+    def _connect_memories(self, m: Module, issue, loader, gemm, alu, uops, accumulators) -> None:
+        """The memory ports of LOAD, GEMM and ALU, and those of the store module."""
         wiring.connect(m, loader.read, wiring.flipped(self.read))
         wiring.connect(m, loader.write_uop, uops.write)
         wiring.connect(m, loader.write_acc, accumulators.load_write)
@@ -171,18 +186,6 @@ class Compute(wiring.Component):
         wiring.connect(m, wiring.flipped(self.out_read), accumulators.out_read)
         if self.stores_acc:
             wiring.connect(m, wiring.flipped(self.acc_read), accumulators.tile_read)
-
-        # Events and errors.
-        m.d.comb += [
-            self.loaded_uop.eq(loader.loaded_uop),
-            self.loaded_acc.eq(loader.loaded_acc),
-            self.product.eq(gemm.product),
-            self.tile.eq(alu.tile),
-        ]
-        for block in (issue, loader, alu, gemm):
-            with m.If(block.error.code != ErrorCode.NONE):
-                m.d.comb += self.error.eq(block.error)
-        return m
 
     def _queue(self, m: Module, name: str, from_issue, into_unit) -> None:
         """Connects a unit to issue through a queue of :data:`UNIT_QUEUE_DEPTH` instructions."""

@@ -217,28 +217,7 @@ class Gemm(wiring.Component):
             products.wgt_data.eq(self.wgt_read.data),
         ]
 
-        # The micro-ops between issue and the hazard stage.
-        stage = data.StructLayout({
-            "valid": 1, "last": 1, "reset": 1, "start": 1, "dst": cfg.log_acc_depth,
-        })  # fmt: skip
-        stages = [Signal(stage, name=f"stage{n}") for n in range(self.accumulate_after + 1)]
-        for stage_before, stage_after in pairwise(stages):
-            m.d.sync += stage_after.eq(stage_before)
-        m.d.comb += [
-            stages[0].valid.eq(sequencer.op.valid & ~op.empty),
-            stages[0].last.eq(sequencer.op.valid & op.last),
-            stages[0].reset.eq(op.insn.reset),
-            stages[0].dst.eq(op.dst),
-        ]
-        if starts_sums:
-            m.submodules.runs = runs = RunDetector(log_depth=cfg.log_acc_depth)
-            m.d.comb += [
-                stages[0].start.eq(op.insn.start),
-                runs.valid.eq(stages[1].valid),
-                runs.last.eq(stages[1].last),
-                runs.dst.eq(stages[1].dst),
-            ]
-            m.d.sync += stages[2].start.eq(stages[1].start & runs.first)
+        stages = self._uop_stages(m, sequencer, starts_sums=starts_sums)
 
         # The write of a tile is deferred if the next cycle accumulates into the same tile.
         assert GEMM_WRITE_LOOKAHEAD == Accumulate.LATENCY
@@ -272,3 +251,29 @@ class Gemm(wiring.Component):
         m.d.sync += last_stages.eq(Cat(stages[-1].last, last_stages))
         m.d.comb += self.done.eq(last_stages[-1])
         return m
+
+    def _uop_stages(self, m: Module, sequencer, *, starts_sums: bool) -> list:
+        """The micro-ops between issue and the hazard stage, a register for each cycle."""
+        op = sequencer.op.payload
+        stage = data.StructLayout({
+            "valid": 1, "last": 1, "reset": 1, "start": 1, "dst": self.cfg.log_acc_depth,
+        })  # fmt: skip
+        stages = [Signal(stage, name=f"stage{n}") for n in range(self.accumulate_after + 1)]
+        for stage_before, stage_after in pairwise(stages):
+            m.d.sync += stage_after.eq(stage_before)
+        m.d.comb += [
+            stages[0].valid.eq(sequencer.op.valid & ~op.empty),
+            stages[0].last.eq(sequencer.op.valid & op.last),
+            stages[0].reset.eq(op.insn.reset),
+            stages[0].dst.eq(op.dst),
+        ]
+        if starts_sums:
+            m.submodules.runs = runs = RunDetector(log_depth=self.cfg.log_acc_depth)
+            m.d.comb += [
+                stages[0].start.eq(op.insn.start),
+                runs.valid.eq(stages[1].valid),
+                runs.last.eq(stages[1].last),
+                runs.dst.eq(stages[1].dst),
+            ]
+            m.d.sync += stages[2].start.eq(stages[1].start & runs.first)
+        return stages
