@@ -37,7 +37,7 @@ def report(*arguments):
 def test_where_nodes_run(folder, tmp_path):
     found = report(folder / "int8.onnx")
     where = {node["name"]: node["where"] for node in found["nodes"]}
-    for name in ("expand", "depthwise", "add", "average", "fc"):
+    for name in ("expand", "depthwise + add", "average", "fc"):
         assert where[name] == "accelerator"
     assert (where["concat"], where["softmax"]) == ("memory", "host")
     notes = {node["name"]: node["why"] for node in found["nodes"]}

@@ -201,7 +201,8 @@ def test_exec_names_run():
 def test_help(command):
     short, long = vta(*command, "-h"), vta(*command, "--help")
     assert short.exit_code == 0 and short.output == long.output
-    assert "Usage: " in short.output and "..." not in short.output.split("Commands:")[-1]
+    usage, _, text = short.output.partition("\n\n")
+    assert "Usage: " in usage and "..." not in text.split("Commands:")[-1]
 
 
 def test_the_version_is_that_of_the_package_that_runs(monkeypatch):

@@ -104,7 +104,7 @@ def test_dram_range(insn, addresses):
     ("insn", "message"),
     [
         (Load(memory=MemId.OUT, **ROW), "cannot write OUT"),
-        (Store(memory=MemId.ACC, **ROW), "reads OUT; got ACC"),
+        (Store(memory=MemId.INP, **ROW), "reads OUT or ACC; got INP"),
         (Store(x_pad_0=1, **ROW), "cannot pad"),
         (Load(memory=MemId.INP, pop_prev=True), "no previous module"),
         (Load(memory=MemId.WGT, push_prev=True), "no previous module"),
