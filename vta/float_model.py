@@ -5,7 +5,7 @@ A function of one tensor, as GELU in its parts, is rounded once if no tensor ins
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from onnx import numpy_helper, version_converter
 
 from vta.errors import ModelError
 
-__all__ = ["left_real", "with_bias_in_convolutions", "with_names", "with_opset", "with_shapes"]
+__all__ = [
+    "left_real",
+    "with_bias_in_convolutions",
+    "with_bias_in_products",
+    "with_names",
+    "with_opset",
+    "with_shapes",
+]
 
 LEAST_OPSET = 13
 """The first one with a scale for each channel."""
@@ -27,7 +34,10 @@ _CLIPS = frozenset(("Clip", "Relu"))
 _MOVING = frozenset((
     "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 ))  # fmt: skip
-_REAL_ALWAYS = frozenset(("Div", "LayerNormalization", "Pow", "ReduceMean", "Sqrt", "Sub"))
+_REAL_ALWAYS = frozenset((
+    "Cast", "Div", "Expand", "LayerNormalization", "Pow", "ReduceMean", "ReduceSum", "Softmax",
+    "Sqrt", "Sub", "Where",
+))  # fmt: skip
 """Operators that the host runs on real numbers when they read more than one tensor of data."""
 
 
@@ -128,12 +138,75 @@ def with_bias_in_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def with_bias_in_products(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in which a constant vector that is added to the product of rows of any number of
+    dimensions and constant weights is the bias of a Gemm; the shapes must be known."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
+    }
+    constants = {item.name: item for item in model.graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    outputs = {value.name for value in model.graph.output}
+    gone: set[str] = set()
+    replaced: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        after = readers.get(node.output[0], [])
+        if node.op_type != "MatMul" or len(after) != 1 or after[0].op_type != "Add":
+            continue
+        weights = constants.get(node.input[1])
+        others = [name for name in after[0].input if name != node.output[0]]
+        bias = constants.get(others[0]) if len(others) == 1 else None
+        rows, result = shapes.get(node.input[0], []), shapes.get(after[0].output[0], [])
+        if weights is None or bias is None or node.output[0] in outputs or len(rows) < 3:
+            continue
+        if len(weights.dims) != 2 or list(bias.dims) != [weights.dims[1]]:
+            continue
+        if min((*rows, *result)) < 1 or result != [*rows[:-1], weights.dims[1]]:
+            continue
+        gone.add(after[0].name)
+        replaced[node.name] = _gemm(model, node, [weights.name, bias.name], result, after[0])
+    nodes = [
+        made
+        for node in model.graph.node
+        if node.name not in gone
+        for made in replaced.get(node.name, [node])
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def _gemm(
+    model: onnx.ModelProto, product: onnx.NodeProto, constants: Sequence[str],
+    result: Sequence[int], summed: onnx.NodeProto,
+) -> list[onnx.NodeProto]:  # fmt: skip
+    """Rows as a matrix, the product with its bias, and the result in its own shape."""
+    name, make = product.name, onnx.helper.make_node
+    for suffix, shape in (("rows", [-1, 0]), ("shape", result)):
+        values = np.array(shape, np.int64)
+        if suffix == "rows":
+            weights = next(i for i in model.graph.initializer if i.name == constants[0])
+            values[1] = weights.dims[0]
+        model.graph.initializer.append(numpy_helper.from_array(values, f"{name}.{suffix}"))
+    return [
+        make("Reshape", [product.input[0], f"{name}.rows"], [f"{name}.data"], f"{name}.flatten"),
+        make("Gemm", [f"{name}.data", *constants], [f"{name}.sums"], name),
+        make("Reshape", [f"{name}.sums", f"{name}.shape"], [summed.output[0]], f"{name}.unflatten"),
+    ]
+
+
 def left_real(model: onnx.ModelProto) -> list[str]:
     """The names of nodes that are not quantised themselves; what they read and what reads them is.
 
     Elementwise functions of one tensor of data (activations in their parts, factors, summands),
-    operators that the host runs on real numbers, what moves their results, and a softmax at an
-    output. A lone rectifier or clip is quantised, because it becomes part of its producer.
+    operators that the host runs on real numbers, elementwise operators that only those read, what
+    moves their results, and rows of constant tables. A lone rectifier or clip is quantised,
+    because it becomes part of its producer.
     """
     constants: dict[str, Any] = {item.name: item for item in model.graph.initializer}
     root: dict[str, str] = {}
@@ -142,7 +215,6 @@ def left_real(model: onnx.ModelProto) -> list[str]:
     real: list[str] = []
     results = {value.name for value in model.graph.input}
     """Tensors that are not made of quantised ones."""
-    outputs = {value.name for value in model.graph.output}
     for node in model.graph.node:
         if node.op_type == "Constant":
             constants.update(dict.fromkeys(node.output))
@@ -159,14 +231,30 @@ def left_real(model: onnx.ModelProto) -> list[str]:
         if (
             (node.op_type in _REAL_ALWAYS and not _averages_images(node, constants))
             or (node.op_type in _MOVING and data and data[0] in results)
-            or (node.op_type == "Softmax" and node.output[0] in outputs)
+            or (node.op_type == "Gather" and node.input[0] in constants)
         ):
             real.append(node.name)
             results.update(node.output)
     for nodes in members.values():
         if any(node.op_type not in _CLIPS for node in nodes):
             real += [node.name for node in nodes]
-    return real
+    return [*real, *_read_by_real_only(model, set(real))]
+
+
+def _read_by_real_only(model: onnx.ModelProto, real: Collection[str]) -> list[str]:
+    """Elementwise nodes whose result only real operators read: the sum that a norm or a softmax
+    reads is not rounded."""
+    readers: dict[str, list[str]] = {value.name: [""] for value in model.graph.output}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node.name)
+    found: set[str] = set()
+    for node in reversed(model.graph.node):
+        after = readers.get(node.output[0], [])
+        of_real = bool(after) and all(name in real or name in found for name in after)
+        if of_real and node.op_type in ELEMENTWISE - _CLIPS and node.name not in real:
+            found.add(node.name)
+    return sorted(found)
 
 
 def _averages_images(node: onnx.NodeProto, constants: Mapping[str, Any]) -> bool:

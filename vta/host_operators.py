@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from vta.errors import NetworkError, TensorError
 from vta.host_elementwise import BINARY, UNARY, looked_up
+from vta.host_sequences import cast, gather, gathered, layer_norm, reduce_sum, where
 from vta.packing import pack as _pack
 from vta.packing import (
     pack_columns,
@@ -283,6 +284,11 @@ HOST_OPERATORS: dict[str, HostOperator] = {
         1, (), lambda a, _: (a[0] ^ np.array(128, np.uint8).astype(a[0].dtype)).view(
             "int8" if a[0].dtype == np.uint8 else "uint8"), _same
     ),
+    "gather": HostOperator(2, ("axis",), gather, gathered),
+    "where": HostOperator(3, (), where, _broadcast),
+    "cast": HostOperator(1, ("to",), cast, _same),
+    "layer_norm": HostOperator(4, ("axis",), layer_norm, _broadcast, real=True),
+    "reduce_sum": HostOperator(1, ("axes",), reduce_sum, _reduced, real=True),
     "lookup": HostOperator(2, ("axis",), _lookup, _same),
     **{
         name: HostOperator(1, (), _real(function), _same, real=True)

@@ -26,7 +26,7 @@ __all__ = ["FORMAT_VERSION", "MAX_STEPS", "is_network", "load_network", "network
 
 FORMAT_VERSION = 1
 MAX_STEPS = 4096
-DTYPES = ("float32", "int8", "int32", "uint8")
+DTYPES = ("float32", "int8", "int32", "int64", "uint8", "bool")
 _PROGRAMS, _CONSTANTS = "programs.bin", "constants.bin"
 _PREPROCESSING, _CLASSES = "preprocessing.toml", "classes.txt"
 _FILE = FileKind(

@@ -58,8 +58,8 @@ def operators_as_markdown() -> str:
         "inside a network. Every tensor",
         "that an operator of the accelerator reads or writes must be quantised to int8 or uint8 "
         "([networks](networks.md)). `Constant`",
-        "is a constant of the graph. Attributes that are not named below may have any value that "
-        "ONNX allows.",
+        "and `Shape` are constants of the graph. Attributes that are not named below may have any "
+        "value that ONNX allows.",
         "",
         "| operator | from opset | runs on | constraints |",
         "|---|---|---|---|",

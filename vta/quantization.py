@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from vta.extras import importing
 from vta.float_model import (
     left_real,
     with_bias_in_convolutions,
+    with_bias_in_products,
     with_names,
     with_opset,
     with_shapes,
@@ -41,6 +43,18 @@ _COMPARED = 8
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm")
 
 Array = npt.NDArray[Any]
+Sample = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class InputType:
+    """The type of an input of a model."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} of shape {self.shape}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +115,9 @@ def calibration_inputs(
     model: str | Path,
     preprocessing: Preprocessing | None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-) -> list[Array]:
-    """The inputs in a folder, for a model with one input: photos, or arrays in .npy files.
+) -> list[Sample]:
+    """The samples in a folder: .npz files with an array for each input, or, for a model with one
+    input, photos and .npy files.
 
     Parameters
     ----------
@@ -117,71 +132,109 @@ def calibration_inputs(
     Raises
     ------
     ModelError
-        If the folder cannot be read, is empty, or holds another file; if the model has several
-        inputs; if an array does not fit.
+        If the folder cannot be read, is empty, or holds another file; if an array is missing or
+        does not fit.
     vta.preprocessing.PreprocessingError
         If a photo does not fit.
     """
-    name, shape = _only_input(model, shapes)
+    inputs = _inputs(model, shapes)
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise ModelError(f"calibration: cannot read {folder}: {error.strerror}") from None
     if not files:
-        raise ModelError(f"calibration: {folder} is empty; must hold photos or .npy files")
-    return [_sample(path, name, shape, preprocessing) for path in files]
+        raise ModelError(f"calibration: {folder} is empty; must hold photos, .npy or .npz files")
+    return [_sample(path, inputs, preprocessing) for path in files]
 
 
 def _sample(
-    path: Path, name: str, shape: tuple[int, ...], preprocessing: Preprocessing | None
-) -> Array:
+    path: Path, inputs: Mapping[str, InputType], preprocessing: Preprocessing | None
+) -> Sample:
+    if path.suffix == ".npz":
+        return _arrays(path, inputs)
+    if len(inputs) != 1:
+        raise ModelError(
+            f"calibration: {path} has one array; the model has the inputs {', '.join(inputs)}, "
+            f"which need a .npz file with an array for each"
+        )
+    ((name, own),) = inputs.items()
+    shape = own.shape
     if path.suffix.lower() in _PICTURES:
         if preprocessing is None:
             raise ModelError(
                 f"calibration: {path} is a photo, and the model does not say how its input is made "
                 f"of one; give --preprocess"
             )
-        return preprocessing.load(path, shape)
+        if own.dtype != "float32":
+            raise ModelError(f"calibration: {path} is a photo; the input {name} is {own}")
+        return {name: preprocessing.load(path, shape)}
     if path.suffix != ".npy":
         raise ModelError(
-            f"calibration: {path} is neither a photo ({', '.join(_PICTURES)}) nor a .npy file"
+            f"calibration: {path} is neither a photo ({', '.join(_PICTURES)}) nor a .npy or "
+            f".npz file"
         )
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ModelError(f"calibration: cannot read {path}: {error}") from None
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.shape != shape:
-        found = f"{getattr(values, 'dtype', '?')} of shape {getattr(values, 'shape', '?')}"
+    _require(path, values, name, own)
+    return {name: values}
+
+
+def _arrays(path: Path, inputs: Mapping[str, InputType]) -> Sample:
+    """The arrays of a .npz file, one for each input."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"calibration: cannot read {path}: {error}") from None
+    if set(values) != set(inputs):
         raise ModelError(
-            f"calibration: {path} holds {found}; the input {name} is float32 of shape {shape}"
+            f"calibration: {path} has the arrays {', '.join(sorted(values)) or 'none'}; must have "
+            f"{', '.join(inputs)}"
         )
-    if not np.isfinite(values).all():
-        raise ModelError(f"calibration: {path} holds a value that is not finite")
+    for name, own in inputs.items():
+        _require(path, values[name], name, own)
     return values
 
 
-def _only_input(
+def _require(path: Path, values: Any, name: str, own: InputType) -> None:
+    fits = isinstance(values, np.ndarray) and values.dtype.name == own.dtype
+    if not fits or values.shape != own.shape:
+        found = f"{getattr(values, 'dtype', '?')} of shape {getattr(values, 'shape', '?')}"
+        raise ModelError(f"calibration: {path} holds {found}; the input {name} is {own}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ModelError(f"calibration: {path} holds a value that is not finite")
+
+
+def _inputs(
     model: str | Path, shapes: Mapping[str, Sequence[int]] | None = None
-) -> tuple[str, tuple[int, ...]]:
+) -> dict[str, InputType]:
+    """The inputs of a model, whose shapes must be known."""
+    import onnx
+
     graph = with_shapes(read_model(model), shapes or {}).graph
     constants = {item.name for item in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
-    if len(inputs) != 1:
-        names = ", ".join(value.name for value in inputs)
-        raise ModelError(f"calibration: {model} has the inputs {names}; must have one")
-    shape = tuple(dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim)
-    if not shape or min(shape) < 1:
-        raise ModelError(
-            f"calibration: input {inputs[0].name} of {model} has an open shape; all extents must "
-            f"be given (--shape {inputs[0].name}=1,...)"
-        )
-    return inputs[0].name, shape
+    found = {}
+    for value in graph.input:
+        if value.name in constants:
+            continue
+        kind = value.type.tensor_type
+        shape = tuple(dim.dim_value for dim in kind.shape.dim)
+        if not shape or min(shape) < 1:
+            raise ModelError(
+                f"calibration: input {value.name} of {model} has an open shape; all extents must "
+                f"be given (--shape {value.name}=1,...)"
+            )
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+        found[value.name] = InputType(dtype, shape)
+    return found
 
 
 def quantise(
     source: str | Path,
     result: str | Path,
-    samples: Sequence[Array],
+    samples: Sequence[Array | Sample],
     *,
     symmetric: bool = False,
     per_channel: bool = True,
@@ -199,8 +252,9 @@ def quantise(
     ----------
     source, result : path
         The float model, and the file that is written.
-    samples : sequence of ndarray
-        Values of its only input; ranges are the least and the largest values of these.
+    samples : sequence of mapping of str to ndarray, or of ndarray
+        Values of its inputs by name, or of its only input; ranges are the least and the largest
+        values of these.
     symmetric : bool
         Whether activations are int8 with zero point 0; else uint8 with any zero point, which loses
         less after a rectifier.
@@ -231,7 +285,7 @@ def quantise(
     tell = progress or (lambda text: None)
     if is_quantised(source):
         raise ModelError(f"{source}: quantised already; must be a float model")
-    name, _ = _only_input(source, shapes)
+    named = _named(source, samples, _inputs(source, shapes))
     if len(samples) < MIN_SAMPLES:
         raise ModelError(f"{source}: {len(samples)} samples; at least {MIN_SAMPLES} must be given")
     kinds = quantization.QuantType
@@ -243,10 +297,11 @@ def quantise(
             onnx.save(with_shapes(read_model(source), shapes or {}), given)
             quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
             prepared = with_names(with_bias_in_convolutions(with_opset(onnx.load(ready))))
+            prepared = with_bias_in_products(prepared)
             onnx.save(prepared, ready)
             tell(f"calibrating on {len(samples)} samples")
             quantization.quantize_static(
-                str(ready), str(result), _reader(quantization, name, samples),
+                str(ready), str(result), _reader(quantization, named),
                 quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
                 activation_type=kinds.QInt8 if symmetric else kinds.QUInt8,
                 weight_type=kinds.QInt8, nodes_to_exclude=left_real(prepared),
@@ -269,17 +324,37 @@ def quantise(
                 model.metadata_props.add(key=key, value=value)
             onnx.save(model, str(result))
         tell("measuring")
-        return _measure(onnx.load(str(ready)), onnx.load(str(result)), name, samples)
+        return _measure(onnx.load(str(ready)), onnx.load(str(result)), named)
 
 
-def _reader(quantization: Any, name: str, samples: Iterable[Array]) -> Any:
+def _named(
+    model: str | Path, samples: Sequence[Array | Sample], inputs: Mapping[str, InputType]
+) -> list[Sample]:
+    found = []
+    for sample in samples:
+        if not isinstance(sample, Mapping):
+            if len(inputs) != 1:
+                raise ModelError(
+                    f"{model}: a sample is one array; must have one for each of the inputs "
+                    f"{', '.join(inputs)}"
+                )
+            sample = dict.fromkeys(inputs, sample)
+        if set(sample) != set(inputs):
+            raise ModelError(
+                f"{model}: a sample has the inputs {', '.join(sample)}; must be {', '.join(inputs)}"
+            )
+        found.append(sample)
+    return found
+
+
+def _reader(quantization: Any, samples: Iterable[Sample]) -> Any:
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # untyped base
         def __init__(self) -> None:
-            self.left: Iterator[Array] = iter(samples)
+            self.left: Iterator[Sample] = iter(samples)
 
         def get_next(self) -> dict[str, Array] | None:
             values = next(self.left, None)
-            return None if values is None else {name: values}
+            return None if values is None else dict(values)
 
     return Reader()
 
@@ -297,7 +372,7 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _measure(real: Any, quantised: Any, name: str, samples: Sequence[Array]) -> QuantisationReport:
+def _measure(real: Any, quantised: Any, samples: Sequence[Sample]) -> QuantisationReport:
     nodes = {output: node for node in real.graph.node for output in node.output if output}
     kept = {output for node in quantised.graph.node for output in node.output}
     outputs = [value.name for value in real.graph.output]
@@ -312,8 +387,8 @@ def _measure(real: Any, quantised: Any, name: str, samples: Sequence[Array]) -> 
     for number, values in enumerate(samples):
         wanted = [*outputs, *(inner if number < _COMPARED else [])]
         pair = (
-            exact.run(wanted, {name: values}),
-            rounded.run([stored[t] if t not in outputs else t for t in wanted], {name: values}),
+            exact.run(wanted, dict(values)),
+            rounded.run([stored[t] if t not in outputs else t for t in wanted], dict(values)),
         )
         for tensor, want, got in zip(wanted, *pair):
             if want.dtype.kind != "f":

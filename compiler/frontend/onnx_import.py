@@ -258,9 +258,9 @@ def import_model(
 def _input(model: str, value: onnx.ValueInfoProto, given: Sequence[int] | None) -> Tensor:
     kind = value.type.tensor_type
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "?"
-    if dtype not in ("float32", "int8", "uint8"):
+    if dtype not in _TYPES:
         raise ModelError(
-            f"{model}: input {value.name} is of type {dtype}; must be float32, int8 or uint8"
+            f"{model}: input {value.name} is of type {dtype}; must be one of {', '.join(_TYPES)}"
         )
     declared = [
         dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"

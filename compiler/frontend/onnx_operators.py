@@ -13,6 +13,7 @@ from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.frontend.onnx_matrices import MATRICES, add_matmul
 from vta.compiler.frontend.onnx_reductions import REDUCTIONS
+from vta.compiler.frontend.onnx_sequences import SEQUENCES
 from vta.compiler.frontend.onnx_slices import SLICES
 from vta.compiler.graph.ir import Tensor
 
@@ -383,6 +384,7 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     **IMAGES,
     **MATRICES,
     **REDUCTIONS,
+    **SEQUENCES,
     **SLICES,
     ("", "AveragePool"): _pool,
     ("", "Clip"): _clip,

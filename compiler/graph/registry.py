@@ -13,6 +13,7 @@ from vta.compiler.graph.operators import (
     pooling,
     real,
     residual,
+    sequences,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ OPERATORS: dict[str, OperatorRow] = {
         pointwise,
         movement,
         real,
+        sequences,
     )
     for row in module.ROWS
 }

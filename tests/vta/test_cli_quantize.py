@@ -140,7 +140,7 @@ def test_names_of_classes_in_a_file(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--calibrate", "{}/empty"), "empty is empty; must hold photos or .npy files"),
+        (("--calibrate", "{}/empty"), "empty is empty; must hold photos, .npy or .npz files"),
         (("--calibrate", "{}/photos"), "0.png is a photo, and the model does not say how"),
         (("--calibrate", "{}"), "is neither a photo"),
         (("--calibrate", "{}/arrays", "--preprocess", "nothing"), "preprocessing is nothing; must"),

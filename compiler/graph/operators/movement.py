@@ -143,12 +143,15 @@ ROWS = (
     ),
     OperatorRow(
         name="slice",
-        onnx={"Slice": 11},
+        onnx={"Slice": 11, "Split": 2},
         reference=lambda node, graph, arrays: run_host_operator(
             "slice", arrays, _slice(node, graph)
         ),
         host=_slice,
-        limits={"Slice": ("starts, ends, axes and steps must be constants",)},
+        limits={
+            "Slice": ("starts, ends, axes and steps must be constants",),
+            "Split": ("extents of parts must be constants",),
+        },
     ),
     OperatorRow(
         name="upsample",

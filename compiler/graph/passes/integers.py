@@ -16,6 +16,7 @@ from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
 from vta.compiler.graph.operators.pointwise import by_channel
 from vta.compiler.graph.operators.quantised import real_range
 from vta.errors import ModelError
+from vta.host_operators import run_host_operator
 
 __all__ = ["integers"]
 
@@ -113,7 +114,8 @@ class _Rewriter:
     def _dequantize(self, node: Node) -> None:
         source = self.graph[node.inputs[0]]
         if source.is_constant:
-            return  # weights: their readers take the stored integers
+            self._dequantize_constant(node)
+            return
         quantisation = self._activation(node)
         if source.name in self.graph.inputs and source.dtype == "uint8":
             self._recode_input(source, quantisation)
@@ -124,6 +126,14 @@ class _Rewriter:
             raise _error(node, f"reads {source.name} with another scale than it was stored with")
         zero = self._zero(node.inputs[2], quantisation)
         self.nodes.append(replace(node, inputs=(stored, node.inputs[1], zero)))
+
+    def _dequantize_constant(self, node: Node) -> None:
+        """For readers on the host; those of the accelerator take the stored integers."""
+        values = [self.graph[name].values for name in node.inputs]
+        real = run_host_operator(
+            "dequantize", [v for v in values if v is not None], {"axis": node.integer("axis")}
+        )
+        self.tensors[node.output] = replace(self.graph[node.output], values=real)
 
     def _recode_input(self, source: Tensor, quantisation: Quantisation) -> None:
         if source.name not in self.recoded:

@@ -1,0 +1,65 @@
+"""Operators of networks that read sequences, on the host: ``gather`` (inputs data and indices,
+attribute ``axis``), ``where``, ``cast`` (attribute ``to``, a number of ONNX), ``layer_norm``
+(inputs data, scale, bias and epsilon, attribute ``axis``, the first one of the mean) and
+``reduce_sum`` (attribute ``axes``, which stay with extent 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from vta.compiler.graph.operator_row import Array, OperatorRow
+from vta.host_operators import run_host_operator
+
+if TYPE_CHECKING:
+    from vta.compiler.graph.ir import Graph, Node
+
+__all__ = ["ROWS"]
+
+HostAttributes = dict[str, int | tuple[int, ...]]
+
+
+def _host(*names: str) -> Callable[[Node, Graph], HostAttributes]:
+    def attributes(node: Node, graph: Graph) -> HostAttributes:
+        return {
+            name: node.integers(name) if name == "axes" else node.integer(name) for name in names
+        }
+
+    return attributes
+
+
+def _row(
+    name: str, onnx: dict[str, int], *attributes: str,
+    limits: dict[str, tuple[str, ...]] | None = None,
+) -> OperatorRow:  # fmt: skip
+    host = _host(*attributes)
+
+    def reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
+        return run_host_operator(name, arrays, host(node, graph))
+
+    return OperatorRow(name=name, onnx=onnx, reference=reference, host=host, limits=limits or {})
+
+
+ROWS = (
+    _row(
+        "gather", {"Gather": 1}, "axis",
+        limits={"Gather": ("indices must be int32 or int64; those of a run are checked",)},
+    ),
+    _row("where", {"Where": 9}),
+    _row(
+        "cast", {"Cast": 6}, "to",
+        limits={"Cast": ("to must be float32, int8, uint8, int32, int64 or bool",)},
+    ),
+    _row(
+        "layer_norm", {"LayerNormalization": 17}, "axis",
+        limits={
+            "LayerNormalization": (
+                "data must be float32; only the first result; scale and bias of any origin",
+            )
+        },
+    ),
+    _row(
+        "reduce_sum", {"ReduceSum": 11}, "axes",
+        limits={"ReduceSum": ("axes must be constants",)},
+    ),
+)  # fmt: skip

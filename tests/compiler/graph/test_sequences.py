@@ -1,0 +1,247 @@
+"""Operators of networks that read sequences, on the host, against onnxruntime."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.support.networks import differing, integer
+from tests.support.onnx_models import by_onnxruntime
+from vta import rpc
+from vta.compiler.frontend.onnx_import import import_model
+from vta.compiler.graph.compile_network import compile_network
+from vta.config import VTAConfig
+from vta.errors import ModelError, NetworkError
+from vta.host_operators import run_host_operator
+from vta.network_check import check_network
+from vta.network_file import network_bytes, network_from_bytes
+from vta.quantization import calibration_inputs, quantise
+from vta.runtime.network import NetworkModule
+
+node = helper.make_node
+TYPES = {
+    "float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "int32": TensorProto.INT32,
+    "bool": TensorProto.BOOL,
+}  # fmt: skip
+
+
+def model(nodes, inputs, constants=(), *, outputs=("y",), opset=17):
+    """A model; ``inputs`` are arrays by name, whose types and shapes are taken."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "sequence",
+        [value(name, TYPES[x.dtype.name], x.shape) for name, x in inputs.items()],
+        [onnx.ValueInfoProto(name=name) for name in outputs],
+        [numpy_helper.from_array(np.asarray(v), name) for name, v in dict(constants).items()],
+    )  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    inferred = onnx.shape_inference.infer_shapes(made)
+    onnx.checker.check_model(inferred, full_check=True)
+    return inferred
+
+
+def outputs_on_the_model(made, inputs, folder):
+    """Outputs on the reference model, which equal the interpreter's, and onnxruntime's."""
+    path = folder / "sequence.onnx"
+    onnx.save(made, path)
+    graph, cfg = integer(path), VTAConfig(target="sim")
+    network = network_from_bytes(network_bytes(compile_network(graph, cfg)))
+    check_network(network)
+    wrong, ran = differing(graph, NetworkModule(network, rpc.LocalSession(cfg).ext_dev(0)), inputs)
+    assert not wrong
+    return ran.outputs, by_onnxruntime(path, inputs)
+
+
+RNG = np.random.default_rng(0)
+REAL = RNG.normal(0, 2, (2, 3, 8)).astype(np.float32)
+IDS = np.array([[0, 4, -1], [2, 2, 3]], np.int64)
+MASK = np.array([[1, 1, 0]], np.int64)
+TABLE = RNG.normal(0, 1, (5, 8)).astype(np.float32)
+#: Of each case: nodes, inputs, constants.
+CASES = {
+    "rows of a table": (
+        [node("Gather", ["table", "ids"], ["y"], axis=0)], {"ids": IDS}, {"table": TABLE}),
+    "columns": (
+        [node("Gather", ["x", "one"], ["y"], axis=-1)], {"x": REAL},
+        {"one": np.array([3, -2], np.int64)}),
+    "an element of an axis": (
+        [node("Gather", ["x", "first"], ["y"], axis=1)], {"x": REAL},
+        {"first": np.array(0, np.int64)}),
+    "norm": (
+        [node("LayerNormalization", ["x", "scale", "bias"], ["y"], epsilon=1e-3)], {"x": REAL},
+        {"scale": TABLE[0], "bias": TABLE[1]}),
+    "norm of two axes without bias": (
+        [node("LayerNormalization", ["x", "scale"], ["y"], axis=1)], {"x": REAL},
+        {"scale": TABLE[:3]}),
+    "norm in its parts": (
+        [node("ReduceMean", ["x"], ["m"], axes=[-1]), node("Sub", ["x", "m"], ["d"]),
+         node("Pow", ["d", "two"], ["s"]), node("ReduceMean", ["s"], ["v"], axes=[-1]),
+         node("Add", ["v", "eps"], ["w"]), node("Sqrt", ["w"], ["q"]),
+         node("Div", ["d", "q"], ["y"])],
+        {"x": REAL}, {"two": np.float32(2), "eps": np.float32(1e-5)}),
+    "a mask": (
+        [node("Cast", ["mask"], ["m"], to=TensorProto.FLOAT), node("Sub", ["one", "m"], ["p"]),
+         node("Mul", ["p", "low"], ["q"]), node("Unsqueeze", ["q", "axes"], ["r"]),
+         node("Add", ["x", "r"], ["s"]), node("Softmax", ["s"], ["y"], axis=1)],
+        {"mask": MASK, "x": REAL},
+        {"one": np.float32(1), "low": np.float32(-10000), "axes": np.array([2], np.int64)}),
+    "a choice": (
+        [node("Cast", ["mask"], ["m"], to=TensorProto.BOOL), node("Unsqueeze", ["m", "a"], ["c"]),
+         node("Where", ["c", "x", "low"], ["y"])],
+        {"mask": MASK, "x": REAL}, {"low": np.float32(-9), "a": np.array([2], np.int64)}),
+    "sums": (
+        [node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)], {"x": REAL},
+        {"axes": np.array([-1, 0], np.int64)}),
+    "the last part": (
+        [node("Split", ["x"], ["z", "y"], axis=-1)], {"x": REAL}, {}),
+    "unequal parts": (
+        [node("Split", ["x", "sizes"], ["a", "b", "c"], axis=2),
+         node("Concat", ["c", "a", "b"], ["y"], axis=2)],
+        {"x": REAL}, {"sizes": np.array([1, 5, 2], np.int64)}),
+    "a shape": (
+        [node("Shape", ["x"], ["s"], start=1), node("Reshape", ["t", "s"], ["r"]),
+         node("Add", ["x", "r"], ["y"])],
+        {"x": REAL}, {"t": RNG.normal(0, 1, 24).astype(np.float32)}),
+    "expanded": (
+        [node("Expand", ["x", "shape"], ["y"])], {"x": REAL},
+        {"shape": np.array([4, 1, 3, 1], np.int64)[[1, 2, 3]]}),
+    "numbers to numbers": (
+        [node("Cast", ["ids"], ["a"], to=TensorProto.INT32),
+         node("Cast", ["a"], ["y"], to=TensorProto.FLOAT)], {"ids": IDS}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_on_the_host(name, tmp_path):
+    nodes, inputs, constants = CASES[name]
+    got, want = outputs_on_the_model(model(nodes, inputs, constants), inputs, tmp_path)
+    assert got["y"].dtype == want["y"].dtype
+    np.testing.assert_allclose(got["y"], want["y"], rtol=2e-6, atol=2e-6)
+
+
+REFUSED = {
+    "an index out of range": (
+        [node("Gather", ["x", "i"], ["y"], axis=1)], {"x": REAL}, {"i": np.array([3], np.int64)},
+        "indices i are 3 to 3; axis 1 has 3 elements"),
+    "a type": (
+        [node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE)], {"x": REAL}, {},
+        "attribute to is 11; must be float32"),
+    "parts": (
+        [node("Split", ["x", "n"], ["y", "z"], axis=2)], {"x": REAL},
+        {"n": np.array([3, 4], np.int64)}, r"parts are \[3, 4\]; must be 2 positive numbers"),
+    "a choice of numbers": (
+        [node("Where", ["x", "x", "x"], ["y"])], {"x": REAL}, {}, "types are float32, float32"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name):
+    nodes, inputs, constants, said = REFUSED[name]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "sequence",
+        [value(key, TYPES[x.dtype.name], x.shape) for key, x in inputs.items()],
+        [value("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, key) for key, v in constants.items()],
+    )  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    with pytest.raises(ModelError, match=said):
+        import_model(made, "sequence")
+
+
+@pytest.mark.parametrize("index", [5, -6])
+def test_an_index_of_a_run_out_of_range(index):
+    with pytest.raises(NetworkError, match=r"host operator gather of .*: index"):
+        run_host_operator("gather", [TABLE, np.array([index], np.int64)], {"axis": 0})
+
+
+def encoder(seed=0):
+    """One layer of attention with a mask, and a feed-forward part, of words of width 16."""
+    rng = np.random.default_rng(seed)
+
+    def normal(scale, *shape):
+        return rng.normal(0, scale, shape).astype(np.float32)
+
+    nodes = [
+        node("Gather", ["table", "ids"], ["e"], "embed"),
+        node("MatMul", ["e", "wq"], ["q"], "query"),
+        node("MatMul", ["e", "wk"], ["k"], "key"),
+        node("MatMul", ["e", "wv"], ["v"], "value"),
+        node("Transpose", ["k"], ["kt"], "turn", perm=[0, 2, 1]),
+        node("MatMul", ["q", "kt"], ["s"], "scores"),
+        node("Cast", ["mask"], ["m"], "cast", to=TensorProto.FLOAT),
+        node("Sub", ["one", "m"], ["p"], "padding"),
+        node("Mul", ["p", "low"], ["pl"], "penalty"),
+        node("Add", ["s", "pl"], ["sm"], "masked"),
+        node("Softmax", ["sm"], ["a"], "softmax"),
+        node("MatMul", ["a", "v"], ["o"], "mixed"),
+        node("MatMul", ["o", "w1"], ["hp"], "wide"),
+        node("Add", ["hp", "b1"], ["h"], "bias"),
+        node("Gelu", ["h"], ["g"], "gelu"),
+        node("MatMul", ["g", "w2"], ["n"], "narrow"),
+        node("Add", ["n", "e"], ["r"], "residual"),
+        node("LayerNormalization", ["r", "scale"], ["y"], "norm"),
+    ]
+    constants = {
+        "table": normal(1, 30, 16), "wq": normal(0.2, 16, 16), "wk": normal(0.2, 16, 16),
+        "wv": normal(0.3, 16, 16), "w1": normal(0.3, 16, 40), "b1": normal(0.5, 40),
+        "w2": normal(0.2, 40, 16), "one": np.float32(1), "low": np.float32(-10000),
+        "scale": normal(1, 16),
+    }  # fmt: skip
+    inputs = {"ids": np.zeros((1, 6), np.int64), "mask": np.zeros((1, 6), np.int64)}
+    return model(nodes, inputs, constants, opset=20)
+
+
+def words(seed):
+    rng = np.random.default_rng(seed)
+    mask = (np.arange(6) < rng.integers(2, 7)).astype(np.int64)[None]
+    return {"ids": rng.integers(0, 30, (1, 6)) * mask, "mask": mask}
+
+
+def test_a_network_with_several_inputs(tmp_path):
+    """Samples are .npz files; masks, norms and sums that they read stay real numbers."""
+    (folder := tmp_path / "samples").mkdir()
+    for seed in range(8):
+        np.savez(folder / f"{seed}.npz", **words(seed))
+    onnx.save(encoder(), tmp_path / "float.onnx")
+    samples = calibration_inputs(folder, tmp_path / "float.onnx", None)
+    report = quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", samples)
+    assert report.outputs["y"] > 20
+    made, inputs = onnx.load(tmp_path / "int8.onnx"), words(20)
+    got, want = outputs_on_the_model(made, inputs, tmp_path)
+    stored = {
+        item.input[0] for item in made.graph.node if item.op_type == "QuantizeLinear"
+    }  # fmt: skip
+    assert not {"m", "p", "pl", "sm", "r"} & stored
+    error = np.abs(got["y"] - want["y"])
+    assert error.max() < 0.2 and error.mean() < 0.03
+
+
+@pytest.mark.parametrize(
+    "arrays, said",
+    [
+        ({"ids": np.zeros((1, 6), np.int64)}, "has the arrays ids; must have ids, mask"),
+        ({"ids": np.zeros((1, 6), np.int32), "mask": np.zeros((1, 6), np.int64)},
+         r"holds int32 of shape \(1, 6\); the input ids is int64 of shape \(1, 6\)"),
+        (None, "cannot read"),
+    ],
+)  # fmt: skip
+def test_samples_that_do_not_fit(arrays, said, tmp_path):
+    (folder := tmp_path / "samples").mkdir()
+    onnx.save(encoder(), tmp_path / "float.onnx")
+    if arrays is None:
+        (folder / "a.npz").write_bytes(b"PK nothing")
+    else:
+        np.savez(folder / "a.npz", **arrays)
+    with pytest.raises(ModelError, match=said):
+        calibration_inputs(folder, tmp_path / "float.onnx", None)
+
+
+def test_one_array_for_several_inputs(tmp_path):
+    (folder := tmp_path / "samples").mkdir()
+    onnx.save(encoder(), tmp_path / "float.onnx")
+    np.save(folder / "a.npy", np.zeros((1, 6), np.int64))
+    with pytest.raises(ModelError, match=r"has one array; the model has the inputs ids, mask"):
+        calibration_inputs(folder, tmp_path / "float.onnx", None)
+    with pytest.raises(ModelError, match="a sample is one array; must have one for each"):
+        quantise(tmp_path / "float.onnx", tmp_path / "x.onnx", [np.zeros((1, 6), np.int64)])
