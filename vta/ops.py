@@ -21,15 +21,16 @@ from vta.compiler.ops import (
     Requantise,
     Tiling,
     Views,
+    WholeSums,
     choose_scales,
 )
 from vta.environment import get_env
 
 __all__ = [
-    "HostOperator", "OnePass", "Operator", "Requantise", "Tiling", "Views", "add", "average_pool",
-    "batch_matmul", "choose_scales", "clip", "concat", "conv2d", "conv2d_transpose", "dense",
-    "global_average_pool", "leaky_relu", "lookup", "max_pool", "multiply", "pad", "prelu", "relu",
-    "relu6", "slice_channels", "sum_pool", "table_of", "upsample", "weighted_sum",
+    "HostOperator", "OnePass", "Operator", "Requantise", "Tiling", "Views", "WholeSums", "add",
+    "average_pool", "batch_matmul", "choose_scales", "clip", "concat", "conv2d", "conv2d_transpose",
+    "dense", "global_average_pool", "leaky_relu", "lookup", "max_pool", "multiply", "pad", "prelu",
+    "relu", "relu6", "slice_channels", "sum_pool", "table_of", "upsample", "weighted_sum",
 ]  # fmt: skip
 
 _Result = TypeVar("_Result")

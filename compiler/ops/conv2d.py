@@ -168,7 +168,7 @@ def conv2d(
         result = requantise.reference(sums.astype(np.int64) + bias, *factors)
         if residual is not None:
             result = residual.reference(result, others[0])
-        return result.astype(cfg.out_dtype)
+        return result.astype(requantise.result_dtype(cfg))
 
     def unpacked(tiles: Array) -> Array:
         whole = tiles.reshape(blocks.images, -1, *window.out, cfg.batch, cfg.block_out)

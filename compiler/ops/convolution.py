@@ -168,7 +168,9 @@ def _stages(
         others = _residual(shape, conv, cfg)
         chain += added[0].stages(added[1], chain[-1], others[1], tiles)
     result = compute(
-        conv.shape, lambda *index: chain[-1](*index).astype(cfg.out_dtype), name="result"
+        conv.shape,
+        lambda *index: chain[-1](*index).astype(requantise.result_dtype(cfg)),
+        name="result",
     )
     buffers = (data_buf, kernel_buf, *loaded.values())
     named = (data, kernel, *constants, *others, *buffers, conv, *chain, result)

@@ -72,7 +72,7 @@ def dense(
 
     def reference(data: Array, weights: Array, bias: Array, *factors: Array) -> Array:
         sums = _product(data, weights) + np.asarray(bias, np.int64)
-        return requantise.reference(sums, *factors).astype(cfg.out_dtype)
+        return requantise.reference(sums, *factors).astype(requantise.result_dtype(cfg))
 
     operands = (
         Operand("data", (rows, inputs), cfg.inp_dtype),
@@ -134,7 +134,8 @@ def batch_matmul(
         ]
 
     def reference(left: Array, right: Array, *factors: Array) -> Array:
-        return requantise.reference(_product(left, right), *factors).astype(cfg.out_dtype)
+        sums = requantise.reference(_product(left, right), *factors)
+        return sums.astype(requantise.result_dtype(cfg))
 
     return convolution(
         "batch_matmul", blocks, cfg, requantise,

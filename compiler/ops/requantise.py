@@ -43,7 +43,16 @@ if TYPE_CHECKING:
     from vta.compiler.te.expr import Expr
     from vta.config import VTAConfig
 
-__all__ = ["OnePass", "Requantise", "Scaling", "choose", "choose_scales", "half", "one_pass_on"]
+__all__ = [
+    "OnePass",
+    "Requantise",
+    "Scaling",
+    "WholeSums",
+    "choose",
+    "choose_scales",
+    "half",
+    "one_pass_on",
+]
 
 ENOUGH = 1 / 64
 """An error bound that is not worth another vector operation."""
@@ -118,6 +127,10 @@ class Requantise:
         if not self.scaled:
             return ("bias",)
         return ("bias", "multiplier", "offset") if self.pre_shift else ("bias", "multiplier")
+
+    def result_dtype(self, cfg: VTAConfig) -> str:
+        """The type of what is stored."""
+        return cfg.out_dtype
 
     @property
     def passes(self) -> int:
@@ -300,6 +313,38 @@ class OnePass(Requantise):
         rounded = (products + (np.int64(1) << np.maximum(shift - 1, 0)) * (shift > 0)) >> shift
         clipped: Array = np.clip(rounded + zero, self.low, self.high)
         return clipped
+
+
+@dataclass(frozen=True)
+class WholeSums(Requantise):
+    """No requantisation: sums with their bias are stored as they are, by a STORE of ACC.
+
+    The caller gives the bias of each channel. ``WholeSums()`` has no attributes of its own.
+    """
+
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.shift, self.low, self.high, self.scaled) != (0, -128, 127, False):
+            raise OperatorError(f"requantise: {self}; whole sums have no attributes")
+
+    def result_dtype(self, cfg: VTAConfig) -> str:
+        return cfg.acc_dtype
+
+    def check(self, cfg: VTAConfig) -> None:
+        if Capability.STORE_ACC not in capabilities_of(cfg):
+            raise OperatorError(
+                f"requantise: whole sums need {describe(Capability.STORE_ACC)} of the instruction "
+                f"set extension; EXTENSION is {cfg.extension} (use Requantise)"
+            )
+
+    def _chain(self) -> list[tuple[str, str, int | str]]:
+        return [("biased", "add", "bias")]
+
+    def reference(self, sums: Array, multiplier: Array | None = None) -> Array:
+        """The sums at 32 bits."""
+        return _wrap(np.asarray(sums, np.int64))
 
 
 def one_pass_on(cfg: VTAConfig) -> bool:

@@ -12,7 +12,7 @@ from tests.support.configurations import CONFIGURATIONS
 from tests.support.verilated import verilated
 from vta.compiler.driver import compile_func
 from vta.compiler.lower.lower import lower
-from vta.compiler.ops import Requantise, batch_matmul, dense
+from vta.compiler.ops import Requantise, WholeSums, batch_matmul, dense
 from vta.config import VTAConfig
 from vta.errors import OperatorError
 
@@ -78,6 +78,29 @@ def test_dense_on_the_rtl():
     np.testing.assert_array_equal(
         result(op, (x, w, b), verilated("tiny", "ddr")), golden(x, w, b, 6, -128, 127)
     )
+
+
+@pytest.mark.parametrize("target", ["sim", "tsim"])
+def test_whole_sums(target):
+    """Sums of 32 bits leave the machine as they are."""
+    cfg = VTAConfig()
+    op = dense((5, 70), 33, cfg=cfg, requantise=WholeSums())
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (5, 70)).astype(np.int8)
+    w = rng.integers(-128, 128, (33, 70)).astype(np.int8)
+    b = rng.integers(-(1 << 24), 1 << 24, 33).astype(np.int32)
+    want = x.astype(np.int64) @ w.T.astype(np.int64) + b
+    got = result(op, (x, w, b), verilated("default", "ideal") if target == "tsim" else None)
+    assert got.dtype == op.reference(x, w, b).dtype == np.int32
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(op.reference(x, w, b), want)
+
+
+def test_whole_sums_need_a_machine_and_no_attributes():
+    with pytest.raises(OperatorError, match=r"whole sums need STORE_ACC .*; EXTENSION is 0"):
+        dense((2, 3), 4, cfg=VTAConfig(extension=0), requantise=WholeSums())
+    with pytest.raises(OperatorError, match="whole sums have no attributes"):
+        WholeSums(low=0)
 
 
 def test_bad_arguments():
