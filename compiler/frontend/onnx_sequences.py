@@ -26,7 +26,8 @@ def _add(
         importer.add_constant(node.outputs[0], run_host_operator(kind, values, attributes))
         return
     given: dict[str, Attribute] = dict(attributes)
-    importer.add(node, kind, [t.name for t in operands], shape, dtype=dtype, **given)
+    names = [tensor.name for tensor in operands]
+    importer.add(node, kind, names, shape, output=None, suffix="", dtype=dtype, **given)
 
 
 def _broadcast(node: OnnxNode, tensors: Sequence[Tensor]) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ matmul, in float graphs: two computed tensors (..., M, K) and (..., K, N), broad
 attribute ``transposed`` (two of 0 and 1) says which one is stored the other way round. The pass
 :mod:`~vta.compiler.graph.passes.matrix_products` makes ``batch_matmul`` of it: left (pairs, M, K),
 right (pairs, N, K), both with zero point 0. An integer node has the attributes of the pass
-``requantise`` besides.
+``requantise`` besides, or ``whole_sums`` if its result is int32, in units of the products.
 """
 
 from __future__ import annotations
@@ -55,14 +55,20 @@ def _lower_dense(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     units = kernel.shape[0]
     if _in_rows(node, graph):
         rows = dense(data.shape, units, cfg=cfg, requantise=requantise_of(node))
-        factors = np.broadcast_to(channel_scales(node), (units,))
-        return Lowered(rows, (kernel.values, bias.values, factors))
+        return Lowered(rows, (kernel.values, bias.values, *_factors(node, units)))
     shape = data.shape if len(data.shape) == 4 else (*data.shape, 1, 1)
     operator = conv2d(
         shape, units, shape[2:], cfg=cfg, requantise=requantise_of(node), im2col=False
     )
     weights = kernel.values.reshape(units, *shape[1:])
-    return Lowered(operator, (weights, bias.values, channel_scales(node)), shape)
+    return Lowered(operator, (weights, bias.values, *_factors(node, units)), shape)
+
+
+def _factors(node: Node, units: int) -> list[Array]:
+    """What the requantisation takes of each column: nothing of whole sums."""
+    if "whole_sums" in node.attributes:
+        return []
+    return [np.broadcast_to(channel_scales(node), (units,))]
 
 
 def _in_rows(node: Node, graph: Graph) -> bool:
@@ -85,7 +91,7 @@ def _batch_reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array
 def _lower_batch(node: Node, graph: Graph, cfg: VTAConfig) -> Lowered:
     left, right = (graph[name].shape for name in node.inputs)
     operator = batch_matmul(left, right, cfg=cfg, requantise=requantise_of(node))
-    return Lowered(operator, (np.broadcast_to(channel_scales(node), (right[1],)),))
+    return Lowered(operator, _factors(node, right[1]))
 
 
 def _depth_blocks(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:

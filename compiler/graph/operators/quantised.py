@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.requantise import OnePass, Requantise
+from vta.compiler.ops.requantise import OnePass, Requantise, WholeSums
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node, Tensor
@@ -29,7 +29,10 @@ LOWEST, HIGHEST = -128, 127
 
 
 def requantise_of(node: Node) -> Requantise:
-    """The requantisation in a node's attributes, as the pass ``requantise`` sets them."""
+    """The requantisation in a node's attributes, as the pass ``requantise`` sets them; none of a
+    node with ``whole_sums``."""
+    if "whole_sums" in node.attributes:
+        return WholeSums()
     if "scales" in node.attributes:
         return OnePass(low=node.integer("low"), high=node.integer("high"))
     return Requantise(
@@ -49,7 +52,10 @@ def channel_scales(node: Node) -> Array:
 
 
 def requantised(node: Node, sums: Array) -> Array:
-    """Sums of shape (n, channels, ...), bias added, as int8 by the node's requantisation."""
+    """Sums of shape (n, channels, ...), bias added, as int8 by the node's requantisation, or
+    whole as int32."""
+    if "whole_sums" in node.attributes:
+        return WholeSums().reference(sums)
     factors = channel_scales(node)
     shape = (1, -1, *(1 for _ in sums.shape[2:]))
     return requantise_of(node).reference(sums, factors.reshape(shape)).astype(np.int8)

@@ -7,6 +7,7 @@ afterwards is ``quantize`` and ``dequantize`` at the border, and the host's floa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -22,6 +23,8 @@ __all__ = ["integers"]
 
 _WEIGHTED = ("conv2d", "conv2d_transpose", "dense")
 _ACCUMULATING = (*_WEIGHTED, "matmul", "average_pool", "ragged_average")
+_WHOLE = ("dense", "matmul")
+"""Operators whose sums can be stored as they are, where their result is not quantised."""
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
@@ -233,6 +236,9 @@ class _Rewriter:
             if self._source(name) is None:
                 raise _error(node, f"computes in real numbers: its input {name} is not quantised")
         if result is None:
+            if node.operator in _WHOLE and real_range(node) == (-np.inf, np.inf):
+                self._whole_sums(node, data)
+                return
             raise _error(node, f"computes in real numbers: {node.output} is not quantised")
         self.done.add(result.name)
         quantisation = self._activation(result)
@@ -250,6 +256,37 @@ class _Rewriter:
         self.nodes.append(
             replace(node, operator=operator, inputs=(*stored, *constants), outputs=(final.name,))
         )
+
+    def _whole_sums(self, node: Node, data: Sequence[str]) -> None:
+        """A product whose result is not rounded to 8 bits: sums, and their scale."""
+        stored = [self._name_of(name) for name in data]
+        constants = self._weights(node) if node.operator == "dense" else []
+        units = 1.0
+        for name in stored:
+            quantisation = self.tensors[name].quantisation
+            assert quantisation is not None, name
+            units *= quantisation.scale
+        scales = np.array([units])
+        if constants:
+            weights = self.tensors[constants[0]].quantisation
+            assert weights is not None
+            scales = units * np.array(weights.scales)
+        final = self.graph[node.output]
+        sums = replace(final, name=self.graph.unused_name(f"{final.name}.sums"), dtype="int32")
+        scale, zero = (
+            Tensor(f"{sums.name}.{name}", values.shape, values.dtype.name, values=values)
+            for name, values in (
+                ("scale", scales.astype(np.float32)), ("zero", np.zeros(len(scales), np.int32))
+            )
+        )  # fmt: skip
+        self.tensors |= {tensor.name: tensor for tensor in (sums, scale, zero)}
+        whole = replace(node, inputs=(*stored, *constants), outputs=(sums.name,))
+        axis: dict[str, int] = {"axis": len(final.shape) - 1}
+        inputs = (sums.name, scale.name, zero.name)
+        self.nodes += [
+            whole.with_attributes(whole_sums=1),
+            Node(f"{node.name}.dequantize", "dequantize", inputs, (final.name,), axis),
+        ]
 
     def _name_of(self, real: str) -> str:
         source = self._source(real)

@@ -72,12 +72,16 @@ def _of(graph: Graph, name: str) -> Quantisation:
 
 
 def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, list[Tensor]]:
-    data, result = _of(graph, node.inputs[0]), _of(graph, node.output)
+    data = _of(graph, node.inputs[0])
     kernel, bias = graph[node.inputs[1]], graph[node.inputs[2]]
     assert kernel.values is not None and bias.values is not None
     rows = kernel.values.reshape(kernel.shape[0], -1).astype(np.int64)
     moved = bias.values.astype(np.int64) - data.zero * rows.sum(axis=1)
     bounds = np.abs(rows).sum(axis=1) * 128 + np.abs(moved)
+    if "whole_sums" in node.attributes:
+        _require_sums(bounds)
+        return node, [replace(bias, values=moved.astype(np.int32))]
+    result = _of(graph, node.output)
     scales = data.scale * np.broadcast_to(_of(graph, kernel.name).scales, (len(rows),))
     ratios = scales / result.scale
     halved = _halvings(rows, bounds, ratios)
@@ -97,6 +101,11 @@ def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, list[Tens
     return node, [*tensors, replace(bias, values=moved.astype(np.int32))]
 
 
+def _require_sums(bounds: Integers) -> None:
+    if bounds.max() >= 1 << 31:
+        raise OperatorError(f"sums reach {int(bounds.max())} in magnitude; must be below 2^31")
+
+
 def _halvings(rows: Integers, bounds: Integers, ratios: Reals) -> Integers:
     """How often the units of each channel are doubled so that its sums fit 32 bits.
 
@@ -114,9 +123,13 @@ def _shifted(values: Integers, by: Integers) -> Integers:
 
 
 def _matrices(node: Node, graph: Graph, one_pass: bool) -> Node:
-    left, right, result = (_of(graph, name) for name in (*node.inputs, node.output))
+    left, right = (_of(graph, name) for name in node.inputs)
     assert left.zero == right.zero == 0, node.name
     bound = graph[node.inputs[0]].shape[-1] << 14
+    if "whole_sums" in node.attributes:
+        _require_sums(np.array([bound]))
+        return node
+    result = _of(graph, node.output)
     scale = left.scale * right.scale / result.scale
     return _scaled(node, graph, np.array([scale]), np.array([bound]), result, one_pass)
 

@@ -165,6 +165,36 @@ def test_gemm_of_two_activations(trans_a, trans_b, tmp_path):
     assert steps_from_onnxruntime(made, tmp_path, MACHINES["default"]) <= 1.001
 
 
+@pytest.mark.parametrize("target", ["sim", "tsim"])
+@pytest.mark.parametrize("kind", ["weights", "activations"])
+def test_whole_sums(kind, target, tmp_path):
+    """A product that is not quantised leaves the machine in 32 bits, and the host scales it."""
+    rng = np.random.default_rng(3)
+    if kind == "weights":
+        inputs, name = {"a": (2, 5, 33)}, "w"
+        constants = {"w": (weights(rng, 33, 18), rng.uniform(0.01, 0.03, 18), 1)}
+    else:
+        inputs, constants, name = {"a": (2, 5, 33), "b": (2, 33, 18)}, {}, "b"
+    made = quantised(
+        [node("MatMul", ["a_real", f"{name}_real"], ["z"])], inputs, (2, 5, 18), constants,
+        zeros={"a": 117, "b": 9},
+    )  # fmt: skip
+    del made.graph.node[-2:]
+    made.graph.node.append(node("Identity", ["z"], ["y"]))
+    onnx.save(made, path := tmp_path / "sums.onnx")
+    graph, cfg = integer(path), VTAConfig(target=target)
+    values = {key: rng.normal(0, 3, shape).astype(np.float32) for key, shape in inputs.items()}
+    module = NetworkModule(compile_network(graph, cfg), rpc.LocalSession(cfg).ext_dev(0))
+    wrong, ran = differing(graph, module, values)
+    assert not wrong
+    assert "int32" in {graph[item.output].dtype for item in graph.nodes}
+    want = by_onnxruntime(path, values)["y"]
+    np.testing.assert_allclose(ran.outputs["y"], want, rtol=1e-5, atol=1e-4)
+    if target == "sim":
+        with pytest.raises(ModelError, match="whole sums need STORE_ACC"):
+            compile_network(integer(path, one_pass=False), MACHINES["base"])
+
+
 @pytest.mark.parametrize(
     "middle, inputs, constants, said",
     [
