@@ -15,7 +15,9 @@ from onnx import numpy_helper, version_converter
 from vta.errors import ModelError
 
 __all__ = [
+    "REAL_ALWAYS",
     "left_real",
+    "read_by_real_only",
     "with_bias_in_convolutions",
     "with_bias_in_products",
     "with_names",
@@ -34,7 +36,7 @@ _CLIPS = frozenset(("Clip", "Relu"))
 _MOVING = frozenset((
     "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 ))  # fmt: skip
-_REAL_ALWAYS = frozenset((
+REAL_ALWAYS = frozenset((
     "Cast", "Div", "Expand", "LayerNormalization", "Pow", "ReduceMean", "ReduceSum", "Softmax",
     "Sqrt", "Sub", "Where",
 ))  # fmt: skip
@@ -229,7 +231,7 @@ def left_real(model: onnx.ModelProto) -> list[str]:
                     results.add(node.output[0])
                 continue
         if (
-            (node.op_type in _REAL_ALWAYS and not _averages_images(node, constants))
+            (node.op_type in REAL_ALWAYS and not _averages_images(node, constants))
             or (node.op_type in _MOVING and data and data[0] in results)
             or (node.op_type == "Gather" and node.input[0] in constants)
         ):
@@ -238,10 +240,10 @@ def left_real(model: onnx.ModelProto) -> list[str]:
     for nodes in members.values():
         if any(node.op_type not in _CLIPS for node in nodes):
             real += [node.name for node in nodes]
-    return [*real, *_read_by_real_only(model, set(real))]
+    return [*real, *read_by_real_only(model, set(real))]
 
 
-def _read_by_real_only(model: onnx.ModelProto, real: Collection[str]) -> list[str]:
+def read_by_real_only(model: onnx.ModelProto, real: Collection[str]) -> list[str]:
     """Elementwise nodes whose result only real operators read: the sum that a norm or a softmax
     reads is not rounded."""
     readers: dict[str, list[str]] = {value.name: [""] for value in model.graph.output}

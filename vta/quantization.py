@@ -19,7 +19,9 @@ from vta.compiler.frontend.onnx_model import read_model
 from vta.errors import ModelError
 from vta.extras import importing
 from vta.float_model import (
+    REAL_ALWAYS,
     left_real,
+    read_by_real_only,
     with_bias_in_convolutions,
     with_bias_in_products,
     with_names,
@@ -27,6 +29,8 @@ from vta.float_model import (
     with_shapes,
 )
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
+from vta.smoothing import smoothed
+from vta.whole_sums import with_whole_sums
 
 __all__ = [
     "MIN_SAMPLES",
@@ -238,6 +242,8 @@ def quantise(
     *,
     symmetric: bool = False,
     per_channel: bool = True,
+    whole_sums: bool = False,
+    smooth: bool = False,
     preprocessing: Preprocessing | None = None,
     classes: Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -260,6 +266,12 @@ def quantise(
         less after a rectifier.
     per_channel : bool
         Whether weights have a scale for each output channel.
+    whole_sums : bool
+        Whether matrix products that only norms, softmax and the like read keep 32 bits
+        (:mod:`vta.whole_sums`), which needs a machine with STORE_ACC.
+    smooth : bool
+        Whether outliers of activations are moved into the weights of products
+        (:mod:`vta.smoothing`), for transformers.
     preprocessing : Preprocessing or None
         Kept in the metadata of the result.
     classes : sequence of str or None
@@ -298,6 +310,9 @@ def quantise(
             quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
             prepared = with_names(with_bias_in_convolutions(with_opset(onnx.load(ready))))
             prepared = with_bias_in_products(prepared)
+            if smooth:
+                tell("moving outliers into weights")
+                prepared = smoothed(prepared, lambda names: _largest(prepared, names, named))
             onnx.save(prepared, ready)
             tell(f"calibrating on {len(samples)} samples")
             quantization.quantize_static(
@@ -313,6 +328,10 @@ def quantise(
             raise ModelError(f"{source}: {error}") from None
         except Exception as error:  # the errors of onnxruntime have no common base
             raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
+        if whole_sums:
+            real = {n.name for n in prepared.graph.node if n.op_type in REAL_ALWAYS}
+            real.update(read_by_real_only(prepared, real))
+            onnx.save(with_whole_sums(onnx.load(str(result)), real), str(result))
         entries = {} if preprocessing is None else {METADATA: preprocessing.text()}
         if classes is not None:
             entries[CLASSES] = "\n".join(classes)
@@ -345,6 +364,25 @@ def _named(
             )
         found.append(sample)
     return found
+
+
+def _largest(model: Any, names: Sequence[str], samples: Sequence[Sample]) -> dict[str, Array]:
+    """Of each tensor the largest magnitude along its last axis."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    session = _session(copy, [name for name in names if name not in _outputs(copy)])
+    found: dict[str, Array] = {}
+    for sample in samples:
+        for name, values in zip(names, session.run(list(names), dict(sample))):
+            own = np.abs(values.reshape(-1, values.shape[-1])).max(axis=0)
+            found[name] = np.maximum(own, found.get(name, 0))
+    return found
+
+
+def _outputs(model: Any) -> list[str]:
+    return [value.name for value in model.graph.output]
 
 
 def _reader(quantization: Any, samples: Iterable[Sample]) -> Any:

@@ -89,6 +89,16 @@ def preprocessing_of(model: Path, given: str | None) -> Preprocessing | None:
     help="Activations as int8 with zero point 0; else uint8 with any, which loses less.",
 )  # fmt: skip
 @click.option("--per-tensor", is_flag=True, help="One scale for all output channels of weights.")
+@click.option(
+    "--whole-sums",
+    is_flag=True,
+    help="Products that only norms, softmax and the like read keep 32 bits; the machine must have "
+    "STORE_ACC.",
+)
+@click.option(
+    "--smooth", is_flag=True,
+    help="Move outliers of activations into the weights of products, for transformers.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def quantize(
     model: Path,
@@ -99,6 +109,8 @@ def quantize(
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     symmetric: bool,
     per_tensor: bool,
+    whole_sums: bool,
+    smooth: bool,
     as_json: bool,
 ) -> None:
     """Quantise MODEL, a float ONNX model, to int8 by onnxruntime, and report what was lost.
@@ -121,6 +133,7 @@ def quantize(
         with console.status("reading") as status:
             report = quantise(
                 model, result, samples, symmetric=symmetric, per_channel=not per_tensor,
+                whole_sums=whole_sums, smooth=smooth,
                 preprocessing=preprocessing, classes=names, shapes=dict(shapes),
                 progress=status.update,
             )  # fmt: skip

@@ -12,11 +12,13 @@ from vta.compiler.frontend.onnx_import import import_model
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
 from vta.errors import ModelError, NetworkError
+from vta.float_model import with_bias_in_products
 from vta.host_operators import run_host_operator
 from vta.network_check import check_network
 from vta.network_file import network_bytes, network_from_bytes
 from vta.quantization import calibration_inputs, quantise
 from vta.runtime.network import NetworkModule
+from vta.smoothing import smoothed
 
 node = helper.make_node
 TYPES = {
@@ -245,3 +247,54 @@ def test_one_array_for_several_inputs(tmp_path):
         calibration_inputs(folder, tmp_path / "float.onnx", None)
     with pytest.raises(ModelError, match="a sample is one array; must have one for each"):
         quantise(tmp_path / "float.onnx", tmp_path / "x.onnx", [np.zeros((1, 6), np.int64)])
+
+
+def test_sums_that_only_real_operators_read_are_whole(tmp_path):
+    """Scores, which a softmax reads, and the product before the residual sum and the norm."""
+    onnx.save(encoder(), tmp_path / "float.onnx")
+    samples = [words(seed) for seed in range(8)]
+    quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", samples, whole_sums=True)
+    made, inputs = onnx.load(tmp_path / "int8.onnx"), words(20)
+    rounded = {item.input[0] for item in made.graph.node if item.op_type == "QuantizeLinear"}
+    assert {"q", "k", "v", "kt", "o", "g"} <= rounded and not {"s", "n"} & rounded
+    got, want = outputs_on_the_model(made, inputs, tmp_path)
+    error = np.abs(got["y"] - want["y"])
+    assert error.max() < 0.2 and error.mean() < 0.03
+    sums = [
+        tensor for tensor in integer(tmp_path / "int8.onnx").tensors.values()
+        if tensor.dtype == "int32" and not tensor.is_constant
+    ]  # fmt: skip
+    assert {tensor.name for tensor in sums} >= {"s.sums", "n.sums"}
+
+
+def test_smoothing(tmp_path):
+    """No real result changes, and a channel that is 50 times larger costs less."""
+    rng = np.random.default_rng(0)
+    scale = np.ones(16, np.float32)
+    scale[5] = 50
+    nodes = [
+        node("LayerNormalization", ["x", "scale"], ["n"], "norm"),
+        node("MatMul", ["n", "w"], ["p"], "product"),
+        node("Add", ["p", "b"], ["y"], "bias"),
+    ]
+    weights = rng.normal(0, 0.3, (16, 24)).astype(np.float32)
+    weights[5] /= 50
+    constants = {"scale": scale, "w": weights, "b": np.ones(24, np.float32)}
+    samples = [{"x": rng.normal(0, 1, (1, 6, 16)).astype(np.float32)} for _ in range(8)]
+    made = with_bias_in_products(model(nodes, samples[0], constants))
+    before = onnx.ModelProto()
+    before.CopyFrom(made)
+    after = smoothed(made, lambda names: dict.fromkeys(names, 3 * scale))
+    assert [item.op_type for item in after.graph.node].count("Mul") == 1
+    for name, other in (("before", before), ("after", after)):
+        onnx.save(other, tmp_path / f"{name}.onnx")
+    for sample in samples:
+        want, got = (
+            by_onnxruntime(tmp_path / f"{name}.onnx", sample)["y"] for name in ("before", "after")
+        )
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    plain, better = (
+        quantise(tmp_path / "before.onnx", tmp_path / "int8.onnx", samples, smooth=smooth)
+        for smooth in (False, True)
+    )
+    assert better.outputs["y"] > plain.outputs["y"] + 6
