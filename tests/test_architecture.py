@@ -7,8 +7,8 @@ ROOT = Path(__file__).parents[1]
 VOCABULARY = {
     "config", "isa", "memmap", "packing", "container", "program", "bitstream", "listing", "errors",
     "check", "uartlink", "run_result", "diagnosis", "memory_timing", "cycle_bound", "extras",
-    "cache", "dtypes", "int4", "config_file", "output", "host_elementwise", "host_sequences",
-    "host_operators", "network",
+    "cache", "dtypes", "int4", "config_file", "targets", "output", "host_elementwise",
+    "host_sequences", "host_operators", "network",
     "network_check", "network_file", "preprocessing", "html_tables",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")

@@ -12,6 +12,7 @@ from vta.config import PRESETS, VTAConfig
 from vta.environment import Environment, get_env
 from vta.errors import VTAError
 from vta.memory_timing import PRESETS as MEMORIES
+from vta.targets import wrong_target
 from vta.testing import simulator
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def arguments(about: str) -> argparse.ArgumentParser:
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--target", choices=("sim", "tsim"), help="reference model or RTL; default: TARGET"
+        "--target",
+        metavar="{sim,tsim}",
+        type=simulator_name,
+        help="reference model or RTL; default: TARGET",
     )
     parser.add_argument(
         "--remote", metavar="HOST:PORT", type=address, help="use the device of a `vta serve` there"
@@ -43,6 +47,13 @@ def arguments(about: str) -> argparse.ArgumentParser:
         "--memory", choices=tuple(MEMORIES), default="ideal", help="timing of tsim's DRAM"
     )
     return parser
+
+
+def simulator_name(text: str) -> str:
+    """A target that runs on this computer."""
+    if wrong := wrong_target("the target", text, ("sim", "tsim")):
+        raise argparse.ArgumentTypeError(wrong)
+    return text
 
 
 def address(text: str) -> tuple[str, int]:

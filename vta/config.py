@@ -18,15 +18,12 @@ from typing import TYPE_CHECKING, Any
 from vta import html_tables
 from vta.config_file import read_values, shown, unknown_key
 from vta.errors import ConfigError
+from vta.targets import wrong_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["KEYS", "PRESETS", "TARGETS", "VTAConfig"]
-
-TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s")
-"""Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are
-boards."""
+__all__ = ["KEYS", "PRESETS", "VTAConfig"]
 
 INSN_BYTES = 16
 UOP_BYTES = 4
@@ -94,10 +91,8 @@ class VTAConfig:
     # ---- construction -----------------------------------------------------------------------
 
     def __post_init__(self) -> None:
-        if self.target not in TARGETS:
-            raise ConfigError(
-                f"TARGET is {shown(self.target)}; must be one of {', '.join(TARGETS)}"
-            )
+        if wrong := wrong_target("TARGET", self.target):
+            raise ConfigError(wrong)
         version = self.hw_ver
         if not isinstance(version, str) or not version.isprintable() or not 1 <= len(version) <= 64:
             raise ConfigError(

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import vta.int4  # noqa: F401 - NumPy knows inp_dtype and the others
 from vta.build_target import BuildTarget
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, GemmIntrin, Target
-from vta.config import TARGETS, VTAConfig
+from vta.config import VTAConfig
 from vta.errors import ConfigError, NotProvidedError
+from vta.targets import wrong_target
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -209,8 +210,8 @@ def _from_variables() -> Environment:
     cfg = VTAConfig.from_file(path) if path else VTAConfig.preset("default")
     target = os.environ.get("VTA_TARGET")
     if target:
-        if target not in TARGETS:
-            raise ConfigError(f"VTA_TARGET is {target!r}; must be one of {', '.join(TARGETS)}")
+        if wrong := wrong_target("VTA_TARGET", target):
+            raise ConfigError(wrong)
         cfg = cfg.replace(target=target)
     return Environment(cfg)
 

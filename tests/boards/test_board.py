@@ -4,9 +4,9 @@ import pytest
 
 from vta.boards.board import board_names, find_board, find_part
 from vta.boards.synthesis.parts import PARTS
-from vta.config import TARGETS
 from vta.errors import ConfigError
 from vta.memmap import ADDR_BITS
+from vta.targets import TARGETS
 
 BOARDS = [find_board(name) for name in board_names()]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vta.config import KEYS, PRESETS, TARGETS, VTAConfig
+from vta.config import KEYS, PRESETS, VTAConfig
 from vta.config_file import OLD_KEYS
 from vta.errors import ConfigError
+from vta.targets import TARGETS
 
 PAGE = Path(__file__).parents[2] / "docs" / "tools" / "configuration.md"
 

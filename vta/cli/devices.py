@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option
-from vta.config import TARGETS
+from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option, target_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +38,7 @@ memory_option = click.option(
 )
 serial_option = click.option("--serial", help="Boards on a serial line: the port, as /dev/ttyUSB0.")
 _OPTIONS = (
-    click.option(
-        "--target",
-        type=click.Choice(TARGETS),
+    target_option(
         help="The reference model, the RTL in Verilator, or the board that this is. Default: the "
         "TARGET of the configuration that FILE was built for.",
     ),

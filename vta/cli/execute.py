@@ -17,6 +17,7 @@ from vta.cli.options import (
     machine,
     machine_options,
     read,
+    target_option,
     write_all,
 )
 from vta.errors import ExecutionError
@@ -38,8 +39,8 @@ __all__ = ["execute"]
     help="Physical address of the image's first byte.",
 )  # fmt: skip
 @machine_options()
-@click.option(
-    "--target", type=click.Choice(["sim", "tsim"]),
+@target_option(
+    ("sim", "tsim"),
     help="The reference model, or the RTL in Verilator. Default: the configuration's TARGET, "
          "sim where that is a board.",
 )  # fmt: skip

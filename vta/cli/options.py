@@ -12,6 +12,7 @@ import click
 
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
+from vta.targets import TARGETS, wrong_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ __all__ = [
     "ADDRESS",
     "EXISTING_FILE",
     "FILE",
+    "TargetName",
     "bitstream_option",
     "buffer_option",
     "is_archive",
@@ -27,6 +29,7 @@ __all__ = [
     "machine_options",
     "read",
     "shape_option",
+    "target_option",
     "write_all",
 ]
 
@@ -50,6 +53,22 @@ class _Address(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 ADDRESS = _Address()
+
+
+class TargetName(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
+    """A target; of a name that is none, the error says what there is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if wrong := wrong_target("the target", value, self.choices):
+            self.fail(wrong, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def target_option(
+    targets: tuple[str, ...] = TARGETS, **attributes: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--target`` with one of ``targets``, and further attributes of the option."""
+    return click.option("--target", type=TargetName(targets), **attributes)
 
 
 class _NamedShape(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from vta.cli.compile import ModelOptions, compile_for, load_for, progress_display
-from vta.cli.options import EXISTING_FILE, is_archive, machine, machine_options, read
+from vta.cli.options import (
+    EXISTING_FILE,
+    is_archive,
+    machine,
+    machine_options,
+    read,
+    target_option,
+)
 from vta.cli.quantize import calibrate_option, preprocess_option
 from vta.environment import get_env
 from vta.errors import ProgramError, VTAError
@@ -28,8 +35,8 @@ FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("file", type=EXISTING_FILE, required=False)
-@click.option(
-    "--target", type=click.Choice(["sim", "tsim"]), default="sim", show_default=True,
+@target_option(
+    ("sim", "tsim"), default="sim", show_default=True,
     help="The timing model, or the RTL in Verilator with probes.",
 )  # fmt: skip
 @click.option(

@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING
 import click
 
 from vta.cli.devices import device_options, memory_option, serial_option
-from vta.cli.options import EXISTING_FILE, bitstream_option, buffer_option, machine, machine_options
-from vta.config import TARGETS
+from vta.cli.options import (
+    EXISTING_FILE,
+    bitstream_option,
+    buffer_option,
+    machine,
+    machine_options,
+    target_option,
+)
 from vta.errors import DeviceError, VTAError
 from vta.extras import importing
 from vta.runtime.device import Interruptible, Lendable
@@ -51,9 +57,7 @@ END_SECONDS = 0.8
     help="0 takes a free one.",
 )
 @machine_options()
-@click.option(
-    "--target",
-    type=click.Choice(TARGETS),
+@target_option(
     help="The reference model, the RTL in Verilator, or the board that this is. Default: the "
     "configuration's TARGET.",
 )

@@ -14,10 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from vta.cli.options import FILE, machine, machine_options, shape_option, write_all
+from vta.cli.options import (
+    FILE,
+    TargetName,
+    machine,
+    machine_options,
+    shape_option,
+    write_all,
+)
 from vta.environment import get_env
 from vta.errors import TuningError
 from vta.memory_timing import PRESETS
+from vta.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +70,7 @@ def engine_options(command: click.decorators.FC) -> click.decorators.FC:
 )
 @click.option(
     "--measure-on", default="tsim", show_default=True, metavar="TARGET",
+    type=TargetName(TARGETS),
     help="What the best schedules are measured on: tsim, or the board of a worker that was started "
     "with --board.",
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vta.profiling.run import TARGETS, profile_programs
 from vta.runtime.placement import observe_programs
+from vta.targets import wrong_target
 
 if TYPE_CHECKING:
     from vta.profiling.layers import Profile
@@ -69,10 +70,8 @@ def profile(target: str = "sim", memory: str = "ideal") -> Iterator[Recorder]:
     from vta.errors import DeviceError
     from vta.memory_timing import MemoryTiming
 
-    if target not in TARGETS:
-        raise DeviceError(
-            f"target {target!r} gives no profile; must be one of {', '.join(TARGETS)}"
-        )
+    if wrong := wrong_target("the target of a profile", target, TARGETS):
+        raise DeviceError(wrong)
     MemoryTiming.of(memory)
     recorder = Recorder(target, memory)
     with observe_programs(recorder.programs.append):

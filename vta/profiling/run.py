@@ -13,6 +13,7 @@ from vta.errors import DeviceError, EncodingError, ExecutionError, VTAError
 from vta.isa import Isa
 from vta.profiling.layers import Layer, Profile
 from vta.program import Program
+from vta.targets import wrong_target
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -118,10 +119,8 @@ def recorded_profile(
 
 
 def _timer(cfg: VTAConfig, target: str, memory: str) -> _Timer:
-    if target not in TARGETS:
-        raise DeviceError(
-            f"target {target!r} gives no profile; must be one of {', '.join(TARGETS)}"
-        )
+    if wrong := wrong_target("the target of a profile", target, TARGETS):
+        raise DeviceError(wrong)
     return _Model(memory) if target == "sim" else _Simulated(cfg, memory)
 
 

@@ -171,7 +171,9 @@ def test_no_space_is_a_message(tmp_path, monkeypatch):
 
 
 def test_unknown_target_memory_and_machine():
-    with pytest.raises(DeviceError, match="target 'pynq' gives no profile"):
+    with pytest.raises(
+        DeviceError, match="the target of a profile is 'pynq'; must be one of sim, tsim"
+    ):
         profile_program(program(), target="pynq")
     with pytest.raises(DeviceError, match="no memory preset 'fast'"):
         profile_program(program(), memory="fast")
