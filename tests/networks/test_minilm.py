@@ -22,7 +22,10 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("minilm")
     onnx.save(minilm.minilm(), folder / "float.onnx")
     samples = [minilm.encoded(sentence) for sentence in minilm.CALIBRATION]
-    quantise(folder / "float.onnx", folder / "int8.onnx", samples, whole_sums=True, smooth=True)
+    quantise(
+        folder / "float.onnx", folder / "int8.onnx", samples, whole_sums=True, smooth=True,
+        shapes=minilm.SHAPES,
+    )  # fmt: skip
     return folder / "float.onnx", folder / "int8.onnx"
 
 
