@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, version_converter
 
+from vta.compiler.frontend.onnx_model import completed_shapes
 from vta.errors import ModelError
 
 __all__ = [
@@ -54,7 +55,7 @@ def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
     made = onnx.ModelProto()
     made.CopyFrom(model)
     known = {value.name: value for value in made.graph.input}
-    for name, shape in shapes.items():
+    for name, shape in completed_shapes(made, shapes).items():
         if name not in known:
             raise ModelError(
                 f"a shape is given for {name}; the inputs are {', '.join(sorted(known))}"

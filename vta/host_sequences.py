@@ -34,7 +34,14 @@ def gather(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
         If indices are no integers.
     """
     data, indices = arrays
-    return np.asarray(np.take(data, indices, axis=attributes["axis"]))
+    axis = attributes["axis"]
+    extent = data.shape[axis]
+    if indices.size and not -extent <= indices.min() <= indices.max() < extent:
+        raise IndexError(
+            f"indices are {indices.min()} to {indices.max()}; must be {-extent} to {extent - 1}, "
+            f"of axis {axis}"
+        )
+    return np.asarray(np.take(data, indices, axis=axis))
 
 
 def gathered(shapes: Sequence[tuple[int, ...]], attributes: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from vta.compiler.frontend.onnx_model import read_model
+from vta.compiler.frontend.onnx_model import completed_shapes, read_model
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
 from vta.compiler.graph.registry import OPERATORS, violations
 from vta.errors import ModelError
@@ -209,7 +209,7 @@ def import_model(
     for initial in model.graph.initializer:
         importer.add_constant(initial.name, numpy_helper.to_array(initial))
     inputs = []
-    given = dict(shapes or {})
+    given = completed_shapes(model, shapes or {})
     for value in model.graph.input:
         if value.name in importer.tensors:
             continue  # old models list their constants as inputs too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 from vta.errors import ModelError
@@ -12,7 +13,7 @@ with importing("reading ONNX files", "onnx"):
     from google.protobuf.message import DecodeError
     from onnx import external_data_helper
 
-__all__ = ["MAX_MODEL_BYTES", "MAX_NODES", "OPSETS", "read_model"]
+__all__ = ["MAX_MODEL_BYTES", "MAX_NODES", "OPSETS", "completed_shapes", "read_model"]
 
 MAX_MODEL_BYTES = (1 << 31) - 1
 """What protobuf can hold; weights beyond that are in files beside the model."""
@@ -48,6 +49,44 @@ def read_model(path: str | Path) -> onnx.ModelProto:
         text = str(error).split("\n\n")[0].strip()
         raise ModelError(f"{path}: not a valid ONNX model: {text[:500]}") from None
     return model
+
+
+def completed_shapes(
+    model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]
+) -> dict[str, tuple[int, ...]]:
+    """The shapes that are given, and those of further inputs that follow from them: an extent with
+    a name (``words``) is the same number in every input.
+
+    Raises
+    ------
+    ModelError
+        If two shapes give a named extent different numbers.
+    """
+    constants = {item.name for item in model.graph.initializer}
+    inputs = {
+        value.name: value.type.tensor_type.shape.dim
+        for value in model.graph.input
+        if value.name not in constants
+    }
+    found = {name: tuple(shape) for name, shape in shapes.items()}
+    extents: dict[str, tuple[int, str]] = {}
+    """By name: the number, and the input whose shape says so."""
+    for name, shape in found.items():
+        for dim, extent in zip(inputs.get(name, ()), shape):
+            other, source = extents.setdefault(dim.dim_param, (extent, name))
+            if dim.dim_param and other != extent:
+                raise ModelError(
+                    f"extent {dim.dim_param} is {other} in the shape given for {source}, {extent} "
+                    f"in that for {name}; must be the same"
+                )
+    extents.pop("", None)
+    for name, dims in inputs.items():
+        if name in found or not any(dim.dim_param in extents for dim in dims):
+            continue
+        known = [extents.get(dim.dim_param, (dim.dim_value,))[0] for dim in dims]
+        if min(known) > 0:
+            found[name] = tuple(known)
+    return found
 
 
 def _require_bounds(path: Path, model: onnx.ModelProto) -> None:

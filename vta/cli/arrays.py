@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,17 @@ import numpy.typing as npt
 from vta.errors import VTAError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["NAMED_FILE", "NamedFiles", "files_by_name", "npy_bytes", "read_array"]
+__all__ = [
+    "NAMED_FILE",
+    "NamedFiles",
+    "files_by_name",
+    "is_sample",
+    "npy_bytes",
+    "read_array",
+    "read_sample",
+]
 
 
 class _NamedFile(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
@@ -88,6 +97,48 @@ def read_array(what: str, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ..
     if not isinstance(values, np.ndarray):
         values.close()
         raise VTAError(f"{what}: {path} is an archive of arrays; must be one array in a .npy file")
+    return _checked(what, path, values, dtype, shape)
+
+
+def is_sample(given: NamedFiles) -> bool:
+    """Whether an option names one .npz file, which has the values of every input."""
+    return len(given) == 1 and given[0][0] is None and given[0][1].suffix == ".npz"
+
+
+def read_sample(
+    path: Path, inputs: Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
+) -> dict[str, Any]:
+    """The arrays in a ``.npz`` file, one for each input by its name; nothing is executed.
+
+    Parameters
+    ----------
+    path : path
+    inputs : mapping of str to (dtype, shape)
+
+    Raises
+    ------
+    VTAError
+        If the file is none, or an array is missing, unknown, or of another dtype or shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise VTAError(f"cannot read {path}: {error}") from None
+    if set(found) != set(inputs):
+        raise VTAError(
+            f"{path} has the arrays {', '.join(sorted(found)) or 'none'}; must have "
+            f"{', '.join(inputs)}"
+        )
+    return {
+        name: _checked(f"input {name}", path, found[name], dtype, shape)
+        for name, (dtype, shape) in inputs.items()
+    }
+
+
+def _checked(
+    what: str, path: Path, values: Any, dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> Any:
     wanted = np.dtype(dtype)
     if values.dtype.newbyteorder("=") != wanted or values.shape != shape:
         raise VTAError(

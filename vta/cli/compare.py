@@ -18,7 +18,7 @@ from vta.cli.compile import progress_display
 from vta.cli.devices import Place, place_options
 from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option, write_all
 from vta.cli.quantize import preprocess_option, preprocessing_of
-from vta.cli.run_network import read_input
+from vta.cli.run_network import read_inputs
 from vta.environment import get_env
 from vta.pictures import error_picture, png_bytes
 
@@ -68,7 +68,6 @@ def compare(
     where = Place(**place)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     graph = graph_of(model, cfg, dict(shapes))
-    files = files_by_name("--input", inputs, graph.inputs)
     drawn = _pictures(pictures, graph)
     contents: dict[Path, bytes] = {}
 
@@ -77,11 +76,10 @@ def compare(
             contents[drawn[name]] = png_bytes(error_picture(got, want))
 
     preprocessing = preprocessing_of(model, preprocess)
-    values = {
-        name: read_input(model.stem, name, graph[name].dtype, graph[name].shape, files,
-                         preprocessing)
-        for name in graph.inputs
-    }  # fmt: skip
+    values = read_inputs(
+        model.stem, {name: (graph[name].dtype, graph[name].shape) for name in graph.inputs},
+        inputs, preprocessing,
+    )  # fmt: skip
     session = where.open(cfg)
     try:
         with progress_display() as progress:

@@ -90,7 +90,8 @@ class _NamedShape(click.ParamType):  # type: ignore[type-arg]  # generic since c
 
 shape_option = click.option(
     "--shape", "shapes", type=_NamedShape(), metavar="NAME=N,C,H,W", multiple=True,
-    help="The shape of an input with extents that the model leaves open.",
+    help="The shape of an input with extents that the model leaves open; an extent with a name is "
+    "the same in every input.",
 )  # fmt: skip
 bitstream_option = click.option(
     "--bitstream",

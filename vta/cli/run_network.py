@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from vta.cli.arrays import files_by_name, npy_bytes, read_array
+from vta.cli.arrays import files_by_name, is_sample, npy_bytes, read_array, read_sample
 from vta.errors import VTAError
 from vta.pictures import png_bytes
 from vta.preprocessing import Preprocessing
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from vta.network import Network
     from vta.runtime.network import LayerRun, NetworkRun
 
-__all__ = ["NetworkReport", "read_input", "run_network"]
+__all__ = ["NetworkReport", "read_inputs", "run_network"]
 
 _PICTURE = ".png"
+_ARRAYS = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
@@ -186,17 +187,16 @@ def run_network(
     """
     from vta.runtime.network import NetworkModule
 
-    sources = files_by_name("--input", inputs, network.inputs)
     targets = files_by_name("--output", outputs, network.outputs)
     preprocessing = None
     if network.preprocessing:
         preprocessing = Preprocessing.from_text(network.preprocessing, network.name)
     tensors = {name: network.tensors[name] for name in network.inputs}
-    values = {
-        name: read_input(network.name, name, t.dtype, t.shape, sources, preprocessing)
-        for name, t in tensors.items()
-    }
-    targets = {**_pictures(network, sources, preprocessing), **targets}
+    values = read_inputs(
+        network.name, {name: (t.dtype, t.shape) for name, t in tensors.items()}, inputs,
+        preprocessing,
+    )  # fmt: skip
+    targets = {**_pictures(network, inputs, preprocessing), **targets}
     session = place.open(network.cfg)
     try:
         device = session.ext_dev(0)
@@ -216,19 +216,20 @@ def run_network(
 
 
 def _pictures(
-    network: Network, sources: Mapping[str, Path], preprocessing: Preprocessing | None
+    network: Network, inputs: NamedFiles, preprocessing: Preprocessing | None
 ) -> dict[str, Path]:
     """From photo to picture: of each output that is an image like the only input, or a multiple of
     its size, a file beside the photo."""
     if preprocessing is None or len(network.inputs) != 1:
         return {}
-    photo, shape = sources[network.inputs[0]], network.tensors[network.inputs[0]].shape
+    ((_, photo),) = inputs
+    shape = network.tensors[network.inputs[0]].shape
     found = {}
     for name in network.outputs:
         image = network.tensors[name].shape
         fits = len(image) == 4 and image[:2] == (1, preprocessing.count) == shape[:2]
         if (
-            photo.suffix != ".npy"
+            photo.suffix not in _ARRAYS
             and fits
             and not any(extent % own for extent, own in zip(image[2:], shape[2:]))
         ):
@@ -237,31 +238,54 @@ def _pictures(
     return found
 
 
-def read_input(
+def read_inputs(
     network: str,
-    name: str,
-    dtype: str,
-    shape: tuple[int, ...],
-    files: Mapping[str, Path],
+    tensors: Mapping[str, tuple[str, tuple[int, ...]]],
+    given: NamedFiles,
     preprocessing: Preprocessing | None,
-) -> npt.NDArray[Any]:
-    """The values of an input: of a .npy file as they are, of a photo by the preprocessing.
+) -> dict[str, npt.NDArray[Any]]:
+    """The values of the inputs of a network: of .npy files as they are, of photos by the
+    preprocessing, or of one .npz file with an array for each.
+
+    Parameters
+    ----------
+    network : str
+        Its name, for messages.
+    tensors : mapping of str to (str, tuple of int)
+        The dtypes and shapes of the inputs.
+    given : NamedFiles
+        Values of ``--input``.
+    preprocessing : Preprocessing or None
 
     Raises
     ------
     click.UsageError
-        If there is no file for it, or a photo and no preprocessing.
+        If an input has no file, or a photo no preprocessing; if a name is unknown.
     VTAError
-        If the file does not fit.
+        If a file does not fit.
     """
-    need = f"{dtype} of shape {shape}"
-    if name not in files:
+    if is_sample(given):
+        return read_sample(given[0][1], tensors)
+    files = files_by_name("--input", given, list(tensors))
+    missing = [name for name in tensors if name not in files]
+    if missing:
+        needs = ", ".join(
+            f"{name} ({tensors[name][0]} of shape {tensors[name][1]})" for name in missing
+        )
         raise click.UsageError(
-            f"{network} reads {name} ({need}): give it as --input {name}=FILE, a photo or an array "
+            f"{network} reads {needs}: give it as --input {missing[0]}=FILE, a photo or an array "
             f"in a .npy file"
         )
-    path = files[name]
-    if path.suffix == ".npy":
+    return {
+        name: _read_input(name, *own, files[name], preprocessing) for name, own in tensors.items()
+    }
+
+
+def _read_input(
+    name: str, dtype: str, shape: tuple[int, ...], path: Path, preprocessing: Preprocessing | None
+) -> npt.NDArray[Any]:
+    need = f"{dtype} of shape {shape}"
+    if path.suffix in _ARRAYS:
         values: npt.NDArray[Any] = read_array(f"input {name}", path, dtype, shape)
         return values
     if preprocessing is None:

@@ -57,6 +57,22 @@ def test_an_open_extent_needs_a_value(model, tmp_path):
     assert "the inputs are x" in refused(model, tmp_path, shapes={"x": (1, 1, 8, 8), "z": (1,)})
 
 
+def test_an_extent_with_a_name_is_the_same_in_every_input(tmp_path):
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["a", "b"], ["y"], "add")],
+        "names",
+        [value(name, TensorProto.FLOAT, [1, "words", 4]) for name in "ab"],
+        [value("y", TensorProto.FLOAT, [1, "words", 4])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(made, tmp_path / "m.onnx")
+    found = import_onnx(tmp_path / "m.onnx", {"b": (1, 6, 4)})
+    assert found["a"].shape == found["b"].shape == (1, 6, 4)
+    text = refused(made, tmp_path, shapes={"a": (1, 6, 4), "b": (1, 7, 4)})
+    assert "extent words is 6 in the shape given for a, 7 in that for b; must be the same" in text
+
+
 def test_a_weight_that_is_not_finite(model, tmp_path):
     scale = next(item for item in model.graph.initializer if item.name.endswith("w1_scale"))
     scale.CopyFrom(
