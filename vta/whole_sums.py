@@ -54,6 +54,10 @@ def with_whole_sums(model: onnx.ModelProto, real: Collection[str]) -> onnx.Model
     left = [node for node in model.graph.node if id(node) not in gone]
     del model.graph.node[:]
     model.graph.node.extend(left)
+    read = {name for node in left for name in node.input} | outputs
+    for item in list(model.graph.initializer):
+        if item.name not in read:
+            model.graph.initializer.remove(item)
     return model
 
 

@@ -1,4 +1,5 @@
-"""Whole networks on one photo each, from input to logits: cycles, times and memory.
+"""Whole networks on one photo, line of text or sentence each, from input to answer: cycles, times
+and memory.
 
     python -m tests.bench.bench_networks [--network NAME ...] [--json FILE]
 
@@ -15,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from tests.bench.bench_layers import PAGE, write
 from vta.config import VTAConfig
@@ -31,6 +34,8 @@ NETWORKS = {
     "squeezenet": ("SqueezeNet 1.1, 227x227", 1_950_000, None),
     "mobilenet": ("MobileNetV2, 224x224", 3_300_000, None),
     "digits": ("digits, 28x28", None, None),
+    "recogniser": ("PP-OCRv6 recogniser, 48x240", None, None),
+    "minilm": ("all-MiniLM-L6-v2, 32 words", None, None),
 }
 MEMORIES = {"ideal": 1.0, "ddr": 0.8}
 """By preset: the share of the bus's beats that it gives at most."""
@@ -38,7 +43,9 @@ MEMORIES = {"ideal": 1.0, "ddr": 0.8}
 
 def measure(model: Path, inputs: Path) -> dict:
     """Compile a model, and run it on ``sim`` and on ``tsim`` with each memory."""
-    cfg, data = VTAConfig.preset("default"), np.load(inputs)
+    cfg = VTAConfig.preset("default")
+    with np.load(inputs) as archive:
+        data = dict(archive)
     began = time.process_time()
     single = compile_model(model, cfg=cfg)
     found = {"compile": time.process_time() - began, "layers": {}}
@@ -52,7 +59,7 @@ def measure(model: Path, inputs: Path) -> dict:
         session = LocalSession(cfg.replace(target=target), **options)
         module = NetworkModule(network, session.ext_dev(0))
         began = time.process_time()
-        ran = module.run({network.inputs[0]: data})
+        ran = module.run(data)
         found[f"{name} seconds"] = time.process_time() - began
         results[name] = ran.outputs
         for output, values in results["sim"].items():
@@ -88,20 +95,32 @@ def _layer(layer, cfg: VTAConfig, given: float) -> dict:
 
 
 def prepare(name: str, folder: Path) -> tuple[Path, Path]:
-    """An int8 model and the input of one photo, in files."""
-    from tests.networks import digits
+    """An int8 model and its inputs of one sample, in files."""
+    from tests.networks import digits, minilm, printed_text
     from tests.networks.__main__ import MODELS, write_model, write_photos
     from vta.quantization import calibration_inputs, quantise
 
-    preprocessing, model = MODELS[name][1], write_model(name, folder)
+    preprocessing, model, options = MODELS[name][1], write_model(name, folder), {}
     if name == "digits":
         samples = list(digits.prepared(digits.digits()[0])[2::100][:, None])
+    elif name == "recogniser":
+        shape = (1, 3, 48, 240)
+        pictures = [printed_text.line(text, shape, n) for n, text in enumerate(printed_text.LINES)]
+        samples = [preprocessing.apply(pixels, shape) for pixels in pictures]
+        options = {"shapes": {"x": shape}}
+    elif name == "minilm":
+        samples = [minilm.encoded(sentence) for sentence in minilm.CALIBRATION]
+        options = {"shapes": minilm.SHAPES, "smooth": True, "whole_sums": True}
     else:
         write_photos(folder / "photos")
         samples = calibration_inputs(folder / "photos", model, preprocessing)
-    quantise(model, folder / "int8.onnx", samples, preprocessing=preprocessing)
-    np.save(folder / "x.npy", samples[1])
-    return folder / "int8.onnx", folder / "x.npy"
+    quantise(model, folder / "int8.onnx", samples, preprocessing=preprocessing, **options)
+    data = samples[1]
+    if not isinstance(data, Mapping):
+        (value,) = onnx.load(model).graph.input
+        data = {value.name: data}
+    np.savez(folder / "sample.npz", **data)
+    return folder / "int8.onnx", folder / "sample.npz"
 
 
 def whole_table(found: dict[str, dict]) -> str:
