@@ -76,7 +76,9 @@ class _Generator:
         self.kernels = KernelTable(self.isa)
         rings = has_rings(func)
         self.stream = (
-            PipelinedStream(self.isa, self.kernels.words) if rings else InstructionStream()
+            PipelinedStream(self.isa, self.kernels.words, func.start)
+            if rings
+            else InstructionStream()
         )
         self.cache = UopCache(cfg.uop_depth)
         self.arguments = {buffer: index for index, buffer in enumerate(func.params)}

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vta.compiler.codegen.dependences import Access, AccessHistory, DataOrderedStream
+from vta.compiler.codegen.early_start import Emission, early_start, is_products, loaded_uops
+from vta.compiler.tir.ir import EarlyStart
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, Store
 
 __all__ = ["PipelinedStream"]
@@ -61,10 +63,15 @@ class PipelinedStream(DataOrderedStream):
     ----------
     isa, uops
         As of :class:`DataOrderedStream`.
+    start : EarlyStart
+        How the program begins; by default, in the order of the instructions that are given.
     """
 
-    def __init__(self, isa: Isa, uops: bytearray) -> None:
+    def __init__(self, isa: Isa, uops: bytearray, start: EarlyStart | None = None) -> None:
         super().__init__(isa, uops)
+        self._start = start or EarlyStart()
+        self._head: list[Emission] | None = None if self._start == EarlyStart() else []
+        self._steps = 0  # GEMM instructions that were given, with products
         self._deferred: list[_Deferred] = []
         self._masks = _AccessMasks()
         self._gemms = self._products = 0
@@ -73,7 +80,25 @@ class PipelinedStream(DataOrderedStream):
     def emit(
         self, insn: Instruction, argument: int | None = None, *, takes_pops: bool = True
     ) -> None:
-        """Append an instruction, or defer it: an ALU instruction, or a store behind one."""
+        """Append an instruction, or defer it: an ALU instruction, or a store behind one; or keep
+        it until the next products, where the program begins in another order."""
+        if self._head is None:
+            self._emit_pipelined(insn, argument, takes_pops=takes_pops)
+            return
+        self._head.append(Emission(insn, argument, takes_pops))
+        if is_products(insn):
+            loaded = loaded_uops(self._uops, self._head, self._table)
+            head = early_start(self._head, self._start, self._isa, loaded, first=not self._steps)
+            self._steps += 1
+            self._release_head(head)
+            self._head = [] if self._steps < self._start.steps else None
+
+    def _release_head(self, head: list[Emission]) -> None:
+        """Append the instructions that were kept."""
+        for each in head:
+            self._emit_pipelined(each.insn, each.argument, takes_pops=each.takes_pops)
+
+    def _emit_pipelined(self, insn: Instruction, argument: int | None, *, takes_pops: bool) -> None:
         if isinstance(insn, Alu) or (isinstance(insn, Store) and self._deferred):
             if isinstance(insn, Alu) and self._loaded:
                 self._release()
@@ -94,6 +119,9 @@ class PipelinedStream(DataOrderedStream):
 
     def finish(self) -> None:
         """Append the deferred instructions, then FINISH."""
+        if self._head is not None:
+            self._release_head(self._head)
+            self._head = None
         self._release()
         super().finish()
 

@@ -104,7 +104,8 @@ class _Lowering:
         outputs = tuple(self.buffers[stage] for stage in stages if stage.is_output)
         roots = [stage for stage in self.nests if stage.attach.kind == "root"]
         body = without_repeated_conditions(self.with_stages(roots, Seq()))
-        return PrimFunc(name, tuple(self.buffers[stage] for stage in stages), outputs, body)
+        params = tuple(self.buffers[stage] for stage in stages)
+        return PrimFunc(name, params, outputs, body, self.schedule.start)
 
     def with_stages(self, stages: Sequence[Stage], body: Stmt) -> Stmt:
         """``stages`` (consumers first) in front of ``body``, inside their allocations."""

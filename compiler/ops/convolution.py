@@ -89,7 +89,7 @@ def convolution(
         tiling = tiling or choose(name, shape, cfg)
         require_fit(name, shape, tiling, cfg)
     added = None if residual is None else (residual, residual.chain(name, cfg))
-    stages = _stages(shape, cfg, requantise, pad_value, added)
+    stages = _stages(shape, cfg, requantise, pad_value, added, tiling)
     given = tuple(operands)
 
     def checked(function: Callable[..., Array] | Callable[..., list[Array]], arrays):  # type: ignore[no-untyped-def]
@@ -121,7 +121,7 @@ def convolution(
 
 def _stages(
     shape: ConvShape, cfg: VTAConfig, requantise: Requantise, pad_value: int,
-    added: tuple[Residual, Narrowed] | None,
+    added: tuple[Residual, Narrowed] | None, tiling: Tiling,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The computation in tiles; the tensors of several groups have an axis for them."""
     window, groups = shape.window, shape.groups
@@ -139,8 +139,8 @@ def _stages(
         conv = _transposed(shape, data, kernel_buf, cfg)
         data_buf = next(tensor for tensor in conv.op.inputs if tensor.name == "conv_data")
     else:
-        data_buf = _windowed(shape, data, pad_value)
-        conv = _sums(shape, data_buf, kernel_buf, cfg)
+        data_buf = _windowed(shape, data, pad_value, tiling)
+        conv = _sums(shape, data_buf, kernel_buf, cfg, tiling)
     constants = [
         placeholder((groups * shape.outputs, batch, block_out), cfg.acc_dtype, name)
         for name in requantise.constants
@@ -191,27 +191,40 @@ def _residual(shape: ConvShape, conv: Tensor, cfg: VTAConfig) -> list[Tensor]:
     return [residual, compute(conv.shape, element, name=KEYS[1])]
 
 
-def _windowed(shape: ConvShape, data: Tensor, pad_value: int) -> Tensor:
-    """What the windows read, as it lies on chip: padded, without rows that no window reads."""
+def _windowed(shape: ConvShape, data: Tensor, pad_value: int, tiling: Tiling) -> Tensor:
+    """What the windows read, as it lies on chip: padded, without rows that no window reads, and
+    without such columns if the tiling says so."""
     top, left, bottom, right = shape.window.padding
-    down = shape.window.stride[0]
+    down, across = shape.window.stride
     if any(shape.window.padding):
         frame = [0, 0, top, left, 0, 0], [0, 0, bottom, right, 0, 0]
         return pad(data, *frame, pad_value=pad_value, name="data_buf")
-    if shape.row_step == down:
+    if shape.row_step == down and not tiling.skips_columns:
         return compute(data.shape, lambda *index: data(*index), name="data_buf")
-    rows = (*data.shape[:2], shape.out_height, *data.shape[3:])
-    return compute(rows, lambda n, c, y, x, b, i: data[n, c, y * down, x, b, i], name="data_buf")
+    down = 1 if shape.row_step == down else down
+    across = across if tiling.skips_columns else 1
+    size = (
+        shape.read_rows if down == 1 else shape.out_height,
+        shape.out_width if tiling.skips_columns else data.shape[3],
+    )
+    return compute(
+        (*data.shape[:2], *size, *data.shape[4:]),
+        lambda n, c, y, x, b, i: data[n, c, y * down, x * across, b, i],
+        name="data_buf",
+    )
 
 
-def _sums(shape: ConvShape, data_buf: Tensor, kernel_buf: Tensor, cfg: VTAConfig) -> Tensor:
+def _sums(
+    shape: ConvShape, data_buf: Tensor, kernel_buf: Tensor, cfg: VTAConfig, tiling: Tiling
+) -> Tensor:
     """The sums of products."""
     window, groups = shape.window, shape.groups
     c = reduce_axis((0, shape.inputs), "c")
     dy = reduce_axis((0, window.kernel[0]), "dy")
     dx = reduce_axis((0, window.kernel[1]), "dx")
     k = reduce_axis((0, cfg.block_in), "k")
-    (dilate_y, dilate_x), across, step = window.dilation, window.stride[1], shape.row_step
+    (dilate_y, dilate_x), step = window.dilation, shape.row_step
+    across = 1 if tiling.skips_columns else window.stride[1]
 
     def element(*index: Expr) -> Expr:
         n, *group, o, y, x, b, i = index
@@ -291,6 +304,8 @@ def _schedule(
     for name in (data_buf, "kernel_buf", *constants, *residual):
         s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy")
     s[result].pragma(s[result].leaves[len(outer) + 1], "dma_copy")
+    if tiling.start_parts > 1 or tiling.late_constants:
+        s.early_start(tiling.start_parts, tiling.start_steps, tiling.late_constants)
     for name, slots in (
         (data_buf, tiling.inp_slots),
         ("kernel_buf", tiling.wgt_slots),

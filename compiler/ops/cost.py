@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy.typing as npt
 
@@ -156,6 +156,12 @@ class ConvShape:
         return 1 if skips else self.window.stride[0]
 
     @property
+    def can_skip_columns(self) -> bool:
+        """Whether there are columns that no window reads, and loads can leave them out."""
+        skips = self.window.kernel[1] == 1 and not any(self.window.padding)
+        return skips and self.window.stride[1] > 1
+
+    @property
     def read_rows(self) -> int:
         """Rows of the image that are loaded at least."""
         return self.out_height if self.row_step != self.window.stride[0] else self.window.size[0]
@@ -186,6 +192,10 @@ class TransposedShape(ConvShape):
     """
 
     result: tuple[int, int] = (1, 1)
+
+    @property
+    def can_skip_columns(self) -> bool:
+        return False
 
     @property
     def out_height(self) -> int:
@@ -257,6 +267,14 @@ class Tiling:
     columns_first : bool or None
         Whether products pass along columns first, not along channels; None: as
         :meth:`walks_columns` finds best.
+    start_parts, start_steps : int
+        Parts of the first products and their weights, and how many steps come in parts
+        (:meth:`~vta.compiler.schedule.schedule.Schedule.early_start`).
+    late_constants : bool
+        Whether constants are loaded behind the first products.
+    skips_columns : bool
+        Whether columns of the data that no window reads are not loaded, which takes a load for each
+        row; only for kernels of one column with a stride and no padding.
     cost : Cost or None
         The estimate for a memory that answers at once, if it was made.
     """
@@ -271,11 +289,20 @@ class Tiling:
     acc_slots: int
     groups: int = 1
     columns_first: bool | None = None
+    start_parts: int = 1
+    start_steps: int = 1
+    late_constants: bool = False
+    skips_columns: bool = False
     cost: Cost | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, without the cost."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cost"}
+
+    _START: ClassVar[Mapping[str, Any]] = {
+        "start_parts": 1, "start_steps": 1, "late_constants": False, "skips_columns": False,
+    }  # fmt: skip
+    """Values that tilings of older logs leave out."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Tiling:
@@ -287,6 +314,7 @@ class Tiling:
             Naming what is missing, unknown or no positive integer.
         """
         known = {f.name for f in fields(cls)} - {"cost"}
+        values = {**cls._START, **values}
         if values.keys() != known:
             wrong = ", ".join(sorted(values.keys() ^ known))
             raise OperatorError(f"tiling: missing or unknown: {wrong}")
@@ -296,7 +324,10 @@ class Tiling:
             raise OperatorError(
                 f"tiling: columns_first is {values['columns_first']!r}; must be true, false or null"
             )
-        for name in known - {"order", "columns_first"}:
+        for name in ("late_constants", "skips_columns"):
+            if not isinstance(values[name], bool):
+                raise OperatorError(f"tiling: {name} is {values[name]!r}; must be true or false")
+        for name in known - {"order", "columns_first", "late_constants", "skips_columns"}:
             integer(f"tiling: {name}", values[name], 1)
         return cls(**values)
 

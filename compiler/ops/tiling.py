@@ -99,6 +99,11 @@ def require_fit(name: str, shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> 
                 f"{name}: the tiling {t.to_dict()} takes {size} entries of the {what}; the machine "
                 f"has {depth}"
             )
+    if t.skips_columns and not shape.can_skip_columns:
+        raise OperatorError(
+            f"{name}: the tiling skips columns; only a kernel of one column with a stride and no "
+            f"padding leaves any out"
+        )
     if t.groups > 1 and (t.outputs, t.inputs) != (shape.outputs, shape.inputs):
         raise OperatorError(
             f"{name}: a block of {t.groups} groups has {t.outputs} x {t.inputs} tiles of channels "

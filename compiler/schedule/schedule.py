@@ -12,6 +12,7 @@ from vta.compiler.target import GLOBAL
 from vta.compiler.te.expr import Expr, IterVar, TensorRead
 from vta.compiler.te.names import unique_name
 from vta.compiler.te.tensor import ComputeOp, Operation, Tensor
+from vta.compiler.tir.ir import EarlyStart
 from vta.compiler.tir.visitor import rebuild, substitute
 from vta.errors import ScheduleError
 
@@ -32,6 +33,8 @@ class Schedule:
         """Producers before consumers."""
         self._by_op: dict[Operation, Stage] = {}
         self.outputs: tuple[Stage, ...] = ()
+        self.start = EarlyStart()
+        """How the program begins (:meth:`early_start`)."""
         self._log: list[AppliedPrimitive] = []
         for op in outputs:
             self._add(op)
@@ -222,6 +225,46 @@ class Schedule:
             return expr
 
         return change(body)
+
+    # ---- the whole program -----------------------------------------------------------------------
+
+    def early_start(self, parts: int = 1, steps: int = 1, late_constants: bool = False) -> None:
+        """Begin the products of a program with ring buffers before all data in front of them is on
+        chip.
+
+        Before::
+
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        After ``s.early_start(parts=4, steps=8)``::
+
+            # early start: 4 parts of 8 steps
+            B = allocate(int32[10, 6], "global")
+            for i, j in grid(10, 6):
+                B[i, j] = A[i, j] + 1
+            for i, j in grid(10, 6):
+                C[i, j] = B[i, j] * 2
+
+        The loop nest does not change, the order of instructions does. Each of the first ``steps``
+        GEMM instructions, and the load of its weights, is cut into ``parts``, by tiles of the
+        result, or fewer if there are fewer tiles: each part waits for its own weights. With
+        ``late_constants``, accumulators that the first products do not touch are loaded behind the
+        first part. A program without ring buffers stays as it is.
+
+        Raises
+        ------
+        ScheduleError
+            If ``parts`` or ``steps`` is not a positive integer.
+        """
+        for name, value in (("parts", parts), ("steps", steps)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ScheduleError(f"early_start: {name} is {value!r}; must be a positive integer")
+        self.start = EarlyStart(parts, steps, bool(late_constants))
+        self.record(None, "early_start", (parts, steps, bool(late_constants)))
 
     # ---- the log ---------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ __all__ = [
     "CoprocScope",
     "DepPop",
     "DepPush",
+    "EarlyStart",
     "For",
     "GemmTile",
     "GemmUop",
@@ -353,16 +354,37 @@ class Sync(Stmt):
 # ---- the program ---------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class EarlyStart:
+    """How a program with ring buffers begins.
+
+    Attributes
+    ----------
+    parts : int
+        GEMM instructions and their weights come in so many parts at most, so that products begin
+        when the weights of the first part are on chip.
+    steps : int
+        The first so many GEMM instructions are cut.
+    late_constants : bool
+        Accumulators that the first products do not touch are loaded behind their first part.
+    """
+
+    parts: int = 1
+    steps: int = 1
+    late_constants: bool = False
+
+
 @dataclass(frozen=True, repr=False)
 class PrimFunc:
     """A program. ``params`` are its arguments, DRAM buffers in the order of a call; ``outputs`` are
-    those of them that the program writes.
+    those of them that the program writes. ``start`` says in which order it begins.
     """
 
     name: str
     params: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     body: Stmt
+    start: EarlyStart = EarlyStart()
 
     def __str__(self) -> str:
         from vta.compiler.tir.printer import func_text

@@ -37,6 +37,7 @@ from vta.compiler.tir.ir import (
     CoprocScope,
     DepPop,
     DepPush,
+    EarlyStart,
     For,
     GemmTile,
     GemmUop,
@@ -101,6 +102,10 @@ def func_text(func: PrimFunc) -> str:
     lines = [f"def {func.name}({', '.join(params)}):"]
     if len(lines[0]) > 100:
         lines = [f"def {func.name}(", *(f"{INDENT}{param}," for param in params), "):"]
+    if func.start != EarlyStart():
+        late = ", constants late" if func.start.late_constants else ""
+        parts, steps = func.start.parts, func.start.steps
+        lines.append(f"{INDENT}# early start: {parts} parts of {steps} steps{late}")
     return "\n".join([*lines, *printer.stmt(func.body, INDENT)])
 
 

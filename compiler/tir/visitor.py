@@ -159,4 +159,4 @@ def has_rings(func: PrimFunc) -> bool:
 
 def with_body(func: PrimFunc, body: Stmt) -> PrimFunc:
     """``func`` with another body."""
-    return PrimFunc(func.name, func.params, func.outputs, body)
+    return replace(func, body=body)

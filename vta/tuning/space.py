@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vta.compiler.ops.tiling import ORDERS, Tiling, estimate, table
 
@@ -27,7 +28,16 @@ _COLUMNS = (
 )  # fmt: skip
 _CHOSEN = ("order", "acc_slots", "groups", "outputs", "inputs", "columns", "rows")
 """In this order; what is left then has one row."""
-_PASSES = (None, False, True)
+_OTHERS: Mapping[str, Sequence[Any]] = {
+    "columns_first": (None, False, True),
+    "start_parts": (1, 2, 4, 16),
+    "start_steps": (1, 4, 16, 64, 4096),
+    "late_constants": (False, True),
+    "skips_columns": (False, True),
+}
+"""Choices that do not depend on the sizes, and their values in order."""
+_SLOTS = ("inp_slots", "wgt_slots")
+_START = {"start_parts": 16, "start_steps": 16, "late_constants": True}
 POOL = 128
 """Tilings that the tiler's model plays in search of good first trials."""
 
@@ -46,6 +56,9 @@ class Space:
     def __init__(self, workload: Workload, cfg: VTAConfig) -> None:
         self.workload, self.cfg = workload, cfg
         self._table = table(workload.shape, cfg)
+        self._others = dict(_OTHERS)
+        if not workload.shape.can_skip_columns:
+            del self._others["skips_columns"]
 
     def __len__(self) -> int:
         """Block sizes and orders, without the choices of slots."""
@@ -65,12 +78,17 @@ class Space:
             values = np.unique(column)
             left = left[column == values[_index(choose(name), len(values))]]
         found: dict[str, Any] = dict(zip(_COLUMNS, map(int, left[0])))
-        inp = 1 + _index(choose("inp_slots"), found["inp_slots"])
-        wgt = 1 + _index(choose("wgt_slots"), found["wgt_slots"])
-        passes = _PASSES[_index(choose("columns_first"), len(_PASSES))]
-        order = ORDERS[found.pop("order")]
-        slots = {"inp_slots": inp, "wgt_slots": wgt}
-        return Tiling(**{**found, **slots}, order=order, columns_first=passes)
+        for name in _SLOTS:
+            found[name] = 1 + _index(choose(name), found[name])
+        for name, values in self._others.items():
+            found[name] = values[_index(choose(name), len(values))]
+        return self._made(found)
+
+    def _made(self, found: dict[str, Any]) -> Tiling:
+        """The tiling of a value for each name; the same schedule is the same tiling."""
+        if found["start_parts"] == 1:
+            found["start_steps"] = 1
+        return Tiling(**{**found, "order": ORDERS[found["order"]]})
 
     def point(self, tiling: Tiling) -> dict[str, float]:
         """The parameters that give a tiling of this space.
@@ -90,11 +108,75 @@ class Space:
                 raise KeyError(name)
             point[name] = _number(int(where[0]), len(values))
             left = left[column == value]
-        for name in ("inp_slots", "wgt_slots"):
+        for name in _SLOTS:
             most = int(left[0, _COLUMNS.index(name)])
             point[name] = _number(getattr(tiling, name) - 1, most)
-        point["columns_first"] = _number(_PASSES.index(tiling.columns_first), len(_PASSES))
+        for name, choices in self._others.items():
+            value = getattr(tiling, name)
+            if value not in choices:
+                raise KeyError(name)
+            point[name] = _number(choices.index(value), len(choices))
         return point
+
+    def starts(self, tiling: Tiling) -> list[Tiling]:
+        """The tiling with other starts, and without columns that no window reads."""
+        early = replace(tiling, **_START)
+        found = [
+            early,
+            replace(early, start_steps=4096),
+            replace(early, start_parts=2),
+            replace(tiling, late_constants=True),
+        ]
+        if "skips_columns" in self._others:
+            found.insert(0, replace(early, skips_columns=True))
+        return found
+
+    def neighbour(self, tiling: Tiling, rng: np.random.Generator) -> Tiling:
+        """A tiling that differs in one choice or two, and in those that do not fit any more.
+
+        A choice moves to one of the two next values on either side. Rings that had as many slots as
+        fit have as many afterwards.
+        """
+        values = {name: getattr(tiling, name) for name in (*_COLUMNS, *self._others)}
+        values["order"] = ORDERS.index(tiling.order)
+        for name in rng.choice([*values], size=int(rng.integers(1, 3)), replace=False):
+            if name in _SLOTS:
+                values[name] = max(1, values[name] + int(rng.integers(-2, 3)))
+                continue
+            choices = self._others.get(name)
+            if choices is None:
+                choices = [*map(int, np.unique(self._table[:, _COLUMNS.index(name)]))]
+            place = choices.index(values[name]) + int(rng.choice([-2, -1, 1, 2]))
+            values[name] = choices[min(max(place, 0), len(choices) - 1)]
+        return self._nearest(values, self._full(tiling))
+
+    def _full(self, tiling: Tiling) -> set[str]:
+        """The rings of a tiling that have as many slots as fit."""
+        left = self._rows({name: getattr(tiling, name) for name in _CHOSEN if name != "order"})
+        left = left[left[:, _COLUMNS.index("order")] == ORDERS.index(tiling.order)]
+        most = dict(zip(_COLUMNS, map(int, left[0]))) if len(left) else {}
+        return {name for name in _SLOTS if getattr(tiling, name) == most.get(name)}
+
+    def _rows(self, values: Mapping[str, int]) -> npt.NDArray[np.int64]:
+        """The rows of the table with these values."""
+        left = self._table
+        for name, value in values.items():
+            left = left[left[:, _COLUMNS.index(name)] == value]
+        return left
+
+    def _nearest(self, values: dict[str, Any], full: set[str]) -> Tiling:
+        """The tiling with these values, each the nearest one that the older ones leave."""
+        left = self._table
+        found = dict(values)
+        for name in _CHOSEN:
+            column = left[:, _COLUMNS.index(name)]
+            nearest = column[np.argmin(np.abs(column - values[name]))]
+            found[name] = int(nearest)
+            left = left[column == nearest]
+        for name in _SLOTS:
+            most = int(left[0, _COLUMNS.index(name)])
+            found[name] = most if name in full else min(found[name], most)
+        return self._made(found)
 
     def promising(self, count: int, memory: MemoryTiming) -> Sequence[Mapping[str, Any]]:
         """Points that the tiler's model finds best for a memory, the best first."""

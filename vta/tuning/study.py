@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vta.compiler.ops.cost import Tiling
 from vta.errors import TuningError
 from vta.extras import importing
@@ -39,6 +41,10 @@ BATCH = 8
 FIRST_SHARE = 3
 """One of so many trials is a schedule that the tiler's model finds good; the sampler draws the
 others."""
+NEIGHBOURS = 4
+"""So many trials of a batch, behind the first ones, are neighbours of the best schedules."""
+PARENTS = 4
+"""The schedules whose neighbours are tried: the best ones, the best one most often."""
 MARGIN = 0.99
 """The two models may differ by so much more than they did before in this study."""
 
@@ -132,11 +138,35 @@ class Study:
         self._first = self._first_points()
 
     def _first_points(self) -> list[dict[str, float]]:
-        """The tiler's schedule, then those that its model finds best for the memory."""
-        count = max(self.wanted // FIRST_SHARE, 1)
+        """The tiler's schedule, also with other starts, then those that its model finds best for
+        the memory, with an early start."""
+        starts = self.space.starts(self.default)
+        count = max(self.wanted // FIRST_SHARE - len(starts), 1)
         promising = self.space.promising(count, MemoryTiming.of(self.memory))
-        default = self.space.point(self.default)
-        return [default, *(dict(point) for point in promising if point != default)]
+        found = [self.default, *starts]
+        for point in promising:
+            tiling = self.space.tiling(point.__getitem__)
+            if tiling != self.default:
+                found.append(self.space.starts(tiling)[0])
+        return [self.space.point(tiling) for tiling in found]
+
+    def _neighbours(self, rng: np.random.Generator) -> list[dict[str, float]]:
+        """Points beside the best schedules that were not tried yet."""
+        best = [trial.tiling for trial in self._ranked()[:PARENTS]]
+        found: dict[Tiling, None] = {}
+        for _ in range(16 * NEIGHBOURS if best else 0):
+            parent = best[min(int(rng.geometric(0.5)) - 1, len(best) - 1)]
+            tiling = self.space.neighbour(parent, rng)
+            if tiling not in self._known:
+                found[tiling] = None
+            if len(found) == NEIGHBOURS:
+                break
+        return [self.space.point(tiling) for tiling in found]
+
+    def _ranked(self) -> list[Trial]:
+        """Schedules that were not given up, the fastest one first."""
+        known = [trial for trial in self.trials if trial.cycles is not None]
+        return sorted(known, key=lambda trial: (trial.cycles, trial.number))
 
     @property
     def trials(self) -> list[Trial]:
@@ -154,8 +184,7 @@ class Study:
     @property
     def best(self) -> Trial | None:
         """The schedule with the fewest cycles, the first of equals."""
-        known = [trial for trial in self.trials if trial.cycles is not None]
-        return min(known, key=lambda trial: (trial.cycles, trial.number), default=None)
+        return next(iter(self._ranked()), None)
 
     @property
     def done(self) -> bool:
@@ -164,9 +193,7 @@ class Study:
 
     def finalists(self, count: int) -> list[Tiling]:
         """The tiler's schedule, then the ones with the fewest cycles."""
-        known = [trial for trial in self.trials if trial.cycles is not None]
-        ordered = sorted(known, key=lambda trial: (trial.cycles, trial.number))
-        others = [trial.tiling for trial in ordered if trial.tiling != self.default]
+        others = [t.tiling for t in self._ranked() if t.tiling != self.default]
         return [self.default, *others[:count]]
 
     def ask(self) -> list[Proposal]:
@@ -178,9 +205,12 @@ class Study:
         self._study.sampler = optuna.samplers.TPESampler(seed=seed)
         self._asked = []
         new: dict[Tiling, None] = {}
-        for place in range(number, min(number + BATCH, self.wanted)):
-            if place < len(self._first):
-                self._study.enqueue_trial(self._first[place])
+        count = min(BATCH, self.wanted - number)
+        points = self._first[number : number + count]
+        points += self._neighbours(np.random.default_rng(seed))
+        for point in points[:count]:
+            self._study.enqueue_trial(point)
+        for _ in range(count):
             trial = self._study.ask()
             tiling = self.space.tiling(partial(_suggest, trial))
             self._asked.append((trial, tiling))

@@ -25,7 +25,7 @@ STAGE_PRIMITIVES = (
 )  # fmt: skip
 PRIMITIVES = [
     *(getattr(Stage, name) for name in STAGE_PRIMITIVES),
-    *(Schedule.cache_read, Schedule.cache_write),
+    *(Schedule.cache_read, Schedule.cache_write, Schedule.early_start),
 ]
 NEST = re.compile(
     r"\b(?P<when>Before|After)(?:,? (?:with )?``(?P<code>[^`]+)``)?::\n\n(?P<text>(?: {4}.*\n|\n)+)"

@@ -1,6 +1,7 @@
 """Workloads as data, and their space of schedules."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,37 @@ def test_every_point_of_the_space_is_a_tiling_that_fits():
         assert workload.operator(TINY, space.tiling(lambda name, end=end: end))
 
 
+def test_a_neighbour_differs_little_and_fits():
+    """One choice or two differ, and those that would not fit otherwise; each is a point."""
+    for call in (CALLS[0], "conv2d((1, 8, 9, 9), 16, 1, stride=2)"):
+        workload = parse_workload(call, TINY)
+        space = Space(workload, TINY)
+        rng = np.random.default_rng(0)
+        tiling = workload.operator(TINY).tiling
+        seen = set()
+        for _ in range(60):
+            tiling = space.neighbour(tiling, rng)
+            assert workload.operator(TINY, tiling).tiling == tiling
+            assert space.tiling(space.point(tiling).__getitem__) == tiling
+            seen.add(tiling)
+        assert len(seen) > 30
+        for name in ("order", "outputs", "rows", "start_parts", "late_constants"):
+            assert len({getattr(each, name) for each in seen}) > 1
+
+
+def test_columns_are_skipped_only_where_no_window_reads_them():
+    space = Space(parse_workload("conv2d((1, 8, 9, 9), 16, 1, stride=2)", TINY), TINY)
+    skips = space.tiling(lambda name: 0.99)
+    assert skips.skips_columns
+    op = space.workload.operator(TINY, skips)
+    assert tuple(op.stages["data_buf"].shape[2:4]) == (5, 5)
+    other = parse_workload(CALLS[0], TINY)
+    with pytest.raises(
+        OperatorError, match="the tiling skips columns; only a kernel of one column"
+    ):
+        other.operator(TINY, replace(other.operator(TINY).tiling, skips_columns=True))
+
+
 def test_promising_points_are_those_that_the_tiler_s_model_finds_best():
     space = Space(parse_workload(CALLS[0], TINY), TINY)
     points = space.promising(5, MemoryTiming.of("ddr"))
@@ -79,11 +111,24 @@ def test_promising_points_are_those_that_the_tiler_s_model_finds_best():
 
 
 def test_a_tiling_is_data():
-    tiling = Tiling(2, 1, 4, 1, "oy", 2, 1, 3, columns_first=True)
+    tiling = Tiling(2, 1, 4, 1, "oy", 2, 1, 3, columns_first=True, start_parts=2)
     assert Tiling.from_dict(json.loads(json.dumps(tiling.to_dict()))) == tiling
-    for wrong in ({"outputs": 0}, {"order": "xy"}, {"more": 1}, {"columns_first": 2}):
+    for wrong in (
+        {"outputs": 0},
+        {"order": "xy"},
+        {"more": 1},
+        {"columns_first": 2},
+        {"start_steps": 0},
+        {"late_constants": 1},
+    ):
         with pytest.raises(OperatorError, match=f"tiling: .*{next(iter(wrong))}"):
             Tiling.from_dict({**tiling.to_dict(), **wrong})
+    older = {
+        name: value
+        for name, value in tiling.to_dict().items()
+        if name not in ("start_parts", "start_steps", "late_constants", "skips_columns")
+    }
+    assert Tiling.from_dict(older) == replace(tiling, start_parts=1)
 
 
 def test_a_source_of_tilings_is_asked_and_checked():
