@@ -37,7 +37,7 @@ class Alu(wiring.Component):
 
     Attributes
     ----------
-    start : stream of the ALU layout, in
+    insn : stream of the ALU layout, in
         Legal instructions; the next one is accepted while an older one is executing.
     done : Out(1)
         An instruction writes its last tile in this cycle: a read in the next cycle sees all its
@@ -54,7 +54,7 @@ class Alu(wiring.Component):
     """
 
     LATENCY = Sequencer.LATENCY + AluPipeline.ISSUE_LATENCY + AluPipeline.LATENCY
-    """Cycles from ``start`` to the write of the first tile."""
+    """Cycles from ``insn`` to the write of the first tile."""
 
     def __init__(self, isa: Isa) -> None:
         self.isa, cfg = isa, isa.cfg
@@ -63,7 +63,7 @@ class Alu(wiring.Component):
         banks = 1 << log_banks(cfg.log_acc_depth)
         write = SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
         super().__init__({
-            "start": In(stream.Signature(layout_of(isa.alu))),
+            "insn": In(stream.Signature(layout_of(isa.alu))),
             "done": Out(1), "tile": Out(1),
             **uop_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
             "dst_read": Out(read), "src_read": Out(read), "acc_write": Out(write),
@@ -90,7 +90,7 @@ class Alu(wiring.Component):
             requantises=Capability.REQUANTISE in self.isa.capabilities,
             starts_runs=starts_runs,
         )
-        wiring.connect(m, wiring.flipped(self.start), sequencer.start)
+        wiring.connect(m, wiring.flipped(self.insn), sequencer.insn)
         wiring.connect(m, sequencer.op, pipeline.uop)
         connect_uops(m, sequencer, wiring.flipped(self))
         wiring.connect(m, pipeline.dst_read, wiring.flipped(self.dst_read))

@@ -129,8 +129,8 @@ class Compute(wiring.Component):
         wiring.connect(m, wiring.flipped(self.insn), issue.insn)
         wiring.connect(m, wiring.flipped(self.tokens), issue.tokens)
         wiring.connect(m, issue.load, loader.request)
-        self._queue(m, "gemm", issue.gemm, gemm.start)
-        self._queue(m, "alu", issue.alu, alu.start)
+        self._queue(m, "gemm", issue.gemm, gemm.insn)
+        self._queue(m, "alu", issue.alu, alu.insn)
         m.d.comb += [
             issue.gemm_done.eq(gemm.done),
             issue.alu_done.eq(alu.done),

@@ -141,7 +141,7 @@ class Gemm(wiring.Component):
 
     Attributes
     ----------
-    start : stream of the GEMM layout, in
+    insn : stream of the GEMM layout, in
         Legal instructions. One instruction is accepted while the older one executes.
     done : Out(1)
         An instruction writes its last tile in the next cycle: a read in the cycle after that sees
@@ -164,10 +164,10 @@ class Gemm(wiring.Component):
         self.accumulate_after = TileProduct.latency(cfg) - Accumulate.ADDEND
         """Cycles from the indices to the hazard stage."""
         self.latency = Sequencer.LATENCY + self.accumulate_after + Accumulate.LATENCY
-        """Cycles from ``start`` to the write of the first tile."""
+        """Cycles from ``insn`` to the write of the first tile."""
         bits = cfg.acc_elem_bits
         super().__init__({
-            "start": In(stream.Signature(layout_of(isa.gemm))),
+            "insn": In(stream.Signature(layout_of(isa.gemm))),
             "done": Out(1),
             "product": Out(1),
             **uop_ports(log_depth=cfg.log_uop_depth, bits=isa.uop.bits),
@@ -197,7 +197,7 @@ class Gemm(wiring.Component):
             ("reset", "start") if starts_sums else ("reset",),
             log_depth=cfg.log_uop_depth,
         )
-        wiring.connect(m, wiring.flipped(self.start), sequencer.start)
+        wiring.connect(m, wiring.flipped(self.insn), sequencer.insn)
         connect_uops(m, sequencer, wiring.flipped(self))
         op = sequencer.op.payload
         m.d.comb += [

@@ -13,7 +13,7 @@ No comparison is in the path from one instruction to the next, or from one itera
 =====  ===========================================================================
 cycle  of an instruction
 =====  ===========================================================================
-0      ``start`` is accepted
+0      ``insn`` is accepted
 1      the instruction is in the decoded loop register: last-iteration values are known
 2      the counters hold the first micro-op, and the flags of the last iterations
 =====  ===========================================================================
@@ -59,11 +59,11 @@ class LoopCounter(wiring.Component):
 
     Attributes
     ----------
-    start : stream of the instruction's layout, in
+    insn : stream of the instruction's layout, in
         Legal instructions. One instruction is accepted while the older one executes.
     advance : In(1)
         The consumer takes the current micro-op.
-    insn : out
+    current_insn : out
         The instruction of the current micro-op.
     valid, empty, last : Out(1)
         ``valid``: there is a current micro-op. ``empty``: a placeholder for an instruction without
@@ -79,14 +79,14 @@ class LoopCounter(wiring.Component):
     """
 
     LATENCY = 2
-    """Cycles from ``start`` to the first micro-op."""
+    """Cycles from ``insn`` to the first micro-op."""
 
     def __init__(self, insn: Format) -> None:
         self.format = insn
         super().__init__({
-            "start": In(stream.Signature(layout_of(insn))),
+            "insn": In(stream.Signature(layout_of(insn))),
             "advance": In(1),
-            "insn": Out(layout_of(insn)),
+            "current_insn": Out(layout_of(insn)),
             "valid": Out(1), "empty": Out(1), "last": Out(1), "last_pass": Out(1),
             "u": Out(insn["uop_bgn"].width),
             "next_valid": Out(1), "next_insn": Out(layout_of(insn)),
@@ -106,7 +106,7 @@ class LoopCounter(wiring.Component):
         last_o = Signal()
         step = Signal()
         m.d.comb += [
-            self.insn.eq(loop.insn),
+            self.current_insn.eq(loop.insn),
             self.empty.eq(loop.empty),
             step.eq(self.valid & self.advance),
             self.last_pass.eq(last_i & last_o),
@@ -137,24 +137,24 @@ class LoopCounter(wiring.Component):
 
     def _decode(self, m: Module, next_loop) -> None:
         """Accepts the next instruction into the register ``next_loop``, with its limits."""
-        start = self.start.payload
+        insn = self.insn.payload
         m.d.comb += [
             self.next_insn.eq(next_loop.insn),
-            self.start.ready.eq(~self.next_valid | self.clear),
+            self.insn.ready.eq(~self.next_valid | self.clear),
         ]
-        with m.If(self.start.ready):
+        with m.If(self.insn.ready):
             m.d.sync += [
-                self.next_valid.eq(self.start.valid),
-                next_loop.insn.eq(start),
+                self.next_valid.eq(self.insn.valid),
+                next_loop.insn.eq(insn),
                 next_loop.empty.eq(
-                    (start.uop_bgn == start.uop_end) | (start.iter_out == 0) | (start.iter_in == 0)
+                    (insn.uop_bgn == insn.uop_end) | (insn.iter_out == 0) | (insn.iter_in == 0)
                 ),
-                next_loop.single_u.eq(start.uop_bgn + 1 == start.uop_end),
-                next_loop.single_i.eq(start.iter_in == 1),
-                next_loop.single_o.eq(start.iter_out == 1),
-                next_loop.second_last_u.eq(start.uop_end - 2),
-                next_loop.second_last_i.eq(start.iter_in - 2),
-                next_loop.second_last_o.eq(start.iter_out - 2),
+                next_loop.single_u.eq(insn.uop_bgn + 1 == insn.uop_end),
+                next_loop.single_i.eq(insn.iter_in == 1),
+                next_loop.single_o.eq(insn.iter_out == 1),
+                next_loop.second_last_u.eq(insn.uop_end - 2),
+                next_loop.second_last_i.eq(insn.iter_in - 2),
+                next_loop.second_last_o.eq(insn.iter_out - 2),
             ]
 
 

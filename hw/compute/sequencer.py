@@ -4,7 +4,7 @@
 ``    index = uop[u].index + o * factor_out + i * factor_in``, for each index (dst, src, wgt)
 
 =====  ===========================================================================
-cycle  of an instruction, from the cycle in which ``start`` is accepted
+cycle  of an instruction, from the cycle in which ``insn`` is accepted
 =====  ===========================================================================
 0      loop decode (:mod:`vta.hw.compute.loop_counter`)
 1      loop decode: the counters are loaded
@@ -105,7 +105,7 @@ class UopSelect(wiring.Component):
 
     Attributes
     ----------
-    start : stream of the instruction's layout, in
+    insn : stream of the instruction's layout, in
         Legal instructions.
     selected : stream of SelectedUopLayout, out
         Micro-ops in program order.
@@ -115,17 +115,17 @@ class UopSelect(wiring.Component):
         self, insn: Format, names: Sequence[str], carried: Sequence[str],
         selected: SelectedUopLayout,
     ) -> None:  # fmt: skip
-        self.insn, self.names, self.carried = insn, tuple(names), tuple(carried)
+        self.format, self.names, self.carried = insn, tuple(names), tuple(carried)
         super().__init__({
-            "start": In(stream.Signature(layout_of(insn))),
+            "insn": In(stream.Signature(layout_of(insn))),
             "selected": Out(stream.Signature(selected)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.loops = loops = LoopCounter(self.insn)
-        wiring.connect(m, loops.start, wiring.flipped(self.start))
-        selected, insn = self.selected.payload, loops.insn
+        m.submodules.loops = loops = LoopCounter(self.format)
+        wiring.connect(m, loops.insn, wiring.flipped(self.insn))
+        selected, insn = self.selected.payload, loops.current_insn
         m.d.comb += [
             self.selected.valid.eq(loops.valid),
             loops.advance.eq(self.selected.ready),
@@ -224,13 +224,13 @@ class Sequencer(wiring.Component):
 
     Attributes
     ----------
-    start : stream of the instruction's layout, in
+    insn : stream of the instruction's layout, in
         Legal instructions. One instruction is accepted while the older one executes. An instruction
         without micro-ops takes a cycle and gives one ``empty`` item.
     uop_read, uop_written, uop_written_addr
         The micro-op SRAM (:class:`~vta.hw.compute.uop_memory.UopMemory`).
     op : stream of IndexedUopLayout, out
-        The first item is offered :attr:`LATENCY` cycles after the cycle in which ``start`` was
+        The first item is offered :attr:`LATENCY` cycles after the cycle in which ``insn`` was
         accepted.
     error : ErrorLayout, out
         SRAM_RANGE with the first index (in the order of ``indices``) that is beyond its memory.
@@ -243,7 +243,7 @@ class Sequencer(wiring.Component):
         self, insn: Format, uop: Format, indices: Sequence[Index], carried: Sequence[str], *,
         log_depth: int,
     ) -> None:  # fmt: skip
-        self.insn, self.uop, self.log_depth = insn, uop, log_depth
+        self.format, self.uop, self.log_depth = insn, uop, log_depth
         self.indices, self.carried = tuple(indices), tuple(carried)
         assert all(index.unused_if is None or index.unused_if in carried for index in indices)
         self.op_layout = IndexedUopLayout(insn, indices, carried)
@@ -251,7 +251,7 @@ class Sequencer(wiring.Component):
         self.selected_layout = SelectedUopLayout(self.op_layout, offset_bits, log_depth)
         self.sum_bits = {name: max(bits, uop[name].width) + 1 for name, bits in offset_bits.items()}
         super().__init__({
-            "start": In(stream.Signature(layout_of(insn))),
+            "insn": In(stream.Signature(layout_of(insn))),
             **uop_ports(log_depth=log_depth, bits=uop.bits),
             "op": Out(stream.Signature(self.op_layout)),
             "error": Out(ErrorLayout()),
@@ -260,7 +260,7 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.select = select = UopSelect(
-            self.insn, list(self.sum_bits), self.carried, self.selected_layout
+            self.format, list(self.sum_bits), self.carried, self.selected_layout
         )
         m.submodules.selected = selected = SkidBuffer(self.selected_layout)
         m.submodules.buffer = buffer = UopBuffer(log_depth=self.log_depth, bits=self.uop.bits)
@@ -268,7 +268,7 @@ class Sequencer(wiring.Component):
             self.indices, self.op_layout["insn"].shape, self.sum_bits
         )
         m.submodules.checked = checked = SkidBuffer(self.op_layout)
-        wiring.connect(m, wiring.flipped(self.start), select.start)
+        wiring.connect(m, wiring.flipped(self.insn), select.insn)
         wiring.connect(m, select.selected, selected.i)
         wiring.connect(m, checked.o, wiring.flipped(self.op))
         wiring.connect(m, buffer.read, wiring.flipped(self.uop_read))

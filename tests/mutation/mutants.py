@@ -380,7 +380,7 @@ MUTANTS = (
     ),
     Mutant(
         "empty-loop-runs", "a loop of no rounds runs once", "compute/loop_counter.py",
-        "(start.iter_out == 0) | (start.iter_in == 0)", "(start.iter_out == 0)",
+        "(insn.iter_out == 0) | (insn.iter_in == 0)", "(insn.iter_out == 0)",
     ),
     Mutant(
         "store-high-bits", "stores give the bits one higher", "compute/accumulators.py",

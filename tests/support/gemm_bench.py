@@ -20,7 +20,7 @@ class GemmRun:
     Attributes
     ----------
     latency : int
-        Cycles from ``start`` to the first write, as the block declares it.
+        Cycles from ``insn`` to the first write, as the block declares it.
     starts, products, reads, writes, dones : list of int
         Cycles in which an instruction was accepted, a product was issued, a tile was read, a tile
         was written, and an instruction was done.
@@ -62,7 +62,7 @@ def run_gemm(
         for cycle in range(cycles):
             now = await sample(
                 ctx,
-                start=dut.start.valid & dut.start.ready, product=dut.product, done=dut.done,
+                start=dut.insn.valid & dut.insn.ready, product=dut.product, done=dut.done,
                 reads=dut.acc_read.en, read=dut.acc_read.addr,
                 writes=dut.acc_write.mask, written=dut.acc_write.addr,
                 will_read=dut.acc_read_lookahead.valid, read_ahead=dut.acc_read_lookahead.addr,
@@ -81,7 +81,7 @@ def run_gemm(
             assert announced_writes.popleft() == (now.written if now.writes else None), cycle
         result.error = now.code, now.source, now.addr
 
-    layout = dut.start.payload.shape()
+    layout = dut.insn.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     accumulators = [pack(row, 32) for row in model.acc]
     inp = [pack(row, cfg.inp_width) for row in model.inp]
@@ -99,7 +99,7 @@ def run_gemm(
             ports=[dut.uop_read],
             is_ready=StallGenerator(port_probability, 7),
         ),
-        partial(send, stream=dut.start, items=words, is_ready=StallGenerator(start_probability, 5)),
+        partial(send, stream=dut.insn, items=words, is_ready=StallGenerator(start_probability, 5)),
     )
     lanes = cfg.batch * cfg.block_out
     result.accumulators = [unpack(word, 32, lanes) for word in accumulators]

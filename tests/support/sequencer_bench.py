@@ -75,7 +75,7 @@ def run_sequencer(
         for cycle in range(cycles):
             ctx.set(dut.op.ready, accepts())
             now = await sample(
-                ctx, offered=dut.op.valid & dut.op.ready, started=dut.start.valid & dut.start.ready,
+                ctx, offered=dut.op.valid & dut.op.ready, started=dut.insn.valid & dut.insn.ready,
                 dst=op.dst, src=op.src, wgt=op.wgt,
                 reset=op.insn.reset, empty=op.empty, last=op.last,
                 code=dut.error.code, source=dut.error.source, addr=dut.error.addr,
@@ -90,7 +90,7 @@ def run_sequencer(
                 run.starts.append(cycle)
         run.error = now.code, now.source, now.addr
 
-    layout = dut.start.payload.shape()
+    layout = dut.insn.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     memory = [isa.encode_uop(uop) for uop in uops] + [0] * (cfg.uop_depth - len(uops))
     simulate(
@@ -102,6 +102,6 @@ def run_sequencer(
             ports=[dut.uop_read],
             is_ready=StallGenerator(port_probability, 4),
         ),
-        partial(send, stream=dut.start, items=words, is_ready=StallGenerator()),
+        partial(send, stream=dut.insn, items=words, is_ready=StallGenerator()),
     )
     return run

@@ -65,7 +65,7 @@ class Monitor:
 
     def __init__(self, dut):
         self.signals = {
-            "start": dut.start.valid & dut.start.ready, "tile": dut.tile, "done": dut.done,
+            "start": dut.insn.valid & dut.insn.ready, "tile": dut.tile, "done": dut.done,
             "both_read": dut.dst_read.en & dut.src_read.en,
             "dst": dut.dst_read.addr, "src": dut.src_read.addr,
             "dst_reserved": dut.dst_reserved,
@@ -113,7 +113,7 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
     instruction is offered and a bank is free with these probabilities. Returns the trace."""
     cfg, isa = model.cfg, model.isa
     dut = Alu(isa)
-    layout = dut.start.payload.shape()
+    layout = dut.insn.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     acc = [pack(row, 32) for row in model.acc]
     operations = sum(insn.operations for insn in insns)
@@ -130,7 +130,7 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
             reads=[(dut.dst_read, dut.dst_reserved), (dut.src_read, dut.src_reserved)],
             writes=[dut.acc_write], is_ready=StallGenerator(bank_probability, 6),
         ),
-        partial(send, stream=dut.start, items=words, is_ready=StallGenerator(start_probability, 5)),
+        partial(send, stream=dut.insn, items=words, is_ready=StallGenerator(start_probability, 5)),
     )  # fmt: skip
     trace = monitor.trace
     trace.acc = [unpack(word, 32, cfg.batch * cfg.block_out) for word in acc]

@@ -13,19 +13,19 @@ ISA = Isa.of(VTAConfig.preset("tiny"))
 def run(insns, *, cycles, advance_probability=1.0):
     """(cycle, u, empty, last) of each micro-op that advances, and the cycle of the first start."""
     dut, advances = LoopCounter(ISA.gemm), StallGenerator(advance_probability, 1)
-    layout = dut.start.payload.shape()
+    layout = dut.insn.payload.shape()
     words = [layout.from_bits(int.from_bytes(ISA.encode(insn), "little")) for insn in insns]
     micro_ops, starts = [], []
 
     async def testbench(ctx):
         for cycle in range(cycles):
             offered = len(starts) < len(words)
-            ctx.set(dut.start.valid, offered)
+            ctx.set(dut.insn.valid, offered)
             if offered:
-                ctx.set(dut.start.payload, words[len(starts)])
+                ctx.set(dut.insn.payload, words[len(starts)])
             ctx.set(dut.advance, advances())
             now = await sample(
-                ctx, starts=dut.start.valid & dut.start.ready, advances=dut.valid & dut.advance,
+                ctx, starts=dut.insn.valid & dut.insn.ready, advances=dut.valid & dut.advance,
                 u=dut.u, empty=dut.empty, last=dut.last,
             )  # fmt: skip
             if now.starts:
