@@ -22,24 +22,27 @@ __all__ = [
     "with_bias_in_convolutions",
     "with_bias_in_products",
     "with_names",
+    "with_norms_as_convolutions",
     "with_opset",
     "with_shapes",
+    "with_sums_of_two",
 ]
 
 LEAST_OPSET = 13
 """The first one with a scale for each channel."""
 ELEMENTWISE = frozenset((
-    "Abs", "Add", "Clip", "Div", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
-    "Log", "Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Sigmoid", "Sqrt",
-    "Sub", "Tanh",
+    "Abs", "Add", "BatchNormalization", "Clip", "Div", "Erf", "Exp", "Gelu", "HardSigmoid",
+    "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal",
+    "Relu", "Sigmoid", "Sqrt", "Sub", "Tanh",
 ))  # fmt: skip
 _CLIPS = frozenset(("Clip", "Relu"))
 _MOVING = frozenset((
     "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 ))  # fmt: skip
 REAL_ALWAYS = frozenset((
-    "Cast", "Div", "Expand", "LayerNormalization", "Pow", "ReduceMean", "ReduceSum", "Softmax",
-    "Sqrt", "Sub", "Where",
+    "ArgMax", "ArgMin", "Cast", "Div", "Expand", "GroupNormalization", "InstanceNormalization",
+    "LayerNormalization", "LpNormalization", "Pow", "ReduceL2", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceSum", "Softmax", "Sqrt", "Sub", "Where",
 ))  # fmt: skip
 """Operators that the host runs on real numbers when they read more than one tensor of data."""
 
@@ -103,6 +106,66 @@ def with_names(model: onnx.ModelProto) -> onnx.ModelProto:
         if not node.name or node.name in taken:
             node.name = f"{node.op_type}_{node.output[0] or number}"
         taken.add(node.name)
+    return model
+
+
+def with_norms_as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in which batch norms of images, that no convolution in front takes in, are
+    convolutions of one tap and one channel each; the shapes must be known."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*inferred.graph.value_info, *inferred.graph.input)
+    }
+    constants = {item.name: item for item in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "BatchNormalization" or ranks.get(node.input[0]) != 4:
+            continue
+        if len(node.output) > 1 or any(name not in constants for name in node.input[1:]):
+            continue
+        scale, bias, mean, variance = (
+            numpy_helper.to_array(constants[name]).astype(np.float64) for name in node.input[1:]
+        )
+        given = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+        factor = scale / np.sqrt(variance + given.get("epsilon", 1e-5))
+        values = {"factor": factor.reshape(-1, 1, 1, 1), "summand": bias - mean * factor}
+        inputs = [node.input[0]]
+        for name, array in values.items():
+            inputs.append(f"{node.name}.{name}")
+            tensor = numpy_helper.from_array(array.astype(np.float32), inputs[-1])
+            model.graph.initializer.append(tensor)
+        node.CopyFrom(
+            onnx.helper.make_node(
+                "Conv", inputs, list(node.output), node.name, kernel_shape=[1, 1], group=factor.size
+            )
+        )
+    return _without_unused_constants(model)
+
+
+def _without_unused_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [item for item in model.graph.initializer if item.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return model
+
+
+def with_sums_of_two(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in which a Sum is an Add of two tensors after the other."""
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "Sum" or len(node.input) < 2:
+            nodes.append(node)
+            continue
+        before = node.input[0]
+        for number, name in enumerate(node.input[1:], 1):
+            last = number == len(node.input) - 1
+            result = node.output[0] if last else f"{node.output[0]}.{number}"
+            own = node.name if last else f"{node.name}.{number}"
+            nodes.append(onnx.helper.make_node("Add", [before, name], [result], own))
+            before = result
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model
 
 

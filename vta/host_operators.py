@@ -156,6 +156,19 @@ def _resized(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     return np.asarray(arrays[0][:, :, rows[:, None], columns])
 
 
+def _resampled(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    """Weighted sums of pixels, of rows first, tap by tap in float32."""
+    data, rows, columns, *weights = arrays
+    for axis, index, factors in zip((2, 3), (rows, columns), weights):
+        shape = (-1, 1) if axis == 2 else (-1,)
+        parts = (
+            data.take(index[:, tap], axis) * factors[:, tap].reshape(shape)
+            for tap in range(factors.shape[1])
+        )
+        data = sum(parts, np.zeros((), np.float32))
+    return data
+
+
 def _sliced(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     (data,) = arrays
     for axis, place in enumerate(_places(attributes)):
@@ -192,6 +205,35 @@ def _chosen(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
         if not attributes[name] or not 0 <= min(attributes[name]) <= max(attributes[name]) < extent:
             raise ValueError(f"{name} must be 0 to {extent - 1}")
     return prod((n, c, len(attributes["rows"]), len(attributes["columns"]), *extents[2:]))
+
+
+def _tapped(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    """As many weights as places of rows and of columns, of images."""
+    (n, c, height, width), rows, columns, *weights = shapes
+    if [rows, columns] != weights or len(rows) != 2 or len(columns) != 2:
+        raise ValueError(f"rows {rows}, columns {columns}, weights {weights}; must be the same")
+    return n * c * max(rows[0], height) * max(columns[0], width)
+
+
+def _placed(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    """Of each row along an axis, the place of the largest element: the first one, or the last."""
+    (data,) = arrays
+    axis = attributes["axis"]
+    if not attributes["last"]:
+        return np.asarray(data.argmax(axis, keepdims=True))
+    turned = np.flip(data, axis).argmax(axis, keepdims=True)
+    return np.asarray(data.shape[axis] - 1 - turned)
+
+
+def _least_placed(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    (data,) = arrays
+    if data.dtype.kind not in "fi" or data.dtype.itemsize > 4:
+        raise ValueError(f"data are {data.dtype}; must be float32, int8 or int32")
+    return _placed([-data.astype(np.float64)], attributes)
+
+
+def _without_axis(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
+    return _reduced(shapes, {"axes": (attributes["axis"],)})
 
 
 def _reduced(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
@@ -289,6 +331,15 @@ HOST_OPERATORS: dict[str, HostOperator] = {
     "cast": HostOperator(1, ("to",), cast, _same),
     "layer_norm": HostOperator(4, ("axis",), layer_norm, _broadcast, real=True),
     "reduce_sum": HostOperator(1, ("axes",), reduce_sum, _reduced, real=True),
+    "reduce_max": HostOperator(
+        1, ("axes",), lambda a, at: a[0].max(axis=tuple(at["axes"]), keepdims=True), _reduced
+    ),
+    "reduce_min": HostOperator(
+        1, ("axes",), lambda a, at: a[0].min(axis=tuple(at["axes"]), keepdims=True), _reduced
+    ),
+    "arg_max": HostOperator(1, ("axis", "last"), _placed, _without_axis),
+    "arg_min": HostOperator(1, ("axis", "last"), _least_placed, _without_axis),
+    "resample": HostOperator(5, (), _resampled, _tapped, real=True),
     "lookup": HostOperator(2, ("axis",), _lookup, _same),
     **{
         name: HostOperator(1, (), _real(function), _same, real=True)

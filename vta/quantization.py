@@ -25,8 +25,10 @@ from vta.float_model import (
     with_bias_in_convolutions,
     with_bias_in_products,
     with_names,
+    with_norms_as_convolutions,
     with_opset,
     with_shapes,
+    with_sums_of_two,
 )
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
 from vta.smoothing import smoothed
@@ -308,7 +310,8 @@ def quantise(
             given = Path(folder) / "given.onnx"
             onnx.save(with_shapes(read_model(source), shapes or {}), given)
             quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
-            prepared = with_names(with_bias_in_convolutions(with_opset(onnx.load(ready))))
+            prepared = with_bias_in_convolutions(with_opset(onnx.load(ready)))
+            prepared = with_norms_as_convolutions(with_sums_of_two(with_names(prepared)))
             prepared = with_bias_in_products(prepared)
             if smooth:
                 tell("moving outliers into weights")

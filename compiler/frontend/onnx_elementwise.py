@@ -66,7 +66,7 @@ def _of_two(kind: str) -> Handler:
 
 
 def _of_several(kind: str) -> Handler:
-    """Max and Min take any number of operands."""
+    """Max, Min and Sum take any number of operands."""
 
     def handler(importer: Importer, node: OnnxNode) -> None:
         node.require()
@@ -172,6 +172,7 @@ ELEMENTWISE: dict[tuple[str, str], Handler] = {
     ("", "Sigmoid"): _of_one("sigmoid"),
     ("", "Sqrt"): _of_one("sqrt"),
     ("", "Sub"): _of_two("subtract"),
+    ("", "Sum"): _of_several("real_add"),
     ("", "Tanh"): _of_one("tanh"),
 }
 """By domain and operator."""

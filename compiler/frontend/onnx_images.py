@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
+from vta.compiler.frontend.onnx_resampling import COORDINATES, coordinates, taps
+from vta.compiler.frontend.onnx_signals import on_signals
 from vta.compiler.frontend.onnx_weights import reordered_weights
 from vta.compiler.graph.ir import Tensor
 
@@ -31,7 +33,8 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
         "antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside",
         "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode",
     )  # fmt: skip
-    node.value("mode", "nearest", "nearest")
+    mode = node.value("mode", "nearest", "nearest", "linear", "cubic")
+    node.value("exclude_outside", 0, 0)
     node.value("antialias", 0, 0)
     node.value("keep_aspect_ratio_policy", "stretch", "stretch")
     data = importer.tensor(node, 0)
@@ -52,6 +55,9 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
             f"the result of {data.name} would have shape {size}; must be NCHW, with "
             f"{data.shape[0]} images and {data.shape[1]} channels"
         )
+    if mode != "nearest":
+        _resample(importer, node, data, size, scales[2:])
+        return
     rows, columns = (
         _nearest(node, old, new, scale)
         for old, new, scale in zip(data.shape[2:], size[2:], scales[2:])
@@ -69,22 +75,37 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
 
 def _nearest(node: OnnxNode, old: int, new: int, scale: float) -> tuple[int, ...]:
     """Which pixel of the data each of the result is, along one axis."""
-    places: dict[str, Places] = {
-        "asymmetric": lambda x: x / scale,
-        "half_pixel": lambda x: (x + 0.5) / scale - 0.5,
-        "pytorch_half_pixel": lambda x: (x + 0.5) / scale - 0.5 if new > 1 else np.zeros_like(x),
-        "align_corners": lambda x: x * (old - 1) / (new - 1) if new > 1 else np.zeros_like(x),
-    }
     roundings: dict[str, Places] = {
         "floor": np.floor,
         "ceil": np.ceil,
         "round_prefer_floor": lambda x: np.ceil(x - 0.5),
         "round_prefer_ceil": lambda x: np.floor(x + 0.5),
     }
-    place = node.value("coordinate_transformation_mode", "half_pixel", *places)
+    place = node.value("coordinate_transformation_mode", "half_pixel", *COORDINATES)
     rounding = node.value("nearest_mode", "round_prefer_floor", *roundings)
-    found = roundings[rounding](places[place](np.arange(new, dtype=np.float32)))
+    found = roundings[rounding](coordinates(place, old, new, scale))
     return tuple(int(index) for index in np.clip(found, 0, old - 1))
+
+
+def _resample(
+    importer: Importer, node: OnnxNode, data: Tensor, size: Sequence[int], scales: Sequence[float]
+) -> None:  # fmt: skip
+    """Sums of two or four pixels along each axis, on real numbers."""
+    place = node.value("coordinate_transformation_mode", "half_pixel", *COORDINATES)
+    curve = float(node.value("cubic_coeff_a", -0.75))
+    for old, new, scale in zip(data.shape[2:], size[2:], scales):
+        if place == "align_corners" and not np.isclose(scale * old, new, atol=1e-4):
+            raise node.error(
+                f"{scale:g} times {old} pixels with align_corners; must be a whole number, because "
+                f"definitions differ otherwise (give sizes in place of scales)"
+            )
+    index: list[str] = []
+    weights: list[str] = []
+    for name, old, new, scale in zip(("rows", "columns"), data.shape[2:], size[2:], scales):
+        found = taps(node.value("mode", None), coordinates(place, old, new, scale), old, curve)
+        for what, values, names in zip(("places", "weights"), found, (index, weights)):
+            names.append(importer.add_constant(f"{node.outputs[0]}.{name}.{what}", values).name)
+    importer.add(node, "resample", [data.name, *index, *weights], size)
 
 
 def _conv_transpose(importer: Importer, node: OnnxNode) -> None:
@@ -94,10 +115,18 @@ def _conv_transpose(importer: Importer, node: OnnxNode) -> None:
     )  # fmt: skip
     node.value("auto_pad", "NOTSET", "NOTSET")
     node.value("group", 1, 1)
-    node.value("dilations", [1, 1], [1, 1])
     node.value("output_shape", None, None)
-    data, kernel = importer.tensor(node, 0), importer.tensor(node, 1)
+    importer.tensor(node, 1)
+    _add_conv_transpose(importer, node, [n for n in node.inputs if n], node.outputs[0])
+
+
+@on_signals
+def _add_conv_transpose(
+    importer: Importer, node: OnnxNode, names: Sequence[str], output: str
+) -> None:
+    data, kernel = (importer.tensors[name] for name in names[:2])
     require_images(node, data)
+    node.value("dilations", [1, 1], [1, 1])
     if len(kernel.shape) != 4 or kernel.shape[0] != data.shape[1]:
         raise node.error(
             f"the kernel {kernel.name} has shape {kernel.shape}; must be IOHW with "
@@ -119,8 +148,9 @@ def _conv_transpose(importer: Importer, node: OnnxNode) -> None:
     ]
     turned = reordered_weights(importer, node, kernel, (1, 0, 2, 3))
     importer.add(
-        node, "conv2d_transpose", [data.name, turned.name, *(n for n in node.inputs[2:] if n)],
+        node, "conv2d_transpose", [data.name, turned.name, *names[2:]],
         (data.shape[0], kernel.shape[1], *size), strides=tuple(strides), pads=tuple(pads),
+        output=output,
     )  # fmt: skip
 
 

@@ -108,7 +108,8 @@ class Importer:
         values = np.asarray(values)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ModelError(
-                f"{self.name}: tensor {name} holds a value that is not finite (NaN or infinity)"
+                f"{self.name}: tensor {name} holds a value that is not finite (NaN or infinity); "
+                f"all must be finite"
             )
         if values.dtype.name not in _TYPES:
             raise ModelError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
+from vta.compiler.frontend.onnx_stored import source_of
 from vta.compiler.frontend.onnx_weights import reordered_weights
 from vta.compiler.graph.ir import Node, Tensor
 from vta.host_operators import run_host_operator
@@ -109,15 +110,9 @@ def _require_depth(node: OnnxNode, columns: int, kernel: Tensor) -> None:
         raise node.error(f"{columns} columns of data; the weights have {kernel.shape[1]}")
 
 
-def _source(importer: Importer, tensor: Tensor) -> Node | None:
-    """The ``dequantize`` that computes a tensor."""
-    found = next((n for n in importer.nodes if n.outputs == (tensor.name,)), None)
-    return found if found is not None and found.operator == "dequantize" else None
-
-
 def _stored(importer: Importer, tensor: Tensor) -> Node | None:
     """The ``dequantize`` of a constant."""
-    source = _source(importer, tensor)
+    source = source_of(importer, tensor)
     known = source is not None and importer.tensors[source.inputs[0]].is_constant
     return source if known else None
 

@@ -12,8 +12,11 @@ from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
 from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.frontend.onnx_matrices import MATRICES, add_matmul
+from vta.compiler.frontend.onnx_norms import NORMS
+from vta.compiler.frontend.onnx_rearrangement import REARRANGEMENTS
 from vta.compiler.frontend.onnx_reductions import REDUCTIONS
 from vta.compiler.frontend.onnx_sequences import SEQUENCES
+from vta.compiler.frontend.onnx_signals import on_signals
 from vta.compiler.frontend.onnx_slices import SLICES
 from vta.compiler.graph.ir import Tensor
 
@@ -71,6 +74,7 @@ def _conv(importer: Importer, node: OnnxNode) -> None:
     _add_conv(importer, node, names, node.outputs[0])
 
 
+@on_signals
 def _add_conv(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
     data, kernel = importer.tensors[names[0]], importer.tensors[names[1]]
     require_images(node, data)
@@ -104,7 +108,14 @@ def _pool(importer: Importer, node: OnnxNode) -> None:
     node.require(*known, "storage_order" if maximum else "count_include_pad")
     if len([name for name in node.outputs if name]) > 1:
         raise node.error("has a second result (indices); only the values are supported")
-    data = importer.tensor(node, 0)
+    importer.tensor(node, 0)
+    _add_pool(importer, node, node.inputs[:1], node.outputs[0])
+
+
+@on_signals
+def _add_pool(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
+    maximum = node.kind == "MaxPool"
+    data = importer.tensors[names[0]]
     require_images(node, data)
     kernel = _pair(node, "kernel_shape")
     ceil = bool(node.value("ceil_mode", 0, 0, 1))
@@ -115,22 +126,29 @@ def _pool(importer: Importer, node: OnnxNode) -> None:
         importer.add(
             node, "ragged_average", [data.name], (*data.shape[:2], *size), kernel=kernel,
             strides=strides, pads=_window(node, data.shape[2:], kernel)[2], ceil=int(ceil),
-            counted=node.value("count_include_pad", 0, 0, 1),
+            counted=node.value("count_include_pad", 0, 0, 1), output=output,
         )  # fmt: skip
         return
     importer.add(
         node, "max_pool" if maximum else "average_pool", [data.name], (*data.shape[:2], *size),
-        kernel=kernel, strides=strides, pads=pads,
+        kernel=kernel, strides=strides, pads=pads, output=output,
     )  # fmt: skip
 
 
-def _global_average(importer: Importer, node: OnnxNode) -> None:
+def _global_pool(importer: Importer, node: OnnxNode) -> None:
     node.require()
-    data = importer.tensor(node, 0)
+    importer.tensor(node, 0)
+    _add_global_pool(importer, node, node.inputs[:1], node.outputs[0])
+
+
+@on_signals
+def _add_global_pool(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
+    data = importer.tensors[names[0]]
     require_images(node, data)
     importer.add(
-        node, "average_pool", [data.name], (*data.shape[:2], 1, 1),
-        kernel=(data.shape[2], data.shape[3]), strides=(1, 1), pads=(0, 0, 0, 0),
+        node, "max_pool" if node.kind == "GlobalMaxPool" else "average_pool", [data.name],
+        (*data.shape[:2], 1, 1), kernel=(data.shape[2], data.shape[3]), strides=(1, 1),
+        pads=(0, 0, 0, 0), output=output,
     )  # fmt: skip
 
 
@@ -383,6 +401,8 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     **ELEMENTWISE,
     **IMAGES,
     **MATRICES,
+    **NORMS,
+    **REARRANGEMENTS,
     **REDUCTIONS,
     **SEQUENCES,
     **SLICES,
@@ -394,7 +414,8 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     ("", "DequantizeLinear"): _dequantize,
     ("", "Dropout"): _same,
     ("", "Flatten"): _reshape,
-    ("", "GlobalAveragePool"): _global_average,
+    ("", "GlobalAveragePool"): _global_pool,
+    ("", "GlobalMaxPool"): _global_pool,
     ("", "Identity"): _same,
     ("", "MaxPool"): _pool,
     ("", "QLinearConv"): _qlinear_conv,

@@ -1,10 +1,8 @@
-"""ONNX operators that take parts of a tensor, or repeat it."""
+"""ONNX operators that take parts of a tensor."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-
-import numpy as np
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 
@@ -52,16 +50,5 @@ def _end(end: int, step: int, extent: int) -> int | None:
     return None if step < 0 and end < -extent else end
 
 
-def _expand(importer: Importer, node: OnnxNode) -> None:
-    node.require()
-    data = importer.tensor(node, 0)
-    wanted = tuple(importer.constant(node, 1, "the shape").reshape(-1).tolist())
-    try:
-        shape = np.broadcast_shapes(data.shape, wanted)
-    except ValueError:
-        raise node.error(f"shapes {data.shape} and {wanted} must be broadcast to one") from None
-    importer.add(node, "expand", [data.name], shape, dtype=data.dtype)
-
-
-SLICES: Mapping[tuple[str, str], Handler] = {("", "Expand"): _expand, ("", "Slice"): _slice}
+SLICES: Mapping[tuple[str, str], Handler] = {("", "Slice"): _slice}
 """By domain and operator."""

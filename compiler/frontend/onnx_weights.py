@@ -1,15 +1,19 @@
-"""Weights of ONNX operators in the order of axes that the graph has."""
+"""Weights of ONNX operators in the shape and the order of axes that the graph has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.graph.ir import Tensor
 
-__all__ = ["reordered_weights"]
+__all__ = ["reordered_weights", "reshaped_weights"]
+
+Array = npt.NDArray[Any]
 
 
 def reordered_weights(
@@ -22,17 +26,43 @@ def reordered_weights(
     ModelError
         If it is computed.
     """
+    return _changed(
+        importer, node, weights, "transposed", lambda values: values.transpose(order),
+        lambda axis: list(order).index(axis),
+    )  # fmt: skip
+
+
+def reshaped_weights(
+    importer: Importer, node: OnnxNode, weights: Tensor, shape: Sequence[int]
+) -> Tensor:
+    """A constant in another shape, in which its first two axes are as before, behind its
+    ``dequantize`` too.
+
+    Raises
+    ------
+    ModelError
+        If it is computed.
+    """
+    return _changed(
+        importer, node, weights, "reshaped", lambda values: values.reshape(shape), lambda axis: axis
+    )
+
+
+def _changed(
+    importer: Importer, node: OnnxNode, weights: Tensor, what: str,
+    change: Callable[[Array], Array], moved_axis: Callable[[int], int],
+) -> Tensor:  # fmt: skip
     if weights.values is not None:
-        turned = np.ascontiguousarray(weights.values.transpose(order))
-        return importer.add_constant(f"{weights.name}.transposed", turned)
+        turned = np.ascontiguousarray(change(weights.values))
+        return importer.add_constant(f"{weights.name}.{what}", turned)
     source = next((n for n in importer.nodes if n.outputs == (weights.name,)), None)
     stored = importer.tensors[source.inputs[0]].values if source is not None else None
     if source is None or source.operator != "dequantize" or stored is None:
         raise node.error(f"the weights ({weights.name}) are computed; must be constants")
-    turned = np.ascontiguousarray(stored.transpose(order))
-    constant = importer.add_constant(f"{source.inputs[0]}.transposed", turned)
+    turned = np.ascontiguousarray(change(stored))
+    constant = importer.add_constant(f"{source.inputs[0]}.{what}", turned)
     return importer.add(
         node, "dequantize", [constant.name, *source.inputs[1:]], constant.shape,
-        output=importer.unused(f"{weights.name}.transposed"), suffix=".weights",
-        axis=list(order).index(source.integer("axis")),
+        output=importer.unused(f"{weights.name}.{what}"), suffix=".weights",
+        axis=moved_axis(source.integer("axis")),
     )  # fmt: skip

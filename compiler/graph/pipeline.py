@@ -9,7 +9,9 @@ from vta.compiler.graph.passes.explicit_padding import explicit_padding
 from vta.compiler.graph.passes.fold_pointwise import fold_pointwise
 from vta.compiler.graph.passes.fuse_activations import fuse_activations
 from vta.compiler.graph.passes.integers import integers
+from vta.compiler.graph.passes.join_reshapes import join_reshapes
 from vta.compiler.graph.passes.matrix_products import matrix_products
+from vta.compiler.graph.passes.pads_into_convolutions import pads_into_convolutions
 from vta.compiler.graph.passes.quantize_before_reshape import quantize_before_reshape
 from vta.compiler.graph.passes.requantise import requantise
 from vta.compiler.graph.passes.rescale_into_producer import rescale_into_producer
@@ -23,6 +25,8 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "fold_pointwise": fold_pointwise,
     "fuse_activations": fuse_activations,
     "integers": integers,
+    "join_reshapes": join_reshapes,
+    "pads_into_convolutions": pads_into_convolutions,
     "rescale_into_producer": rescale_into_producer,
     "matrix_products": matrix_products,
     "reshape_into_dense": reshape_into_dense,

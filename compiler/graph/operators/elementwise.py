@@ -51,14 +51,14 @@ _AXES = Constraint("tensors must have 2 to 5 dimensions", _two_axes)
 ROWS = (
     OperatorRow(
         name="add",
-        onnx={"Add": 7, "QLinearAdd": 1},
+        onnx={"Add": 7, "QLinearAdd": 1, "Sum": 8},
         reference=_reference,
         lower=_lower,
         accumulates=True,
         limits=dict.fromkeys(
-            ("Add", "QLinearAdd"),
+            ("Add", "QLinearAdd", "Sum"),
             (
-                "both operands must be computed and have the same shape of 2 to 5 dimensions; else "
+                "operands must be computed and have the same shape of 2 to 5 dimensions; else "
                 "the host runs it",
             ),
         ),

@@ -2,10 +2,13 @@
 for ``upsample`` (``factors`` of height and width, nearest).
 
 ``reshape``, ``transpose`` (``order``), ``concat`` (``axis``), ``pad`` (``pads`` top, left, bottom,
-right, and ``value``), ``im2col`` (a convolution's attributes, ``kernel`` and the ``value`` of the
-padding), ``resize`` (nearest: of each of the ``rows`` and ``columns`` of the result, which one of
-the data), ``slice`` (of each axis the first element and the step, ``begins`` and ``steps``), and
-the changes of layout, ``pack``, ``unpack``, ``pack_rows``, ``unpack_rows`` and ``pack_columns``.
+right, and ``value``; in float graphs ``real_value``), ``im2col`` (a convolution's attributes,
+``kernel`` and the ``value`` of the padding), ``resize`` (nearest: of each of the ``rows`` and
+``columns`` of the result, which one of the data), ``resample`` (weighted sums of several rows and
+columns in float32; inputs data, places of rows, places of columns, weights of rows, weights of
+columns), ``slice`` (of each axis the
+first element and the step, ``begins`` and ``steps``), and the changes of layout, ``pack``,
+``unpack``, ``pack_rows``, ``unpack_rows`` and ``pack_columns``.
 ``recode`` stores uint8 as int8, 128 less, or the reverse: activations of the accelerator are
 signed.
 """
@@ -77,7 +80,10 @@ def _im2col(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
 
 
 def _whole_tiles(node: Node, graph: Graph, cfg: VTAConfig) -> bool:
-    """Channels or pixels are joined, and no tensor but the last has filled-up channels."""
+    """Channels or pixels of computed tensors are joined, and no tensor but the last has filled-up
+    channels."""
+    if any(graph[name].is_constant for name in node.inputs):
+        return False
     axis = node.integer("axis")
     if axis == 1:
         return all(not graph[name].shape[1] % cfg.block_out for name in node.inputs[:-1])
@@ -120,9 +126,12 @@ ROWS = (
     ),
     OperatorRow(
         name="transpose",
-        onnx={"Transpose": 1},
+        onnx={"DepthToSpace": 11, "SpaceToDepth": 11, "Transpose": 1},
         reference=_transpose,
         host=lambda node, graph: {"order": node.integers("order")},
+        limits=dict.fromkeys(
+            ("DepthToSpace", "SpaceToDepth"), ("data must be a batch of images (NCHW)",)
+        ),
     ),
     OperatorRow(
         name="concat",
@@ -133,13 +142,19 @@ ROWS = (
     ),
     OperatorRow(
         name="pad",
-        onnx={},
+        onnx={"Pad": 11},
         reference=_pad,
         host=lambda node, graph: {
             "pads": node.integers("pads"),
             "value": node.integer("value"),
         },
         on_tiles=lambda node, graph, cfg: True,
+        limits={
+            "Pad": (
+                "data must be NCHW or NCL; height and width alone are padded, by constants; zeros "
+                "in front of a convolution become part of it",
+            )
+        },
     ),
     OperatorRow(
         name="slice",
@@ -160,8 +175,8 @@ ROWS = (
         lower=_lower_upsample,
         limits={
             "Resize": (
-                "mode must be nearest, of batches of images (NCHW), and the size constant; factors "
-                "that are no integers run on the host",
+                "data must be a batch of images (NCHW), and the size constant; modes linear and "
+                "cubic, and factors that are no integers, run on the host",
             )
         },
     ),
@@ -171,6 +186,12 @@ ROWS = (
         reference=_resize,
         host=lambda node, graph: {name: node.integers(name) for name in ("columns", "rows")},
         on_tiles=lambda node, graph, cfg: True,
+    ),
+    OperatorRow(
+        name="resample",
+        onnx={},
+        reference=lambda node, graph, arrays: run_host_operator("resample", arrays, {}),
+        host=lambda node, graph: {},
     ),
     OperatorRow(name="im2col", onnx={}, reference=_im2col, host=lambda node, graph: _windows(node)),
     OperatorRow(name="recode", onnx={}, reference=_recode, host=lambda node, graph: {}),

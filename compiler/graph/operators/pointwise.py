@@ -145,6 +145,7 @@ _OF_ONE = (
     "line, two slopes or hard-swish; else a table of 256 entries"
 )
 _ONNX = {
+    "real_add": {"BatchNormalization": 9},
     "absolute": {"Abs": 6},
     "divide": {"Div": 7},
     "erf": {"Erf": 9, "Gelu": 20},

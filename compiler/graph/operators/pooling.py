@@ -116,7 +116,7 @@ _IMAGES = Constraint("data must be a batch of images (NCHW)", _images)
 ROWS = (
     OperatorRow(
         name="max_pool",
-        onnx={"MaxPool": 8},
+        onnx={"GlobalMaxPool": 1, "MaxPool": 8},
         reference=_max_reference,
         lower=_lower_max,
         constraints=(_IMAGES,),

@@ -1,7 +1,9 @@
 """Operators of networks that read sequences, on the host: ``gather`` (inputs data and indices,
 attribute ``axis``), ``where``, ``cast`` (attribute ``to``, a number of ONNX), ``layer_norm``
-(inputs data, scale, bias and epsilon, attribute ``axis``, the first one of the mean) and
-``reduce_sum`` (attribute ``axes``, which stay with extent 1)."""
+(inputs data, scale, bias and epsilon, attribute ``axis``, the first one of the mean),
+``reduce_sum``, ``reduce_max``, ``reduce_min`` (attribute ``axes``, which stay with extent 1),
+``arg_max`` and ``arg_min`` (attributes ``axis``, which stays with extent 1, and ``last``: of equal
+elements the last one)."""
 
 from __future__ import annotations
 
@@ -40,6 +42,8 @@ def _row(
     return OperatorRow(name=name, onnx=onnx, reference=reference, host=host, limits=limits or {})
 
 
+_CONSTANT_AXES = ("axes must be constants",)
+
 ROWS = (
     _row(
         "gather", {"Gather": 1}, "axis",
@@ -51,15 +55,22 @@ ROWS = (
         limits={"Cast": ("to must be float32, int8, uint8, int32, int64 or bool",)},
     ),
     _row(
-        "layer_norm", {"LayerNormalization": 17}, "axis",
+        "layer_norm",
+        {"GroupNormalization": 18, "InstanceNormalization": 6, "LayerNormalization": 17}, "axis",
         limits={
+            "GroupNormalization": ("scale and bias must be constants",),
+            "InstanceNormalization": ("scale and bias must be constants",),
             "LayerNormalization": (
                 "data must be float32; only the first result; scale and bias of any origin",
-            )
+            ),
         },
     ),
     _row(
-        "reduce_sum", {"ReduceSum": 11}, "axes",
-        limits={"ReduceSum": ("axes must be constants",)},
+        "reduce_sum", {"LpNormalization": 1, "ReduceL2": 11, "ReduceSum": 11}, "axes",
+        limits=dict.fromkeys(("ReduceL2", "ReduceSum"), _CONSTANT_AXES),
     ),
+    _row("reduce_max", {"ReduceMax": 11}, "axes", limits={"ReduceMax": _CONSTANT_AXES}),
+    _row("reduce_min", {"ReduceMin": 11}, "axes", limits={"ReduceMin": _CONSTANT_AXES}),
+    _row("arg_max", {"ArgMax": 11}, "axis", "last"),
+    _row("arg_min", {"ArgMin": 11}, "axis", "last"),
 )  # fmt: skip

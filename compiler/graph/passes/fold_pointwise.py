@@ -73,9 +73,9 @@ def _region(graph: Graph, producers: Mapping[str, Node], result: Node) -> list[N
     if not region or len(sources) != 1 or kinds in _OWN_PASS:
         return None
     source = producers.get(sources.pop())
-    scales = [graph[node.inputs[1]].values for node in (source, result) if node is not None]
     if source is None or source.operator != "dequantize":
         return None
+    scales = [graph[node.inputs[1]].values for node in (source, result)]
     return region if all(s is not None and s.size == 1 for s in scales) else None
 
 

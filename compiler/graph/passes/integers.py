@@ -28,7 +28,9 @@ _WHOLE = ("dense", "matmul")
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
-_MOVING = ("max_pool", "reshape", "transpose", "concat", "resize", "slice", "upsample")
+_MOVING = (
+    "max_pool", "reshape", "transpose", "concat", "pad", "resize", "slice", "upsample",
+)  # fmt: skip
 
 
 def integers(graph: Graph) -> Graph:
@@ -66,6 +68,11 @@ class _Rewriter:
             elif node.operator in _ELEMENTWISE:
                 self._real(node)
             else:
+                if node.operator == "pad" and node.real("real_value") != node.integer("value"):
+                    raise _error(
+                        node, f"pads by {node.real('real_value')}; must be an integer, where data "
+                        f"and result are not quantised"
+                    )  # fmt: skip
                 self.nodes.append(node)
         for name in self.graph.outputs:
             if self.graph[name].dtype == "uint8":
@@ -291,11 +298,21 @@ class _Rewriter:
     def _name_of(self, real: str) -> str:
         source = self._source(real)
         assert source is not None
-        return self.recoded.get(source.inputs[0], source.inputs[0])
+        stored = self.graph[source.inputs[0]]
+        if stored.values is not None and stored.name not in self.tensors:
+            values = stored.values
+            if values.dtype == np.uint8:
+                values = (values.astype(np.int16) - 128).astype(np.int8)
+            self.tensors[stored.name] = replace(
+                stored, dtype="int8", values=values, quantisation=self._activation(source)
+            )
+        return self.recoded.get(stored.name, stored.name)
 
     def _moving(self, node: Node, stored: list[str], final: Tensor) -> None:
         """Operands of another scale are rescaled first; a single one afterwards."""
         quantisations = [self.tensors[name].quantisation for name in stored]
+        if node.operator == "pad":
+            node = node.with_attributes(value=_stored_value(node, quantisations[0]))
         if node.operator != "concat" and quantisations[0] != final.quantisation:
             inner = replace(final, name=f"{final.name}.before", quantisation=quantisations[0])
             self.tensors[inner.name] = inner
@@ -309,7 +326,12 @@ class _Rewriter:
                     self.tensors[name], name=f"{final.name}.{number}",
                     quantisation=final.quantisation,
                 )  # fmt: skip
+                if moved.is_constant:
+                    moved = _rescaled(moved, found)
                 self.tensors[moved.name] = moved
+                if moved.is_constant:
+                    inputs.append(moved.name)
+                    continue
                 self._rescale(node, f"rescale_{number}", name, moved.name)
                 name = moved.name
             inputs.append(name)
@@ -384,6 +406,22 @@ class _Rewriter:
         stored, scale, zero = (self.graph[part].values for part in source.inputs)
         assert stored is not None and scale is not None and zero is not None
         return np.asarray((stored.astype(np.float64) - zero) * scale.astype(np.float64))
+
+
+def _stored_value(node: Node, quantisation: Quantisation | None) -> int:
+    """What fills the frame of a ``pad``, as it is stored."""
+    assert quantisation is not None
+    steps = np.clip(node.real("real_value") / quantisation.scale, -1e6, 1e6)
+    return int(np.clip(np.rint(steps) + quantisation.zero, -128, 127))
+
+
+def _rescaled(constant: Tensor, before: Quantisation | None) -> Tensor:
+    """Stored integers of one scale with that of the tensor: rounded to nearest, halves to even."""
+    after, values = constant.quantisation, constant.values
+    assert before is not None and after is not None and values is not None
+    real = (values.astype(np.float64) - before.zero) * before.scale
+    steps = np.rint(real / after.scale) + after.zero
+    return replace(constant, values=np.clip(steps, -128, 127).astype(np.int8))
 
 
 def _error(node: Node, message: str) -> ModelError:

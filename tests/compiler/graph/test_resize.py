@@ -1,4 +1,5 @@
-"""Nearest resizing: by whole factors on the accelerator, by others on the host, as onnxruntime."""
+"""Resizing as onnxruntime does: nearest by whole factors on the accelerator, all else on the
+host."""
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def resized(factors, **attributes):
     """A convolution, a resizing and a convolution."""
     scales = np.float32([1, 1, *factors])
     node = helper.make_node(
-        "Resize", ["a", "", "scales"], ["z"], "resize", mode="nearest", **attributes
+        "Resize", ["a", "", "scales"], ["z"], "resize", **{"mode": "nearest", **attributes}
     )
     size = [int(extent * factor) for extent, factor in zip(SHAPE[2:], factors)]
     return between_convolutions([node], more={"scales": scales}, size=size)
@@ -46,7 +47,7 @@ def test_modes(place, rounding, tmp_path):
 
 
 def test_what_is_not_supported():
-    for attribute, value in (("mode", "linear"), ("coordinate_transformation_mode", "tf_crop")):
+    for attribute, value in (("mode", "bicubic"), ("coordinate_transformation_mode", "tf_crop")):
         node = helper.make_node("Resize", ["x", "", "s"], ["y"], "resize")
         node.attribute.append(helper.make_attribute(attribute, value))
         if attribute != "mode":
@@ -55,3 +56,30 @@ def test_what_is_not_supported():
         made = model([node], shape, {"y": [1, 2, 8, 8]}, {"s": np.float32([1, 1, 2, 2])})
         with pytest.raises(ModelError, match=f"attribute {attribute} is '{value}'; must be"):
             import_model(made, "m")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("mode", ("linear", "cubic"))
+def test_between_pixels(mode, place, tmp_path):
+    factors = (2, 3) if place == "align_corners" else (1.5, 3)
+    made = resized(factors, coordinate_transformation_mode=place, mode=mode)
+    path = int8(made, tmp_path)
+    graph = integer(path)
+    assert "resample" in {node.operator for node in graph.nodes}
+    ran = run(graph, inputs := inputs_of(made, 8))
+    assert stored_steps(path, inputs, ran, "y") <= 1.01
+
+
+def test_two_definitions_of_align_corners():
+    """Where the extent is not the scale times the data's, ONNX's cases and onnxruntime differ."""
+    node = helper.make_node(
+        "Resize", ["x", "", "s"], ["y"], "resize", mode="linear",
+        coordinate_transformation_mode="align_corners",
+    )  # fmt: skip
+    made = model(
+        [node], {"x": [1, 2, 4, 4]}, {"y": [1, 2, 3, 3]}, {"s": np.float32([1, 1, 0.8, 0.8])}
+    )
+    with pytest.raises(
+        ModelError, match=r"0\.8 times 4 pixels with align_corners; must be a whole"
+    ):
+        import_model(made, "m")
