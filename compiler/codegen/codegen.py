@@ -76,7 +76,7 @@ class _Generator:
         self.kernels = KernelTable(self.isa)
         rings = has_rings(func)
         self.stream = (
-            PipelinedStream(self.isa, self.kernels.words, func.start)
+            PipelinedStream(self.isa, self.kernels.words, func.start, self.place_words)
             if rings
             else InstructionStream()
         )
@@ -254,12 +254,8 @@ class _Generator:
             kernel = self.kernels.record(scope, values)
             if not kernel.size:
                 return  # no condition in the kernel holds
-            begin, missing = self.cache.place(kernel)
-            if missing:
-                load = Load(
-                    memory=MemId.UOP, sram_base=begin, dram_base=kernel.offset,
-                    y_size=1, x_size=kernel.size, x_stride=kernel.size,
-                )  # fmt: skip
+            begin, load = self.place(kernel)
+            if load is not None:
                 self.stream.emit(load, UOP_BUFFER, takes_pops=False)  # depends on no other module
             insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **iterations, **fields)
             if kernel.starts:
@@ -268,6 +264,20 @@ class _Generator:
             self.stream.emit(insn)
 
         return run
+
+    def place(self, kernel: Kernel) -> tuple[int, Load | None]:
+        """The first entry of a kernel in the micro-op memory, and the load that it needs."""
+        begin, missing = self.cache.place(kernel)
+        if not missing:
+            return begin, None
+        return begin, Load(
+            memory=MemId.UOP, sram_base=begin, dram_base=kernel.offset,
+            y_size=1, x_size=kernel.size, x_stride=kernel.size,
+        )  # fmt: skip
+
+    def place_words(self, words: bytes) -> tuple[int, Load | None]:
+        """:meth:`place` of micro-ops that no statement of the program has."""
+        return self.place(self.kernels.append(words))
 
     def check_starts(self, insn: Gemm | Alu, kernel: Kernel, scope: UopScope) -> None:
         """Check that an instruction may start sums or other reductions, once for each kernel and

@@ -1,26 +1,34 @@
 """The first products of a program begin before all data that is loaded in front of them is there.
 
 A program begins with loads: constants, activations, weights, micro-ops. Nothing overlaps with them,
-so they cost a layer their whole time. Two changes shorten it, each a part of
+so they cost a layer their whole time. Changes that shorten it, each a part of
 :class:`~vta.compiler.tir.ir.EarlyStart`:
 
 - Each of the first GEMM instructions is cut into parts, each with tiles of the result of its own,
   and its load of weights into the same parts. A part waits for its own weights only.
+- The first part is cut again, by rows of the result, and the load of activations with it.
 - Loads of constants, which the ALU reads first, follow the first part instead of preceding it.
 
-Both change the order of instructions, not what they compute; the stream inserts tokens from the
+They change the order of instructions, not what these compute; the stream inserts tokens from the
 hazards as usual.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.check.accesses import operand_reach
+from vta.compiler.codegen.cut_instructions import (
+    GemmPart,
+    cut_by_rows,
+    cut_by_weights,
+    cut_load,
+)
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId
+from vta.program import UOP_BUFFER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +37,11 @@ if TYPE_CHECKING:
 
     from vta.compiler.tir.ir import EarlyStart
 
-__all__ = ["Emission", "early_start", "is_products", "loaded_uops"]
+__all__ = ["Emission", "Place", "early_start", "is_products", "loaded_uops"]
 
+Place = Callable[[bytes], tuple[int, "Load | None"]]
+"""The first entry of micro-ops in the micro-op memory, and the LOAD that brings them there, unless
+they are there."""
 _ACC = (MemId.ACC, MemId.ACC_8BIT)
 
 
@@ -66,7 +77,8 @@ def early_start(
     step: Sequence[Emission],
     start: EarlyStart,
     isa: Isa,
-    table: npt.NDArray[np.uint32],
+    memory: npt.NDArray[np.uint32],
+    place: Place,
     *,
     first: bool,
 ) -> list[Emission]:
@@ -78,8 +90,10 @@ def early_start(
         Those behind the older products, up to products; without tokens.
     start : EarlyStart
     isa : Isa
-    table : ndarray of uint32
+    memory : ndarray of uint32
         The contents of the micro-op memory.
+    place : callable
+        Finds a place for micro-ops of parts.
     first : bool
         Whether there are no older products.
 
@@ -90,93 +104,71 @@ def early_start(
     """
     *loads, products = step
     assert isinstance(products.insn, Gemm)
-    parts = _parts(products.insn, start.parts, isa, table)
-    cuts = [part.weights_end for part in parts[:-1]]
+    whole = GemmPart.whole(products.insn, isa, memory)
+    parts = cut_by_weights(whole, start.parts, loops=first)
+    weights = [part.span("wgt")[1] for part in parts]
+    activations: list[int] = []
+    if first and start.rows > 1:
+        begin = cut_by_rows(parts[0], start.rows)
+        activations = [begin[0].span("src")[1]] if len(begin) > 1 else []
+        parts[:1] = begin
     late: list[Emission] = []
-    if (
-        first
-        and start.late_constants
-        and not any(isinstance(each.insn, Alu | Gemm) for each in loads)
-    ):
-        late = [each for each in loads if _is_constant(each.insn, products.insn, isa, table)]
-    result: list[Emission] = []
+    if first and start.late_constants and not any(isinstance(e.insn, Alu | Gemm) for e in loads):
+        late = [each for each in loads if _is_constant(each.insn, whole)]
+    ordered = _in_order([each for each in loads if each not in late], weights, activations)
+    return [*ordered, *_placed(products, parts, isa, place, late)]
+
+
+def _in_order(
+    loads: Sequence[Emission], weights: Sequence[int], activations: Sequence[int]
+) -> list[Emission]:
+    """The loads in parts that end at entries of the memory of weights, and of activations: first
+    what the first part needs, then the other activations, then the other weights."""
+    ranks: tuple[list[Emission], ...] = ([], [], [])
     for each in loads:
-        if each not in late:
-            result += _cut_weights(each, cuts)
+        insn = each.insn
+        if isinstance(insn, Load) and insn.memory is MemId.WGT:
+            for piece in cut_load(insn, weights[:-1]):
+                rank = 0 if piece.sram_base < weights[0] else 2
+                ranks[rank].append(replace(each, insn=piece))
+        elif isinstance(insn, Load) and insn.memory is MemId.INP and activations:
+            for piece in cut_load(insn, activations):
+                rank = 0 if piece.sram_base < activations[0] else 1
+                ranks[rank].append(replace(each, insn=piece))
+        else:
+            ranks[0].append(each)
+    return [each for rank in ranks for each in rank]
+
+
+def _placed(
+    products: Emission, parts: Sequence[GemmPart], isa: Isa, place: Place, late: Sequence[Emission]
+) -> list[Emission]:
+    """The parts of the products, each behind the load of its micro-ops; ``late`` follows the first.
+
+    Micro-ops of a part may take the place of older ones; behind them no part uses the latter.
+    """
+    result: list[Emission] = []
+    moved = False
     for number, part in enumerate(parts):
-        result.append(replace(products, insn=part.insn))
+        insn = part.insn
+        moved |= not part.is_loaded
+        if moved:
+            words = part.words(isa)
+            begin, load = place(words)
+            if load is not None:
+                result.append(Emission(load, UOP_BUFFER, takes_pops=False))
+            insn = replace(insn, uop_bgn=begin, uop_end=begin + len(words) // 4)
+        result.append(replace(products, insn=insn))
         if number == 0:
             result += late
     return result
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A part of the first products, and the entry behind its weights."""
-
-    insn: Gemm
-    weights_end: int
-
-
-def _parts(insn: Gemm, count: int, isa: Isa, table: npt.NDArray[np.uint32]) -> list[_Part]:
-    """The instruction in at most ``count`` parts. Micro-ops of one tile stay together, and each
-    part has weights behind those of the older parts; otherwise the instruction stays whole."""
-    fields = isa.uop_indices(table[insn.uop_bgn : insn.uop_end])
-    begins = np.flatnonzero(np.diff(fields["dst"], prepend=-1))
-    count = min(count, len(begins))
-    firsts = [int(begins[len(begins) * n // count]) for n in range(count)]
-    parts: list[_Part] = []
-    end = 0
-    for first, last in zip(firsts, [*firsts[1:], insn.uop_end - insn.uop_bgn]):
-        part = replace(insn, uop_bgn=insn.uop_bgn + first, uop_end=insn.uop_bgn + last)
-        low, high = _span(operand_reach(part, "wgt", fields["wgt"][first:last]))
-        if low < end:
-            return [_Part(insn, 0)]
-        end = high
-        parts.append(_Part(part, high))
-    return parts
-
-
-def _span(places: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """The first entry and the one behind the last."""
-    return int(places.min()), int(places.max()) + 1
-
-
-def _cut_weights(each: Emission, cuts: Sequence[int]) -> list[Emission]:
-    """A load of weights in parts that end at the entries ``cuts``, or with the row around them;
-    another load as it is."""
-    insn = each.insn
-    if not isinstance(insn, Load) or insn.memory is not MemId.WGT or not insn.y_size:
-        return [each]
-    if insn.x_pad_0 or insn.x_pad_1 or insn.y_pad_0 or insn.y_pad_1:
-        return [each]
-    width = 1 if insn.y_size == 1 else insn.x_size
-    total = insn.x_size if insn.y_size == 1 else insn.y_size
-    ends = sorted({min(-(-(cut - insn.sram_base) // width), total) for cut in cuts} | {total})
-    pieces: list[Emission] = []
-    begin = 0
-    for end in ends:
-        if end <= begin:
-            continue
-        sizes = {"x_size": end - begin} if insn.y_size == 1 else {"y_size": end - begin}
-        step = 1 if insn.y_size == 1 else insn.x_stride
-        piece = replace(
-            insn, sram_base=insn.sram_base + begin * width,
-            dram_base=insn.dram_base + begin * step, **sizes,
-        )  # fmt: skip
-        pieces.append(replace(each, insn=piece))
-        begin = end
-    return pieces
-
-
-def _is_constant(
-    insn: Instruction, products: Gemm, isa: Isa, table: npt.NDArray[np.uint32]
-) -> bool:
+def _is_constant(insn: Instruction, products: GemmPart) -> bool:
     """Whether an instruction loads accumulators that the first products do not touch."""
     if not isinstance(insn, Load) or insn.memory not in _ACC:
         return False
-    fields = isa.uop_indices(table[products.uop_bgn : products.uop_end])
-    low, high = _span(operand_reach(products, "dst", fields["dst"]))
+    low, high = products.span("dst")
     rows = insn.y_pad_0 + insn.y_size + insn.y_pad_1
     end = insn.sram_base + rows * (insn.x_pad_0 + insn.x_size + insn.x_pad_1)
     return end <= low or high <= insn.sram_base

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vta.compiler.codegen.dependences import Access, AccessHistory, DataOrderedStream
-from vta.compiler.codegen.early_start import Emission, early_start, is_products, loaded_uops
+from vta.compiler.codegen.early_start import Emission, Place, early_start, is_products, loaded_uops
 from vta.compiler.tir.ir import EarlyStart
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, Store
 
@@ -65,10 +65,20 @@ class PipelinedStream(DataOrderedStream):
         As of :class:`DataOrderedStream`.
     start : EarlyStart
         How the program begins; by default, in the order of the instructions that are given.
+    place : callable
+        Finds a place in the micro-op memory, as of :func:`early_start`; needed if ``start`` has
+        parts or rows.
     """
 
-    def __init__(self, isa: Isa, uops: bytearray, start: EarlyStart | None = None) -> None:
+    def __init__(
+        self,
+        isa: Isa,
+        uops: bytearray,
+        start: EarlyStart | None = None,
+        place: Place | None = None,
+    ) -> None:
         super().__init__(isa, uops)
+        self._place = place
         self._start = start or EarlyStart()
         self._head: list[Emission] | None = None if self._start == EarlyStart() else []
         self._steps = 0  # GEMM instructions that were given, with products
@@ -88,7 +98,10 @@ class PipelinedStream(DataOrderedStream):
         self._head.append(Emission(insn, argument, takes_pops))
         if is_products(insn):
             loaded = loaded_uops(self._uops, self._head, self._table)
-            head = early_start(self._head, self._start, self._isa, loaded, first=not self._steps)
+            assert self._place is not None
+            head = early_start(
+                self._head, self._start, self._isa, loaded, self._place, first=not self._steps
+            )
             self._steps += 1
             self._release_head(head)
             self._head = [] if self._steps < self._start.steps else None

@@ -61,6 +61,14 @@ class KernelTable:
         kernel = self._kernels[key]
         return replace(kernel, starts=starts) if starts else kernel
 
+    def append(self, words: bytes) -> Kernel:
+        """The kernel of these micro-ops, which belong to no scope."""
+        key = (0, words)
+        if key not in self._kernels:
+            self._kernels[key] = Kernel(len(self.words) // 4, len(words) // 4)
+            self.words += words
+        return self._kernels[key]
+
 
 class _KernelTemplate:
     """A scope prepared for recording. Equal values of its free variables are recorded once."""

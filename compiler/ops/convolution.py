@@ -304,8 +304,9 @@ def _schedule(
     for name in (data_buf, "kernel_buf", *constants, *residual):
         s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy")
     s[result].pragma(s[result].leaves[len(outer) + 1], "dma_copy")
-    if tiling.start_parts > 1 or tiling.late_constants:
-        s.early_start(tiling.start_parts, tiling.start_steps, tiling.late_constants)
+    start = (tiling.start_parts, tiling.start_steps, tiling.start_rows, tiling.late_constants)
+    if start != (1, 1, 1, False):
+        s.early_start(*start)
     for name, slots in (
         (data_buf, tiling.inp_slots),
         ("kernel_buf", tiling.wgt_slots),

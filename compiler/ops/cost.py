@@ -267,8 +267,9 @@ class Tiling:
     columns_first : bool or None
         Whether products pass along columns first, not along channels; None: as
         :meth:`walks_columns` finds best.
-    start_parts, start_steps : int
-        Parts of the first products and their weights, and how many steps come in parts
+    start_parts, start_steps, start_rows : int
+        Parts of the first products and their weights, how many steps come in parts, and shares of
+        rows of which the first part begins with one
         (:meth:`~vta.compiler.schedule.schedule.Schedule.early_start`).
     late_constants : bool
         Whether constants are loaded behind the first products.
@@ -291,6 +292,7 @@ class Tiling:
     columns_first: bool | None = None
     start_parts: int = 1
     start_steps: int = 1
+    start_rows: int = 1
     late_constants: bool = False
     skips_columns: bool = False
     cost: Cost | None = None
@@ -300,7 +302,8 @@ class Tiling:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cost"}
 
     _START: ClassVar[Mapping[str, Any]] = {
-        "start_parts": 1, "start_steps": 1, "late_constants": False, "skips_columns": False,
+        "start_parts": 1, "start_steps": 1, "start_rows": 1, "late_constants": False,
+        "skips_columns": False,
     }  # fmt: skip
     """Values that tilings of older logs leave out."""
 

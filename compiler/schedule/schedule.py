@@ -228,7 +228,9 @@ class Schedule:
 
     # ---- the whole program -----------------------------------------------------------------------
 
-    def early_start(self, parts: int = 1, steps: int = 1, late_constants: bool = False) -> None:
+    def early_start(
+        self, parts: int = 1, steps: int = 1, rows: int = 1, late_constants: bool = False
+    ) -> None:
         """Begin the products of a program with ring buffers before all data in front of them is on
         chip.
 
@@ -251,20 +253,21 @@ class Schedule:
 
         The loop nest does not change, the order of instructions does. Each of the first ``steps``
         GEMM instructions, and the load of its weights, is cut into ``parts``, by tiles of the
-        result, or fewer if there are fewer tiles: each part waits for its own weights. With
+        result, or fewer if there are fewer tiles: each part waits for its own weights. The first
+        part begins with one of ``rows`` shares of its rows, and waits for their activations. With
         ``late_constants``, accumulators that the first products do not touch are loaded behind the
         first part. A program without ring buffers stays as it is.
 
         Raises
         ------
         ScheduleError
-            If ``parts`` or ``steps`` is not a positive integer.
+            If ``parts``, ``steps`` or ``rows`` is not a positive integer.
         """
-        for name, value in (("parts", parts), ("steps", steps)):
+        for name, value in (("parts", parts), ("steps", steps), ("rows", rows)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ScheduleError(f"early_start: {name} is {value!r}; must be a positive integer")
-        self.start = EarlyStart(parts, steps, bool(late_constants))
-        self.record(None, "early_start", (parts, steps, bool(late_constants)))
+        self.start = EarlyStart(parts, steps, rows, bool(late_constants))
+        self.record(None, "early_start", (parts, steps, rows, bool(late_constants)))
 
     # ---- the log ---------------------------------------------------------------------------------
 

@@ -365,12 +365,16 @@ class EarlyStart:
         when the weights of the first part are on chip.
     steps : int
         The first so many GEMM instructions are cut.
+    rows : int
+        The first part begins with one of so many shares of its rows, for which only a share of the
+        activations must be on chip.
     late_constants : bool
         Accumulators that the first products do not touch are loaded behind their first part.
     """
 
     parts: int = 1
     steps: int = 1
+    rows: int = 1
     late_constants: bool = False
 
 

@@ -105,7 +105,8 @@ def func_text(func: PrimFunc) -> str:
     if func.start != EarlyStart():
         late = ", constants late" if func.start.late_constants else ""
         parts, steps = func.start.parts, func.start.steps
-        lines.append(f"{INDENT}# early start: {parts} parts of {steps} steps{late}")
+        rows = f", 1 of {func.start.rows} shares of rows" if func.start.rows > 1 else ""
+        lines.append(f"{INDENT}# early start: {parts} parts of {steps} steps{rows}{late}")
     return "\n".join([*lines, *printer.stmt(func.body, INDENT)])
 
 

@@ -32,12 +32,13 @@ _OTHERS: Mapping[str, Sequence[Any]] = {
     "columns_first": (None, False, True),
     "start_parts": (1, 2, 4, 16),
     "start_steps": (1, 4, 16, 64, 4096),
+    "start_rows": (1, 2, 4, 8),
     "late_constants": (False, True),
     "skips_columns": (False, True),
 }
 """Choices that do not depend on the sizes, and their values in order."""
 _SLOTS = ("inp_slots", "wgt_slots")
-_START = {"start_parts": 16, "start_steps": 16, "late_constants": True}
+_START = {"start_parts": 16, "start_steps": 16, "start_rows": 4, "late_constants": True}
 POOL = 128
 """Tilings that the tiler's model plays in search of good first trials."""
 
@@ -124,7 +125,7 @@ class Space:
         found = [
             early,
             replace(early, start_steps=4096),
-            replace(early, start_parts=2),
+            replace(early, start_rows=1),
             replace(tiling, late_constants=True),
         ]
         if "skips_columns" in self._others:

@@ -47,6 +47,8 @@ def letters(program):
         ({"start_parts": 2}, "CIWWPPIWP"),
         ({"start_parts": 4, "late_constants": True}, "IWWWWPCPPPIWP"),
         ({"start_parts": 2, "start_steps": 2}, "CIWWPPIWWPP"),
+        ({"start_rows": 2}, "CIWIPPIWP"),
+        ({"start_parts": 2, "start_rows": 2, "late_constants": True}, "IWIWPCPPIWP"),
         ({"start_parts": 99}, "CIWWWWPPPPIWP"),  # not more than tiles of channels
     ],
 )
@@ -57,11 +59,14 @@ def test_the_order_of_a_program_that_begins_in_parts(start, text):
 
 @pytest.mark.parametrize("extension", [0, 1])
 @pytest.mark.parametrize("columns_first", [False, True])
-def test_the_result_is_the_same(extension, columns_first):
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_the_result_is_the_same(extension, columns_first, kernel):
+    """Products along columns are cut by a loop, whose parts have micro-ops of their own."""
     cfg = CFG.replace(extension=extension)
     op, program = build(
-        cfg, start_parts=3, start_steps=5, late_constants=True, columns_first=columns_first
-    )
+        cfg, kernel=kernel, start_parts=3, start_steps=5, start_rows=2, late_constants=True,
+        columns_first=columns_first,
+    )  # fmt: skip
     rng = np.random.default_rng(0)
     arrays = [rng.integers(-9, 9, operand.shape).astype(operand.dtype) for operand in op.operands]
     inputs = op.pack(*arrays)
@@ -86,7 +91,7 @@ def test_weights_of_one_row_are_cut_too():
     np.testing.assert_array_equal(op.unpack(tiles), op.reference(*arrays))
 
 
-@pytest.mark.parametrize("wrong", [{"parts": 0}, {"steps": -1}, {"parts": True}, {"steps": 1.5}])
+@pytest.mark.parametrize("wrong", [{"parts": 0}, {"steps": -1}, {"parts": True}, {"rows": 1.5}])
 def test_numbers_that_are_none(wrong):
     a = placeholder((4,), "int32", "a")
     s = create_schedule(compute((4,), lambda i: a[i] + 1, "b").op)
@@ -96,7 +101,9 @@ def test_numbers_that_are_none(wrong):
 
 
 def test_a_log_replays():
-    op, program = build(start_parts=2, start_steps=3, late_constants=True)
+    op, program = build(start_parts=2, start_steps=3, start_rows=2, late_constants=True)
     again = create_schedule(op.args[-1].op).replay(op.schedule.log)
     assert compile_func(lower(again, op.args), CFG).code == program.code
-    assert "# early start: 2 parts of 3 steps, constants late" in str(lower(again, op.args))
+    assert "# early start: 2 parts of 3 steps, 1 of 2 shares of rows, constants late" in str(
+        lower(again, op.args)
+    )
