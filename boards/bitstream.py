@@ -27,7 +27,7 @@ from vta.output import reported_output
 with importing("a bitstream", "synth", script=__name__ == "__main__"):
     from vta.boards.board import Board, find_board
     from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design
-    from vta.hw.emit import fold_initial
+    from vta.hw.emit import tidied
 
 __all__ = ["build", "check", "collect", "design_of", "write"]
 
@@ -71,7 +71,7 @@ def design_of(board: Board, cfg: VTAConfig | None = None, clock_hz: int | None =
         for name, content in plan.files.items()
         if name not in _NOT_WRITTEN
     }
-    files[f"{TOP}.v"] = fold_initial(files[f"{TOP}.v"])
+    files[f"{TOP}.v"] = tidied(files[f"{TOP}.v"])
     files |= board.toolchain.more_files(board, clock_hz, files[f"{TOP}.v"])
     files[CONFIG_FILE] = json.dumps(cfg.to_dict(), indent=2) + "\n"
     return Design(board, cfg, clock_hz, files)

@@ -53,6 +53,9 @@ _INITIAL = re.compile(
 """The Verilog of a memory with one initial value everywhere: Yosys writes an assignment for each
 word."""
 
+LONGEST_LINE = 20_000
+"""Characters."""
+
 _YOSYS = (0, 40)
 """The oldest Yosys that Amaranth's own conversion supports."""
 
@@ -85,6 +88,20 @@ def fold_initial(text: str) -> str:
     return _INITIAL.sub(loop, text)
 
 
+def break_long_lines(text: str) -> str:
+    """Break lines of more than :data:`LONGEST_LINE` characters behind commas: a reader has limits,
+    Verilator 40,000 tokens a line, and the concatenation of a large array's weights has more."""
+    return "\n".join(
+        line.replace(", ", ",\n    ") if len(line) > LONGEST_LINE and '"' not in line else line
+        for line in text.split("\n")
+    )
+
+
+def tidied(text: str) -> str:
+    """Verilog of Yosys as files have it: :func:`fold_initial`, then :func:`break_long_lines`."""
+    return break_long_lines(fold_initial(text))
+
+
 def emit_verilog(
     cfg: VTAConfig, *, paired: bool = False, observed: bool = False, active: bool = False
 ) -> tuple[str, dict[str, Any]]:
@@ -113,7 +130,7 @@ def emit_verilog(
         emit_src=False,
         strip_internal_attrs=True,
     )
-    text = fold_initial(text)
+    text = tidied(text)
     described = {
         "clk": ("input", 1),
         "rst": ("input", 1),
@@ -163,7 +180,7 @@ def emit_flat(cfg: VTAConfig, *, observed: bool = False, active: bool = False) -
     design = rtlil.convert(core, name=TOP, ports=ports, emit_src=False)
     yosys = find_yosys(lambda version: version >= _YOSYS)
     script = f"read_rtlil <<rtlil\n{design}\nrtlil\n{_FLATTEN}"
-    return fold_initial(yosys.run(["-q", "-"], script, ignore_warnings=True))
+    return tidied(yosys.run(["-q", "-"], script, ignore_warnings=True))
 
 
 def write(cfg: VTAConfig, folder: Path) -> list[Path]:

