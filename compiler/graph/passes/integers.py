@@ -53,7 +53,9 @@ class _Rewriter:
         self.tensors: dict[str, Tensor] = {}
         self.done: set[str] = set()
         self.recoded: dict[str, str] = {}
-        """The int8 tensor of each uint8 input."""
+        """The int8 tensor of each uint8 tensor that the host gives."""
+        self.unsigned: dict[str, str] = {}
+        """The uint8 tensor of each one that is stored as int8, for the host."""
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
@@ -73,13 +75,28 @@ class _Rewriter:
                         node, f"pads by {node.real('real_value')}; must be an integer, where data "
                         f"and result are not quantised"
                     )  # fmt: skip
-                self.nodes.append(node)
+                self.nodes.append(self._of_the_host(node))
         for name in self.graph.outputs:
-            if self.graph[name].dtype == "uint8":
+            if self._is_recoded(name):
                 self._recode_output(name)
         return self.graph.rewritten(self.nodes, self.tensors.values())
 
     # ---- the border --------------------------------------------------------------------------
+
+    def _is_recoded(self, name: str) -> bool:
+        """Whether a uint8 tensor of the model is stored as int8."""
+        stored = self.tensors.get(name)
+        return self.graph[name].dtype == "uint8" and stored is not None and stored.dtype == "int8"
+
+    def _of_the_host(self, node: Node) -> Node:
+        """A node that reads integers as the model has them: uint8 is not int8."""
+        for name in node.inputs:
+            if self._is_recoded(name) and name not in self.unsigned:
+                moved = self.graph.unused_name(f"{name}.uint8")
+                self.tensors[moved] = replace(self.graph[name], name=moved)
+                self.unsigned[name] = moved
+                self.nodes.append(Node(f"{name}.unsigned", "recode", (name,), (moved,)))
+        return replace(node, inputs=tuple(self.unsigned.get(name, name) for name in node.inputs))
 
     def _parameters(self, node: Node) -> Quantisation:
         """What a ``quantize`` or ``dequantize`` says of its stored integers, as int8."""
@@ -127,10 +144,11 @@ class _Rewriter:
             self._dequantize_constant(node)
             return
         quantisation = self._activation(node)
-        if source.name in self.graph.inputs and source.dtype == "uint8":
-            self._recode_input(source, quantisation)
-        elif source.name not in self.tensors:
-            self._stored(source.name, quantisation)
+        if source.name not in self.tensors:
+            if source.dtype == "uint8":
+                self._recode_input(source, quantisation)
+            else:
+                self._stored(source.name, quantisation)
         stored = self.recoded.get(source.name, source.name)
         if self.tensors[stored].quantisation != quantisation:
             raise _error(node, f"reads {source.name} with another scale than it was stored with")

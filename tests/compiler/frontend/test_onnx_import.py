@@ -221,6 +221,39 @@ def test_inputs_outputs_and_weights_of_uint8(tmp_path, kind):
     assert len(np.unique(want)) > 50
 
 
+def test_uint8_that_the_host_moves(tmp_path):
+    """Axes are turned before the first node and after the last, and a cast reads what is stored."""
+    rng = np.random.default_rng(8)
+    made = qlinear(rng.integers(-128, 128, (7, 3, 3, 3)).astype(np.int8), np.int8(0))
+    graph, value = made.graph, helper.make_tensor_value_info
+    graph.node.insert(0, helper.make_node("Transpose", ["nhwc"], ["x"], "turn", perm=[0, 3, 1, 2]))
+    graph.node.extend([
+        helper.make_node("Identity", ["y"], ["same"], "copy"),
+        helper.make_node("Transpose", ["y"], ["back"], "back", perm=[0, 2, 3, 1]),
+        helper.make_node("Cast", ["y"], ["numbers"], "numbers", to=TensorProto.FLOAT),
+    ])  # fmt: skip
+    del graph.input[:], graph.output[:]
+    graph.input.append(value("nhwc", TensorProto.UINT8, [1, 6, 5, 3]))
+    graph.output.extend([
+        value("same", TensorProto.UINT8, [1, 7, 6, 5]), value("y", TensorProto.UINT8, [1, 7, 6, 5]),
+        value("back", TensorProto.UINT8, [1, 6, 5, 7]),
+        value("numbers", TensorProto.FLOAT, [1, 7, 6, 5]),
+    ])  # fmt: skip
+    onnx.save(made, path := tmp_path / "m.onnx")
+    found = integer(path)
+    network = compile_network(found, MACHINE)
+    check_network(network)
+    inputs = {"nhwc": rng.integers(0, 256, (1, 6, 5, 3)).astype(np.uint8)}
+    module = NetworkModule(network, rpc.LocalSession(MACHINE).ext_dev(0))
+    wrong, ran = differing(found, module, inputs)
+    assert not wrong
+    for name, want in by_onnxruntime(path, inputs).items():
+        got = ran.outputs[name]
+        assert got.dtype == want.dtype
+        assert np.abs(got.astype(int) - want.astype(int)).max() <= 1, name
+        assert len(np.unique(want)) > 50
+
+
 def test_weights_of_uint8_must_be_centred(tmp_path):
     weights = np.zeros((7, 3, 3, 3), np.uint8)
     text = refused(qlinear(weights, np.uint8(5)), tmp_path)
