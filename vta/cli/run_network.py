@@ -117,7 +117,10 @@ class NetworkReport:
         for name, values in self.ran.outputs.items():
             shape = "x".join(map(str, values.shape)) or "scalar"
             file = f" -> {self.files[name]}" if name in self.files else ""
-            console.print(f"{name} {values.dtype} {shape}{file}", highlight=False, markup=False)
+            only = f": {values.item():.6g}" if values.size == 1 else ""
+            console.print(
+                f"{name} {values.dtype} {shape}{only}{file}", highlight=False, markup=False
+            )
             self._print_best(console, values)
         console.print(self._table())
         host = [layer.name for layer in self.layers if layer.where == "host"]
