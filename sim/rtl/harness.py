@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["BusReport", "Harness", "Injection", "Region"]
+__all__ = ["BusReport", "Harness", "Injection", "Pulses", "Region"]
 
 _NEVER = (1 << 64) - 1
 
@@ -57,6 +57,30 @@ class _Report(ctypes.Structure):
         *((name, c_uint32) for name in ("refused", "refused_write", "refused_id")),
         ("refused_addr", c_uint64),
     )
+
+
+class _Pulses(ctypes.Structure):
+    _fields_ = tuple((name, c_uint32) for name in ("probe", "pulses"))
+
+
+class _Window(ctypes.Structure):
+    _fields_ = (("begin", _Pulses), ("ends", _Pulses * 3))
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """So many pulses of a probe of an active core.
+
+    Attributes
+    ----------
+    probe : int
+        The bit of the output of the probes.
+    count : int
+        How many of its pulses; 0 is reached at once.
+    """
+
+    probe: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -213,6 +237,13 @@ class Harness:
             dict(zip(names, raw.registers)), raw.cycles, raw.read_beats, raw.write_beats, refused
         )
 
+    def set_window(self, begin: Pulses, ends: Sequence[Pulses]) -> None:
+        """Of a traced build with activity probes: write the waves of the next run from the cycle in
+        which ``begin`` is reached to a few cycles after all three ``ends`` are."""
+        raw = _Window(_Pulses(begin.probe, begin.count))
+        raw.ends[:] = [_Pulses(end.probe, end.count) for end in ends]
+        self._library.tsim_window(self._machine, ctypes.byref(raw))
+
     # ---- for a driver that launches by itself -------------------------------------------------
 
     def map(
@@ -318,6 +349,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "tsim_step": (c_int32, (c_void_p, c_uint64)),
         "tsim_stalls": (None, (c_void_p, POINTER(c_uint64))),
         "tsim_activity": (c_uint64, (c_void_p, POINTER(POINTER(c_uint64)))),
+        "tsim_window": (None, (c_void_p, POINTER(_Window))),
         "tsim_record": (None, (c_void_p, c_int32)),
         "tsim_replay": (c_double, (c_void_p, c_void_p, POINTER(c_uint64))),
     }

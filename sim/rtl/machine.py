@@ -17,15 +17,15 @@ from vta.cache import make_writable
 from vta.config import INSN_BYTES
 from vta.cycle_bound import cycle_bound
 from vta.diagnosis import Diagnosis, wide
-from vta.errors import DeviceError, TimeoutError
+from vta.errors import DeviceError, EncodingError, TimeoutError
 from vta.extras import importing
-from vta.isa import Instruction, Isa
+from vta.isa import Instruction, Isa, PipelineModule
 from vta.memmap import COUNTERS, IDENTITY, STATUS_DONE, STATUS_ERROR, Source, config_words
 from vta.memory_timing import MemoryTiming
 from vta.run_result import Counters, RunResult
 from vta.sim.rtl.build import Build, builds_folder
 from vta.sim.rtl.building import building
-from vta.sim.rtl.harness import BusReport, Harness, Injection, Region
+from vta.sim.rtl.harness import BusReport, Harness, Injection, Pulses, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,6 +75,9 @@ class VerilatedMachine:
     active : bool
         Record what each unit does in each cycle, see :meth:`activity`. An active machine is another
         build; it cannot be observed, too.
+    trace_window : range or None
+        Of a machine with ``trace``: indices of instructions. The waves of each run begin when the
+        first of them is dispatched and end when all have retired. The machine is active.
 
     Attributes
     ----------
@@ -101,6 +104,7 @@ class VerilatedMachine:
         verilator: str | Path | None = None,
         observed: bool = False,
         active: bool = False,
+        trace_window: range | None = None,
     ) -> None:
         self.cfg = cfg
         self.isa = Isa.of(cfg)
@@ -109,6 +113,8 @@ class VerilatedMachine:
         )
         self.seed = seed
         self.trace = None if trace is None else Path(trace)
+        self.trace_window = None if trace is None else trace_window
+        active = active or self.trace_window is not None
         self.cycle_limit = cycle_limit
         self.bus: BusReport | None = None
         self._stalled = dict.fromkeys(_stall_names() if observed else (), 0)
@@ -162,7 +168,8 @@ class VerilatedMachine:
         EncodingError
             If a field of a typed instruction does not fit.
         DeviceError
-            If the stream is cut in the middle of an instruction, the memory is beyond the reach of
+            If the stream is cut in the middle of an instruction or ends before the window of the
+            waves, the memory is beyond the reach of
             the address bus, or an earlier run did not end (:meth:`reset` helps).
         """
         if not isinstance(stream, bytes):
@@ -176,6 +183,8 @@ class VerilatedMachine:
         insn_addr = self._place(stream, memory)
         limit = self.cycle_limit or cycle_bound(self.isa, stream, self.timing)
 
+        if self.trace_window is not None:
+            self._harness.set_window(*_window_pulses(self.isa, stream, self.trace_window))
         self._stopped = "its last run did not end"
         self._harness.start(
             _regions(stream, insn_addr, memory),
@@ -262,6 +271,29 @@ class VerilatedMachine:
             raise diagnosis.reported_error()
         counters = Counters(**{name: wide(registers, name.upper()) for name in COUNTERS})
         return RunResult(counters, wide(registers, "CYCLES"), diagnosis.tokens.as_dict())
+
+
+def _window_pulses(isa: Isa, stream: bytes, window: range) -> tuple[Pulses, list[Pulses]]:
+    """The dispatches before and at the window, and the retirements of each module up to its end."""
+    count = len(stream) // INSN_BYTES
+    if not window or window.start < 0 or window.stop > count:
+        raise DeviceError(
+            f"waves of instructions {window.start} to {window.stop - 1}: must be a range of the "
+            f"{count} instructions of the stream, 0 to {count - 1}"
+        )
+    modules = []
+    for index in range(window.stop):
+        try:
+            insn = isa.decode(stream[index * INSN_BYTES : (index + 1) * INSN_BYTES])
+        except EncodingError:  # the run ends there with an error
+            break
+        modules.append(insn.module)
+    names = _activity_names()
+    ends = [
+        Pulses(names.index(f"{module.name.lower()} retired"), modules.count(module))
+        for module in PipelineModule
+    ]
+    return Pulses(names.index("dispatched"), window.start + 1), ends
 
 
 def _regions(stream: bytes, insn_addr: int, memory: Memory) -> list[Region]:

@@ -20,6 +20,7 @@ from vta.cli.options import (
     target_option,
     write_all,
 )
+from vta.config import INSN_BYTES
 from vta.errors import ExecutionError
 
 if TYPE_CHECKING:
@@ -45,7 +46,18 @@ __all__ = ["execute"]
          "sim where that is a board.",
 )  # fmt: skip
 @click.option("--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`.")
-@click.option("--trace", type=FILE, help="tsim: write waves to this FST file.")
+@click.option(
+    "--trace", type=FILE,
+    help="tsim: write waves to this FST file, and a layout for GTKWave beside it (.gtkw).",
+)  # fmt: skip
+@click.option(
+    "--from-instruction", "first", type=click.IntRange(0), metavar="N",
+    help="--trace: waves from the dispatch of this instruction on.",
+)  # fmt: skip
+@click.option(
+    "--to-instruction", "last", type=click.IntRange(0), metavar="M",
+    help="--trace: waves until this instruction and all older ones have retired.",
+)  # fmt: skip
 @click.option(
     "--trace-events", "events", type=FILE,
     help="tsim: write the times of all instructions to this file, for ui.perfetto.dev; gzipped if "
@@ -62,6 +74,8 @@ def execute(
     target: str | None,
     memory: str | None,
     trace: Path | None,
+    first: int | None,
+    last: int | None,
     events: Path | None,
     out: Path | None,
     stats: Path | None,
@@ -86,8 +100,9 @@ def execute(
     if target == "sim" and (memory or trace or events):
         option = "--memory" if memory else "--trace" if trace else "--trace-events"
         raise click.UsageError(f"{option} is for --target tsim: the reference model has no bus")
+    window = _window(len(stream) // INSN_BYTES, trace, first, last)
     image = Memory(base, np.frombuffer(bytearray(read(dram)), np.uint8))
-    result = _run(cfg, target, stream, image, memory or "ideal", trace, events)
+    result = _run(cfg, target, stream, image, memory or "ideal", trace, window, events)
     report = json.dumps(result.as_dict(), indent=2) + "\n"
     files = {}
     if out is not None:
@@ -99,6 +114,24 @@ def execute(
     write_all(files)
 
 
+def _window(
+    count: int, trace: Path | None, first: int | None, last: int | None
+) -> range | None:
+    """The instructions whose waves are written; None: all cycles."""
+    if first is None and last is None:
+        return None
+    if trace is None:
+        option = "--from-instruction" if first is not None else "--to-instruction"
+        raise click.UsageError(f"{option} cuts the waves of --trace, which is missing")
+    first, last = first or 0, count - 1 if last is None else last
+    if not first <= last < count:
+        raise click.UsageError(
+            f"waves of instructions {first} to {last}: must be a range of the {count} instructions "
+            f"of the stream, 0 to {count - 1}"
+        )
+    return range(first, last + 1)
+
+
 def _run(
     cfg: VTAConfig,
     target: str,
@@ -106,6 +139,7 @@ def _run(
     image: Memory,
     memory: str,
     trace: Path | None,
+    window: range | None,
     events: Path | None,
 ) -> RunResult:
     if target == "sim":
@@ -113,8 +147,14 @@ def _run(
 
         return ReferenceModel(cfg).run(stream, image)
     from vta.sim.rtl.machine import VerilatedMachine
+    from vta.sim.rtl.wave_layout import wave_layout
 
-    simulated = VerilatedMachine(cfg, memory_preset=memory, trace=trace, active=events is not None)
+    simulated = VerilatedMachine(
+        cfg, memory_preset=memory, trace=trace, active=events is not None, trace_window=window
+    )
+    if trace is not None:
+        layout = wave_layout(trace, cfg, active=events is not None or window is not None)
+        write_all({trace.with_suffix(".gtkw"): layout.encode()})
     try:
         result: RunResult = simulated.run(stream, image)
     except ExecutionError as error:

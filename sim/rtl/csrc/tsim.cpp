@@ -12,6 +12,7 @@
 #include "recording.h"
 #include "stalls.h"
 #include "verilated.h"
+#include "window.h"
 #if VM_TRACE
 #include "verilated_fst_c.h"
 #endif
@@ -44,7 +45,8 @@ struct Tsim {
         core.clk = level;
         core.eval();
 #if VM_TRACE
-        if (waves.isOpen()) waves.dump(HALF_PERIOD * (2 * now + level));
+        if (!level) shown = waves.isOpen() && window.shows(core);
+        if (shown) waves.dump(HALF_PERIOD * (2 * now + level));
 #endif
     }
 
@@ -134,6 +136,8 @@ struct Tsim {
     Activity activity;
 #if VM_TRACE
     VerilatedFstC waves;
+    Window window;
+    bool shown = false;  // the waves of this cycle are written
 #endif
     uint64_t now = 0, started_at = 0;
     std::string message;
@@ -204,6 +208,15 @@ EXPORT void tsim_stalls(const Tsim* machine, uint64_t* counts) { machine->stalls
 EXPORT uint64_t tsim_activity(const Tsim* machine, const uint64_t** words) {
     *words = machine->activity.data();
     return machine->activity.words();
+}
+
+EXPORT void tsim_window(Tsim* machine, const TsimWindow* window) {
+#if VM_TRACE
+    machine->window.set(*window);
+#else
+    (void)machine;
+    (void)window;
+#endif
 }
 
 EXPORT void tsim_record(Tsim* machine, int32_t on) { machine->recording.on = on != 0; }

@@ -39,6 +39,20 @@ struct TsimInjection {
     uint64_t low, high;    // addresses low <= a < high
 };
 
+// Pulses of one bit of the output `activity` of an active core.
+struct TsimPulses {
+    uint32_t probe;   // the bit
+    uint32_t pulses;  // how many
+};
+
+// The waves that are written of a run: from the cycle in which `begin` is complete to that in which all
+// `ends` are, and a few cycles more.
+enum { TSIM_WINDOW_ENDS = 3 };
+struct TsimWindow {
+    TsimPulses begin;
+    TsimPulses ends[TSIM_WINDOW_ENDS];
+};
+
 enum TsimState : int32_t {
     TSIM_RUNNING = 0,
     TSIM_DONE = 1,
@@ -91,6 +105,9 @@ void tsim_stalls(const Tsim*, uint64_t* counts);
 // a cycle, the value from that cycle on, and so on. Valid until the machine runs again; returns the
 // number of words.
 uint64_t tsim_activity(const Tsim*, const uint64_t** words);
+
+// For waves of a part of each run from now on; the core is an active one, and traced.
+void tsim_window(Tsim*, const TsimWindow* window);
 
 // For benchmarks. Record the core's inputs from now on (1) or stop (0); replay what was recorded on
 // a machine in the same state with nothing but eval() and return the seconds of CPU time, with
