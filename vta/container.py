@@ -13,7 +13,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ class FileKind:
         Names of the members beside the manifest.
     error : type of VTAError
         Raised for everything that is wrong with a file.
+    optional : tuple of str
+        Names of members behind those, which a file has only if they are not empty.
     """
 
     format: str
@@ -64,6 +66,7 @@ class FileKind:
     noun: str
     members: tuple[str, ...]
     error: type[VTAError]
+    optional: tuple[str, ...] = ()
 
     def read_file(self, path: str | Path) -> bytes:
         """The bytes of a file, but not more than one too many for a container.
@@ -88,22 +91,24 @@ class FileKind:
             The kind's error, if :meth:`unpack` would refuse the file: it is too large, or the
             manifest holds a text that is too long or cannot be printed.
         """
-        assert tuple(members) == self.members
+        assert tuple(members) == self.members + self.optional
         entries = {"format": self.format, "version": self.version, **manifest}
         text = json.dumps(entries, indent=1).encode()
         if len(text) > MAX_MANIFEST_BYTES:
             raise self.error(f"{MANIFEST} has {len(text)} bytes; at most {MAX_MANIFEST_BYTES}")
         try:
-            _load_manifest(text)
+            parse_json(text)
         except ValueError as error:  # what no reader would take is not written either
             raise self.error(f"{MANIFEST}: {error}") from None
-        data = _archive({MANIFEST: text, **members})
+        present = {k: v for k, v in members.items() if v or k not in self.optional}
+        data = _archive({MANIFEST: text, **present})
         if len(data) > MAX_FILE_BYTES:
             raise self.error(f"the file would have {len(data)} bytes; at most {MAX_FILE_BYTES}")
         return data
 
     def unpack(self, data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """The manifest, and the other members by name, each CRC verified.
+        """The manifest, and the other members by name, each CRC verified; an optional member that
+        is missing is empty.
 
         Raises
         ------
@@ -119,7 +124,7 @@ class FileKind:
             raise self.error(f"more than {MAX_FILE_BYTES} bytes")
         try:
             members = self._read_members(data)
-            manifest = _load_manifest(members.pop(MANIFEST))
+            manifest = parse_json(members.pop(MANIFEST))
         except _DAMAGED as error:
             raise self.error(f"not a {self.noun}, or damaged: {shown(str(error), 200)}") from None
         if not isinstance(manifest, dict):
@@ -139,9 +144,14 @@ class FileKind:
         try:
             self._require_end(data)
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                return sorted(archive.namelist()) == sorted((MANIFEST, *self.members))
+                names = archive.namelist()
+                return sorted(names) == sorted(self._expected(names))
         except (VTAError, *_DAMAGED):
             return False
+
+    def _expected(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The members that a file with these ones must have, in order."""
+        return (MANIFEST, *self.members, *(name for name in self.optional if name in names))
 
     def _require_end(self, data: bytes) -> None:
         """The archive ends where the file does, and has so few members that reading its directory
@@ -168,7 +178,7 @@ class FileKind:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             names = [info.filename for info in infos]
-            expected = (MANIFEST, *self.members)
+            expected = self._expected(names)
             if sorted(names) != sorted(expected):
                 listed = ", ".join(shown(name) for name in names[:8]) or "nothing"
                 raise self.error(
@@ -191,6 +201,10 @@ class FileKind:
                 f"{_first_difference(written, data)} lies outside the members' contents and is "
                 f"another than it must be"
             )
+        for name in self.optional:
+            if name in members and not members[name]:
+                raise self.error(f"member {name} is empty; must be left out then")
+            members.setdefault(name, b"")
         return members
 
     def entry(self, values: Mapping[str, Any], key: str, kind: type) -> Any:
@@ -227,8 +241,8 @@ def _first_difference(one: bytes, other: bytes) -> int:
     return int(np.argmax(differ)) if differ.any() else size
 
 
-def _load_manifest(text: bytes) -> Any:
-    """The JSON value in a manifest; ValueError for what is not JSON or exceeds the bounds."""
+def parse_json(text: bytes) -> Any:
+    """The JSON value in a member; ValueError for what is not JSON or exceeds the bounds."""
     return json.loads(
         text,
         object_pairs_hook=_object,

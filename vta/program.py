@@ -26,6 +26,7 @@ from vta.container import FileKind, shown
 from vta.errors import ConfigError, EncodingError, ProgramError
 from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
 from vta.isa.capabilities import capabilities_of, describe, needed_by
+from vta.program_sources import ProgramSources
 
 __all__ = [
     "FORMAT_VERSION",
@@ -47,9 +48,11 @@ MAX_TENSOR_BYTES = 1 << 44
 """What ``dram_base`` reaches: 2^32 elements of a page each."""
 
 _CODE, _UOPS, _RELOCATIONS = "instructions.bin", "uops.bin", "relocations.bin"
+_SOURCES = "sources.json"
 _FILE = FileKind(
-    "vta-program", FORMAT_VERSION, "VTA program", (_CODE, _UOPS, _RELOCATIONS), ProgramError
-)
+    "vta-program", FORMAT_VERSION, "VTA program", (_CODE, _UOPS, _RELOCATIONS), ProgramError,
+    optional=(_SOURCES,),
+)  # fmt: skip
 _MAX_ERROR_TEXT = 1000
 _DTYPE = re.compile(r"u?int(4|8|16|32)")
 _RELOCATION_DTYPE = np.dtype([("instruction", "<u4"), ("argument", "<i4")])
@@ -136,6 +139,8 @@ class Program:
         The arguments, in the order of a call.
     relocations : tuple of Relocation
         One for every instruction that moves data, in the order of the stream.
+    sources : ProgramSources
+        What emitted each instruction, for people; there may be none.
 
     Raises
     ------
@@ -149,6 +154,7 @@ class Program:
     uops: bytes = field(repr=False)
     tensors: tuple[TensorSpec, ...]
     relocations: tuple[Relocation, ...] = field(repr=False)
+    sources: ProgramSources = field(default=ProgramSources(), repr=False)
 
     def __post_init__(self) -> None:
         if len(self.code) % INSN_BYTES:
@@ -157,6 +163,10 @@ class Program:
             raise self._error(f"the micro-ops are {len(self.uops)} bytes; must be a multiple of 4")
         if len(self.tensors) > MAX_TENSORS:
             raise self._error(f"{len(self.tensors)} tensors; at most {MAX_TENSORS}")
+        if self.sources and len(self.sources.numbers) != self.instruction_count:
+            raise self._error(
+                f"{len(self.sources.numbers)} sources for {self.instruction_count} instructions"
+            )
         last = -1
         for item in self.relocations:
             if not last < item.instruction < self.instruction_count:
@@ -364,7 +374,10 @@ class Program:
         table = np.array(
             [(r.instruction, r.argument) for r in self.relocations], dtype=_RELOCATION_DTYPE
         )
-        members = {_CODE: self.code, _UOPS: self.uops, _RELOCATIONS: table.tobytes()}
+        members = {
+            _CODE: self.code, _UOPS: self.uops, _RELOCATIONS: table.tobytes(),
+            _SOURCES: self.sources.to_json(),
+        }  # fmt: skip
         return _FILE.pack(manifest, members)
 
     @classmethod
@@ -430,7 +443,8 @@ class Program:
         table = np.frombuffer(parts[_RELOCATIONS], _RELOCATION_DTYPE)
         relocations = tuple(Relocation(int(i), int(a)) for i, a in table.tolist())
         name = _FILE.entry(manifest, "name", str)
-        return cls(name, cfg, parts[_CODE], parts[_UOPS], tuple(tensors), relocations)
+        sources = ProgramSources.from_json(parts[_SOURCES], len(parts[_CODE]) // INSN_BYTES)
+        return cls(name, cfg, parts[_CODE], parts[_UOPS], tuple(tensors), relocations, sources)
 
 
 def _elem_bytes(cfg: VTAConfig, insn: Instruction) -> int:

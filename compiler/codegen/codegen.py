@@ -18,6 +18,7 @@ from vta.compiler.codegen.pipelined_stream import PipelinedStream
 from vta.compiler.codegen.ring_contents import LoadedData, loaded_data
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.started_sums import starts_each_sum
+from vta.compiler.codegen.statement_sources import statement_sources
 from vta.compiler.codegen.transfer_parts import load_parts, load_sizes, row_parts, store_sizes
 from vta.compiler.codegen.uop_cache import Kernel, KernelTable, UopCache
 from vta.compiler.te.expr import Const, Var
@@ -89,6 +90,7 @@ class _Generator:
         self.rings: dict[Buffer, Ring] = {}
         self.started: set[tuple[Kernel, int, int]] = set()
         """Kernels whose instructions may start sums, with the iterations of both loops."""
+        self.sources = statement_sources(func)
         self.loaded: set[Buffer] = set()
         """Ring buffers whose current slot holds already the data that the program would load."""
 
@@ -104,8 +106,8 @@ class _Generator:
             for b in self.func.params
         )
         words = bytes(self.kernels.words)
-        relocations = tuple(self.stream.relocations())
-        return Program(self.func.name, self.cfg, code, words, tensors, relocations)
+        relocations, sources = tuple(self.stream.relocations()), self.stream.sources()
+        return Program(self.func.name, self.cfg, code, words, tensors, relocations, sources)
 
     # ---- control structure -----------------------------------------------------------------------
 
@@ -193,11 +195,12 @@ class _Generator:
         argument = None if stmt.src is None else self.argument(stmt.src, stmt)
         if stmt.src is not None:
             self.read.add(stmt.src)
-        sizes = load_sizes(stmt)
+        sizes, source = load_sizes(stmt), self.sources[id(stmt)]
 
         def run(values: dict[Var, int]) -> None:
             if stmt.dst in self.loaded:
                 return
+            self.stream.source = source
             for part in load_parts(sizes(values)):
                 insn = Load(
                     memory=memory, sram_base=part.sram, dram_base=part.dram,
@@ -213,9 +216,10 @@ class _Generator:
     def store(self, stmt: StoreBuffer2D) -> _Action:
         argument = self.argument(stmt.dst, stmt)
         self.written.add(stmt.dst)
-        sizes = store_sizes(stmt)
+        sizes, source = store_sizes(stmt), self.sources[id(stmt)]
 
         def run(values: dict[Var, int]) -> None:
+            self.stream.source = source
             if stmt.dst in self.read:
                 for ring in self.rings.values():
                     ring.forget(lambda data: data.argument == argument)
@@ -246,8 +250,10 @@ class _Generator:
         else:
             fields["reset"] = uop.reset
         kind = Alu if isinstance(uop, AluUop) else Gemm
+        source = self.sources[id(uop)]
 
         def run(values: dict[Var, int]) -> None:
+            self.stream.source = source
             iterations: dict[str, Any] = {name: extent(values) for name, extent in extents.items()}
             if not all(iterations.values()):
                 return

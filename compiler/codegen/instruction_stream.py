@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vta.isa import Finish, Instruction, Load, MemId, PipelineModule, Store, token_queue
 from vta.program import Relocation
+from vta.program_sources import ProgramSources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from vta.program_sources import InstructionSource
 
 __all__ = ["InstructionStream", "PendingInstruction"]
 
@@ -23,15 +26,23 @@ __all__ = ["InstructionStream", "PendingInstruction"]
 @dataclass
 class PendingInstruction:
     """An instruction of the stream with the token flags so far. ``argument`` is the index of the
-    tensor that its DRAM address lies in; None if it has no such address."""
+    tensor that its DRAM address lies in; None if it has no such address. ``source`` is what emitted
+    the instruction; None for NOPs and FINISH."""
 
     insn: Instruction
     argument: int | None
+    source: InstructionSource | None
     flags: set[str] = field(default_factory=set)
 
 
 class InstructionStream:
-    """A growing instruction stream."""
+    """A growing instruction stream.
+
+    Attributes
+    ----------
+    source : InstructionSource or None
+        What emits the instructions that are appended from now on.
+    """
 
     NOPS: ClassVar[dict[PipelineModule, Instruction]] = {
         PipelineModule.LOAD: Load(memory=MemId.INP),
@@ -40,6 +51,7 @@ class InstructionStream:
     }
 
     def __init__(self) -> None:
+        self.source: InstructionSource | None = None
         self._pending: list[PendingInstruction] = []
         self._last: dict[PipelineModule, PendingInstruction] = {}
         self._pops: dict[PipelineModule, set[str]] = {module: set() for module in PipelineModule}
@@ -60,7 +72,9 @@ class InstructionStream:
             Whether the pops that its module has pending become flags of this instruction. If not,
             they stay pending for the next one.
         """
-        slot = PendingInstruction(insn, argument)
+        is_nop = isinstance(insn, Load | Store) and insn.is_nop
+        source = None if is_nop or isinstance(insn, Finish) else self.source
+        slot = PendingInstruction(insn, argument, source)
         if takes_pops:
             slot.flags, self._pops[insn.module] = self._pops[insn.module], set()
         self._pending.append(slot)
@@ -102,3 +116,7 @@ class InstructionStream:
             for index, slot in enumerate(self._pending)
             if slot.argument is not None
         )
+
+    def sources(self) -> ProgramSources:
+        """What emitted each instruction."""
+        return ProgramSources.of_each([slot.source for slot in self._pending])

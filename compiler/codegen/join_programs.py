@@ -16,6 +16,7 @@ from vta.compiler.codegen.dependences import Access, AccessHistory, DataOrderedS
 from vta.errors import EncodingError, LoweringError
 from vta.isa import Alu, Finish, Gemm, Instruction, Isa, Load, MemId, Store
 from vta.program import UOP_BUFFER, Program, TensorSpec
+from vta.program_sources import InstructionSource
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -29,10 +30,12 @@ _NO_TOKENS = {"pop_prev": False, "pop_next": False, "push_prev": False, "push_ne
 
 @dataclass(frozen=True)
 class PlacedProgram:
-    """A program and the offset of each of its tensors in the arena, in bytes."""
+    """A program, the offset of each of its tensors in the arena, in bytes, and the node of the
+    network that it computes."""
 
     program: Program
     offsets: tuple[int, ...]
+    layer: str = ""
 
 
 def join_programs(name: str, cfg: VTAConfig, parts: Sequence[PlacedProgram], arena: int) -> Program:
@@ -59,7 +62,9 @@ def join_programs(name: str, cfg: VTAConfig, parts: Sequence[PlacedProgram], are
     for part in parts:
         first = len(uops) // isa.elem_bytes(MemId.UOP)
         uops += part.program.uops
-        for insn, argument in _constants_first(list(_instructions(part, first, isa))):
+        for insn, argument, stream.source in _constants_first(
+            list(_instructions(part, first, isa))
+        ):
             stream.emit(insn, argument)
     stream.finish()
     try:
@@ -67,32 +72,37 @@ def join_programs(name: str, cfg: VTAConfig, parts: Sequence[PlacedProgram], are
     except EncodingError as error:
         raise LoweringError(f"{name}: {error}") from None
     tensor = TensorSpec("arena", (arena,), "int8", read=True, written=True)
-    return Program(name, cfg, code, bytes(uops), (tensor,), tuple(stream.relocations()))
+    return Program(
+        name, cfg, code, bytes(uops), (tensor,), tuple(stream.relocations()), stream.sources()
+    )
 
 
-_Addressed = tuple[Instruction, int | None]
-"""An instruction without tokens, and the tensor that its DRAM address lies in: 0, the arena,
-:data:`UOP_BUFFER`, or None."""
+_Addressed = tuple[Instruction, int | None, InstructionSource | None]
+"""An instruction without tokens, the tensor that its DRAM address lies in (0, the arena,
+:data:`UOP_BUFFER`, or None), and what emitted the instruction."""
 
 
 def _instructions(part: PlacedProgram, first: int, isa: Isa) -> Iterator[_Addressed]:
     """The instructions of a part with addresses in the arena; its micro-ops begin at ``first``."""
     arguments = {item.instruction: item.argument for item in part.program.relocations}
+    table = [replace(source, layer=part.layer) for source in part.program.sources.table]
+    numbers = part.program.sources.numbers or (-1,) * part.program.instruction_count
     for index, insn in enumerate(part.program.instructions):
         if isinstance(insn, Finish) or (isinstance(insn, Load | Store) and insn.is_nop):
             continue
         insn = replace(insn, **_NO_TOKENS)
-        argument = arguments.get(index)
+        argument, number = arguments.get(index), numbers[index]
+        source = None if number < 0 else table[number]
         if argument is None:
-            yield insn, None
+            yield insn, None, source
             continue
         assert isinstance(insn, Load | Store)
         if argument == UOP_BUFFER:
-            yield replace(insn, dram_base=insn.dram_base + first), UOP_BUFFER
+            yield replace(insn, dram_base=insn.dram_base + first), UOP_BUFFER, source
             continue
         start, rest = divmod(part.offsets[argument], isa.elem_bytes(insn.memory))
         assert not rest, "a tensor does not begin at an element"
-        yield replace(insn, dram_base=insn.dram_base + start), 0
+        yield replace(insn, dram_base=insn.dram_base + start), 0, source
 
 
 def _constants_first(insns: list[_Addressed]) -> list[_Addressed]:
@@ -102,7 +112,7 @@ def _constants_first(insns: list[_Addressed]) -> list[_Addressed]:
     A load of activations waits for the stores of the older program, and so does what is behind it
     in the queue of its module.
     """
-    end = next((n for n, (insn, _) in enumerate(insns) if isinstance(insn, Gemm | Alu)), 0)
+    end = next((n for n, (insn, *_) in enumerate(insns) if isinstance(insn, Gemm | Alu)), 0)
     order = {MemId.WGT: 0, MemId.INP: 2}
 
     def rank(item: _Addressed) -> int:

@@ -19,6 +19,7 @@ from vta.compiler.codegen.dependences import Access, AccessHistory, DataOrderedS
 from vta.compiler.codegen.early_start import Emission, Place, early_start, is_products, loaded_uops
 from vta.compiler.tir.ir import EarlyStart
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, Store
+from vta.program_sources import InstructionSource
 
 __all__ = ["PipelinedStream"]
 
@@ -29,7 +30,8 @@ MAX_GEMMS = 2
 
 ACCUMULATOR_LOADS = (MemId.ACC, MemId.ACC_8BIT)
 
-_Deferred = tuple[Instruction, int | None]
+_Deferred = tuple[Instruction, int | None, InstructionSource | None]
+"""An instruction, its argument, and what emitted it."""
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -115,7 +117,7 @@ class PipelinedStream(DataOrderedStream):
         if isinstance(insn, Alu) or (isinstance(insn, Store) and self._deferred):
             if isinstance(insn, Alu) and self._loaded:
                 self._release()
-            self._deferred.append((insn, argument))
+            self._deferred.append((insn, argument, self.source))
             for access in self.accesses(insn, argument):
                 self._masks.add(access)
             return
@@ -145,7 +147,7 @@ class PipelinedStream(DataOrderedStream):
                 isinstance(deferred, Alu)
                 and deferred.uop_bgn < end
                 and insn.sram_base < deferred.uop_end
-                for deferred, _ in self._deferred
+                for deferred, *_ in self._deferred
             )
         return any(map(self._masks.has_hazard, self.accesses(insn, argument)))
 
@@ -154,5 +156,7 @@ class PipelinedStream(DataOrderedStream):
         self._masks = _AccessMasks()
         self._gemms = self._products = 0
         self._loaded = False
-        for insn, argument in deferred:
+        source = self.source
+        for insn, argument, self.source in deferred:
             super().emit(insn, argument)
+        self.source = source

@@ -74,7 +74,7 @@ def _launch(
 
     parts = [
         PlacedProgram(
-            step.program, tuple(offset(name) for name in (*step.inputs, step.output))
+            step.program, tuple(offset(name) for name in (*step.inputs, step.output)), step.name
         )
         for step in group
         if step.program is not None and step.operator != JOIN

@@ -58,7 +58,7 @@ from vta.isa import MemId
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["expr_text", "func_text", "is_operation", "stmt_text"]
+__all__ = ["FuncPrinter", "expr_text", "func_text", "is_operation", "stmt_text"]
 
 INDENT = "    "
 _PRECEDENCE: dict[type[Expr], int] = {
@@ -84,42 +84,49 @@ def is_operation(value: object) -> bool:
 
 def expr_text(expr: Expr) -> str:
     """The text of ``expr``, on one line."""
-    return _Printer().expr(expr)
+    return FuncPrinter().expr(expr)
 
 
 def stmt_text(stmt: Stmt) -> str:
     """The text of ``stmt``; buffers allocated outside ``stmt`` keep their names."""
-    return "\n".join(_Printer().stmt(stmt, ""))
+    return "\n".join(FuncPrinter().stmt(stmt, ""))
 
 
 def func_text(func: PrimFunc) -> str:
     """The text of the whole program, with the shapes of its parameters."""
-    printer = _Printer()
-    params = []
-    for buffer in func.params:
-        kind = "out " if buffer in func.outputs else ""
-        params.append(f"{printer.declare(buffer)}: {kind}{_type(buffer)}")
-    lines = [f"def {func.name}({', '.join(params)}):"]
-    if len(lines[0]) > 100:
-        lines = [f"def {func.name}(", *(f"{INDENT}{param}," for param in params), "):"]
-    if func.start != EarlyStart():
-        late = ", constants late" if func.start.late_constants else ""
-        parts, steps = func.start.parts, func.start.steps
-        rows = f", 1 of {func.start.rows} shares of rows" if func.start.rows > 1 else ""
-        lines.append(f"{INDENT}# early start: {parts} parts of {steps} steps{rows}{late}")
-    return "\n".join([*lines, *printer.stmt(func.body, INDENT)])
+    return "\n".join(FuncPrinter().func(func))
 
 
 def _type(buffer: Buffer) -> str:
     return f"{buffer.dtype}[{', '.join(map(str, buffer.shape))}]"
 
 
-class _Printer:
+class FuncPrinter:
     """Text of nodes, and the names in use."""
 
     def __init__(self) -> None:
         self.vars: dict[Var, str] = {}
         self.buffers: dict[Buffer, str] = {}
+
+    def func(self, func: PrimFunc) -> Iterator[str]:
+        """The lines of a whole program."""
+        params = []
+        for buffer in func.params:
+            kind = "out " if buffer in func.outputs else ""
+            params.append(f"{self.declare(buffer)}: {kind}{_type(buffer)}")
+        head = f"def {func.name}({', '.join(params)}):"
+        if len(head) <= 100:
+            yield head
+        else:
+            yield f"def {func.name}("
+            yield from (f"{INDENT}{param}," for param in params)
+            yield "):"
+        if func.start != EarlyStart():
+            late = ", constants late" if func.start.late_constants else ""
+            parts, steps = func.start.parts, func.start.steps
+            rows = f", 1 of {func.start.rows} shares of rows" if func.start.rows > 1 else ""
+            yield f"{INDENT}# early start: {parts} parts of {steps} steps{rows}{late}"
+        yield from self.stmt(func.body, INDENT)
 
     # ---- names -----------------------------------------------------------------------------------
 

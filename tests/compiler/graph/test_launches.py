@@ -68,6 +68,21 @@ def test_one_launch_has_every_program(tmp_path):
     }  # fmt: skip
 
 
+def test_instructions_of_a_launch_name_their_nodes(tmp_path):
+    """Also in the file of the network."""
+    _, network = built("residual", tmp_path, VTAConfig())
+    separate = compile_network(integer(tmp_path / "int8.onnx"), VTAConfig())
+    (launch,) = launched(network_from_bytes(network_bytes(network)))
+    sources = [launch.program.sources.of(n) for n in range(launch.program.instruction_count)]
+    layers = dict.fromkeys(source.layer for source in sources if source is not None)
+    steps = {step.name: step.program for step in separate.steps if step.program is not None}
+    assert list(layers) == list(steps)
+    for name, program in steps.items():
+        assert {
+            (s.stage, s.line, s.text) for s in sources if s is not None and s.layer == name
+        } == {(s.stage, s.line, s.text) for s in program.sources.table}
+
+
 def test_a_step_of_the_host_separates_launches(tmp_path):
     _, network = built("concatenation on the host", tmp_path, VTAConfig())
     programs = [step.where for step in network.steps]
