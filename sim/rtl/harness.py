@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["BusReport", "Harness", "Injection", "Pulses", "Region"]
+__all__ = ["BURST", "BusReport", "Harness", "Injection", "Pulses", "Region"]
 
 _NEVER = (1 << 64) - 1
+
+BURST = np.dtype(
+    [(name, "<u8") for name in ("address", "requested", "first", "last", "response")]
+    + [("beats", "<u4"), ("id", "u1"), ("write", "u1"), ("", "<u2")]
+)
+"""A burst of the memory port: its address, the cycles of its address, of its first and last beat
+and of its response (of a read: its last beat), its beats, its AXI ID, and whether it is a write."""
 
 
 class _Region(ctypes.Structure):
@@ -159,6 +166,8 @@ class Harness:
         How the memory behaves.
     trace : Path or None
         File for the waves; the library must be a traced build.
+    windowed : bool
+        Waves are written in the windows of :meth:`set_window` only.
 
     Raises
     ------
@@ -166,7 +175,14 @@ class Harness:
         If the waves cannot be written.
     """
 
-    def __init__(self, library: Path, timing: MemoryTiming, trace: Path | None = None) -> None:
+    def __init__(
+        self,
+        library: Path,
+        timing: MemoryTiming,
+        trace: Path | None = None,
+        *,
+        windowed: bool = False,
+    ) -> None:
         self._library = _load(library)
         values = dataclasses.asdict(timing)
         if trace is not None:
@@ -175,7 +191,7 @@ class Harness:
             except OSError as error:
                 raise DeviceError(f"cannot write the waves to {trace}: {error.strerror}") from None
         path = None if trace is None else str(trace).encode()
-        self._machine = self._library.tsim_new(ctypes.byref(_Timing(**values)), path)
+        self._machine = self._library.tsim_new(ctypes.byref(_Timing(**values)), path, windowed)
 
     def close(self) -> None:
         """End the simulation and complete the wave file."""
@@ -238,8 +254,9 @@ class Harness:
         )
 
     def set_window(self, begin: Pulses, ends: Sequence[Pulses]) -> None:
-        """Of a traced build with activity probes: write the waves of the next run from the cycle in
-        which ``begin`` is reached to a few cycles after all three ``ends`` are."""
+        """Of a windowed harness, of a build with activity probes: write the waves of the next run
+        from the cycle in which ``begin`` is reached to a few cycles after all three ``ends`` are.
+        """
         raw = _Window(_Pulses(begin.probe, begin.count))
         raw.ends[:] = [_Pulses(end.probe, end.count) for end in ends]
         self._library.tsim_window(self._machine, ctypes.byref(raw))
@@ -292,6 +309,15 @@ class Harness:
             return np.zeros((0, 2), np.uint64)
         return np.ctypeslib.as_array(words, (count,)).reshape(-1, 2).copy()
 
+    def bursts(self) -> npt.NDArray[np.void]:
+        """The bursts of an active core that are complete since the last launch, by their ends,
+        shape (n,), with the fields of :data:`BURST`. Empty for another core."""
+        words = c_void_p()
+        count = self._library.tsim_bursts(self._machine, ctypes.byref(words))
+        if not count:
+            return np.zeros(0, BURST)
+        return np.frombuffer(ctypes.string_at(words.value, count * BURST.itemsize), BURST)
+
     # ---- for benchmarks -----------------------------------------------------------------------
 
     def record(self, on: bool) -> None:
@@ -337,7 +363,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     memory = (POINTER(_Region), c_uint32, POINTER(_Injection), c_uint64)
     signatures = {
-        "tsim_new": (c_void_p, (POINTER(_Timing), c_char_p)),
+        "tsim_new": (c_void_p, (POINTER(_Timing), c_char_p, c_int32)),
         "tsim_delete": (None, (c_void_p,)),
         "tsim_start": (c_int32, (c_void_p, *memory, c_uint64, c_uint32)),
         "tsim_advance": (c_int32, (c_void_p, c_uint64)),
@@ -349,6 +375,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "tsim_step": (c_int32, (c_void_p, c_uint64)),
         "tsim_stalls": (None, (c_void_p, POINTER(c_uint64))),
         "tsim_activity": (c_uint64, (c_void_p, POINTER(POINTER(c_uint64)))),
+        "tsim_bursts": (c_uint64, (c_void_p, POINTER(c_void_p))),
         "tsim_window": (None, (c_void_p, POINTER(_Window))),
         "tsim_record": (None, (c_void_p, c_int32)),
         "tsim_replay": (c_double, (c_void_p, c_void_p, POINTER(c_uint64))),

@@ -25,7 +25,7 @@ from vta.memory_timing import MemoryTiming
 from vta.run_result import Counters, RunResult
 from vta.sim.rtl.build import Build, builds_folder
 from vta.sim.rtl.building import building
-from vta.sim.rtl.harness import BusReport, Harness, Injection, Pulses, Region
+from vta.sim.rtl.harness import BURST, BusReport, Harness, Injection, Pulses, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +77,8 @@ class VerilatedMachine:
         build; it cannot be observed, too.
     trace_window : range or None
         Of a machine with ``trace``: indices of instructions. The waves of each run begin when the
-        first of them is dispatched and end when all have retired. The machine is active.
+        first of them is dispatched and end when all have retired, or with a run that fails. The
+        machine is active.
 
     Attributes
     ----------
@@ -127,7 +128,9 @@ class VerilatedMachine:
     def reset(self) -> None:
         """The state after power-up: all on-chip memories are zero. A wave file begins anew."""
         self.close()
-        self._harness = Harness(self._library, self.timing, self.trace)
+        self._harness = Harness(
+            self._library, self.timing, self.trace, windowed=self.trace_window is not None
+        )
         self._stopped = None
 
     def close(self) -> None:
@@ -169,8 +172,8 @@ class VerilatedMachine:
             If a field of a typed instruction does not fit.
         DeviceError
             If the stream is cut in the middle of an instruction or ends before the window of the
-            waves, the memory is beyond the reach of
-            the address bus, or an earlier run did not end (:meth:`reset` helps).
+            waves, the memory is beyond the reach of the address bus, or an earlier run did not end
+            (:meth:`reset` helps).
         """
         if not isinstance(stream, bytes):
             stream = self.isa.encode_all(stream)
@@ -212,6 +215,14 @@ class VerilatedMachine:
         if self._harness is None:
             return np.zeros((0, 2), np.uint64)
         return self._harness.activity()
+
+    def bursts(self) -> npt.NDArray[np.void]:
+        """Of an active machine: the complete bursts of the last run, by their ends, shape (n,),
+        with the fields of :data:`vta.sim.rtl.harness.BURST`; the IDs of reads are members of
+        :class:`vta.memmap.Source`. Of another machine: none."""
+        if self._harness is None:
+            return np.zeros(0, BURST)
+        return self._harness.bursts()
 
     @property
     def stalls(self) -> dict[str, int]:
@@ -274,26 +285,31 @@ class VerilatedMachine:
 
 
 def _window_pulses(isa: Isa, stream: bytes, window: range) -> tuple[Pulses, list[Pulses]]:
-    """The dispatches before and at the window, and the retirements of each module up to its end."""
+    """The dispatches up to the first instruction of the window, and the retirements of each module
+    up to the last."""
     count = len(stream) // INSN_BYTES
     if not window or window.start < 0 or window.stop > count:
         raise DeviceError(
             f"waves of instructions {window.start} to {window.stop - 1}: must be a range of the "
             f"{count} instructions of the stream, 0 to {count - 1}"
         )
-    modules = []
+    begin, retirements = window.start + 1, dict.fromkeys(PipelineModule, 0)
     for index in range(window.stop):
         try:
             insn = isa.decode(stream[index * INSN_BYTES : (index + 1) * INSN_BYTES])
-        except EncodingError:  # the run ends there with an error
+        except EncodingError:
+            # The run ends there with an error, and the waves with the run: no module reaches its
+            # number of retirements. No dispatch follows that of the instruction before.
+            begin = min(begin, index)
+            retirements = {module: number + 1 for module, number in retirements.items()}
             break
-        modules.append(insn.module)
+        retirements[insn.module] += 1
     names = _activity_names()
     ends = [
-        Pulses(names.index(f"{module.name.lower()} retired"), modules.count(module))
-        for module in PipelineModule
+        Pulses(names.index(f"{module.name.lower()} retired"), number)
+        for module, number in retirements.items()
     ]
-    return Pulses(names.index("dispatched"), window.start + 1), ends
+    return Pulses(names.index("dispatched"), begin), ends
 
 
 def _regions(stream: bytes, insn_addr: int, memory: Memory) -> list[Region]:

@@ -1,7 +1,7 @@
-"""A layout of GTKWave for the waves of the simulated RTL: the signals to look at first, in groups.
+"""A layout for GTKWave with the signals of the simulated RTL to look at first, in groups.
 
-The format is that of GTKWave's save files: a line for each signal, a line with flags before each run
-of signals of one kind, and comments as headings.
+The format is that of GTKWave's save files: a line for each signal, a line with flags before each
+run of signals of one kind, and comments as headings.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.support import fst
 from tests.support.configurations import CONFIGURATIONS
 from vta.cli import main
 from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
@@ -213,6 +214,34 @@ def test_exec_writes_the_times_of_instructions(files):
     assert len(named) == len(Path("insns.bin").read_bytes()) // 16
     refused = vta(*EXEC, "--target", "sim", "--trace-events", "events.json")
     assert refused.exit_code == 2 and "--trace-events is for --target tsim" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--trace", "w.fst", "--from-instruction", "2", "--to-instruction", "1"),
+         "waves of instructions 2 to 1: must be a range of the 3 instructions of the stream"),
+        (("--trace", "w.fst", "--from-instruction", "3"), "waves of instructions 3 to 2: "),
+        (("--trace", "w.fst", "--to-instruction", "3"), "waves of instructions 0 to 3: "),
+        (("--from-instruction", "1"), "--from-instruction cuts the waves of --trace"),
+        (("--to-instruction", "1"), "--to-instruction cuts the waves of --trace"),
+        (("--trace", "w.gtkw"), "--trace names the waves; w.gtkw is the name of their layout"),
+    ],
+)  # fmt: skip
+def test_exec_refuses_a_window_of_waves(files, options, message):
+    result = vta(*EXEC, "--target", "tsim", *options)
+    assert result.exit_code == 2 and message in " ".join(result.output.split()), result.output
+    assert not list(files.glob("w.*"))
+
+
+@pytest.mark.slow  # a build of the simulator with waves
+def test_exec_writes_waves_of_a_window_with_their_layout(files):
+    window = ("--from-instruction", "1", "--to-instruction", "2")
+    result = vta(*EXEC, "--target", "tsim", "--trace", "w.fst", *window)
+    assert result.exit_code == 0, result.output
+    begin, end = fst.times(Path("w.fst").read_bytes())
+    assert 0 < begin < end
+    assert '[dumpfile] "w.fst"' in Path("w.gtkw").read_text()
 
 
 def test_exec_writes_the_times_until_an_error(files):

@@ -114,10 +114,10 @@ def execute(
     write_all(files)
 
 
-def _window(
-    count: int, trace: Path | None, first: int | None, last: int | None
-) -> range | None:
+def _window(count: int, trace: Path | None, first: int | None, last: int | None) -> range | None:
     """The instructions whose waves are written; None: all cycles."""
+    if trace is not None and trace.suffix == ".gtkw":
+        raise click.UsageError(f"--trace names the waves; {trace} is the name of their layout")
     if first is None and last is None:
         return None
     if trace is None:

@@ -42,6 +42,7 @@ void AxiMemory::map(const TsimRegion* regions, uint32_t count, const TsimInjecti
     read_slots_.restart();
     write_slots_.restart();
     read_beats_ = write_beats_ = 0;
+    bursts_.clear();
     answered_ = addressed_ = filled_ = 0;
     refused_ = false;
 }
@@ -137,7 +138,13 @@ void AxiMemory::sample_read(uint64_t cycle) {
         ++read_beats_;
         ReadBurst& burst = reads_[current_];
         burst.addr += BUS_BYTES;
-        if (--burst.left == 0) reads_.erase(reads_.begin() + current_);
+        TsimBurst& record = burst.record;
+        if (burst.left == record.beats) record.first = cycle;
+        if (--burst.left == 0) {
+            record.last = record.response = cycle;
+            if (TSIM_ACTIVITY) bursts_.push_back(record);
+            reads_.erase(reads_.begin() + current_);
+        }
     }
     AddressBeat address;
     if (ar_.passes(cycle, core_.m_axi_arvalid, core_.m_axi_arready, address,
@@ -147,8 +154,10 @@ void AxiMemory::sample_read(uint64_t cycle) {
                                core_.m_axi_arprot};
                    })) {
         check_address(cycle, "AR", address, READ_IDS);
+        const uint32_t beats = address.len + 1u;
+        const TsimBurst record{address.addr, cycle, 0, 0, 0, beats, address.id, 0};
         reads_.push_back(
-            {address.addr, cycle + timing_.read_latency, address.len + 1u, address.id});
+            {address.addr, cycle + timing_.read_latency, beats, address.id, record});
     }
 }
 
@@ -156,6 +165,8 @@ void AxiMemory::sample_write(uint64_t cycle) {
     b_taken_ = core_.m_axi_bvalid && core_.m_axi_bready;
     if (b_taken_) {
         WriteBurst& burst = slot(answered_++);
+        burst.record.response = cycle;
+        if (TSIM_ACTIVITY) bursts_.push_back(burst.record);
         burst.beats = burst.received = 0;
         burst.complete = false;
     }
@@ -171,6 +182,11 @@ void AxiMemory::sample_write(uint64_t cycle) {
         burst.addr = address.addr;
         burst.id = address.id;
         burst.beats = address.len + 1u;
+        burst.record.addr = address.addr;
+        burst.record.requested = cycle;
+        burst.record.beats = burst.beats;
+        burst.record.id = address.id;
+        burst.record.write = 1;
         burst.ready_at = cycle + timing_.write_latency;
         if (burst.received > burst.beats || (burst.complete && burst.received != burst.beats))
             broken(cycle, "W_LAST", "%u data beats came for a burst of %u", burst.received,
@@ -187,6 +203,8 @@ void AxiMemory::sample_write(uint64_t cycle) {
         if (burst.received == MAX_BEATS)
             broken(cycle, "W_LAST", "more than %u data beats without WLAST", MAX_BEATS);
         std::memcpy(&burst.data[burst.received * BUS_BYTES], beat.data, BUS_BYTES);
+        if (burst.received == 0) burst.record.first = cycle;
+        burst.record.last = cycle;
         burst.strobes[burst.received++] = beat.strobe;
         if (burst.beats && beat.last != (burst.received == burst.beats))
             broken(cycle, "W_LAST", "WLAST is %d on beat %u of %u", beat.last, burst.received,

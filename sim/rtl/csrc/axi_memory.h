@@ -36,6 +36,9 @@ public:
 
     void report(TsimReport& report) const;
 
+    // Of an active core: the bursts that are complete since map(), in the order of their ends.
+    const std::vector<TsimBurst>& bursts() const { return bursts_; }
+
 private:
     enum Response : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3 };
 
@@ -44,6 +47,7 @@ private:
         uint64_t ready_at;
         uint32_t left;
         uint8_t id;
+        TsimBurst record;
     };
     // Address and data of a write arrive independently, each in its own order; slots pair them.
     struct WriteBurst {
@@ -55,6 +59,7 @@ private:
         bool complete;  // the last data beat has come
         std::vector<uint8_t> data;
         std::vector<uint64_t> strobes;
+        TsimBurst record;
     };
 
     void drive_addresses();
@@ -95,6 +100,7 @@ private:
     uint64_t answered_ = 0, addressed_ = 0,
              filled_ = 0;  // write bursts: answered <= addressed, filled
 
+    std::vector<TsimBurst> bursts_;
     uint64_t read_beats_ = 0, write_beats_ = 0;
     bool refused_ = false, refused_write_ = false;
     uint8_t refused_id_ = 0;

@@ -18,16 +18,18 @@
 #endif
 
 struct Tsim {
-    Tsim(const TsimTiming& timing, const char* trace)
+    Tsim(const TsimTiming& timing, const char* trace, bool windowed)
         : core(&context), memory(core, timing), host(core) {
 #if VM_TRACE
         if (trace) {
             context.traceEverOn(true);
+            window.enable(windowed);
             core.trace(&waves, 99);
             waves.open(trace);
         }
 #else
         (void)trace;
+        (void)windowed;
 #endif
         core.rst = 1;
         for (int i = 0; i < RESET_CYCLES; ++i) cycle();
@@ -145,8 +147,8 @@ struct Tsim {
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT Tsim* tsim_new(const TsimTiming* timing, const char* trace) {
-    return new Tsim(*timing, trace);
+EXPORT Tsim* tsim_new(const TsimTiming* timing, const char* trace, int32_t windowed) {
+    return new Tsim(*timing, trace, windowed != 0);
 }
 
 EXPORT void tsim_delete(Tsim* machine) { delete machine; }
@@ -208,6 +210,11 @@ EXPORT void tsim_stalls(const Tsim* machine, uint64_t* counts) { machine->stalls
 EXPORT uint64_t tsim_activity(const Tsim* machine, const uint64_t** words) {
     *words = machine->activity.data();
     return machine->activity.words();
+}
+
+EXPORT uint64_t tsim_bursts(const Tsim* machine, const TsimBurst** bursts) {
+    *bursts = machine->memory.bursts().data();
+    return machine->memory.bursts().size();
 }
 
 EXPORT void tsim_window(Tsim* machine, const TsimWindow* window) {

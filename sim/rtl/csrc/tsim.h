@@ -45,6 +45,14 @@ struct TsimPulses {
     uint32_t pulses;  // how many
 };
 
+// A burst of the memory port. Cycles: the address, the first and the last beat of data, and the
+// response of a write (of a read: its last beat).
+struct TsimBurst {
+    uint64_t addr, requested, first, last, response;
+    uint32_t beats;
+    uint8_t id, write;
+};
+
 // The waves that are written of a run: from the cycle in which `begin` is complete to that in which all
 // `ends` are, and a few cycles more.
 enum { TSIM_WINDOW_ENDS = 3 };
@@ -74,7 +82,7 @@ struct Tsim;
 
 // A machine in its state after power-up. `trace`: a writable file for the waves, or
 // null.
-Tsim* tsim_new(const TsimTiming* timing, const char* trace);
+Tsim* tsim_new(const TsimTiming* timing, const char* trace, int32_t windowed);
 void tsim_delete(Tsim*);
 
 // Map the memory (regions by address, no two in one beat), write the registers and launch. The same
@@ -106,7 +114,11 @@ void tsim_stalls(const Tsim*, uint64_t* counts);
 // number of words.
 uint64_t tsim_activity(const Tsim*, const uint64_t** words);
 
-// For waves of a part of each run from now on; the core is an active one, and traced.
+// For profiles. The bursts of an active core that are complete since the last launch, by their ends;
+// returns their number.
+uint64_t tsim_bursts(const Tsim*, const TsimBurst** bursts);
+
+// The window of the next run of a `windowed` machine; the core is an active one, and traced.
 void tsim_window(Tsim*, const TsimWindow* window);
 
 // For benchmarks. Record the core's inputs from now on (1) or stop (0); replay what was recorded on

@@ -10,19 +10,21 @@
 
 class Window {
 public:
-    // The window of the next run; without one, waves are written in all cycles.
+    // Whether waves are written in windows only; otherwise they are in all cycles.
+    void enable(bool on) { enabled_ = on; }
+
+    // The window of the next run.
     void set(const TsimWindow& window) {
         window_ = window;
         for (int i = 0; i < TSIM_WINDOW_ENDS; ++i) left_[i] = window.ends[i].pulses;
         to_begin_ = window.begin.pulses;
-        after_ = AFTER;
-        set_ = true;
+        after_ = 1 + AFTER;
     }
 
     // Whether the waves of this cycle are written; once a cycle, when its signals have settled.
     bool shows(const Vvta_core& core) {
 #if TSIM_ACTIVITY
-        if (!set_) return true;
+        if (!enabled_) return true;
         const uint64_t value = core.activity;
         if (to_begin_ && (value >> window_.begin.probe & 1)) --to_begin_;
         bool ended = true;
@@ -43,5 +45,5 @@ private:
     TsimWindow window_{};
     uint64_t to_begin_ = 0, left_[TSIM_WINDOW_ENDS] = {};
     int after_ = 0;
-    bool set_ = false;
+    bool enabled_ = false;
 };

@@ -1,7 +1,6 @@
 """Building the simulator: the cache, what goes wrong, and the waves of a traced build."""
 
 import importlib.util
-import struct
 import tempfile
 import threading
 from dataclasses import replace
@@ -11,14 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.support.lz4_block import decompress
+from tests.support import fst
 from tests.support.scripted_core import Row, ScriptedCore, await_events, read
 from vta.errors import DeviceError, ToolError
 from vta.memory_timing import MemoryTiming
 from vta.sim.rtl.build import Build, verilator_command
 from vta.sim.rtl.harness import Harness, Region
-
-FST_HEADER, FST_GEOMETRY, FST_VALUES, FST_HIERARCHY = 0, 3, 8, 6
 
 
 @pytest.fixture(scope="module")
@@ -140,27 +137,17 @@ def test_waves(traced, tmp_path):
     cycles = harness.finish().cycles
     harness.close()
 
-    blocks = dict(fst_blocks(path.read_bytes()))
-    assert {FST_HEADER, FST_GEOMETRY, FST_VALUES, FST_HIERARCHY} <= blocks.keys()
-    start, end = struct.unpack(">QQ", blocks[FST_HEADER][:16])
+    content = path.read_bytes()
+    kinds = {kind for kind, _ in fst.blocks(content)}
+    assert {fst.HEADER, fst.GEOMETRY, fst.VALUES, fst.HIERARCHY} <= kinds
+    start, end = fst.times(content)
     assert start == 0
     assert cycles * 10_000 < end < (cycles + 10) * 10_000  # ps; the reset comes before the run
-    size = int.from_bytes(blocks[FST_HIERARCHY][:8], "big")
-    names = decompress(blocks[FST_HIERARCHY][8:])
-    assert len(names) == size
-    for name in (b"vta_core\0", b"m_axi_araddr [31:0]\0", b"m_axi_rvalid\0", b"irq\0"):
-        assert name in names
+    names = {"vta_core.m_axi_araddr[31:0]", "vta_core.m_axi_rvalid", "vta_core.irq"}
+    assert {f"TOP.{name}" for name in names} <= fst.signals(content)
 
 
 def test_waves_that_cannot_be_written(traced, tmp_path):
     build, cache, *_ = traced
     with pytest.raises(DeviceError, match=r"cannot write the waves to .*nowhere"):
         Harness(build.library(cache=cache), MemoryTiming(), tmp_path / "nowhere" / "waves.fst")
-
-
-def fst_blocks(content):
-    """Type and payload of each block of an FST file."""
-    while content:
-        kind, size = content[0], int.from_bytes(content[1:9], "big")
-        yield kind, content[9 : 1 + size]
-        content = content[1 + size :]
