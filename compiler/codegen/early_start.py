@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vta.compiler.tir.ir import EarlyStart
+    from vta.program_sources import InstructionSource
 
 __all__ = ["Emission", "Place", "early_start", "is_products", "loaded_uops"]
 
@@ -47,12 +48,13 @@ _ACC = (MemId.ACC, MemId.ACC_8BIT)
 
 @dataclass(frozen=True)
 class Emission:
-    """An instruction as it was given to a stream: with the tensor of its DRAM address, and whether
-    it takes the pending pops of its module."""
+    """An instruction as it was given to a stream: with the tensor of its DRAM address, whether it
+    takes the pending pops of its module, and what emitted it."""
 
     insn: Instruction
     argument: int | None = None
     takes_pops: bool = True
+    source: InstructionSource | None = None
 
 
 def is_products(insn: Instruction) -> bool:

@@ -97,7 +97,7 @@ class PipelinedStream(DataOrderedStream):
         if self._head is None:
             self._emit_pipelined(insn, argument, takes_pops=takes_pops)
             return
-        self._head.append(Emission(insn, argument, takes_pops))
+        self._head.append(Emission(insn, argument, takes_pops, self.source))
         if is_products(insn):
             loaded = loaded_uops(self._uops, self._head, self._table)
             assert self._place is not None
@@ -110,8 +110,11 @@ class PipelinedStream(DataOrderedStream):
 
     def _release_head(self, head: list[Emission]) -> None:
         """Append the instructions that were kept."""
+        source = self.source
         for each in head:
+            self.source = each.source
             self._emit_pipelined(each.insn, each.argument, takes_pops=each.takes_pops)
+        self.source = source
 
     def _emit_pipelined(self, insn: Instruction, argument: int | None, *, takes_pops: bool) -> None:
         if isinstance(insn, Alu) or (isinstance(insn, Store) and self._deferred):
