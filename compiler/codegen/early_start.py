@@ -158,7 +158,7 @@ def _placed(
             words = part.words(isa)
             begin, load = place(words)
             if load is not None:
-                result.append(Emission(load, UOP_BUFFER, takes_pops=False))
+                result.append(Emission(load, UOP_BUFFER, takes_pops=False, source=products.source))
             insn = replace(insn, uop_bgn=begin, uop_end=begin + len(words) // 4)
         result.append(replace(products, insn=insn))
         if number == 0:
