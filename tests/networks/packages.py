@@ -44,6 +44,15 @@ MEMBER_HASHES = {
     ("pymicro-wakeword==2.5.0", "pymicro_wakeword/models/okay_nabu.tflite"): (
         "d89128c4d16a72de429119fb2254ce46649553c2a24f5dd840175c80d7b9d094"
     ),
+    ("pymicro-wakeword==2.5.0", "pymicro_wakeword/models/alexa.tflite"): (
+        "9011a8155b04de858c48038529235cbc0e42e9fca05a55bf588cb80a653a723b"
+    ),
+    ("pymicro-wakeword==2.5.0", "pymicro_wakeword/models/hey_jarvis.tflite"): (
+        "21a7976add39ee24ec96c63d96b7aaa18e24d1d9824b963e451da8feb4b78b77"
+    ),
+    ("pymicro-wakeword==2.5.0", "pymicro_wakeword/models/hey_mycroft.tflite"): (
+        "c2a9b6ed51182db72e014781d5a4ece1929dc232a40b5b4be384f0295f0e1571"
+    ),
     ("pymicro-wakeword==2.5.0", "pymicro_wakeword/lib/libtensorflowlite_c.so"): (
         "25465edb5cd7aadd00249d4d28f1d922ce5cc90195ad4403458111dd63493bae"
     ),

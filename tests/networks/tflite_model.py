@@ -166,13 +166,19 @@ class _Converter:
         return options
 
     def _reshape(self, operator, sources, results):
-        """Rows of features to an image whose channels are the features."""
-        rows, channels = self._shape(sources[0])[1:]
-        name = self._name(results[0])
-        assert self._shape(results[0]) == [1, channels, rows, 1], name
-        shape = self._constant(f"{name}.shape", np.array([1, rows, 1, channels], np.int64))
-        rows = self._add("Reshape", f"{name}.rows", [self._real(sources[0]), shape], f"{name}.nhwc")
-        real = self._add("Transpose", name, [rows], f"{name}.exact", perm=[0, 3, 1, 2])
+        """Rows of features to an image whose channels are the features, or an image to a row."""
+        before, after = self._shape(sources[0]), self._shape(results[0])
+        name, real = self._name(results[0]), self._real(sources[0])
+        if len(before) == 4:
+            assert after == [1, before[1] * before[2] * before[3]], name
+            nhwc = self._add("Transpose", f"{name}.turned", [real], f"{name}.nhwc",
+                             perm=[0, 2, 3, 1])  # fmt: skip
+            real = self._add("Flatten", name, [nhwc], f"{name}.exact")
+        else:
+            assert after == [1, before[2], before[1], 1], name
+            shape = self._constant(f"{name}.shape", np.array([1, before[1], 1, before[2]]))
+            nhwc = self._add("Reshape", f"{name}.rows", [real, shape], f"{name}.nhwc")
+            real = self._add("Transpose", name, [nhwc], f"{name}.exact", perm=[0, 3, 1, 2])
         self._quantised(results[0], real)
 
     def _concatenation(self, operator, sources, results):
@@ -253,7 +259,7 @@ class _Converter:
         self._convolution(operator, sources, results, kind, (3, 0, 1, 2), group)
 
     def _fully_connected(self, operator, sources, results):
-        """The product of the pixel of an image, as a row."""
+        """The product of a row, or of the pixel of an image."""
         name, parameters = f"{self._name(results[0])}.row", self._parameters(sources[0])
         flat = self._add("Flatten", name, [self._real(sources[0])], f"{name}.exact")
         row = self._add("QuantizeLinear", f"{name}.quantize", [flat, *parameters], f"{name}.stored")

@@ -1,6 +1,6 @@
-"""A wake-word network of a package, as TensorFlow Lite quantised it: int8, asymmetric activations.
+"""Wake-word networks of a package, as TensorFlow Lite quantised them: int8, asymmetric activations.
 
-The network reads three rows of 40 features (30 ms of sound) at a time and keeps what it needs of
+A network reads three rows of 40 features (30 ms of sound) at a time and keeps what it needs of
 earlier ones in variables. ONNX has no variables: here they are inputs and outputs, and the caller
 gives the outputs of one run to the next.
 """
@@ -12,7 +12,7 @@ from tests.networks.packages import member
 from tests.networks.tflite_model import converted
 
 PACKAGE = "pymicro-wakeword==2.5.0"
-FILE = "pymicro_wakeword/models/okay_nabu.tflite"
+NAMES = ("okay_nabu", "alexa", "hey_jarvis", "hey_mycroft")
 FEATURES = "features"
 PROBABILITY = "probability"
 FRAME = (1, 3, 40)
@@ -29,18 +29,18 @@ WORD = np.array([
 ])  # fmt: skip
 
 
-def tflite_file():
-    """The bytes of the package's network."""
-    return member(PACKAGE, FILE)
+def tflite_file(name=NAMES[0]):
+    """The bytes of a network of the package."""
+    return member(PACKAGE, f"pymicro_wakeword/models/{name}.tflite")
 
 
-def wakeword():
-    """The network as an int8 ONNX model with QuantizeLinear and DequantizeLinear.
+def wakeword(name=NAMES[0]):
+    """A network as an int8 ONNX model with QuantizeLinear and DequantizeLinear.
 
     Inputs are ``features``, int8 of shape (1, 3, 40), and variables, int8 in NCHW; outputs are
     ``probability``, uint8 of shape (1, 1) in steps of 1/256, and ``VARIABLE.next`` of each.
     """
-    return converted(tflite_file(), FEATURES, PROBABILITY)
+    return converted(tflite_file(name), FEATURES, PROBABILITY)
 
 
 def first_inputs(model):
@@ -62,7 +62,7 @@ def next_inputs(outputs):
 
 
 def frames():
-    """Features of 40 runs: a spectrogram that the network takes for its word, and silence."""
+    """Features of 40 runs: a spectrogram that okay_nabu takes for its word, and silence."""
     rows, bands = WORD.shape
     time, band = np.linspace(0, rows - 1, 3 * 30), np.linspace(0, bands - 1, FRAME[2])
     wide = np.array([np.interp(band, np.arange(bands), row) for row in WORD])
