@@ -20,16 +20,24 @@ Two products with a common factor can share one wide multiplier (:class:`DotProd
 The low part is never negative, so there is no borrow from the high part: the high ``w`` bits are
 ``a * b1``, the low ones ``a * b0`` with the top bit inverted. The constant costs no logic in a
 slice with an adder behind its multiplier.
+
+For a simulator, :class:`DotProduct` has a form of its own with the same sum in each cycle, which
+tests/formal/test_formal_dot.py proves.
 """
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.lib.simulated import SimulatorPlatform
+
 __all__ = ["DotProduct", "DotProductPair", "dot_sum_bits"]
 
 FAN_IN = 4
 """Terms that are added between two registers."""
+
+WORD_BITS = 32
+"""Bits of the terms in the form for simulators; no sum has more."""
 
 
 def _latency(length: int) -> int:
@@ -88,7 +96,7 @@ class DotProduct(wiring.Component):
     """
 
     def __init__(self, *, length: int, a_bits: int, b_bits: int, max_bits: int) -> None:
-        assert length >= 2 and length & (length - 1) == 0
+        assert length >= 2 and length & (length - 1) == 0 and max_bits <= WORD_BITS
         self.length = length
         self.product_bits = min(a_bits + b_bits, max_bits)
         self.sum_bits = dot_sum_bits(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=max_bits)
@@ -103,6 +111,9 @@ class DotProduct(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if isinstance(platform, SimulatorPlatform):
+            m.d.comb += self.sum.eq(self._sum_in_words(m))
+            return m
         products = [
             Signal(signed(self.product_bits), name=f"product{k}", reset_less=True)
             for k in range(self.length)
@@ -111,6 +122,34 @@ class DotProduct(wiring.Component):
             m.d.sync += [term.eq(self.a[k] * self.b[k]) for k, term in enumerate(products)]
         m.d.comb += self.sum.eq(_adder_tree(m, products, self.valid, self.sum_bits))
         return m
+
+    def _sum_in_words(self, m: Module) -> Signal:
+        """The form for simulators: the sum is complete after the first register, and as many
+        registers follow as there are levels. All terms are words of the computer that simulates;
+        terms of 17 to 21 bits would be masked and extended after each operation."""
+        terms = []
+        for k in range(self.length):
+            a, b, product = (
+                Signal(signed(WORD_BITS), name=f"{name}{k}") for name in ("a", "b", "p")
+            )
+            m.d.comb += [a.eq(self.a[k]), b.eq(self.b[k]), product.eq(a * b)]
+            terms.append(product)
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=True)
+            terms = [
+                Signal(signed(WORD_BITS), name=f"sum{len(terms)}_{k}")
+                for k in range(len(terms) // 2)
+            ]
+            m.d.comb += [term.eq(a + b) for term, (a, b) in zip(terms, pairs, strict=True)]
+        total, valid = terms[0], self.valid
+        for stage in range(_latency(self.length)):
+            delayed_total = Signal(signed(WORD_BITS), name=f"total{stage}", reset_less=True)
+            delayed_valid = Signal(name=f"valid{stage + 1}")
+            m.d.sync += delayed_valid.eq(valid)
+            with m.If(valid):
+                m.d.sync += delayed_total.eq(total)
+            total, valid = delayed_total, delayed_valid
+        return total
 
 
 class DotProductPair(wiring.Component):

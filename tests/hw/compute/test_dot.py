@@ -3,9 +3,11 @@
 import random
 
 import pytest
+from amaranth.hdl import Fragment
 
 from tests.support.hwpeers import simulate
 from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.lib.simulated import SimulatorPlatform
 
 LATENCIES = {2: 2, 4: 2, 8: 3, 16: 3, 32: 4, 64: 4}
 
@@ -15,9 +17,10 @@ def test_latency(length, latency):
     assert DotProduct.latency(length) == DotProductPair.latency(length) == latency
 
 
+@pytest.mark.parametrize("platform", [None, SimulatorPlatform()], ids=["synthesis", "simulators"])
 @pytest.mark.parametrize("length", [2, 4, 8, 16, 64])
 @pytest.mark.parametrize(("a_bits", "b_bits"), [(8, 8), (4, 16), (16, 16)])
-def test_sums(length, a_bits, b_bits):
+def test_sums(length, a_bits, b_bits, platform):
     dut = DotProduct(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=32)
     rng = random.Random(length)
 
@@ -57,7 +60,7 @@ def test_sums(length, a_bits, b_bits):
             last = due.get(now, last)
             assert ctx.get(dut.sum) == last
 
-    simulate(dut, testbench)
+    simulate(Fragment.get(dut, platform), testbench)
 
 
 @pytest.mark.parametrize(("a_bits", "b_bits"), [(8, 8), (4, 8), (8, 4), (16, 4), (4, 4)])
