@@ -21,6 +21,7 @@ from vta.compiler.frontend.onnx_model import completed_shapes, read_model
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
 from vta.compiler.graph.registry import OPERATORS, violations
 from vta.errors import ModelError
+from vta.host_operators import run_host_operator
 
 __all__ = ["Importer", "OnnxNode", "import_model", "import_onnx"]
 
@@ -97,11 +98,24 @@ class Importer:
         return index < len(node.inputs) and bool(node.inputs[index])
 
     def constant(self, node: OnnxNode, index: int, what: str) -> npt.NDArray[Any]:
-        """The values of an input that must be a constant."""
-        values = self.tensor(node, index).values
+        """The values of an input that must be a constant, or the ``dequantize`` of one."""
+        tensor = self.tensor(node, index)
+        values = tensor.values
+        if values is None:
+            values = self._dequantized(tensor)
         if values is None:
             raise node.error(f"{what} ({node.inputs[index]}) is computed; must be a constant")
         return values
+
+    def _dequantized(self, tensor: Tensor) -> npt.NDArray[Any] | None:
+        source = next((node for node in self.nodes if node.outputs == (tensor.name,)), None)
+        if source is None or source.operator != "dequantize":
+            return None
+        stored, scale, zero = (self.tensors[name].values for name in source.inputs)
+        if stored is None or scale is None or zero is None:
+            return None
+        axis = source.integer("axis")
+        return run_host_operator("dequantize", [stored, scale, zero], {"axis": axis})
 
     def add_constant(self, name: str, values: npt.NDArray[Any]) -> Tensor:
         """A constant; its name is made unique. Real numbers must be finite."""

@@ -101,6 +101,58 @@ class _Builder:
             joined = (2 * shape[0], *shape[1:])
             self.add("Concat", [first, second], joined, axis=1)
 
+    def activate(self):
+        source, shape = self.draw(st.sampled_from(self.maps))
+        kind = self.draw(
+            st.sampled_from(["Sigmoid", "HardSwish", "LeakyRelu", "BatchNormalization"])
+        )
+        names = []
+        if kind == "BatchNormalization":
+            names = [self.constant(shape[0], scale=0.5) for _ in range(3)]
+            names.append(self.constant(shape[0]))
+            self.weights[names[-1]] = np.abs(self.weights[names[-1]]) + np.float32(0.5)
+        self.add(kind, [source, *names], shape)
+
+    def move(self):
+        """Data are moved, framed, resized, or joined with constants."""
+        draw = self.draw
+        source, (channels, height, width) = draw(st.sampled_from(self.maps))
+        kind = draw(st.sampled_from(["Concat", "DepthToSpace", "Pad", "Resize", "SpaceToDepth",
+                                     "Transpose"]))  # fmt: skip
+        if kind == "Concat":
+            other = self.constant(1, draw(st.integers(1, 17)), height, width)
+            names = draw(st.permutations([source, other]))
+            shape = (channels + self.weights[other].shape[1], height, width)
+            self.add("Concat", names, shape, axis=1)
+        elif kind == "DepthToSpace" and channels % 4 == 0:
+            mode = draw(st.sampled_from(["DCR", "CRD"]))
+            shape = (channels // 4, 2 * height, 2 * width)
+            self.add(kind, [source], shape, blocksize=2, mode=mode)
+        elif kind == "SpaceToDepth" and height % 2 == width % 2 == 0:
+            self.add(kind, [source], (4 * channels, height // 2, width // 2), blocksize=2)
+        elif kind == "Transpose":
+            self.add(kind, [source], (channels, width, height), perm=[0, 1, 3, 2])
+        elif kind == "Resize":
+            scales = self.integers_or_reals(np.float32([1, 1, draw(st.sampled_from([2, 3])), 2]))
+            mode = draw(st.sampled_from(["nearest", "linear", "cubic"]))
+            factor = int(self.weights[scales][2])
+            self.add(kind, [source, "", scales], (channels, factor * height, 2 * width), mode=mode)
+        elif kind == "Pad":
+            mode = draw(st.sampled_from(["constant", "edge", "reflect", "wrap"]))
+            pads = [draw(st.integers(0, min(2, extent - 1))) for extent in (height, width) * 2]
+            names = [source, self.integers_or_reals(np.int64([0, 0, *pads[:2], 0, 0, *pads[2:]]))]
+            if mode == "constant" and draw(st.booleans()):
+                names.append(
+                    self.integers_or_reals(np.float32(draw(st.sampled_from([0.3, -9, 0]))))
+                )
+            shape = (channels, height + pads[0] + pads[2], width + pads[1] + pads[3])
+            self.add(kind, names, shape, mode=mode)
+
+    def integers_or_reals(self, values):
+        name = f"w{len(self.weights)}"
+        self.weights[name] = values
+        return name
+
     def finish(self):
         source, (channels, height, width) = self.maps[-1]
         outputs = {"y": [1, channels, height, width]}
@@ -119,11 +171,12 @@ def models(draw):
     builder = _Builder(draw)
     builder.convolve()
     for _ in range(draw(st.integers(0, 4))):
-        draw(st.sampled_from([builder.convolve, builder.pool, builder.combine]))()
+        steps = [builder.activate, builder.combine, builder.convolve, builder.move, builder.pool]
+        draw(st.sampled_from(steps))()
     return builder.finish()
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(models(), st.booleans(), st.booleans())
 def test_random_networks(made, symmetric, per_channel):
     with tempfile.TemporaryDirectory() as folder:
