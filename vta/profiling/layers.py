@@ -9,8 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vta.isa import Alu, Gemm, Isa, Load, Store
+from vta.isa import Alu, Gemm, Isa, Load, MemId, Store
+from vta.profiling.bursts import Burst
 from vta.profiling.causes import CycleCause, attribute, count
+from vta.profiling.occupancy import occupancy
+from vta.profiling.statements import Node, Statement, nodes, statements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +39,8 @@ class Layer:
         Of the instructions that retired.
     causes : ndarray of uint8, shape (cycles,)
         The :class:`~vta.profiling.causes.CycleCause` of each cycle.
+    bursts : tuple of Burst
+        Of the memory port, by their ends; none on the timing model.
     """
 
     name: str
@@ -43,12 +48,15 @@ class Layer:
     program: Program
     timing: Timing
     causes: npt.NDArray[np.uint8]
+    bursts: tuple[Burst, ...] = ()
 
     @staticmethod
-    def of(name: str, operator: str, program: Program, timing: Timing) -> Layer:
+    def of(
+        name: str, operator: str, program: Program, timing: Timing, bursts: tuple[Burst, ...] = ()
+    ) -> Layer:
         """The layer of a program that was timed."""
         causes = attribute(timing.cycles, program.instructions, timing.instructions)
-        return Layer(name, operator, program, timing, causes)
+        return Layer(name, operator, program, timing, causes, bursts)
 
     @property
     def cycles(self) -> int:
@@ -92,6 +100,20 @@ class Layer:
     def dram_bytes(self) -> int:
         return sum(read + written for read, written in self.traffic.values())
 
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """Cycles by statement of the schedule, see :func:`vta.profiling.statements.statements`."""
+        return statements(self.program, self.timing)
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """Of a joined program: its nodes, see :func:`vta.profiling.statements.nodes`."""
+        return nodes(self.program, self.timing)
+
+    def occupancy(self, bins: int) -> tuple[int, dict[tuple[MemId, str], npt.NDArray[np.int64]]]:
+        """See :func:`vta.profiling.occupancy.occupancy`."""
+        return occupancy(self.program, self.timing, bins)
+
     @property
     def bound(self) -> str:
         """The resource that needs the most cycles: ``products``, ``ALU`` or ``bus``."""
@@ -114,6 +136,13 @@ class Layer:
             "write_beats": self.timing.write_beats,
             "causes": {cause.label: cycles for cause, cycles in self.by_cause.items()},
             "busy": self.timing.busy(),
+            "nodes": {
+                node.name: {
+                    cause.label: cycles
+                    for cause, cycles in count(self.causes[node.begin : node.end]).items()
+                }
+                for node in self.nodes
+            },
             "traffic": {k: {"read": r, "written": w} for k, (r, w) in self.traffic.items()},
         }
 

@@ -34,6 +34,11 @@ class Record:
         As :meth:`vta.sim.rtl.machine.VerilatedMachine.activity`.
     names : sequence of str
         The names of the bits.
+
+    Attributes
+    ----------
+    origin : int
+        The cycle of the simulator that is cycle 0 of the run.
     """
 
     def __init__(self, changes: npt.NDArray[np.uint64], names: Sequence[str]) -> None:
@@ -45,8 +50,8 @@ class Record:
         self.empty = not running.any()
         at = changes[:, 0].astype(np.int64)
         # Cycle 0 is the first one of the run.
-        origin = at[np.argmax(running)] if not self.empty else 0
-        self.at = at - origin
+        self.origin = int(at[np.argmax(running)]) if not self.empty else 0
+        self.at = at - self.origin
         ends = np.append(self.at[1:], self.at[-1:] + 1)
         self.cycles = int((ends - self.at)[running].sum())
         self._ends = ends

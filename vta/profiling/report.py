@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vta.extras import importing
+from vta.isa import Isa, MemId
 from vta.profiling.advice import advice
-from vta.profiling.causes import CycleCause
+from vta.profiling.causes import CycleCause, count
+from vta.profiling.occupancy import MEMORIES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vta.profiling.layers import Profile
+    from vta.profiling.statements import Statement
 
 __all__ = ["report_html"]
 
@@ -33,6 +37,15 @@ TIMES = 2000
 """Times of a row of the timeline at most; shorter gaps than this part of the run are closed."""
 
 
+BUFFER_COLOURS = (
+    "#3d6fb6", "#e08a2e", "#2a7f4f", "#b5483a", "#8a5fb0", "#d6b53c", "#4aa3a2", "#7f7f7f",
+)  # fmt: skip
+POINTS = 1000
+"""Points of a curve of occupancy, about."""
+STATEMENTS = 40
+"""Rows of the table of statements at most."""
+
+
 def report_html(profile: Profile) -> str:
     """The report.
 
@@ -49,7 +62,8 @@ def report_html(profile: Profile) -> str:
 
     figures = {
         "timeline": _timeline(profile), "causes": _causes(profile),
-        "roofline": _roofline(profile), "traffic": _traffic(profile),
+        "roofline": _roofline(profile), "occupancy": _occupancy(profile),
+        "traffic": _traffic(profile),
     }  # fmt: skip
     parts = {
         name: plotly.io.to_html(
@@ -63,14 +77,17 @@ def report_html(profile: Profile) -> str:
     page: str = environment.from_string(text).render(
         profile=profile, figures=parts, plotly=get_plotlyjs(), advice=advice(profile),
         layers=profile.layers, causes=[c for c in CycleCause if profile.by_cause[c]],
-        colours=COLOURS,
+        colours=COLOURS, statements=_statements(profile), count=count,
     )  # fmt: skip
     return page
 
 
 def _layout(**more: Any) -> dict[str, Any]:
     return {
-        "template": "plotly_white", "margin": {"l": 70, "r": 20, "t": 20, "b": 50},
+        "template": "plotly_white", "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#999", "activecolor": "#3d6fb6"},
+        "margin": {"l": 70, "r": 20, "t": 36, "b": 50},
         "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"}, **more,
     }  # fmt: skip
 
@@ -156,7 +173,7 @@ def _roofline(profile: Profile) -> dict[str, Any]:
     low, high = min([0.1, *intensity]) / 2, max([10.0, *intensity]) * 2
     roof = {
         "type": "scatter", "mode": "lines", "name": "bound", "x": [low, 1, high], "y": [low, 1, 1],
-        "line": {"color": "#444"}, "hoverinfo": "skip",
+        "line": {"color": "#888"}, "hoverinfo": "skip",
     }  # fmt: skip
     points = {
         "type": "scatter", "mode": "markers", "name": "layers", "x": intensity,
@@ -173,6 +190,62 @@ def _roofline(profile: Profile) -> dict[str, Any]:
     return {"data": [roof, points], "layout": layout}
 
 
+def _occupancy(profile: Profile) -> dict[str, Any]:
+    """A panel for each on-chip memory: entries in use over time, stacked by buffer."""
+    colours: dict[str, str] = {}
+    data: list[dict[str, Any]] = []
+    begin = 0
+    curves: dict[tuple[MemId, str], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for layer in profile.layers:
+        bins = max(10, POINTS * layer.cycles // max(profile.cycles, 1))
+        width, found = layer.occupancy(bins)
+        for key, values in found.items():
+            x, y = curves[key]
+            if x and x[-1] < begin:  # no entry in use in the layers between
+                x += [x[-1], begin]
+                y += [0, 0]
+            x += range(begin, begin + width * len(values), width)
+            y += values.tolist()
+        begin += layer.cycles
+    isa = Isa.of(profile.cfg)
+    panels = [memory for memory in MEMORIES if any(m is memory for m, _ in curves)]
+    axes: dict[str, Any] = {}
+    for number, memory in enumerate(panels):
+        suffix = "" if number == 0 else str(number + 1)
+        low = 1 - (number + 1) / len(panels)
+        axes[f"yaxis{suffix}"] = {
+            "domain": [low + 0.03, low + 1 / len(panels)], "fixedrange": True,
+            "title": {"text": memory.name}, "range": [0, isa.depth(memory)], "nticks": 4,
+        }  # fmt: skip
+        for (other, name), (x, y) in curves.items():
+            if other is memory:
+                colour = colours.setdefault(
+                    name, BUFFER_COLOURS[len(colours) % len(BUFFER_COLOURS)]
+                )
+                data.append({
+                    "type": "scatter", "mode": "lines", "stackgroup": memory.name, "x": x, "y": y,
+                    "name": name, "yaxis": f"y{suffix}", "line": {"width": 0, "shape": "hv"},
+                    "fillcolor": colour, "hoveron": "points",
+                    "hovertemplate": name + ": %{y:,} of " + f"{isa.depth(memory):,}"
+                    " entries at cycle %{x:,}<extra></extra>",
+                })  # fmt: skip
+    layout = _layout(
+        xaxis={"title": {"text": "cycle"}, "anchor": f"y{'' if len(panels) < 2 else len(panels)}"},
+        height=80 + 110 * len(panels), showlegend=False, dragmode="pan", **axes,
+    )  # fmt: skip
+    return {"data": data, "layout": layout}
+
+
+def _statements(profile: Profile) -> list[tuple[str, Statement]]:
+    """The statements with the most busy cycles, with the name of their layer."""
+    found = [
+        (row.source.layer or layer.name, row)
+        for layer in profile.layers
+        for row in layer.statements
+    ]  # fmt: skip
+    return sorted(found, key=lambda item: -item[1].busy)[:STATEMENTS]
+
+
 def _traffic(profile: Profile) -> dict[str, Any]:
     """DRAM traffic by tensor, read and written; for many layers, by layer."""
     if len(profile.layers) == 1:
@@ -186,10 +259,19 @@ def _traffic(profile: Profile) -> dict[str, Any]:
             for layer in profile.layers
         }
     names = list(rows)
+    tensors = {
+        layer.name: "".join(
+            f"<br>{tensor}: {read:,} read, {written:,} written"
+            for tensor, (read, written) in layer.traffic.items()
+        )
+        for layer in profile.layers
+    }  # fmt: skip
     data = [
         {
             "type": "bar", "orientation": "h", "name": what, "y": names,
             "x": [rows[name][n] for name in names], "marker": {"color": colour},
+            "text": [tensors.get(name, "") for name in names], "textposition": "none",
+            "hovertemplate": "%{y}: %{x:,} bytes " + what + "%{text}<extra></extra>",
         }
         for n, (what, colour) in enumerate((("read", "#e08a2e"), ("written", "#d6b53c")))
     ]  # fmt: skip

@@ -11,8 +11,10 @@ import numpy as np
 from vta.config import INSN_BYTES
 from vta.errors import DeviceError, EncodingError, ExecutionError, VTAError
 from vta.isa import Isa
+from vta.profiling.bursts import Burst, bursts_of
 from vta.profiling.layers import Layer, Profile
 from vta.program import Program
+from vta.sim.timing import Timing
 from vta.targets import wrong_target
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from vta.isa import Instruction
     from vta.network import Network
     from vta.sim.rtl.machine import VerilatedMachine
-    from vta.sim.timing import Timing
 
 __all__ = [
     "TARGETS",
@@ -34,10 +35,14 @@ TARGETS = ("sim", "tsim")
 PAGE = 4096
 
 
+_Timed = tuple[Timing, tuple[Burst, ...], ExecutionError | None]
+"""The timing of a run, the bursts of the memory port if they are known, and why the run failed."""
+
+
 class _Timer(Protocol):
     """Times programs on one target."""
 
-    def time(self, program: Program) -> tuple[Timing, ExecutionError | None]: ...
+    def time(self, program: Program) -> _Timed: ...
     def close(self) -> None: ...
 
 
@@ -47,10 +52,11 @@ class _Model:
     def __init__(self, memory: str) -> None:
         self.memory = memory
 
-    def time(self, program: Program) -> tuple[Timing, ExecutionError | None]:
+    def time(self, program: Program) -> _Timed:
         from vta.sim.timing import estimate_until_deadlock
 
-        return estimate_until_deadlock(program, self.memory)
+        timing, failure = estimate_until_deadlock(program, self.memory)
+        return timing, (), failure
 
     def close(self) -> None:
         pass
@@ -64,7 +70,7 @@ class _Simulated:
 
         self.machine: VerilatedMachine = VerilatedMachine(cfg, memory, active=True)
 
-    def time(self, program: Program) -> tuple[Timing, ExecutionError | None]:
+    def time(self, program: Program) -> _Timed:
         from vta.sim.memory import Memory
 
         sizes = [spec.nbytes for spec in program.tensors] + [max(len(program.uops), 1)]
@@ -77,21 +83,30 @@ class _Simulated:
             self.machine.run(program.relocate(pages[:-2], pages[-2]), memory)
         except ExecutionError as error:
             failure = error
-        timing = _recorded(self.machine, program.instructions)
+        names = [*(spec.name for spec in program.tensors), "micro-ops"]
+        timing, bursts = _recorded(
+            self.machine, program.instructions, list(zip(pages, sizes, names))
+        )
         if failure is not None:
             self.machine.reset()
-        return timing, failure
+        return timing, bursts, failure
 
     def close(self) -> None:
         self.machine.close()
 
 
-def _recorded(machine: VerilatedMachine, instructions: Sequence[Instruction]) -> Timing:
-    """The timing of the last run of an active machine."""
+def _recorded(
+    machine: VerilatedMachine,
+    instructions: Sequence[Instruction],
+    places: Sequence[tuple[int, int, str]],
+) -> tuple[Timing, tuple[Burst, ...]]:
+    """The timing and the bursts of the last run of an active machine."""
     from vta.hw.debug.activity_probes import ActiveCore
     from vta.profiling.recorded import Record, timing_of
 
-    return timing_of(Record(machine.activity(), ActiveCore.NAMES), instructions)
+    record = Record(machine.activity(), ActiveCore.NAMES)
+    bursts = bursts_of(machine.bursts(), record.origin, places)
+    return timing_of(record, instructions), bursts
 
 
 def recorded_profile(
@@ -114,7 +129,8 @@ def recorded_profile(
             isa.decode(stream[end : end + INSN_BYTES])
             end += INSN_BYTES
     program = Program(name, machine.cfg, stream[:end], b"", (), ())
-    layer = Layer.of(name, "stream", program, _recorded(machine, program.instructions))
+    timing, bursts = _recorded(machine, program.instructions, [(0, 1 << 64, "DRAM")])
+    layer = Layer.of(name, "stream", program, timing, bursts)
     return Profile(name, machine.cfg, "tsim", memory, (layer,), failure)
 
 
@@ -157,8 +173,8 @@ def profile_program(
     if cfg is not None:
         program.require_machine(cfg)
     with closing(_timer(program.cfg, target, memory)) as timer:
-        timing, failure = timer.time(program)
-    layer = Layer.of(program.name, "program", program, timing)
+        timing, bursts, failure = timer.time(program)
+    layer = Layer.of(program.name, "program", program, timing, bursts)
     return Profile(program.name, program.cfg, target, memory, (layer,), failure)
 
 
@@ -219,8 +235,8 @@ def _profile(
             program.require_machine(cfg)
             if progress is not None:
                 progress(step, number)
-            timing, failure = timer.time(program)
-            layers.append(Layer.of(step, operator, program, timing))
+            timing, bursts, failure = timer.time(program)
+            layers.append(Layer.of(step, operator, program, timing, bursts))
             if failure is not None:
                 break
     return Profile(name, cfg, target, memory, tuple(layers), failure)

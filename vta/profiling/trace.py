@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["trace_bytes"]
 
 TRACKS = {
-    "layers": 1, "causes": 2, "load": 3, "load waits": 4, "loader": 5, "gemm": 6, "alu": 7,
-    "compute waits": 8, "store": 9, "store waits": 10, "none": 11,
+    "layers": 1, "nodes": 2, "causes": 3, "load": 4, "load waits": 5, "loader": 6, "gemm": 7,
+    "alu": 8, "compute waits": 9, "store": 10, "store waits": 11, "none": 12, "read bus": 13,
+    "write bus": 14,
 }  # fmt: skip
 """The tracks by name, with their numbers: the order in the viewer."""
 TITLES = {
-    "causes": "cause of each cycle", "loader": "compute: loader", "gemm": "compute: GEMM",
-    "alu": "compute: ALU", "none": "compute: no unit",
+    "nodes": "nodes of a joined program", "causes": "cause of each cycle",
+    "loader": "compute: loader", "gemm": "compute: GEMM", "alu": "compute: ALU",
+    "none": "compute: no unit",
 }  # fmt: skip
 BINS = 500
 """Points of a counter track in a layer at most."""
@@ -53,7 +55,12 @@ def trace_bytes(profile: Profile, *, compressed: bool) -> bytes:
 
 def _events(profile: Profile) -> Iterator[dict[str, Any]]:
     yield _metadata("process_name", {"name": f"{profile.name} on {profile.target}"})
+    unused = set() if any(layer.nodes for layer in profile.layers) else {"nodes"}
+    if not any(layer.bursts for layer in profile.layers):
+        unused |= {"read bus", "write bus"}
     for name, number in TRACKS.items():
+        if name in unused:
+            continue
         yield _metadata("thread_name", {"name": TITLES.get(name, name)}, number)
         yield _metadata("thread_sort_index", {"sort_index": number}, number)
     begin = 0
@@ -98,6 +105,9 @@ def _slice(
 def _layer(layer: Layer, begin: int, number: int) -> Iterator[dict[str, Any]]:
     args = {"operator": layer.operator, "products": layer.products, "bound": layer.bound}
     yield _slice("layers", begin, layer.cycles, layer.name, args)
+    for node in layer.nodes:
+        if node.cycles:
+            yield _slice("nodes", begin + node.begin, node.cycles, node.name)
     for first, last, cause in runs(layer):
         yield _slice("causes", begin + first, last - first, CycleCause(cause).label)
     by_index = {timing.index: timing for timing in layer.timing.instructions}
@@ -117,7 +127,9 @@ def _layer(layer: Layer, begin: int, number: int) -> Iterator[dict[str, Any]]:
                 f"{number}.{edge}", queue, begin,
                 (by_index[producer], begins[producer]), (by_index[consumer], begins[consumer]),
             )  # fmt: skip
+    yield from _bursts(layer, begin)
     yield from _counters(layer, begin)
+    yield from _occupancy(layer, begin)
 
 
 def runs(layer: Layer) -> Iterator[tuple[int, int, int]]:
@@ -135,6 +147,12 @@ def _instruction(layer: Layer, timing: InstructionTiming, begin: int, start: int
         "dispatched": timing.dispatched, "head": timing.head, "issue": timing.issue,
         "end": timing.end, "retire": timing.retire, "busy cycles": timing.busy,
     }  # fmt: skip
+    source = layer.program.sources.of(timing.index)
+    if source is not None:
+        args |= {"stage": source.stage, "line": source.line, "statement": source.text}
+        args["layer"] = source.layer or layer.name
+        if source.loops:
+            args["loops"] = ", ".join(source.loops)
     name = " ".join(text.split()[:2])
     return _slice(timing.unit, begin + start, max(timing.end + 1 - start, 1), name, args)
 
@@ -171,6 +189,39 @@ def _flow(
     yield {**common, "ph": "f", "bp": "e", "tid": TRACKS[target.unit], "ts": begin + start}
 
 
+def _bursts(layer: Layer, begin: int) -> Iterator[dict[str, Any]]:
+    """A slice for each burst, from the first to the last beat. Bursts of several readers can share
+    a time; a slice begins behind the older one."""
+    newest = dict.fromkeys(("read bus", "write bus"), 0)
+    for burst in sorted(layer.bursts, key=lambda burst: (burst.first, burst.last)):
+        track = "write bus" if burst.is_write else "read bus"
+        start = max(burst.first, newest[track])
+        if start > burst.last:
+            continue
+        newest[track] = burst.last + 1
+        args = {
+            "by": burst.reader, "offset": burst.offset, "beats": burst.beats,
+            "address": burst.requested, "response": burst.response,
+        }  # fmt: skip
+        yield _slice(track, begin + start, burst.last + 1 - start, burst.tensor, args)
+
+
+def _occupancy(layer: Layer, begin: int) -> Iterator[dict[str, Any]]:
+    """Counter tracks of the on-chip memories: entries in use, by buffer."""
+    width, curves = layer.occupancy(BINS)
+    for (memory, buffer), values in curves.items():
+        name = f"{memory.name} in use: {buffer}"
+        changed = np.flatnonzero(np.diff(values, prepend=-1)).tolist()
+        for point in changed:
+            yield _count(name, begin + point * width, int(values[point]))
+        if values[-1:].any():
+            yield _count(name, begin + layer.cycles, 0)
+
+
+def _count(name: str, cycle: int, value: int) -> dict[str, Any]:
+    return {"ph": "C", "pid": 1, "ts": cycle, "name": name, "args": {"count": value}}
+
+
 def _counters(layer: Layer, begin: int) -> Iterator[dict[str, Any]]:
     """Tokens in the queues, and instructions that wait in those of the modules."""
     changes: dict[str, list[tuple[int, int]]] = {q.name: [] for q in TOKEN_QUEUES}
@@ -198,6 +249,4 @@ def _counter(
         value += change
         points[cycle // bin_cycles] = cycle, value
     for cycle, value in points.values():
-        yield {
-            "ph": "C", "pid": 1, "ts": begin + cycle, "name": name, "args": {"count": value},
-        }  # fmt: skip
+        yield _count(name, begin + cycle, value)

@@ -1,0 +1,101 @@
+"""Cycles by the statement of the schedule that emitted the instructions, and by node of a joined
+program."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vta.program import Program
+    from vta.program_sources import InstructionSource
+    from vta.sim.timing import Cause, Timing
+
+__all__ = ["Node", "Statement", "nodes", "statements"]
+
+
+@dataclass
+class Statement:
+    """The instructions of one statement on one unit.
+
+    Attributes
+    ----------
+    source : InstructionSource
+    unit : str
+        As of :class:`~vta.sim.timing.InstructionTiming`.
+    instructions : int
+    busy : int
+        Cycles that the unit worked for them.
+    waits : dict of Cause to int
+        Cycles that they waited. Waits of different instructions overlap in time.
+    """
+
+    source: InstructionSource
+    unit: str
+    instructions: int = 0
+    busy: int = 0
+    waits: dict[Cause, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def waited(self) -> int:
+        """Cycles of all causes."""
+        return sum(self.waits.values())
+
+    @property
+    def largest(self) -> str:
+        """The cause with the most cycles; empty without waits."""
+        return str(max(self.waits, key=lambda cause: self.waits[cause])) if self.waits else ""
+
+
+def statements(program: Program, timing: Timing) -> list[Statement]:
+    """The statements of a program, those with the most busy cycles first; none if the program has
+    no sources."""
+    found: dict[tuple[InstructionSource, str], Statement] = {}
+    for time in timing.instructions:
+        source = program.sources.of(time.index)
+        if source is None:
+            continue
+        key = source, time.unit
+        if key not in found:
+            found[key] = Statement(source, time.unit)
+        row = found[key]
+        row.instructions += 1
+        row.busy += time.busy
+        for wait in time.waits:
+            row.waits[wait.cause] += wait.cycles
+    return sorted(found.values(), key=lambda row: -row.busy)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the network in the run of a joined program: the cycles ``begin <= cycle < end``."""
+
+    name: str
+    begin: int
+    end: int
+
+    @property
+    def cycles(self) -> int:
+        return self.end - self.begin
+
+
+def nodes(program: Program, timing: Timing) -> list[Node]:
+    """The nodes of a joined program in order, without gap or overlap; none for another program.
+
+    A node ends with its last instruction of the compute module. Its loads can begin, and its stores
+    end, in the cycles of another node.
+    """
+    ends: dict[str, int] = {}
+    for time in timing.instructions:
+        source = program.sources.of(time.index)
+        if source is not None and source.layer:
+            end = time.end + 1 if time.unit in ("gemm", "alu") else 0
+            ends[source.layer] = max(ends.get(source.layer, 0), end)
+    found: list[Node] = []
+    begin = 0
+    for number, (name, end) in enumerate(ends.items()):
+        end = timing.cycles if number == len(ends) - 1 else max(end, begin)
+        found.append(Node(name, begin, end))
+        begin = end
+    return found
