@@ -3,9 +3,9 @@
 =====  =========================================================================================
 stage  what happens
 =====  =========================================================================================
-EX1    compare and add; shift by 0 to 3; three products of 16 x 16 bits. ``ex1_result`` of a
-       one-cycle operation is valid; registers take the partial result of any operation.
-EX2    shift by a multiple of 4, or the sum of the products. ``ex2_result`` is valid.
+EX1    compare and add; shift by a multiple of 8; three products of 16 x 16 bits. ``ex1_result`` of
+       a one-cycle operation is valid; registers take the partial result of any operation.
+EX2    shift by 0 to 7, or the sum of the products. ``ex2_result`` is valid.
 WB     ``wb_result`` of REQUANTISE is valid (:mod:`vta.hw.compute.alu_requantise`).
 =====  =========================================================================================
 """
@@ -13,7 +13,7 @@ WB     ``wb_result`` of REQUANTISE is valid (:mod:`vta.hw.compute.alu_requantise
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,14 +43,16 @@ EX1_OPERATIONS = {
 
 
 def _shift(x, y, products, partial):
-    """The first part of a shift: by up to 3, of ``sign : x`` (y >= 0) or of ``x : 0`` (y < 0)."""
+    """The first part of a shift: by 0, 8, 16 or 24, of ``sign : x`` (y >= 0) or of ``x : 0``
+    (y < 0). The large steps come first: each one discards as many bits of the word."""
     left = y[-1]
     beyond = y[5:-1] != left.replicate(LANE_BITS - 6)
-    word = Mux(left, x << LANE_BITS, x)
+    word = Cat(Mux(left, 0, x), Mux(left, x, x[-1].replicate(LANE_BITS)))
     fill = (x[-1] & ~left).replicate(len(partial.wide))
+    steps = Array(word[8 * step :][: len(partial.wide)] for step in range(4))
     return [
-        partial.wide.eq(Mux(beyond, fill, word >> y[:2])),
-        partial.amount.eq(y[2:5]),
+        partial.wide.eq(Mux(beyond, fill, steps[y[3:5]])),
+        partial.amount.eq(y[:3]),
     ]
 
 
@@ -70,7 +72,7 @@ TWO_CYCLE_OPERATIONS = {
 """``{operation: function}`` of the operations that need both stages. A function takes ``x``, ``y``,
 their :class:`Products` and the registers between EX1 and EX2 (:class:`Partial`), and returns
 assignments to the registers; EX2 is the same for all:
-``(wide >> 4 * amount) | (low + (cross0 + cross1) * 2**16)``, where one side is 0."""
+``(wide >> amount) | (low + (cross0 + cross1) * 2**16)``, where one side is 0."""
 
 WB_OPERATIONS = {AluOpcode.REQUANTISE}
 """The operations that have their result in WB only, so that it cannot be forwarded."""
@@ -104,7 +106,7 @@ class Partial:
     """The registers between EX1 and EX2. A register that an operation does not assign is 0."""
 
     def __init__(self) -> None:
-        self.wide = Signal(2 * LANE_BITS - 4, reset_less=True)
+        self.wide = Signal(LANE_BITS + 7, reset_less=True)
         self.amount = Signal(3, reset_less=True)
         self.low = Signal(LANE_BITS, reset_less=True)
         self.cross0 = Signal(HALF, reset_less=True)
@@ -179,7 +181,7 @@ class AluLane(wiring.Component):
         high = low[HALF:]
         carries = (high & cross0) | (high & cross1) | (cross0 & cross1)
         product = Cat(low[:HALF], (high ^ cross0 ^ cross1) + (carries << 1))
-        shifted = partial.wide >> (partial.amount << 2)
+        shifted = partial.wide >> partial.amount
         m.d.comb += self.ex2_result.eq(product[:LANE_BITS] | shifted)
         if self.requantises:
             self._requantise(m, products)

@@ -20,7 +20,7 @@ write (:class:`UnforwardedHazard`).
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,12 +36,32 @@ PRODUCT_BITS = 3 * HALF
 RESULT_BITS = 8
 
 
+def shift_right(m: Module, value, amount, bits: int):
+    """The low ``bits`` bits of a signed ``value`` shifted right by ``amount``, and whether one of
+    the higher bits differs from the sign.
+
+    The large steps come first. After the step of ``2**n`` only the bits that the smaller steps can
+    move into the result remain: ``bits + 2**n - 1``. The others are compared with the sign.
+    """
+    assert len(value) < bits + (1 << len(amount))
+    sign, differs = value[-1], 0
+    for n in reversed(range(len(amount))):
+        step = 1 << n
+        width = bits + step - 1
+        extended = Cat(value, sign.replicate(width + step))
+        differs |= ~amount[n] & (value[width:] ^ sign.replicate(len(value[width:]))).any()
+        value = Signal(width, name=f"shifted_{step}")
+        m.d.comb += value.eq(Mux(amount[n], extended[step:], extended))
+    return value, differs
+
+
 class Rescale(wiring.Component):
     """Shifts, rounds and clips a product; one a cycle.
 
-    A product has 47 bits at most, so a shift by 48 or more leaves the sign, which rounds to 0. The
-    shifted value is cut to its low bits; if others of its bits differ from the sign, the sum with
-    any zero point is beyond 8 bits, and the result is the limit on its side.
+    A product has 47 bits at most, so a shift by 48 or more leaves the sign, which rounds to 0. Only
+    the low bits of the shifted value are computed (:func:`shift_right`); if others of its bits
+    differ from the sign, the sum with any zero point is beyond 8 bits, and the result is the limit
+    on its side.
 
     Attributes
     ----------
@@ -70,7 +90,9 @@ class Rescale(wiring.Component):
         upper = (self.low >> HALF) + self.high
         product = Cat(self.low[:HALF], upper)[:PRODUCT_BITS].as_signed()
         limits = data.View(layout_of(LIMITS), self.limits)
-        shifted = Signal(signed(PRODUCT_BITS + 1), reset_less=True)
+        kept, far = shift_right(m, Cat(Const(0, 1), product), self.shift, RESULT_BITS + 2)
+        shifted = Signal(RESULT_BITS + 2, reset_less=True)
+        negative, is_far = Signal(reset_less=True), Signal(reset_less=True)
         zero_point = Signal.like(self.zero_point, reset_less=True)
         # What the rounded value is added to for a comparison with a limit: the sum is negative if
         # the result is below ``low``, or not above ``high``.
@@ -78,7 +100,9 @@ class Rescale(wiring.Component):
         from_high = Signal(signed(RESULT_BITS + 1), reset_less=True)
         crossed, low, high = Signal(), Signal.like(limits.low), Signal.like(limits.high)
         m.d.sync += [
-            shifted.eq((product << 1) >> self.shift),
+            shifted.eq(kept),
+            negative.eq(product[-1]),
+            is_far.eq(far | (kept[-1] ^ product[-1])),
             zero_point.eq(self.zero_point),
             from_low.eq(self.zero_point - limits.low),
             from_high.eq(self.zero_point + ~limits.high),
@@ -87,10 +111,7 @@ class Rescale(wiring.Component):
         ]  # fmt: skip
 
         # WB. Three sums side by side, each with the rounding as its carry.
-        rounding, quotient = shifted[0], shifted[1:].as_signed()
-        negative = quotient[-1]
-        is_far = (quotient[RESULT_BITS:] ^ negative.replicate(len(quotient) - RESULT_BITS)).any()
-        near = quotient[: RESULT_BITS + 1].as_signed()
+        rounding, near = shifted[0], shifted[1:].as_signed()
         total = near + zero_point + rounding
         is_low = Mux(is_far, negative, (near + from_low + rounding)[-1])
         is_high = Mux(is_far, ~negative, ~(near + from_high + rounding)[-1])
