@@ -190,18 +190,29 @@ class Scoreboard(wiring.Component):
             new.push_next.eq(insn.push_next),
         ]
         updated = [Signal(EntryLayout(self.isa), name=f"updated{n}") for n in range(self.DEPTH + 1)]
+        accepts = [Signal(name=f"accepts{n}") for n in range(self.DEPTH + 1)]  # before the shift
         for n, entry in enumerate(self.entries):
             unit_done = self._done(entry.unit)
             entry_done = unit_done & (entry.older_on_unit == 0)
             m.d.comb += [
+                accepts[n].eq(self.issue & ~entry.valid & (self.entries[n - 1].valid if n else 1)),
                 updated[n].eq(entry),
                 updated[n].executing.eq(entry.executing & ~entry_done),
                 updated[n].older_on_unit.eq(entry.older_on_unit - unit_done),
             ]
-            first_free = ~entry.valid & (self.entries[n - 1].valid if n else 1)
-            with m.If(self.issue & first_free):
+            with m.If(accepts[n]):
                 m.d.comb += updated[n].eq(new)
-            m.d.sync += entry.eq(Mux(self.retire, updated[n + 1], updated[n]))
+        for n, entry in enumerate(self.entries):
+            for field in ("valid", "executing", "older_on_unit"):
+                following, same = updated[n + 1][field], updated[n][field]
+                m.d.sync += entry[field].eq(Mux(self.retire, following, same))
+            # The other fields change only with a new or a shifted instruction. Those of an entry
+            # that is not valid mean nothing.
+            is_new = Mux(self.retire, accepts[n + 1], accepts[n])
+            younger = self.entries[n + 1] if n + 1 < self.DEPTH else new
+            with m.If(self.retire | accepts[n]):
+                for field in ("unit", "finish", "push_prev", "push_next", "ranges"):
+                    m.d.sync += entry[field].eq(Mux(is_new, new[field], younger[field]))
 
     def _older_on_next_unit(self, m: Module) -> Signal:
         """The executing instructions on the unit of ``next``, in a register that is valid with the
