@@ -61,7 +61,9 @@ class Sram(wiring.Component):
         m = Module()
         for lane in range(self.bits // self.granule):
             part = slice(lane * self.granule, (lane + 1) * self.granule)
-            memory = Memory(shape=self.granule, depth=1 << self.log_depth, init=[])
+            memory = Memory(
+                shape=self.granule, depth=1 << self.log_depth, init=[], attrs={"no_rw_check": 1}
+            )
             m.submodules[f"lane{lane}"] = memory
             write = memory.write_port()
             m.d.comb += [
