@@ -15,12 +15,19 @@ from vta.hw.interfaces import SramReadSignature, SramWriteSignature
 
 __all__ = ["Sram"]
 
+BLOCK_RAM_BITS = 512
+"""Bits of a lane from which on it is in block RAM, even where LUTs could hold it."""
+
 
 class Sram(wiring.Component):
     """``2**log_depth`` words of ``bits`` bits with one write port and ``read_ports`` read ports.
 
-    Each read port beyond the first costs another copy in block RAM. A read in the cycle of a write
-    to the same word returns the old word (read-first).
+    Each read port beyond the first costs another copy in block RAM.
+
+    No block uses the data of a lane that is read in the cycle of a write to it: hazards between
+    instructions are resolved before, a program whose tokens order a write after a read has no such
+    cycle, and the buffers of micro-ops discard such a word. The memory says so (``no_rw_check``):
+    the simulated one returns the old word, a block RAM any.
 
     Parameters
     ----------
@@ -59,10 +66,13 @@ class Sram(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        attributes: dict[str, int | str] = {"no_rw_check": 1}
+        if self.granule << self.log_depth >= BLOCK_RAM_BITS:
+            attributes["ram_style"] = "block"
         for lane in range(self.bits // self.granule):
             part = slice(lane * self.granule, (lane + 1) * self.granule)
             memory = Memory(
-                shape=self.granule, depth=1 << self.log_depth, init=[], attrs={"no_rw_check": 1}
+                shape=self.granule, depth=1 << self.log_depth, init=[], attrs=attributes
             )
             m.submodules[f"lane{lane}"] = memory
             write = memory.write_port()
