@@ -66,11 +66,14 @@ class Core(wiring.Component):
         bus = {"addr_bits": cfg.addr_bits, "data_bits": cfg.bus_bits}
         kinds = {memory: MemoryKind.of(cfg, memory) for memory in MemId}
 
-        fetch = Fetch(isa, **bus)
+        fetch = Fetch(isa, **bus, room=cfg.fetch_beats)
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
         compute = Compute(cfg, paired=self.paired)
         store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
-        reads = ReadMaster(clients=3, **bus, bus=self.bus)
+        reads = ReadMaster(
+            clients=3, **bus, bus=self.bus, bursts_in_flight=cfg.read_bursts,
+            queue_depth=cfg.read_queue_depth,
+        )  # fmt: skip
         writes = WriteMaster(**bus, bus=self.bus)
         m.submodules.registers = registers = ControlRegisters(
             config_words(cfg), capabilities_of(cfg)

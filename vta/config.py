@@ -23,7 +23,7 @@ from vta.targets import wrong_target
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["KEYS", "PRESETS", "VTAConfig"]
+__all__ = ["KEYS", "MICROARCHITECTURE", "PRESETS", "VTAConfig"]
 
 INSN_BYTES = 16
 UOP_BYTES = 4
@@ -51,10 +51,22 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
     "LOG_BUS_WIDTH": (6, 9, 6, "log2 of the data bits of the AXI memory port"),
     "ADDR_BITS": (32, 64, 32, "bits of a physical byte address"),
     "EXTENSION": (0, 1, 1, "1: the instruction set extension; 0: the base set only"),
+    "ISSUE_DEPTH": (1, 8, 8, "instructions in flight in the compute module; 1: no overlap"),
+    "UNIT_QUEUE_DEPTH": (1, 8, 4, "issued instructions that wait for GEMM, and for the ALU"),
+    "LOG_ACC_BANKS": (0, 2, 2, "log2 of the banks of the accumulator SRAM"),
+    "FETCH_BEATS": (16, 64, 64, "bus beats of instructions that are read ahead"),
+    "LOAD_ROWS": (2, 32, 32, "rows in flight of each load engine"),
+    "READ_BURSTS": (2, 32, 32, "outstanding bursts of each reader of the memory port"),
+    "READ_QUEUE_DEPTH": (2, 32, 32, "bus beats that wait for each reader of the memory port"),
 }
 """The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
+MICROARCHITECTURE = (
+    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "FETCH_BEATS", "LOAD_ROWS", "READ_BURSTS",
+    "READ_QUEUE_DEPTH",
+)  # fmt: skip
+"""The keys that trade cycles for area: the results of a program do not depend on them."""
 _TEXT_KEYS = ("TARGET", "HW_VER")
-_NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS", "EXTENSION")
+_NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS", "EXTENSION", *MICROARCHITECTURE)
 """What a program does not depend on, EXTENSION unless its instructions use the extension."""
 _BUFFERS = ("uop", "inp", "wgt", "acc")
 
@@ -87,6 +99,13 @@ class VTAConfig:
     log_bus_width: int = 6
     addr_bits: int = 32
     extension: int = 1
+    issue_depth: int = 8
+    unit_queue_depth: int = 4
+    log_acc_banks: int = 2
+    fetch_beats: int = 64
+    load_rows: int = 32
+    read_bursts: int = 32
+    read_queue_depth: int = 32
 
     # ---- construction -----------------------------------------------------------------------
 
@@ -377,9 +396,10 @@ class VTAConfig:
         """What a program depends on, readable: ``1x16_i8w8a32_15_15_18_17`` is the original's
         bitstream name.
 
-        TARGET, HW_VER, bus width and address width are not in it: the same program runs on all of
-        them. EXTENSION is not in it either: a program that does not use the extension runs with
-        and without (:meth:`vta.program.Program.require_machine`).
+        TARGET, HW_VER, bus width, address width and the keys of :data:`MICROARCHITECTURE` are not
+        in it: the same program runs on all of them. EXTENSION is not in it either: a program that
+        does not use the extension runs with and without
+        (:meth:`vta.program.Program.require_machine`).
         """
         return (
             f"{self.batch}x{self.block_in}_i{self.inp_width}w{self.wgt_width}a{self.acc_width}_"
@@ -424,6 +444,7 @@ class VTAConfig:
         return {name: getattr(self, name) for name in names}
 
 
-PRESETS = ("default", "tiny", "ulx3s_85f")
+PRESETS = ("default", "tiny", "tiny_small", "ulx3s_85f")
 """`default` is the original's 1x16x16 machine; `tiny` (1x4x4, small buffers) builds in seconds for
-tests; `ulx3s_85f` (1x4x4, buffers in block RAM) is what the board of that name gets."""
+tests; `tiny_small` is that machine in its smallest form, in order and without the extension;
+`ulx3s_85f` (1x4x4, buffers in block RAM) is what the board of that name gets."""

@@ -11,6 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from vta.config import VTAConfig
 from vta.hw.bus.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import AXISignature, ErrorLayout, ReadPortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
@@ -19,13 +20,6 @@ from vta.memmap import ErrorCode
 BEATS_IN_FLIGHT = 256
 """Beats of one reader that may be outstanding: covers a latency of some 190 cycles, and bounds the
 delay of the other readers."""
-
-BURSTS_IN_FLIGHT = 32
-"""Bursts of one reader that may be outstanding."""
-
-BEAT_QUEUE_DEPTH = 32
-"""Beats that a stalled reader can leave in its queue before the R channel stalls for all
-readers."""
 
 
 class ReadMaster(wiring.Component):
@@ -39,6 +33,11 @@ class ReadMaster(wiring.Component):
         Widths of the bus.
     bus : BusTraits
         Requirements of the port.
+    bursts_in_flight : int
+        Bursts of one reader that may be outstanding.
+    queue_depth : int
+        Beats that a stalled reader can leave in its queue before the R channel stalls for all
+        readers.
 
     Attributes
     ----------
@@ -56,9 +55,12 @@ class ReadMaster(wiring.Component):
     """
 
     def __init__(
-        self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4
-    ) -> None:
+        self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4,
+        bursts_in_flight: int = VTAConfig.read_bursts,
+        queue_depth: int = VTAConfig.read_queue_depth,
+    ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
+        self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
@@ -77,6 +79,8 @@ class ReadMaster(wiring.Component):
                 addr_bits=self.addr_bits,
                 data_bits=self.data_bits,
                 burst_beats=self.bus.burst_beats,
+                bursts_in_flight=self.bursts_in_flight,
+                queue_depth=self.queue_depth,
             )
             m.submodules[f"reader{index}"] = reader
             connect(m, flipped(port), reader.port)
@@ -159,6 +163,8 @@ class ReadChannel(wiring.Component):
         Widths of the bus.
     burst_beats : int
         Largest number of beats of a burst.
+    bursts_in_flight, queue_depth : int
+        As of :class:`ReadMaster`.
 
     Attributes
     ----------
@@ -176,8 +182,12 @@ class ReadChannel(wiring.Component):
         Asserted while beats are outstanding.
     """
 
-    def __init__(self, *, addr_bits: int, data_bits: int, burst_beats: int) -> None:
+    def __init__(
+        self, *, addr_bits: int, data_bits: int, burst_beats: int, bursts_in_flight: int,
+        queue_depth: int,
+    ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
+        self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         super().__init__({
             "port": In(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "burst": Out(stream.Signature(Burst(addr_bits))),
@@ -193,8 +203,10 @@ class ReadChannel(wiring.Component):
         m.submodules.splitter = splitter = BurstSplitter(
             addr_bits=self.addr_bits, data_bits=self.data_bits, burst_beats=self.burst_beats
         )
-        m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=BEAT_QUEUE_DEPTH)
-        m.submodules.addresses = addresses = SyncFIFO(width=self.addr_bits, depth=BURSTS_IN_FLIGHT)
+        m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=self.queue_depth)
+        m.submodules.addresses = addresses = SyncFIFO(
+            width=self.addr_bits, depth=self.bursts_in_flight
+        )
         # Ends the combinational path from the bus to the reader.
         m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
         request, burst = self.port.request, skid.o
@@ -245,7 +257,7 @@ class ReadChannel(wiring.Component):
 
         def bursts_fit(number):
             """Whether this number of further bursts may be outstanding."""
-            return addresses.w_level <= BURSTS_IN_FLIGHT - number
+            return addresses.w_level <= self.bursts_in_flight - number
 
         def beats_fit(number):
             """Whether the beats of this number of further bursts may be outstanding."""

@@ -32,6 +32,9 @@ GEMM, ALU: one word of micro-ops is read   13
 
 The next instruction is accepted one cycle after the older instruction advances.
 
+A machine with one instruction in flight needs no ranges: there is no older instruction to have a
+hazard with (:class:`InOrderRequests`).
+
 Stalls: the measure stage waits for a LOAD in flight that will write the micro-ops of the
 instruction (``uop_hazard``); the sum stage waits until the scoreboard has accepted the older
 request.
@@ -49,7 +52,22 @@ from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, MemId, Opcode
 
-__all__ = ["AccessDecoder", "AccessRanges"]
+__all__ = ["AccessDecoder", "AccessRanges", "InOrderRequests"]
+
+
+def unit_of(m: Module, insn):
+    """The unit that executes an instruction. A LOAD of no columns is a NOP."""
+    unit = Signal(ExecutionUnit, name="accepted_unit")
+    with m.Switch(insn.opcode):
+        with m.Case(Opcode.GEMM):
+            m.d.comb += unit.eq(ExecutionUnit.GEMM)
+        with m.Case(Opcode.ALU):
+            m.d.comb += unit.eq(ExecutionUnit.ALU)
+        with m.Case(Opcode.LOAD):
+            m.d.comb += unit.eq(Mux(insn.x_size == 0, ExecutionUnit.NONE, ExecutionUnit.LOAD))
+        with m.Default():
+            m.d.comb += unit.eq(ExecutionUnit.NONE)
+    return unit
 
 
 class AccessDecoder(wiring.Component):
@@ -83,7 +101,7 @@ class AccessDecoder(wiring.Component):
         with m.If(self.accept):
             m.d.sync += [
                 self.word.eq(self.insn),
-                self.unit.eq(self._unit_of(m, accepted)),
+                self.unit.eq(unit_of(m, accepted)),
                 x_pads.eq(accepted.x_pad_0 + accepted.x_pad_1),
                 y_pads.eq(accepted.y_pad_0 + accepted.y_pad_1),
             ]
@@ -102,21 +120,6 @@ class AccessDecoder(wiring.Component):
             self.access.two_operands.eq((self.unit == ExecutionUnit.ALU) & ~loop.use_imm),
         ]
         return m
-
-    @staticmethod
-    def _unit_of(m: Module, insn):
-        """The unit that executes an instruction. A LOAD of no columns is a NOP."""
-        unit = Signal(ExecutionUnit, name="accepted_unit")
-        with m.Switch(insn.opcode):
-            with m.Case(Opcode.GEMM):
-                m.d.comb += unit.eq(ExecutionUnit.GEMM)
-            with m.Case(Opcode.ALU):
-                m.d.comb += unit.eq(ExecutionUnit.ALU)
-            with m.Case(Opcode.LOAD):
-                m.d.comb += unit.eq(Mux(insn.x_size == 0, ExecutionUnit.NONE, ExecutionUnit.LOAD))
-            with m.Default():
-                m.d.comb += unit.eq(ExecutionUnit.NONE)
-        return unit
 
 
 class AccessRanges(wiring.Component):
@@ -223,4 +226,33 @@ class AccessRanges(wiring.Component):
             m.d.sync += self.request.valid.eq(0)
         with m.If(summed):
             m.d.sync += [self.request.valid.eq(1), request.ranges.eq(range_sum.ranges)]
+        return m
+
+
+class InOrderRequests(wiring.Component):
+    """In place of :class:`AccessRanges`, with its ports, on a machine that has one instruction in
+    flight: requests without ranges, a cycle after the instructions."""
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        log_uop_depth = isa.cfg.log_uop_depth
+        super().__init__({
+            "insn": In(stream.Signature(isa.memory.bits)),
+            "request": Out(stream.Signature(IssueRequest(isa))),
+            "uops": Out(UopRangeLayout(log_uop_depth)), "uop_hazard": In(1),
+            "busy": Out(1),
+            "uop_read": Out(UopReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        request = self.request.payload
+        unit = unit_of(m, data.View(layout_of(self.isa.memory), self.insn.payload))
+        m.d.comb += self.insn.ready.eq(~self.request.valid | self.request.ready)
+        with m.If(self.insn.ready):
+            m.d.sync += [
+                self.request.valid.eq(self.insn.valid),
+                request.insn.eq(self.insn.payload),
+                request.unit.eq(unit),
+            ]
         return m

@@ -2,9 +2,9 @@
 
 ``out[i][lane] = low bits of acc[i][lane]``, always.
 
-The tiles are spread over four banks by a hash of their index (:func:`bank_index`). A bank is a
-memory with one read port and one write port, so two accesses of one kind to one bank in one cycle
-are a bank conflict. The priorities are fixed:
+The tiles are spread over banks, four in most machines, by a hash of their index
+(:func:`bank_index`). A bank is a memory with one read port and one write port, so two accesses of
+one kind to one bank in one cycle are a bank conflict. The priorities are fixed:
 
 ==========  ==========================  ========================================================
 unit        accesses a cycle            stalls
@@ -24,7 +24,7 @@ read of GEMM does.
 
 GEMM and the ALU write a tile the same number of cycles after its read. If a GEMM micro-op and an
 ALU micro-op read in the same cycle, they also write in the same cycle: the two accesses of the GEMM
-micro-op reserve one and the same bank of four. The hash spreads a walk with any stride over the
+micro-op reserve one and the same bank. The hash spreads a walk with any stride over the
 banks. GEMM and the ALU announce their accesses (:mod:`vta.hw.compute.lookahead`), so the reserved
 banks of each cycle come from registers.
 """
@@ -37,6 +37,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.config import VTAConfig
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.compute.tile_reader import TileReader
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature, TileReadSignature
@@ -45,10 +46,10 @@ from vta.hw.lib.sram import Sram
 __all__ = ["BANK_HASH", "Accumulators", "BankArbiter", "bank_index", "log_banks"]
 
 
-def log_banks(log_depth: int) -> int:
-    """log2 of the number of banks of ``2**log_depth`` tiles: four banks, but at least two tiles in
-    each."""
-    return min(2, max(log_depth - 1, 0))
+def log_banks(log_depth: int, most: int = VTAConfig.log_acc_banks) -> int:
+    """log2 of the number of banks of ``2**log_depth`` tiles: ``most``, but at least two tiles in
+    each bank."""
+    return min(most, max(log_depth - 1, 0))
 
 
 BANK_HASH = (0b110_1010_0101, 0b001_0001_1110)
@@ -59,23 +60,25 @@ bits of the index alone are the bank at a stride of 1, but keep any stride that 
 number of banks in one bank; a plain XOR of all digits does so with strides such as 65."""
 
 
-def bank_index(tile, log_depth: int):
+def bank_index(tile, log_depth: int, most: int = VTAConfig.log_acc_banks):
     """The bank of a tile: a hash of its index (:data:`BANK_HASH`).
 
     ``tile`` is a value of ``log_depth`` bits or a number. In its bank a tile has the address
-    ``tile >> log_banks(log_depth)``: tiles with one address differ in the lowest bits only, and
-    each of these is in one element of the hash, so they are in different banks.
+    ``tile >> log_banks(log_depth, most)``: tiles with one address differ in the lowest bits only,
+    and each of these is in one element of the hash, so they are in different banks.
     """
-    masks = BANK_HASH[: log_banks(log_depth)]
+    masks = BANK_HASH[: log_banks(log_depth, most)]
     if isinstance(tile, int):
         return sum((tile & mask).bit_count() % 2 << n for n, mask in enumerate(masks))
     return Cat((tile & (mask % (1 << log_depth))).xor() for mask in masks)
 
 
-def bank_select(valid, addr):
+def bank_select(valid, addr, most: int = VTAConfig.log_acc_banks):
     """The bank of a tile as a bit for each bank; no bit if not ``valid``."""
-    banks = 1 << log_banks(len(addr))
-    bank = bank_index(addr, len(addr))
+    banks = 1 << log_banks(len(addr), most)
+    if banks == 1:
+        return Cat(valid)
+    bank = bank_index(addr, len(addr), most)
     return Cat(valid & (bank == number) for number in range(banks))
 
 
@@ -86,6 +89,8 @@ class BankArbiter(wiring.Component):
     ----------
     log_depth : int
         log2 of the number of tiles.
+    most_banks : int
+        log2 of the largest number of banks.
 
     Attributes
     ----------
@@ -102,9 +107,10 @@ class BankArbiter(wiring.Component):
         GEMM or the ALU writes the bank in this cycle.
     """
 
-    def __init__(self, *, log_depth: int) -> None:
+    def __init__(self, *, log_depth: int, most_banks: int = VTAConfig.log_acc_banks) -> None:
+        self.most_banks = most_banks
         lookahead = LookaheadSignature(log_depth=log_depth)
-        banks = 1 << log_banks(log_depth)
+        banks = 1 << log_banks(log_depth, most_banks)
         super().__init__({
             "gemm_read_lookahead": In(lookahead), "gemm_write_lookahead": In(lookahead),
             "alu_write_lookahead": In(lookahead), "store_read_lookahead": In(lookahead),
@@ -115,13 +121,15 @@ class BankArbiter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         gemm_reads, gemm_writes, alu_writes = (
-            bank_select(port.valid, port.addr)
+            bank_select(port.valid, port.addr, self.most_banks)
             for port in (
                 self.gemm_read_lookahead, self.gemm_write_lookahead, self.alu_write_lookahead
             )
         )  # fmt: skip
         store = self.store_read_lookahead
-        store_reads = bank_select(store.valid & ~self.gemm_read_lookahead.valid, store.addr)
+        store_reads = bank_select(
+            store.valid & ~self.gemm_read_lookahead.valid, store.addr, self.most_banks
+        )
         reads = gemm_reads | store_reads
         m.d.sync += [
             self.alu_src_reserved.eq(reads),
@@ -155,6 +163,8 @@ class Accumulators(wiring.Component):
         Bits of a tile that a bit of the load's write mask covers, a multiple of ``lane_bits``.
     reads_tiles : bool
         Whether the block has ``tile_read``.
+    most_banks : int
+        log2 of the largest number of banks.
 
     Attributes
     ----------
@@ -192,13 +202,13 @@ class Accumulators(wiring.Component):
 
     def __init__(
         self, *, log_depth: int, lanes: int, lane_bits: int, out_bits: int, granule: int,
-        reads_tiles: bool = False,
+        reads_tiles: bool = False, most_banks: int = VTAConfig.log_acc_banks,
     ) -> None:  # fmt: skip
         bits = lanes * lane_bits
         assert bits % granule == 0 and granule % lane_bits == 0 and out_bits <= lane_bits
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
         self.out_bits, self.granule, self.reads_tiles = out_bits, granule, reads_tiles
-        self.log_banks = log_banks(log_depth)
+        self.most_banks, self.log_banks = most_banks, log_banks(log_depth, most_banks)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         lookahead = LookaheadSignature(log_depth=log_depth)
         banks = 1 << self.log_banks
@@ -269,10 +279,12 @@ class Accumulators(wiring.Component):
 
     def _arbitrate(self, m: Module) -> BankArbiter:
         """Stalls the ALU and the load for the banks that units of a higher priority reserve."""
-        m.submodules.arbiter = arbiter = BankArbiter(log_depth=self.log_depth)
+        m.submodules.arbiter = arbiter = BankArbiter(
+            log_depth=self.log_depth, most_banks=self.most_banks
+        )
         for name in ("gemm_read_lookahead", "gemm_write_lookahead", "alu_write_lookahead"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(arbiter, name))
-        load_bank = bank_select(1, self.load_write.addr)
+        load_bank = bank_select(1, self.load_write.addr, self.most_banks)
         m.d.comb += [
             self.alu_dst_reserved.eq(arbiter.alu_dst_reserved),
             self.alu_src_reserved.eq(arbiter.alu_src_reserved),
@@ -289,7 +301,7 @@ class Accumulators(wiring.Component):
         # path of an address.
         m.d.comb += bank.addr.eq(readers[-1].addr[self.log_banks :])
         for reader in reversed(readers):
-            with m.If(reader.en & (bank_index(reader.addr, self.log_depth) == number)):
+            with m.If(reader.en & self._is_bank(reader.addr, number)):
                 m.d.comb += [bank.en.eq(1), bank.addr.eq(reader.addr[self.log_banks :])]
 
     def _connect_writers(self, m: Module, bank, number: int) -> None:
@@ -299,12 +311,16 @@ class Accumulators(wiring.Component):
         for writer in lowest_priority_first:
             is_whole_tile = len(writer.mask) == 1
             mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask
-            with m.If(writer.mask.any() & (bank_index(writer.addr, self.log_depth) == number)):
+            with m.If(writer.mask.any() & self._is_bank(writer.addr, number)):
                 m.d.comb += [
                     bank.addr.eq(writer.addr[self.log_banks :]),
                     bank.data.eq(writer.data),
                     bank.mask.eq(mask),
                 ]
+
+    def _is_bank(self, addr, number: int):
+        """Whether the tile ``addr`` is in bank ``number``."""
+        return bank_select(1, addr, self.most_banks)[number]
 
     def _return_data(self, m: Module, reader, banks: Sequence[Sram]) -> None:
         """Returns to a reader the data of the bank that it read in the cycle before."""
@@ -315,6 +331,6 @@ class Accumulators(wiring.Component):
         # A bit for each bank: the selection is an AND and an OR, which merge with later logic.
         bank_read = Signal(len(tiles), reset_less=True)
         with m.If(reader.en):
-            m.d.sync += bank_read.eq(bank_select(1, reader.addr))
+            m.d.sync += bank_read.eq(bank_select(1, reader.addr, self.most_banks))
         selected = (Mux(is_read, tile, 0) for is_read, tile in zip(bank_read, tiles, strict=True))
         m.d.comb += reader.data.eq(reduce(or_, selected))

@@ -60,7 +60,7 @@ class Alu(wiring.Component):
         self.isa, cfg = isa, isa.cfg
         bits = cfg.acc_elem_bits
         read = SramReadSignature(log_depth=cfg.log_acc_depth, bits=bits)
-        banks = 1 << log_banks(cfg.log_acc_depth)
+        banks = 1 << log_banks(cfg.log_acc_depth, cfg.log_acc_banks)
         write = SramWriteSignature(log_depth=cfg.log_acc_depth, bits=bits, granule=bits)
         super().__init__({
             "insn": In(stream.Signature(layout_of(isa.alu))),
@@ -89,6 +89,7 @@ class Alu(wiring.Component):
             lanes=cfg.batch * cfg.block_out,
             requantises=Capability.REQUANTISE in self.isa.capabilities,
             starts_runs=starts_runs,
+            most_banks=cfg.log_acc_banks,
         )
         wiring.connect(m, wiring.flipped(self.insn), sequencer.insn)
         wiring.connect(m, sequencer.op, pipeline.uop)

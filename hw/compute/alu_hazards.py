@@ -50,6 +50,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.config import VTAConfig
 from vta.hw.compute.accumulators import bank_index, bank_select, log_banks
 from vta.hw.compute.alu_lane import is_two_cycle
 from vta.hw.compute.sequencer import IndexedUopLayout
@@ -186,6 +187,8 @@ class AluHazards(wiring.Component):
         log2 of the number of tiles.
     starts_runs : bool
         Whether ``insn`` has ``start``: the micro-op reads no ``dst``, in its place is 0.
+    most_banks : int
+        log2 of the largest number of banks.
 
     Attributes
     ----------
@@ -207,9 +210,12 @@ class AluHazards(wiring.Component):
     LATENCY = 1
     """Cycles from ``uop`` to ``current``."""
 
-    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, starts_runs: bool = False) -> None:
-        self.starts_runs = starts_runs
-        self.banks = banks = 1 << log_banks(log_depth)
+    def __init__(
+        self, uop: IndexedUopLayout, *, log_depth: int, starts_runs: bool = False,
+        most_banks: int = VTAConfig.log_acc_banks,
+    ) -> None:  # fmt: skip
+        self.starts_runs, self.most_banks = starts_runs, most_banks
+        self.banks = banks = 1 << log_banks(log_depth, most_banks)
         in_flight = data.ArrayLayout(InFlightLayout(log_depth), FORWARDING_STAGES)
         super().__init__({
             "uop": In(stream.Signature(uop)),
@@ -312,7 +318,7 @@ class AluHazards(wiring.Component):
                     operand.producers.eq(one_cycle_later(in_flight, issued_now)),
                     operand.bank_unless_op.eq(new_needs & ~in_flight[:-1].any()),
                     operand.is_older_dst.eq(Mux(self.current.valid, is_current_dst, is_early_dst)),
-                    operand.bank.eq(bank_select(1, index)),
+                    operand.bank.eq(bank_select(1, index, self.most_banks)),
                 ]
             with m.Else():
                 m.d.sync += [
@@ -382,8 +388,13 @@ class AluHazards(wiring.Component):
         """Whether the bank of an operand is not reserved."""
         return ~(reserved & operand.bank).any()
 
-    @staticmethod
-    def _conflict(one, other):
+    def _conflict(self, one, other):
         """Whether two tiles differ and are in one bank."""
-        same_bank = bank_index(one, len(one)) == bank_index(other, len(other))
+        if self.banks == 1:
+            return one != other
+
+        def bank(tile):
+            return bank_index(tile, len(tile), self.most_banks)
+
+        same_bank = bank(one) == bank(other)
         return same_bank & (one != other)

@@ -31,6 +31,7 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.config import VTAConfig
 from vta.hw.compute.accumulators import log_banks
 from vta.hw.compute.alu_hazards import FORWARDING_STAGES, AluHazards, InFlightLayout
 from vta.hw.compute.alu_lane import LANE_BITS, AluLane
@@ -65,6 +66,8 @@ class AluPipeline(wiring.Component):
         Whether the ALU has REQUANTISE.
     starts_runs : bool
         Whether instructions can start runs; ``insn`` of a micro-op then has ``start`` too.
+    most_banks : int
+        log2 of the largest number of banks.
 
     Attributes
     ----------
@@ -92,10 +95,11 @@ class AluPipeline(wiring.Component):
 
     def __init__(
         self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True,
-        starts_runs: bool = False,
+        starts_runs: bool = False, most_banks: int = VTAConfig.log_acc_banks,
     ) -> None:  # fmt: skip
         bits = lanes * LANE_BITS
-        banks = 1 << log_banks(log_depth)
+        banks = 1 << log_banks(log_depth, most_banks)
+        self.most_banks = most_banks
         self.log_depth, self.requantises = log_depth, requantises
         self.starts_runs = starts_runs
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
@@ -118,7 +122,10 @@ class AluPipeline(wiring.Component):
 
         # HAZARD
         m.submodules.hazards = hazards = AluHazards(
-            layout, log_depth=self.log_depth, starts_runs=self.starts_runs
+            layout,
+            log_depth=self.log_depth,
+            starts_runs=self.starts_runs,
+            most_banks=self.most_banks,
         )
         m.d.comb += [
             hazards.dst_reserved.eq(self.dst_reserved),

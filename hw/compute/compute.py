@@ -41,14 +41,11 @@ from vta.hw.interfaces import (
     TileReadSignature,
     module_status,
 )
+from vta.hw.lib.register_queue import RegisterQueue
 from vta.isa import Capability, Isa, MemId
 from vta.memmap import ErrorCode, Source
 
 __all__ = ["Compute"]
-
-UNIT_QUEUE_DEPTH = 4
-"""Issued instructions that can wait for GEMM, and for the ALU, so that younger instructions issue
-to the other units."""
 
 
 class Compute(wiring.Component):
@@ -110,6 +107,7 @@ class Compute(wiring.Component):
             data_bits=cfg.bus_bits,
             source=Source.COMPUTE,
             pad_load=pad_load_of(isa),
+            rows_in_flight=cfg.load_rows,
         )
         m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
         m.submodules.alu = alu = Alu(isa)
@@ -123,6 +121,7 @@ class Compute(wiring.Component):
             out_bits=cfg.out_width,
             granule=min(cfg.bus_bits, cfg.acc_elem_bits),
             reads_tiles=self.stores_acc,
+            most_banks=cfg.log_acc_banks,
         )
 
         # Instructions and completions.
@@ -188,9 +187,11 @@ class Compute(wiring.Component):
             wiring.connect(m, wiring.flipped(self.acc_read), accumulators.tile_read)
 
     def _queue(self, m: Module, name: str, from_issue, into_unit) -> None:
-        """Connects a unit to issue through a queue of :data:`UNIT_QUEUE_DEPTH` instructions."""
-        bits = self.isa.memory.bits
-        m.submodules[f"{name}_queue"] = queue = SyncFIFO(width=bits, depth=UNIT_QUEUE_DEPTH)
+        """Connects a unit to issue through a queue, so that younger instructions issue to the
+        other unit while this one is busy."""
+        bits, depth = self.isa.memory.bits, self.cfg.unit_queue_depth
+        queue = SyncFIFO(width=bits, depth=depth) if depth > 1 else RegisterQueue(width=bits)
+        m.submodules[f"{name}_queue"] = queue
         m.d.comb += [
             queue.w_data.eq(from_issue.payload),
             queue.w_en.eq(from_issue.valid),

@@ -38,7 +38,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.access_ranges import AccessRanges
+from vta.hw.compute.access_ranges import AccessRanges, InOrderRequests
 from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.scoreboard import Scoreboard
 from vta.hw.compute.uop_memory import UopReadSignature
@@ -74,7 +74,6 @@ class Issue(wiring.Component):
         FINISH has retired; held until reset.
     """
 
-    DEPTH = Scoreboard.DEPTH
     LATENCY = 17
     """Cycles until an instruction with one word of micro-ops can issue, if nothing stalls it.
     Access ranges are computed while older instructions execute."""
@@ -100,7 +99,9 @@ class Issue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tokens = self.tokens
-        m.submodules.access_ranges = access_ranges = AccessRanges(self.isa)
+        in_order = self.isa.cfg.issue_depth == 1
+        requests = InOrderRequests if in_order else AccessRanges
+        m.submodules.access_ranges = access_ranges = requests(self.isa)
         m.submodules.scoreboard = scoreboard = Scoreboard(self.isa)
         wiring.connect(m, wiring.flipped(self.insn), access_ranges.insn)
         wiring.connect(m, access_ranges.uop_read, wiring.flipped(self.uop_read))

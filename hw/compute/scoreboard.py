@@ -53,7 +53,7 @@ class EntryLayout(data.StructLayout):
     def __init__(self, isa: Isa) -> None:
         super().__init__({
             "valid": 1, "executing": 1, "unit": ExecutionUnit,
-            "older_on_unit": range(Scoreboard.DEPTH),
+            "older_on_unit": range(max(isa.cfg.issue_depth, 2)),
             "finish": 1, "push_prev": 1, "push_next": 1, "ranges": AccessRangesLayout(isa),
         })  # fmt: skip
 
@@ -64,7 +64,7 @@ class Scoreboard(wiring.Component):
     Parameters
     ----------
     isa : Isa
-        Formats of the instructions.
+        Formats of the instructions. ``isa.cfg.issue_depth`` instructions can be in flight.
 
     Attributes
     ----------
@@ -90,11 +90,8 @@ class Scoreboard(wiring.Component):
         The oldest instruction is FINISH; the tokens that it pushes.
     """
 
-    DEPTH = 8
-    """Instructions that can be in flight."""
-
     def __init__(self, isa: Isa) -> None:
-        self.isa = isa
+        self.isa, self.depth = isa, isa.cfg.issue_depth
         super().__init__({
             "request": In(stream.Signature(IssueRequest(isa))),
             "next_valid": Out(1), "next": Out(IssueRequest(isa)),
@@ -104,7 +101,7 @@ class Scoreboard(wiring.Component):
             "in_flight": Out(1), "retire": Out(1), "retire_finish": Out(1),
             "retire_push_prev": Out(1), "retire_push_next": Out(1),
         })  # fmt: skip
-        self.entries = [Signal(EntryLayout(isa), name=f"entry{n}") for n in range(self.DEPTH)]
+        self.entries = [Signal(EntryLayout(isa), name=f"entry{n}") for n in range(self.depth)]
         self.dependencies_valid = Signal()
 
     def elaborate(self, platform):
@@ -146,17 +143,18 @@ class Scoreboard(wiring.Component):
         any younger one can be added.
         """
         request = self.request.payload
-        hazards = Signal(self.DEPTH)  # of the cycle in which the request is accepted
+        hazards = Signal(self.depth)  # of the cycle in which the request is accepted
         retired = Signal()  # in the cycle before
-        dependencies = Signal(self.DEPTH)
-        still_executing = Signal(self.DEPTH)
-        m.d.sync += hazards.eq(
-            Cat(
-                (entry.unit != request.unit)
-                & has_hazard(request.ranges, request.unit, entry.ranges, entry.unit)
-                for entry in self.entries
+        dependencies = Signal(self.depth)
+        still_executing = Signal(self.depth)
+        if self.depth > 1:  # a single entry is free when the next instruction issues
+            m.d.sync += hazards.eq(
+                Cat(
+                    (entry.unit != request.unit)
+                    & has_hazard(request.ranges, request.unit, entry.ranges, entry.unit)
+                    for entry in self.entries
+                )
             )
-        )
         # The bits shift with the entries: ``hazards`` a cycle later, because it is registered.
         shifted_hazards = Mux(retired, hazards >> 1, hazards)
         executing = Cat(entry.executing for entry in self.entries)
@@ -189,8 +187,8 @@ class Scoreboard(wiring.Component):
             new.push_prev.eq(insn.push_prev),
             new.push_next.eq(insn.push_next),
         ]
-        updated = [Signal(EntryLayout(self.isa), name=f"updated{n}") for n in range(self.DEPTH + 1)]
-        accepts = [Signal(name=f"accepts{n}") for n in range(self.DEPTH + 1)]  # before the shift
+        updated = [Signal(EntryLayout(self.isa), name=f"updated{n}") for n in range(self.depth + 1)]
+        accepts = [Signal(name=f"accepts{n}") for n in range(self.depth + 1)]  # before the shift
         for n, entry in enumerate(self.entries):
             unit_done = self._done(entry.unit)
             entry_done = unit_done & (entry.older_on_unit == 0)
@@ -209,7 +207,7 @@ class Scoreboard(wiring.Component):
             # The other fields change only with a new or a shifted instruction. Those of an entry
             # that is not valid mean nothing.
             is_new = Mux(self.retire, accepts[n + 1], accepts[n])
-            younger = self.entries[n + 1] if n + 1 < self.DEPTH else new
+            younger = self.entries[n + 1] if n + 1 < self.depth else new
             with m.If(self.retire | accepts[n]):
                 for field in ("unit", "finish", "push_prev", "push_next", "ranges"):
                     m.d.sync += entry[field].eq(Mux(is_new, new[field], younger[field]))
@@ -223,18 +221,20 @@ class Scoreboard(wiring.Component):
             ExecutionUnit.ALU: self.alu_done,
         }
         counts = Array(
-            Signal(range(self.DEPTH + 1), name=f"executing_{unit.name.lower()}") for unit in done
+            Signal(range(self.depth + 1), name=f"executing_{unit.name.lower()}") for unit in done
         )
         for count, (unit, unit_done) in zip(counts, done.items()):
             issued = self.issue & (self.next.unit == unit)
             m.d.sync += count.eq(count + issued - unit_done)
-        older = Signal(range(self.DEPTH + 1), name="older_on_next_unit")
+        older = Signal(range(self.depth + 1), name="older_on_next_unit")
         current = Mux(self.dependencies_valid, older, counts[self.next.unit.as_value()])
         m.d.sync += older.eq(current - self._done(self.next.unit))
         return older
 
     def _find_uop_loads(self, m: Module) -> None:
         """Drives ``uop_hazard``."""
+        if self.depth == 1:
+            return
         stages = [
             (self.request.valid, self.request.payload),
             (self.next_valid, self.next),

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import Out
 
 from vta.config import VTAConfig
 from vta.hw.compute.issue_request import ExecutionUnit, IssueRequest
-from vta.hw.compute.scoreboard import EntryLayout, Scoreboard
+from vta.hw.compute.scoreboard import EntryLayout
 from vta.hw.core import Core
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
@@ -58,7 +58,8 @@ class ProbeContext:
         """The instructions in flight of the compute module, the oldest first."""
         layout = EntryLayout(self.isa)
         return [
-            data.View(layout, self.at[f"{SCOREBOARD}.entry{n}"]) for n in range(Scoreboard.DEPTH)
+            data.View(layout, self.at[f"{SCOREBOARD}.entry{n}"])
+            for n in range(self.isa.cfg.issue_depth)
         ]
 
 
@@ -198,7 +199,7 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         "ALU stalls on micro-ops": unready(
             "compute.alu.sequencer.required", "compute.alu.sequencer.buffer.hit"),
         "micro-op scan stalls on its port": unready(
-            "compute.issue.access_ranges.uop_bounds.read__en", "compute.uops.read__2__ready"),
+            "compute.issue.uop_read__en", "compute.uops.read__2__ready"),
         "ALU bank conflict on dst": alu_stalls(dst=False),
         "ALU bank conflict on src": alu_stalls(src=False),
         "ALU bank conflict on both": alu_stalls(dst=False, src=False),

@@ -16,6 +16,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from vta.config import VTAConfig
 from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_writer import RowWriter, write_signature
 from vta.hw.dma.rows import MemoryKind
@@ -27,10 +28,6 @@ from vta.hw.interfaces import (
 )
 from vta.isa import Capability, Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
-
-ROWS_IN_FLIGHT = 32
-"""Rows whose data may be outstanding. With rows of two beats this covers a memory latency of 60
-cycles."""
 
 LOADS_IN_FLIGHT = 16
 """LOADs of the load module that may be in flight."""
@@ -61,6 +58,9 @@ class LoadEngine(wiring.Component):
     pad_load : Format or None
         The layout of a LOAD with a pad value (``Isa.pad_load``); None on a machine without the
         extension.
+    rows_in_flight : int
+        Rows whose data may be outstanding. With rows of two beats, 32 cover a memory latency of 60
+        cycles.
 
     Attributes
     ----------
@@ -96,8 +96,10 @@ class LoadEngine(wiring.Component):
         data_bits: int,
         source: Source,
         pad_load: Format | None = None,
+        rows_in_flight: int = VTAConfig.load_rows,
     ) -> None:
         self.insn, self.kinds, self.pad_load = insn, tuple(kinds), pad_load
+        self.rows_in_flight = rows_in_flight
         self.addr_bits, self.data_bits, self.source = addr_bits, data_bits, source
         self.srams = {kind.sram: kind for kind in self.kinds}
         members = {
@@ -131,7 +133,7 @@ class LoadEngine(wiring.Component):
             has_pad_value=self.pad_load is not None,
         )
         m.submodules.rows = rows = SyncFIFO(
-            width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
+            width=len(generator.row.payload.as_value()), depth=self.rows_in_flight
         )
 
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
@@ -156,7 +158,7 @@ class LoadEngine(wiring.Component):
             Mux(writer.error.code != ErrorCode.NONE, writer.error, generator.error)
         )
 
-        in_flight = Signal(range(ROWS_IN_FLIGHT + 2 * generator.LATENCY))
+        in_flight = Signal(range(self.rows_in_flight + 2 * generator.LATENCY))
         m.d.sync += in_flight.eq(
             in_flight + (self.request.valid & self.request.ready) - writer.done
         )
@@ -199,6 +201,7 @@ class LoadModule(wiring.Component):
             data_bits=data_bits,
             source=Source.LOAD,
             pad_load=pad_load_of(isa),
+            rows_in_flight=isa.cfg.load_rows,
         )
         members = dict(self.engine.signature.members)
         self.forwarded = [n for n in members if n.startswith(("read", "write_", "loaded_"))]

@@ -10,7 +10,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH
+from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH, VTAConfig
 from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
@@ -34,6 +34,8 @@ class Fetch(wiring.Component):
         Instruction set.
     addr_bits, data_bits : int
         Widths of the bus.
+    room : int
+        As of :class:`StreamReader`.
 
     Attributes
     ----------
@@ -54,8 +56,10 @@ class Fetch(wiring.Component):
         aligned to 16 bytes or leaves the address space. Nothing is dispatched after an error.
     """
 
-    def __init__(self, isa: Isa, *, addr_bits: int, data_bits: int) -> None:
-        self.isa, self.addr_bits, self.data_bits = isa, addr_bits, data_bits
+    def __init__(
+        self, isa: Isa, *, addr_bits: int, data_bits: int, room: int = VTAConfig.fetch_beats
+    ) -> None:
+        self.isa, self.addr_bits, self.data_bits, self.room = isa, addr_bits, data_bits, room
         queue = stream.Signature(INSN_BITS)
         super().__init__({
             "start": In(1), "addr": In(64), "count": In(COUNT_BITS),
@@ -67,7 +71,7 @@ class Fetch(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.reader = reader = StreamReader(
-            addr_bits=self.addr_bits, data_bits=self.data_bits
+            addr_bits=self.addr_bits, data_bits=self.data_bits, room=self.room
         )
         connect(m, flipped(self.read), reader.read)
 
@@ -180,6 +184,8 @@ class StreamReader(wiring.Component):
     ----------
     addr_bits, data_bits : int
         Widths of the bus.
+    room : int
+        Largest number of beats in the buffer and outstanding, at least :attr:`CHUNK`.
 
     Attributes
     ----------
@@ -193,11 +199,9 @@ class StreamReader(wiring.Component):
 
     CHUNK = 16
     """Largest number of beats of a request."""
-    ROOM = 64
-    """Largest number of beats in the buffer and outstanding."""
 
-    def __init__(self, *, addr_bits: int, data_bits: int) -> None:
-        self.addr_bits, self.data_bits = addr_bits, data_bits
+    def __init__(self, *, addr_bits: int, data_bits: int, room: int) -> None:
+        self.addr_bits, self.data_bits, self.room = addr_bits, data_bits, room
         super().__init__({
             "start": In(1), "addr": In(addr_bits), "count": In(COUNT_BITS),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
@@ -206,7 +210,7 @@ class StreamReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.buffer = buffer = SyncFIFO(width=self.data_bits, depth=self.ROOM)
+        m.submodules.buffer = buffer = SyncFIFO(width=self.data_bits, depth=self.room)
         m.d.comb += [
             buffer.w_data.eq(self.read.beat.payload),
             buffer.w_en.eq(self.read.beat.valid),
@@ -225,7 +229,7 @@ class StreamReader(wiring.Component):
         log_beat = beat_bytes.bit_length() - 1
         remaining = Signal(COUNT_BITS + 2)
         beat = Signal(self.addr_bits - log_beat)
-        room = Signal(range(self.ROOM + 1), init=self.ROOM)
+        room = Signal(range(self.room + 1), init=self.room)
         request = self.read.request
         accepted = Signal()
         # The next request is computed in the cycle after the previous request was accepted.

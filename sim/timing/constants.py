@@ -169,9 +169,7 @@ class Constants:
         from vta.hw.compute.alu import Alu
         from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS, WB_OPERATIONS
         from vta.hw.compute.alu_pipeline import AluPipeline
-        from vta.hw.compute.compute import UNIT_QUEUE_DEPTH
         from vta.hw.compute.gemm import TileProduct
-        from vta.hw.compute.scoreboard import Scoreboard
         from vta.hw.compute.sequencer import Sequencer
         from vta.hw.compute.tile_reader import TileReader
         from vta.hw.dma import load, store
@@ -185,26 +183,29 @@ class Constants:
         return Constants(
             queue_depth=INSN_QUEUE_DEPTH,
             chunk=StreamReader.CHUNK,
-            room=StreamReader.ROOM,
+            room=cfg.fetch_beats,
             descriptor=DescriptorBuilder.LATENCY,
             row_generator=RowGenerator.LATENCY,
             skid=SkidBuffer.LATENCY,
-            rows_in_flight=load.ROWS_IN_FLIGHT,
+            rows_in_flight=cfg.load_rows,
             loads_in_flight=load.LOADS_IN_FLIGHT,
             stores_in_flight=store.STORES_IN_FLIGHT,
             store_rows_in_flight=store.ROWS_IN_FLIGHT,
             burst_beats=BURST_BEATS,
-            beat_queue=read_master.BEAT_QUEUE_DEPTH,
+            beat_queue=cfg.read_queue_depth,
             beats_in_flight=read_master.BEATS_IN_FLIGHT,
-            bursts_in_flight=read_master.BURSTS_IN_FLIGHT,
+            bursts_in_flight=cfg.read_bursts,
             write_bursts_in_flight=write_master.BURSTS_IN_FLIGHT,
-            scoreboard=Scoreboard.DEPTH,
-            unit_queue=UNIT_QUEUE_DEPTH,
+            scoreboard=cfg.issue_depth,
+            unit_queue=cfg.unit_queue_depth,
             sequencer=Sequencer.LATENCY,
             gemm=Sequencer.LATENCY + accumulate_after + Accumulate.LATENCY - 1,
             alu=Alu.LATENCY,
             banks=np.array(
-                [accumulators.bank_index(n, cfg.log_acc_depth) for n in range(cfg.acc_depth)]
+                [
+                    accumulators.bank_index(n, cfg.log_acc_depth, cfg.log_acc_banks)
+                    for n in range(cfg.acc_depth)
+                ]
             ),
             gemm_read=accumulate_after + 1,
             gemm_write=accumulate_after + Accumulate.LATENCY,

@@ -235,7 +235,7 @@ HAZARDS = [
      "operand.bank.eq(bank_select(1, new.dst))"),
     ("start-reads-dst", "Mux(self._needs_dst(slot.uop), source, 0)", "source"),
     ("conflict-by-low-bits",
-     "bank_index(one, len(one)) == bank_index(other, len(other))", "one[:2] == other[:2]"),
+     "bank(one) == bank(other)", "one[:2] == other[:2]"),
 ]  # fmt: skip
 OPERANDS = [
     ("after-wb-is-wb", "OperandSource.AFTER_WB: self.after_wb", "OperandSource.AFTER_WB: self.wb"),

@@ -231,7 +231,7 @@ def test_every_read_returns_the_last_write():
         ("reads = gemm_reads | store_reads", "reads = store_reads"),
         ("tile_reader.gemm_reads.eq(self.gemm_read_lookahead.valid)",
          "tile_reader.gemm_reads.eq(0)"),
-        ("with m.If(reader.en & (bank_index(reader.addr, self.log_depth) == number)):",
+        ("with m.If(reader.en & self._is_bank(reader.addr, number)):",
          "with m.If(reader.en):"),
         ("0b110_1010_0101, 0b001_0001_1110", "0b110_1010_0101, 0b001_0001_1101"),
         ("zip(bank_read, tiles, strict=True)", "zip(bank_select(1, reader.addr), tiles)"),

@@ -33,8 +33,8 @@ DEPTHS = {64: 14, 256: 11}
 
 def _fetch(data_bits, module=fetch):
     module.INSN_QUEUE_DEPTH = QUEUE
-    module.StreamReader.CHUNK, module.StreamReader.ROOM = CHUNK, ROOM
-    return module.Fetch(ISA, addr_bits=ADDR_BITS, data_bits=data_bits)
+    module.StreamReader.CHUNK = CHUNK
+    return module.Fetch(ISA, addr_bits=ADDR_BITS, data_bits=data_bits, room=ROOM)
 
 
 class EachOnce(Properties):

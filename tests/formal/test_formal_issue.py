@@ -9,6 +9,7 @@ from tests.formal.any_access_ranges import CFG, ISA, RANGES, UNITS, AnyAccessRan
 from tests.formal.issue_registers import NONE, IssueRegisters
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, prove, reach, refute
+from vta.config import VTAConfig
 from vta.hw.compute import issue, issue_request, scoreboard
 from vta.hw.compute.issue_request import (
     AccessRangesLayout,
@@ -18,9 +19,9 @@ from vta.hw.compute.issue_request import (
 )
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
-from vta.isa import Opcode
+from vta.isa import Isa, Opcode
 
-DEPTH = scoreboard.Scoreboard.DEPTH
+DEPTH = VTAConfig.issue_depth
 FEW = 3
 """Entries of the scoreboard where runs are followed from power-up."""
 CYCLES = 19
@@ -267,11 +268,10 @@ def block_with(depth, *, issue_module=issue, scoreboard_module=scoreboard, **nam
     """The issue stage with any access ranges and ``depth`` entries in its scoreboard; ``names`` of
     the scoreboard's module are replaced."""
     scoreboard_module = shrunk(scoreboard_module, **names)
-    scoreboard_module.Scoreboard.DEPTH = depth
     module = shrunk(
         issue_module, AccessRanges=AnyAccessRanges, Scoreboard=scoreboard_module.Scoreboard
     )
-    return module.Issue(ISA)
+    return module.Issue(Isa.of(ISA.cfg.replace(issue_depth=depth)))
 
 
 @pytest.mark.formal

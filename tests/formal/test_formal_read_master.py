@@ -16,14 +16,17 @@ CLIENTS, ADDR_BITS, DATA_BITS = 2, 6, 16
 BEAT = DATA_BITS // 8
 BUS = axi.BusTraits(burst_beats=4)
 SMALL = {
-    "BEATS_IN_FLIGHT": 6, "BURSTS_IN_FLIGHT": 2, "BEAT_QUEUE_DEPTH": 2,
+    "BEATS_IN_FLIGHT": 6,
     "BurstSplitter": shrunk(axi, BEATS_BITS=4).BurstSplitter,
 }  # fmt: skip
 DEPTH = 11
 
 
 def _master(module=read_master):
-    return module.ReadMaster(clients=CLIENTS, addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS)
+    return module.ReadMaster(
+        clients=CLIENTS, addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS, bursts_in_flight=2,
+        queue_depth=2,
+    )  # fmt: skip
 
 
 def _small(module=read_master):
@@ -170,7 +173,7 @@ def test_reads_of_all_kinds_happen(properties):
          "reader.burst.ready.eq(advance)"),
         (TransactionLogs, "BEATS_IN_FLIGHT - number * self.burst_beats", "BEATS_IN_FLIGHT"),
         (TransactionLogs, "Mux(issued_before, beats_fit(2), beats_fit(1))", "beats_fit(1)"),
-        (TransactionLogs, "addresses.w_level <= BURSTS_IN_FLIGHT - number", "1"),
+        (TransactionLogs, "addresses.w_level <= self.bursts_in_flight - number", "1"),
         (TransactionLogs, "beats_fit(3), beats_fit(2))", "beats_fit(2), beats_fit(1))"),
         (TransactionLogs, "Mux(issued, burst.payload.len + ~arrived",
          "Mux(issued, burst.payload.len"),

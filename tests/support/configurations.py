@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from vta.config import VTAConfig
+from vta.config import MICROARCHITECTURE, VTAConfig
 from vta.errors import ConfigError
 
 
@@ -15,12 +15,15 @@ def machine(
     inp: int = 3,
     wgt: int = 3,
     depths: tuple[int, int, int, int] = (6, 6, 6, 6),
+    queues: tuple[int, ...] = (),
     **others: int,
 ) -> VTAConfig:
     """A configuration by log2: batch, block, bits of inputs and of weights, SRAM depths.
 
-    The depths are those of uop, inp, wgt and acc.
+    The depths are those of uop, inp, wgt and acc. ``queues`` are the values of the keys of the
+    micro-architecture, in their order; none for the defaults.
     """
+    others |= dict(zip((key.lower() for key in MICROARCHITECTURE), queues))
     uop_depth, inp_depth, wgt_depth, acc_depth = depths
     return VTAConfig(
         log_batch=batch,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.support.configurations import configurations
-from vta.config import PRESETS, VTAConfig
+from vta.config import KEYS, MICROARCHITECTURE, PRESETS, VTAConfig
 from vta.errors import ConfigError
 from vta.isa import Isa
 
@@ -46,8 +46,25 @@ def test_presets(name):
 
 
 def test_no_such_preset():
-    with pytest.raises(ConfigError, match="no preset 'huge'; there are default, tiny, ulx3s_85f"):
+    with pytest.raises(
+        ConfigError, match="no preset 'huge'; there are default, tiny, tiny_small, ulx3s_85f"
+    ):
         VTAConfig.preset("huge")
+
+
+@pytest.mark.parametrize("key", MICROARCHITECTURE)
+def test_programs_do_not_depend_on_the_microarchitecture(key):
+    cfg = VTAConfig()
+    other = cfg.replace(**{key.lower(): KEYS[key][0]})
+    assert other != cfg
+    assert other.fingerprint == cfg.fingerprint
+    assert cfg.differences(other) == ""
+
+
+def test_the_smallest_form_of_tiny_runs_the_same_programs():
+    tiny, small = VTAConfig.preset("tiny"), VTAConfig.preset("tiny_small")
+    assert small.fingerprint == tiny.fingerprint
+    assert small.issue_depth == 1
 
 
 @given(configurations())

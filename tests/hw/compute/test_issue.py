@@ -219,9 +219,9 @@ def test_an_instruction_that_is_done_but_not_retired_is_no_dependency():
 
 
 def test_eight_instructions_are_in_flight_at_most():
-    insns = [NOP, *[Gemm()] * (Issue.DEPTH + 3)]
+    insns = [NOP, *[Gemm()] * (VTAConfig.issue_depth + 3)]
     run = run_issue(ISA, insns, cycles=160, duration=lambda _: 140)
-    assert Issue.DEPTH == 8
+    assert VTAConfig.issue_depth == 8
     first_gemm_retires = run.retired[1]
     assert run.issued[8] < first_gemm_retires < run.issued[9]
 
