@@ -1,7 +1,8 @@
 """Profiles: where the cycles of a run went, on the timing model and on the simulated RTL
 (docs/tools/profile.md)."""
 
-from vta.profiling.layers import Layer, Profile
+from vta.profiling.layers import Layer
+from vta.profiling.profile import Profile
 from vta.profiling.recorder import profile
 from vta.profiling.run import TARGETS, profile_network, profile_program
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vta.profiling.causes import CycleCause
-
-if TYPE_CHECKING:
-    from vta.profiling.layers import Layer, Profile
+from vta.profiling.layers import Layer, ProfileData
 
 __all__ = ["advice"]
 
@@ -36,7 +32,7 @@ _REMEDY = {
 }
 
 
-def advice(profile: Profile) -> list[str]:
+def advice(profile: ProfileData) -> list[str]:
     """Sentences on the largest losses, the largest first. PRODUCTS is no loss."""
     losses: list[tuple[int, Layer, CycleCause]] = [
         (cycles, layer, cause)

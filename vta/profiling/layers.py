@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vta.isa import Alu, Gemm, Isa, Load, MemId, Store
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from vta.program import Program
     from vta.sim.timing import Timing
 
-__all__ = ["Layer", "Profile"]
+__all__ = ["Layer", "ProfileData"]
 
 
 @dataclass(frozen=True)
@@ -148,8 +146,8 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """A profile of one program or of the layers of a network.
+class ProfileData:
+    """A profile of one program or of the layers of a network, as it was measured.
 
     Attributes
     ----------
@@ -183,20 +181,6 @@ class Profile:
         """Cycles of each cause; the sum is :attr:`cycles`."""
         return {c: sum(layer.by_cause[c] for layer in self.layers) for c in CycleCause}
 
-    def summary(self) -> str:
-        """A table for people: each layer with its cycles by cause."""
-        from vta.profiling.tables import summary
-
-        return summary(self)
-
-    def __str__(self) -> str:
-        return self.summary()
-
-    def _repr_html_(self) -> str:
-        from vta.profiling.tables import html_table
-
-        return html_table(self)
-
     def as_dict(self) -> dict[str, Any]:
         """What ``profile.json`` holds."""
         return {
@@ -209,45 +193,3 @@ class Profile:
             "failure": None if self.failure is None else str(self.failure),
             "layers": [layer.as_dict() for layer in self.layers],
         }
-
-    def to_perfetto(self, path: str | Path) -> None:
-        """Write the events for ui.perfetto.dev, gzipped if the name ends in ``.gz``.
-
-        Raises
-        ------
-        VTAError
-            If the file cannot be written.
-        """
-        from vta.profiling.output import write_file
-        from vta.profiling.trace import trace_bytes
-
-        path = Path(path)
-        write_file(path, trace_bytes(self, compressed=path.suffix == ".gz"))
-
-    def write(self, folder: str | Path, *, force: bool = False) -> list[Path]:
-        """Write ``trace.json.gz``, ``report.html``, ``layers.csv`` and ``profile.json``.
-
-        Parameters
-        ----------
-        force : bool
-            Write into a folder that exists; files of these names are replaced.
-
-        Raises
-        ------
-        VTAError
-            If the folder exists and not ``force``, or a file cannot be written.
-        ToolError
-            If a package of the extra ``profile`` is not installed.
-        """
-        from vta.profiling.output import write_folder
-        from vta.profiling.report import report_html
-        from vta.profiling.tables import layers_csv
-        from vta.profiling.trace import trace_bytes
-
-        files = {
-            "trace.json.gz": lambda: trace_bytes(self, compressed=True),
-            "report.html": lambda: report_html(self).encode(),
-            "layers.csv": lambda: layers_csv(self).encode(),
-            "profile.json": lambda: f"{json.dumps(self.as_dict(), indent=2)}\n".encode(),
-        }
-        return write_folder(Path(folder), files, force=force)

@@ -12,12 +12,12 @@ from vta.extras import importing
 from vta.isa import Isa, MemId
 from vta.profiling.advice import advice
 from vta.profiling.causes import CycleCause, count
+from vta.profiling.layers import ProfileData
 from vta.profiling.occupancy import MEMORIES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vta.profiling.layers import Profile
     from vta.profiling.statements import Statement
 
 __all__ = ["report_html"]
@@ -46,7 +46,7 @@ STATEMENTS = 40
 """Rows of the table of statements at most."""
 
 
-def report_html(profile: Profile) -> str:
+def report_html(profile: ProfileData) -> str:
     """The report.
 
     Raises
@@ -92,7 +92,7 @@ def _layout(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _timeline(profile: Profile) -> dict[str, Any]:
+def _timeline(profile: ProfileData) -> dict[str, Any]:
     """A row for each unit: the times in which it executes instructions."""
     begins = np.cumsum([0, *(layer.cycles for layer in profile.layers)])
     data = []
@@ -144,7 +144,7 @@ def joined(
     return begins[np.concatenate([[0], border + 1])], ends[np.concatenate([border, [-1]])]
 
 
-def _causes(profile: Profile) -> dict[str, Any]:
+def _causes(profile: ProfileData) -> dict[str, Any]:
     """A stacked bar for each layer."""
     names = [layer.name for layer in profile.layers]
     data = [
@@ -165,7 +165,7 @@ def _causes(profile: Profile) -> dict[str, Any]:
     return {"data": data, "layout": layout}
 
 
-def _roofline(profile: Profile) -> dict[str, Any]:
+def _roofline(profile: ProfileData) -> dict[str, Any]:
     """Products a cycle over products a beat of the bus."""
     layers = [layer for layer in profile.layers if layer.products]
     beats = [max(1, layer.timing.read_beats + layer.timing.write_beats) for layer in layers]
@@ -190,7 +190,7 @@ def _roofline(profile: Profile) -> dict[str, Any]:
     return {"data": [roof, points], "layout": layout}
 
 
-def _occupancy(profile: Profile) -> dict[str, Any]:
+def _occupancy(profile: ProfileData) -> dict[str, Any]:
     """A panel for each on-chip memory: entries in use over time, stacked by buffer."""
     colours: dict[str, str] = {}
     data: list[dict[str, Any]] = []
@@ -236,7 +236,7 @@ def _occupancy(profile: Profile) -> dict[str, Any]:
     return {"data": data, "layout": layout}
 
 
-def _statements(profile: Profile) -> list[tuple[str, Statement]]:
+def _statements(profile: ProfileData) -> list[tuple[str, Statement]]:
     """The statements with the most busy cycles, with the name of their layer."""
     found = [
         (row.source.layer or layer.name, row)
@@ -246,7 +246,7 @@ def _statements(profile: Profile) -> list[tuple[str, Statement]]:
     return sorted(found, key=lambda item: -item[1].busy)[:STATEMENTS]
 
 
-def _traffic(profile: Profile) -> dict[str, Any]:
+def _traffic(profile: ProfileData) -> dict[str, Any]:
     """DRAM traffic by tensor, read and written; for many layers, by layer."""
     if len(profile.layers) == 1:
         rows = profile.layers[0].traffic

@@ -12,7 +12,8 @@ from vta.config import INSN_BYTES
 from vta.errors import DeviceError, EncodingError, ExecutionError, VTAError
 from vta.isa import Isa
 from vta.profiling.bursts import Burst, bursts_of
-from vta.profiling.layers import Layer, Profile
+from vta.profiling.layers import Layer
+from vta.profiling.profile import Profile
 from vta.program import Program
 from vta.sim.timing import Timing
 from vta.targets import wrong_target

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
 
 from vta import html_tables
 from vta.profiling.causes import CycleCause
-
-if TYPE_CHECKING:
-    from vta.profiling.layers import Profile
+from vta.profiling.layers import ProfileData
 
 __all__ = ["html_table", "layers_csv", "summary"]
 
 
-def _shown(profile: Profile) -> list[CycleCause]:
+def _shown(profile: ProfileData) -> list[CycleCause]:
     """The causes that have cycles."""
     return [cause for cause, cycles in profile.by_cause.items() if cycles]
 
 
-def _rows(profile: Profile) -> tuple[list[str], list[list[str]]]:
+def _rows(profile: ProfileData) -> tuple[list[str], list[list[str]]]:
     """Titles and rows: each layer, then the total."""
     causes = _shown(profile)
     titles = ["layer", "cycles", "products", *(cause.label for cause in causes), "bound"]
@@ -39,7 +36,7 @@ def _rows(profile: Profile) -> tuple[list[str], list[list[str]]]:
     return titles, rows
 
 
-def summary(profile: Profile) -> str:
+def summary(profile: ProfileData) -> str:
     """A table for the terminal: cycles of each layer, and the share of each cause."""
     titles, rows = _rows(profile)
     widths = [max(len(row[n]) for row in [titles, *rows]) for n in range(len(titles))]
@@ -55,14 +52,14 @@ def summary(profile: Profile) -> str:
     return "\n".join(lines)
 
 
-def html_table(profile: Profile) -> str:
+def html_table(profile: ProfileData) -> str:
     """The same as an HTML table."""
     titles, rows = _rows(profile)
     caption = f"{profile.name} on {profile.target}, memory {profile.memory}"
     return html_tables.table(titles, rows, caption)
 
 
-def layers_csv(profile: Profile) -> str:
+def layers_csv(profile: ProfileData) -> str:
     """One row a layer: cycles, work, traffic, and the cycles of each cause."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

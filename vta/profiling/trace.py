@@ -15,10 +15,10 @@ import numpy as np
 
 from vta.isa import TOKEN_QUEUES, PipelineModule, TokenCounts, disassemble
 from vta.profiling.causes import CycleCause
+from vta.profiling.layers import Layer, ProfileData
 from vta.profiling.tokens import token_edges
 
 if TYPE_CHECKING:
-    from vta.profiling.layers import Layer, Profile
     from vta.sim.timing import InstructionTiming
 
 __all__ = ["trace_bytes"]
@@ -38,7 +38,7 @@ BINS = 500
 """Points of a counter track in a layer at most."""
 
 
-def trace_bytes(profile: Profile, *, compressed: bool) -> bytes:
+def trace_bytes(profile: ProfileData, *, compressed: bool) -> bytes:
     """The trace file; the same profile gives the same bytes."""
     document = {
         "displayTimeUnit": "ns",
@@ -53,7 +53,7 @@ def trace_bytes(profile: Profile, *, compressed: bool) -> bytes:
     return gzip.compress(text, mtime=0) if compressed else text
 
 
-def _events(profile: Profile) -> Iterator[dict[str, Any]]:
+def _events(profile: ProfileData) -> Iterator[dict[str, Any]]:
     yield _metadata("process_name", {"name": f"{profile.name} on {profile.target}"})
     unused = set() if any(layer.nodes for layer in profile.layers) else {"nodes"}
     if not any(layer.bursts for layer in profile.layers):
@@ -75,7 +75,7 @@ def _events(profile: Profile) -> Iterator[dict[str, Any]]:
         yield from _failed(profile, begin)
 
 
-def _failed(profile: Profile, end: int) -> Iterator[dict[str, Any]]:
+def _failed(profile: ProfileData, end: int) -> Iterator[dict[str, Any]]:
     """A mark on the track of the instruction that failed."""
     index = None if profile.failure is None else profile.failure.index
     instructions = profile.layers[-1].program.instructions
