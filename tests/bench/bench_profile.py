@@ -1,9 +1,9 @@
 """The timing model against ``tsim``: cycles of tutorials, network layers and random schedules.
 
-    python -m tests.bench.bench_profile [--memory ideal|ddr] [--schedules N] [--seed N]
+    python -m tests.bench.bench_profile [--memory ideal|ddr] [--group GROUP] [--schedules N]
 
-Data decides no cycle, so all tensors are zeros. The tables of docs/benchmarks.md are written anew
-between their markers.
+The group ``cost`` is what profiles cost: :mod:`tests.bench.profile_cost`. Data decides no cycle, so
+all tensors are zeros. The tables of docs/benchmarks.md are written anew between their markers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from random import Random
 
 import numpy as np
 
+from tests.bench import profile_cost
 from tests.bench.bench_layers import PAGE, write
 from tests.bench.networks import NETWORKS
 from tests.support.compiled import run_program
@@ -136,14 +137,20 @@ def programs(group: str, cfg: VTAConfig, number: int, seed: int) -> Iterator[tup
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="append", choices=["ideal", "ddr"])
-    parser.add_argument("--group", action="append", choices=list(GOALS))
+    parser.add_argument("--group", action="append", choices=[*GOALS, "cost"])
     parser.add_argument("--schedules", type=int, default=200, help="random ones")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     cfg = VTAConfig.preset("default")
     for memory in options.memory or ["ideal", "ddr"]:
+        groups = options.group or [*GOALS, "cost"]
+        if "cost" in groups and memory == "ideal":
+            for key, measured in profile_cost.TABLES.items():
+                text = measured(cfg, memory)
+                print(f"\n{key}\n{text}", flush=True)
+                write(PAGE, f"profiles, {key}", text)
         machine = VerilatedMachine(cfg, memory)
-        for group in options.group or GOALS:
+        for group in (group for group in groups if group != "cost"):
             rows = []
             for name, program in programs(group, cfg, options.schedules, options.seed):
                 rows.append(row := measure(name, program, machine, memory))
