@@ -170,7 +170,7 @@ two bits of a 32-word memory. Inverters go into the functions that follow them."
 
 ECP5 = Family(
     name="ECP5",
-    command="synth_ecp5",
+    command="synth_ecp5 -nowidelut",
     resources=("LUT4", "FF", "DSP", "EBR"),
     costs=_costs(
         LUT4={
@@ -185,7 +185,37 @@ ECP5 = Family(
     ),
 )
 
-FAMILIES = (SEVEN, ULTRASCALE_PLUS, CYCLONE_V, ECP5)
+_GOWIN_COSTS = _costs(
+    LUT4={
+        "LUT1 LUT2 LUT3 LUT4 INV ALU": 1,
+        "RAM16SDP1 RAM16SDP2 RAM16SDP4": 4,
+        "MUX2_LUT5 MUX2_LUT6 MUX2_LUT7 MUX2_LUT8 VCC GND": 0,
+    },
+    FF={"DFF DFFE DFFS DFFSE DFFR DFFRE DFFP DFFPE DFFC DFFCE": 1},
+    DSP={"MULT9X9": Fraction(1, 2), "MULT18X18": 1, "MULT36X36": 4},
+    BSRAM={"SP SPX9 SDP SDPB SDPX9 SDPX9B DPB DPX9B": 1},
+)
+"""An adder takes a LUT a bit, a memory of 16 words the four LUTs of half a logic block; a DSP is a
+multiplier of 18 x 18."""
+
+_GOWIN_RESOURCES = ("LUT4", "FF", "DSP", "BSRAM")
+
+GW2A = Family(
+    name="GW2A",
+    command="synth_gowin -family gw2a -noiopads -nowidelut",
+    resources=_GOWIN_RESOURCES,
+    costs=_GOWIN_COSTS,
+)
+
+GW5A = Family(
+    name="GW5A",
+    command="synth_gowin -family gw5a -noiopads -nowidelut",
+    resources=_GOWIN_RESOURCES,
+    costs=_GOWIN_COSTS,
+)
+"""Yosys makes no multipliers of this family: products are made of LUTs."""
+
+FAMILIES = (SEVEN, ULTRASCALE_PLUS, CYCLONE_V, ECP5, GW2A, GW5A)
 
 
 def _xilinx(lut: int, ff: int, dsp: int, bram36: int) -> dict[str, int]:
@@ -204,6 +234,8 @@ PARTS = {
         Part("XCZU3EG", ULTRASCALE_PLUS, _xilinx(70_560, 141_120, 360, 216)),
         Part("XCZU7EV", ULTRASCALE_PLUS, _xilinx(230_400, 460_800, 1_728, 312)),
         Part("5CSEBA6", CYCLONE_V, {"ALM": 41_910, "FF": 167_640, "DSP": 112, "M10K": 553}),
+        Part("GW2AR-18C", GW2A, {"LUT4": 20_736, "FF": 15_552, "DSP": 48, "BSRAM": 46}),
+        Part("GW5A-25A", GW5A, {"LUT4": 23_040, "FF": 23_040, "DSP": 28, "BSRAM": 56}),
         _ecp5("LFE5U-25F", "--25k", 24_288, 28, 56),
         _ecp5("LFE5U-45F", "--45k", 43_848, 72, 108),
         _ecp5("LFE5U-85F", "--85k", 83_640, 156, 208),

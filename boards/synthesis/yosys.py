@@ -13,7 +13,7 @@ from vta.boards.synthesis.netlist import VerilogModule, instances, split
 from vta.boards.synthesis.parts import Family, SynthesisError
 from vta.boards.synthesis.tools import tool
 
-__all__ = ["Yosys"]
+__all__ = ["Yosys", "cells_of"]
 
 _NO_CELLS = ("$scopeinfo",)
 """Yosys notes in the netlist where a flattened module was."""
@@ -96,7 +96,7 @@ class Yosys:
             "tee -q -o stat.json stat -json"
         )
         self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
-        counted = _num_cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
+        counted = cells_of(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
         modules_in_it = {name.removeprefix("\\") for name in inner}
         cells = {cell: number for cell, number in counted.items() if cell not in modules_in_it}
         kept.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
@@ -115,7 +115,7 @@ class Yosys:
         """
         stat = folder / "stat.json"
         if stat.exists() and (folder / "netlist.json").exists():
-            return _num_cells(json.loads(stat.read_text(encoding="utf-8")))
+            return cells_of(json.loads(stat.read_text(encoding="utf-8")))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "machine.v").write_text(verilog, encoding="utf-8")
         flatten = "proc; flatten; " if family.command.startswith("synth_xilinx") else ""
@@ -124,9 +124,10 @@ class Yosys:
             "tee -q -o stat.json stat -json; write_json netlist.json"
         )
         self._run(["-Q", "-q", "-l", "yosys.log", "-p", script], folder)
-        return _num_cells(json.loads(stat.read_text(encoding="utf-8")))
+        return cells_of(json.loads(stat.read_text(encoding="utf-8")))
 
 
-def _num_cells(stat: dict[str, Any]) -> dict[str, int]:
+def cells_of(stat: dict[str, Any]) -> dict[str, int]:
+    """The number of each cell, of what ``stat -json`` says of a flat netlist."""
     cells = stat["design"]["num_cells_by_type"]
     return {cell: number for cell, number in cells.items() if cell not in _NO_CELLS}

