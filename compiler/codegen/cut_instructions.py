@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.check.accesses import operand_reach
-from vta.isa import Gemm, Isa, Load, Uop
+from vta.isa import Gemm, Isa, Load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,7 @@ class GemmPart:
 
     def words(self, isa: Isa) -> bytes:
         """The micro-ops as the words of a LOAD."""
-        rows = zip(*(self.indices[name].tolist() for name in ("dst", "src", "wgt")))
-        return isa.encode_uops([Uop(*row) for row in rows]).tobytes()
+        return isa.encode_indices(**self.indices).tobytes()
 
     def of_micro_ops(self, first: int, last: int) -> GemmPart:
         """The part of the micro-ops ``first`` to ``last - 1``."""

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 
-from vta.compiler.te.expr import Var
-from vta.compiler.tir.evaluate import Values, evaluator
+import numpy as np
+import numpy.typing as npt
+
+from vta.compiler.te.expr import Const, Var
+from vta.compiler.tir.evaluate import ArrayEvaluator, ArrayValues, Values, array_evaluator
 from vta.compiler.tir.ir import AluUop, For, GemmUop, IfThenElse, Stmt, UopLoop, UopScope
 from vta.compiler.tir.visitor import walk
 from vta.errors import LoweringError
-from vta.isa import Isa, Uop
+from vta.isa import Isa
 
 __all__ = ["Kernel", "KernelTable", "UopCache"]
 
@@ -32,7 +36,8 @@ class Kernel:
 
 
 _Recorded = tuple[bytes, tuple[bool, ...]]
-_Record = Callable[[dict[Var, int], list[Uop], list[bool]], None]
+_Indices = npt.NDArray[np.int64]
+_Record = Callable[[Values], tuple[_Indices, _Indices, _Indices, npt.NDArray[np.bool_]]]
 
 
 class KernelTable:
@@ -88,56 +93,49 @@ class _KernelTemplate:
     def record(self, values: Values, isa: Isa) -> _Recorded:
         key = tuple(values[var] for var in self._free)
         if key not in self._done:
-            uops: list[Uop] = []
-            starts: list[bool] = []
-            self._run(dict(zip(self._free, key)), uops, starts)
-            flags = tuple(starts) if any(starts) else ()
-            self._done[key] = isa.encode_uops(uops).tobytes(), flags
+            dst, src, wgt, starts = self._run(dict(zip(self._free, key)))
+            flags = tuple(starts.tolist()) if starts.any() else ()
+            self._done[key] = isa.encode_indices(dst, src, wgt).tobytes(), flags
         return self._done[key]
 
 
 def _recorder(stmt: Stmt) -> _Record:
-    """A function that appends the micro-ops of ``stmt`` for given values of the loop variables,
-    and for each micro-op whether it is the first of a sum or of another reduction.
+    """A function that gives, for values of the free variables, ``dst``, ``src`` and ``wgt`` of the
+    micro-ops of ``stmt`` (int64), and for each whether it is the first of a sum or of another
+    reduction (bool).
     """
-    match stmt:
-        case For(var=var, extent=extent, body=body):
-            inner = _recorder(body)
+    loops: list[For] = []
+    tests: list[ArrayEvaluator] = []
+    while not isinstance(stmt, GemmUop | AluUop):
+        match stmt:
+            case For():
+                loops.append(stmt)
+                stmt = stmt.body
+            case IfThenElse(cond=cond, then=then):
+                tests.append(array_evaluator(cond))
+                stmt = then
+            case _:
+                raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")
+    if isinstance(stmt, GemmUop):
+        found = (stmt.dst, stmt.src, stmt.wgt, stmt.start)
+    else:
+        found = (stmt.dst, stmt.src if stmt.imm is None else stmt.dst, Const(0), stmt.start)
+    results = [array_evaluator(expr) for expr in found]
+    extents = [loop.extent for loop in loops]
+    grid = np.indices(extents).reshape(len(loops), prod(extents))
+    iterations = {loop.var: row for loop, row in zip(loops, grid)}
 
-            def loop(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
-                for value in range(extent):
-                    values[var] = value
-                    inner(values, out, starts)
+    def run(free: Values) -> tuple[_Indices, _Indices, _Indices, npt.NDArray[np.bool_]]:
+        values: ArrayValues = {**free, **iterations}
+        holds = np.ones(grid.shape[1], np.bool_)
+        for test in tests:
+            holds &= test(values)
+        dst, src, wgt, starts = (
+            np.broadcast_to(np.asarray(result(values)), holds.shape)[holds] for result in results
+        )
+        return dst, src, wgt, starts.astype(np.bool_)
 
-            return loop
-        case IfThenElse(cond=cond, then=then):
-            test, inner = evaluator(cond), _recorder(then)
-
-            def branch(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
-                if test(values):
-                    inner(values, out, starts)
-
-            return branch
-        case GemmUop():
-            dst, src, wgt = (evaluator(index) for index in (stmt.dst, stmt.src, stmt.wgt))
-            first = evaluator(stmt.start)
-
-            def product(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
-                out.append(Uop(dst(values), src(values), wgt(values)))
-                starts.append(bool(first(values)))
-
-            return product
-        case AluUop():
-            dst = evaluator(stmt.dst)
-            src = evaluator(stmt.src if stmt.imm is None else stmt.dst)
-            first = evaluator(stmt.start)
-
-            def operation(values: dict[Var, int], out: list[Uop], starts: list[bool]) -> None:
-                out.append(Uop(dst(values), src(values), 0))
-                starts.append(bool(first(values)))
-
-            return operation
-    raise AssertionError(f"a kernel cannot hold {type(stmt).__name__}")
+    return run
 
 
 class UopCache:

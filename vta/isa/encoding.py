@@ -272,7 +272,29 @@ class Isa:
 
     def encode_uops(self, uops: Sequence[Uop]) -> npt.NDArray[np.uint32]:
         """Micro-ops as the little-endian words that a uop LOAD reads, shape (n,)."""
-        return np.array([self.encode_uop(uop) for uop in uops], dtype="<u4")
+        rows = [(uop.dst, uop.src, uop.wgt) for uop in uops]
+        dst, src, wgt = np.array(rows, np.int64).reshape(-1, 3).T
+        return self.encode_indices(dst, src, wgt)
+
+    def encode_indices(
+        self, dst: npt.ArrayLike, src: npt.ArrayLike, wgt: npt.ArrayLike
+    ) -> npt.NDArray[np.uint32]:
+        """:meth:`encode_uops` of arrays of indices, int64, shape (n,).
+
+        Raises
+        ------
+        EncodingError
+            If an index does not fit its field; it names the first one.
+        """
+        values = dict(zip(("dst", "src", "wgt"), np.broadcast_arrays(dst, src, wgt)))
+        words = np.zeros(values["dst"].shape, np.int64)
+        for field in self.uop.fields:
+            wide = values[field.name].astype(np.int64)
+            wrong = np.flatnonzero((wide < field.low) | (wide > field.high))
+            if len(wrong):
+                self.uop.pack({name: int(each[wrong[0]]) for name, each in values.items()})
+            words |= wide << field.offset
+        return words.astype("<u4")
 
     def decode_uop(self, word: int) -> Uop:
         return Uop(**self.uop.unpack(int(word)))
