@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINARY", "UNARY", "looked_up"]
+__all__ = ["BINARY", "INTEGER_BINARY", "UNARY", "looked_up"]
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +50,9 @@ BINARY: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType({
     "subtract": np.subtract,
 })  # fmt: skip
 """Of two arrays, which are broadcast."""
+
+INTEGER_BINARY = ("maximum", "minimum", "real_add", "real_multiply", "subtract")
+"""Those of :data:`BINARY` that take integers of one type, too."""
 
 
 def looked_up(data: Array, table: Array, axis: int) -> Array:

@@ -18,7 +18,16 @@ import numpy.typing as npt
 
 from vta.errors import NetworkError, TensorError
 from vta.host_elementwise import BINARY, UNARY, looked_up
-from vta.host_sequences import cast, gather, gathered, layer_norm, reduce_sum, where
+from vta.host_sequences import (
+    COMPARISONS,
+    LOGICAL,
+    cast,
+    gather,
+    gathered,
+    layer_norm,
+    reduce_sum,
+    where,
+)
 from vta.packing import pack as _pack
 from vta.packing import (
     pack_columns,
@@ -130,6 +139,24 @@ def _real(function: Callable[..., Array]) -> Callable[[Sequence[Array], Mapping[
     def run(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
         with np.errstate(all="ignore"):
             return np.asarray(function(*arrays), arrays[0].dtype)
+
+    return run
+
+
+def _compared(function: Callable[..., Array]) -> Callable[..., Array]:
+    def run(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+        if len({array.dtype for array in arrays}) > 1:
+            raise ValueError("types must be the same")
+        return function(*arrays)
+
+    return run
+
+
+def _logical(function: Callable[..., Array]) -> Callable[..., Array]:
+    def run(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+        if any(array.dtype != np.bool_ for array in arrays):
+            raise ValueError("types must be bool")
+        return function(*arrays)
 
     return run
 
@@ -340,6 +367,14 @@ HOST_OPERATORS: dict[str, HostOperator] = {
     "arg_max": HostOperator(1, ("axis", "last"), _placed, _without_axis),
     "arg_min": HostOperator(1, ("axis", "last"), _least_placed, _without_axis),
     "resample": HostOperator(5, (), _resampled, _tapped, real=True),
+    **{
+        name: HostOperator(2, (), _compared(function), _broadcast)
+        for name, function in COMPARISONS.items()
+    },
+    **{
+        name: HostOperator(1 if name == "logical_not" else 2, (), _logical(function), _broadcast)
+        for name, function in LOGICAL.items()
+    },
     "lookup": HostOperator(2, ("axis",), _lookup, _same),
     **{
         name: HostOperator(1, (), _real(function), _same, real=True)

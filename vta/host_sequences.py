@@ -5,7 +5,7 @@ Each is a function of NumPy arrays and attributes, as :mod:`vta.host_operators` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CAST_TYPES", "cast", "gather", "gathered", "layer_norm", "reduce_sum", "where"]
+__all__ = [
+    "CAST_TYPES",
+    "COMPARISONS",
+    "LOGICAL",
+    "cast",
+    "gather",
+    "gathered",
+    "layer_norm",
+    "reduce_sum",
+    "where",
+]
 
 Array = npt.NDArray[Any]
 
@@ -21,6 +31,15 @@ CAST_TYPES: Mapping[int, str] = MappingProxyType({
     1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool",
 })  # fmt: skip
 """Types by the numbers that ONNX gives them."""
+
+COMPARISONS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType({
+    "equal": np.equal, "less": np.less, "less_equal": np.less_equal,
+})  # fmt: skip
+"""Of two arrays of numbers, which are broadcast: bool."""
+LOGICAL: Mapping[str, Callable[..., Array]] = MappingProxyType({
+    "logical_and": np.logical_and, "logical_not": np.logical_not, "logical_or": np.logical_or,
+})  # fmt: skip
+"""Of arrays of bool, ``logical_not`` of one, the others of two."""
 
 
 def gather(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.graph.ir import Tensor
+from vta.host_elementwise import INTEGER_BINARY
 from vta.host_operators import run_host_operator
 
 __all__ = ["ELEMENTWISE", "elementwise"]
@@ -28,13 +29,19 @@ def elementwise(
     Raises
     ------
     ModelError
-        If an operand is not float32, or shapes do not fit.
+        If operands are neither float32 nor integers of one type that ``kind`` takes, or shapes do
+        not fit.
     """
     own = output or importer.unused(f"{node.outputs[0]}.{kind}")
     tensors = [_tensor(importer, own, operand) for operand in operands]
+    dtype = tensors[0].dtype
     for tensor in tensors:
-        if tensor.dtype != "float32":
-            raise node.error(f"{tensor.name} is {tensor.dtype}; must be float32")
+        fits = tensor.dtype in ("int32", "int64") and kind in INTEGER_BINARY
+        if tensor.dtype != "float32" and not fits:
+            allowed = "float32, int32 or int64" if kind in INTEGER_BINARY else "float32"
+            raise node.error(f"{tensor.name} is {tensor.dtype}; must be {allowed}")
+        if tensor.dtype != dtype:
+            raise node.error(f"{tensor.name} is {tensor.dtype}; must be {dtype}, as the first is")
     if all(tensor.is_constant for tensor in tensors):
         values = [tensor.values for tensor in tensors if tensor.values is not None]
         return importer.add_constant(own, run_host_operator(kind, values, {}))
@@ -43,11 +50,11 @@ def elementwise(
     except ValueError:
         shapes = " and ".join(str(tensor.shape) for tensor in tensors)
         raise node.error(f"shapes {shapes} must be broadcast to one") from None
-    if not any(tensor.is_constant for tensor in tensors):
+    if dtype == "float32" and not any(tensor.is_constant for tensor in tensors):
         kind = _COMPUTED.get(kind, kind)
     names = [tensor.name for tensor in tensors]
     suffix = "" if output else f".{kind}"
-    return importer.add(node, kind, names, shape, output=own, suffix=suffix)
+    return importer.add(node, kind, names, shape, output=own, suffix=suffix, dtype=dtype)
 
 
 def _tensor(importer: Importer, name: str, operand: Tensor | float) -> Tensor:

@@ -43,7 +43,7 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
     given = importer.constant(node, 3, "the size") if by_size else importer.constant(
         node, 2, "the scales"
     )  # fmt: skip
-    axes = [axis % 4 for axis in node.value("axes", [0, 1, 2, 3])]
+    axes = node.axes(node.value("axes", [0, 1, 2, 3]), 4)
     if len(given) != len(axes):
         raise node.error(f"{len(given)} scales or extents; must be {len(axes)}, one an axis")
     scales, size = [1.0] * 4, list(data.shape)

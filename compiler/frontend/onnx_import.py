@@ -6,7 +6,7 @@ quantised models of both kinds are one kind from here on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -71,6 +71,22 @@ class OnnxNode:
             allowed = " or ".join(map(str, supported))
             raise self.error(f"attribute {name} is {value!r}; must be {allowed}")
         return value
+
+    def axis(self, given: int, rank: int) -> int:
+        """An axis of a tensor of ``rank`` dimensions, counted from the first."""
+        if not -rank <= given < rank:
+            raise self.error(
+                f"axis is {given}; must be {-rank} to {rank - 1}, of {rank} dimensions"
+                if rank else f"axis is {given}, of a scalar"
+            )  # fmt: skip
+        return int(given) % rank
+
+    def axes(self, given: Iterable[int], rank: int) -> list[int]:
+        """Axes as :meth:`axis` has them, each once."""
+        found = [self.axis(axis, rank) for axis in given]
+        if len(set(found)) < len(found):
+            raise self.error(f"axes are {found}; must have each once")
+        return found
 
 
 class Importer:

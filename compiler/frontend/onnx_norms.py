@@ -121,16 +121,14 @@ def _lp_norm(importer: Importer, node: OnnxNode) -> None:
     node.require("axis", "p")
     power = node.value("p", 2, 1, 2)
     data = importer.tensor(node, 0)
-    rank, axis = len(data.shape), node.value("axis", -1)
-    if not -rank <= axis < rank:
-        raise node.error(f"axis is {axis}, of data of shape {data.shape}")
+    axis = node.axis(node.value("axis", -1), len(data.shape))
     if power == 1:
         positive = elementwise(importer, node, "absolute", data)
     else:
         positive = elementwise(importer, node, "real_multiply", data, data)
-    shape = [1 if n == axis % rank else extent for n, extent in enumerate(data.shape)]
+    shape = [1 if n == axis else extent for n, extent in enumerate(data.shape)]
     total = importer.add(
-        node, "reduce_sum", [positive.name], shape, suffix=".sum", axes=(axis % rank,),
+        node, "reduce_sum", [positive.name], shape, suffix=".sum", axes=(axis,),
         output=importer.unused(f"{node.outputs[0]}.sum"),
     )  # fmt: skip
     if power == 2:

@@ -172,7 +172,9 @@ def _clip(importer: Importer, node: OnnxNode) -> None:
 def _softmax(importer: Importer, node: OnnxNode) -> None:
     node.require("axis")
     data = importer.tensor(node, 0)
-    axis = node.value("axis", -1) % len(data.shape)
+    if data.dtype != "float32":
+        raise node.error(f"{data.name} is {data.dtype}; must be float32")
+    axis = node.axis(node.value("axis", -1), len(data.shape))
     if node.opset < 13 and axis != len(data.shape) - 1:
         raise node.error(f"axis is {axis} in opset {node.opset}; must be the last one")
     importer.add(node, "softmax", [data.name], data.shape, axis=axis)
@@ -184,15 +186,17 @@ def _softmax(importer: Importer, node: OnnxNode) -> None:
 def _concat(importer: Importer, node: OnnxNode) -> None:
     node.require("axis")
     parts = [importer.tensor(node, index) for index in range(len(node.inputs))]
-    axis = node.value("axis", 0) % len(parts[0].shape)
-    first = parts[0].shape
+    first, dtype = parts[0].shape, parts[0].dtype
+    axis = node.axis(node.value("axis", 0), len(first))
     for part in parts:
         rest = (*part.shape[:axis], *part.shape[axis + 1 :])
         if rest != (*first[:axis], *first[axis + 1 :]):
             raise node.error(f"shapes {first} and {part.shape} differ besides axis {axis}")
+        if part.dtype != dtype:
+            raise node.error(f"{part.name} is {part.dtype}; must be {dtype}, as {parts[0].name}")
     extent = sum(part.shape[axis] for part in parts)
     shape = (*first[:axis], extent, *first[axis + 1 :])
-    importer.add(node, "concat", [part.name for part in parts], shape, axis=axis)
+    importer.add(node, "concat", [part.name for part in parts], shape, axis=axis, dtype=dtype)
 
 
 def _reshape(importer: Importer, node: OnnxNode) -> None:
@@ -208,7 +212,7 @@ def _new_shape(importer: Importer, node: OnnxNode, data: Tensor) -> tuple[int, .
     if node.kind == "Flatten":
         node.require("axis")
         axis = node.value("axis", 1)
-        axis = axis % rank if axis < 0 else axis
+        axis = rank if axis == rank else node.axis(axis, rank)
         return prod(data.shape[:axis]), prod(data.shape[axis:])
     if node.kind == "Reshape":
         node.require("allowzero")
@@ -224,13 +228,13 @@ def _new_shape(importer: Importer, node: OnnxNode, data: Tensor) -> tuple[int, .
         axes = importer.constant(node, 1, "axes").tolist()
     if node.kind == "Squeeze":
         gone = [n for n, e in enumerate(data.shape) if e == 1] if axes is None else axes
-        gone = [axis % rank for axis in gone]
+        gone = node.axes(gone, rank)
         if any(data.shape[axis] != 1 for axis in gone):
             raise node.error(f"axes {gone} of shape {data.shape}; must have extent 1")
         return tuple(e for n, e in enumerate(data.shape) if n not in gone)
     if axes is None:
         raise node.error("axes are missing")
-    new = {axis % (rank + len(axes)) for axis in axes}
+    new = node.axes(axes, rank + len(axes))
     old = iter(data.shape)
     return tuple(1 if n in new else next(old) for n in range(rank + len(axes)))
 

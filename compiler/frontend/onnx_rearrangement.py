@@ -75,7 +75,7 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
         given = importer.constant(node, 1, "pads").reshape(-1).tolist()
     axes = list(range(rank))
     if importer.has(node, 3):
-        axes = [axis % rank for axis in importer.constant(node, 3, "axes").reshape(-1).tolist()]
+        axes = node.axes(importer.constant(node, 3, "axes").reshape(-1).tolist(), rank)
     if len(given) != 2 * len(axes) or min(given, default=0) < 0:
         raise node.error(f"pads are {given}; must be {2 * len(axes)} numbers, none negative")
     frame = [(0, 0)] * rank

@@ -30,7 +30,9 @@ def _reduce(importer: Importer, node: OnnxNode) -> None:
     given = node.value("axes", None)
     if importer.has(node, 1):
         given = importer.constant(node, 1, "axes").tolist()
-    axes = sorted({axis % rank for axis in given or range(rank)})
+    axes = sorted(node.axes(given or range(rank), rank))
+    if data.dtype == "bool":
+        raise node.error(f"{data.name} is bool; must be numbers")
     whole = [1 if axis in axes else extent for axis, extent in enumerate(data.shape)]
     shape = whole
     if not node.value("keepdims", 1, 0, 1):
@@ -67,10 +69,7 @@ def _arg(importer: Importer, node: OnnxNode) -> None:
     """The place of the largest or the least element along an axis, int64."""
     node.require("axis", "keepdims", "select_last_index")
     data = importer.tensor(node, 0)
-    rank, axis = len(data.shape), node.value("axis", 0)
-    if not -rank <= axis < rank:
-        raise node.error(f"axis is {axis}, of data of shape {data.shape}")
-    axis %= rank
+    axis = node.axis(node.value("axis", 0), len(data.shape))
     whole = [1 if n == axis else extent for n, extent in enumerate(data.shape)]
     keeps = node.value("keepdims", 1, 0, 1)
     shape = whole if keeps else [extent for n, extent in enumerate(data.shape) if n != axis]

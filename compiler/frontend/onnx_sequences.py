@@ -41,11 +41,7 @@ def _broadcast(node: OnnxNode, tensors: Sequence[Tensor]) -> tuple[int, ...]:
 def _gather(importer: Importer, node: OnnxNode) -> None:
     node.require("axis")
     data, indices = importer.tensor(node, 0), importer.tensor(node, 1)
-    rank = len(data.shape)
-    axis = node.value("axis", 0)
-    if not -rank <= axis < rank:
-        raise node.error(f"axis is {axis}, of data of shape {data.shape}")
-    axis %= rank
+    axis = node.axis(node.value("axis", 0), len(data.shape))
     if indices.dtype not in ("int32", "int64"):
         raise node.error(f"indices {indices.name} are {indices.dtype}; must be int32 or int64")
     known, extent = indices.values, data.shape[axis]
@@ -67,6 +63,33 @@ def _where(importer: Importer, node: OnnxNode) -> None:
     _add(importer, node, "where", tensors, _broadcast(node, tensors), chosen)
 
 
+def _compare(kind: str, *, turned: bool = False) -> Handler:
+    """Of two tensors of numbers; ``turned``: the second one comes first."""
+
+    def handler(importer: Importer, node: OnnxNode) -> None:
+        node.require()
+        first, second = (importer.tensor(node, index) for index in range(2))
+        if first.dtype != second.dtype or first.dtype == "bool":
+            raise node.error(f"types are {first.dtype}, {second.dtype}; must be twice the same, "
+                             f"numbers")  # fmt: skip
+        operands = [second, first] if turned else [first, second]
+        _add(importer, node, kind, operands, _broadcast(node, operands), "bool")
+
+    return handler
+
+
+def _logical(kind: str, count: int) -> Handler:
+    def handler(importer: Importer, node: OnnxNode) -> None:
+        node.require()
+        operands = [importer.tensor(node, index) for index in range(count)]
+        for tensor in operands:
+            if tensor.dtype != "bool":
+                raise node.error(f"{tensor.name} is {tensor.dtype}; must be bool")
+        _add(importer, node, kind, operands, _broadcast(node, operands), "bool")
+
+    return handler
+
+
 def _cast(importer: Importer, node: OnnxNode) -> None:
     node.require("to", "saturate", "round_mode")
     to = node.value("to", None)
@@ -83,10 +106,7 @@ def _layer_norm(importer: Importer, node: OnnxNode) -> None:
     if further:
         raise node.error(f"has further results ({', '.join(further)}); must have the first alone")
     data, scale = importer.tensor(node, 0), importer.tensor(node, 1)
-    rank = len(data.shape)
-    axis = node.value("axis", -1)
-    if not -rank <= axis < rank:
-        raise node.error(f"axis is {axis}, of data of shape {data.shape}")
+    axis = node.axis(node.value("axis", -1), len(data.shape))
     if importer.has(node, 2):
         bias = importer.tensor(node, 2)
     else:
@@ -100,7 +120,7 @@ def _layer_norm(importer: Importer, node: OnnxNode) -> None:
             raise node.error(f"{tensor.name} is {tensor.dtype}; must be float32")
     if _broadcast(node, operands) != data.shape:
         raise node.error(f"scale or bias have more elements than data of shape {data.shape}")
-    _add(importer, node, "layer_norm", operands, data.shape, "float32", axis=axis % rank)
+    _add(importer, node, "layer_norm", operands, data.shape, "float32", axis=axis)
 
 
 def _expand(importer: Importer, node: OnnxNode) -> None:
@@ -129,16 +149,17 @@ def _split(importer: Importer, node: OnnxNode) -> None:
     node.require("axis", "num_outputs", "split")
     data = importer.tensor(node, 0)
     rank = len(data.shape)
-    axis = node.value("axis", 0)
-    if not -rank <= axis < rank:
-        raise node.error(f"axis is {axis}, of data of shape {data.shape}")
-    axis %= rank
+    axis = node.axis(node.value("axis", 0), len(data.shape))
     extent, count = data.shape[axis], len(node.outputs)
     given = node.value("split", None)
     if importer.has(node, 1):
         given = importer.constant(node, 1, "split").tolist()
     if given is None:
         step = -(-extent // count)
+        if extent % count and "num_outputs" not in node.attributes:
+            raise node.error(
+                f"{count} parts of {extent} elements; must be equal, or their extents be given"
+            )
         given = [min(step, extent - step * number) for number in range(count)]
     if len(given) != count or sum(given) != extent or min(given) < 1:
         raise node.error(
@@ -157,10 +178,18 @@ def _split(importer: Importer, node: OnnxNode) -> None:
 
 
 SEQUENCES: Mapping[tuple[str, str], Handler] = {
+    ("", "And"): _logical("logical_and", 2),
     ("", "Cast"): _cast,
+    ("", "Equal"): _compare("equal"),
     ("", "Expand"): _expand,
     ("", "Gather"): _gather,
+    ("", "Greater"): _compare("less", turned=True),
+    ("", "GreaterOrEqual"): _compare("less_equal", turned=True),
     ("", "LayerNormalization"): _layer_norm,
+    ("", "Less"): _compare("less"),
+    ("", "LessOrEqual"): _compare("less_equal"),
+    ("", "Not"): _logical("logical_not", 1),
+    ("", "Or"): _logical("logical_or", 2),
     ("", "Shape"): _shape,
     ("", "Split"): _split,
     ("", "Where"): _where,

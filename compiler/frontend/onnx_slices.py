@@ -31,14 +31,11 @@ def _slice(importer: Importer, node: OnnxNode) -> None:
             f"starts {starts}, ends {ends}, axes {axes}, steps {steps}; must have one length, and "
             f"no step be 0"
         )
-    if any(not -rank <= axis < rank for axis in axes):
-        raise node.error(f"axes {axes} of a tensor of shape {data.shape}")
+    axes = node.axes(axes, rank)
     places = [range(extent) for extent in data.shape]
     for axis, start, end, step in zip(axes, starts, ends, steps):
         # As Python: bounds that are out of range are clipped to it.
-        places[axis % rank] = range(data.shape[axis])[
-            start : _end(end, step, data.shape[axis]) : step
-        ]
+        places[axis] = range(data.shape[axis])[start : _end(end, step, data.shape[axis]) : step]
     importer.add(
         node, "slice", [data.name], [len(place) for place in places], dtype=data.dtype,
         begins=tuple(place.start for place in places), steps=tuple(place.step for place in places),

@@ -144,6 +144,7 @@ _OF_ONE = (
     "data must be float32; of one quantised tensor and constants: on the accelerator, if a clipped "
     "line, two slopes or hard-swish; else a table of 256 entries"
 )
+_OF_INTEGERS = _OF_ONE.replace("float32;", "float32, int32 or int64;")
 _ONNX = {
     "real_add": {"BatchNormalization": 9},
     "absolute": {"Abs": 6},
@@ -208,7 +209,10 @@ ROWS = (
             onnx=_ONNX.get(name, {}),
             reference=_real,
             host=lambda node, graph: {},
-            limits=dict.fromkeys(_ONNX.get(name, {}), (_OF_ONE,)),
+            limits={
+                kind: (_OF_INTEGERS if kind in ("Max", "Min", "Sub") else _OF_ONE,)
+                for kind in _ONNX.get(name, {})
+            },
         )
         for name in (*UNARY, *BINARY)
     ),

@@ -3,7 +3,8 @@ attribute ``axis``), ``where``, ``cast`` (attribute ``to``, a number of ONNX), `
 (inputs data, scale, bias and epsilon, attribute ``axis``, the first one of the mean),
 ``reduce_sum``, ``reduce_max``, ``reduce_min`` (attribute ``axes``, which stay with extent 1),
 ``arg_max`` and ``arg_min`` (attributes ``axis``, which stays with extent 1, and ``last``: of equal
-elements the last one)."""
+elements the last one); ``equal``, ``less``, ``less_equal`` of numbers, and ``logical_and``,
+``logical_not``, ``logical_or``."""
 
 from __future__ import annotations
 
@@ -73,4 +74,15 @@ ROWS = (
     _row("reduce_min", {"ReduceMin": 11}, "axes", limits={"ReduceMin": _CONSTANT_AXES}),
     _row("arg_max", {"ArgMax": 11}, "axis", "last"),
     _row("arg_min", {"ArgMin": 11}, "axis", "last"),
+    *(
+        _row(name, kinds, limits=dict.fromkeys(kinds, ("operands must be numbers of one type",)))
+        for name, kinds in (
+            ("equal", {"Equal": 7}),
+            ("less", {"Greater": 7, "Less": 7}),
+            ("less_equal", {"GreaterOrEqual": 12, "LessOrEqual": 12}),
+        )
+    ),
+    _row("logical_and", {"And": 7}),
+    _row("logical_not", {"Not": 1}),
+    _row("logical_or", {"Or": 7}),
 )  # fmt: skip

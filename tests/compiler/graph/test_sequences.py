@@ -89,6 +89,19 @@ CASES = {
     "expanded": (
         [node("Expand", ["x", "shape"], ["y"])], {"x": REAL},
         {"shape": np.array([4, 1, 3, 1], np.int64)[[1, 2, 3]]}),
+    "arithmetic of integers": (
+        [node("Add", ["ids", "two"], ["a"]), node("Mul", ["a", "ids"], ["b"]),
+         node("Sub", ["two", "b"], ["c"]), node("Max", ["c", "ids"], ["d"]),
+         node("Concat", ["d", "ids", "row"], ["y"], axis=0)],
+        {"ids": IDS}, {"two": np.array(2, np.int64), "row": np.array([[7, 8, 9]], np.int64)}),
+    "comparisons": (
+        [node("Equal", ["ids", "two"], ["a"]), node("Less", ["ids", "two"], ["b"]),
+         node("Or", ["a", "b"], ["c"]), node("GreaterOrEqual", ["ids", "zero"], ["d"]),
+         node("Not", ["d"], ["e"]), node("Greater", ["ids", "two"], ["f"]),
+         node("LessOrEqual", ["f2", "x2"], ["g"]), node("And", ["c", "g"], ["h"]),
+         node("Or", ["e", "f"], ["i"]), node("Concat", ["h", "i"], ["y"], axis=1)],
+        {"ids": IDS, "x2": REAL[:, :, 0]},
+        {"two": np.array(2, np.int64), "zero": np.array(0, np.int64), "f2": np.float32(0.5)}),
     "numbers to numbers": (
         [node("Cast", ["ids"], ["a"], to=TensorProto.INT32),
          node("Cast", ["a"], ["y"], to=TensorProto.FLOAT)], {"ids": IDS}, {}),
@@ -113,6 +126,33 @@ REFUSED = {
     "parts": (
         [node("Split", ["x", "n"], ["y", "z"], axis=2)], {"x": REAL},
         {"n": np.array([3, 4], np.int64)}, r"parts are \[3, 4\]; must be 2 positive numbers"),
+    "a part that is smaller": (
+        [node("Split", ["x"], ["y", "z", "w"], axis=2)], {"x": REAL}, {},
+        "3 parts of 8 elements; must be equal"),
+    "an axis": (
+        [node("ReduceSum", ["x", "axes"], ["y"])], {"x": REAL}, {"axes": np.array([7], np.int64)},
+        "ReduceSum.*: axis is 7; must be -3 to 2, of 3 dimensions"),
+    "an axis twice": (
+        [node("Unsqueeze", ["x", "axes"], ["y"])], {"x": REAL},
+        {"axes": np.array([1, -4], np.int64)}, r"axes are \[1, 1\]; must have each once"),
+    "sums of bool": (
+        [node("Cast", ["x"], ["c"], to=TensorProto.BOOL),
+         node("ReduceSum", ["c", "axes"], ["y"])], {"x": REAL}, {"axes": np.array([1], np.int64)},
+        "c is bool; must be numbers"),
+    "softmax of integers": (
+        [node("Softmax", ["ids"], ["y"])], {"ids": IDS}, {}, "ids is int64; must be float32"),
+    "quotients of integers": (
+        [node("Div", ["ids", "ids"], ["y"])], {"ids": IDS}, {}, "ids is int64; must be float32"),
+    "sums of two types": (
+        [node("Add", ["ids", "one"], ["y"])], {"ids": IDS}, {"one": np.array(1, np.int32)},
+        "one is int32; must be int64, as the first is"),
+    "a comparison of two types": (
+        [node("Less", ["ids", "one"], ["y"])], {"ids": IDS}, {"one": np.array(1, np.int32)},
+        "types are int64, int32; must be twice the same"),
+    "no bool": ([node("Not", ["ids"], ["y"])], {"ids": IDS}, {}, "ids is int64; must be bool"),
+    "parts of two types": (
+        [node("Concat", ["ids", "k"], ["y"], axis=0)], {"ids": IDS},
+        {"k": np.ones((1, 3), np.int32)}, "k is int32; must be int64, as ids"),
     "a choice of numbers": (
         [node("Where", ["x", "x", "x"], ["y"])], {"x": REAL}, {}, "types are float32, float32"),
 }  # fmt: skip
