@@ -184,12 +184,20 @@ class SramReadSignature(wiring.Signature):
 
 
 class TileReadSignature(wiring.Signature):
-    """A read port that lets its reader wait, from the side of the reader: ``en`` and ``addr`` are
-    held until ``ready``; ``data`` is valid from the next cycle on, until the next ``ready``."""
+    """A read port that lets its reader wait, from the side of the reader.
+
+    ``en`` and ``addr`` are held until ``ready``. With ``take`` in the cycle of ``ready``, ``data``
+    is the tile from the next cycle on, until the next tile is taken. A tile that is not taken is
+    asked for again.
+    """
+
+    LATENCY = 3
+    """Cycles from ``en`` to ``ready``, without a wait."""
 
     def __init__(self, *, log_depth: int, bits: int):
         super().__init__({
-            "en": Out(1), "addr": Out(log_depth), "ready": In(1), "data": In(bits),
+            "en": Out(1), "addr": Out(log_depth), "take": Out(1),
+            "ready": In(1), "data": In(bits),
         })  # fmt: skip
 
 

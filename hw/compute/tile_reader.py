@@ -9,7 +9,7 @@ cycle  of a tile
 1      the read of the next cycle is announced, unless GEMM announces one: then the tile waits
 2      the bank is read, by the port of GEMM; the ALU does not read the bank
 3      the data is at the port; ``ready``
-4      the data is in its register, until the next tile
+4      the data is in its register, if the tile was taken, until the next tile is taken
 =====  ====================================================================================
 
 GEMM with ``start`` reads no accumulators, and otherwise reads none while it accumulates in place.
@@ -45,7 +45,7 @@ class TileReader(wiring.Component):
         The port of GEMM, in cycles in which GEMM does not read.
     """
 
-    LATENCY = 4
+    LATENCY = TileReadSignature.LATENCY + 1
     """Cycles from ``tile.en`` to valid ``tile.data``, without a wait."""
 
     def __init__(self, *, log_depth: int, bits: int) -> None:
@@ -73,6 +73,6 @@ class TileReader(wiring.Component):
             m.d.sync += asked.eq(self.gemm_reads)
         with m.Elif(~self.port.en & ~self.tile.ready):
             m.d.sync += [asked.eq(self.tile.en), addr.eq(self.tile.addr)]
-        with m.If(self.tile.ready):
+        with m.If(self.tile.ready & self.tile.take):
             m.d.sync += data.eq(self.port.data)
         return m

@@ -29,6 +29,9 @@ class RowReader(wiring.Component):
         Widths of the bus.
     waits : bool
         Whether the memory lets the reader wait (``sram_ready``).
+    ask_ahead : int
+        With ``waits``: how many cycles before the last beat of an element the next element is asked
+        for, where an element is a beat or more.
 
     Attributes
     ----------
@@ -37,9 +40,10 @@ class RowReader(wiring.Component):
     sram : SramReadSignature, out
         The memory with the elements. A memory that lets the reader wait is asked, for the same
         element, until ``sram_ready``.
-    sram_ready : in
-        With ``waits``. The read that is asked for is made: its data is valid from the next cycle
-        on, until the next one.
+    sram_ready, sram_take : in, out
+        With ``waits``. The memory is ready with the element that is asked for. If the reader takes
+        the element in this cycle, its data is valid from the next cycle on, until the reader takes
+        the next one; otherwise the element is asked for again.
     idle : out
         No row and no element is in the reader.
     beat : stream of data and byte strobes, out
@@ -51,9 +55,11 @@ class RowReader(wiring.Component):
     """
 
     def __init__(
-        self, kind: MemoryKind, *, addr_bits: int, data_bits: int, waits: bool = False
-    ) -> None:
-        self.kind, self.data_bits, self.waits = kind, data_bits, waits
+        self, kind: MemoryKind, *, addr_bits: int, data_bits: int, waits: bool = False,
+        ask_ahead: int = 0,
+    ) -> None:  # fmt: skip
+        self.kind, self.data_bits = kind, data_bits
+        self.waits, self.ask_ahead = waits, ask_ahead
         self.row_layout = Row(kinds=1, addr_bits=addr_bits, data_bits=data_bits)
         self.parts = kind.beats_per_element(data_bits)
         self.lanes = kind.elements_per_beat(data_bits)
@@ -64,7 +70,7 @@ class RowReader(wiring.Component):
             "beat": port.members["beat"],
             "read": Out(1), "idle": Out(1),
             "error": Out(ErrorLayout()),
-            **({"sram_ready": In(1)} if waits else {}),
+            **({"sram_ready": In(1), "sram_take": Out(1)} if waits else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -74,14 +80,17 @@ class RowReader(wiring.Component):
             data.StructLayout({"valid": 1, "lane": index_range(self.lanes), "row_end": 1})
         )
         element_ready = Signal()
-        self._read(m, element, element_ready)
+        ask = Signal()
+        """The next element is asked for: with ``element_ready``, or some cycles before."""
+        self._read(m, element, element_ready, ask)
         if self.lanes > 1:
             self._pack(m, element, element_ready)
+            m.d.comb += ask.eq(element_ready)
         else:
-            self._split(m, element, element_ready)
+            self._split(m, element, element_ready, ask)
         return m
 
-    def _read(self, m, element, element_ready):
+    def _read(self, m, element, element_ready, ask):
         """Stage 0: read the elements of the row, one whenever stage 1 is ready."""
         row = Signal(self.row_layout)
         next_row = data.View(self.row_layout, self.row.payload)
@@ -90,19 +99,21 @@ class RowReader(wiring.Component):
         lane = Signal(index_range(self.lanes))
         read = Signal()
         row_end = Signal()
-        asked = Signal()
         in_range = index < 2**self.kind.log_depth
         enable = row_valid & (self.error.code == ErrorCode.NONE)
+        remaining = enable & (row.count != 0)
+        available = self.sram_ready | ~in_range if self.waits else 1
         m.d.comb += [
-            asked.eq(enable & (row.count != 0) & element_ready),
-            read.eq(asked & (self.sram_ready | ~in_range) if self.waits else asked),
+            read.eq(remaining & element_ready & available),
             self.idle.eq(~row_valid & ~element.valid),
             row_end.eq(enable & ((row.count == 0) | (read & (row.count == 1)))),
             self.row.ready.eq(~row_valid | row_end),
-            self.sram.en.eq(asked & in_range),
+            self.sram.en.eq(remaining & ask & in_range),
             self.sram.addr.eq(index),
             self.read.eq(read & in_range),
         ]
+        if self.waits:
+            m.d.comb += self.sram_take.eq(self.read)
         with m.If(element_ready):
             m.d.sync += [
                 element.valid.eq(read & in_range),
@@ -124,7 +135,7 @@ class RowReader(wiring.Component):
                 with m.If(next_row.first):
                     m.d.sync += index.eq(next_row.sram_base)
 
-    def _split(self, m, element, element_ready):
+    def _split(self, m, element, element_ready, ask):
         """Stage 1 for elements of a beat or more: ``parts`` beats each."""
         part = Signal(index_range(self.parts))
         last_part = part == self.parts - 1
@@ -134,7 +145,11 @@ class RowReader(wiring.Component):
             beat.strb.eq(~0),
             self.beat.valid.eq(element.valid),
             element_ready.eq(~element.valid | (self.beat.ready & last_part)),
+            ask.eq(element_ready),
         ]
+        if self.ask_ahead:
+            first_asking = max(0, self.parts - 1 - self.ask_ahead)
+            m.d.comb += ask.eq(~element.valid | (part >= first_asking))
         with m.If(self.beat.valid & self.beat.ready):
             m.d.sync += part.eq(Mux(last_part, 0, part + 1))
 

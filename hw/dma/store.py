@@ -6,7 +6,7 @@
 
 The out SRAM, a mirror of the low bits of the accumulators, has a read port for stores. Whole tiles
 are read from the accumulators themselves, in cycles in which GEMM does not read
-(:mod:`vta.hw.compute.tile_reader`): a few cycles more a tile.
+(:mod:`vta.hw.compute.tile_reader`), while the beats of the tile before are sent.
 """
 
 from collections.abc import Sequence
@@ -127,8 +127,9 @@ class StoreModule(wiring.Component):
         for kind in self.kinds:
             waits = kind.memory is MemId.ACC
             reader = RowReader(
-                kind, addr_bits=self.addr_bits, data_bits=self.data_bits, waits=waits
-            )
+                kind, addr_bits=self.addr_bits, data_bits=self.data_bits,
+                waits=waits, ask_ahead=TileReadSignature.LATENCY if waits else 0,
+            )  # fmt: skip
             m.submodules[f"{kind.sram}_reader"] = reader
             port = getattr(self, f"{kind.sram}_read")
             m.d.comb += [
@@ -137,7 +138,7 @@ class StoreModule(wiring.Component):
                 reader.sram.data.eq(port.data),
             ]
             if waits:
-                m.d.comb += reader.sram_ready.eq(port.ready)
+                m.d.comb += [reader.sram_ready.eq(port.ready), port.take.eq(reader.sram_take)]
             readers.append(reader)
         row, beat = data.View(row_layout, rows.r_data), self.write.beat
         m.d.comb += [

@@ -249,7 +249,7 @@ class StoreEngine(RowGenerator):
     def put(self, transfer: _Transfer, row: int, cycle: int) -> None:
         self.places.popleft()
         rows = transfer.rows
-        ready = cycle + Pipeline.ROW_TO_WRITE_BEAT + rows.gap
+        ready = cycle + Pipeline.ROW_TO_WRITE_BEAT + rows.wait
         response = ready
         self.places.append(max(cycle + 1, self.sent - Pipeline.ROW_TO_WRITE_BEAT + 2))
         if row < rows.count:

@@ -42,7 +42,8 @@ class Rows:
 
     ``lead``, ``between`` and ``trail`` are the zeros before the first row, before each other row,
     and behind the last one (a row of its own). ``per_beat`` elements are in a beat, or an element
-    takes ``beats_per_element`` beats. ``gap`` cycles are before each element of a STORE of ACC.
+    takes ``beats_per_element`` beats. In a STORE of ACC, ``wait`` cycles are before the first
+    element, and ``gap`` cycles between two elements.
     """
 
     count: int
@@ -54,6 +55,7 @@ class Rows:
     trail: int
     per_beat: int
     beats_per_element: int
+    wait: int = 0
     gap: int = 0
 
     @property
@@ -192,10 +194,10 @@ class _Reader:
             count, elements = 1, elements * count
         between = insn.x_pad_0 + insn.x_pad_1
         is_acc_store = insn.opcode is Opcode.STORE and insn.memory is MemId.ACC
-        gap = self.constants.tile_read - 1 if is_acc_store else 0
+        read = self.constants.tile_read if is_acc_store else 1
         return Rows(
             count, elements, insn.x_stride * size, elements * size, lead, between, trail,
-            *packing, gap,
+            *packing, wait=read - 1, gap=max(0, read - packing[1]),
         )  # fmt: skip
 
     def _loader(self, work: Work, insn: Load) -> None:

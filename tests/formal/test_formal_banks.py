@@ -109,23 +109,25 @@ class LastWriteSeen(Properties):
         return m
 
     def _store_reads(self, m: Module, watched, tile) -> tuple[Signal, Signal]:
-        """A STORE of ACC reads the tile as it is in the cycle before ``ready``. Returns whether a
-        read was asked for in the cycle before and is not made yet, and of which tile."""
+        """A STORE of ACC that takes a tile reads it as it is in the cycle before ``ready``. Returns
+        whether a read was asked for in the cycle before and is not made yet, and of which tile."""
         port = self.block.tile_read
         waited, asked = Signal(name="store_waited"), Signal(LOG_DEPTH, name="store_asked")
         older, expected = Signal.like(tile, name="older"), Signal.like(tile, name="store_expected")
-        was_read, was_ready, data = Signal(name="store_was_read"), Signal(), Signal.like(port.data)
+        was_read, was_taken, data = Signal(name="store_was_read"), Signal(), Signal.like(port.data)
+        taken = port.ready & port.take
         m.d.sync += [
             waited.eq(port.en & ~port.ready), asked.eq(port.addr), older.eq(tile),
-            was_read.eq(port.ready & (port.addr == watched)), expected.eq(older),
-            was_ready.eq(port.ready), data.eq(port.data),
+            was_read.eq(taken & (port.addr == watched)), expected.eq(older),
+            was_taken.eq(taken), data.eq(port.data),
         ]  # fmt: skip
         m.d.comb += [
             Assume(~waited | (port.en & (port.addr == asked))),
             Assert(~was_read | (port.data == expected)),
-            Assert(was_ready | (port.data == data)),
+            Assert(was_taken | (port.data == data)),
             Assert(~port.ready | port.en),
             Cover(was_read & expected.all()),
+            Cover(port.ready & ~port.take),
         ]
         return waited, asked
 

@@ -15,16 +15,17 @@ from vta.memmap import ErrorCode, Source
 
 ADDR_BITS, DATA_BITS = 16, 32
 BEAT = DATA_BITS // 8
-DEPTHS = {1: 16, 2: 8, 4: 4, 8: 4}
+DEPTHS = {1: 16, 2: 8, 4: 4, 8: 4, 16: 4}
 """Entries of the SRAM for each size of an element: smaller than a beat, as wide, wider."""
 
 
 class ExactlyTheRows(Properties):
     """Beside the block: the row whose elements are read; the element that was read last, its row,
     and how many beats of that have been sent. The SRAM holds any bytes, always the same. With
-    ``waits`` it may let the reader wait for any time."""
+    ``waits`` it may let the reader wait for any time, and ``ask_ahead`` beats before the last one
+    of an element the next element is asked for."""
 
-    def __init__(self, module=row_reader, elem_bytes=1, *, waits=False):
+    def __init__(self, module=row_reader, elem_bytes=1, *, waits=False, ask_ahead=0):
         self.elem_bytes, self.depth = elem_bytes, DEPTHS[elem_bytes]
         kind = MemoryKind(
             memory=MemId.OUT, sram="out", elem_bytes=elem_bytes, sram_bits=elem_bytes * 8,
@@ -41,8 +42,10 @@ class ExactlyTheRows(Properties):
             })
         )  # fmt: skip
         self.any_contents, self.contents = Signal(self.depth * elem_bytes * 8), None
-        self.waits = waits
-        block = module.RowReader(kind, addr_bits=ADDR_BITS, data_bits=DATA_BITS, waits=waits)
+        self.waits, self.ask_ahead = waits, ask_ahead
+        block = module.RowReader(
+            kind, addr_bits=ADDR_BITS, data_bits=DATA_BITS, waits=waits, ask_ahead=ask_ahead
+        )
         super().__init__(block, [self.any_contents])
 
     def elaborate(self, platform):
@@ -122,23 +125,31 @@ class ExactlyTheRows(Properties):
         """Elements are read in order, each as soon as there is room, none beyond the SRAM."""
         block, reading, held = self.block, self.reading, self.held
         row, reads, en = reading.row, reading.reads, Signal()
-        m.d.comb += en.eq(block.sram.en & (block.sram_ready if self.waits else 1))
-        index, enable, beyond = Signal(24), Signal(), Signal()
+        index, remaining, room, beyond = Signal(24), Signal(), Signal(), Signal()
+        after = held.row.offset + ((held.number + 1) << self.log_bytes)
+        ask = room
+        if self.ask_ahead:
+            ask = ~held.valid | ((held.sent + 1 + self.ask_ahead) * BEAT >= after)
         m.d.comb += [
             index.eq(reading.base + reads),
-            enable.eq(
-                reading.active
-                & self.no_error
-                & (reads != row.count)
-                & (~held.valid | element_leaves)
-            ),
-            beyond.eq(enable & (index >= self.depth)),
-            Assert(block.sram.en == (enable & ~beyond)),
+            remaining.eq(reading.active & self.no_error & (reads != row.count)),
+            room.eq(~held.valid | element_leaves),
+            beyond.eq(remaining & room & (index >= self.depth)),
+            en.eq(remaining & room & ~beyond & (block.sram_ready if self.waits else 1)),
+            Assert(block.sram.en == (remaining & ask & (index < self.depth))),
             Assert(block.idle == (~reading.active & ~held.valid)),
             Assert(~block.sram.en | (block.sram.addr == index)),
             Assert(block.read == en),
         ]
-        with m.If(~held.valid | element_leaves):
+        if self.waits:
+            asked, addr = Signal(), Signal.like(block.sram.addr, name="asked_addr")
+            m.d.sync += [asked.eq(block.sram.en & ~block.sram_ready), addr.eq(block.sram.addr)]
+            m.d.comb += [
+                Assert(block.sram_take == en),
+                Assert(~asked | (block.sram.en & (block.sram.addr == addr))),  # held until ready
+                Assert(~asked | (self.no_error & reading.active & (addr == index))),
+            ]
+        with m.If(room):
             m.d.sync += held.valid.eq(en)
         with m.If(en):
             m.d.sync += [
@@ -276,6 +287,12 @@ def test_beats_are_exactly_the_rows(elem_bytes, waits):
 
 
 @pytest.mark.formal
+@pytest.mark.parametrize(("elem_bytes", "ask_ahead"), [(4, 3), (8, 3), (16, 1), (16, 2)])
+def test_a_reader_that_asks_ahead_sends_the_same_beats(elem_bytes, ask_ahead):
+    prove(ExactlyTheRows(elem_bytes=elem_bytes, waits=True, ask_ahead=ask_ahead), depth=1)
+
+
+@pytest.mark.formal
 @pytest.mark.parametrize("elem_bytes", DEPTHS)
 def test_rows_of_all_kinds_happen(elem_bytes):
     reach(ExactlyTheRows(elem_bytes=elem_bytes), depth=20)
@@ -288,7 +305,7 @@ def test_rows_of_all_kinds_happen(elem_bytes):
         (1, "(read & (row.count == 1))", "(read & (row.count <= 2))"),
         (1, "with m.If(next_row.first):", "with m.If(1):"),
         (1, "enable = row_valid & (self.error.code == ErrorCode.NONE)", "enable = row_valid"),
-        (1, "self.sram.en.eq(asked & in_range)", "self.sram.en.eq(asked)"),
+        (1, "self.sram.en.eq(remaining & ask & in_range)", "self.sram.en.eq(remaining & ask)"),
         (1, "lane.eq(next_row.offset >> self.kind.log_bytes)", "lane.eq(0)"),
         (1, "beat.strb.word_select(element.lane, elem_bits // 8)", "beat.strb"),
         (1, "merged.eq(Mux(complete, 0, beat))", "merged.eq(beat)"),
@@ -311,5 +328,19 @@ def test_broken_readers_are_found(elem_bytes, old, new):
 
 @pytest.mark.formal
 def test_a_reader_that_does_not_wait_is_found():
-    broken = mutant(row_reader, "asked & (self.sram_ready | ~in_range)", "asked & self.waits")
+    broken = mutant(row_reader, "available = self.sram_ready | ~in_range", "available = self.waits")
     refute(ExactlyTheRows(broken, 4, waits=True), depth=10)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("self.sram_take.eq(self.read)", "self.sram_take.eq(self.sram_ready)"),
+        ("part >= first_asking", "part == first_asking"),
+        ("read.eq(remaining & element_ready & available)", "read.eq(remaining & ask & available)"),
+    ],
+    ids=["taken-too-early", "asked-for-a-cycle", "overwritten"],
+)
+def test_broken_readers_that_ask_ahead_are_found(old, new):
+    refute(ExactlyTheRows(mutant(row_reader, old, new), 16, waits=True, ask_ahead=2), depth=12)

@@ -233,6 +233,7 @@ class StoreRead:
             self.tile = traffic.tile()
         ctx.set(port.en, self.tile is not None)
         ctx.set(port.addr, self.tile or 0)
+        ctx.set(port.take, 1)
 
     def next_cycle(self, gemm_reads, tiles):
         """A cycle passes; GEMM reads in the next one or does not. Returns whether the STORE is

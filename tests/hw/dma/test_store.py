@@ -39,16 +39,17 @@ async def serve_sram(ctx, port, sram):
 
 
 async def serve_tiles(ctx, port, sram, is_ready):
-    """The accumulators behind a TileReadSignature: a read is made in a later cycle than the one in
-    which it is asked for, and its data is there in the cycle after."""
-    asked = None
+    """The accumulators behind a TileReadSignature: a read is made some cycles after the one in
+    which it is asked for, and its data is there in the cycle after, if it is taken."""
+    asked, waited = None, 0
     while True:
-        ready = asked is not None and is_ready()
+        ready = waited >= port.signature.LATENCY and is_ready()
         ctx.set(port.ready, ready)
-        _, _, enabled, addr = await ctx.tick().sample(port.en, port.addr)
+        _, _, enabled, addr, take = await ctx.tick().sample(port.en, port.addr, port.take)
         assert asked is None or (enabled and addr == asked), "held until ready"
-        asked = addr if enabled and not ready else None
-        if ready:
+        assert ready or not take
+        asked, waited = (addr, waited + 1) if enabled and not ready else (None, 0)
+        if take:
             ctx.set(port.data, int.from_bytes(sram[addr], "little"))
 
 
@@ -208,6 +209,13 @@ def test_full_bus_rate_and_merged_rows():
     log = check(CONFIGS["default"], [store])
     assert log["requests"] == [(80, 96)]
     assert log["cycles"] < 96 + 15
+
+
+def test_whole_tiles_at_full_bus_rate():
+    """The next tile is read while the beats of a tile are sent: eight beats a tile."""
+    store = Store(memory=MemId.ACC, x_size=8, y_size=6, x_stride=8)
+    log = check(CONFIGS["default"], [store])
+    assert log["cycles"] < 48 * 8 + 20
 
 
 def test_a_store_without_its_token_waits():
