@@ -27,7 +27,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench rtl synth bitstream notebooks docs lint types dist sbom clean
+.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick rtl synth bitstream notebooks docs lint types dist sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,8 +82,11 @@ mutation: $(VENV)/installed-dev  ## break the RTL in many ways; the differential
 formal: $(VENV)/installed-dev  ## the proofs of docs/hardware/formal.md
 	$(BIN)/python -m pytest -n auto --durations=0 tests/formal
 
-bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md
+bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md, and a line of docs/history.jsonl; worse figures are an error
 	$(BIN)/python tests/bench/run_all.py
+
+bench-quick: $(VENV)/installed-dev  ## cycles of the tutorials against the last line of docs/history.jsonl, a minute
+	$(BIN)/python -m tests.bench.bench_quality --quick --dry
 
 rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (PRESET= or CONFIG=)
 	$(BIN)/python -m vta.hw.emit $(CONFIG_OPTION) -o build/rtl

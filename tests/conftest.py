@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.expected_time import KEY, estimate
+from vta.sim.rtl.build import builds_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +22,7 @@ settings.register_profile(
 )
 settings.load_profile("vta")
 
+BEGAN = pytest.StashKey[float]()
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -41,6 +46,40 @@ def pytest_configure(config: pytest.Config) -> None:
             tool = Path(sys.executable).with_name(name)
             if tool.exists():
                 subprocess.run([tool, "--version"], capture_output=True, check=False)
+
+
+DEFAULT_SELECTION = "not slow and not formal and not configs and not networks"
+"""As the Makefile's target test says it."""
+
+
+def _whole_suite(config: pytest.Config) -> int | None:
+    """The number of workers, if this is the run of `make test` and not one of its workers."""
+    paths = config.getoption("file_or_dir")
+    whole = config.getoption("markexpr") == DEFAULT_SELECTION and not paths
+    whole = whole and not config.getoption("keyword") and not hasattr(config, "workerinput")
+    processes = getattr(config.option, "tx", None)
+    return len(processes or [1]) if whole and not config.option.collectonly else None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    workers = _whole_suite(config)
+    if workers is None or config.cache is None:
+        return None
+    folder = builds_folder()
+    built = folder.is_dir() and any(folder.iterdir())
+    return estimate(workers, config.cache.get(KEY, None), built)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[BEGAN] = time.monotonic()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep how long a whole run took; one that was cut short says nothing."""
+    config, workers = session.config, _whole_suite(session.config)
+    if workers is not None and config.cache is not None and exitstatus in (0, 1):
+        seconds = time.monotonic() - config.stash[BEGAN]
+        config.cache.set(KEY, {"seconds": round(seconds), "workers": workers})
 
 
 @pytest.fixture

@@ -97,8 +97,9 @@ def tiles(matrix):
 
 
 device = remote.ext_dev(0)
+operands = array(tiles(a), device), array(tiles(b), device)
 c = empty(shape, C.dtype, device)
-result = f(array(tiles(a), device), array(tiles(b), device), c)
+result = f(*operands, c)
 
 np.testing.assert_array_equal(c.numpy(), tiles(a + b).astype(C.dtype))
 report()

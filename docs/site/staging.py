@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 
+from docs.pictures import history
 from docs.pictures.measured import measured
 from docs.site import commands, instruction_set, python_api, registers, root_pages, rtl_blocks
 from docs.site.notebooks import (
@@ -32,7 +33,7 @@ def generated() -> dict[str, str]:
     """The generated pages: the path in the site, the text."""
     return {
         **root_pages.pages(),
-        **{f"pictures/{name}": text for name, text in measured().items()},
+        **{f"pictures/{name}": text for name, text in {**measured(), **history.pictures()}.items()},
         "reference/instruction-set.md": instruction_set.page(),
         "reference/registers.md": registers.page(),
         "reference/commands.md": commands.page(),

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+OPTIONS = {"bench_quality": ["--area"]}
 
 
 def main() -> int:
@@ -13,7 +14,9 @@ def main() -> int:
     for bench in sorted(HERE.glob("bench_*.py")):
         print(f"\n== {bench.stem} ==", flush=True)
         if subprocess.run(
-            [sys.executable, "-m", f"tests.bench.{bench.stem}"], cwd=HERE.parents[1], check=False
+            [sys.executable, "-m", f"tests.bench.{bench.stem}", *OPTIONS.get(bench.stem, [])],
+            cwd=HERE.parents[1],
+            check=False,
         ).returncode:
             failed.append(bench.stem)
     if failed:
