@@ -11,11 +11,7 @@ something is not tested. The unchanged machine goes first, and must survive.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +19,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.mutation.faulty_machine import faulty_machine
 from tests.mutation.mutants import MUTANTS, Mutant
 from vta.config import VTAConfig
 from vta.sim.fuzzing.campaign import Campaign, Failure
 from vta.sim.fuzzing.differential import save_case
 from vta.sim.reference.model import ReferenceModel
-from vta.sim.rtl import build as verilator_build
-from vta.sim.rtl import machine as verilator
 
 ROOT = Path(__file__).parents[2]
+CACHE = ROOT / "build" / "mutation"
 MEMORIES = ("chaos", "ideal", "ddr", "far")
-EMIT = """
-import sys, vta.hw
-vta.hw.__path__[:] = [sys.argv[1]]
-from vta.config import VTAConfig
-from vta.hw.emit import emit_verilog
-text, _ = emit_verilog(VTAConfig.preset("tiny"))
-sys.stdout.write(text)
-"""
 
 
 @dataclass(frozen=True)
@@ -60,8 +48,6 @@ def main() -> int:
     parser.add_argument("--hw", type=Path, default=ROOT / "hw", help="the RTL to break")
     parser.add_argument("--keep", type=Path, help="write the smallest failing programs here")
     options = parser.parse_args()
-    os.environ["XDG_CACHE_HOME"] = str(ROOT / "build" / "mutation")  # not with builds that last
-    verilator_build._MAKE_VARIABLES |= {"OPT_FAST": "-O0", "OPT_GLOBAL": "-O1", "OPT_SLOW": "-O0"}
     console = Console()
     chosen = [mutant for mutant in MUTANTS if not options.names or mutant.name in options.names]
     stale = [m.name for m in chosen if (options.hw / m.file).read_text().count(m.old) != 1]
@@ -90,13 +76,10 @@ def main() -> int:
 
 def judge(mutant: Mutant, options: argparse.Namespace) -> Outcome:
     """Build a faulty machine and try programs on it."""
-    text = emit(mutant, options.hw)
-    verilator._verilog = lambda cfg, observed, traced, report: text
     cfg = VTAConfig.preset("tiny")
     for memory in MEMORIES:
-        machine = verilator.VerilatedMachine(cfg, memory)
-        campaign = Campaign(cfg, ReferenceModel(cfg), machine, seed=0)
-        try:
+        with faulty_machine(mutant, options.hw, CACHE, memory) as machine:
+            campaign = Campaign(cfg, ReferenceModel(cfg), machine, seed=0)
             for trial in campaign.trials():
                 if trial.failure is not None:
                     keep(mutant, campaign, trial.failure, memory, options.keep)
@@ -104,26 +87,7 @@ def judge(mutant: Mutant, options: argparse.Namespace) -> Outcome:
                     return Outcome(mutant, trial.number + 1, memory, words)
                 if trial.number + 1 == options.programs:
                     break
-        finally:
-            machine.close()
     return Outcome(mutant, options.programs, None, "")
-
-
-def emit(mutant: Mutant, source: Path) -> str:
-    """The Verilog of the tiny machine with a fault in it."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "hw"
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        path = folder / mutant.file
-        path.write_text(
-            path.read_text().replace(mutant.old, mutant.new) if mutant.old else path.read_text()
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", EMIT, str(folder)], capture_output=True, text=True, check=False
-        )
-    if done.returncode:
-        raise SystemExit(f"{mutant.name}: the RTL cannot be written:\n{done.stderr}")
-    return done.stdout
 
 
 def keep(
