@@ -10,6 +10,8 @@ MEMORY ?= ideal
 MINUTES ?= 5
 SEED   ?= 0
 SBOM_EXTRAS ?= rtl,remote,uart,quantize,profile,tune
+EXERCISE ?=
+SOLUTION ?=
 PHOTO  ?= build/networks/photos/imagenet_01_559.jpg
 BIN    := $(VENV)/bin
 
@@ -27,7 +29,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim photo test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick rtl synth bitstream notebooks docs lint types dist sbom clean
+.PHONY: help sim photo exercise test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick rtl synth bitstream notebooks docs lint types dist sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +58,9 @@ sim: $(VENV)/installed-rtl  ## build the RTL with Verilator and run the tutorial
 photo: $(VENV)/installed-dev  ## SqueezeNet on the simulated RTL says what is in a photo (PHOTO=, MEMORY=)
 	$(BIN)/python -m tests.networks build/networks squeezenet
 	$(BIN)/python -m vta run build/networks/squeezenet.onnx --calibrate build/networks/photos --input "$$PHOTO" --target tsim --memory $(MEMORY) $(CONFIG_OPTION)
+
+exercise: $(VENV)/installed-dev  ## grade an answer of the teaching kit (EXERCISE=, SOLUTION=1 for the solution)
+	$(if $(SOLUTION),VTA_EXERCISE_ANSWERS=exercises/solutions) $(BIN)/python -m pytest -x --tb=short exercises/$(EXERCISE)
 
 test: $(VENV)/installed-dev  ## the test suite
 	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs and not networks"

@@ -9,7 +9,15 @@ import nbformat
 
 from docs.pictures import history
 from docs.pictures.measured import measured
-from docs.site import commands, instruction_set, python_api, registers, root_pages, rtl_blocks
+from docs.site import (
+    commands,
+    exercises,
+    instruction_set,
+    python_api,
+    registers,
+    root_pages,
+    rtl_blocks,
+)
 from docs.site.notebooks import (
     NOTEBOOKS,
     PAGES,
@@ -33,6 +41,7 @@ def generated() -> dict[str, str]:
     """The generated pages: the path in the site, the text."""
     return {
         **root_pages.pages(),
+        **exercises.pages(),
         **{f"pictures/{name}": text for name, text in {**measured(), **history.pictures()}.items()},
         "reference/instruction-set.md": instruction_set.page(),
         "reference/registers.md": registers.page(),

@@ -1,0 +1,13 @@
+"""A fault in the hazard detection. Fill it in, then: make exercise EXERCISE=hazard"""
+
+FILE = "compute/issue_request.py"
+"""In hw/; one of those that the page of the exercise lists."""
+OLD = ""
+"""Text of the file that occurs once."""
+NEW = ""
+"""What it becomes."""
+KIND = ""
+"""RAW, WAR or WAW."""
+EXPLANATION = """
+"""
+"""Which two instructions of the program in build/exercises/hazard meet, and what goes wrong."""
