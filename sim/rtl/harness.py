@@ -316,6 +316,7 @@ class Harness:
         count = self._library.tsim_bursts(self._machine, ctypes.byref(words))
         if not count:
             return np.zeros(0, BURST)
+        assert words.value is not None, "an array that is not empty has an address"
         return np.frombuffer(ctypes.string_at(words.value, count * BURST.itemsize), BURST)
 
     # ---- for benchmarks -----------------------------------------------------------------------

@@ -2,8 +2,8 @@
 (docs/tools/profile.md)."""
 
 from vta.profiling.layers import Layer
-from vta.profiling.profile import Profile
 from vta.profiling.recorder import profile
+from vta.profiling.results import Profile
 from vta.profiling.run import TARGETS, profile_network, profile_program
 
 __all__ = ["TARGETS", "Layer", "Profile", "profile", "profile_network", "profile_program"]

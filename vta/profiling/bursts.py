@@ -77,6 +77,10 @@ def bursts_of(
     for address, requested, first, last, response, beats, number, write, *_ in recorded.tolist():
         reader = "store" if write else Source(number).name.lower()
         name, offset = (INSTRUCTIONS, 0) if reader == "fetch" else tensor(address)
-        cycles = (at - origin for at in (requested, first, last, response))
-        found.append(Burst(reader, name, offset, *cycles, beats))
+        found.append(
+            Burst(
+                reader, name, offset, requested - origin, first - origin, last - origin,
+                response - origin, beats,
+            )
+        )  # fmt: skip
     return tuple(found)

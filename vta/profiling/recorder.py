@@ -13,7 +13,7 @@ from vta.runtime.placement import observe_programs
 from vta.targets import wrong_target
 
 if TYPE_CHECKING:
-    from vta.profiling.profile import Profile
+    from vta.profiling.results import Profile
     from vta.program import Program
 
 __all__ = ["Recorder", "profile"]

@@ -42,6 +42,8 @@ BUFFER_COLOURS = (
 )  # fmt: skip
 POINTS = 1000
 """Points of a curve of occupancy, about."""
+LEGEND = 12
+"""Buffers at most that are named beside the curves; further ones where the reader points."""
 STATEMENTS = 40
 """Rows of the table of statements at most."""
 
@@ -231,7 +233,7 @@ def _occupancy(profile: ProfileData) -> dict[str, Any]:
                 })  # fmt: skip
     layout = _layout(
         xaxis={"title": {"text": "cycle"}, "anchor": f"y{'' if len(panels) < 2 else len(panels)}"},
-        height=80 + 110 * len(panels), showlegend=False, dragmode="pan", **axes,
+        height=110 + 110 * len(panels), showlegend=len(colours) <= LEGEND, dragmode="pan", **axes,
     )  # fmt: skip
     return {"data": data, "layout": layout}
 

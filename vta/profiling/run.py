@@ -13,7 +13,7 @@ from vta.errors import DeviceError, EncodingError, ExecutionError, VTAError
 from vta.isa import Isa
 from vta.profiling.bursts import Burst, bursts_of
 from vta.profiling.layers import Layer
-from vta.profiling.profile import Profile
+from vta.profiling.results import Profile
 from vta.program import Program
 from vta.sim.timing import Timing
 from vta.targets import wrong_target

@@ -18,7 +18,7 @@ from tests.support.verilated import verilated
 from vta.cli import main
 from vta.config import VTAConfig
 from vta.errors import DeviceError, ProgramError, VTAError
-from vta.isa import Isa, PipelineModule
+from vta.isa import Isa, PipelineModule, disassemble
 from vta.profiling import profile_program
 from vta.profiling.difference import difference, read_profile
 from vta.profiling.tokens import token_edges
@@ -146,8 +146,14 @@ def test_a_run_that_fails_keeps_what_came_before(target, tmp_path):
     assert 0 < len(retired) < program().instruction_count
     found.write(tmp_path / "out")
     events = json.loads(gzip.decompress((tmp_path / "out" / "trace.json.gz").read_bytes()))
-    marks = [event["name"] for event in events["traceEvents"] if event["ph"] == "i"]
-    assert any(name.startswith("FAILED: ") for name in marks)
+    (mark,) = (
+        event for event in events["traceEvents"]
+        if event["ph"] == "i" and event["name"].startswith("FAILED: ")
+    )  # fmt: skip
+    stuck = program().instructions[mark["args"]["index"]]
+    assert stuck.pop_prev or stuck.pop_next
+    assert mark["args"]["index"] not in {insn.index for insn in retired}
+    assert mark["ts"] == found.cycles and disassemble(stuck) in mark["name"]
     assert "The run failed" in (tmp_path / "out" / "report.html").read_text()
 
 
