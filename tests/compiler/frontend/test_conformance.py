@@ -16,7 +16,7 @@ def test_cases_as_they_are(tmp_path):
     found = as_they_are(tmp_path)
     assert not failures(found)
     assert all(why for kind, why in found.values() if kind == "refused")
-    assert table(found)["passed"] >= 305
+    assert table(found)["passed"] >= 335
 
 
 @pytest.mark.filterwarnings("ignore")
