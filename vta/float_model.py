@@ -26,6 +26,7 @@ __all__ = [
     "with_opset",
     "with_shapes",
     "with_sums_of_two",
+    "without_bias_in_groups",
 ]
 
 LEAST_OPSET = 13
@@ -194,6 +195,8 @@ def with_bias_in_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         if values.size > 1 and (values.ndim < 3 or values.shape[-3] != values.size):
             continue
+        if group > 1 and shape[1] > 1:
+            continue  # onnxruntime does not quantise such a bias
         bias = np.broadcast_to(values.reshape(-1), (shape[1] * group,)).copy()
         model.graph.initializer.append(numpy_helper.from_array(bias, f"{node.name}.bias"))
         node.input.append(f"{node.name}.bias")
@@ -201,6 +204,31 @@ def with_bias_in_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
         model.graph.node.remove(after[0])
         if len(readers[others[0]]) == 1:
             model.graph.initializer.remove(constants[others[0]])
+    return model
+
+
+def without_bias_in_groups(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in which the bias of a transposed convolution in groups of several channels is a
+    sum behind it: onnxruntime has scales for the channels of one group, and fails at the bias."""
+    constants = {item.name: item for item in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        nodes.append(node)
+        if node.op_type != "ConvTranspose" or len(node.input) < 3 or not node.input[2]:
+            continue
+        kernel, bias = (constants.get(name) for name in node.input[1:3])
+        group = next((item.i for item in node.attribute if item.name == "group"), 1)
+        if kernel is None or bias is None or group == 1 or kernel.dims[1] == 1:
+            continue
+        values = numpy_helper.to_array(bias).reshape(1, -1, *(1 for _ in kernel.dims[2:]))
+        name = f"{node.name or node.output[0]}.bias"
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
+        result = node.output[0]
+        node.output[0] = f"{result}.products"
+        del node.input[2]
+        nodes.append(onnx.helper.make_node("Add", [node.output[0], name], [result], f"{name}.sum"))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model
 
 

@@ -29,6 +29,7 @@ from vta.float_model import (
     with_opset,
     with_shapes,
     with_sums_of_two,
+    without_bias_in_groups,
 )
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
 from vta.smoothing import smoothed
@@ -311,6 +312,7 @@ def quantise(
             onnx.save(with_shapes(read_model(source), shapes or {}), given)
             quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
             prepared = with_bias_in_convolutions(with_opset(onnx.load(ready)))
+            prepared = without_bias_in_groups(prepared)
             prepared = with_norms_as_convolutions(with_sums_of_two(with_names(prepared)))
             prepared = with_bias_in_products(prepared)
             if smooth:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.frontend.onnx_resampling import COORDINATES, coordinates, taps
 from vta.compiler.frontend.onnx_signals import on_signals
-from vta.compiler.frontend.onnx_weights import reordered_weights
+from vta.compiler.frontend.onnx_weights import transposed_weights
 from vta.compiler.graph.ir import Tensor
 
 __all__ = ["IMAGES", "require_images"]
@@ -114,7 +114,6 @@ def _conv_transpose(importer: Importer, node: OnnxNode) -> None:
         "strides",
     )  # fmt: skip
     node.value("auto_pad", "NOTSET", "NOTSET")
-    node.value("group", 1, 1)
     node.value("output_shape", None, None)
     importer.tensor(node, 1)
     _add_conv_transpose(importer, node, [n for n in node.inputs if n], node.outputs[0])
@@ -132,6 +131,9 @@ def _add_conv_transpose(
             f"the kernel {kernel.name} has shape {kernel.shape}; must be IOHW with "
             f"{data.shape[1]} input channels"
         )
+    groups = node.value("group", 1)
+    if groups < 1 or kernel.shape[0] % groups:
+        raise node.error(f"attribute group is {groups}; must divide {kernel.shape[0]} channels")
     taps = list(kernel.shape[2:])
     if node.value("kernel_shape", taps) != taps:
         raise node.error(f"attribute kernel_shape must be {taps}, that of the kernel")
@@ -146,11 +148,11 @@ def _add_conv_transpose(
         (data.shape[2 + k] - 1) * strides[k] + taps[k] + more[k] - pads[k] - pads[k + 2]
         for k in (0, 1)
     ]
-    turned = reordered_weights(importer, node, kernel, (1, 0, 2, 3))
+    turned = transposed_weights(importer, node, kernel, groups)
     importer.add(
         node, "conv2d_transpose", [data.name, turned.name, *names[2:]],
-        (data.shape[0], kernel.shape[1], *size), strides=tuple(strides), pads=tuple(pads),
-        output=output,
+        (data.shape[0], kernel.shape[1] * groups, *size), strides=tuple(strides),
+        pads=tuple(pads), group=groups, output=output,
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 conv2d: inputs data (NCHW), kernel (OIHW), bias (O); attributes ``strides``, ``pads`` (top, left,
 bottom, right), ``dilations``, ``group``. conv2d_transpose, of float graphs: a kernel of outputs
-first (OIHW) too; attributes ``strides``, ``pads``. An integer node has the attributes of the pass
-``requantise`` besides.
+first (OIHW) too; attributes ``strides``, ``pads``, ``group``. An integer node has the attributes of
+the pass ``requantise`` besides.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ ROWS = (
         accumulates=True,
         limits={
             "ConvTranspose": (
-                "group and dilations must be 1, auto_pad NOTSET; the host interleaves the phases",
+                "dilations must be 1, auto_pad NOTSET; the host interleaves the phases",
             )
         },
     ),

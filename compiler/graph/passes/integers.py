@@ -395,7 +395,7 @@ class _Rewriter:
         data = self.tensors[self._name_of(node.inputs[0])].quantisation
         assert data is not None
         unit = np.float64(data.scale) * np.array(weights.scales, np.float64)
-        name = f"{node.name}.bias"
+        name = self.graph.unused_name(f"{node.name}.bias")
         kernel = self._source(node.inputs[1])
         assert kernel is not None
         channels = self.graph[kernel.inputs[0]].shape[0]

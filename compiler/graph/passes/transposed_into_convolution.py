@@ -44,8 +44,11 @@ def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
         for axis, step, first in ((2, down, top), (3, across, left))
     ]
     (before_y, after_y, rows), (before_x, after_x, columns) = places
-    count, channels = down * across, kernel.shape[0]
-    weights = _phase_kernels(kernel.values, strides)
+    count, channels, groups = down * across, kernel.shape[0], node.integer("group")
+    each = channels // groups
+    # Channels of the convolution: group, phase, channel of the group.
+    order = np.arange(count * channels).reshape(count, groups, each).swapaxes(0, 1).reshape(-1)
+    weights = np.ascontiguousarray(_phase_kernels(kernel.values, strides)[order])
     n = data.shape[0]
 
     def inner(name: str, *shape: int) -> Tensor:
@@ -54,26 +57,28 @@ def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
     phases = inner("phases", n, count * channels, rows, columns)
     quantisation = kernel.quantisation
     if quantisation is not None and quantisation.axis is not None:
+        scales, zeros = quantisation.scales * count, quantisation.zeros * count
         quantisation = replace(
-            quantisation, scales=quantisation.scales * count, zeros=quantisation.zeros * count
-        )
+            quantisation, scales=tuple(scales[place] for place in order),
+            zeros=tuple(zeros[place] for place in order),
+        )  # fmt: skip
     flat = replace(
         kernel, name=graph.unused_name(f"{kernel.name}.phases"), shape=weights.shape,
         values=weights, quantisation=quantisation,
     )  # fmt: skip
-    every = np.tile(bias.values, count)
+    every = np.tile(bias.values, count)[order]
     biases = replace(
         bias, name=graph.unused_name(f"{bias.name}.phases"), shape=every.shape, values=every
     )
-    split = inner("split", n, down, across, channels, rows, columns)
-    turned = inner("turned", n, channels, rows, down, columns, across)
+    split = inner("split", n * groups, down, across, each, rows, columns)
+    turned = inner("turned", n * groups, each, rows, down, columns, across)
     joined = inner("joined", n, channels, rows * down, columns * across)
     height, width = result.shape[2:]
     crop = joined.shape[2:] != (height, width) or top or left
     last = joined if crop else result
     kept = {name: value for name, value in node.attributes.items() if name.startswith("real")}
     convolution: dict[str, tuple[int, ...] | int] = {
-        "strides": (1, 1), "dilations": (1, 1), "group": 1,
+        "strides": (1, 1), "dilations": (1, 1), "group": groups,
         "pads": (before_y, before_x, after_y, after_x),
     }  # fmt: skip
     made = [

@@ -51,6 +51,29 @@ def test_shapes(case, symmetric, tmp_path):
     assert stored_steps(path, inputs, ran, "y") <= 2.01
 
 
+@pytest.mark.parametrize("symmetric", [False, True], ids=["uint8", "int8"])
+@pytest.mark.parametrize("channels, groups, each", [(6, 6, 1), (36, 36, 1), (8, 2, 5), (48, 3, 16)])
+def test_groups(channels, groups, each, symmetric, tmp_path):
+    rng = np.random.default_rng(channels)
+    weights = {
+        "w1": rng.normal(0, 0.5, (channels, 4, 1, 1)).astype(np.float32),
+        "w2": rng.normal(0, 0.3, (channels, each, 4, 3)).astype(np.float32),
+        "b2": rng.normal(0, 0.5, groups * each).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], "conv"),
+        helper.make_node(
+            "ConvTranspose", ["a", "w2", "b2"], ["y"], "transposed", strides=[2, 1], group=groups,
+            pads=[1, 0, 1, 2],
+        ),
+    ]  # fmt: skip
+    made = model(nodes, {"x": [2, 4, 5, 4]}, {"y": [2, groups * each, 10, 4]}, weights)
+    path = int8(made, tmp_path, symmetric=symmetric)
+    ran = run(integer(path), inputs := inputs_of(made, 8))
+    scaled = None if each == 1 else "y.products"  # the bias is a sum behind it
+    assert stored_steps(path, inputs, ran, "y", scaled=scaled) <= 2.01
+
+
 def test_a_constant_a_channel_after_it_is_its_bias(tmp_path):
     rng = np.random.default_rng(0)
     weights = {
