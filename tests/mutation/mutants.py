@@ -73,6 +73,11 @@ MUTANTS = (
         "selected &= other.idle if other is not reader else 1", "selected &= 1",
     ),
     Mutant(
+        "store-acc-overwrites", "a tile of a STORE of ACC is overwritten while its beats are sent",
+        "dma/row_reader.py",
+        "self.sram_take.eq(self.read)", "self.sram_take.eq(self.sram_ready)",
+    ),
+    Mutant(
         "store-acc-counts-out", "a tile of a STORE of ACC counts as one of OUT", "dma/store.py",
         "self.stored.eq(self.sizes[number])", "self.stored.eq(1)",
     ),
@@ -345,7 +350,7 @@ MUTANTS = (
     Mutant(
         "requantise-wraps", "a value beyond the limits of REQUANTISE wraps",
         "compute/alu_requantise.py",
-        "is_far = (", "is_far = 0 & (",
+        "is_far.eq(far | (kept[-1] ^ product[-1]))", "is_far.eq(0)",
     ),
     Mutant(
         "requantise-short", "the product of REQUANTISE has an unsigned upper half",
