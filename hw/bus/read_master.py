@@ -231,12 +231,16 @@ class ReadChannel(wiring.Component):
             addresses.r_en.eq(arrived & self.beat_last),
         ]
 
-        beat_bytes = self.data_bits // 8
+        # No burst crosses a multiple of its largest size: only these bits of the address change.
+        log_beat = (self.data_bits // 8).bit_length() - 1
+        within_burst = slice(log_beat, log_beat + self.burst_beats.bit_length() - 1)
+        first = addresses.r_data[within_burst]
         beat_index = Signal(range(self.burst_beats))
         with m.If(arrived):
             m.d.sync += beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))
         m.d.comb += [
-            self.beat_addr.eq(addresses.r_data + beat_index * beat_bytes),
+            self.beat_addr.eq(addresses.r_data),
+            self.beat_addr[within_burst].eq(first + beat_index),
             beats.w_data.eq(self.beat.payload),
             beats.w_en.eq(self.beat.valid & ~self.abort),
             self.beat.ready.eq(beats.w_rdy | self.abort),

@@ -3,7 +3,7 @@
 ``count' = count + push - pop``
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,8 +50,7 @@ class TokenQueues(wiring.Component):
             m.d.comb += getattr(target, f"{queue.target_side}_avail").eq(nonzero)
             with m.If(self.clear):
                 m.d.sync += [count.eq(0), nonzero.eq(0)]
-            with m.Elif(push & ~pop):
-                m.d.sync += [count.eq(count + 1), nonzero.eq(1)]
-            with m.Elif(pop & ~push):
-                m.d.sync += [count.eq(count - 1), nonzero.eq(count != 1)]
+            with m.Elif(push ^ pop):  # one adder: of 1, or of -1
+                step = Cat(1, pop.replicate(COUNT_BITS - 1))
+                m.d.sync += [count.eq(count + step), nonzero.eq(push | (count != 1))]
         return m

@@ -64,13 +64,13 @@ def test_queues_fill_and_empty():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("count.eq(count - 1), nonzero", "count.eq(count - (count != 1)), nonzero"),
-        ("with m.Elif(push & ~pop):", "with m.Elif(push):"),
+        ("Cat(1, pop.replicate", "Cat(count != 1, pop.replicate"),
+        ("with m.Elif(push ^ pop):", "with m.Elif(push | pop):"),
         ("getattr(source, queue.push_flag)", "source.push_next"),
-        ("nonzero.eq(count != 1)", "nonzero.eq(count > 2)"),
+        ("push | (count != 1)", "push | (count > 2)"),
         ("[count.eq(0), nonzero", "[count.eq(push), nonzero"),
     ],
-    ids=["last-token-stays", "pop-lost-at-push", "wrong-side", "one-is-none", "clear-keeps"],
+    ids=["last-token-stays", "push-lost-at-pop", "wrong-side", "one-is-none", "clear-keeps"],
 )  # fmt: skip
 def test_broken_queues_are_found(old, new):
     refute(TokensConserved(mutant(token_queues, old, new).TokenQueues()), depth=6)
