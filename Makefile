@@ -63,7 +63,7 @@ exercise: $(VENV)/installed-dev  ## grade an answer of the teaching kit (EXERCIS
 	$(if $(SOLUTION),VTA_EXERCISE_ANSWERS=exercises/solutions) $(BIN)/python -m pytest -x --tb=short exercises/$(EXERCISE)
 
 test: $(VENV)/installed-dev  ## the test suite
-	$(BIN)/python -m pytest -n auto -m "not slow and not formal and not configs and not networks"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not formal and not configs and not networks"
 
 test-slow: $(VENV)/installed-dev  ## the tests that take minutes
 	$(BIN)/python -m pytest -n auto -m slow

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.support.cocotb_runs import Bench
+from tests.support.cocotb_runs import Bench, program_key
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +43,18 @@ def test_bench(bench, top, module, tmp_path):
 )
 def test_soak(bench, cycles, tmp_path):
     bench.run("core", "core_soak", tmp_path, SOAK_CYCLES=str(cycles), SOAK_SEED=str(cycles))
+
+
+def test_a_program_is_kept_by_what_it_is_made_of(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAKEFLAGS", "OPT_FAST=-O0")
+    pins, source = tmp_path / "top.vlt", tmp_path / "top.v"
+    pins.write_text("pins")
+    source.write_text("module top; endmodule")
+    first = program_key(pins, source)
+    assert program_key(pins, source) == first
+    source.write_text("module top; wire other; endmodule")
+    second = program_key(pins, source)
+    pins.write_text("other pins")
+    third = program_key(pins, source)
+    monkeypatch.setenv("MAKEFLAGS", "OPT_FAST=-O1")
+    assert len({first, second, third, program_key(pins, source)}) == 4
