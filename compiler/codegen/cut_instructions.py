@@ -77,8 +77,9 @@ def cut_by_weights(whole: GemmPart, count: int, *, loops: bool) -> list[GemmPart
     ends = [*begins[1:], len(whole.indices["dst"])]
     cuts = [[whole.of_micro_ops(begins[i], ends[j - 1]) for i, j in _shares(len(begins), count)]]
     if loops:
-        for loop, extent in (("out", whole.insn.iter_out), ("in", whole.insn.iter_in)):
-            cuts.append([whole.of_iterations(loop, i, j) for i, j in _shares(extent, count)])
+        for loop in _loops_over_tiles(whole.insn):
+            shares = _shares(getattr(whole.insn, f"iter_{loop}"), count)
+            cuts.append([whole.of_iterations(loop, i, j) for i, j in shares])
     for parts in cuts:
         spans = [part.span("wgt") for part in parts]
         if len(parts) > 1 and all(a[1] <= b[0] for a, b in pairwise(spans)):
@@ -90,7 +91,7 @@ def cut_by_rows(whole: GemmPart, shares: int) -> list[GemmPart]:
     """The first of ``shares`` equal shares of a loop over pixels, and the rest; the whole, if there
     is no such loop."""
     insn = whole.insn
-    for loop in ("out", "in"):
+    for loop in _loops_over_tiles(insn):
         extent = getattr(insn, f"iter_{loop}")
         pixels = getattr(insn, f"src_factor_{loop}") and not getattr(insn, f"wgt_factor_{loop}")
         first = -(-extent // shares)
@@ -100,6 +101,12 @@ def cut_by_rows(whole: GemmPart, shares: int) -> list[GemmPart]:
                 whole.of_iterations(loop, first, extent),
             ]
     return [whole]
+
+
+def _loops_over_tiles(insn: Gemm) -> list[str]:
+    """The loops whose iterations write tiles of their own. In the others, which are over the sum,
+    the products of a tile stay in one instruction: the first of them overwrites the tile."""
+    return [loop for loop in ("out", "in") if getattr(insn, f"dst_factor_{loop}")]
 
 
 def _shares(extent: int, count: int) -> list[tuple[int, int]]:

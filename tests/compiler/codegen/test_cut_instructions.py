@@ -74,6 +74,14 @@ def test_parts_by_micro_ops(count):
     assert [each.insn.uop_bgn for each in parts][1:] == [each.insn.uop_end for each in parts][:-1]
 
 
+def test_a_loop_over_the_sum_is_not_cut():
+    whole = part(1, wgt_factor_in=1, dst_factor_in=0)
+    assert cut_by_weights(whole, 4, loops=True) == [whole]
+    assert cut_by_rows(part(1, iter_out=1, dst_factor_in=0), 2) == [
+        part(1, iter_out=1, dst_factor_in=0)
+    ]
+
+
 def test_parts_by_a_loop_have_micro_ops_of_their_own():
     whole = part(2, wgt_factor_out=2)
     assert cut_by_weights(whole, 4, loops=False) == [whole]

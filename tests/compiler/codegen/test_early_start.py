@@ -91,6 +91,24 @@ def test_weights_of_one_row_are_cut_too():
     np.testing.assert_array_equal(op.unpack(tiles), op.reference(*arrays))
 
 
+@pytest.mark.parametrize("blocks", [(1, 1, 3, 2), (1, 3, 1, 2), (2, 1, 1, 2), (4, 2, 2, 1)])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_sum_is_never_cut(blocks, kernel):
+    """In small blocks a loop of the instruction is over the sum, whose products stay together."""
+    outputs, rows, columns, inputs = blocks
+    tiling = Tiling(
+        outputs, rows, columns, inputs, "yo", 1, 1, 1, start_parts=4, start_steps=9, start_rows=2
+    )
+    op = conv2d(
+        (1, 2 * BLOCK, 6, 6), 4 * BLOCK, kernel, cfg=CFG, requantise=Requantise(3), tiling=tiling
+    )
+    program = compile_func(lower(op.schedule, op.args), CFG)
+    rng = np.random.default_rng(2)
+    arrays = [rng.integers(-9, 9, operand.shape).astype(operand.dtype) for operand in op.operands]
+    (tiles,), _ = run_program(program, op.pack(*arrays))
+    np.testing.assert_array_equal(op.unpack(tiles), op.reference(*arrays))
+
+
 @pytest.mark.parametrize("wrong", [{"parts": 0}, {"steps": -1}, {"parts": True}, {"rows": 1.5}])
 def test_numbers_that_are_none(wrong):
     a = placeholder((4,), "int32", "a")
