@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vta.compiler.ops.cost import ADDED_SLOTS, TransposedShape
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
 from vta.compiler.ops.residual import KEYS
-from vta.compiler.ops.tiling import ConvShape, Tiling, choose, require_fit
+from vta.compiler.ops.tiling import ConvShape, Tiling
 from vta.compiler.ops.tiling_source import tiling_for
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
@@ -83,11 +83,7 @@ def convolution(
         If no tiling, or not the given one, fits the machine's memories.
     """
     requantise.check(cfg)
-    if residual is None:
-        tiling = tiling_for(name, shape, requantise, cfg, tiling)
-    else:  # a source knows tilings of convolutions alone
-        tiling = tiling or choose(name, shape, cfg)
-        require_fit(name, shape, tiling, cfg)
+    tiling = tiling_for(name, shape, requantise, cfg, tiling, residual)
     added = None if residual is None else (residual, residual.chain(name, cfg))
     stages = _stages(shape, cfg, requantise, pad_value, added, tiling)
     given = tuple(operands)

@@ -15,6 +15,7 @@ from vta.compiler.ops.tiling import ConvShape, Tiling, choose, require_fit
 
 if TYPE_CHECKING:
     from vta.compiler.ops.requantise import Requantise
+    from vta.compiler.ops.residual import Residual
     from vta.config import VTAConfig
 
 __all__ = ["Noting", "TilingSource", "tiling_for", "tilings_from"]
@@ -23,8 +24,11 @@ __all__ = ["Noting", "TilingSource", "tiling_for", "tilings_from"]
 class TilingSource(Protocol):
     """Gives tilings."""
 
-    def __call__(self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
-        """The tiling of an operator; None: the tiler chooses."""
+    def __call__(
+        self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig, residual: Residual | None
+    ) -> Tiling | None:
+        """The tiling of an operator, with the tensor that is added to its result, if there is one;
+        None: the tiler chooses."""
 
 
 class Noting:
@@ -40,8 +44,11 @@ class Noting:
         self.source = source or _source.get()
         self.gave = False
 
-    def __call__(self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
-        tiling = None if self.source is None else self.source(shape, requantise, cfg)
+    def __call__(
+        self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig, residual: Residual | None
+    ) -> Tiling | None:
+        source = self.source
+        tiling = None if source is None else source(shape, requantise, cfg, residual)
         self.gave |= tiling is not None
         return tiling
 
@@ -60,7 +67,12 @@ def tilings_from(source: TilingSource) -> Iterator[None]:
 
 
 def tiling_for(
-    name: str, shape: ConvShape, requantise: Requantise, cfg: VTAConfig, given: Tiling | None
+    name: str,
+    shape: ConvShape,
+    requantise: Requantise,
+    cfg: VTAConfig,
+    given: Tiling | None,
+    residual: Residual | None = None,
 ) -> Tiling:
     """The tiling of an operator: the one given, else that of the source, else the tiler's.
 
@@ -72,7 +84,7 @@ def tiling_for(
     """
     source = _source.get()
     if given is None and source is not None:
-        given = source(shape, requantise, cfg)
+        given = source(shape, requantise, cfg, residual)
     if given is None:
         return choose(name, shape, cfg)
     require_fit(name, shape, given, cfg)

@@ -28,6 +28,7 @@ from vta.tuning.workload import Workload
 if TYPE_CHECKING:
     from vta.compiler.ops.cost import ConvShape
     from vta.compiler.ops.requantise import Requantise
+    from vta.compiler.ops.residual import Residual
 
 __all__ = [
     "FORMAT", "Entry", "LoggedTilings", "ScheduleLog", "machine_key", "tuned", "user_log",
@@ -298,6 +299,7 @@ class ScheduleLog:
                 f"{memory}; it has schedules for "
                 + (", ".join(f"{key} and {name}" for key, name in others) or "none")
             )
+        entries = sorted(entries, key=lambda entry: -entry.cycles)  # the fastest one stays
         return LoggedTilings(machine_key(cfg), {e.workload.key: e.tiling for e in entries})
 
 
@@ -316,9 +318,11 @@ class LoggedTilings:
     machine: str
     known: Mapping[str, Tiling]
 
-    def __call__(self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
+    def __call__(
+        self, shape: ConvShape, requantise: Requantise, cfg: VTAConfig, residual: Residual | None
+    ) -> Tiling | None:
         """The tiling of an operator; None if there is none."""
-        workload = Workload.of(shape, requantise)
+        workload = Workload.of(shape, requantise, residual)
         if workload is None or machine_key(cfg) != self.machine:
             return None
         return self.known.get(workload.key)

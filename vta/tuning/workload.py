@@ -10,7 +10,7 @@ import ast
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from vta.compiler import ops
 from vta.compiler.ops.cost import ConvShape, Tiling, TransposedShape
 from vta.compiler.ops.geometry import Window
 from vta.compiler.ops.requantise import OnePass, Requantise, one_pass_on
+from vta.compiler.ops.residual import Residual
 from vta.compiler.ops.tiling_source import tilings_from
 from vta.errors import OperatorError, TuningError
 
@@ -52,16 +53,22 @@ class Workload:
         The loops in tiles.
     requantise : Requantise
         What the vector ALU does with the sums.
+    residual : Residual or None
+        How a tensor is added to the result. Its numbers make no other workload: ``shape`` counts
+        its operations.
     """
 
     shape: ConvShape
     requantise: Requantise
+    residual: Residual | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, shape: ConvShape, requantise: Requantise) -> Workload | None:
+    def of(
+        cls, shape: ConvShape, requantise: Requantise, residual: Residual | None = None
+    ) -> Workload | None:
         """The workload of an operator; None if this kind cannot be described."""
         known = type(shape) in _SHAPES.values() and type(requantise) in _RULES.values()
-        return cls(shape, requantise) if known else None
+        return cls(shape, requantise, residual) if known else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -72,11 +79,15 @@ class Workload:
         if "result" in shape:
             shape["result"] = list(shape["result"])
         values = {f.name: getattr(self.requantise, f.name) for f in fields(self.requantise)}
-        return {
+        found: dict[str, Any] = {
             "operator": kind,
             "shape": {**shape, "window": window},
             "requantise": {"rule": rule, **values},
         }
+        if self.residual is not None:
+            numbers = {f.name: getattr(self.residual, f.name) for f in fields(self.residual)}
+            found["residual"] = {**numbers, "multipliers": list(self.residual.multipliers)}
+        return found
 
     @classmethod
     def from_dict(cls, values: Any) -> Workload:
@@ -94,14 +105,25 @@ class Workload:
             if "result" in shape:
                 shape["result"] = tuple(map(int, shape["result"]))
             made = _SHAPES[values["operator"]](**{**shape, "window": window})
-            return cls(made, _RULES[rule.pop("rule")](**rule))
+            residual = None
+            if values.get("residual") is not None:
+                numbers = {
+                    name: tuple(value) if name == "multipliers" else int(value)
+                    for name, value in values["residual"].items()
+                }
+                residual = Residual(**numbers)
+            if (residual is not None) != (made.added > 0):
+                raise ValueError("shape and residual disagree")
+            return cls(made, _RULES[rule.pop("rule")](**rule), residual)
         except (KeyError, TypeError, ValueError, OperatorError) as error:
             raise TuningError(f"no workload: {values!r} ({error!r})") from None
 
     @property
     def key(self) -> str:
         """The workload as text; equal for equal workloads."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        values = self.to_dict()
+        values.pop("residual", None)
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def title(self, cfg: VTAConfig) -> str:
         """For people: pixels, channels, kernel, as ``56x56x64-128, 3x3/2``."""
@@ -113,7 +135,8 @@ class Workload:
         sets = f", {shape.groups} groups" if shape.groups > 1 else ""
         images = f"{shape.images} x " if shape.images > 1 else ""
         size = "x".join(map(str, window.size))
-        return f"{images}{size}x{inputs}-{outputs}, {kernel}{step}{kind}{sets}"
+        added = " + add" if shape.added else ""
+        return f"{images}{size}x{inputs}-{outputs}, {kernel}{step}{kind}{sets}{added}"
 
     def operator(self, cfg: VTAConfig, tiling: Tiling | None = None) -> Operator:
         """An operator of the library with this workload on a machine, of full tiles.
@@ -145,7 +168,8 @@ class Workload:
             )  # fmt: skip
         return ops.conv2d(
             data, channels, window.kernel, stride=window.stride, padding=window.padding,
-            dilation=window.dilation, groups=shape.groups, im2col=False, **common,
+            dilation=window.dilation, groups=shape.groups, im2col=False, residual=self.residual,
+            **common,
         )  # fmt: skip
 
 
@@ -172,8 +196,10 @@ def recorded() -> Iterator[list[Workload]]:
     """The workloads of the operators that are made inside, each as often as it is made."""
     found: list[Workload] = []
 
-    def note(shape: ConvShape, requantise: Requantise, cfg: VTAConfig) -> Tiling | None:
-        workload = Workload.of(shape, requantise)
+    def note(
+        shape: ConvShape, requantise: Requantise, cfg: VTAConfig, residual: Residual | None
+    ) -> Tiling | None:
+        workload = Workload.of(shape, requantise, residual)
         if workload is not None:
             found.append(workload)
         return None

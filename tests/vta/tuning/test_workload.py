@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from vta.compiler.ops import Tiling, conv2d
+from vta.compiler.ops.requantise import OnePass
+from vta.compiler.ops.residual import Residual
 from vta.compiler.ops.tiling_source import tilings_from
 from vta.config import VTAConfig
 from vta.errors import OperatorError, TuningError
 from vta.memory_timing import MemoryTiming
+from vta.tuning.evaluate import measure
 from vta.tuning.space import Space
 from vta.tuning.workload import Workload, inputs_of, parse_workload, recorded
 
@@ -131,17 +134,47 @@ def test_a_tiling_is_data():
     assert Tiling.from_dict(older) == replace(tiling, start_parts=1)
 
 
+def test_a_convolution_with_an_added_tensor_is_a_workload():
+    """Its numbers make no other workload, so layers of a network share a schedule."""
+
+    def made(residual):
+        with recorded() as found:
+            op = conv2d(
+                (1, 8, 6, 6), 8, 3, cfg=TINY, requantise=OnePass(), padding=1, residual=residual
+            )
+        return op, found[0]
+
+    op, workload = made(Residual((3, 5), 7, 4))
+    assert workload.shape.added == 1 and workload.title(TINY).endswith(" + add")
+    again = Workload.from_dict(json.loads(json.dumps(workload.to_dict())))
+    assert again == workload and again.residual == workload.residual
+    _, other = made(Residual((9, 2), 1, 4))
+    assert other == workload and other.key == workload.key
+    plain = parse_workload("conv2d((1, 8, 6, 6), 8, 3, padding=1)", TINY)
+    assert plain.key != workload.key
+    with pytest.raises(TuningError, match="shape and residual disagree"):
+        Workload.from_dict({**workload.to_dict(), "residual": None})
+    space = Space(workload, TINY)
+    tiling = space.neighbour(op.tiling, np.random.default_rng(1))
+    job = {"workload": workload.to_dict(), "tiling": tiling.to_dict(), "machine": TINY.to_dict()}
+    result = measure({**job, "memory": "ddr"}, "sim", seed=3)
+    values = inputs_of(op, 3)
+    np.testing.assert_array_equal(op.unpack(result["tiles"]), op.reference(*values))
+    with tilings_from(lambda shape, requantise, cfg, residual: tiling):
+        assert workload.operator(TINY).tiling == tiling
+
+
 def test_a_source_of_tilings_is_asked_and_checked():
     workload = parse_workload(CALLS[0], TINY)
     op = workload.operator(TINY)
     small = Tiling(1, 1, 1, 1, "yo", 1, 1, 1)
-    with tilings_from(lambda shape, requantise, cfg: small):
+    with tilings_from(lambda shape, requantise, cfg, residual: small):
         assert workload.operator(TINY).tiling == small
         assert workload.operator(TINY, op.tiling).tiling == op.tiling  # given explicitly
     assert workload.operator(TINY).tiling == op.tiling
     large = Tiling(3, 5, 5, 2, "yo", 16, 16, 3)
     with (
-        tilings_from(lambda shape, requantise, cfg: large),
+        tilings_from(lambda shape, requantise, cfg, residual: large),
         pytest.raises(OperatorError, match=r"takes \d+ entries of the .*; the machine has \d+"),
     ):
         conv2d((1, 8, 9, 9), 12, 3, cfg=TINY, requantise=workload.requantise, padding=1)
