@@ -164,12 +164,18 @@ def _core_class(observed: bool, active: bool) -> type[Core]:
     return ActiveCore if active else ObservedCore if observed else Core
 
 
-def emit_flat(cfg: VTAConfig, *, observed: bool = False, active: bool = False) -> str:
+def emit_flat(
+    cfg: VTAConfig,
+    *,
+    observed: bool = False,
+    active: bool = False,
+    platform: SimulatorPlatform | None = None,
+) -> str:
     """The same machine as :func:`emit_verilog` writes, as one module for a simulator.
 
     Ports, memories and timing are the same; the hierarchy is removed and common expressions are
-    merged, so that Verilator generates a smaller program that runs a quarter faster. Blocks that
-    have a form for simulators are in that form (:class:`.SimulatorPlatform`).
+    merged, so that Verilator generates a smaller program that runs a quarter faster. With a
+    platform, blocks that have a form for simulators are in that form.
 
     Raises
     ------
@@ -179,9 +185,7 @@ def emit_flat(cfg: VTAConfig, *, observed: bool = False, active: bool = False) -
     prepare_builtin_yosys()
     core = _core_class(observed, active)(cfg)
     ports = {name: (value, None) for name, (value, _) in _ports(core).items()}
-    design = rtlil.convert(
-        core, name=TOP, ports=ports, emit_src=False, platform=SimulatorPlatform()
-    )
+    design = rtlil.convert(core, name=TOP, ports=ports, emit_src=False, platform=platform)
     yosys = find_yosys(lambda version: version >= _YOSYS)
     script = f"read_rtlil <<rtlil\n{design}\nrtlil\n{_FLATTEN}"
     return tidied(yosys.run(["-q", "-"], script, ignore_warnings=True))

@@ -22,6 +22,7 @@ from vta import __version__
 from vta.cache import VARIABLE, cache_folder, make_writable, temporary_root
 from vta.errors import ToolError
 from vta.extras import DISTRIBUTION, checkout, install_command, requirements
+from vta.sim.rtl.compiler import find_compiler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,8 +96,6 @@ class _Tool:
 
 
 _TOOLS = (
-    _Tool("C++ compiler", ("clang++", "g++"), ("--version",), "compiles the simulated RTL", "tsim",
-          "Debian, Ubuntu: apt install build-essential"),
     _Tool("make", ("make",), ("--version",), "builds the simulated RTL", "tsim",
           "Debian, Ubuntu: apt install build-essential"),
     _Tool("ar", ("ar",), ("--version",), "links the simulated RTL", "tsim",
@@ -126,7 +125,7 @@ def examine() -> Iterator[Finding]:
     yield from _computer()
     for extra, level in {"": "sim", **_EXTRAS}.items():
         yield from _packages(extra, level)
-    for tool in _TOOLS:
+    for tool in (_compiler(), *_TOOLS):
         yield _program(tool)
 
 
@@ -234,6 +233,19 @@ def _packages(extra: str, level: str) -> Iterator[Finding]:
             requirement.name, ok, found, f"extra {extra}" if extra else "every use", level,
             "" if ok else install_command(extra or "rtl"),
         )  # fmt: skip
+
+
+def _compiler() -> _Tool:
+    """The C++ compiler that a build would take."""
+    named = os.environ.get("CXX")
+    try:
+        programs: tuple[str, ...] = (find_compiler().command,)
+    except ToolError:
+        programs = (named,) if named else ("clang++", "g++")
+    return _Tool(
+        "C++ compiler", programs, ("--version",), "compiles the simulated RTL", "tsim",
+        "Debian, Ubuntu: apt install build-essential",
+    )  # fmt: skip
 
 
 def _program(tool: _Tool) -> Finding:

@@ -1,25 +1,31 @@
 """The C++ compiler of the simulated RTL, and what makefiles of Verilator must be told of it.
 
-clang makes a program that runs about a fifth faster than that of g++, in half the time.
+A recent clang makes a program that runs about a quarter faster than that of g++, in half the time;
+clang 14 makes one that is no faster. So the newest clang is taken, whatever its name.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from vta.errors import ToolError
 
-__all__ = ["PREFERRED", "Compiler", "find_compiler"]
+__all__ = ["Compiler", "compiler_names", "find_compiler"]
 
 VARIABLE = "CXX"
 """The environment variable that names a compiler."""
 
-PREFERRED = ("clang++", "g++")
-"""Compilers that are looked for on PATH, in this order."""
+_CLANG = re.compile(r"clang\+\+(-\d+)?")
+"""Names of clang: ``clang++``, and ``clang++-19`` where a system has several versions."""
+
+_OPTIMISES_SUMS = 19
+"""The clang from which on sums of odd widths cost nothing."""
 
 _LIBRARIES = "-shared -pthread"  # csrc/fst stands in for the libraries that Verilator would name
 
@@ -45,6 +51,19 @@ class Compiler:
         return "clang" in self.version
 
     @property
+    def major(self) -> int:
+        """The first number of its version; 0 if it says none."""
+        found = re.search(r"version (\d+)", self.version)
+        return int(found[1]) if found else 0
+
+    @property
+    def sums_in_words(self) -> bool:
+        """Whether the simulated RTL runs faster in the forms for simulators
+        (:class:`vta.hw.lib.simulated.SimulatorPlatform`): by g++ 12 and clang 14 it does, by
+        clang 19 it runs slower."""
+        return not (self.is_clang and self.major >= _OPTIMISES_SUMS)
+
+    @property
     def make_variables(self) -> dict[str, str]:
         """What a makefile of Verilator must be told of this compiler."""
         if self.is_clang:
@@ -61,8 +80,8 @@ class Compiler:
 
 
 def find_compiler() -> Compiler:
-    """The compiler that the environment variable ``CXX`` names, else the first one of
-    :data:`PREFERRED` on PATH.
+    """The compiler that the environment variable ``CXX`` names, else the newest clang on PATH, else
+    g++.
 
     Raises
     ------
@@ -77,13 +96,27 @@ def find_compiler() -> Compiler:
                 f"{named!r}, which is not a program"
             )
         return _ask(named, os.environ.get("PATH", ""))
-    for name in PREFERRED:
-        if shutil.which(name) is not None:
-            return _ask(name, os.environ.get("PATH", ""))
-    raise ToolError(
-        f"none of {', '.join(f'`{name}`' for name in PREFERRED)} is on PATH: simulating the RTL "
-        f"needs a C++ compiler (Debian, Ubuntu: `apt install build-essential`)"
-    )
+    path = os.environ.get("PATH", "")
+    found = [_ask(name, path) for name in compiler_names()]
+    if not found:
+        raise ToolError(
+            "none of `clang++`, `g++` is on PATH: simulating the RTL needs a C++ compiler (Debian, "
+            "Ubuntu: `apt install build-essential`)"
+        )
+    return max(found, key=lambda compiler: (compiler.is_clang, compiler.major))
+
+
+def compiler_names() -> list[str]:
+    """The compilers that are on PATH: clang by all its names, else g++."""
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    names = {
+        file.name
+        for folder in folders
+        if folder.is_dir()
+        for file in folder.glob("clang++*")
+        if _CLANG.fullmatch(file.name) and shutil.which(file.name) is not None
+    }
+    return sorted(names) or [name for name in ("g++",) if shutil.which(name) is not None]
 
 
 @lru_cache

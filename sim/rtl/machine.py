@@ -25,6 +25,7 @@ from vta.memory_timing import MemoryTiming
 from vta.run_result import Counters, RunResult
 from vta.sim.rtl.build import Build, builds_folder
 from vta.sim.rtl.building import building
+from vta.sim.rtl.compiler import find_compiler
 from vta.sim.rtl.harness import BURST, BusReport, Harness, Injection, Pulses, Region
 
 if TYPE_CHECKING:
@@ -366,26 +367,27 @@ def _build(
         ).library(report)
 
 
-_WRITTEN: dict[tuple[VTAConfig, _Probes, bool], str] = {}
+_WRITTEN: dict[tuple[VTAConfig, _Probes, bool, bool], str] = {}
 """What :func:`_verilog` gave in this process."""
 
 
 def _verilog(cfg: VTAConfig, probes: _Probes, traced: bool, report: Callable[[str], None]) -> str:
     """The RTL of a configuration, as one flat module unless its waves are to be seen by name."""
-    key = (cfg, probes, traced)
+    words = find_compiler().sums_in_words
+    key = (cfg, probes, traced, words)
     if key not in _WRITTEN:
-        _WRITTEN[key] = _kept_verilog(cfg, probes, traced, report)
+        _WRITTEN[key] = _kept_verilog(cfg, probes, traced, words, report)
     return _WRITTEN[key]
 
 
 def _kept_verilog(
-    cfg: VTAConfig, probes: _Probes, traced: bool, report: Callable[[str], None]
+    cfg: VTAConfig, probes: _Probes, traced: bool, words: bool, report: Callable[[str], None]
 ) -> str:
     """The same, kept in the cache folder by a hash of the sources that write it, because
     elaboration takes seconds."""
     with importing("the simulated RTL", "rtl"):
         amaranth = metadata.version("amaranth")
-    digest = hashlib.sha256(repr((cfg, probes, traced, sys.version, amaranth)).encode())
+    digest = hashlib.sha256(repr((cfg, probes, traced, words, sys.version, amaranth)).encode())
     edited = 0.0
     for package, pattern in (("vta", "*.py"), ("vta", "isa/*.py"), ("vta.hw", "**/*.py")):
         folder = Path(str(resources.files(package)))
@@ -398,12 +400,13 @@ def _kept_verilog(
     make_writable(kept.parent)
     report("Amaranth: writing the RTL")
     from vta.hw.emit import emit_flat, emit_verilog
+    from vta.hw.lib.simulated import SimulatorPlatform
 
     ports = {"observed": probes.stalls > 0, "active": probes.activity > 0}
     if traced:
         verilog, _ = emit_verilog(cfg, **ports)
     else:
-        verilog = emit_flat(cfg, **ports)
+        verilog = emit_flat(cfg, **ports, platform=SimulatorPlatform() if words else None)
     if edited > _process_start():  # this process may have read the sources before they changed
         return verilog
     fresh = kept.with_suffix(f".{os.getpid()}")

