@@ -42,8 +42,8 @@ loading a board, viewers of waves, and
 
 _EXTRAS = {
     "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "profile": "profile",
-    "tune": "tune", "remote": "remote", "uart": "uart", "synth": "synthesis", "test": "tests",
-    "docs": "docs",
+    "timing": "tune", "tune": "tune", "remote": "remote", "uart": "uart", "synth": "synthesis",
+    "test": "tests", "docs": "docs",
 }  # fmt: skip
 """Of each extra but `dev`: the level that its packages are for."""
 _SECONDS = 20

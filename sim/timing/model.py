@@ -1,4 +1,4 @@
-"""The timing model: the machine of docs/hardware/timing.md, put together."""
+"""The timing model: the machine of docs/hardware/timing.md on a stream or a program."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vta.config import INSN_BYTES
 from vta.errors import DeadlockError
-from vta.isa import PipelineModule, disassemble
-from vta.memmap import Source
+from vta.isa import Isa, disassemble
 from vta.memory_timing import MemoryTiming
-from vta.sim.timing.bus import DataBus, ReadBus, WriteBus
-from vta.sim.timing.compute import Compute
-from vta.sim.timing.constants import Constants, Pipeline
-from vta.sim.timing.dma import LoadEngine, StoreEngine
-from vta.sim.timing.events import Events
-from vta.sim.timing.modules import Fetch, Tokens, TransferModule
-from vta.sim.timing.timing import InstructionTiming, Timing
+from vta.sim.timing import compiled
+from vta.sim.timing.constants import Pipeline
+from vta.sim.timing.recorded import RecordedInstructions
+from vta.sim.timing.state import READ_BEATS, RETIRE, UNKNOWN, WRITE_BEATS, initial_state
+from vta.sim.timing.timing import Timing
 from vta.sim.timing.work import works_of
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.isa import Instruction
     from vta.program import Program
-    from vta.sim.timing.bus import Reader
 
 __all__ = ["estimate", "estimate_stream", "estimate_until_deadlock"]
 
@@ -51,7 +48,7 @@ def estimate(program: Program, memory: str | MemoryTiming = "ideal") -> Timing:
     ToolError
         If Amaranth is not installed: the latencies are those of the RTL's classes.
     """
-    return estimate_stream(program.cfg, program.instructions, program.uop_words, memory=memory)
+    return _complete(_Run(program.cfg, program.code, program.uop_words, 0, memory))
 
 
 def estimate_stream(
@@ -79,12 +76,14 @@ def estimate_stream(
 
     Raises
     ------
+    EncodingError
+        If a value does not fit its field.
     DeviceError, DeadlockError, ToolError
         As :func:`estimate`.
     """
-    timing = MemoryTiming.of(memory) if isinstance(memory, str) else memory
     words = np.zeros(0, "<u4") if uop_words is None else uop_words
-    return _Machine(cfg, instructions, words, uop_base, timing).run()
+    code = Isa.of(cfg).encode_all(instructions)
+    return _complete(_Run(cfg, code, words, uop_base, memory))
 
 
 def estimate_until_deadlock(
@@ -92,78 +91,51 @@ def estimate_until_deadlock(
 ) -> tuple[Timing, DeadlockError | None]:
     """As :func:`estimate`, but a deadlock is returned beside the timing of the instructions that
     retire before it."""
-    timing = MemoryTiming.of(memory) if isinstance(memory, str) else memory
-    machine = _Machine(program.cfg, program.instructions, program.uop_words, 0, timing)
-    try:
-        return machine.run(), None
-    except DeadlockError as error:
-        return machine.timing(), error
+    run = _Run(program.cfg, program.code, program.uop_words, 0, memory)
+    return run.timing(), run.deadlock()
 
 
-class _Machine:
-    """One run."""
+def _complete(run: _Run) -> Timing:
+    error = run.deadlock()
+    if error is not None:
+        raise error
+    return run.timing()
+
+
+class _Run:
+    """One run of the kernel."""
 
     def __init__(
         self,
         cfg: VTAConfig,
-        instructions: Sequence[Instruction],
+        code: bytes,
         uop_words: npt.NDArray[np.uint32],
         uop_base: int,
-        timing: MemoryTiming,
+        memory: str | MemoryTiming,
     ) -> None:
-        constants = Constants.of(cfg)
-        self.instructions = instructions
-        self.found: list[InstructionTiming | None] = [None] * len(instructions)
-        self.events, tokens = Events(), Tokens()
-        data = DataBus(timing)
-        self.reads = ReadBus(self.events, constants, timing, data)
-        self.writes = WriteBus(timing, constants, data)
-        bus = cfg.bus_bytes
-        works = works_of(cfg, instructions, uop_words, uop_base)
-        self.load = TransferModule(
-            PipelineModule.LOAD, tokens, constants.loads_in_flight, self._report
-        )
-        self.store = TransferModule(
-            PipelineModule.STORE, tokens, constants.stores_in_flight, self._report
-        )
-        self.compute = compute = Compute(self.events, constants, tokens, self._report)
-        self.queues = {
-            PipelineModule.LOAD: self.load.queue,
-            PipelineModule.COMPUTE: compute.queue,
-            PipelineModule.STORE: self.store.queue,
-        }
-        self.fetch = Fetch(works, self.queues, constants, self.reads, bus)
-        engine = LoadEngine(constants, self.reads, Source.LOAD, bus, self.load.done)
-        compute.loader = LoadEngine(constants, self.reads, Source.COMPUTE, bus, compute.loaded)
-        self.load.engine = engine
-        self.store.engine = StoreEngine(constants, self.writes, bus, self.store.done)
-        engine.wake, self.store.engine.wake = self.load.step, self.store.step
-        compute.loader.wake = compute.step
-        readers: tuple[Reader, ...] = (self.fetch, engine, compute.loader)
-        for number, reader in enumerate(readers):
-            self.reads.attach(number, reader)
-        for queue in self.queues.values():
-            queue.freed = self.fetch.advance
-        tokens.wake = {
-            "l2g": compute.step, "s2g": compute.step, "g2l": self.load.step, "g2s": self.store.step
-        }  # fmt: skip
+        timing = MemoryTiming.of(memory) if isinstance(memory, str) else memory
+        self.cfg, self.code = cfg, code
+        work, banks = works_of(cfg, code, uop_words, uop_base)
+        self.end = compiled.run(initial_state(cfg, work, banks, timing))
 
-    def _report(self, timing: InstructionTiming) -> None:
-        self.found[timing.index] = timing
-
-    def run(self) -> Timing:
-        self.fetch.start()
-        self.events.run()
-        missing = [index for index, timing in enumerate(self.found) if timing is None]
-        if missing:
-            text = disassemble(self.instructions[missing[0]])
-            raise DeadlockError(
-                f"deadlock: instruction {missing[0]} never ends", index=missing[0], instruction=text
-            )
-        return self.timing()
+    def deadlock(self) -> DeadlockError | None:
+        """The error of the first instruction that does not retire, if there is one."""
+        missing = np.flatnonzero(np.asarray(self.end.insn[RETIRE]) == UNKNOWN)
+        if not missing.size:
+            return None
+        index = int(missing[0])
+        word = self.code[index * INSN_BYTES : (index + 1) * INSN_BYTES]
+        text = disassemble(Isa.of(self.cfg).decode(word))
+        return DeadlockError(
+            f"deadlock: instruction {index} never ends", index=index, instruction=text
+        )
 
     def timing(self) -> Timing:
         """Of the instructions that have retired."""
-        found = tuple(timing for timing in self.found if timing is not None)
-        end = max((timing.retire for timing in found), default=0)
-        return Timing(end + Pipeline.RETIRE_TO_END, found, self.reads.beats, self.writes.beats)
+        end = max(int(np.max(np.asarray(self.end.insn[RETIRE]), initial=0)), 0)
+        return Timing(
+            end + Pipeline.RETIRE_TO_END,
+            RecordedInstructions(self.end),
+            int(self.end.value[READ_BEATS]),
+            int(self.end.value[WRITE_BEATS]),
+        )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vta.isa import PipelineModule
 
 __all__ = ["Cause", "InstructionTiming", "Timing", "Wait"]
@@ -102,14 +104,14 @@ class Timing:
     ----------
     cycles : int
         Clock cycles from launch to done, as ``RunResult.cycle_count``.
-    instructions : tuple of InstructionTiming
-        In the order of the stream.
+    instructions : sequence of InstructionTiming
+        In the order of the stream. The timing model makes them when they are first read.
     read_beats, write_beats : int
         Beats on the bus.
     """
 
     cycles: int
-    instructions: tuple[InstructionTiming, ...]
+    instructions: Sequence[InstructionTiming]
     read_beats: int
     write_beats: int
 

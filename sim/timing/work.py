@@ -3,293 +3,336 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.isa import (
-    Alu,
-    Gemm,
-    Instruction,
-    Isa,
-    Load,
-    MemId,
-    MicroOpLoop,
-    Opcode,
-    PipelineModule,
-    TokenCounts,
-    Transfer,
-)
+from vta.config import INSN_BYTES
+from vta.isa import AluOpcode, Isa, MemId, Opcode, PipelineModule
+from vta.isa.tokens import TOKEN_QUEUES
+from vta.sim.timing import state
 from vta.sim.timing.constants import Constants, Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from vta.config import VTAConfig
+    from vta.isa.formats import Field
 
-__all__ = ["Range", "Rows", "Work", "works_of"]
+    Ints = npt.NDArray[np.int64]
 
-Range = tuple[int, int] | None
-"""Lowest and highest entry, or None."""
+__all__ = ["works_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of a transfer: ``count`` rows of ``elements`` elements, ``stride`` bytes apart.
-
-    ``lead``, ``between`` and ``trail`` are the zeros before the first row, before each other row,
-    and behind the last one (a row of its own). ``per_beat`` elements are in a beat, or an element
-    takes ``beats_per_element`` beats. In a STORE of ACC, ``wait`` cycles are before the first
-    element, and ``gap`` cycles between two elements.
-    """
-
-    count: int
-    elements: int
-    stride: int
-    nbytes: int
-    lead: int
-    between: int
-    trail: int
-    per_beat: int
-    beats_per_element: int
-    wait: int = 0
-    gap: int = 0
-
-    @property
-    def total(self) -> int:
-        """Rows that the row generator makes."""
-        return self.count + (self.trail > 0 or self.count == 0)
-
-
-@dataclass(slots=True)
-class Work:
-    """One instruction, ready for the timing model.
-
-    Attributes
-    ----------
-    index, module, unit
-        As of :class:`~vta.sim.timing.timing.InstructionTiming`.
-    pops, pushes : list of str
-        Token queues.
-    decode : int
-        Compute module: accept to advance of its access ranges.
-    writes, reads, uops : Range
-        Access ranges: accumulators written, accumulators only read, micro-ops.
-    reads_uops : bool
-        Its micro-ops are read when its ranges are computed: they are not cached.
-    operations : int
-        Micro-ops; 1 for a loop nest without any.
-    stalls : int
-        Cycles of the unit between its own micro-ops: bank conflicts and hazards.
-    overwrites : bool
-        GEMM with ``reset`` or ``start``: the accumulator memory is not read.
-    dst, src : ndarray of int64 or None
-        Of GEMM and ALU: accumulators in the order of the micro-ops.
-    rows : Rows or None
-        Of transfers.
-    """
-
-    index: int
-    module: PipelineModule
-    unit: str
-    pops: list[str]
-    pushes: list[str]
-    decode: int = 0
-    writes: Range = None
-    reads: Range = None
-    uops: Range = None
-    reads_uops: bool = False
-    operations: int = 0
-    stalls: int = 0
-    overwrites: bool = False
-    dst: npt.NDArray[np.int64] | None = None
-    src: npt.NDArray[np.int64] | None = None
-    rows: Rows | None = None
-    address: int = 0
+NO_LOW, NO_HIGH = 1 << 40, -1
+"""A range that overlaps none."""
 
 
 def works_of(
-    cfg: VTAConfig,
-    instructions: Sequence[Instruction],
-    uop_words: npt.NDArray[np.uint32],
-    uop_base: int = 0,
-) -> list[Work]:
+    cfg: VTAConfig, code: bytes, uop_words: npt.NDArray[np.uint32], uop_base: int = 0
+) -> tuple[Ints, tuple[Ints, Ints]]:
     """The work of each instruction of a stream.
 
     Parameters
     ----------
+    code : bytes
+        Legal instructions.
     uop_words : ndarray of uint32, shape (n,)
         The micro-ops in DRAM. A LOAD from outside of them loads zeros.
     uop_base : int
         Their DRAM index, in elements.
+
+    Returns
+    -------
+    work : ndarray of int64, shape (WORK_FIELDS, instructions)
+        Fields as numbered in :mod:`vta.sim.timing.state`:
+
+        ========================  =====================================================
+        MODULE, UNIT              the module and its unit, by their numbers
+        POPS, PUSHES              token queues, a bit each
+        DECODE                    compute module: accept to advance of its access ranges
+        WRITE_LOW .. UOP_HIGH     access ranges: accumulators written, accumulators only
+                                  read, micro-ops
+        READS_UOPS                its micro-ops are read when its ranges are computed:
+                                  they are not cached
+        OPERATIONS                micro-ops; 1 for a loop nest without any
+        STALLS                    cycles of the unit between its own micro-ops: bank
+                                  conflicts and hazards
+        BANKS_AT, BANKS           its micro-ops in the two arrays of banks
+        TWO_SOURCES               an ALU instruction that reads two accumulators
+        ROWS, ELEMENTS, STRIDE,   the rows of a transfer: their number, elements, bytes
+        NBYTES, ADDRESS           from row to row, bytes, first byte
+        LEAD, BETWEEN, TRAIL      padding before the first row, before each other row,
+                                  and behind the last one (a row of its own)
+        PER_BEAT, BEATS_EACH      elements in a beat, beats of an element
+        DELAY, GAP                cycles before the first element of a STORE of ACC, and
+                                  between two
+        SEQUENCE                  three rows: the instructions of each module
+        POSITION                  their places there
+        ========================  =====================================================
+    banks : two ndarrays of int64
+        For each micro-op a bit, or 0. GEMM: the bank that it reads, and the bank that it writes;
+        ALU: the bank of its destination, and of its source.
     """
-    return _Reader(cfg, uop_words, uop_base).read(instructions)
+    reader = _Reader(cfg, code, uop_words, uop_base)
+    return reader.work, reader.banks()
 
 
 class _Reader:
-    """Walks through a stream with the contents of the micro-op SRAM."""
+    """The columns of a stream, and a walk through it with the contents of the micro-op SRAM."""
 
-    def __init__(self, cfg: VTAConfig, uop_words: npt.NDArray[np.uint32], uop_base: int) -> None:
+    def __init__(
+        self, cfg: VTAConfig, code: bytes, uop_words: npt.NDArray[np.uint32], uop_base: int
+    ) -> None:
         self.cfg, self.isa, self.constants = cfg, Isa.of(cfg), Constants.of(cfg)
+        self.bits = np.frombuffer(code, "<u8").reshape(-1, INSN_BYTES // 8)
         self.words, self.base = np.asarray(uop_words, "<u4"), uop_base
-        self.sram = np.zeros(cfg.uop_depth, "<u4")
+        self.work = np.zeros((state.WORK_FIELDS, len(self.bits)), np.int64)
+        self.first: list[Ints] = [np.zeros(1, np.int64)]
+        self.second: list[Ints] = [np.zeros(1, np.int64)]
+        self.bank_count = 1
+        self.nests: dict[tuple[object, ...], tuple[int, ...]] = {}
         self.cached: deque[tuple[int, int]] = deque(maxlen=Pipeline.BOUNDS_CACHED)
-        self.nests: dict[tuple[object, ...], tuple[object, ...]] = {}
-        self.transfers: dict[tuple[object, ...], Rows] = {}
-        self.tokens: dict[tuple[object, ...], tuple[list[str], list[str]]] = {}
-        self.elem_bytes = {memory: self.isa.elem_bytes(memory) for memory in MemId}
+        self.sram = np.zeros(cfg.uop_depth, "<u4")
+        self._modules()
+        self._transfers()
+        self._compute()
 
-    def read(self, instructions: Sequence[Instruction]) -> list[Work]:
-        return [self._work(index, insn) for index, insn in enumerate(instructions)]
+    def banks(self) -> tuple[Ints, Ints]:
+        return np.concatenate(self.first), np.concatenate(self.second)
 
-    def _work(self, index: int, insn: Instruction) -> Work:
-        module = insn.module
-        flags = (module, insn.pop_prev, insn.pop_next, insn.push_prev, insn.push_next)
-        tokens = self.tokens.get(flags)
-        if tokens is None:
-            tokens = TokenCounts.popped_by(insn), TokenCounts.pushed_by(insn)
-            self.tokens[flags] = tokens
-        work = Work(index, module, "none", *tokens)
-        if isinstance(insn, Transfer):
-            work.address = insn.dram_base * self.elem_bytes[insn.memory]
-            kind = (
-                insn.opcode, insn.memory, insn.y_size, insn.x_size, insn.x_stride,
-                insn.y_pad_0, insn.y_pad_1, insn.x_pad_0, insn.x_pad_1,
-            )  # fmt: skip
-            rows = self.transfers.get(kind)
-            if rows is None:
-                rows = self.transfers[kind] = self._rows(insn)
-            work.rows = rows
-            if module is PipelineModule.COMPUTE:
-                work.unit = "none" if insn.is_nop else "loader"
-            else:
-                work.unit = "load" if module is PipelineModule.LOAD else "store"
-        if module is not PipelineModule.COMPUTE:
-            return work
-        work.decode = Pipeline.RANGES_NO_ACCESS
-        if isinstance(insn, Load) and not insn.is_nop:
-            self._loader(work, insn)
-        elif isinstance(insn, MicroOpLoop):
-            self._nest(work, insn)
-        return work
+    def _column(self, field: Field, which: Ints | None = None) -> Ints:
+        """A field of the instructions ``which``, or of all, as int64 without its sign."""
+        half, shift = divmod(field.offset, 64)
+        words = self.bits[:, half] if which is None else self.bits[which, half]
+        mask = np.uint64((1 << field.width) - 1)
+        return (words >> np.uint64(shift) & mask).astype(np.int64)
+
+    def _modules(self) -> None:
+        """Modules, tokens, and the order of the instructions in each module."""
+        work, layout = self.work, self.isa.memory
+        self.opcode = self._column(layout["opcode"])
+        self.is_transfer = (self.opcode == Opcode.LOAD) | (self.opcode == Opcode.STORE)
+        self.memory = np.where(self.is_transfer, self._column(layout["memory"]), 0)
+        is_load = (self.opcode == Opcode.LOAD) & np.isin(self.memory, (MemId.INP, MemId.WGT))
+        module = np.full(len(self.opcode), int(PipelineModule.COMPUTE))
+        module[is_load] = PipelineModule.LOAD
+        module[self.opcode == Opcode.STORE] = PipelineModule.STORE
+        for number, queue in enumerate(TOKEN_QUEUES):
+            for row, flag, end in (
+                (state.POPS, queue.pop_flag, queue.target),
+                (state.PUSHES, queue.push_flag, queue.source),
+            ):
+                moves = (self._column(layout[flag]) == 1) & (module == end)
+                work[row] |= moves.astype(np.int64) << number
+        work[state.MODULE] = module - PipelineModule.LOAD
+        for number in range(len(PipelineModule)):
+            (inside,) = np.nonzero(work[state.MODULE] == number)
+            work[state.SEQUENCE + number, : len(inside)] = inside
+            work[state.POSITION, inside] = np.arange(len(inside))
+        work[[state.WRITE_LOW, state.READ_LOW, state.UOP_LOW]] = NO_LOW
+        work[[state.WRITE_HIGH, state.READ_HIGH, state.UOP_HIGH]] = NO_HIGH
+        work[state.DECODE] = np.where(
+            module == PipelineModule.COMPUTE, Pipeline.RANGES_NO_ACCESS, 0
+        )
 
     # ---- transfers --------------------------------------------------------------------------
 
-    def _rows(self, insn: Transfer) -> Rows:
-        size = self.elem_bytes[insn.memory]
+    def _transfers(self) -> None:
+        """Rows, and the ranges of the LOADs of the compute module."""
+        work, layout, isa = self.work, self.isa.memory, self.isa
+        (which,) = np.nonzero(self.is_transfer)
+        names = ("y_size", "x_size", "x_stride", "y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
+        count, elements, stride, top, bottom, left, right = (
+            self._column(layout[name], which) for name in names
+        )
+        memory, is_store = self.memory[which], self.opcode[which] == Opcode.STORE
+        size = np.ones(layout["memory"].high + 1, np.int64)
+        for kind in MemId:
+            size[kind] = isa.elem_bytes(kind)
+        size = size[memory]
+        address = self._column(layout["dram_base"], which)
+        if self.cfg.extension:
+            pads = (self._column(isa.pad_load["has_pad_value"], which) == 1) & ~is_store
+            address = np.where(pads, self._column(isa.pad_load["dram_base"], which), address)
+        is_nop = elements == 0
+        pitch = left + elements + right
+        lead, trail = top * pitch + left, bottom * pitch + right
+        empty = count == 0
+        lead[empty], trail[empty] = 0, ((top + bottom) * pitch)[empty]
+        joined = ~empty & (stride == elements) & (left == 0) & (right == 0)
+        rows = np.where(joined, 1, count)
+        row_elements = np.where(joined, elements * count, elements)
         beat = self.cfg.bus_bytes
-        pitch = insn.x_pad_0 + insn.x_size + insn.x_pad_1
-        packing = max(1, beat // size), max(1, size // beat)
-        if insn.is_nop:
-            return Rows(0, 0, 0, 0, 0, 0, 0, *packing)
-        count, elements = insn.y_size, insn.x_size
-        lead = insn.y_pad_0 * pitch + insn.x_pad_0
-        trail = insn.y_pad_1 * pitch + insn.x_pad_1
-        if not count:
-            lead, trail = 0, (insn.y_pad_0 + insn.y_pad_1) * pitch
-        elif insn.x_stride == elements and not insn.x_pad_0 and not insn.x_pad_1:
-            count, elements = 1, elements * count
-        between = insn.x_pad_0 + insn.x_pad_1
-        is_acc_store = insn.opcode is Opcode.STORE and insn.memory is MemId.ACC
-        read = self.constants.tile_read if is_acc_store else 1
-        return Rows(
-            count, elements, insn.x_stride * size, elements * size, lead, between, trail,
-            *packing, wait=read - 1, gap=max(0, read - packing[1]),
-        )  # fmt: skip
+        for row, values in (
+            (state.ROWS, rows), (state.ELEMENTS, row_elements), (state.STRIDE, stride * size),
+            (state.NBYTES, row_elements * size), (state.LEAD, lead),
+            (state.BETWEEN, left + right), (state.TRAIL, trail),
+        ):  # fmt: skip
+            work[row, which] = np.where(is_nop, 0, values)
+        work[state.PER_BEAT, which] = np.maximum(1, beat // size)
+        work[state.BEATS_EACH, which] = np.maximum(1, size // beat)
+        work[state.ADDRESS, which] = address * size
+        read = np.where(is_store & (memory == MemId.ACC) & ~is_nop, self.constants.tile_read, 1)
+        work[state.DELAY, which] = read - 1
+        work[state.GAP, which] = np.maximum(0, read - work[state.BEATS_EACH, which])
+        in_compute = work[state.MODULE, which] == state.COMPUTE_MODULE
+        unit = np.where(is_store, state.STORE_UNIT, state.LOAD_UNIT)
+        unit[in_compute] = np.where(is_nop, state.NO_UNIT, state.LOADER_UNIT)[in_compute]
+        work[state.UNIT, which] = unit
+        total = count + top + bottom
+        loads = in_compute & ~is_nop & (total > 0)
+        one = np.where(total == 1, Pipeline.RANGES_ONE_ROW, Pipeline.RANGES_ROWS)
+        work[state.DECODE, which[loads]] = one[loads]
+        base = self._column(layout["sram_base"], which)
+        last = base + total * pitch - 1
+        for is_uop, row in ((False, state.WRITE_LOW), (True, state.UOP_LOW)):
+            selected = loads & ((memory == MemId.UOP) == is_uop)
+            work[row, which[selected]] = base[selected]
+            work[row + 1, which[selected]] = last[selected]
+        selected = loads & (memory == MemId.UOP)
+        first = base + top * pitch + left
+        table = (base, last + 1, first, address - self.base, count, elements, stride, pitch)
+        self.uop_loads = dict(
+            zip(
+                which[selected].tolist(),
+                zip(*(column[selected].tolist() for column in table), strict=True),
+                strict=True,
+            )
+        )
 
-    def _loader(self, work: Work, insn: Load) -> None:
-        rows = insn.y_size + insn.y_pad_0 + insn.y_pad_1
-        columns = insn.x_size + insn.x_pad_0 + insn.x_pad_1
-        if not rows:
-            return
-        work.decode = Pipeline.RANGES_ONE_ROW if rows == 1 else Pipeline.RANGES_ROWS
-        entries = insn.sram_base, insn.sram_base + rows * columns - 1
-        if insn.memory is not MemId.UOP:
-            work.writes = entries
-            return
-        work.uops = entries
+    def _load_uops(self, i: int) -> None:
+        """A LOAD of micro-ops, in the SRAM."""
+        begin, end, at, address, count, elements, stride, pitch = self.uop_loads[i]
         self.cached.clear()
-        at = insn.sram_base + insn.y_pad_0 * columns
-        self.sram[insn.sram_base : entries[1] + 1] = 0
-        for row in range(insn.y_size):
-            first = insn.dram_base - self.base + row * insn.x_stride
-            begin = at + row * columns + insn.x_pad_0
-            found = self.words[max(first, 0) : max(first + insn.x_size, 0)]
-            room = self.sram[begin : begin + len(found)]
+        self.sram[begin:end] = 0
+        for row in range(count):
+            first, place = address + row * stride, at + row * pitch
+            found = self.words[max(first, 0) : max(first + elements, 0)]
+            room = self.sram[place : place + len(found)]
             room[:] = found[: len(room)]
 
     # ---- loop nests -------------------------------------------------------------------------
 
-    def _nest(self, work: Work, insn: MicroOpLoop) -> None:
-        work.unit = "gemm" if isinstance(insn, Gemm) else "alu"
-        work.operations = max(insn.operations, 1)
-        work.overwrites = isinstance(insn, Gemm) and (insn.reset or insn.start)
-        if not insn.operations:
-            return
-        two = isinstance(insn, Alu) and not insn.use_imm
-        work.decode = Pipeline.RANGES_TWO_OPERANDS if two else Pipeline.RANGES_LOOP
-        work.uops = insn.uop_bgn, insn.uop_end - 1
-        lanes = self.constants.uop_lanes
-        if work.uops not in self.cached:
-            self.cached.append(work.uops)
-            work.reads_uops = True
-            words = work.uops[1] // lanes - work.uops[0] // lanes
-            work.decode = max(work.decode, Pipeline.BOUNDS_READ + words)
-        content = self.sram[insn.uop_bgn : insn.uop_end].tobytes()
-        loops = insn.iter_out, insn.iter_in, insn.dst_factor_out, insn.dst_factor_in
-        key: tuple[object, ...] = content, loops
-        if isinstance(insn, Alu):
-            sources = insn.src_factor_out, insn.src_factor_in
-            key = content, loops, sources, insn.alu_opcode, insn.use_imm, insn.start
-        found = self.nests.get(key)
-        if found is None:
-            found = self.nests[key] = self._walk(insn, content)
-        work.dst, work.src, work.writes, work.reads, work.stalls = found  # type: ignore[assignment]
+    def _compute(self) -> None:
+        """Loop nests: a walk through the stream, with the LOADs of micro-ops."""
+        work = self.work
+        is_nest = (self.opcode == Opcode.GEMM) | (self.opcode == Opcode.ALU)
+        (which,) = np.nonzero(is_nest)
+        is_alu = self.opcode[which] == Opcode.ALU
+        work[state.UNIT, which] = np.where(is_alu, state.ALU_UNIT, state.GEMM_UNIT)
+        gemm, alu = self.isa.gemm, self.isa.alu
 
-    def _walk(self, insn: MicroOpLoop, content: bytes) -> tuple[object, ...]:
-        """The accumulators of a nest in order, their ranges, and the stalls of the unit itself."""
+        def column(name: str) -> Ints:
+            return self._column(gemm[name], which)
+
+        low, high, out, inner = (
+            column(name) for name in ("uop_bgn", "uop_end", "iter_out", "iter_in")
+        )
+        operations = out * inner * np.maximum(high - low, 0)
+        work[state.OPERATIONS, which] = np.maximum(operations, 1)
+        starts = column("start") if self.cfg.extension else np.zeros_like(low)
+        overwrites = ~is_alu & ((column("reset") | starts) == 1)
+        code = np.where(is_alu, self._column(alu["alu_opcode"], which), -1)
+        two = is_alu & (self._column(alu["use_imm"], which) == 0)
+        sources = tuple(
+            np.where(is_alu, self._column(alu[name], which), 0)
+            for name in ("src_factor_out", "src_factor_in")
+        )
+        some = operations > 0
+        work[state.TWO_SOURCES, which] = two & some
+        work[state.UOP_LOW, which[some]] = low[some]
+        work[state.UOP_HIGH, which[some]] = high[some] - 1
+        decode = np.where(two, Pipeline.RANGES_TWO_OPERANDS, Pipeline.RANGES_LOOP)
+        columns = (
+            which, decode, low, high, out, inner, column("dst_factor_out"),
+            column("dst_factor_in"), *sources, code, two, starts == 1, overwrites,
+        )  # fmt: skip
+        nests = zip(*(values[some].tolist() for values in columns), strict=True)
+        loads = iter([*sorted(self.uop_loads), len(self.bits)])
+        load = next(loads)
+        lanes = self.constants.uop_lanes
+        found: list[tuple[int, ...]] = []
+        for i, cycles, begin, end, *shape in nests:
+            while load < i:
+                self._load_uops(load)
+                load = next(loads)
+            reads = (begin, end) not in self.cached
+            if reads:
+                self.cached.append((begin, end))
+                cycles = max(cycles, Pipeline.BOUNDS_READ + (end - 1) // lanes - begin // lanes)
+            content = self.sram[begin:end].tobytes()
+            key = content, *shape
+            nest = self.nests.get(key)
+            if nest is None:
+                nest = self.nests[key] = self._nest(content, *shape)
+            found.append((cycles, reads, *nest))
+        if found:
+            rows = [
+                state.DECODE, state.READS_UOPS, state.STALLS, state.BANKS_AT, state.BANKS,
+                state.WRITE_LOW, state.WRITE_HIGH, state.READ_LOW, state.READ_HIGH,
+            ]  # fmt: skip
+            work[np.ix_(rows, which[some])] = np.array(found, np.int64).T
+
+    def _nest(
+        self, content: bytes, out: int, inner: int, dst_out: int, dst_in: int, src_out: int,
+        src_in: int, code: int, two: bool, starts: bool, overwrites: bool,
+    ) -> tuple[int, ...]:  # fmt: skip
+        """Stalls of the unit itself, place and number of the banks, range written, range read."""
         uops = self.isa.uop_indices(np.frombuffer(content, "<u4"))
-        o = np.arange(insn.iter_out)[:, None, None]
-        i = np.arange(insn.iter_in)[None, :, None]
-        dst = uops["dst"] + o * insn.dst_factor_out + i * insn.dst_factor_in
-        src = uops["src"] + o * insn.src_factor_out + i * insn.src_factor_in
-        dst, src = dst.ravel(), src.ravel()
-        writes = int(dst.min()), int(dst.max())
-        if isinstance(insn, Gemm):
-            return dst, None, writes, None, 0
-        assert isinstance(insn, Alu)
-        stalls = _alu_stalls(insn, dst, src, self.constants)
-        if insn.use_imm:
-            return dst, None, writes, None, stalls
-        return dst, src, writes, (int(src.min()), int(src.max())), stalls
+        o = np.arange(out)[:, None, None]
+        i = np.arange(inner)[None, :, None]
+        dst = (uops["dst"] + o * dst_out + i * dst_in).ravel()
+        bits = 1 << self.constants.banks[dst]
+        stalls = 0
+        read = NO_LOW, NO_HIGH
+        if code < 0:
+            first, second = _gemm_banks(dst, bits, overwrites, self.constants.forwarded)
+        else:
+            src = (uops["src"] + o * src_out + i * src_in).ravel() if two else None
+            stalls = _alu_stalls(AluOpcode.of(code), starts, dst, src, self.constants)
+            first, second = bits, np.zeros_like(bits)
+            if src is not None:
+                second = 1 << self.constants.banks[src]
+                read = int(src.min()), int(src.max())
+        at = self.bank_count
+        self.first.append(first)
+        self.second.append(second)
+        self.bank_count += len(dst)
+        return stalls, at, len(dst), int(dst.min()), int(dst.max()), *read
+
+
+def _gemm_banks(dst: Ints, bits: Ints, overwrites: bool, forwarded: int) -> tuple[Ints, Ints]:
+    """For each micro-op: the bank that it reads and the bank that it writes, as a bit."""
+    reads, writes = bits.copy(), bits.copy()
+    if overwrites:
+        reads[:] = 0
+    for distance in range(1, forwarded + 1):
+        reads[distance:][dst[distance:] == dst[:-distance]] = 0
+    writes[:-1][dst[1:] == dst[:-1]] = 0  # deferred
+    return reads, writes
 
 
 def _alu_stalls(
-    insn: Alu,
-    dst: npt.NDArray[np.int64],
-    src: npt.NDArray[np.int64],
-    constants: Constants,
+    opcode: AluOpcode, starts: bool, dst: Ints, src: Ints | None, constants: Constants
 ) -> int:
     """Cycles in which the ALU stalls for the instruction's own micro-ops: RAW hazards on results
-    that come late, and two operands in one bank (``vta.hw.compute.alu_hazards``)."""
-    late = constants.alu_late.get(insn.alu_opcode, 0)
+    that come late, and two operands in one bank (``vta.hw.compute.alu_hazards``). ``src`` is None
+    for an immediate."""
+    late = constants.alu_late.get(opcode, 0)
     waits = np.zeros(len(dst), np.int64)
     for distance in range(1, late + 1):  # the nearest producer decides
         same = dst[distance:] == dst[:-distance]
-        if not insn.use_imm:
+        if src is not None:
             same = same | (src[distance:] == dst[:-distance])
         younger = waits[distance:]
         younger[same & (younger == 0)] = late + 1 - distance
     stalls = int(waits.sum())
-    if insn.use_imm:
+    if src is None:
         return stalls
     banks = constants.banks
     dst_bank, src_bank = banks[dst], banks[src]
     conflict = (dst_bank == src_bank) & (dst != src)
-    if insn.start:  # a run reads no tile from its bank: the first value is 0, then dst is forwarded
+    if starts:  # a run reads no tile from its bank: the first value is 0, then dst is forwarded
         return stalls
     if not conflict.any():
         return stalls

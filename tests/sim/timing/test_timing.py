@@ -28,9 +28,12 @@ from vta.hw.compute.accumulate import Accumulate
 from vta.hw.compute.accumulators import bank_select
 from vta.hw.compute.gemm import Gemm as GemmUnit
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
+from vta.memory_timing import MemoryTiming
 from vta.sim.memory import Memory
 from vta.sim.timing import Cause, estimate, estimate_stream
+from vta.sim.timing import compiled as kernels
 from vta.sim.timing.constants import Constants
+from vta.sim.timing.state import WORK_FIELDS, initial_state
 
 TOLERANCE = 0.03
 TINY = VTAConfig.preset("tiny")
@@ -114,6 +117,30 @@ def test_waits_before_issue_add_up():
     for insn in timing.instructions:
         before = [wait for wait in insn.waits if wait.end <= insn.issue]
         assert sum(wait.cycles for wait in before) == insn.issue - insn.head
+
+
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
+def test_the_compiled_kernel_gives_what_the_interpreted_one_gives(memory, monkeypatch):
+    pytest.importorskip("numba")
+    for kind in ("vadd", "matmul", "conv2d"):
+        program = compiled(kind, TINY if kind != "conv2d" else VTAConfig.preset("default"))
+        monkeypatch.setattr(kernels, "run", kernels.interpreted_run)
+        interpreted = estimate(program, memory)
+        monkeypatch.setattr(kernels, "run", kernels.compiled_run)
+        assert estimate(program, memory) == interpreted
+
+
+def test_a_process_compiles_once_it_has_estimated_much(monkeypatch):
+    pytest.importorskip("numba")
+    called = []
+    monkeypatch.setattr(kernels, "interpreted_run", lambda state: called.append("interpreted"))
+    monkeypatch.setattr(kernels, "compiled_run", lambda state: called.append("compiled"))
+    monkeypatch.setattr(kernels, "_estimated", 0)
+    empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    work = np.zeros((WORK_FIELDS, kernels.INTERPRETED_INSTRUCTIONS // 2), np.int64)
+    for _ in range(3):
+        kernels.run(initial_state(TINY, work, empty, MemoryTiming()))
+    assert called == ["interpreted", "interpreted", "compiled"]
 
 
 def test_a_token_wait_names_its_producer():

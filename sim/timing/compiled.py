@@ -1,0 +1,88 @@
+"""The kernel of the timing model: interpreted, or compiled by Numba where that is installed.
+
+Both are the same functions. The first compilation takes half a minute and is kept in the user's
+cache folder, under a hash of the functions' sources; later processes load the result in a second.
+So a process begins interpreted, and changes once it has estimated so many instructions that this
+second is worth its while.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+from functools import cache
+from inspect import getmodule, isfunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vta.cache import cache_folder, make_writable
+from vta.sim.timing import (
+    kernel,
+    kernel_bus,
+    kernel_compute,
+    kernel_dma,
+    kernel_modules,
+    kernel_retire,
+    state,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vta.sim.timing.state import State
+
+__all__ = ["INTERPRETED_INSTRUCTIONS", "compiled_run", "interpreted_run", "run"]
+
+INTERPRETED_INSTRUCTIONS = 40_000
+"""Instructions that a process estimates interpreted, about two seconds, before it compiles."""
+
+_MODULES = (kernel, kernel_bus, kernel_compute, kernel_dma, kernel_modules, kernel_retire)
+_estimated = 0
+
+
+def run(s: State) -> State:
+    """Run the kernel from a state; returns the state at the end."""
+    global _estimated
+    _estimated += s.k.count
+    if _estimated > INTERPRETED_INSTRUCTIONS and importlib.util.find_spec("numba") is not None:
+        return compiled_run(s)
+    return interpreted_run(s)
+
+
+def interpreted_run(s: State) -> State:
+    """As :func:`run`, over lists: an element of an array costs the interpreter more."""
+    lists = s._replace(**{
+        name: getattr(s, name).tolist() for name in s._fields if name != "k"
+    })  # fmt: skip
+    kernel.run(lists)
+    return lists
+
+
+def compiled_run(s: State) -> State:
+    """As :func:`run`, by Numba."""
+    _compiled()(s)
+    return s
+
+
+@cache
+def _compiled() -> Callable[[State], None]:
+    numba: Any = importlib.import_module("numba")
+    register_jitable: Any = importlib.import_module("numba.extending").register_jitable
+
+    digest = hashlib.sha256(numba.__version__.encode())
+    for module in (*_MODULES, state):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    folder = cache_folder("timing") / digest.hexdigest()[:16]
+    make_writable(folder)
+    for module in _MODULES:
+        for function in vars(module).values():
+            if isfunction(function) and getmodule(function) is module:
+                register_jitable(function)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        compiled: Any = numba.njit(cache=True)(kernel.run)
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled  # type: ignore[no-any-return]

@@ -1,0 +1,110 @@
+"""The timing model: events in the order of their cycles until none is left.
+
+Two things happen in the order of time and not of computation: grants of the read bus, and the end
+of an ALU instruction, which GEMM can delay until it comes. All other times follow from these as
+soon as what they depend on is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vta.sim.timing.kernel_bus import grant, release
+from vta.sim.timing.kernel_compute import end_alu, issue_compute
+from vta.sim.timing.kernel_dma import load_burst
+from vta.sim.timing.kernel_modules import (
+    FETCH_STEP,
+    dispatch,
+    fetch_burst,
+    issue_transfers,
+    request_chunks,
+)
+from vta.sim.timing.kernel_retire import mark
+from vta.sim.timing.state import (
+    ALU_HEAD,
+    ALU_LIST,
+    ALU_TAIL,
+    COMPUTE_MODULE,
+    DIRTY,
+    FETCH,
+    GRANT_READY,
+    LAST,
+    LAST_GRANT,
+    LOAD_ENGINE,
+    LOAD_MODULE,
+    NEVER,
+    NEXT_ARBITRATION,
+    NEXT_GRANT,
+    NOW,
+    STORE_MODULE,
+)
+
+if TYPE_CHECKING:
+    from vta.sim.timing.state import State
+
+__all__ = ["run"]
+
+
+def run(s: State) -> None:
+    """Compute the times of all instructions that come to their end."""
+    value = s.value
+    request_chunks(s)
+    while True:
+        settle(s)
+        grants = next_grant(s)
+        ends = NEVER
+        if value[ALU_HEAD] < value[ALU_TAIL]:
+            ends = max(s.insn[LAST][s.insn[ALU_LIST][value[ALU_HEAD]]], value[NOW])
+        if grants == NEVER and ends == NEVER:
+            return
+        if ends <= grants:
+            value[NOW] = ends
+            end_alu(s)
+        else:
+            value[NOW] = grants
+            arbitrate(s, grants)
+
+
+def settle(s: State) -> None:
+    """Let each module continue as far as times are known."""
+    value = s.value
+    while value[DIRTY]:
+        if value[DIRTY] >> LOAD_MODULE & 1:
+            value[DIRTY] ^= 1 << LOAD_MODULE
+            issue_transfers(s, LOAD_MODULE)
+        elif value[DIRTY] >> COMPUTE_MODULE & 1:
+            value[DIRTY] ^= 1 << COMPUTE_MODULE
+            issue_compute(s)
+        elif value[DIRTY] >> STORE_MODULE & 1:
+            value[DIRTY] ^= 1 << STORE_MODULE
+            issue_transfers(s, STORE_MODULE)
+        else:
+            value[DIRTY] ^= 1 << FETCH_STEP
+            dispatch(s)
+
+
+def next_grant(s: State) -> int:
+    """The first cycle in which the read bus can grant a burst; NEVER without one."""
+    value, ready = s.value, s.each[GRANT_READY]
+    at = min(ready[0], min(ready[1], ready[2]))
+    if at == NEVER:
+        return NEVER
+    return max(max(at, value[NEXT_GRANT]), max(value[NOW], value[NEXT_ARBITRATION]))
+
+
+def arbitrate(s: State, now: int) -> None:
+    """Grant a burst round robin."""
+    for distance in range(1, 4):
+        reader = (s.value[LAST_GRANT] + distance) % 3
+        if s.each[GRANT_READY][reader] <= now:
+            beats, first, last = grant(s, reader, now)
+            consumed = last
+            if reader == FETCH:
+                fetch_burst(s, beats, first, last)
+            else:
+                consumed, finished = load_burst(s, reader, beats, first, last)
+                if finished:
+                    mark(s, LOAD_MODULE if reader == LOAD_ENGINE else COMPUTE_MODULE)
+            release(s, reader, beats, first, last, consumed)
+            break
+    s.value[NEXT_ARBITRATION] = now + 1

@@ -1,0 +1,204 @@
+"""The memory port in time: reads of three readers, and writes, burst by burst.
+
+A burst is granted round robin, accepted while the memory has room, and answered in order, a beat a
+cycle or at the rate of the memory preset. Times of a burst are computed when it is granted.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+from vta.sim.timing.state import (
+    ACCEPTED,
+    ACCEPTED_END,
+    ADDRESS_INTERVAL,
+    ANSWERED,
+    ANSWERED_AT,
+    BEAT_INTERVAL,
+    GRANT_READY,
+    LAST_GRANT,
+    NEVER,
+    NEXT_GRANT,
+    OUT_BEATS,
+    OUT_FIRST,
+    OUT_HEAD,
+    OUT_LAST,
+    OUT_TAIL,
+    OUTSTANDING,
+    PENDING_AT,
+    PENDING_HEAD,
+    PENDING_LEFT,
+    PENDING_ROOM,
+    PENDING_TAIL,
+    READ_BEATS,
+    READ_FREE,
+    RESPONSE,
+    RING,
+    WRITE_BEATS,
+    WRITE_FREE,
+)
+
+if TYPE_CHECKING:
+    from vta.sim.timing.state import State
+
+__all__ = [
+    "burst_count",
+    "first_burst",
+    "grant",
+    "grant_ready",
+    "read_data",
+    "release",
+    "request",
+    "write",
+    "write_data",
+]
+
+
+def first_burst(s: State, address: int) -> int:
+    """Beats from ``address`` to the next multiple of ``burst_beats`` beats, where bursts end."""
+    return s.k.burst_beats - address // s.k.bus_bytes % s.k.burst_beats
+
+
+def burst_count(s: State, room: int, beats: int) -> int:
+    """Bursts of a request of so many beats, whose first burst has at most ``room``."""
+    if beats <= room:
+        return 1
+    return 1 + (beats - room + s.k.burst_beats - 1) // s.k.burst_beats
+
+
+def request(s: State, reader: int, available: int, room: int, beats: int) -> None:
+    """A request of a reader: its first burst, of at most ``room`` beats, is at the arbiter in cycle
+    ``available``, each other one a cycle later."""
+    each, ring = s.each, s.ring
+    tail = each[PENDING_TAIL][reader]
+    at = tail & (RING - 1)
+    ring[PENDING_AT + reader][at] = available
+    ring[PENDING_LEFT + reader][at] = beats
+    ring[PENDING_ROOM + reader][at] = room
+    each[PENDING_TAIL][reader] = tail + 1
+    if tail == each[PENDING_HEAD][reader]:
+        each[GRANT_READY][reader] = grant_ready(s, reader)
+
+
+def grant_ready(s: State, reader: int) -> int:
+    """When the first burst of a reader is at the arbiter, and has credits; NEVER without one."""
+    each, ring, k = s.each, s.ring, s.k
+    head = each[PENDING_HEAD][reader]
+    if head == each[PENDING_TAIL][reader]:
+        return NEVER
+    available = ring[PENDING_AT + reader][head & (RING - 1)]
+    firsts, lasts, beats = (
+        ring[OUT_FIRST + reader],
+        ring[OUT_LAST + reader],
+        ring[OUT_BEATS + reader],
+    )
+    oldest, tail = each[OUT_HEAD][reader], each[OUT_TAIL][reader]
+    while oldest < tail and lasts[oldest & (RING - 1)] < available:
+        each[OUTSTANDING][reader] -= beats[oldest & (RING - 1)]
+        oldest += 1
+    each[OUT_HEAD][reader] = oldest
+    excess = each[OUTSTANDING][reader] - (k.beats_in_flight - k.burst_beats)
+    number = oldest
+    while excess > 0 and number < tail:
+        at = number & (RING - 1)
+        if excess <= beats[at]:
+            arrived = lasts[at] if excess == beats[at] else firsts[at] + excess - 1
+            available = max(available, arrived + k.CREDIT_LAG)
+        excess -= beats[at]
+        number += 1
+    over = tail - oldest - k.bursts_in_flight
+    if over >= 0:
+        available = max(available, lasts[(oldest + over) & (RING - 1)] + k.CREDIT_LAG)
+    return available
+
+
+def grant(s: State, reader: int, now: int) -> tuple[int, int, int]:
+    """Grant a burst; returns its beats, and when the first and the last of them arrive."""
+    value, each, ring, k = s.value, s.each, s.ring, s.k
+    head = each[PENDING_HEAD][reader]
+    at = head & (RING - 1)
+    left = ring[PENDING_LEFT + reader][at]
+    beats = min(left, ring[PENDING_ROOM + reader][at])
+    if left > beats:
+        ring[PENDING_LEFT + reader][at] = left - beats
+        ring[PENDING_ROOM + reader][at] = k.burst_beats
+        ring[PENDING_AT + reader][at] += 1
+    else:
+        each[PENDING_HEAD][reader] = head + 1
+    address = now + k.GRANT_TO_ADDRESS
+    accepted = value[ACCEPTED]
+    if accepted >= k.outstanding_reads:
+        address = max(
+            address, ring[ACCEPTED_END][(accepted - k.outstanding_reads) & (RING - 1)] + 1
+        )
+    address = max(address, ceil(now + s.bus[ADDRESS_INTERVAL]))
+    value[LAST_GRANT] = reader
+    value[NEXT_GRANT] = address
+    first, last = read_data(s, address + k.read_latency, beats)
+    value[READ_BEATS] += beats
+    return beats, first, last
+
+
+def release(s: State, reader: int, beats: int, first: int, last: int, consumed: int) -> None:
+    """The reader consumes the last beat of a granted burst in cycle ``consumed``. A reader that
+    stalls leaves beats in its queue; then the bus stalls for all readers."""
+    value, each, ring = s.value, s.each, s.ring
+    depth = s.k.beat_queue
+    if consumed - depth > last and each[OUTSTANDING][reader] + beats > depth:
+        last = consumed - depth
+        s.bus[READ_FREE] = max(s.bus[READ_FREE], last + 1.0)
+    tail = each[OUT_TAIL][reader]
+    at = tail & (RING - 1)
+    ring[OUT_FIRST + reader][at] = first
+    ring[OUT_LAST + reader][at] = last
+    ring[OUT_BEATS + reader][at] = beats
+    each[OUT_TAIL][reader] = tail + 1
+    each[OUTSTANDING][reader] += beats
+    each[GRANT_READY][reader] = grant_ready(s, reader)
+    ring[ACCEPTED_END][value[ACCEPTED] & (RING - 1)] = last
+    value[ACCEPTED] += 1
+
+
+def read_data(s: State, ready: int, beats: int) -> tuple[int, int]:
+    """First and last beat of a read burst whose data is ready in cycle ``ready``."""
+    bus = s.bus
+    first = max(float(ready), bus[READ_FREE])
+    length = beats * bus[BEAT_INTERVAL]
+    if s.k.shared_bus and bus[WRITE_FREE] > first:
+        delay = min(length, bus[WRITE_FREE] - first)
+        bus[WRITE_FREE] += delay
+        length += delay
+    bus[READ_FREE] = first + length
+    begin = int(first)
+    return begin, max(begin, ceil(bus[READ_FREE]) - 1)
+
+
+def write_data(s: State, ready: int, beats: int) -> tuple[int, int]:
+    """The same for a write burst whose data can be sent from cycle ``ready`` on."""
+    bus = s.bus
+    first = max(float(ready), bus[WRITE_FREE])
+    length = beats * bus[BEAT_INTERVAL]
+    if s.k.shared_bus and bus[READ_FREE] > first:
+        delay = min(length, bus[READ_FREE] - first)
+        bus[READ_FREE] += delay
+        length += delay
+    bus[WRITE_FREE] = first + length
+    begin = int(first)
+    return begin, max(begin, ceil(bus[WRITE_FREE]) - 1)
+
+
+def write(s: State, ready: int, beats: int) -> tuple[int, int, int]:
+    """First and last beat, and the response, of a burst whose beats can be sent from cycle
+    ``ready`` on, one a cycle."""
+    value, answered, k = s.value, s.ring[ANSWERED_AT], s.k
+    number = value[ANSWERED]
+    if number >= k.outstanding_writes:
+        ready = max(ready, answered[(number - k.outstanding_writes) & (RING - 1)] + 1)
+    first, last = write_data(s, ready, beats)
+    response = max(last + k.write_latency, value[RESPONSE] + 1)
+    value[RESPONSE] = response
+    answered[number & (RING - 1)] = response
+    value[ANSWERED] = number + 1
+    value[WRITE_BEATS] += beats
+    return first, last, response
