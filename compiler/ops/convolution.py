@@ -269,6 +269,9 @@ def _schedule(
     y_block, y = s[result].split(y, factor=tiling.rows)
     x_block, x = s[result].split(x, factor=tiling.columns)
     outer += (y_block, x_block, o_block) if tiling.order == "yo" else (o_block, y_block, x_block)
+    if tiling.images > 1:
+        n, images = s[result].split(n, factor=tiling.images)
+        inner.insert(0, images)
     s[result].reorder(n, *outer, *inner, o, y, x, b, i)
     block = outer[-1]
     names = list(stages)
@@ -283,8 +286,11 @@ def _schedule(
     c, dy, dx, k = s[conv].op.reduce_axis
     chunk, c = s[conv].split(c, factor=tiling.inputs)
     walks_columns = tiling.walks_columns(dy.extent * dx.extent)
-    pixels = (*sets, o, y, x) if walks_columns else (y, x, *sets, o)
-    s[conv].reorder(chunk, n, *pixels, c, dy, dx, b, i, k)
+    if tiling.images > 1:  # two loops outside of the images become those of the instruction
+        pixels = (o, y, n, x) if walks_columns else (y, x, n, o)
+    else:
+        pixels = (n, *sets, o, y, x) if walks_columns else (n, y, x, *sets, o)
+    s[conv].reorder(chunk, *pixels, c, dy, dx, b, i, k)
     s[conv].tensorize(b, Target.from_config(cfg).gemm, start=start)
     data_buf = "data_buf" if "data_buf" in stages else "conv_data"
     for name, scope in ((data_buf, INP_SCOPE), ("kernel_buf", WGT_SCOPE)):

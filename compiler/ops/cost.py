@@ -276,6 +276,9 @@ class Tiling:
     skips_columns : bool
         Whether columns of the data that no window reads are not loaded, which takes a load for each
         row; only for kernels of one column with a stride and no padding.
+    images : int
+        Batches of images of a block; its weights are loaded once for all of them. More than one
+        only without groups.
     cost : Cost or None
         The estimate for a memory that answers at once, if it was made.
     """
@@ -295,6 +298,7 @@ class Tiling:
     start_rows: int = 1
     late_constants: bool = False
     skips_columns: bool = False
+    images: int = 1
     cost: Cost | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -303,7 +307,7 @@ class Tiling:
 
     _START: ClassVar[Mapping[str, Any]] = {
         "start_parts": 1, "start_steps": 1, "start_rows": 1, "late_constants": False,
-        "skips_columns": False,
+        "skips_columns": False, "images": 1,
     }  # fmt: skip
     """Values that tilings of older logs leave out."""
 
@@ -413,7 +417,8 @@ class _Timeline:
         rows = range(0, shape.out_height, tiling.rows)
         columns = range(0, shape.out_width, tiling.columns)
         channels = range(0, shape.outputs, tiling.outputs)
-        for image, g in product(range(shape.images), range(0, shape.groups, tiling.groups)):
+        images = range(0, shape.images, tiling.images)
+        for image, g in product(images, range(0, shape.groups, tiling.groups)):
             if tiling.order == "yo":
                 yield from ((image, g, o, y, x) for y in rows for x in columns for o in channels)
             else:
@@ -425,7 +430,8 @@ class _Timeline:
         outputs = groups * min(tiling.outputs, shape.outputs - channel)
         rows = min(tiling.rows, shape.out_height - row)
         columns = min(tiling.columns, shape.out_width - column)
-        tiles = outputs * rows * columns
+        images = min(tiling.images, shape.images - image)
+        tiles = images * outputs * rows * columns
         if tiling.acc_slots == 1:
             self._finish()
         sums, _ = self.rings[2].take(())
@@ -436,19 +442,20 @@ class _Timeline:
         if shape.starts_sums(self.cfg):
             self.issue = max(self.issue, self.free[2][sums])
         else:
-            self._micro_ops(("reset", sums, rows, columns, outputs), 1)
+            self._micro_ops(("reset", sums, rows, columns, outputs, images), 1)
             self.issue = max(self.issue + ISSUE, self.free[2][sums])
             self.gemm = max(self.gemm, self.issue) + tiles + GEMM_START
             self.busy["gemm"] += tiles
         for chunk in range(0, shape.inputs, tiling.inputs):
             inputs = min(tiling.inputs, shape.inputs - chunk)
             pixels = shape.rows(rows) * shape.columns(columns)
-            inp_beats = groups * inputs * pixels * self.inp
+            inp_beats = images * groups * inputs * pixels * self.inp
             wgt_beats = outputs * inputs * shape.taps * self.wgt
-            i = self._load(0, (image, group, row, column, chunk), inp_beats, groups * inputs)
+            loads = images * groups * inputs
+            i = self._load(0, (image, group, row, column, chunk), inp_beats, loads)
             w = self._load(1, (group, channel, chunk), wgt_beats, 1)
-            kernel = (i, w, sums, rows, columns, outputs, inputs)
-            depth = inputs * shape.taps
+            kernel = (i, w, sums, rows, columns, outputs, inputs, images)
+            depth = images * inputs * shape.taps
             walks_columns = tiling.walks_columns(shape.taps)
             self._micro_ops(kernel, depth * (columns if walks_columns else outputs))
             self.issue = max(self.issue + ISSUE, self.filled[0][i], self.filled[1][w])

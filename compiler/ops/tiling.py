@@ -47,6 +47,8 @@ __all__ = [
 
 DRAM = MemoryTiming.of("ddr")
 MOST_SLOTS = 16
+MOST_IMAGES = 8
+"""Batches of images of a block."""
 ACC_SLOTS = (1, 2, 3)
 FINALISTS = 32
 ORDERS: tuple[Order, Order] = ("yo", "oy")
@@ -85,14 +87,16 @@ def require_fit(name: str, shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> 
         Naming the operator ``name``, the buffer, what it takes and what there is.
     """
     t = tiling
-    sums = t.groups * t.outputs * t.rows * t.columns * (t.acc_slots + shape.added_slots)
-    data = t.groups * t.inputs * shape.rows(t.rows) * shape.columns(t.columns) * t.inp_slots
+    tiles = t.images * t.groups * t.outputs * t.rows * t.columns
+    sums = tiles * (t.acc_slots + shape.added_slots)
+    pixels = t.images * shape.rows(t.rows) * shape.columns(t.columns)
+    data = t.groups * t.inputs * pixels * t.inp_slots
     weights = t.groups * t.outputs * t.inputs * shape.taps
     for what, size, depth in (
         ("accumulators", sums + shape.kept, cfg.acc_depth),
         ("input memory", data, cfg.inp_depth),
         ("weight memory", weights * t.wgt_slots, cfg.wgt_depth),
-        ("micro-op memory", weights, cfg.uop_depth),
+        ("micro-op memory", t.images * weights, cfg.uop_depth),
     ):
         if size > depth:
             raise OperatorError(
@@ -103,6 +107,11 @@ def require_fit(name: str, shape: ConvShape, tiling: Tiling, cfg: VTAConfig) -> 
         raise OperatorError(
             f"{name}: the tiling skips columns; only a kernel of one column with a stride and no "
             f"padding leaves any out"
+        )
+    if t.images > 1 and shape.groups > 1:
+        raise OperatorError(
+            f"{name}: a block has {t.images} batches of images; must be 1 with {shape.groups} "
+            f"groups"
         )
     if t.groups > 1 and (t.outputs, t.inputs) != (shape.outputs, shape.inputs):
         raise OperatorError(
@@ -118,10 +127,11 @@ def candidates(shape: ConvShape, cfg: VTAConfig) -> Sequence[Tiling]:
 
 def table(shape: ConvShape, cfg: VTAConfig) -> npt.NDArray[np.int64]:
     """:func:`candidates` as an array, a row for each: outputs, rows, columns, inputs, index in
-    :data:`ORDERS`, inp_slots, wgt_slots, acc_slots, groups."""
+    :data:`ORDERS`, inp_slots, wgt_slots, acc_slots, groups, images."""
     free = cfg.acc_depth - shape.kept  # the constants of all channels stay on chip
     if free < 1:
-        return np.zeros((0, 9), np.int64)
+        return np.zeros((0, 10), np.int64)
+    single = shape.groups == 1
     sizes: list[Sequence[int]] = [
         _sizes(shape.outputs),
         _sizes(shape.out_height),
@@ -130,6 +140,7 @@ def table(shape: ConvShape, cfg: VTAConfig) -> npt.NDArray[np.int64]:
         (0, 1),
         ACC_SLOTS,
         _sizes(shape.groups),
+        [size for size in _sizes(shape.images) if size == 1 or size <= MOST_IMAGES * single],
     ]
     grid = np.meshgrid(*(np.asarray(numbers) for numbers in sizes), indexing="ij")
     tilings = _Tilings(*(numbers.ravel() for numbers in grid))
@@ -156,6 +167,7 @@ class _Tilings:
     order: _Numbers
     acc_slots: _Numbers
     groups: _Numbers
+    images: _Numbers
 
     def where(self, index: _Numbers) -> _Tilings:
         """Those at an index, or where a mask is true."""
@@ -163,11 +175,11 @@ class _Tilings:
 
     def pixels(self, shape: ConvShape) -> _Numbers:
         """Tiles of the input for one channel of a block."""
-        tiles: _Numbers = shape.rows(self.rows) * shape.columns(self.columns)
+        tiles: _Numbers = self.images * shape.rows(self.rows) * shape.columns(self.columns)
         return tiles
 
     def weights(self, shape: ConvShape) -> _Numbers:
-        """Tiles of weights of a chunk of a block; as many micro-ops."""
+        """Tiles of weights of a chunk of a block; as many micro-ops for each batch of images."""
         return self.groups * self.outputs * self.inputs * shape.taps
 
     def slots(self, shape: ConvShape, cfg: VTAConfig) -> tuple[_Numbers, _Numbers]:
@@ -179,11 +191,12 @@ class _Tilings:
     def fit(self, shape: ConvShape, cfg: VTAConfig, free: int) -> _Numbers:
         """Whether the memories hold them, with ``free`` accumulators."""
         whole = (self.outputs == shape.outputs) & (self.inputs == shape.inputs)
-        tiles = self.groups * self.outputs * self.rows * self.columns
+        tiles = self.images * self.groups * self.outputs * self.rows * self.columns
         fits: _Numbers = (
             (tiles * (self.acc_slots + shape.added_slots) <= free)
             & (self.groups * self.inputs * self.pixels(shape) <= cfg.inp_depth)
-            & (self.weights(shape) <= min(cfg.wgt_depth, cfg.uop_depth))
+            & (self.weights(shape) <= cfg.wgt_depth)
+            & (self.images * self.weights(shape) <= cfg.uop_depth)
             & (whole | (self.groups == 1))
         )
         return fits
@@ -194,7 +207,8 @@ class _Tilings:
         down, across = -(-shape.out_height // self.rows), -(-shape.out_width // self.columns)
         places, chunks = down * across, -(-shape.inputs // self.inputs)
         channels = -(-shape.outputs // self.outputs)
-        sets = shape.images * -(-shape.groups // self.groups)
+        turns = -(-shape.images // self.images)
+        sets = turns * -(-shape.groups // self.groups)
         inp, wgt, out = (
             beat_cycles(size, cfg, DRAM)
             for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes)
@@ -203,22 +217,23 @@ class _Tilings:
         yo = self.order == 0
         keep_inp = np.where(yo, inp_slots >= chunks, inp_slots >= chunks * places)
         keep_wgt = np.where(yo, wgt_slots >= chunks * channels, wgt_slots >= chunks)
-        images = np.where((shape.groups == 1) & (wgt_slots >= chunks * channels), 1, shape.images)
-        all_inp = shape.images * shape.groups * shape.inputs * places * self.pixels(shape) * inp
+        once = (shape.groups == 1) & (wgt_slots >= chunks * channels)
+        all_inp = turns * shape.groups * shape.inputs * places * self.pixels(shape) * inp
         all_wgt = shape.groups * shape.outputs * shape.inputs * shape.taps * wgt
         blocks = sets * places * channels
-        loads = blocks * np.where(chunks == 1, 1, shape.inputs) * self.groups
+        loads = blocks * np.where(chunks == 1, 1, shape.inputs) * self.groups * self.images
         read = np.where(keep_inp, 1, channels) * all_inp + loads * LOAD_START
-        read = read + np.where(keep_wgt, images, places * shape.images) * all_wgt
+        read = read + np.where(keep_wgt, np.where(once, 1, turns), places * turns) * all_wgt
         read = read + shape.tiles * out  # the bus of a DRAM is shared
         read = read + shape.added * (shape.tiles * inp + blocks * LOAD_START)
-        block = self.groups * self.outputs * self.rows * self.columns
+        block = self.images * self.groups * self.outputs * self.rows * self.columns
         bubble = np.maximum(ISSUE * shape.passes - block * self.inputs * shape.taps_of_tile, 0)
         resets = 0 if shape.starts_sums(cfg) else shape.tiles
         gemm = shape.products + resets + blocks * (chunks * GEMM_START + bubble)
         alu = shape.vectors + blocks * ISSUE * shape.passes
         last = (
-            (shape.groups - (-(-shape.groups // self.groups) - 1) * self.groups)
+            (shape.images - (turns - 1) * self.images)
+            * (shape.groups - (-(-shape.groups // self.groups) - 1) * self.groups)
             * (shape.outputs - (channels - 1) * self.outputs)
             * (shape.out_height - (down - 1) * self.rows)
             * (shape.out_width - (across - 1) * self.columns)
@@ -233,7 +248,7 @@ class _Tilings:
         """The rows of :func:`table`."""
         slots = self.slots(shape, cfg)
         columns = (self.outputs, self.rows, self.columns, self.inputs, self.order)
-        return np.stack([*columns, *slots, self.acc_slots, self.groups], axis=-1)
+        return np.stack([*columns, *slots, self.acc_slots, self.groups, self.images], axis=-1)
 
 
 class _Rows(Sequence[Tiling]):
@@ -253,10 +268,11 @@ class _Rows(Sequence[Tiling]):
         if isinstance(index, slice):
             return _Rows(self._rows[index])
         outputs, rows, columns, inputs, order, *others = map(int, self._rows[index])
-        inp_slots, wgt_slots, acc_slots, groups = others
+        inp_slots, wgt_slots, acc_slots, groups, images = others
         return Tiling(
-            outputs, rows, columns, inputs, ORDERS[order], inp_slots, wgt_slots, acc_slots, groups
-        )
+            outputs, rows, columns, inputs, ORDERS[order], inp_slots, wgt_slots, acc_slots, groups,
+            images=images,
+        )  # fmt: skip
 
 
 def _too_large(name: str, shape: ConvShape, cfg: VTAConfig) -> OperatorError:

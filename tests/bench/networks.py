@@ -140,17 +140,18 @@ def _grouped() -> Iterator[Layer]:
         yield _conv(f"D{number}", 1, size, channels, channels, 3, stride, groups=channels // 16)
 
 
-def _dcgan() -> Iterator[Layer]:
+def _dcgan(images: int = 1) -> Iterator[Layer]:
     """The transposed convolutions of DCGAN, 4x4 with stride 2."""
     for number, (size, inputs) in enumerate([(4, 1024), (8, 512), (16, 256)], 1):
 
         def build(cfg: VTAConfig, size: int = size, inputs: int = inputs) -> Operator:
             return conv2d_transpose(
-                (cfg.batch, inputs, size, size), inputs // 2, 4,
+                (images * cfg.batch, inputs, size, size), inputs // 2, 4,
                 cfg=cfg, requantise=_rule(cfg), stride=2, padding=1,
             )  # fmt: skip
 
         work = f"{size}x{size}x{inputs}-{inputs // 2}, 4x4/2 transposed"
+        work += f", {images} images" * (images > 1)
         yield Layer(f"CT{number}", 1, work, build)
 
 
@@ -172,6 +173,7 @@ NETWORKS: dict[str, list[Layer]] = {
     "MobileNetV2": list(_mobilenet_v2()),
     "Convolutions in groups": list(_grouped()),
     "DCGAN": list(_dcgan()),
+    "DCGAN, two images": list(_dcgan(2)),
     "Dense": list(_dense()),
     "Convolution of the tutorial": [_conv("tutorial", 1, 14, 256, 256, 3)],
 }

@@ -24,9 +24,9 @@ __all__ = ["Space"]
 
 _COLUMNS = (
     "outputs", "rows", "columns", "inputs", "order", "inp_slots", "wgt_slots", "acc_slots",
-    "groups",
+    "groups", "images",
 )  # fmt: skip
-_CHOSEN = ("order", "acc_slots", "groups", "outputs", "inputs", "columns", "rows")
+_CHOSEN = ("order", "acc_slots", "groups", "images", "outputs", "inputs", "columns", "rows")
 """In this order; what is left then has one row."""
 _OTHERS: Mapping[str, Sequence[Any]] = {
     "columns_first": (None, False, True),
@@ -57,6 +57,9 @@ class Space:
     def __init__(self, workload: Workload, cfg: VTAConfig) -> None:
         self.workload, self.cfg = workload, cfg
         self._table = table(workload.shape, cfg)
+        fixed = {"images"} if workload.shape.images == 1 else set()
+        self._chosen = [name for name in _CHOSEN if name not in fixed]
+        self._named = [name for name in _COLUMNS if name not in fixed]
         self._others = dict(_OTHERS)
         if not workload.shape.can_skip_columns:
             del self._others["skips_columns"]
@@ -74,7 +77,7 @@ class Space:
             ``choose(name)``: the number of a parameter, 0 <= number <= 1.
         """
         left = self._table
-        for name in _CHOSEN:
+        for name in self._chosen:
             column = left[:, _COLUMNS.index(name)]
             values = np.unique(column)
             left = left[column == values[_index(choose(name), len(values))]]
@@ -100,7 +103,7 @@ class Space:
             If the tiling is not in the space.
         """
         left, point = self._table, {}
-        for name in _CHOSEN:
+        for name in self._chosen:
             value = ORDERS.index(tiling.order) if name == "order" else getattr(tiling, name)
             column = left[:, _COLUMNS.index(name)]
             values = np.unique(column)
@@ -138,7 +141,7 @@ class Space:
         A choice moves to one of the two next values on either side. Rings that had as many slots as
         fit have as many afterwards.
         """
-        values = {name: getattr(tiling, name) for name in (*_COLUMNS, *self._others)}
+        values = {name: getattr(tiling, name) for name in (*self._named, *self._others)}
         values["order"] = ORDERS.index(tiling.order)
         for name in rng.choice([*values], size=int(rng.integers(1, 3)), replace=False):
             if name in _SLOTS:
@@ -153,7 +156,7 @@ class Space:
 
     def _full(self, tiling: Tiling) -> set[str]:
         """The rings of a tiling that have as many slots as fit."""
-        left = self._rows({name: getattr(tiling, name) for name in _CHOSEN if name != "order"})
+        left = self._rows({name: getattr(tiling, name) for name in self._chosen if name != "order"})
         left = left[left[:, _COLUMNS.index("order")] == ORDERS.index(tiling.order)]
         most = dict(zip(_COLUMNS, map(int, left[0]))) if len(left) else {}
         return {name for name in _SLOTS if getattr(tiling, name) == most.get(name)}
@@ -169,7 +172,7 @@ class Space:
         """The tiling with these values, each the nearest one that the older ones leave."""
         left = self._table
         found = dict(values)
-        for name in _CHOSEN:
+        for name in self._chosen:
             column = left[:, _COLUMNS.index(name)]
             nearest = column[np.argmin(np.abs(column - values[name]))]
             found[name] = int(nearest)

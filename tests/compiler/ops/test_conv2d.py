@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -69,7 +71,7 @@ def test_random_shapes(data):
     padding = tuple(draw(st.integers(0, 2)) for _ in range(4))
     most = 2 * cfg.block_in + 1 if cfg.block_in <= 8 else cfg.block_in + 1
     shape = (
-        draw(st.integers(1, 2 * cfg.batch)), draw(st.integers(1, most)),
+        draw(st.integers(1, 3 * cfg.batch)), draw(st.integers(1, most)),
         draw(st.integers(1, 8)), draw(st.integers(1, 8)),
     )  # fmt: skip
     channels = draw(st.integers(1, most))
@@ -115,6 +117,35 @@ def test_on_the_rtl(shape, channels, kernel, options):
     arrays = random_arrays(op, TINY, shape, channels, (kernel, kernel))
     (tiles,), _ = run_program(program_of(op), op.pack(*arrays), machine=verilated("tiny", "ddr"))
     np.testing.assert_array_equal(op.unpack(tiles), op.reference(*arrays))
+
+
+@pytest.mark.parametrize("columns_first", [False, True])
+@pytest.mark.parametrize("images", [2, 3])
+def test_images_of_a_block(images, columns_first):
+    """Three images, of which the last block has one or all three."""
+    shape, channels = (3, 9, 6, 6), 10
+    op = conv2d(shape, channels, 3, cfg=TINY, requantise=RELU, padding=1)
+    tiling = replace(
+        op.tiling, images=images, outputs=2, rows=2, columns=2, inputs=1, inp_slots=1, wgt_slots=2,
+        acc_slots=1, columns_first=columns_first,
+    )  # fmt: skip
+    op = conv2d(shape, channels, 3, cfg=TINY, requantise=RELU, padding=1, tiling=tiling)
+    arrays = random_arrays(op, TINY, shape, channels, (3, 3))
+    same = (1, 1)
+    want = golden(*arrays, stride=same, padding=(1,) * 4, dilation=same, shift=8, low=0, high=127)
+    assert_equal(op, arrays, want)
+
+
+def test_images_of_a_block_that_do_not_fit():
+    shape = (8, 8, 4, 4)
+    op = conv2d(shape, 8, 3, cfg=TINY, requantise=RELU, padding=1)
+    tiling = replace(op.tiling, images=8, rows=4, columns=4, inp_slots=1, acc_slots=4)
+    with pytest.raises(OperatorError, match="entries of the accumulators; the machine has"):
+        conv2d(shape, 8, 3, cfg=TINY, requantise=RELU, padding=1, tiling=tiling)
+    grouped = conv2d(shape, 8, 3, cfg=TINY, requantise=RELU, padding=1, groups=2)
+    tiling = replace(grouped.tiling, images=2, rows=1, columns=1, acc_slots=1, inp_slots=1)
+    with pytest.raises(OperatorError, match="a block has 2 batches of images; must be 1"):
+        conv2d(shape, 8, 3, cfg=TINY, requantise=RELU, padding=1, groups=2, tiling=tiling)
 
 
 @pytest.mark.parametrize("size", [7, 14, 28, 56])

@@ -15,6 +15,7 @@ from vta.compiler.lower.lower import lower
 from vta.compiler.ops import Requantise, conv2d_transpose
 from vta.config import VTAConfig
 from vta.errors import OperatorError
+from vta.isa import Load, MemId
 
 TINY = VTAConfig.preset("tiny")
 
@@ -88,6 +89,23 @@ def test_no_products_of_zeros():
     got = result(op, arrays, verilated("tiny", "ideal"))
     np.testing.assert_array_equal(got, golden(*arrays, (2, 2), (1, 1, 1, 1), (0, 0), 6))
     assert op.products == 8 * 8 * 4  # four taps of sixteen meet a pixel
+
+
+def test_weights_are_loaded_once_for_the_images_of_a_block():
+    """Two images whose weights exceed the memory: blocks of images, chosen by the tiler."""
+    shape, channels = (2, 64, 1, 1), 8
+    op = conv2d_transpose(
+        shape, channels, 4, cfg=TINY, requantise=Requantise(6), stride=2, padding=1
+    )
+    assert op.tiling.images == 2
+    program = compile_func(lower(op.schedule, op.args, op.name), op.cfg)
+    loads = [insn for insn in program.instructions if isinstance(insn, Load)]
+    tiles = sum(insn.x_size * insn.y_size for insn in loads if insn.memory is MemId.WGT)
+    assert tiles == 64 * channels * 16 // (TINY.block_in * TINY.block_out)
+    arrays = arrays_of(np.random.default_rng(2), TINY, shape, channels, (4, 4))
+    want = golden(*arrays, (2, 2), (1, 1, 1, 1), (0, 0), 6)
+    np.testing.assert_array_equal(op.reference(*arrays), want)
+    np.testing.assert_array_equal(result(op, arrays, verilated("tiny", "ideal")), want)
 
 
 def test_bad_arguments():

@@ -22,11 +22,11 @@ def test_no_tiling_exceeds_the_memories(machine, extension, data):
     kernel, stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     size = draw(st.integers(kernel, 12))
     channels = [draw(st.integers(1, 3 * cfg.block_in)) for _ in range(2)]
-    padding = draw(st.integers(0, 1))
+    padding, images = draw(st.integers(0, 1)), draw(st.integers(1, 3))
     try:
         op = conv2d(
-            (1, channels[0], size, size), channels[1], kernel, cfg=cfg, im2col=False,
-            requantise=Requantise(2, -2, 1), stride=stride, padding=padding,
+            (images * cfg.batch, channels[0], size, size), channels[1], kernel, cfg=cfg,
+            im2col=False, requantise=Requantise(2, -2, 1), stride=stride, padding=padding,
         )  # fmt: skip
     except OperatorError as error:
         assert "of the machine holds" in str(error) or "leaves no room" in str(error), error
@@ -36,8 +36,9 @@ def test_no_tiling_exceeds_the_memories(machine, extension, data):
     inp = t.groups * t.inputs * rows * columns
     if kernel == 1 and not padding:  # rows that no window reads are not loaded
         inp = t.groups * t.inputs * t.rows * columns
+    inp *= t.images
     wgt = t.groups * t.outputs * t.inputs * kernel * kernel
-    acc = t.groups * t.outputs * t.rows * t.columns
+    acc = t.images * t.groups * t.outputs * t.rows * t.columns
     constants = -(-channels[1] // cfg.block_out)
     assert inp * t.inp_slots <= cfg.inp_depth
     assert wgt * t.wgt_slots <= cfg.wgt_depth

@@ -122,6 +122,7 @@ def test_a_tiling_is_data():
         {"more": 1},
         {"columns_first": 2},
         {"start_steps": 0},
+        {"images": 0},
         {"late_constants": 1},
     ):
         with pytest.raises(OperatorError, match=f"tiling: .*{next(iter(wrong))}"):
@@ -129,7 +130,7 @@ def test_a_tiling_is_data():
     older = {
         name: value
         for name, value in tiling.to_dict().items()
-        if name not in ("start_parts", "start_steps", "late_constants", "skips_columns")
+        if name not in ("start_parts", "start_steps", "late_constants", "skips_columns", "images")
     }
     assert Tiling.from_dict(older) == replace(tiling, start_parts=1)
 
