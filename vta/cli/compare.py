@@ -33,7 +33,8 @@ __all__ = ["compare"]
 @click.argument("model", type=EXISTING_FILE)
 @click.option(
     "--input", "inputs", type=NAMED_FILE, metavar="NAME=FILE", multiple=True,
-    help="An array in a .npy file, or a photo; once for each input.",
+    help="An array in a .npy file, or a photo; once for each input. Or one .npz file with an array "
+    "for each.",
 )  # fmt: skip
 @place_options
 @machine_options("that of the environment")

@@ -29,7 +29,8 @@ _WORST = 5
 calibrate_option = click.option(
     "--calibrate", "calibration", metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Photos or .npy files that show the ranges of a float model's tensors.",
+    help="Photos, .npy files, or .npz files with an array for each input: they show the ranges of "
+    "a float model's tensors.",
 )  # fmt: skip
 preprocess_option = click.option(
     "--preprocess", metavar="NAME|FILE.toml",
@@ -122,7 +123,7 @@ def quantize(
     from vta.quantization import calibration_inputs, quantise
 
     if calibration is None:
-        raise click.UsageError("--calibrate FOLDER is needed: photos or .npy files")
+        raise click.UsageError("--calibrate FOLDER is needed: photos, .npy or .npz files")
     if result.resolve() == model.resolve():
         raise click.UsageError(f"--output: {result} is the model itself")
     preprocessing = preprocessing_of(model, preprocess)

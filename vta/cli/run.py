@@ -108,7 +108,7 @@ class Ran:
 @click.option(
     "--input", "inputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,
     help="The values of a tensor that FILE reads; once for each. Without NAME= if there is one. "
-    "For a model also a photo.",
+    "For a model also a photo, or one .npz file with an array for each input.",
 )  # fmt: skip
 @click.option(
     "--output", "outputs", type=NAMED_FILE, metavar="NAME=FILE.npy", multiple=True,

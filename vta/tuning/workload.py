@@ -18,7 +18,7 @@ import numpy as np
 from vta.compiler import ops
 from vta.compiler.ops.cost import ConvShape, Tiling, TransposedShape
 from vta.compiler.ops.geometry import Window
-from vta.compiler.ops.requantise import OnePass, Requantise, one_pass_on
+from vta.compiler.ops.requantise import OnePass, Requantise, WholeSums, one_pass_on
 from vta.compiler.ops.residual import Residual
 from vta.compiler.ops.tiling_source import tilings_from
 from vta.errors import OperatorError, TuningError
@@ -33,7 +33,9 @@ _SHAPES: dict[str, type[ConvShape]] = {
     "conv2d": ConvShape,
     "conv2d_transpose": TransposedShape,
 }
-_RULES: dict[str, type[Requantise]] = {"Requantise": Requantise, "OnePass": OnePass}
+_RULES: dict[str, type[Requantise]] = {
+    "Requantise": Requantise, "OnePass": OnePass, "WholeSums": WholeSums,
+}  # fmt: skip
 _WINDOW = ("size", "kernel", "stride", "dilation", "padding")
 OPERATORS: dict[str, Callable[..., Operator]] = {
     "conv2d": ops.conv2d,
@@ -136,7 +138,8 @@ class Workload:
         images = f"{shape.images} x " if shape.images > 1 else ""
         size = "x".join(map(str, window.size))
         added = " + add" if shape.added else ""
-        return f"{images}{size}x{inputs}-{outputs}, {kernel}{step}{kind}{sets}{added}"
+        whole = ", whole sums" if isinstance(self.requantise, WholeSums) else ""
+        return f"{images}{size}x{inputs}-{outputs}, {kernel}{step}{kind}{sets}{added}{whole}"
 
     def operator(self, cfg: VTAConfig, tiling: Tiling | None = None) -> Operator:
         """An operator of the library with this workload on a machine, of full tiles.

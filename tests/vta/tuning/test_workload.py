@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vta.compiler.ops import Tiling, conv2d
+from vta.compiler.ops import Tiling, WholeSums, conv2d, dense
 from vta.compiler.ops.requantise import OnePass
 from vta.compiler.ops.residual import Residual
 from vta.compiler.ops.tiling_source import tilings_from
@@ -40,6 +40,17 @@ def test_a_workload_is_data(call, cfg):
         op.reference(*inputs_of(op, 1)).shape
         == op.unpack(np.zeros(op.args[-1].shape, np.int8)).shape
     )
+
+
+def test_a_layer_that_stores_its_sums_is_a_workload():
+    cfg = VTAConfig()
+    with recorded() as found:
+        made = dense((5, 70), 33, cfg=cfg, requantise=WholeSums())
+    (workload,) = found
+    again = Workload.from_dict(json.loads(json.dumps(workload.to_dict())))
+    assert again.key == workload.key
+    assert again.title(cfg) == "1x5x80-48, 1x1, whole sums"
+    assert again.operator(cfg).args[-1].dtype == made.args[-1].dtype == "int32"
 
 
 @pytest.mark.parametrize(
