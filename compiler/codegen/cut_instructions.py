@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,8 @@ class GemmPart:
 
     def of_iterations(self, loop: str, first: int, last: int) -> GemmPart:
         """The part of the iterations ``first`` to ``last - 1`` of the loop ``out`` or ``in``."""
-        insn = replace(self.insn, **{f"iter_{loop}": last - first})
+        size: dict[str, Any] = {f"iter_{loop}": last - first}
+        insn = replace(self.insn, **size)
         moved = {
             name: index + first * getattr(insn, f"{name}_factor_{loop}")
             for name, index in self.indices.items()
@@ -132,8 +133,8 @@ def cut_load(insn: Load, ends: Sequence[int]) -> list[Load]:
         above = insn.y_pad_0 if first == 0 else 0
         below = insn.y_pad_1 if last == count else 0
         before = first + insn.y_pad_0 - above
-        size = {name: last - first}
-        place = {
+        size: dict[str, Any] = {name: last - first}
+        place: dict[str, Any] = {
             "sram_base": insn.sram_base + before * width,
             "dram_base": insn.dram_base + first * step,
         }

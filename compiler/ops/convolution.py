@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vta.compiler.ops.requantise import Requantise
     from vta.compiler.ops.residual import Residual
     from vta.compiler.schedule.schedule import Schedule
-    from vta.compiler.te.expr import Expr
+    from vta.compiler.te.expr import Expr, IterVar
     from vta.config import VTAConfig
 
 __all__ = ["convolution"]
@@ -286,6 +286,7 @@ def _schedule(
     c, dy, dx, k = s[conv].op.reduce_axis
     chunk, c = s[conv].split(c, factor=tiling.inputs)
     walks_columns = tiling.walks_columns(dy.extent * dx.extent)
+    pixels: tuple[IterVar, ...]
     if tiling.images > 1:  # two loops outside of the images become those of the instruction
         pixels = (o, y, n, x) if walks_columns else (y, x, n, o)
     else:
@@ -306,9 +307,9 @@ def _schedule(
     for name in (data_buf, "kernel_buf", *constants, *residual):
         s[stages[name]].pragma(s[stages[name]].op.axis[0], "dma_copy")
     s[result].pragma(s[result].leaves[len(outer) + 1], "dma_copy")
-    start = (tiling.start_parts, tiling.start_steps, tiling.start_rows, tiling.late_constants)
-    if start != (1, 1, 1, False):
-        s.early_start(*start)
+    early = (tiling.start_parts, tiling.start_steps, tiling.start_rows, tiling.late_constants)
+    if early != (1, 1, 1, False):
+        s.early_start(*early)
     for name, slots in (
         (data_buf, tiling.inp_slots),
         ("kernel_buf", tiling.wgt_slots),

@@ -101,7 +101,8 @@ def array_evaluator(expr: Expr) -> ArrayEvaluator:
             return lambda values: np.where(test(values), yes(values), no(values))
         case Binary(a=a, b=b) | And(a=a, b=b) | Or(a=a, b=b):
             left, right = array_evaluator(a), array_evaluator(b)
-            compute = _ARRAYS.get(type(expr)) or type(expr).compute
+            exact: Any = expr.compute if isinstance(expr, Binary) else None
+            compute = _ARRAYS.get(type(expr), exact)
             return lambda values: compute(left(values), right(values))
         case Const(value=value):
             return lambda values: value

@@ -38,7 +38,12 @@ _OTHERS: Mapping[str, Sequence[Any]] = {
 }
 """Choices that do not depend on the sizes, and their values in order."""
 _SLOTS = ("inp_slots", "wgt_slots")
-_START = {"start_parts": 16, "start_steps": 16, "start_rows": 4, "late_constants": True}
+_START: Mapping[str, Any] = {
+    "start_parts": 16,
+    "start_steps": 16,
+    "start_rows": 4,
+    "late_constants": True,
+}
 POOL = 128
 """Tilings that the tiler's model plays in search of good first trials."""
 
@@ -84,8 +89,8 @@ class Space:
         found: dict[str, Any] = dict(zip(_COLUMNS, map(int, left[0])))
         for name in _SLOTS:
             found[name] = 1 + _index(choose(name), found[name])
-        for name, values in self._others.items():
-            found[name] = values[_index(choose(name), len(values))]
+        for name, choices in self._others.items():
+            found[name] = choices[_index(choose(name), len(choices))]
         return self._made(found)
 
     def _made(self, found: dict[str, Any]) -> Tiling:

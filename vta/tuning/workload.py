@@ -109,7 +109,7 @@ class Workload:
             made = _SHAPES[values["operator"]](**{**shape, "window": window})
             residual = None
             if values.get("residual") is not None:
-                numbers = {
+                numbers: dict[str, Any] = {
                     name: tuple(value) if name == "multipliers" else int(value)
                     for name, value in values["residual"].items()
                 }
