@@ -288,9 +288,9 @@ def _schedule(
     walks_columns = tiling.walks_columns(dy.extent * dx.extent)
     pixels: tuple[IterVar, ...]
     if tiling.images > 1:  # two loops outside of the images become those of the instruction
-        pixels = (o, y, n, x) if walks_columns else (y, x, n, o)
+        pixels = [o, y, n, x] if walks_columns else [y, x, n, o]
     else:
-        pixels = (n, *sets, o, y, x) if walks_columns else (n, y, x, *sets, o)
+        pixels = [n, *sets, o, y, x] if walks_columns else [n, y, x, *sets, o]
     s[conv].reorder(chunk, *pixels, c, dy, dx, b, i, k)
     s[conv].tensorize(b, Target.from_config(cfg).gemm, start=start)
     data_buf = "data_buf" if "data_buf" in stages else "conv_data"
