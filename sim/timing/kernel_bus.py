@@ -20,6 +20,7 @@ from vta.sim.timing.state import (
     LAST_GRANT,
     NEVER,
     NEXT_GRANT,
+    NOW,
     OUT_BEATS,
     OUT_FIRST,
     OUT_HEAD,
@@ -33,25 +34,32 @@ from vta.sim.timing.state import (
     PENDING_TAIL,
     READ_BEATS,
     READ_FREE,
+    READS,
     RESPONSE,
     RING,
+    SPAN_BEGIN,
+    SPAN_END,
+    SPAN_HEAD,
+    SPAN_TAIL,
     WRITE_BEATS,
-    WRITE_FREE,
+    WRITES,
 )
 
 if TYPE_CHECKING:
     from vta.sim.timing.state import State
+
+PAST = 512
+"""Cycles for which the spans of the data bus are remembered: bursts are not computed in order."""
 
 __all__ = [
     "burst_count",
     "first_burst",
     "grant",
     "grant_ready",
-    "read_data",
+    "move_data",
     "release",
     "request",
     "write",
-    "write_data",
 ]
 
 
@@ -135,7 +143,7 @@ def grant(s: State, reader: int, now: int) -> tuple[int, int, int]:
     address = max(address, ceil(now + s.bus[ADDRESS_INTERVAL]))
     value[LAST_GRANT] = reader
     value[NEXT_GRANT] = address
-    first, last = read_data(s, address + k.read_latency, beats)
+    first, last = move_data(s, READS, address + k.read_latency, beats)
     value[READ_BEATS] += beats
     return beats, first, last
 
@@ -160,32 +168,71 @@ def release(s: State, reader: int, beats: int, first: int, last: int, consumed: 
     value[ACCEPTED] += 1
 
 
-def read_data(s: State, ready: int, beats: int) -> tuple[int, int]:
-    """First and last beat of a read burst whose data is ready in cycle ``ready``."""
+def move_data(s: State, direction: int, ready: int, beats: int) -> tuple[int, int]:
+    """First and last beat of a burst whose data is ready in cycle ``ready``: READS or WRITES."""
     bus = s.bus
-    first = max(float(ready), bus[READ_FREE])
-    length = beats * bus[BEAT_INTERVAL]
-    if s.k.shared_bus and bus[WRITE_FREE] > first:
-        delay = min(length, bus[WRITE_FREE] - first)
-        bus[WRITE_FREE] += delay
-        length += delay
-    bus[READ_FREE] = first + length
+    first = max(float(ready), bus[READ_FREE + direction])
+    end = first + beats * bus[BEAT_INTERVAL]
+    if s.k.shared_bus:
+        end = share(s, direction, first, end - first)
+    bus[READ_FREE + direction] = end
     begin = int(first)
-    return begin, max(begin, ceil(bus[READ_FREE]) - 1)
+    return begin, max(begin, ceil(end) - 1)
 
 
-def write_data(s: State, ready: int, beats: int) -> tuple[int, int]:
-    """The same for a write burst whose data can be sent from cycle ``ready`` on."""
-    bus = s.bus
-    first = max(float(ready), bus[WRITE_FREE])
-    length = beats * bus[BEAT_INTERVAL]
-    if s.k.shared_bus and bus[READ_FREE] > first:
-        delay = min(length, bus[READ_FREE] - first)
-        bus[READ_FREE] += delay
-        length += delay
-    bus[WRITE_FREE] = first + length
-    begin = int(first)
-    return begin, max(begin, ceil(bus[WRITE_FREE]) - 1)
+def share(s: State, direction: int, first: float, length: float) -> float:
+    """The end of a burst that begins in ``first`` and takes ``length`` cycles alone, on a bus that
+    both directions share. While both have beats they alternate: each takes twice as long, and the
+    spans of the other direction are delayed by as much."""
+    each, other = s.each, 1 - direction
+    begins, ends = s.span[SPAN_BEGIN + other], s.span[SPAN_END + other]
+    tail = each[SPAN_TAIL][other]
+    now = first
+    left = length
+    delayed = 0.0  # end of the span before, if that is delayed
+    for number in range(each[SPAN_HEAD][other], tail):
+        at = number & (RING - 1)
+        if begins[at] < delayed:
+            ends[at] += delayed - begins[at]
+            begins[at] = delayed
+            delayed = ends[at]
+        elif left <= 0:
+            break
+        if ends[at] <= now or left <= 0:
+            continue
+        alone = max(begins[at] - now, 0.0)
+        if left <= alone:
+            now += left
+            left = 0.0
+            continue
+        now += alone
+        left -= alone
+        both = min(left, ends[at] - now)
+        ends[at] += both
+        delayed = ends[at]
+        now += 2 * both
+        left -= both
+    if delayed > 0:
+        s.bus[READ_FREE + other] = max(s.bus[READ_FREE + other], ends[(tail - 1) & (RING - 1)])
+    remember_span(s, direction, first, now + left)
+    return now + left
+
+
+def remember_span(s: State, direction: int, first: float, end: float) -> None:
+    """A direction of the data bus moves beats from ``first`` on."""
+    each = s.each
+    begins, ends = s.span[SPAN_BEGIN + direction], s.span[SPAN_END + direction]
+    head, tail = each[SPAN_HEAD][direction], each[SPAN_TAIL][direction]
+    if tail > head and ends[(tail - 1) & (RING - 1)] >= first:
+        ends[(tail - 1) & (RING - 1)] = end
+        return
+    begins[tail & (RING - 1)] = first
+    ends[tail & (RING - 1)] = end
+    tail += 1
+    while tail - head > RING - 1 or (head < tail and ends[head & (RING - 1)] < s.value[NOW] - PAST):
+        head += 1
+    each[SPAN_HEAD][direction] = head
+    each[SPAN_TAIL][direction] = tail
 
 
 def write(s: State, ready: int, beats: int) -> tuple[int, int, int]:
@@ -195,7 +242,7 @@ def write(s: State, ready: int, beats: int) -> tuple[int, int, int]:
     number = value[ANSWERED]
     if number >= k.outstanding_writes:
         ready = max(ready, answered[(number - k.outstanding_writes) & (RING - 1)] + 1)
-    first, last = write_data(s, ready, beats)
+    first, last = move_data(s, WRITES, ready, beats)
     response = max(last + k.write_latency, value[RESPONSE] + 1)
     value[RESPONSE] = response
     answered[number & (RING - 1)] = response

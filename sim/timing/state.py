@@ -58,8 +58,9 @@ SCALARS = BOUNDS + 1
     PENDING_HEAD, PENDING_TAIL, OUT_HEAD, OUT_TAIL, OUTSTANDING, GRANT_READY,
     TRANSFER_HEAD, TRANSFER_TAIL, BUILDER_FREE, LAST_ROW, LAST_TAKEN,
     ROW_HEAD, ROW_TAIL, PLACE_HEAD, PLACE_TAIL, CURSOR, ROW_ACTIVE, WRITTEN,
-) = range(21)  # fmt: skip
-TRIPLES = WRITTEN + 1
+    SPAN_HEAD, SPAN_TAIL,
+) = range(23)  # fmt: skip
+TRIPLES = SPAN_TAIL + 1
 
 # Ring buffers of each reader or engine: three of each.
 (
@@ -84,8 +85,13 @@ GEMM_ACCEPT, ALU_ACCEPT, ALU_LIST, LOADER_LIST = range(29, 33)
 TIMES = LOADER_LIST + 1
 
 TOKEN_PUSHED, TOKEN_POPPED = range(2)
+# The data bus: when each direction is free.
 READ_FREE, WRITE_FREE, BEAT_INTERVAL, ADDRESS_INTERVAL = range(4)
 WAIT_CAUSE, WAIT_BEGIN, WAIT_END, WAIT_SOURCE = range(4)
+
+# Spans in which a direction moves beats, in order: two rows of each.
+READS, WRITES = range(2)
+SPAN_BEGIN, SPAN_END = 0, 2
 
 # Fields of the work of an instruction.
 (
@@ -133,6 +139,7 @@ class State(NamedTuple):
     token : int64, (2, QUEUES)
     bus : float64, (4,)
         The data bus in cycles, and its intervals.
+    span : float64, (4, RING)
     wait : int64, (WAIT_FIELDS, n * WAIT_LIMIT)
     """
 
@@ -146,6 +153,7 @@ class State(NamedTuple):
     insn: Any
     token: Any
     bus: Any
+    span: Any
     wait: Any
 
 
@@ -190,6 +198,6 @@ def initial_state(
     bus[ADDRESS_INTERVAL] = 1 / max(1 - timing.stall_ar, 0.01)
     return State(
         k, work, *banks, value, each, np.zeros((RINGS, RING), np.int64), insn,
-        np.zeros((2, QUEUES), np.int64), bus,
+        np.zeros((2, QUEUES), np.int64), bus, np.zeros((4, RING)),
         np.empty((WAIT_FIELDS, count * WAIT_LIMIT), np.int64),
     )  # fmt: skip

@@ -42,6 +42,7 @@ from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.program import Program
 from vta.sim.rtl.machine import VerilatedMachine
+from vta.sim.timing import compiled as kernels
 from vta.sim.timing import estimate
 
 GOALS = {"tutorials": 0.03, "ResNet-18": 0.03, "SqueezeNet 1.1": 0.03, "random schedules": 0.05}
@@ -142,6 +143,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     cfg = VTAConfig.preset("default")
+    kernels.INTERPRETED_INSTRUCTIONS = 0  # the compiled kernel from the first program on
+    for _, program in tutorials(cfg):
+        estimate(program)
     for memory in options.memory or ["ideal", "ddr"]:
         groups = options.group or [*GOALS, "cost"]
         if "cost" in groups and memory == "ideal":

@@ -24,15 +24,21 @@ from vta.compiler.lower.lower import lower
 from vta.compiler.target import Target
 from vta.config import VTAConfig
 from vta.errors import DeadlockError, DeviceError
+from vta.hw.bus.axi import BurstSplitter
 from vta.hw.compute.accumulate import Accumulate
 from vta.hw.compute.accumulators import bank_select
+from vta.hw.compute.alu import Alu as AluUnit
 from vta.hw.compute.gemm import Gemm as GemmUnit
+from vta.hw.compute.sequencer import Sequencer
+from vta.hw.compute.uop_bounds import UopBounds
+from vta.hw.dma.row_generator import DescriptorBuilder, RowGenerator
+from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
 from vta.memory_timing import MemoryTiming
 from vta.sim.memory import Memory
 from vta.sim.timing import Cause, estimate, estimate_stream
 from vta.sim.timing import compiled as kernels
-from vta.sim.timing.constants import Constants
+from vta.sim.timing.constants import Constants, Pipeline
 from vta.sim.timing.state import WORK_FIELDS, initial_state
 
 TOLERANCE = 0.03
@@ -182,6 +188,35 @@ def test_estimate_leaves_no_design_behind(recwarn):
     Constants.of.__wrapped__(TINY)
     gc.collect()
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("block", "attribute"),
+    [
+        (Sequencer, "LATENCY"),
+        (Accumulate, "LATENCY"),
+        (AluUnit, "LATENCY"),
+        (DescriptorBuilder, "LATENCY"),
+        (RowGenerator, "LATENCY"),
+        (SkidBuffer, "LATENCY"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_latency_changed_in_the_rtl_changes_the_model(block, attribute, monkeypatch):
+    program = compiled("matmul" if block is not AluUnit else "vadd", TINY)
+    before = estimate(program).cycles
+    monkeypatch.setattr(block, attribute, getattr(block, attribute) + 5)
+    Constants.of.cache_clear()
+    try:
+        assert estimate(program).cycles > before
+    finally:
+        monkeypatch.undo()
+        Constants.of.cache_clear()
+
+
+def test_sums_of_latencies_that_the_model_repeats():
+    assert Pipeline.ROW_TO_BURST == BurstSplitter.LATENCY + SkidBuffer.LATENCY
+    assert Pipeline.BOUNDS_CACHED == UopBounds.ENTRIES
 
 
 def test_banks_are_those_of_the_hardware():
