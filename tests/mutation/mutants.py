@@ -151,7 +151,7 @@ MUTANTS = (
     ),
     Mutant(
         "push-pop-lost", "a push in the cycle of a pop is lost", "frontend/token_queues.py",
-        "with m.Elif(pop & ~push):", "with m.Elif(pop):",
+        "with m.Elif(push ^ pop):", "with m.Elif(push | pop):",
     ),
     # ---- compute ----
     Mutant(
