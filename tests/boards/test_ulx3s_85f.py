@@ -357,11 +357,12 @@ def test_another_machine_than_is_expected(board):
 
 
 @pytest.mark.slow
-def test_the_boards_own_machine():
+@pytest.mark.parametrize("name", ["ulx3s_85f", "ulx3s_25f"])
+def test_the_boards_own_machine(name):
     """The vector sum of the tutorial, and a matrix product that uses all of a block."""
-    board = SimulatedBoard("ulx3s_85f")
+    board = SimulatedBoard(name)
     cfg = board.cfg
-    assert cfg == VTAConfig.preset("ulx3s_85f")
+    assert cfg == find_board(name).config
     board.run(5000)
     device = board.device()
     shape = (1, 64, 1, cfg.block_out)

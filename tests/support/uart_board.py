@@ -74,7 +74,7 @@ _ULX3S = Pins(
     leds=tuple(f"led_{number}__io" for number in range(4)),
     led_on=1,
 )
-PINS = {"ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S}
+PINS = {"ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S, "ulx3s_25f": _ULX3S}
 
 
 @cache
