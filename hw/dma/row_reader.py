@@ -149,7 +149,8 @@ class RowReader(wiring.Component):
         ]
         if self.ask_ahead:
             first_asking = max(0, self.parts - 1 - self.ask_ahead)
-            m.d.comb += ask.eq(~element.valid | (part >= first_asking))
+            asks = part >= first_asking if first_asking else 1  # no comparison that is constant
+            m.d.comb += ask.eq(~element.valid | asks)
         with m.If(self.beat.valid & self.beat.ready):
             m.d.sync += part.eq(Mux(last_part, 0, part + 1))
 
