@@ -286,7 +286,7 @@ def _schedule(
     c, dy, dx, k = s[conv].op.reduce_axis
     chunk, c = s[conv].split(c, factor=tiling.inputs)
     walks_columns = tiling.walks_columns(dy.extent * dx.extent)
-    pixels: tuple[IterVar, ...]
+    pixels: list[IterVar]
     if tiling.images > 1:  # two loops outside of the images become those of the instruction
         pixels = [o, y, n, x] if walks_columns else [y, x, n, o]
     else:
