@@ -73,13 +73,14 @@ def completed_shapes(
     """By name: the number, and the input whose shape says so."""
     for name, shape in found.items():
         for dim, extent in zip(inputs.get(name, ()), shape):
+            if not _is_named(dim):
+                continue
             other, source = extents.setdefault(dim.dim_param, (extent, name))
-            if dim.dim_param and other != extent:
+            if other != extent:
                 raise ModelError(
                     f"extent {dim.dim_param} is {other} in the shape given for {source}, {extent} "
                     f"in that for {name}; must be the same"
                 )
-    extents.pop("", None)
     for name, dims in inputs.items():
         if name in found or not any(dim.dim_param in extents for dim in dims):
             continue
@@ -87,6 +88,11 @@ def completed_shapes(
         if min(known) > 0:
             found[name] = tuple(known)
     return found
+
+
+def _is_named(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    """Whether an extent has a name; some exporters write ``?`` or ``None`` for all that are open."""
+    return dim.dim_param.isidentifier() and dim.dim_param != "None"
 
 
 def _require_bounds(path: Path, model: onnx.ModelProto) -> None:

@@ -73,6 +73,21 @@ def test_an_extent_with_a_name_is_the_same_in_every_input(tmp_path):
     assert "extent words is 6 in the shape given for a, 7 in that for b; must be the same" in text
 
 
+@pytest.mark.parametrize("mark", ["?", "None", "-1"])
+def test_marks_of_open_extents_are_no_names(mark, tmp_path):
+    """Some exporters write the same mark for all open extents, which differ."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["a"], ["y"], "relu")], "marks",
+        [value("a", TensorProto.FLOAT, [1, 3, mark, mark])],
+        [value("y", TensorProto.FLOAT, [1, 3, mark, mark])],
+    )  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(made, tmp_path / "m.onnx")
+    found = import_onnx(tmp_path / "m.onnx", {"a": (1, 3, 48, 192)})
+    assert found["a"].shape == (1, 3, 48, 192)
+
+
 def test_a_weight_that_is_not_finite(model, tmp_path):
     scale = next(item for item in model.graph.initializer if item.name.endswith("w1_scale"))
     scale.CopyFrom(
