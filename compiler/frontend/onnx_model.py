@@ -91,7 +91,7 @@ def completed_shapes(
 
 
 def _is_named(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    """Whether an extent has a name; some exporters write ``?`` or ``None`` for all that are open."""
+    """Whether an extent has a name; some exporters write ``?`` or ``None`` for any open one."""
     return dim.dim_param.isidentifier() and dim.dim_param != "None"
 
 
