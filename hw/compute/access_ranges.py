@@ -40,6 +40,8 @@ instruction (``uop_hazard``); the sum stage waits until the scoreboard has accep
 request.
 """
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -122,6 +124,18 @@ class AccessDecoder(wiring.Component):
         return m
 
 
+def _ports(isa: Isa) -> dict[str, Any]:
+    """The members of :class:`AccessRanges` and of :class:`InOrderRequests`."""
+    log_uop_depth = isa.cfg.log_uop_depth
+    return {
+        "insn": In(stream.Signature(isa.memory.bits)),
+        "request": Out(stream.Signature(IssueRequest(isa))),
+        "uops": Out(UopRangeLayout(log_uop_depth)), "uop_hazard": In(1),
+        "busy": Out(1),
+        "uop_read": Out(UopReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
+    }  # fmt: skip
+
+
 class AccessRanges(wiring.Component):
     """Computes the access ranges of an instruction while older instructions wait or execute.
 
@@ -143,14 +157,7 @@ class AccessRanges(wiring.Component):
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        log_uop_depth = isa.cfg.log_uop_depth
-        super().__init__({
-            "insn": In(stream.Signature(isa.memory.bits)),
-            "request": Out(stream.Signature(IssueRequest(isa))),
-            "uops": Out(UopRangeLayout(log_uop_depth)), "uop_hazard": In(1),
-            "busy": Out(1),
-            "uop_read": Out(UopReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
-        })  # fmt: skip
+        super().__init__(_ports(isa))
 
     def elaborate(self, platform):
         m = Module()
@@ -235,14 +242,7 @@ class InOrderRequests(wiring.Component):
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        log_uop_depth = isa.cfg.log_uop_depth
-        super().__init__({
-            "insn": In(stream.Signature(isa.memory.bits)),
-            "request": Out(stream.Signature(IssueRequest(isa))),
-            "uops": Out(UopRangeLayout(log_uop_depth)), "uop_hazard": In(1),
-            "busy": Out(1),
-            "uop_read": Out(UopReadSignature(log_depth=log_uop_depth, bits=isa.uop.bits)),
-        })  # fmt: skip
+        super().__init__(_ports(isa))
 
     def elaborate(self, platform):
         m = Module()

@@ -214,11 +214,11 @@ def issue(s: State, i: int) -> None:
 
 
 def begin(s: State, i: int, accepts: int, count: int, started: int, free: int) -> int:
-    """Start an instruction on GEMM or the ALU behind the one that ends in cycle ``free - 1``;
+    """Start an instruction on GEMM or the ALU; its predecessor there ends in cycle ``free - 1``;
     returns the cycle of its first micro-op.
 
-    ``accepts`` is the list of the unit, with ``count`` entries, ``started`` the first micro-op of
-    the instruction before it.
+    ``accepts`` is the list of the unit, with ``count`` entries, ``started`` the cycle of
+    the predecessor's first micro-op.
     """
     insn, k = s.insn, s.k
     accepted = insn[ISSUE][i] + k.ISSUE_TO_START

@@ -151,6 +151,8 @@ def main(arguments):
     console = Console(width=110)
     if found:
         console.print(table(found))
+    else:
+        console.print("no figure differs from the last run that has it")
     worse = [change for change in found if change.regression]
     if worse and not options.accept:
         limits = ", ".join(

@@ -31,6 +31,8 @@ _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
 _MOVING = (
     "max_pool", "reshape", "transpose", "concat", "pad", "resize", "slice", "upsample",
 )  # fmt: skip
+_RESCALED_FIRST = ("concat", "pad")
+"""What is added to the data need not be in the range of their scale."""
 
 
 def integers(graph: Graph) -> Graph:
@@ -327,11 +329,11 @@ class _Rewriter:
         return self.recoded.get(stored.name, stored.name)
 
     def _moving(self, node: Node, stored: list[str], final: Tensor) -> None:
-        """Operands of another scale are rescaled first; a single one afterwards."""
+        """Operands of another scale are rescaled first, or the result of a single one."""
         quantisations = [self.tensors[name].quantisation for name in stored]
         if node.operator == "pad":
-            node = node.with_attributes(value=_stored_value(node, quantisations[0]))
-        if node.operator != "concat" and quantisations[0] != final.quantisation:
+            node = node.with_attributes(value=_stored_value(node, final.quantisation))
+        if node.operator not in _RESCALED_FIRST and quantisations[0] != final.quantisation:
             inner = replace(final, name=f"{final.name}.before", quantisation=quantisations[0])
             self.tensors[inner.name] = inner
             self.nodes.append(replace(node, inputs=tuple(stored), outputs=(inner.name,)))
