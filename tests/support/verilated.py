@@ -6,11 +6,18 @@ from vta.config import VTAConfig
 from vta.sim.rtl.machine import VerilatedMachine
 
 
-@cache
 def verilated(preset="tiny", memory="ideal"):
     """The machine of a configuration preset, or of a VTAConfig, as after power-up the first time.
 
-    Tests that need empty on-chip memories say ``reset()``.
+    The seed is 0 again, whatever an earlier test has chosen: it decides the cycles of a run. Tests
+    that need empty on-chip memories say ``reset()``.
     """
+    machine = _built(preset, memory)
+    machine.seed = 0
+    return machine
+
+
+@cache
+def _built(preset, memory):
     cfg = preset if isinstance(preset, VTAConfig) else VTAConfig.preset(preset)
     return VerilatedMachine(cfg, memory, progress=lambda _: None)  # tests compare what is printed
