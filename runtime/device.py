@@ -18,6 +18,7 @@ __all__ = [
     "Lendable",
     "PlacesPrograms",
     "Programmable",
+    "TimesMemory",
     "distinguished",
     "require_device",
 ]
@@ -106,6 +107,14 @@ class PlacesPrograms(Device, Protocol):
     def place(self, program: Program) -> Placement:
         """Put a program into the device's memory; garbage collection of the result frees it."""
         ...
+
+
+@runtime_checkable
+class TimesMemory(Device, Protocol):
+    """A device whose DRAM is simulated, with its timing."""
+
+    memory_preset: str
+    """The timing of the DRAM, a name of :data:`vta.memory_timing.PRESETS`."""
 
 
 def require_device(device: object, what: str) -> Device:

@@ -84,7 +84,7 @@ class CompiledModule:
             )
         device = self._check(arrays)
         placement = self._place(device)
-        announce_run(self.program)
+        announce_run(self.program, device)
         result = placement.run([array.address for array in arrays])
         left = {name: count for name, count in result.tokens.items() if count}
         if left:

@@ -256,7 +256,7 @@ class NetworkModule:
         else:
             addresses = [self._address(name) for name in (*step.inputs, step.output)]
         assert step.program is not None
-        announce_run(step.program)
+        announce_run(step.program, self.device)
         try:
             result = placement.run(addresses)
         except DeviceError as error:

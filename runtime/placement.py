@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalPlacement", "Placement", "announce_run", "observe_programs", "place"]
 
-_OBSERVERS: ContextVar[tuple[Callable[[Program], None], ...]] = ContextVar(
+_OBSERVERS: ContextVar[tuple[Callable[[Program, Device], None], ...]] = ContextVar(
     "program observers", default=()
 )
 
 
 @contextmanager
-def observe_programs(observer: Callable[[Program], None]) -> Iterator[None]:
-    """Call ``observer(program)`` before each run of a module or network inside the block."""
+def observe_programs(observer: Callable[[Program, Device], None]) -> Iterator[None]:
+    """Call ``observer(program, device)`` before each run of a module or network in the block."""
     token = _OBSERVERS.set((*_OBSERVERS.get(), observer))
     try:
         yield
@@ -37,10 +37,10 @@ def observe_programs(observer: Callable[[Program], None]) -> Iterator[None]:
         _OBSERVERS.reset(token)
 
 
-def announce_run(program: Program) -> None:
-    """Tell the observers of :func:`observe_programs` that a program runs next."""
+def announce_run(program: Program, device: Device) -> None:
+    """Tell the observers of :func:`observe_programs` that a program runs next on a device."""
     for observer in _OBSERVERS.get():
-        observer(program)
+        observer(program, device)
 
 
 class Placement(Protocol):

@@ -141,6 +141,7 @@ class TsimDevice(_SimulatedDevice):
 
         machine = VerilatedMachine(cfg, memory_preset, seed, progress=progress)
         super().__init__(cfg, machine, **options)
+        self.memory_preset = memory_preset
         self._close_machine = machine.close
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ def run(layers):
 # %% [markdown]
 # ## A profile
 #
-# Programs that run inside `with vta.profile()` are recorded, whatever the device. The timing model
+# Programs that run inside `with vta.profile()` are recorded. On the target `sim` the timing model
 # then says what each cycle was spent on; `target="tsim"` asks the simulated RTL instead. `ddr` is a
 # memory with latency and pauses.
 

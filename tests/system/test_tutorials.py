@@ -22,7 +22,7 @@ EXPECTED = {
 }
 NEEDS_NO_TARGET = {
     "own_machine": "at most 17 (log2 depths",
-    "slow_layer": "B: profile on sim, memory ddr",
+    "slow_layer": "B: profile on sim (timing model), memory ddr",
     "better_schedule": "4 rows, ring buffers",
 }
 """Tutorials on the timing model: something that each prints."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vta.errors import VTAError
+from vta.profiling.layers import TIMED_BY, heading
 
 __all__ = ["difference", "read_profile"]
 
@@ -28,11 +29,15 @@ def read_profile(path: Path) -> dict[str, Any]:
         raise VTAError(f"{file} is no profile of `vta profile`: {error}") from None
     try:
         layers = found["layers"]
-        complete = found["format"] == 1 and all(
-            isinstance(layer["name"], str)
-            and isinstance(layer["cycles"], int)
-            and isinstance(layer["causes"], dict)
-            for layer in layers
+        complete = (
+            found["format"] == 1
+            and found["target"] in TIMED_BY
+            and all(
+                isinstance(layer["name"], str)
+                and isinstance(layer["cycles"], int)
+                and isinstance(layer["causes"], dict)
+                for layer in layers
+            )
         )
     except (KeyError, TypeError):
         complete = False
@@ -68,7 +73,7 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _titled(profile: dict[str, Any]) -> str:
-    text = f"{profile['name']} on {profile['target']}, memory {profile['memory']}"
+    text = heading(profile["name"], profile["target"], profile["memory"])
     return text if profile["failure"] is None else f"{text} (failed: {profile['failure']})"
 
 

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from vta.program import Program
     from vta.sim.timing import Timing
 
-__all__ = ["Layer", "ProfileData"]
+__all__ = ["TIMED_BY", "Layer", "ProfileData", "heading"]
+
+TIMED_BY = {"sim": "timing model", "tsim": "simulated RTL"}
+"""The targets of a profile, and what gives the times there."""
+
+
+def heading(name: str, target: str, memory: str) -> str:
+    """What was profiled, what gave the times, and the timing of the DRAM."""
+    return f"{name} on {target} ({TIMED_BY[target]}), memory {memory}"
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,16 @@ class ProfileData:
     memory: str
     layers: tuple[Layer, ...]
     failure: ExecutionError | None = None
+
+    @property
+    def timed_by(self) -> str:
+        """What gave the times: see :data:`TIMED_BY`."""
+        return TIMED_BY[self.target]
+
+    @property
+    def heading(self) -> str:
+        """See :func:`heading`."""
+        return heading(self.name, self.target, self.memory)
 
     @property
     def cycles(self) -> int:

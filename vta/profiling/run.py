@@ -12,7 +12,7 @@ from vta.config import INSN_BYTES
 from vta.errors import DeviceError, EncodingError, ExecutionError, VTAError
 from vta.isa import Isa
 from vta.profiling.bursts import Burst, bursts_of
-from vta.profiling.layers import Layer
+from vta.profiling.layers import TIMED_BY, Layer
 from vta.profiling.results import Profile
 from vta.program import Program
 from vta.sim.timing import Timing
@@ -32,7 +32,7 @@ __all__ = [
     "recorded_profile",
 ]
 
-TARGETS = ("sim", "tsim")
+TARGETS = tuple(TIMED_BY)
 PAGE = 4096
 
 

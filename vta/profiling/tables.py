@@ -40,7 +40,7 @@ def summary(profile: ProfileData) -> str:
     """A table for the terminal: cycles of each layer, and the share of each cause."""
     titles, rows = _rows(profile)
     widths = [max(len(row[n]) for row in [titles, *rows]) for n in range(len(titles))]
-    lines = [f"{profile.name} on {profile.target}, memory {profile.memory}"]
+    lines = [profile.heading]
     for row in [titles, *rows]:
         cells = [
             cell.ljust(width) if n in (0, len(row) - 1) else cell.rjust(width)
@@ -55,8 +55,7 @@ def summary(profile: ProfileData) -> str:
 def html_table(profile: ProfileData) -> str:
     """The same as an HTML table."""
     titles, rows = _rows(profile)
-    caption = f"{profile.name} on {profile.target}, memory {profile.memory}"
-    return html_tables.table(titles, rows, caption)
+    return html_tables.table(titles, rows, profile.heading)
 
 
 def layers_csv(profile: ProfileData) -> str:

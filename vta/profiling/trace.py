@@ -43,7 +43,8 @@ def trace_bytes(profile: ProfileData, *, compressed: bool) -> bytes:
     document = {
         "displayTimeUnit": "ns",
         "otherData": {
-            "name": profile.name, "target": profile.target, "memory": profile.memory,
+            "name": profile.name, "target": profile.target, "timed by": profile.timed_by,
+            "memory": profile.memory,
             "config": profile.cfg.fingerprint, "unit": "1 us = 1 clock cycle",
             "failure": "" if profile.failure is None else str(profile.failure),
         },
@@ -54,7 +55,7 @@ def trace_bytes(profile: ProfileData, *, compressed: bool) -> bytes:
 
 
 def _events(profile: ProfileData) -> Iterator[dict[str, Any]]:
-    yield _metadata("process_name", {"name": f"{profile.name} on {profile.target}"})
+    yield _metadata("process_name", {"name": profile.heading})
     unused = set() if any(layer.nodes for layer in profile.layers) else {"nodes"}
     if not any(layer.bursts for layer in profile.layers):
         unused |= {"read bus", "write bus"}
