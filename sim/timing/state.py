@@ -130,7 +130,7 @@ class State(NamedTuple):
         Latencies and limits.
     work : int64, (fields of ``work``, n)
         What each instruction has to do.
-    first_bank, second_bank : int64
+    first_bank, second_bank : uint8
         For each micro-op, a bit for a bank. GEMM: read and written; ALU: destination and source.
     value : int64, (SCALARS,)
     each : int64, (TRIPLES, 3)
@@ -160,7 +160,7 @@ class State(NamedTuple):
 def initial_state(
     cfg: VTAConfig,
     work: npt.NDArray[np.int64],
-    banks: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    banks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]],
     timing: MemoryTiming,
 ) -> State:
     """The state before a run of instructions with this work."""

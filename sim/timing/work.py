@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.config import INSN_BYTES
-from vta.isa import AluOpcode, Isa, MemId, Opcode, PipelineModule
+from vta.config import INSN_BYTES, UOP_BYTES
+from vta.isa import Isa, MemId, Opcode, PipelineModule
 from vta.isa.tokens import TOKEN_QUEUES
 from vta.sim.timing import state
 from vta.sim.timing.constants import Constants, Pipeline
+from vta.sim.timing.nests import NO_HIGH, NO_LOW, Nests
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,13 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["works_of"]
 
-NO_LOW, NO_HIGH = 1 << 40, -1
-"""A range that overlaps none."""
-
 
 def works_of(
     cfg: VTAConfig, code: bytes, uop_words: npt.NDArray[np.uint32], uop_base: int = 0
-) -> tuple[Ints, tuple[Ints, Ints]]:
+) -> tuple[Ints, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
     """The work of each instruction of a stream.
 
     Parameters
@@ -69,12 +67,12 @@ def works_of(
         SEQUENCE                  three rows: the instructions of each module
         POSITION                  their places there
         ========================  =====================================================
-    banks : two ndarrays of int64
+    banks : two ndarrays of uint8
         For each micro-op a bit, or 0. GEMM: the bank that it reads, and the bank that it writes;
         ALU: the bank of its destination, and of its source.
     """
     reader = _Reader(cfg, code, uop_words, uop_base)
-    return reader.work, reader.banks()
+    return reader.work, reader.banks
 
 
 class _Reader:
@@ -85,20 +83,14 @@ class _Reader:
     ) -> None:
         self.cfg, self.isa, self.constants = cfg, Isa.of(cfg), Constants.of(cfg)
         self.bits = np.frombuffer(code, "<u8").reshape(-1, INSN_BYTES // 8)
-        self.words, self.base = np.asarray(uop_words, "<u4"), uop_base
+        self.words, self.base = np.asarray(uop_words, "<u4").tobytes(), uop_base
         self.work = np.zeros((state.WORK_FIELDS, len(self.bits)), np.int64)
-        self.first: list[Ints] = [np.zeros(1, np.int64)]
-        self.second: list[Ints] = [np.zeros(1, np.int64)]
-        self.bank_count = 1
-        self.nests: dict[tuple[object, ...], tuple[int, ...]] = {}
+        self.nests = Nests(self.isa, self.constants)
         self.cached: deque[tuple[int, int]] = deque(maxlen=Pipeline.BOUNDS_CACHED)
-        self.sram = np.zeros(cfg.uop_depth, "<u4")
+        self.sram = bytearray(cfg.uop_depth * UOP_BYTES)
         self._modules()
         self._transfers()
         self._compute()
-
-    def banks(self) -> tuple[Ints, Ints]:
-        return np.concatenate(self.first), np.concatenate(self.second)
 
     def _column(self, field: Field, which: Ints | None = None) -> Ints:
         """A field of the instructions ``which``, or of all, as int64 without its sign."""
@@ -191,25 +183,25 @@ class _Reader:
             work[row + 1, which[selected]] = last[selected]
         selected = loads & (memory == MemId.UOP)
         first = base + top * pitch + left
-        table = (base, last + 1, first, address - self.base, count, elements, stride, pitch)
+        in_uops = (base, last + 1, first, address - self.base, elements, stride, pitch)
+        in_bytes = ((column[selected] * UOP_BYTES).tolist() for column in in_uops)
         self.uop_loads = dict(
             zip(
                 which[selected].tolist(),
-                zip(*(column[selected].tolist() for column in table), strict=True),
+                zip(*in_bytes, count[selected].tolist(), strict=True),
                 strict=True,
             )
         )
 
     def _load_uops(self, i: int) -> None:
-        """A LOAD of micro-ops, in the SRAM."""
-        begin, end, at, address, count, elements, stride, pitch = self.uop_loads[i]
+        """A LOAD of micro-ops, in the SRAM; all numbers are bytes."""
+        begin, end, at, address, elements, stride, pitch, count = self.uop_loads[i]
         self.cached.clear()
-        self.sram[begin:end] = 0
+        self.sram[begin:end] = bytes(end - begin)
         for row in range(count):
             first, place = address + row * stride, at + row * pitch
             found = self.words[max(first, 0) : max(first + elements, 0)]
-            room = self.sram[place : place + len(found)]
-            room[:] = found[: len(room)]
+            self.sram[place : place + len(found)] = found
 
     # ---- loop nests -------------------------------------------------------------------------
 
@@ -244,15 +236,16 @@ class _Reader:
         work[state.UOP_HIGH, which[some]] = high[some] - 1
         decode = np.where(two, Pipeline.RANGES_TWO_OPERANDS, Pipeline.RANGES_LOOP)
         columns = (
-            which, decode, low, high, out, inner, column("dst_factor_out"),
-            column("dst_factor_in"), *sources, code, two, starts == 1, overwrites,
+            column("dst_factor_out"), column("dst_factor_in"), *sources, code, two, starts == 1,
+            overwrites,
         )  # fmt: skip
-        nests = zip(*(values[some].tolist() for values in columns), strict=True)
+        shapes = zip(*(values[some].tolist() for values in (out, inner, *columns)), strict=True)
+        walk = (values[some].tolist() for values in (which, decode, low, high))
         loads = iter([*sorted(self.uop_loads), len(self.bits)])
         load = next(loads)
         lanes = self.constants.uop_lanes
-        found: list[tuple[int, ...]] = []
-        for i, cycles, begin, end, *shape in nests:
+        found: list[tuple[int, bool, int]] = []
+        for i, cycles, begin, end, shape in zip(*walk, shapes, strict=True):
             while load < i:
                 self._load_uops(load)
                 load = next(loads)
@@ -260,89 +253,14 @@ class _Reader:
             if reads:
                 self.cached.append((begin, end))
                 cycles = max(cycles, Pipeline.BOUNDS_READ + (end - 1) // lanes - begin // lanes)
-            content = self.sram[begin:end].tobytes()
-            key = content, *shape
-            nest = self.nests.get(key)
-            if nest is None:
-                nest = self.nests[key] = self._nest(content, *shape)
-            found.append((cycles, reads, *nest))
+            uops = self.sram[begin * UOP_BYTES : end * UOP_BYTES]
+            found.append((cycles, reads, self.nests.number(bytes(uops), shape)))
+        table, self.banks = self.nests.computed()
         if found:
+            cycles, reads, numbers = np.array(found, np.int64).T
+            work[np.ix_([state.DECODE, state.READS_UOPS], which[some])] = cycles, reads
             rows = [
-                state.DECODE, state.READS_UOPS, state.STALLS, state.BANKS_AT, state.BANKS,
+                state.STALLS, state.BANKS_AT, state.BANKS,
                 state.WRITE_LOW, state.WRITE_HIGH, state.READ_LOW, state.READ_HIGH,
             ]  # fmt: skip
-            work[np.ix_(rows, which[some])] = np.array(found, np.int64).T
-
-    def _nest(
-        self, content: bytes, out: int, inner: int, dst_out: int, dst_in: int, src_out: int,
-        src_in: int, code: int, two: bool, starts: bool, overwrites: bool,
-    ) -> tuple[int, ...]:  # fmt: skip
-        """Stalls of the unit itself, place and number of the banks, range written, range read."""
-        uops = self.isa.uop_indices(np.frombuffer(content, "<u4"))
-        o = np.arange(out)[:, None, None]
-        i = np.arange(inner)[None, :, None]
-        dst = (uops["dst"] + o * dst_out + i * dst_in).ravel()
-        bits = 1 << self.constants.banks[dst]
-        stalls = 0
-        read = NO_LOW, NO_HIGH
-        if code < 0:
-            first, second = _gemm_banks(dst, bits, overwrites, self.constants.forwarded)
-        else:
-            src = (uops["src"] + o * src_out + i * src_in).ravel() if two else None
-            stalls = _alu_stalls(AluOpcode.of(code), starts, dst, src, self.constants)
-            first, second = bits, np.zeros_like(bits)
-            if src is not None:
-                second = 1 << self.constants.banks[src]
-                read = int(src.min()), int(src.max())
-        at = self.bank_count
-        self.first.append(first)
-        self.second.append(second)
-        self.bank_count += len(dst)
-        return stalls, at, len(dst), int(dst.min()), int(dst.max()), *read
-
-
-def _gemm_banks(dst: Ints, bits: Ints, overwrites: bool, forwarded: int) -> tuple[Ints, Ints]:
-    """For each micro-op: the bank that it reads and the bank that it writes, as a bit."""
-    reads, writes = bits.copy(), bits.copy()
-    if overwrites:
-        reads[:] = 0
-    for distance in range(1, forwarded + 1):
-        reads[distance:][dst[distance:] == dst[:-distance]] = 0
-    writes[:-1][dst[1:] == dst[:-1]] = 0  # deferred
-    return reads, writes
-
-
-def _alu_stalls(
-    opcode: AluOpcode, starts: bool, dst: Ints, src: Ints | None, constants: Constants
-) -> int:
-    """Cycles in which the ALU stalls for the instruction's own micro-ops: RAW hazards on results
-    that come late, and two operands in one bank (``vta.hw.compute.alu_hazards``). ``src`` is None
-    for an immediate."""
-    late = constants.alu_late.get(opcode, 0)
-    waits = np.zeros(len(dst), np.int64)
-    for distance in range(1, late + 1):  # the nearest producer decides
-        same = dst[distance:] == dst[:-distance]
-        if src is not None:
-            same = same | (src[distance:] == dst[:-distance])
-        younger = waits[distance:]
-        younger[same & (younger == 0)] = late + 1 - distance
-    stalls = int(waits.sum())
-    if src is None:
-        return stalls
-    banks = constants.banks
-    dst_bank, src_bank = banks[dst], banks[src]
-    conflict = (dst_bank == src_bank) & (dst != src)
-    if starts:  # a run reads no tile from its bank: the first value is 0, then dst is forwarded
-        return stalls
-    if not conflict.any():
-        return stalls
-    blocked = np.zeros_like(conflict)
-    blocked[1:] = (src_bank[1:] == dst_bank[:-1]) & (src[1:] != dst[:-1])
-    early = False
-    for own, older in zip(conflict.tolist(), blocked.tolist(), strict=True):
-        if early and older:
-            early = False
-        if own and not early:
-            stalls += 1
-            early = True
-    return stalls
+            work[np.ix_(rows, which[some])] = table[:, numbers]

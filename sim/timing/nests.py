@@ -1,0 +1,174 @@
+"""Loop nests without time: the accumulators and banks of their micro-ops, and their own stalls.
+
+Nests of one shape differ in their micro-ops only; they are the rows of one matrix here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vta.isa import AluOpcode
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vta.isa import Isa
+    from vta.sim.timing.constants import Constants
+
+    Ints = npt.NDArray[np.int64]
+
+__all__ = ["NO_HIGH", "NO_LOW", "Nests", "Shape"]
+
+NO_LOW, NO_HIGH = 1 << 40, -1
+"""A range that overlaps none."""
+
+
+class Shape(NamedTuple):
+    """What nests of different micro-ops can share.
+
+    Attributes
+    ----------
+    out, inner : int
+        Iterations of the two loops.
+    dst_out, dst_in, src_out, src_in : int
+        Steps of the accumulators in each iteration.
+    alu_opcode : int
+        -1 for GEMM.
+    two_sources, start, overwrites : bool
+        An ALU instruction that reads two accumulators; that begins a run; GEMM that does not read.
+    """
+
+    out: int
+    inner: int
+    dst_out: int
+    dst_in: int
+    src_out: int
+    src_in: int
+    alu_opcode: int
+    two_sources: bool
+    start: bool
+    overwrites: bool
+
+
+class Nests:
+    """The different loop nests of a stream, each with at least one micro-op."""
+
+    def __init__(self, isa: Isa, constants: Constants) -> None:
+        assert constants.banks.max() < 8, "the bits of banks are bytes here"
+        self.isa, self.constants = isa, constants
+        self.bits = (1 << constants.banks).astype(np.uint8)
+        self._groups: dict[tuple[int, tuple[int, ...]], dict[bytes, int]] = {}
+        self._count = 0
+
+    def number(self, uops: bytes, shape: tuple[int, ...]) -> int:
+        """The number of a nest; equal ones have one.
+
+        Parameters
+        ----------
+        uops : bytes
+            Its micro-ops.
+        shape : tuple of int
+            The fields of :class:`Shape`.
+        """
+        group = self._groups.setdefault((len(uops), shape), {})
+        found = group.get(uops)
+        if found is None:
+            found = group[uops] = self._count
+            self._count += 1
+        return found
+
+    def computed(self) -> tuple[Ints, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+        """All nests.
+
+        Returns
+        -------
+        table : ndarray of int64, shape (7, nests)
+            Stalls of the unit for its own micro-ops, place and number of the banks, first and last
+            accumulator that is written, first and last that is only read.
+        banks : two ndarrays of uint8
+            As of :func:`vta.sim.timing.work.works_of`.
+        """
+        table = np.zeros((7, self._count), np.int64)
+        first, second = [np.zeros(1, np.uint8)], [np.zeros(1, np.uint8)]
+        at = 1
+        for (_, fields), group in self._groups.items():
+            shape = Shape(*fields)
+            numbers = list(group.values())
+            uops = self.isa.uop_indices(np.frombuffer(b"".join(group), "<u4"))
+            dst = _tiles(uops["dst"], len(group), shape, shape.dst_out, shape.dst_in)
+            src = None
+            if shape.two_sources:
+                src = _tiles(uops["src"], len(group), shape, shape.src_out, shape.src_in)
+            operations = dst.shape[1]
+            rows = table[:, numbers]
+            rows[1] = at + operations * np.arange(len(group))
+            rows[2] = operations
+            rows[3], rows[4] = dst.min(1), dst.max(1)
+            rows[5:] = [[NO_LOW], [NO_HIGH]] if src is None else (src.min(1), src.max(1))
+            bits = self.bits[dst]
+            if shape.alu_opcode < 0:
+                one, other = _gemm_banks(dst, bits, shape.overwrites, self.constants.forwarded)
+            else:
+                rows[0] = _alu_stalls(shape, dst, src, self.constants)
+                one, other = bits, np.zeros_like(bits) if src is None else self.bits[src]
+            table[:, numbers] = rows
+            first.append(one.ravel())
+            second.append(other.ravel())
+            at += dst.size
+        return table, (np.concatenate(first), np.concatenate(second))
+
+
+def _tiles(indices: Ints, nests: int, shape: Shape, out: int, inner: int) -> npt.NDArray[np.int32]:
+    """The accumulator of each micro-op in time, a row a nest."""
+    steps = np.arange(shape.out, dtype=np.int32)[:, None] * out + (
+        np.arange(shape.inner, dtype=np.int32) * inner
+    )
+    each = indices.astype(np.int32).reshape(nests, 1, -1)
+    return (steps.reshape(1, -1, 1) + each).reshape(nests, -1)
+
+
+def _gemm_banks(
+    dst: npt.NDArray[np.int32], bits: npt.NDArray[np.uint8], overwrites: bool, forwarded: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """For each micro-op: the bank that it reads and the bank that it writes, as a bit."""
+    reads, writes = np.zeros_like(bits) if overwrites else bits.copy(), bits
+    for distance in range(1, forwarded + 1):
+        reads[:, distance:] *= dst[:, distance:] != dst[:, :-distance]
+    writes[:, :-1] *= dst[:, 1:] != dst[:, :-1]  # deferred
+    return reads, writes
+
+
+def _alu_stalls(
+    shape: Shape,
+    dst: npt.NDArray[np.int32],
+    src: npt.NDArray[np.int32] | None,
+    constants: Constants,
+) -> Ints:
+    """Cycles in which the ALU stalls for the instruction's own micro-ops: RAW hazards on results
+    that come late, and two operands in one bank (``vta.hw.compute.alu_hazards``). ``src`` is None
+    for an immediate."""
+    late = constants.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
+    waits = np.zeros(dst.shape, np.int64)
+    for distance in range(1, late + 1):  # the nearest producer decides
+        same = dst[:, distance:] == dst[:, :-distance]
+        if src is not None:
+            same = same | (src[:, distance:] == dst[:, :-distance])
+        younger = waits[:, distance:]
+        younger[same & (younger == 0)] = late + 1 - distance
+    stalls: Ints = waits.sum(1)
+    if src is None or shape.start:
+        # A run reads no tile from its bank: the first value is 0, then dst is forwarded.
+        return stalls
+    dst_bank, src_bank = constants.banks[dst], constants.banks[src]
+    conflict = (dst_bank == src_bank) & (dst != src)
+    if not conflict.any():
+        return stalls
+    # A conflict stalls once, and reads early from then on, until the older write is in the bank of
+    # the early read: one stall for each stretch between such writes that has a conflict.
+    blocked = np.ones_like(conflict)
+    blocked[:, 1:] = (src_bank[:, 1:] == dst_bank[:, :-1]) & (src[:, 1:] != dst[:, :-1])
+    stretch = np.cumsum(blocked.ravel()).reshape(blocked.shape)
+    _, place = np.unique(stretch[conflict], return_index=True)
+    return stalls + np.bincount(np.nonzero(conflict)[0][place], minlength=len(dst))
