@@ -13,7 +13,7 @@ from tests.support.axipeer import (
     serve_axi_reads,
     serve_axi_writes,
 )
-from tests.support.hwpeers import simulate
+from tests.support.hwpeers import bench as bench_of
 from vta.config import VTAConfig
 from vta.hw.core import Core
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
@@ -32,7 +32,8 @@ class Bench:
     """A core with its memory, and the run of streams on it."""
 
     def __init__(self, *, cfg=TINY, probability=1.0, latency=0, reorder=False, seed=0) -> None:
-        self.dut = Core(cfg)
+        self.block = bench_of(Core, cfg)
+        self.dut = self.block.dut
         self.memory = AxiMemory(
             np.zeros(SIZE, np.uint8), BASE, probability, seed, latency=latency, reorder=reorder
         )
@@ -53,7 +54,7 @@ class Bench:
             await host_process(LiteHost(ctx, self.dut.s_axi))
 
         bus = {"axi": self.dut.m_axi, "memory": self.memory}
-        simulate(self.dut, bench, partial(serve_axi_reads, **bus), partial(serve_axi_writes, **bus))
+        self.block.run(bench, partial(serve_axi_reads, **bus), partial(serve_axi_writes, **bus))
 
     async def launch(self, host, insns, *, addr=STREAM):
         stream = insns if isinstance(insns, bytes) else ISA.encode_all(insns)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.support.hwmemories import pack, serve_shared
-from tests.support.hwpeers import StallGenerator, sample, simulate
+from tests.support.hwpeers import StallGenerator, bench, sample
 from vta.hw.compute.access_ranges import AccessRanges
 from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.uop_memory import log_lanes
@@ -103,7 +103,8 @@ def run_access_ranges(isa, insns, uops, loads=None, *, probability=1.0, seed=0) 
     is done some time after its request; until then these micro-ops are random. ``probability``:
     that a request is accepted, and that the port of the SRAM is granted.
     """
-    dut, rng, loads = AccessRanges(isa), random.Random(seed), loads or {}
+    block, rng, loads = bench(AccessRanges, isa), random.Random(seed), loads or {}
+    dut = block.dut
     sram, requests = UopSram(isa, uops), []
     words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
 
@@ -150,8 +151,8 @@ def run_access_ranges(isa, insns, uops, loads=None, *, probability=1.0, seed=0) 
                     sram.write(uop, isa.encode_uop(value))
         raise AssertionError(f"{len(requests)} of {len(insns)} requests in {cycle} cycles")
 
-    simulate(
-        dut, testbench,
+    block.run(
+        testbench,
         partial(
             serve_shared, memory=sram.words, reads=[dut.uop_read],
             is_ready=StallGenerator(probability, seed + 2),

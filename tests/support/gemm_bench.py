@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.hwmemories import pack, serve_sram, serve_uops, unpack
-from tests.support.hwpeers import StallGenerator, sample, send, simulate
+from tests.support.hwpeers import StallGenerator, bench, sample, send
 from vta.hw.compute.gemm import Gemm
 from vta.hw.compute.lookahead import GEMM_READ_LOOKAHEAD, GEMM_WRITE_LOOKAHEAD
 from vta.memmap import ErrorCode
@@ -50,7 +50,8 @@ def run_gemm(
     announcement.
     """
     cfg, isa = model.cfg, model.isa
-    dut = Gemm(isa, paired=paired)
+    block = bench(Gemm, isa, paired=paired)
+    dut = block.dut
     result = GemmRun(dut.latency)
     if cycles is None:
         operations = sum(insn.operations for insn in insns)
@@ -87,8 +88,7 @@ def run_gemm(
     inp = [pack(row, cfg.inp_width) for row in model.inp]
     wgt = [pack(row, cfg.wgt_width) for row in model.wgt]
     uops = [word % 2**32 for word in model.uop]
-    simulate(
-        dut,
+    block.run(
         watch,
         partial(serve_sram, memory=inp, reads=[dut.inp_read]),
         partial(serve_sram, memory=wgt, reads=[dut.wgt_read]),

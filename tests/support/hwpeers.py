@@ -5,6 +5,7 @@ Every peer takes a ``StallGenerator``, which decides in each cycle whether the p
 
 import random
 from collections import deque
+from functools import lru_cache, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,19 +23,67 @@ class StallGenerator:
         return self.ready_probability >= 1 or self.random.random() < self.ready_probability
 
 
-def simulate(dut, testbench, *peers, clock: bool = True) -> None:
-    """Simulate ``dut`` until ``testbench`` returns, with ``peers`` as background testbenches.
+class Bench:
+    """A block and its simulator, which is compiled once and reset before each run.
 
-    Each is a coroutine function of one argument, the simulation context. ``clock=False`` is for
-    combinational blocks, which have no clock domain.
+    Most of the time of a short simulation is the compilation of the block by Amaranth.
+
+    Parameters
+    ----------
+    dut : Component
+        The block.
+    clock : bool
+        False for combinational blocks, which have no clock domain.
     """
-    simulator = Simulator(dut)
-    if clock:
-        simulator.add_clock(1e-6)
-    for peer in peers:
-        simulator.add_testbench(peer, background=True)
-    simulator.add_testbench(testbench)
-    simulator.run()
+
+    def __init__(self, dut, *, clock: bool = True) -> None:
+        self.dut, self._clock = dut, clock
+        self._simulator: Simulator | None = None
+        self._testbenches: tuple = ()
+
+    def run(self, testbench, *peers) -> None:
+        """Simulate the block from power-up until ``testbench`` returns, with ``peers`` as
+        background testbenches. Each is a coroutine function of one argument, the simulation
+        context.
+        """
+        self._testbenches = (*peers, self._critical(testbench))
+        if self._simulator is None or self._slots != len(self._testbenches):
+            self._build(len(self._testbenches))
+        else:
+            self._simulator.reset()
+        simulator, self._simulator = self._simulator, None  # none is left if the run fails
+        simulator.run()
+        self._simulator = simulator
+
+    def _build(self, slots: int) -> None:
+        self._slots, self._simulator = slots, Simulator(self.dut)
+        if self._clock:
+            self._simulator.add_clock(1e-6)
+        for slot in range(slots):
+            self._simulator.add_testbench(partial(self._play, slot=slot), background=True)
+
+    async def _play(self, ctx, slot: int) -> None:
+        """The testbench of a slot, which may be another one in each run."""
+        await self._testbenches[slot](ctx)
+
+    @staticmethod
+    def _critical(testbench):
+        async def run(ctx):
+            with ctx.critical():
+                await testbench(ctx)
+
+        return run
+
+
+@lru_cache(maxsize=16)
+def bench(block, *args, **options) -> Bench:
+    """The :class:`Bench` of ``block(*args, **options)``, shared by the tests of a process."""
+    return Bench(block(*args, **options))
+
+
+def simulate(dut, testbench, *peers, clock: bool = True) -> None:
+    """Simulate ``dut`` once, as :meth:`Bench.run` does."""
+    Bench(dut, clock=clock).run(testbench, *peers)
 
 
 async def sample(ctx, **signals) -> SimpleNamespace:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.hwmemories import serve_uops
-from tests.support.hwpeers import StallGenerator, sample, simulate
+from tests.support.hwpeers import StallGenerator, bench, sample
 from vta.hw.compute.issue import Issue
 from vta.isa import Alu, Gemm, Instruction, Load, MemId, Uop
 
@@ -108,7 +108,8 @@ def run_issue(
     unit_ready : callable
         Whether a unit accepts an instruction in a cycle.
     """
-    dut, run = Issue(isa), IssueRun()
+    block, run = bench(Issue, isa), IssueRun()
+    dut = block.dut
     memory = [isa.encode_uop(uop) for uop in uops]
     memory += [0] * (isa.cfg.uop_depth - len(memory))
 
@@ -163,8 +164,8 @@ def run_issue(
                 run.finished_at = cycle
             run.error = now.code, now.source
 
-    simulate(
-        dut, testbench,
+    block.run(
+        testbench,
         partial(serve_uops, memory=memory, ports=[dut.uop_read], is_ready=StallGenerator(0.7, 1)),
     )  # fmt: skip
     return run

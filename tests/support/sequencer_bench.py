@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.hwmemories import serve_uops
-from tests.support.hwpeers import StallGenerator, sample, send, simulate
+from tests.support.hwpeers import StallGenerator, bench, sample, send
 from vta.hw.compute.sequencer import Index, Sequencer
 
 __all__ = ["Item", "SequencerRun", "expand", "run_sequencer"]
@@ -57,7 +57,8 @@ def run_sequencer(
     """Run GEMM instructions; ``op_probability`` and ``port_probability``: that an item is
     accepted, and that the port of the micro-op SRAM is granted."""
     cfg = isa.cfg
-    dut = Sequencer(
+    block = bench(
+        Sequencer,
         isa.gemm,
         isa.uop,
         (
@@ -68,6 +69,7 @@ def run_sequencer(
         ("reset",),
         log_depth=cfg.log_uop_depth,
     )
+    dut = block.dut
     run, accepts = SequencerRun(), StallGenerator(op_probability, seed=3)
 
     async def watch(ctx):
@@ -93,8 +95,7 @@ def run_sequencer(
     layout = dut.insn.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     memory = [isa.encode_uop(uop) for uop in uops] + [0] * (cfg.uop_depth - len(uops))
-    simulate(
-        dut,
+    block.run(
         watch,
         partial(
             serve_uops,

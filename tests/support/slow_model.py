@@ -67,7 +67,7 @@ class SlowModel:
 
     def __init__(self, cfg: VTAConfig) -> None:
         self.cfg = cfg
-        self.isa = Isa(cfg)
+        self.isa = Isa.of(cfg)
         lanes_in = cfg.batch * cfg.block_in
         lanes_out = cfg.batch * cfg.block_out
         self.uop = [0] * cfg.uop_depth

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.axipeer import AxiMemory, serve_axi_reads, serve_axi_writes
-from tests.support.hwpeers import StallGenerator, receive, send, simulate
+from tests.support.hwpeers import StallGenerator, bench, receive, send, simulate
 from vta.config import BURST_BEATS
 from vta.errors import ConfigError
 from vta.hw.bus.axi import AXI4, BusTraits
@@ -48,7 +48,8 @@ def beats_of(mem, addr, beats, bits):
 )  # fmt: skip
 def test_reads_come_back_in_order(bits, bus, client):
     mem = memory(ready_probability=bus, latency=7, reorder=True)
-    dut = ReadMaster(clients=CLIENTS, addr_bits=32, data_bits=bits)
+    block = bench(ReadMaster, clients=CLIENTS, addr_bits=32, data_bits=bits)
+    dut = block.dut
     rng = random.Random(f"{bits} {bus} {client}")
     requests = [random_requests(rng, bits, 5) for _ in range(CLIENTS)]
     got = [[] for _ in range(CLIENTS)]
@@ -74,7 +75,7 @@ def test_reads_come_back_in_order(bits, bus, client):
         await ctx.tick().repeat(3)
         assert ctx.get(dut.idle) and not ctx.get(dut.error.code)
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
     assert got == want
     assert {ident for ident, _, _ in mem.reads} == {0, 1, 2}
     assert all(beats <= BURST_BEATS for _, _, beats in mem.reads)
@@ -133,7 +134,8 @@ def test_traits_that_cannot_be(field, value):
 
 def test_full_rate_at_a_latency_of_sixty_cycles():
     mem = memory(latency=60)
-    dut = ReadMaster(clients=1, addr_bits=32, data_bits=64)
+    block = bench(ReadMaster, clients=1, addr_bits=32, data_bits=64)
+    dut = block.dut
     got = []
     items = [{"addr": BASE + 4096 * i, "beats": 512} for i in range(4)]
     peers = [
@@ -146,13 +148,14 @@ def test_full_rate_at_a_latency_of_sixty_cycles():
         await ctx.tick().repeat(4 * 512 + 80)
         assert len(got) == 4 * 512
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
 
 
 def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
     """Reader 0 takes nothing; as long as its beats fit in its queue, the others go on."""
     mem = memory()
-    dut = ReadMaster(clients=2, addr_bits=32, data_bits=64)
+    block = bench(ReadMaster, clients=2, addr_bits=32, data_bits=64)
+    dut = block.dut
     got = []
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
@@ -168,12 +171,13 @@ def test_a_reader_that_stops_does_not_stop_the_others_for_ever():
         await ctx.tick().repeat(400)
         assert len(got) == 300
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
 
 
 def test_turns_are_taken_burst_by_burst():
     mem = memory(latency=1)
-    dut = ReadMaster(clients=3, addr_bits=32, data_bits=64)
+    block = bench(ReadMaster, clients=3, addr_bits=32, data_bits=64)
+    dut = block.dut
     peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
     for index in range(3):
         items = [{"addr": BASE + 4096 * index, "beats": 4 * BURST_BEATS}]
@@ -187,7 +191,7 @@ def test_turns_are_taken_burst_by_burst():
     async def body(ctx):
         await ctx.tick().repeat(14 * BURST_BEATS)
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
     order = [ident for ident, _, _ in mem.reads]
     assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:9]) == [0, 1, 2]
 
@@ -195,7 +199,8 @@ def test_turns_are_taken_burst_by_burst():
 @pytest.mark.parametrize("when", [0, 1, 5, 40, 100])
 def test_an_aborted_read_drains(when):
     mem = memory(latency=20, ready_probability=0.7)
-    dut = ReadMaster(clients=2, addr_bits=32, data_bits=64)
+    block = bench(ReadMaster, clients=2, addr_bits=32, data_bits=64)
+    dut = block.dut
     peers = [partial(serve_axi_reads, axi=dut, memory=mem)]
     for index in range(2):
         items = [{"addr": BASE + 4096 * index, "beats": 500}]
@@ -216,13 +221,14 @@ def test_an_aborted_read_drains(when):
                 issued = len(mem.reads)
         assert issued is not None
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
 
 
 def test_read_errors_name_reader_and_beat():
     bad = BASE + 4096 + 8 * 70
     mem = memory(read_errors={bad: 2, bad + 8: 3})
-    dut = ReadMaster(clients=3, addr_bits=32, data_bits=64)
+    block = bench(ReadMaster, clients=3, addr_bits=32, data_bits=64)
+    dut = block.dut
     items = [{"addr": BASE + 4096, "beats": 100}]
     peers = [
         partial(serve_axi_reads, axi=dut, memory=mem),
@@ -235,7 +241,7 @@ def test_read_errors_name_reader_and_beat():
         error = [ctx.get(dut.error[key]) for key in ("code", "source", "addr")]
         assert error == [ErrorCode.AXI_SLVERR, Source.LOAD, bad]
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
 
 
 @pytest.mark.parametrize("bits", [64, 512])
@@ -245,7 +251,8 @@ def test_read_errors_name_reader_and_beat():
 )  # fmt: skip
 def test_writes_arrive_and_are_answered(bits, bus, client):
     mem = memory(ready_probability=bus, latency=5)
-    dut = WriteMaster(addr_bits=32, data_bits=bits)
+    block = bench(WriteMaster, addr_bits=32, data_bits=bits)
+    dut = block.dut
     rng = random.Random(f"{bits} {bus} {client}")
     requests = random_requests(rng, bits, 8)
     lasts = [1, 1, 0, 1, 0, 0, 1, 1]
@@ -276,7 +283,7 @@ def test_writes_arrive_and_are_answered(bits, bus, client):
                 break
         assert done == sum(lasts) and ctx.get(dut.idle) and mem.unanswered == 0
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
     np.testing.assert_array_equal(mem.data, want)
 
 
@@ -285,7 +292,8 @@ def test_writes_arrive_and_are_answered(bits, bus, client):
 def test_an_aborted_write_finishes_its_bursts_without_writing(when, probability):
     mem = memory(ready_probability=probability, latency=3)
     before = mem.data.copy()
-    dut = WriteMaster(addr_bits=32, data_bits=64)
+    block = bench(WriteMaster, addr_bits=32, data_bits=64)
+    dut = block.dut
     beats = [{"data": 2**64 - 1, "strb": 0xFF}] * 10
     items = [{"addr": BASE, "beats": 200, "last": 1}, {"addr": BASE, "beats": 200, "last": 1}]
     peers = [
@@ -305,14 +313,15 @@ def test_an_aborted_write_finishes_its_bursts_without_writing(when, probability)
         assert ctx.get(dut.idle) and mem.unanswered == 0
         assert not ctx.get(dut.awvalid) and not ctx.get(dut.wvalid)
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
     np.testing.assert_array_equal(mem.data[80:], before[80:])
 
 
 def test_a_write_error_names_the_burst_and_gives_no_done():
     bad = BASE + BURST_BEATS * 8
     mem = memory(write_errors={bad: 3})
-    dut = WriteMaster(addr_bits=32, data_bits=64)
+    block = bench(WriteMaster, addr_bits=32, data_bits=64)
+    dut = block.dut
     items = [{"addr": BASE, "beats": 200, "last": 1}]
     peers = [
         partial(serve_axi_writes, axi=dut, memory=mem),
@@ -333,4 +342,4 @@ def test_a_write_error_names_the_burst_and_gives_no_done():
         assert error == [ErrorCode.AXI_DECERR, Source.STORE, bad]
         assert ctx.get(dut.idle)
 
-    simulate(dut, body, *peers)
+    block.run(body, *peers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.hwmemories import pack, unpack
-from tests.support.hwpeers import simulate
+from tests.support.hwpeers import bench, simulate
 from vta.hw.compute.accumulators import Accumulators, BankArbiter, bank_index, log_banks
 from vta.hw.compute.lookahead import (
     ALU_WRITE_LOOKAHEAD,
@@ -277,7 +277,8 @@ RESERVATIONS = [
 @pytest.mark.parametrize("row", RESERVATIONS, ids=str)
 @pytest.mark.parametrize("address", [0, 3])
 def test_banks_reserved_from_the_alu(row, address):
-    dut = BankArbiter(log_depth=4)
+    block = bench(BankArbiter, log_depth=4)
+    dut = block.dut
     tiles = {bank_of(tile): tile for tile in range(address * BANKS, (address + 1) * BANKS)}
 
     async def testbench(ctx):
@@ -290,7 +291,7 @@ def test_banks_reserved_from_the_alu(row, address):
         assert ctx.get(dut.alu_src_reserved) == sum(1 << bank for bank in row.alu_src_reserved)
         assert ctx.get(dut.alu_dst_reserved) == sum(1 << bank for bank in row.alu_dst_reserved)
 
-    simulate(dut, testbench)
+    block.run(testbench)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,8 @@ def test_banks_reserved_from_the_alu(row, address):
 )
 def test_banks_reserved_from_a_load(port, lookahead):
     """A write that is announced reserves its bank in the cycle of the write, and in no other."""
-    dut = BankArbiter(log_depth=4)
+    block = bench(BankArbiter, log_depth=4)
+    dut = block.dut
 
     async def testbench(ctx):
         announced = getattr(dut, port)
@@ -312,4 +314,4 @@ def test_banks_reserved_from_a_load(port, lookahead):
             assert ctx.get(dut.load_reserved) == (1 << bank_of(7) if cycle == lookahead else 0)
             await ctx.tick()
 
-    simulate(dut, testbench)
+    block.run(testbench)

@@ -15,7 +15,7 @@ from tests.support.hwmemories import (
     set_uops,
     unpack,
 )
-from tests.support.hwpeers import StallGenerator, send, simulate
+from tests.support.hwpeers import StallGenerator, bench, send
 from vta.config import VTAConfig
 from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu import Alu
@@ -112,7 +112,8 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
     """Runs ALU instructions on a copy of the accumulators of ``model``. In each cycle, an
     instruction is offered and a bank is free with these probabilities. Returns the trace."""
     cfg, isa = model.cfg, model.isa
-    dut = Alu(isa)
+    block = bench(Alu, isa)
+    dut = block.dut
     layout = dut.insn.payload.shape()
     words = [layout.from_bits(int.from_bytes(isa.encode(insn), "little")) for insn in insns]
     acc = [pack(row, 32) for row in model.acc]
@@ -121,8 +122,7 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
     cycles = 40 + int(each * operations / bank_probability**2 + 4 * len(insns) / start_probability)
     monitor = Monitor(dut)
 
-    simulate(
-        dut,
+    block.run(
         partial(monitor.watch, cycles=cycles),
         partial(serve_uops, memory=[word % 2**32 for word in model.uop], ports=[dut.uop_read]),
         partial(

@@ -6,7 +6,7 @@ from itertools import cycle, product
 
 import pytest
 
-from tests.support.hwpeers import simulate
+from tests.support.hwpeers import bench
 from tests.support.slow_model import LANE
 from vta.hw.compute.alu_lane import EX1_OPERATIONS, WB_OPERATIONS, AluLane
 from vta.isa import AluOpcode, Limits, Scale
@@ -55,7 +55,8 @@ BY_HAND = [
 
 def compute(operations):
     """The results in EX1, in EX2 and in WB, one operation a cycle; then a cycle without one."""
-    dut = AluLane()
+    block = bench(AluLane)
+    dut = block.dut
     in_ex2, in_wb = [], []
 
     async def testbench(ctx):
@@ -75,7 +76,7 @@ def compute(operations):
         in_wb.append(ctx.get(dut.wb_result))
         assert ctx.get(dut.ex2_result) == in_ex2[-1][1], "the result is held"
 
-    simulate(dut, testbench)
+    block.run(testbench)
     return [(*pair, wb_result) for pair, wb_result in zip(in_ex2, in_wb[1:], strict=True)]
 
 

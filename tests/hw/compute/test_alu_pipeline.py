@@ -4,10 +4,11 @@ The table :data:`CASES` is the hazard table of :mod:`vta.hw.compute.alu_hazards`
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pytest
 
-from tests.support.hwpeers import simulate
+from tests.support.hwpeers import Bench
 from tests.support.slow_model import LANE
 from vta.config import VTAConfig
 from vta.hw.compute.accumulators import bank_index
@@ -150,14 +151,19 @@ class Trace:
     """(cycle, tile) of each."""
 
 
-def run(case):
-    """The :class:`Trace` of a case, on tiles of one lane that hold 100, 101, ..."""
+@cache
+def pipeline():
     isa = Isa.of(VTAConfig.preset("tiny"))
     layout = IndexedUopLayout(
         isa.alu, (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
         ("alu_opcode", "use_imm", "imm", "start"),
     )  # fmt: skip
-    dut = AluPipeline(layout, log_depth=LOG_DEPTH, lanes=1, starts_runs=True)
+    return Bench(AluPipeline(layout, log_depth=LOG_DEPTH, lanes=1, starts_runs=True))
+
+
+def run(case):
+    """The :class:`Trace` of a case, on tiles of one lane that hold 100, 101, ..."""
+    dut = pipeline().dut
     trace = Trace([100 + tile for tile in range(TILES)])
 
     def read(ctx, port, reserved):
@@ -183,7 +189,7 @@ def run(case):
                     "empty": 0,
                     "last": uop.last,
                 }
-                ctx.set(dut.uop.payload, layout.const(payload))
+                ctx.set(dut.uop.payload, dut.uop.payload.shape().const(payload))
             dst_reserved = case.dst_reserved.get(cycle, set())
             src_reserved = case.src_reserved.get(cycle, set())
             ctx.set(dut.dst_reserved, sum(1 << bank for bank in dst_reserved))
@@ -203,7 +209,7 @@ def run(case):
             ctx.set(dut.dst_read.data, dst_data)
             ctx.set(dut.src_read.data, src_data)
 
-    simulate(dut, testbench)
+    pipeline().run(testbench)
     return trace
 
 

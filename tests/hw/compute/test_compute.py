@@ -11,10 +11,10 @@ from tests.support.hwmemories import machine, pack, serve_sram, unpack
 from tests.support.hwpeers import (
     READY_PROBABILITIES,
     StallGenerator,
+    bench,
     sample,
     send,
     serve_reads,
-    simulate,
 )
 from vta.config import VTAConfig
 from vta.hw.compute.compute import Compute
@@ -36,7 +36,8 @@ def run(model, insns, dram, *, probability=1.0, cycles=20000):
     ``error``, ``cycles``.
     """
     cfg, isa = model.cfg, model.isa
-    dut = Compute(cfg)
+    block = bench(Compute, cfg)
+    dut = block.dut
     words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
     seen = dict.fromkeys(
         ("loaded_uop", "loaded_acc", "product", "tile", "retired", "prev", "next"), 0
@@ -87,7 +88,7 @@ def run(model, insns, dram, *, probability=1.0, cycles=20000):
             memory=[pack(row, cfg.wgt_width) for row in model.wgt], reads=[dut.wgt_read],
         ),
     ]  # fmt: skip
-    simulate(dut, watch, *peers)
+    block.run(watch, *peers)
     return seen
 
 

@@ -2,7 +2,7 @@
 NumPy."""
 
 import random
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from amaranth.back import verilog
 from tests.support.configurations import machine
 from tests.support.hwpeers import (
     READY_PROBABILITIES,
+    Bench,
     StallGenerator,
     hold_writes,
     send,
     serve_reads,
-    simulate,
 )
 from vta.config import VTAConfig
 from vta.hw.dma.load import LoadEngine, pad_load_of
@@ -83,14 +83,24 @@ def expect(cfg, insn, sram):
     return insn.x_size * insn.y_size
 
 
+@cache
+def engine(cfg, memories):
+    isa = Isa.of(cfg)
+    kinds = [MemoryKind.of(cfg, memory) for memory in memories]
+    return Bench(
+        LoadEngine(
+            isa.memory, kinds, addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits, source=Source.LOAD,
+            pad_load=pad_load_of(isa),
+        )
+    )  # fmt: skip
+
+
 def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
     """Run LOADs on an engine; returns (SRAMs by name, elements loaded, cycles, requests, error)."""
     isa = Isa.of(cfg)
     kinds = [MemoryKind.of(cfg, memory) for memory in memories]
-    dut = LoadEngine(
-        isa.memory, kinds, addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits, source=Source.LOAD,
-        pad_load=pad_load_of(isa),
-    )  # fmt: skip
+    block = engine(cfg, tuple(memories))
+    dut = block.dut
     srams = {
         kind.sram: np.full((1 << kind.log_depth, kind.sram_bits // 8), 0xA5, np.uint8)
         for kind in kinds
@@ -128,7 +138,7 @@ def run(cfg, memories, insns, probability=1.0, *, cycles=40000):
     ]
     for name, sram in srams.items():
         peers.append(partial(hold_writes, port=getattr(dut, f"write_{name}"), memory=sram))
-    simulate(dut, watch, *peers)
+    block.run(watch, *peers)
     return srams, result
 
 

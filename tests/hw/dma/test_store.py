@@ -1,12 +1,12 @@
 """The store module: rows of tiles in DRAM, strobes at their edges, tokens after the answers."""
 
 import random
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
 
-from tests.support.hwpeers import READY_PROBABILITIES, StallGenerator, send, simulate
+from tests.support.hwpeers import READY_PROBABILITIES, Bench, StallGenerator, send
 from vta.config import VTAConfig
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule, stored_memories
@@ -89,13 +89,22 @@ async def serve_writes(ctx, port, dram, is_ready, requests, answer_after):
             queue.append([addr, beats, last])
 
 
+@cache
+def module(cfg):
+    isa = Isa.of(cfg)
+    return Bench(
+        StoreModule(
+            isa, [MemoryKind.of(cfg, memory) for memory in stored_memories(isa)],
+            addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits,
+        )
+    )  # fmt: skip
+
+
 def run(cfg, insns, *, probability=1.0, answer_after=3, tokens=1 << 20, cycles=20000):
     """Run STOREs; returns DRAM, a log of events by cycle, requests, and the error."""
     isa = Isa.of(cfg)
-    dut = StoreModule(
-        isa, [MemoryKind.of(cfg, memory) for memory in stored_memories(isa)],
-        addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits,
-    )  # fmt: skip
+    block = module(cfg)
+    dut = block.dut
     dram = np.zeros(DRAM_BYTES, np.uint8)
     log = {"retired": [], "pushed": 0, "popped": 0, "stored": 0, "requests": [], "done": []}
     words = [int.from_bytes(isa.encode(insn), "little") for insn in insns]
@@ -137,7 +146,7 @@ def run(cfg, insns, *, probability=1.0, answer_after=3, tokens=1 << 20, cycles=2
             requests=log["requests"], answer_after=answer_after,
         ),
     )  # fmt: skip
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
     return dram, log
 
 

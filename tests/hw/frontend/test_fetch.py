@@ -9,6 +9,7 @@ import pytest
 from tests.support.hwpeers import (
     READY_PROBABILITIES,
     StallGenerator,
+    bench,
     receive,
     serve_reads,
     simulate,
@@ -99,7 +100,8 @@ ILLEGAL = {
 
 def fetch(stream, addr, *, bits=64, count=None, probability=1.0, cycles=4000, readers=True):
     """Returns what came out of the three queues, the error, and whether it ended busy/blocked."""
-    dut = Fetch(ISA, addr_bits=32, data_bits=bits)
+    block = bench(Fetch, ISA, addr_bits=32, data_bits=bits)
+    dut = block.dut
     memory = np.zeros(addr + len(stream) + 64, np.uint8)
     memory[addr : addr + len(stream)] = np.frombuffer(stream, np.uint8)
     memory[addr + len(stream) :] = 0xFF  # what follows the stream is no instruction
@@ -144,7 +146,7 @@ def fetch(stream, addr, *, bits=64, count=None, probability=1.0, cycles=4000, re
             peers.append(
                 partial(receive, stream=port, into=into, is_ready=StallGenerator(probability, seed))
             )
-    simulate(dut, body, *peers)
+    block.run(body, *peers)
     return queues, result, log
 
 
@@ -218,7 +220,8 @@ def test_a_full_queue_blocks_fetch_and_its_reads():
     ("addr", "count"), [(8, 1), (0xFFFF_FFF0, 2), (1 << 40, 1)], ids=["misaligned", "end", "beyond"]
 )
 def test_a_stream_that_the_bus_cannot_reach(addr, count):
-    dut = Fetch(ISA, addr_bits=32, data_bits=64)
+    block = bench(Fetch, ISA, addr_bits=32, data_bits=64)
+    dut = block.dut
 
     async def body(ctx):
         ctx.set(dut.addr, addr)
@@ -232,4 +235,4 @@ def test_a_stream_that_the_bus_cannot_reach(addr, count):
         error = tuple(ctx.get(dut.error[key]) for key in ("code", "source", "addr"))
         assert error == (ErrorCode.ADDRESS, Source.FETCH, addr)
 
-    simulate(dut, body)
+    block.run(body)
