@@ -1,8 +1,8 @@
 """The log of schedules: one SQLite file, which also has the trials of every search.
 
 An entry is the best schedule of a workload on a machine with a memory preset. It was stored after
-its result was compared with NumPy. The tables of the trials are Optuna's
-(:mod:`vta.tuning.study`); this module needs the standard library only.
+its result was compared with NumPy. The tables of the trials are those of
+:mod:`vta.tuning.trial_store`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,10 @@ import platformdirs
 from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.tiling import require_fit
 from vta.compiler.ops.tiling_source import tilings_from
-from vta.config import VTAConfig
+from vta.config import MICROARCHITECTURE, VTAConfig
 from vta.errors import ConfigError, OperatorError, TuningError
+from vta.tuning.log_file import transaction
+from vta.tuning.trial_store import TRIAL_TABLES
 from vta.tuning.workload import Workload
 
 if TYPE_CHECKING:
@@ -34,17 +36,20 @@ __all__ = [
     "FORMAT", "Entry", "LoggedTilings", "ScheduleLog", "machine_key", "tuned", "user_log",
 ]  # fmt: skip
 
-FORMAT = 1
-BUSY_SECONDS = 60
-_TABLES = """
-CREATE TABLE IF NOT EXISTS vta_log (format INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS vta_schedules (
-    fingerprint TEXT NOT NULL, memory TEXT NOT NULL, workload TEXT NOT NULL, machine TEXT NOT NULL,
-    tiling TEXT NOT NULL, cycles INTEGER NOT NULL, default_cycles INTEGER NOT NULL,
-    device TEXT NOT NULL, version TEXT NOT NULL, seed INTEGER NOT NULL, trials INTEGER NOT NULL,
-    PRIMARY KEY (fingerprint, memory, workload)
-);
-"""
+FORMAT = 2
+"""Of the files that are written. Format 1 has keys of machines without the micro-architecture."""
+READABLE = (1, FORMAT)
+_TABLES = (
+    "CREATE TABLE vta_log (format INTEGER NOT NULL)",
+    # The column `fingerprint` is machine_key().
+    """CREATE TABLE vta_schedules (
+        fingerprint TEXT NOT NULL, memory TEXT NOT NULL, workload TEXT NOT NULL,
+        machine TEXT NOT NULL, tiling TEXT NOT NULL, cycles INTEGER NOT NULL,
+        default_cycles INTEGER NOT NULL, device TEXT NOT NULL, version TEXT NOT NULL,
+        seed INTEGER NOT NULL, trials INTEGER NOT NULL,
+        PRIMARY KEY (fingerprint, memory, workload)
+    )""",
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ class Entry:
         Raises
         ------
         TuningError
-            If the values are no entry, or the tiling exceeds the machine's memories.
+            If the values are no entry, the key of the machine is that of another machine, or the
+            tiling exceeds the machine's memories.
         """
         try:
             numbers: dict[str, Any] = {
@@ -112,6 +118,9 @@ class Entry:
                 name: str(values[name]) for name in ("memory", "device", "version")
             }
             machine = VTAConfig.from_dict(values["machine"])
+            found = values["fingerprint"]
+            if found not in (machine_key(machine), _first_key(machine)):
+                raise ValueError(f"the entry is for {found}, its machine is {machine_key(machine)}")
             workload = Workload.from_dict(values["workload"])
             tiling = Tiling.from_dict(values["tiling"])
             require_fit("schedule", workload.shape, tiling, machine)
@@ -125,7 +134,15 @@ class Entry:
 
 
 def machine_key(cfg: VTAConfig) -> str:
-    """The machine with all that cycles depend on: fingerprint, bus width, extension."""
+    """The machine with all that cycles depend on: fingerprint, bus width, extension, and the
+    numbers of :data:`vta.config.MICROARCHITECTURE` in that order."""
+    numbers = ".".join(str(getattr(cfg, name.lower())) for name in MICROARCHITECTURE)
+    return f"{_first_key(cfg)}_micro{numbers}"
+
+
+def _first_key(cfg: VTAConfig) -> str:
+    """The key of a machine in format 1. Entries of that format without a number of the
+    micro-architecture were measured on its default, which was then the only one."""
     extension = "extended" if cfg.extension else "base"
     return f"{cfg.fingerprint}_{cfg.bus_bits}bit_{extension}"
 
@@ -155,36 +172,40 @@ class ScheduleLog:
         self.path = Path(path)
         if not create and not self.path.is_file():
             raise TuningError(f"{self.path}: no such log of schedules; `vta tune` makes one")
-        with self._connected() as database:
+        with transaction(self.path, write=create) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
             if "vta_log" not in tables:
                 if tables or not create:
                     raise TuningError(
                         f"{self.path} is a database of another program, not a log of schedules"
                     )
-                database.executescript(_TABLES)
+                for statement in (*_TABLES, *TRIAL_TABLES):
+                    database.execute(statement)
                 database.execute("INSERT INTO vta_log VALUES (?)", (FORMAT,))
             (found,) = database.execute("SELECT format FROM vta_log").fetchone() or (None,)
-            if found != FORMAT:
+            if found not in READABLE:
                 raise TuningError(
-                    f"{self.path}: the log has format {found}; this version reads {FORMAT}"
+                    f"{self.path}: the log has format {found}; this version reads "
+                    + " and ".join(map(str, READABLE))
                 )
+            if create:
+                self._convert(database)
 
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is written, or nothing."""
+    def _convert(self, database: sqlite3.Connection) -> None:
+        """Make a file of format 1 one of today's: its keys get the micro-architecture of their
+        machines, which the entries have."""
+        (found,) = database.execute("SELECT format FROM vta_log").fetchone()
+        if found == FORMAT:
+            return
+        rows = database.execute("SELECT rowid, machine FROM vta_schedules").fetchall()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        except (OSError, sqlite3.Error) as error:
-            raise TuningError(f"cannot open {self.path}: {error}") from None
-        try:
-            with database:
-                yield database
-        except sqlite3.Error as error:
+            keys = [(machine_key(VTAConfig.from_dict(json.loads(m))), row) for row, m in rows]
+        except (ValueError, TypeError, ConfigError) as error:
             raise TuningError(f"log of schedules {self.path}: {error}") from None
-        finally:
-            database.close()
+        database.executemany("UPDATE vta_schedules SET fingerprint = ? WHERE rowid = ?", keys)
+        for statement in TRIAL_TABLES:
+            database.execute(statement)
+        database.execute("UPDATE vta_log SET format = ?", (FORMAT,))
 
     def entries(self, cfg: VTAConfig | None = None, memory: str | None = None) -> list[Entry]:
         """The schedules in the log, of all machines and memories or of those given, in order of
@@ -197,17 +218,18 @@ class ScheduleLog:
         """
         text = f"SELECT {', '.join(_COLUMNS)} FROM vta_schedules WHERE 1"
         values: list[str] = []
-        for column, value in (
-            ("fingerprint", machine_key(cfg) if cfg is not None else None),
-            ("memory", memory),
-        ):
-            if value is not None:
-                text, values = f"{text} AND {column} = ?", [*values, value]
-        with self._connected() as database:
+        if cfg is not None:
+            text, values = f"{text} AND fingerprint IN (?, ?)", [machine_key(cfg), _first_key(cfg)]
+        if memory is not None:
+            text, values = f"{text} AND memory = ?", [*values, memory]
+        with transaction(self.path, write=False) as database:
             rows = database.execute(
                 f"{text} ORDER BY fingerprint, memory, workload", values
             ).fetchall()
-        return [self._entry(row) for row in rows]
+        found = [self._entry(row) for row in rows]
+        return [
+            each for each in found if cfg is None or machine_key(each.machine) == machine_key(cfg)
+        ]
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         values = dict(zip(_COLUMNS, row))
@@ -229,7 +251,8 @@ class ScheduleLog:
             If the file cannot be written; it is then as it was.
         """
         stored = 0
-        with self._connected() as database:
+        with transaction(self.path, write=True) as database:
+            self._convert(database)
             for entry in entries:
                 values = entry.to_dict()
                 row = [

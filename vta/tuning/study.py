@@ -1,4 +1,4 @@
-"""The trials of a workload: an Optuna study, kept in the log.
+"""The trials of a workload: an Optuna study in memory, whose trials are kept in the log.
 
 Trials come in batches. Each batch is drawn from what the batches before it found, with a seed of
 its own, and is stored when all of it is evaluated. So the trials depend on the seed only, not on
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vta.compiler.ops.cost import Tiling
-from vta.errors import TuningError
 from vta.extras import importing
 from vta.memory_timing import MemoryTiming
 from vta.tuning.identity import identity
 from vta.tuning.schedule_log import machine_key
 from vta.tuning.space import Space
+from vta.tuning.trial_store import Trial, TrialStore
 
 with importing("`vta tune`", "tune"):
     import optuna
+    from optuna.distributions import FloatDistribution
     from optuna.trial import TrialState
-    from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
+    from vta.compiler.ops.cost import Tiling
     from vta.config import VTAConfig
     from vta.tuning.workload import Workload
 
-__all__ = ["BATCH", "Proposal", "Study", "Trial"]
+__all__ = ["BATCH", "Proposal", "Study"]
 
 BATCH = 8
 """Trials that are drawn at once."""
@@ -62,17 +62,6 @@ class Proposal:
 
     tiling: Tiling
     limit: float | None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A schedule that was evaluated: ``cycles`` by the timing model, None if it was given up;
-    ``estimate`` by the tiler's model, if the schedule was compiled."""
-
-    number: int
-    tiling: Tiling
-    cycles: int | None
-    estimate: int | None = None
 
 
 class Study:
@@ -109,32 +98,18 @@ class Study:
         self.default = replace(tiling, cost=None)
         words = json.dumps([machine_key(cfg), memory, workload.key, seed, trials, identity()])
         self.name = hashlib.sha256(words.encode()).hexdigest()[:24]
-        self._log = log
+        attributes = {
+            "workload": workload.to_dict(), "machine": cfg.to_dict(), "memory": memory,
+            "seed": seed, "wanted": trials, "version": identity(),
+        }  # fmt: skip
+        self._store = TrialStore(log, self.name, attributes)
         self._asked: list[tuple[optuna.trial.Trial, Tiling]] = []
-        try:
-            storage = optuna.storages.RDBStorage(
-                f"sqlite:///{log}", engine_kwargs={"connect_args": {"timeout": 60}}
-            )
-            self._stored = optuna.create_study(
-                storage=storage, study_name=self.name, load_if_exists=True
-            )
-            if not self._stored.user_attrs:
-                self._stored.set_user_attr("workload", workload.to_dict())
-                self._stored.set_user_attr("machine", cfg.to_dict())
-                self._stored.set_user_attr("memory", memory)
-                self._stored.set_user_attr("seed", seed)
-                self._stored.set_user_attr("wanted", trials)
-                self._stored.set_user_attr("version", identity())
-            found = self._stored.get_trials(deepcopy=False)
-        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
-            raise _unusable(log, error) from None
         self._study = optuna.create_study()
-        # A batch that was stored in part is made again: the same trials.
-        whole = [t for t in found if t.user_attrs["batch_end"] <= len(found)]
-        self._study.add_trials(whole)
         self._known: dict[Tiling, Trial] = {}
-        self._note(whole)
-        self._count, self._written = len(whole), len(found)
+        self._count = 0
+        for trial in self._store.trials():
+            self._study.add_trial(_frozen(trial))
+            self._note(trial)
         self._first = self._first_points()
 
     def _first_points(self) -> list[dict[str, float]]:
@@ -173,13 +148,10 @@ class Study:
         """Evaluated schedules in order, each once."""
         return list(self._known.values())
 
-    def _note(self, trials: Iterable[optuna.trial.FrozenTrial]) -> None:
-        """Add stored trials to those that are known."""
-        for trial in trials:
-            values = trial.user_attrs
-            tiling = Tiling.from_dict(values["tiling"])
-            found = Trial(trial.number, tiling, values["cycles"], values["estimate"])
-            self._known.setdefault(tiling, found)
+    def _note(self, trial: Trial) -> None:
+        """Count a trial; of two for a schedule the first one is known."""
+        self._known.setdefault(trial.tiling, trial)
+        self._count = trial.number + 1
 
     @property
     def best(self) -> Trial | None:
@@ -239,39 +211,39 @@ class Study:
         Raises
         ------
         TuningError
-            If the log cannot be written; what is in it of the batch is made again later.
+            If the log cannot be written; the batch is then made again later.
         """
-        end = self._count + len(self._asked)
-        for trial, tiling in self._asked:
+        batch = []
+        for number, (asked, tiling) in enumerate(self._asked, self._count):
             known = self._known.get(tiling)
             result = results.get(tiling, {})
             cycles = result.get("cycles") if known is None else known.cycles
-            trial.set_user_attr("tiling", tiling.to_dict())
-            trial.set_user_attr("cycles", cycles)
-            trial.set_user_attr("estimate", result.get("estimate"))
-            trial.set_user_attr("batch_end", end)
-            if "refused" in result:
-                trial.set_user_attr("refused", result["refused"])
-            if cycles is None:
-                self._study.tell(trial, state=TrialState.PRUNED)
-            else:
-                self._study.tell(trial, float(cycles))
-        trials = self._study.get_trials(deepcopy=False)
-        self._note(trials[self._count :])
-        self._count, self._asked = end, []
-        try:
-            self._stored.add_trials(trials[self._written :])
-        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
-            raise _unusable(self._log, error) from None
-        self._written = max(self._written, end)
+            trial = Trial(
+                number, asked.params, tiling, cycles, result.get("estimate"), result.get("refused")
+            )
+            self._study.tell(asked, _value(trial), _state(trial))
+            batch.append(trial)
+        self._asked = []
+        self._store.add(batch)
+        for trial in batch:
+            self._note(trial)
 
 
 def _suggest(trial: optuna.trial.Trial, name: str) -> float:
     return trial.suggest_float(name, 0.0, 1.0)
 
 
-def _unusable(log: Path, error: Exception) -> TuningError:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return TuningError(f"log of schedules {log}: {cause}")
+def _value(trial: Trial) -> float | None:
+    return None if trial.cycles is None else float(trial.cycles)
+
+
+def _state(trial: Trial) -> TrialState:
+    return TrialState.PRUNED if trial.cycles is None else TrialState.COMPLETE
+
+
+def _frozen(trial: Trial) -> optuna.trial.FrozenTrial:
+    """A stored trial as Optuna has it."""
+    return optuna.trial.create_trial(
+        state=_state(trial), value=_value(trial), params=dict(trial.point),
+        distributions=dict.fromkeys(trial.point, FloatDistribution(0.0, 1.0)),
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vta.config import VTAConfig
+from vta.config import MICROARCHITECTURE, VTAConfig
 from vta.errors import TuningError
 from vta.tuning import Entry, ScheduleLog, parse_workload, tuned
 
@@ -43,6 +43,70 @@ def test_operators_take_the_schedules_of_a_log(log):
         assert found.workload.operator(TINY.replace(log_bus_width=7)).tiling != found.tiling
     with pytest.raises(TuningError, match=r"no schedule for the machine .* and the memory ddr"):
         tuned(log, TINY, "ddr")
+
+
+def test_machines_that_differ_in_their_micro_architecture_only(log):
+    """Cycles depend on it: each machine has its own schedule, and no other takes it."""
+    small = TINY.replace(issue_depth=1, log_acc_banks=0)
+    assert small.fingerprint == TINY.fingerprint
+    assert log.add([entry(cycles=50), entry(cycles=90, cfg=small)]) == 2
+    assert [each.cycles for each in log.entries(small)] == [90]
+    assert [each.cycles for each in log.entries(TINY)] == [50]
+    with pytest.raises(TuningError, match=r"_micro8\.4\.2\.64\.16\.32\.32 and .*has schedules for"):
+        log.tilings(TINY.replace(load_rows=16))
+    lines = entry(cfg=small).to_dict()
+    lines["machine"] = TINY.to_dict()
+    with pytest.raises(
+        TuningError, match=r"the entry is for .*_micro1\..*, its machine is .*_micro8"
+    ):
+        Entry.from_dict(lines)
+
+
+def first_format(log, forget=()):
+    """Makes a log one of format 1: keys without the micro-architecture; perhaps entries, too."""
+    with sqlite3.connect(log.path) as database:
+        for row, machine in database.execute("SELECT rowid, machine FROM vta_schedules").fetchall():
+            values = {key: value for key, value in json.loads(machine).items() if key not in forget}
+            database.execute(
+                "UPDATE vta_schedules SET machine = ?, fingerprint = "
+                "substr(fingerprint, 1, instr(fingerprint, '_micro') - 1) WHERE rowid = ?",
+                (json.dumps(values), row),
+            )
+        database.executescript("DROP TABLE vta_trials; DROP TABLE vta_studies;")
+        database.execute("UPDATE vta_log SET format = 1")
+    database.close()
+
+
+@pytest.mark.parametrize("forget", [(), MICROARCHITECTURE])
+@pytest.mark.parametrize("change", [{}, {"issue_depth": 1}])
+def test_a_log_of_the_first_format(log, tmp_path, change, forget):
+    """An entry is for the machine that it has; what it does not have was the default then."""
+    cfg = TINY.replace(**change)
+    other = TINY.replace(issue_depth=4)
+    log.add([entry(cfg=cfg)])
+    first_format(log, forget)
+    measured = TINY if forget else cfg
+    content = log.path.read_bytes()
+    assert [each.machine for each in ScheduleLog(log.path).entries(measured)] == [measured]
+    assert not ScheduleLog(log.path).entries(other)
+    copy = ScheduleLog(tmp_path / "copy.sqlite", create=True)
+    assert copy.merge(log.path) == 1
+    assert log.path.read_bytes() == content, "reading changes nothing"
+    assert ScheduleLog(log.path).add([entry(cfg=other, cycles=95)]) == 1
+    assert len(log.entries()) == 2
+    assert [each.cycles for each in log.entries(measured)] == [90]
+    assert not ScheduleLog(log.path).add([entry(cfg=measured, cycles=99)])
+
+
+def test_an_export_of_the_first_format(log, tmp_path):
+    values = entry().to_dict()
+    values["fingerprint"] = values["fingerprint"].partition("_micro")[0]
+    for key in MICROARCHITECTURE:
+        del values["machine"][key]
+    lines = tmp_path / "log.jsonl"
+    lines.write_text(json.dumps(values))
+    assert log.merge(lines) == 1
+    assert [each.machine for each in log.entries(TINY)] == [TINY]
 
 
 def test_export_and_merge(log, tmp_path):
@@ -101,7 +165,7 @@ def test_a_newer_format_and_damaged_rows(log):
     with sqlite3.connect(log.path) as database:
         database.execute("UPDATE vta_log SET format = 99")
     database.close()
-    with pytest.raises(TuningError, match="format 99; this version reads 1"):
+    with pytest.raises(TuningError, match="format 99; this version reads 1 and 2"):
         ScheduleLog(log.path)
 
 

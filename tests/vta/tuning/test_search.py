@@ -68,16 +68,10 @@ def test_the_log_of_a_search_replays(finished):
     """Each trial in the file gives the cycles that the file has."""
     log, search = finished
     with sqlite3.connect(log.path) as database:
-        attributes = {
-            (trial, key): json.loads(value)
-            for trial, key, value in database.execute(
-                "SELECT trial_id, key, value_json FROM trial_user_attributes"
-            )
-        }
+        seen = {tiling for (tiling,) in database.execute("SELECT tiling FROM vta_trials")}
     database.close()
-    seen = [value for (_, key), value in sorted(attributes.items()) if key == "tiling"]
     recorded = [t.tiling.to_dict() for layer in search.layers for t in layer.study.trials]
-    assert {json.dumps(t) for t in seen} == {json.dumps(t) for t in recorded}
+    assert seen == {json.dumps(t) for t in recorded}
     for layer in search.layers:
         for trial in layer.study.trials:
             if trial.cycles is not None:
@@ -173,22 +167,22 @@ def test_time_that_is_over_ends_with_measured_schedules(tmp_path):
     assert len(log.entries()) == 1
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_run(finished, tmp_path):
+def test_a_disk_that_is_full_in_the_middle_of_a_run(finished, tmp_path, monkeypatch):
     """The log keeps what was stored, and the search can go on where there is space."""
     log = ScheduleLog(tmp_path / "log.sqlite", create=True)
     search = make(log, calls=CALLS[:1])
-    engine = search.layers[0].study._stored._storage._backend.engine
+    connect = sqlite3.connect
+    (most,) = connect(log.path).execute("PRAGMA page_count").fetchone()
 
-    from sqlalchemy import event
+    def full(*arguments, **options):
+        database = connect(*arguments, **options)
+        database.execute(f"PRAGMA max_page_count = {most + 1}")
+        return database
 
-    def full(connection, record):
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {pages + 1}")
-
-    event.listen(engine, "connect", full)
-    engine.dispose()
+    monkeypatch.setattr(sqlite3, "connect", full)
     with pytest.raises(TuningError, match="full"):
         search.run()
+    monkeypatch.undo()
     with sqlite3.connect(log.path) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
