@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.config import INSN_BYTES
+from vta.config import INSN_BYTES, VTAConfig
 from vta.errors import DeadlockError
-from vta.isa import Isa, disassemble
+from vta.isa import Finish, Isa, disassemble
 from vta.memory_timing import MemoryTiming
 from vta.sim.timing import compiled
 from vta.sim.timing.constants import Pipeline
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vta.config import VTAConfig
     from vta.isa import Instruction
     from vta.program import Program
 
-__all__ = ["estimate", "estimate_stream", "estimate_until_deadlock"]
+__all__ = ["estimate", "estimate_stream", "estimate_until_deadlock", "prepare"]
 
 
 def estimate(program: Program, memory: str | MemoryTiming = "ideal") -> Timing:
@@ -84,6 +83,21 @@ def estimate_stream(
     words = np.zeros(0, "<u4") if uop_words is None else uop_words
     code = Isa.of(cfg).encode_all(instructions)
     return _complete(_Run(cfg, code, words, uop_base, memory))
+
+
+def prepare() -> None:
+    """Compile the kernel for this process and later ones, as :mod:`vta.sim.timing.compiled` says,
+    or wait for another process that does; nothing without Numba.
+
+    Raises
+    ------
+    ToolError
+        If the cache folder cannot be used.
+    """
+    if compiled.has_compiler():
+        cfg = VTAConfig.preset("tiny")
+        work, banks = works_of(cfg, Isa.of(cfg).encode(Finish()), np.zeros(0, "<u4"), 0)
+        compiled.compiled_run(initial_state(cfg, work, banks, MemoryTiming.of("ideal")))
 
 
 def estimate_until_deadlock(

@@ -59,7 +59,7 @@ def workloads(network: str) -> tuple[Counter[Workload], dict[Workload, str]]:
 def search(network: str, memory: str, trials: int, workers: int, path: Path) -> str:
     """The table of a network."""
     counts, names = workloads(network)
-    engine = open_engine(None, workers, lambda text: print(text, file=sys.stderr))
+    engine = open_engine(None, workers, lambda text: print(text, file=sys.stderr), estimates=True)
 
     def report(layer: Layer) -> None:
         if layer.entry is not None:
@@ -103,7 +103,7 @@ def rate(workers: int, seconds: float) -> float:
     chosen = [w for w in counts if names[w] in ("C2", "C5", "C8", "C10")]
     with tempfile.TemporaryDirectory() as folder:
         log = ScheduleLog(Path(folder) / "log.sqlite", create=True)
-        engine = open_engine(None, workers)
+        engine = open_engine(None, workers, estimates=True)
         try:
             studies = [Study(log.path, w, CFG, "ddr", 0, 10_000) for w in chosen]
             waiting: dict[int, list[object]] = {}

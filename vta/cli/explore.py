@@ -60,7 +60,9 @@ def explore(
         def show(done: int, count: int, what: str) -> None:
             progress.update(task, completed=done, total=count, description=what)
 
-        engine = open_engine(scheduler, workers, lambda text: warnings.print(text, markup=False))
+        engine = open_engine(
+            scheduler, workers, lambda text: warnings.print(text, markup=False), estimates=True
+        )
         try:
             found = compare(contents, space, engine, show)
         finally:

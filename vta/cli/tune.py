@@ -118,7 +118,7 @@ def tune(
             from vta.tuning.engine import open_engine
             from vta.tuning.search import Search
 
-            engine = open_engine(scheduler, workers, display.warn)
+            engine = open_engine(scheduler, workers, display.warn, estimates=True)
             try:
                 search = Search(
                     log, cfg, wanted, engine, memory=memory, trials=trials, seed=seed,

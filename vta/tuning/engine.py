@@ -283,7 +283,11 @@ def _checked(
 
 
 def open_engine(
-    scheduler: str | None, workers: int, warn: Callable[[str], None] = lambda text: None
+    scheduler: str | None,
+    workers: int,
+    warn: Callable[[str], None] = lambda text: None,
+    *,
+    estimates: bool = False,
 ) -> Engine:
     """The engine that the options of a command name.
 
@@ -295,6 +299,9 @@ def open_engine(
         Without a scheduler: worker processes on this computer; 0: none, in this process.
     warn : callable
         Told of workers that are left out.
+    estimates : bool
+        Whether the tasks are estimates of the timing model: its kernel is then compiled before
+        worker processes start, which load it.
 
     Raises
     ------
@@ -310,6 +317,10 @@ def open_engine(
 
     cluster = None
     if scheduler is None:
+        if estimates:
+            from vta.sim.timing import prepare
+
+            prepare()
         cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
             host="127.0.0.1", resources={}, silence_logs=40,
