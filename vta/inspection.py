@@ -145,11 +145,13 @@ def inspect_model(
     ToolError
         If the package ``onnx``, or Amaranth for the estimates, is not installed.
     """
+    from vta.compiler.frontend.onnx_constants import FOLDED, live_nodes
     from vta.compiler.frontend.onnx_model import read_model
     from vta.compiler.frontend.onnx_operators import IMPORTERS
 
     model = read_model(path)
-    kinds = {node.op_type for node in model.graph.node}
+    live = live_nodes(model.graph)
+    kinds = {node.op_type for node in live}
     quantised = any(kind.startswith("QLinear") or kind == "QuantizeLinear" for kind in kinds)
     known = support()
     unsupported = [
@@ -157,8 +159,9 @@ def inspect_model(
             node.name or node.op_type, node.op_type, "unsupported",
             f"no operator {node.op_type}; supported are {', '.join(sorted(known))}",
         )
-        for node in model.graph.node
+        for node in live
         if (node.domain if node.domain != "ai.onnx" else "", node.op_type) not in IMPORTERS
+        and node.op_type not in FOLDED
     ]  # fmt: skip
     constants = {item.name for item in model.graph.initializer}
     inputs = {v.name: _type(v) for v in model.graph.input if v.name not in constants}
@@ -170,12 +173,12 @@ def inspect_model(
         ]
         if not quantised:
             problems.append("the model computes in real numbers: quantise it with `vta quantize`")
-        nodes = [_expected(node, known, unsupported) for node in model.graph.node]
+        nodes = [_expected(node, known, unsupported) for node in live]
         return Inspection(name, quantised, tuple(nodes), tuple(problems), inputs, outputs)
     try:
         network = compile_model(path, cfg=cfg, shapes=shapes)
     except ModelError as error:
-        nodes = [_expected(node, known, unsupported) for node in model.graph.node]
+        nodes = [_expected(node, known, unsupported) for node in live]
         return Inspection(name, quantised, tuple(nodes), (str(error),), inputs, outputs)
     return Inspection(name, quantised, _steps(network, memory), (), inputs, outputs, network)
 

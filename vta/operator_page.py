@@ -58,8 +58,11 @@ def operators_as_markdown() -> str:
         "inside a network. Every tensor",
         "that an operator of the accelerator reads or writes must be quantised to int8 or uint8 "
         "([networks](networks.md)). `Constant`",
-        "and `Shape` are constants of the graph. Attributes that are not named below may have any "
-        "value that ONNX allows.",
+        "and `Shape` are constants of the graph, and so is what "
+        "`Ceil`, `ConstantOfShape`, `Floor`, `Mod`,",
+        "`Range`, `ReduceProd`, `Tile` or `Trilu` computes of constants alone, as do most "
+        "operators below. Nodes that no output depends on are left out. Attributes that are not "
+        "named below may have any value that ONNX allows.",
         "",
         "| operator | from opset | runs on | constraints |",
         "|---|---|---|---|",

@@ -14,7 +14,10 @@ from vta.compiler.frontend.onnx_signals import on_signals
 from vta.compiler.frontend.onnx_weights import transposed_weights
 from vta.compiler.graph.ir import Tensor
 
-__all__ = ["IMAGES", "require_images"]
+__all__ = ["IMAGES", "MAX_SIDE", "require_images"]
+
+MAX_SIDE = 1 << 16
+"""Pixels of a side of an image that is resized or framed: each has its place in a list."""
 
 Handler = Callable[[Importer, OnnxNode], None]
 Places = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -40,14 +43,15 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
     data = importer.tensor(node, 0)
     require_images(node, data)
     by_size = importer.has(node, 3)
-    given = importer.constant(node, 3, "the size") if by_size else importer.constant(
-        node, 2, "the scales"
+    given: list[float] = (
+        [*importer.integers(node, 3, "the size")] if by_size
+        else importer.constant(node, 2, "the scales").reshape(-1).tolist()
     )  # fmt: skip
     axes = node.axes(node.value("axes", [0, 1, 2, 3]), 4)
     if len(given) != len(axes):
         raise node.error(f"{len(given)} scales or extents; must be {len(axes)}, one an axis")
     scales, size = [1.0] * 4, list(data.shape)
-    for axis, value in zip(axes, given.tolist()):
+    for axis, value in zip(axes, given):
         scales[axis] = value / data.shape[axis] if by_size else value
         size[axis] = int(value if by_size else np.floor(data.shape[axis] * value))
     if size[:2] != list(data.shape[:2]) or min(size) < 1:
@@ -55,6 +59,9 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
             f"the result of {data.name} would have shape {size}; must be NCHW, with "
             f"{data.shape[0]} images and {data.shape[1]} channels"
         )
+    node.extents(node.outputs[0], size)
+    if max(size) > MAX_SIDE:
+        raise node.error(f"the result has {size[2]}x{size[3]} pixels; at most {MAX_SIDE} a side")
     if mode != "nearest":
         _resample(importer, node, data, size, scales[2:])
         return
@@ -139,6 +146,10 @@ def _add_conv_transpose(
         raise node.error(f"attribute kernel_shape must be {taps}, that of the kernel")
     strides, more = node.value("strides", [1, 1]), node.value("output_padding", [0, 0])
     pads = node.value("pads", [0] * 4)
+    if (len(strides), len(more), len(pads)) != (2, 2, 4):
+        raise node.error(
+            f"strides {strides}, output_padding {more}, pads {pads}; must be 2, 2 and 4 integers"
+        )
     if min(strides) < 1 or min(*pads, *more) < 0 or any(a >= b for a, b in zip(more, strides)):
         raise node.error(
             f"strides {strides}, pads {pads}, output_padding {more}; strides must be positive, "

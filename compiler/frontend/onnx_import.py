@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from vta.compiler.frontend.onnx_constants import FOLDED, folded, live_nodes
 from vta.compiler.frontend.onnx_model import completed_shapes, read_model
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
 from vta.compiler.graph.registry import OPERATORS, violations
@@ -25,7 +26,8 @@ from vta.host_operators import run_host_operator
 
 __all__ = ["Importer", "OnnxNode", "import_model", "import_onnx"]
 
-MAX_ELEMENTS = 1 << 31
+MAX_ELEMENTS = 1 << 28
+"""Of a tensor: 1 GiB of float32."""
 _TYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
 
 
@@ -71,6 +73,16 @@ class OnnxNode:
             allowed = " or ".join(map(str, supported))
             raise self.error(f"attribute {name} is {value!r}; must be {allowed}")
         return value
+
+    def extents(self, result: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of a result, whose extents must be positive, and whose elements few enough."""
+        extents = tuple(int(extent) for extent in shape)
+        if any(extent < 1 for extent in extents) or prod(extents) > MAX_ELEMENTS:
+            raise self.error(
+                f"the result {result} has shape {extents}; extents must be positive and have at "
+                f"most {MAX_ELEMENTS} elements"
+            )
+        return extents
 
     def axis(self, given: int, rank: int) -> int:
         """An axis of a tensor of ``rank`` dimensions, counted from the first."""
@@ -122,6 +134,34 @@ class Importer:
         if values is None:
             raise node.error(f"{what} ({node.inputs[index]}) is computed; must be a constant")
         return values
+
+    def integers(self, node: OnnxNode, index: int, what: str) -> list[int]:
+        """The values of a constant input of integers: a shape, axes, pads.
+
+        Raises
+        ------
+        ModelError
+            If it is computed, or holds no integers.
+        """
+        values = self.constant(node, index, what)
+        if values.dtype.kind not in "iu":
+            raise node.error(f"{what} ({node.inputs[index]}) is {values.dtype}; must be integers")
+        return [int(value) for value in values.reshape(-1)]
+
+    def number(self, node: OnnxNode, index: int, what: str) -> float:
+        """The value of a constant input that is one number.
+
+        Raises
+        ------
+        ModelError
+            If it is computed, or has not one element.
+        """
+        values = self.constant(node, index, what)
+        if values.size != 1:
+            raise node.error(
+                f"{what} ({node.inputs[index]}) has shape {values.shape}; must be one number"
+            )
+        return float(values.reshape(-1)[0])
 
     def _dequantized(self, tensor: Tensor) -> npt.NDArray[Any] | None:
         source = next((node for node in self.nodes if node.outputs == (tensor.name,)), None)
@@ -178,12 +218,7 @@ class Importer:
             does not hold.
         """
         name = output or node.outputs[0]
-        extents = tuple(int(extent) for extent in shape)
-        if any(extent < 1 for extent in extents) or prod(extents) > MAX_ELEMENTS:
-            raise node.error(
-                f"the result {name} has shape {extents}; extents must be positive and have at most "
-                f"{MAX_ELEMENTS} elements"
-            )
+        extents = node.extents(name, shape)
         own = node.name + suffix
         unique, number = own, 2
         while unique in self._names:
@@ -252,8 +287,7 @@ def import_model(
         )
     versions = {item.domain: item.version for item in model.opset_import}
     default = versions.get("", versions.get("ai.onnx", 0))
-    unsupported: list[str] = []
-    for number, proto in enumerate(model.graph.node):
+    for number, proto in enumerate(live_nodes(model.graph)):
         node = OnnxNode(
             proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else number}",
             proto.op_type,
@@ -262,28 +296,51 @@ def import_model(
             tuple(proto.output),
             {item.name: _attribute(item) for item in proto.attribute},
         )
-        handler = IMPORTERS.get((proto.domain if proto.domain != "ai.onnx" else "", node.kind))
-        if handler is None:
-            unsupported.append(f"{node.name} ({node.kind})")
-            break
         for extra in node.inputs:
             if extra and extra not in importer.tensors:
                 raise node.error(f"the input {extra} is not computed by an earlier node")
+        domain = proto.domain if proto.domain != "ai.onnx" else ""
+        if _fold(importer, node, proto, model.opset_import):
+            continue
+        handler = IMPORTERS.get((domain, node.kind))
+        if handler is None:
+            raise _unsupported(name, node)
         handler(importer, node)
         for result in node.outputs:
             if result and result not in importer.tensors:
                 raise node.error(f"the result {result} is not supported; only the first one is")
-    if unsupported:
-        supported = sorted({kind for row in OPERATORS.values() for kind in row.onnx})
-        raise ModelError(
-            f"{name}: no support for node {unsupported[0]}; the operators are "
-            f"{', '.join(supported)}"
-        )
     outputs = [value.name for value in model.graph.output]
     for wanted in outputs:
         if importer.tensors[wanted].is_constant or wanted in inputs:
             raise ModelError(f"{name}: the output {wanted} is not computed by a node")
     return importer.graph(inputs, outputs)
+
+
+def _fold(
+    importer: Importer, node: OnnxNode, proto: onnx.NodeProto,
+    versions: Sequence[onnx.OperatorSetIdProto],
+) -> bool:  # fmt: skip
+    """Whether a node computes with constants alone; its results are constants then."""
+    if proto.domain not in ("", "ai.onnx") or node.kind not in FOLDED:
+        return False
+    values = {name: importer.tensors[name].values for name in node.inputs if name}
+    known = {name: array for name, array in values.items() if array is not None}
+    if not values or len(known) < len(values):
+        return False
+    names = [result for result in node.outputs if result]
+    for result, array in zip(names, folded(proto, versions, known)):
+        importer.add_constant(result, array)
+    return True
+
+
+def _unsupported(model: str, node: OnnxNode) -> ModelError:
+    if node.kind in FOLDED:
+        return node.error("an input is computed; all inputs must be constants")
+    supported = sorted({kind for row in OPERATORS.values() for kind in row.onnx})
+    return ModelError(
+        f"{model}: no support for node {node.name} ({node.kind}); the operators are "
+        f"{', '.join(supported)}"
+    )
 
 
 def _input(model: str, value: onnx.ValueInfoProto, given: Sequence[int] | None) -> Tensor:

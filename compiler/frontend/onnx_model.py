@@ -115,6 +115,13 @@ def _require_bounds(path: Path, model: onnx.ModelProto) -> None:
 
 def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
     folder = path.parent.resolve()
+    for node in model.graph.node:
+        for item in node.attribute:
+            if any(map(external_data_helper.uses_external_data, (item.t, *item.tensors))):
+                raise ModelError(
+                    f"{path}: attribute {item.name} of node {node.name or node.op_type} has its "
+                    f"data in a file; only initializers can"
+                )
     for tensor in model.graph.initializer:
         if not external_data_helper.uses_external_data(tensor):
             continue

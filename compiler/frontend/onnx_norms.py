@@ -29,7 +29,10 @@ def _batch_norm(importer: Importer, node: OnnxNode) -> None:
         importer.constant(node, index, what).astype(np.float64)
         for index, what in enumerate(("the scale", "the bias", "the mean", "the variance"), 1)
     )
-    factor = scale / np.sqrt(variance + node.value("epsilon", 1e-5))
+    variance = variance + node.value("epsilon", 1e-5)
+    if not (variance > 0).all():
+        raise node.error(f"the variance ({node.inputs[4]}) plus epsilon is not positive")
+    factor = scale / np.sqrt(variance)
     shape = _of_channels(node, data, factor)
     line = [values.astype(np.float32).reshape(shape) for values in (factor, bias - mean * factor)]
     slope, offset = (
@@ -56,6 +59,9 @@ def _group_norm(importer: Importer, node: OnnxNode) -> None:
     node.value("stash_type", 1, 1)
     data = importer.tensor(node, 0)
     groups = node.value("num_groups", None)
+    if len(data.shape) < 3:
+        raise node.error(f"data {data.name} has shape {data.shape}; must have three dimensions "
+                         f"or more")  # fmt: skip
     n, channels, *size = data.shape
     if not groups or groups < 1 or channels % groups:
         raise node.error(f"attribute num_groups is {groups}; must divide {channels} channels")

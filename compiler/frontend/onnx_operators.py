@@ -86,6 +86,8 @@ def _add_conv(importer: Importer, node: OnnxNode, names: Sequence[str], output: 
             f"the kernel has {kernel.shape[1]} input channels in {group} groups; the data have "
             f"{data.shape[1]}"
         )
+    if kernel.shape[0] % group:
+        raise node.error(f"attribute group is {group}; must divide {kernel.shape[0]} channels")
     taps = (kernel.shape[2], kernel.shape[3])
     if tuple(node.value("kernel_shape", taps)) != taps:
         raise node.error(
@@ -162,8 +164,7 @@ def _clip(importer: Importer, node: OnnxNode) -> None:
     node.require()
     data = importer.tensor(node, 0)
     low, high = (
-        float(importer.constant(node, index, what).reshape(-1)[0])
-        if importer.has(node, index) else default
+        importer.number(node, index, what) if importer.has(node, index) else default
         for index, what, default in ((1, "min", -float("inf")), (2, "max", float("inf")))
     )  # fmt: skip
     importer.add(node, "clip", [data.name], data.shape, real_low=low, real_high=high)
@@ -174,10 +175,20 @@ def _softmax(importer: Importer, node: OnnxNode) -> None:
     data = importer.tensor(node, 0)
     if data.dtype != "float32":
         raise node.error(f"{data.name} is {data.dtype}; must be float32")
-    axis = node.axis(node.value("axis", -1), len(data.shape))
-    if node.opset < 13 and axis != len(data.shape) - 1:
-        raise node.error(f"axis is {axis} in opset {node.opset}; must be the last one")
-    importer.add(node, "softmax", [data.name], data.shape, axis=axis)
+    if node.opset >= 13:
+        axis = node.axis(node.value("axis", -1), len(data.shape))
+        importer.add(node, "softmax", [data.name], data.shape, axis=axis)
+        return
+    # Before opset 13 all axes from this one are one axis.
+    axis = node.axis(node.value("axis", 1), len(data.shape))
+    if axis == len(data.shape) - 1:
+        importer.add(node, "softmax", [data.name], data.shape, axis=axis)
+        return
+    rows = (prod(data.shape[:axis]), prod(data.shape[axis:]))
+    flat, found = (importer.unused(f"{node.outputs[0]}.{name}") for name in ("rows", "softmax"))
+    importer.add(node, "reshape", [data.name], rows, output=flat, suffix=".rows")
+    importer.add(node, "softmax", [flat], rows, output=found, axis=1)
+    importer.add(node, "reshape", [found], data.shape, suffix=".shape")
 
 
 # ---- data movement -------------------------------------------------------------------------------
@@ -217,7 +228,7 @@ def _new_shape(importer: Importer, node: OnnxNode, data: Tensor) -> tuple[int, .
     if node.kind == "Reshape":
         node.require("allowzero")
         node.value("allowzero", 0, 0)
-        wanted = [int(extent) for extent in importer.constant(node, 1, "the shape")]
+        wanted = importer.integers(node, 1, "the shape")
         shape = [data.shape[n] if not e and n < rank else e for n, e in enumerate(wanted)]
         if shape.count(-1) == 1:
             shape[shape.index(-1)] = prod(data.shape) // max(1, -prod(shape))
@@ -225,7 +236,7 @@ def _new_shape(importer: Importer, node: OnnxNode, data: Tensor) -> tuple[int, .
     node.require("axes")
     axes = node.value("axes", None)
     if axes is None and importer.has(node, 1):
-        axes = importer.constant(node, 1, "axes").tolist()
+        axes = importer.integers(node, 1, "axes")
     if node.kind == "Squeeze":
         gone = [n for n, e in enumerate(data.shape) if e == 1] if axes is None else axes
         gone = node.axes(gone, rank)

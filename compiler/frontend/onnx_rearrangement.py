@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from vta.compiler.frontend.onnx_images import require_images
+from vta.compiler.frontend.onnx_images import MAX_SIDE, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.frontend.onnx_signals import on_signals
 from vta.compiler.frontend.onnx_stored import moved
@@ -72,10 +72,10 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
         raise node.error(f"data {data.name} has shape {data.shape}; must be NCHW or NCL")
     given = node.value("pads", None)
     if given is None:
-        given = importer.constant(node, 1, "pads").reshape(-1).tolist()
+        given = importer.integers(node, 1, "pads")
     axes = list(range(rank))
     if importer.has(node, 3):
-        axes = node.axes(importer.constant(node, 3, "axes").reshape(-1).tolist(), rank)
+        axes = node.axes(importer.integers(node, 3, "axes"), rank)
     if len(given) != 2 * len(axes) or min(given, default=0) < 0:
         raise node.error(f"pads are {given}; must be {2 * len(axes)} numbers, none negative")
     frame = [(0, 0)] * rank
@@ -85,7 +85,7 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
         raise node.error(f"pads are {given}; must be 0 for the batch and the channels")
     value = float(node.value("value", 0.0))
     if importer.has(node, 2):
-        value = float(importer.constant(node, 2, "the value").reshape(-1)[0])
+        value = importer.number(node, 2, "the value")
     sides = [(0, 0), *frame[2:]] if rank == 3 else frame[2:]
     (top, bottom), (left, right) = sides
     mode = node.value("mode", "constant", "constant", "edge", "reflect", "wrap")
@@ -95,6 +95,7 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
         image = importer.tensors[names[0]]
         n, c, height, width = image.shape
         size = (n, c, height + top + bottom, width + left + right)
+        node.extents(output, size)
         if mode == "constant":
             whole = int(value) if np.isfinite(value) and value == int(value) else 0
             importer.add(
@@ -105,6 +106,8 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
         for extent, (first, last) in zip((height, width), sides):
             if mode == "reflect" and max(first, last) >= extent:
                 raise node.error(f"pads are {given}; must be less than {extent}, to reflect")
+        if max(size) > MAX_SIDE:
+            raise node.error(f"the result has shape {size}; at most {MAX_SIDE} pixels a side")
         rows, columns = (
             tuple(np.pad(np.arange(extent), side, mode=mode).tolist())
             for extent, side in zip((height, width), sides)

@@ -29,7 +29,7 @@ def _reduce(importer: Importer, node: OnnxNode) -> None:
     rank = len(data.shape)
     given = node.value("axes", None)
     if importer.has(node, 1):
-        given = importer.constant(node, 1, "axes").tolist()
+        given = importer.integers(node, 1, "axes")
     axes = sorted(node.axes(given or range(rank), rank))
     if data.dtype == "bool":
         raise node.error(f"{data.name} is bool; must be numbers")

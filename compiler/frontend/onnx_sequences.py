@@ -126,15 +126,12 @@ def _layer_norm(importer: Importer, node: OnnxNode) -> None:
 def _expand(importer: Importer, node: OnnxNode) -> None:
     node.require()
     data = importer.tensor(node, 0)
-    given = tuple(int(extent) for extent in importer.constant(node, 1, "the shape").reshape(-1))
+    given = tuple(importer.integers(node, 1, "the shape"))
     try:
         shape = np.broadcast_shapes(data.shape, given)
     except ValueError:
         raise node.error(f"{data.name} of shape {data.shape} does not expand to {given}") from None
-    if data.values is not None:
-        importer.add_constant(node.outputs[0], np.broadcast_to(data.values, shape).copy())
-    else:
-        importer.add(node, "expand", [data.name], shape, dtype=data.dtype)
+    importer.add(node, "expand", [data.name], shape, dtype=data.dtype)
 
 
 def _shape(importer: Importer, node: OnnxNode) -> None:
@@ -153,7 +150,7 @@ def _split(importer: Importer, node: OnnxNode) -> None:
     extent, count = data.shape[axis], len(node.outputs)
     given = node.value("split", None)
     if importer.has(node, 1):
-        given = importer.constant(node, 1, "split").tolist()
+        given = importer.integers(node, 1, "split")
     if given is None:
         step = -(-extent // count)
         if extent % count and "num_outputs" not in node.attributes:

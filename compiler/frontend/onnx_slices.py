@@ -15,11 +15,10 @@ def _slice(importer: Importer, node: OnnxNode) -> None:
     node.require()
     data = importer.tensor(node, 0)
     starts, ends = (
-        importer.constant(node, index, what).reshape(-1).tolist()
-        for index, what in ((1, "starts"), (2, "ends"))
+        importer.integers(node, index, what) for index, what in ((1, "starts"), (2, "ends"))
     )
     axes, steps = (
-        importer.constant(node, index, what).reshape(-1).tolist()
+        importer.integers(node, index, what)
         if importer.has(node, index) else default
         for index, what, default in (
             (3, "axes", list(range(len(starts)))), (4, "steps", [1] * len(starts))

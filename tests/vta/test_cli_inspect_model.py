@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import helper
 
+from tests.support.onnx_builder import Builder
 from tests.support.onnx_models import inputs_of, model, quantised, residual
 from vta import rpc
 from vta.cli import main
@@ -86,10 +87,22 @@ def test_every_unsupported_node_is_listed(folder, tmp_path):
     made = onnx.load(folder / "int8.onnx")
     for number in range(2):
         made.graph.node.append(helper.make_node("Sin", ["y"], [f"s{number}"], f"sine {number}"))
+        made.graph.output.append(helper.make_tensor_value_info(f"s{number}", 1, [1, 10]))
     onnx.save(made, tmp_path / "m.onnx")
     found = report(tmp_path / "m.onnx")
     assert found["problems"] == [
         f"node sine {number}: no support for the operator Sin" for number in range(2)
+    ]
+
+
+def test_a_float_model_with_constants_that_are_computed(tmp_path):
+    """`vta quantize` folds them: they are no reason why a model does not run."""
+    b = Builder()
+    zeros = b.op("ConstantOfShape", b.op("Shape", "x"))
+    onnx.save(b.model(b.op("Add", "x", zeros), [1, 3, 4, 4]), tmp_path / "m.onnx")
+    found = report(tmp_path / "m.onnx")
+    assert found["problems"] == [
+        "the model computes in real numbers: quantise it with `vta quantize`"
     ]
 
 

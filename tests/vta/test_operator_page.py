@@ -9,6 +9,7 @@ from onnx import helper
 
 from tests.support.onnx_models import model
 from vta.cli import main
+from vta.compiler.frontend.onnx_constants import FOLDED
 from vta.compiler.frontend.onnx_import import import_model
 from vta.compiler.frontend.onnx_operators import IMPORTERS
 from vta.errors import ModelError
@@ -28,6 +29,13 @@ def test_the_page_is_current(request):
 def test_it_lists_what_the_front_end_reads():
     listed = {operator.name for operator in supported_operators()}
     assert listed | {"Constant", "Shape"} == {name for _, name in IMPORTERS}
+
+
+def test_it_names_what_is_computed_of_constants_alone():
+    listed = {operator.name for operator in supported_operators()}
+    text = PAGE.read_text(encoding="utf-8").partition("| operator")[0]
+    for kind in FOLDED - listed:
+        assert f"`{kind}`" in text
 
 
 def test_list():

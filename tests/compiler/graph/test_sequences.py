@@ -116,6 +116,15 @@ def test_on_the_host(name, tmp_path):
     np.testing.assert_allclose(got["y"], want["y"], rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("opset", [11, 13])
+@pytest.mark.parametrize("attributes", [{}, {"axis": 1}, {"axis": 0}, {"axis": -1}])
+def test_softmax_of_each_version(opset, attributes, tmp_path):
+    """Before opset 13 the default is axis 1, and later axes belong to it."""
+    made = model([node("Softmax", ["x"], ["y"], **attributes)], {"x": REAL}, {}, opset=opset)
+    got, want = outputs_on_the_model(made, {"x": REAL}, tmp_path)
+    np.testing.assert_allclose(got["y"], want["y"], rtol=2e-6, atol=2e-6)
+
+
 REFUSED = {
     "an index out of range": (
         [node("Gather", ["x", "i"], ["y"], axis=1)], {"x": REAL}, {"i": np.array([3], np.int64)},
