@@ -27,6 +27,7 @@ __all__ = [
     "with_shapes",
     "with_sums_of_two",
     "without_bias_in_groups",
+    "without_unused_constants",
 ]
 
 LEAST_OPSET = 13
@@ -140,10 +141,11 @@ def with_norms_as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
                 "Conv", inputs, list(node.output), node.name, kernel_shape=[1, 1], group=factor.size
             )
         )
-    return _without_unused_constants(model)
+    return without_unused_constants(model)
 
 
-def _without_unused_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_unused_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without the constants that no node reads."""
     used = {name for node in model.graph.node for name in node.input}
     kept = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:]

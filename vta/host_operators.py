@@ -47,6 +47,8 @@ Shape = tuple[int, ...]
 
 DATA_BLOCK = 128
 """In the attribute ``blocks`` of ``depth_blocks``: the data; other values are int8 constants."""
+_MOST_PADDED = 1 << 28
+"""Elements of padded images that windows are gathered from."""
 
 
 @dataclass(frozen=True)
@@ -302,18 +304,21 @@ def _framed(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
 
 
 def _gathered(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
-    """Padding must be less than a window: the padded image is not much larger than the data."""
+    """The padded images are bounded: they are not part of the count."""
     n, c, *extents = shapes[0]
-    count = n * c
+    count = padded = n * c
     for axis, extent in enumerate(extents):
         taps, step, dilation = (attributes[k][axis] for k in ("kernel", "strides", "dilations"))
         first, last = attributes["pads"][axis], attributes["pads"][axis + 2]
         span = (taps - 1) * dilation + 1
-        if min(taps, step, dilation) < 1 or not 0 <= first < span or not 0 <= last < span:
+        if min(taps, step, dilation) < 1 or min(first, last) < 0:
             raise ValueError(f"window {span} with step {step} and padding {first}, {last}")
+        padded *= extent + first + last
         if span > extent + first + last:
             raise ValueError(f"window {span} of {extent + first + last} pixels")
         count *= taps * ((extent + first + last - span) // step + 1)
+    if padded > _MOST_PADDED:
+        raise ValueError(f"padded images of {padded} elements; at most {_MOST_PADDED}")
     return count
 
 
@@ -418,7 +423,7 @@ def run_host_operator(
             f"{sorted(row.attributes)}"
         )
     try:
-        return np.ascontiguousarray(row.run(arrays, attributes))
+        return np.asarray(row.run(arrays, attributes), order="C")  # scalars stay scalars
     except (ValueError, TypeError, IndexError, TensorError) as error:
         shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
         raise NetworkError(f"host operator {name} of {shapes}: {error}") from None

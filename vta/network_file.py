@@ -26,6 +26,8 @@ __all__ = ["FORMAT_VERSION", "MAX_STEPS", "is_network", "load_network", "network
 
 FORMAT_VERSION = 1
 MAX_STEPS = 4096
+MAX_ATTRIBUTE = 1 << 16
+"""Integers of an attribute: a resize has one for each row and each column of its result."""
 DTYPES = ("float32", "int8", "int32", "int64", "uint8", "bool")
 _PROGRAMS, _CONSTANTS = "programs.bin", "constants.bin"
 _PREPROCESSING, _CLASSES = "preprocessing.toml", "classes.txt"
@@ -206,12 +208,10 @@ class _Reader:
             raise NetworkError(f"{key} is {shown(repr(items))}; must be names")
         return tuple(items)
 
-    def _numbers(self, where: str, values: Any) -> tuple[int, ...]:
-        good = isinstance(values, list) and len(values) <= MAX_DIMENSIONS
+    def _numbers(self, where: str, values: Any, most: int = MAX_DIMENSIONS) -> tuple[int, ...]:
+        good = isinstance(values, list) and len(values) <= most
         if not good or not all(type(value) is int for value in values):
-            raise NetworkError(
-                f"{where} is {shown(repr(values))}; must be at most {MAX_DIMENSIONS} integers"
-            )
+            raise NetworkError(f"{where} is {shown(repr(values))}; must be at most {most} integers")
         return tuple(values)
 
     def _part(self, member: str, place: Any) -> bytes:
@@ -256,7 +256,9 @@ class _Reader:
         attributes: dict[str, HostAttribute] = {}
         for key, value in _FILE.entry(item, "attributes", dict).items():
             whole = type(value) is int
-            attributes[key] = value if whole else self._numbers(f"{name}: {key}", value)
+            attributes[key] = value if whole else self._numbers(
+                f"{name}: {key}", value, MAX_ATTRIBUTE
+            )  # fmt: skip
         return Step(
             name, _FILE.entry(item, "operator", str), self._names(item, "inputs"),
             _FILE.entry(item, "output", str), program, attributes, products,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,12 @@ class Preprocessing:
                 )
             scale = self.short_side / min(image.size)
             sides = [max(self.short_side, round(side * scale)) for side in image.size]
+            if prod(sides) > _MAX_PIXELS:
+                raise PreprocessingError(
+                    f"the photo of {image.width} x {image.height} pixels would have {sides[0]} x "
+                    f"{sides[1]} with a short side of {self.short_side}; at most {_MAX_PIXELS} in "
+                    f"all"
+                )
             image = image.resize((sides[0], sides[1]), Image.Resampling.BILINEAR)
             left, top = (image.width - width) // 2, (image.height - height) // 2
             image = image.crop((left, top, left + width, top + height))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import warnings
 import zipfile
@@ -31,6 +32,7 @@ from vta.float_model import (
     with_sums_of_two,
     without_bias_in_groups,
 )
+from vta.plain_products import with_plain_products
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
 from vta.smoothing import smoothed
 from vta.whole_sums import with_whole_sums
@@ -288,7 +290,8 @@ def quantise(
     Raises
     ------
     ModelError
-        If the model is quantised already, has no sample, or onnxruntime refuses it.
+        If the model is quantised already, has no sample, or onnxruntime refuses it; no file is
+        written then.
     ToolError
         If onnxruntime is not installed.
     """
@@ -308,20 +311,20 @@ def quantise(
         ready = Path(folder) / "ready.onnx"
         try:
             tell("folding constants")
-            given = Path(folder) / "given.onnx"
+            given, made = Path(folder) / "given.onnx", Path(folder) / "int8.onnx"
             onnx.save(with_shapes(read_model(source), shapes or {}), given)
             quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
             prepared = with_bias_in_convolutions(with_opset(onnx.load(ready)))
             prepared = without_bias_in_groups(prepared)
             prepared = with_norms_as_convolutions(with_sums_of_two(with_names(prepared)))
-            prepared = with_bias_in_products(prepared)
+            prepared = with_bias_in_products(with_plain_products(prepared))
             if smooth:
                 tell("moving outliers into weights")
                 prepared = smoothed(prepared, lambda names: _largest(prepared, names, named))
             onnx.save(prepared, ready)
             tell(f"calibrating on {len(samples)} samples")
             quantization.quantize_static(
-                str(ready), str(result), _reader(quantization, named),
+                str(ready), str(made), _reader(quantization, named),
                 quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
                 activation_type=kinds.QInt8 if symmetric else kinds.QUInt8,
                 weight_type=kinds.QInt8, nodes_to_exclude=left_real(prepared),
@@ -329,26 +332,27 @@ def quantise(
                     "ActivationSymmetric": symmetric, "ForceQuantizeNoInputCheck": True,
                 },
             )  # fmt: skip
+            quantised = onnx.load(made)
+            if whole_sums:
+                real = {n.name for n in prepared.graph.node if n.op_type in REAL_ALWAYS}
+                real.update(read_by_real_only(prepared, real))
+                quantised = with_whole_sums(quantised, real)
+            entries = {} if preprocessing is None else {METADATA: preprocessing.text()}
+            if classes is not None:
+                entries[CLASSES] = "\n".join(classes)
+            kept = {entry.key: entry.value for entry in quantised.metadata_props}
+            del quantised.metadata_props[:]
+            for key, value in {**kept, **entries}.items():
+                quantised.metadata_props.add(key=key, value=value)
+            onnx.save(quantised, made)
+            tell("measuring")
+            report = _measure(onnx.load(ready), quantised, named)
         except ModelError as error:
             raise ModelError(f"{source}: {error}") from None
         except Exception as error:  # the errors of onnxruntime have no common base
             raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
-        if whole_sums:
-            real = {n.name for n in prepared.graph.node if n.op_type in REAL_ALWAYS}
-            real.update(read_by_real_only(prepared, real))
-            onnx.save(with_whole_sums(onnx.load(str(result)), real), str(result))
-        entries = {} if preprocessing is None else {METADATA: preprocessing.text()}
-        if classes is not None:
-            entries[CLASSES] = "\n".join(classes)
-        if entries:
-            model = onnx.load(str(result))
-            kept = {entry.key: entry.value for entry in model.metadata_props}
-            del model.metadata_props[:]
-            for key, value in {**kept, **entries}.items():
-                model.metadata_props.add(key=key, value=value)
-            onnx.save(model, str(result))
-        tell("measuring")
-        return _measure(onnx.load(str(ready)), onnx.load(str(result)), named)
+        shutil.copyfile(made, result)
+        return report
 
 
 def _named(
@@ -439,7 +443,7 @@ def _measure(real: Any, quantised: Any, samples: Sequence[Sample]) -> Quantisati
                 continue
             signal[tensor] += float((want.astype(np.float64) ** 2).sum())
             noise[tensor] += float(((want.astype(np.float64) - got) ** 2).sum())
-            if tensor in agreed and want.size == want.shape[-1] > 1:
+            if tensor in agreed and want.ndim and want.size == want.shape[-1] > 1:
                 agreed[tensor] += int(want.argmax() == got.argmax())
             else:
                 vectors.discard(tensor)

@@ -102,10 +102,10 @@ class Builder:
         scales = self.constant(np.float32([1, 1, factor, factor]))
         return self.op("Resize", x, "", scales, **attributes)
 
-    def model(self, outputs, shape, *, opset=17, integer=False):
-        """The model with the input ``x`` of a shape, and all shapes inferred."""
+    def model(self, outputs, shape, *, opset=17, integer=False, kind=TensorProto.FLOAT):
+        """The model with the input ``x`` of a shape, outputs of a type, and all shapes inferred."""
         names = outputs if isinstance(outputs, list) else [outputs]
-        kind = TensorProto.INT64 if integer else TensorProto.FLOAT
+        kind = TensorProto.INT64 if integer else kind
         graph = helper.make_graph(
             self.nodes, "network", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info(name, kind, None) for name in names],

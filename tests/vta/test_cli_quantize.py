@@ -10,6 +10,7 @@ from onnx import helper
 from PIL import Image
 
 from tests.support.networks import decibels
+from tests.support.onnx_builder import Builder
 from tests.support.onnx_models import by_onnxruntime, digits, inputs_of, model
 from vta.cli import main
 
@@ -110,6 +111,37 @@ def test_metadata_of_the_float_model_are_kept(folder, tmp_path):
         rows = [line.split(None, 2) for line in result.output.splitlines()]
         named = {row[0]: row[2] for row in rows if len(row) == 3 and row[0].isdecimal()}
         assert named == {str(n): name for n, name in enumerate(names) if name}
+
+
+def test_an_output_that_is_one_number(tmp_path):
+    b = Builder()
+    total = b.op("ReduceSum", b.conv("x", 3, 8), keepdims=0)
+    onnx.save(b.model(total, [1, 3, 4, 4]), tmp_path / "m.onnx")
+    (tmp_path / "samples").mkdir()
+    np.save(tmp_path / "samples/0.npy", b.normal(1, 3, 4, 4))
+    samples, made = tmp_path / "samples", tmp_path / "int8.onnx"
+    result = vta("quantize", tmp_path / "m.onnx", "--calibrate", samples, "-o", made)
+    assert result.exit_code == 0, result.output
+    result = vta("run", made, "--input", samples / "0.npy", "--json")
+    assert result.exit_code == 0, result.output
+    want = by_onnxruntime(made, {"x": np.load(samples / "0.npy")})[total]
+    assert json.loads(result.stdout)["outputs"][total] == pytest.approx(float(want), rel=0.02)
+
+
+def test_a_model_that_onnxruntime_does_not_quantise(folder, tmp_path):
+    """Nothing is written."""
+    made = onnx.load(folder / "float.onnx")
+    made.opset_import[0].version = onnx.defs.onnx_opset_version()
+    made.graph.node[0].op_type = "Sinh"
+    del made.graph.node[0].attribute[:], made.graph.node[0].input[1:]
+    made.graph.node[0].domain = "no.such.domain"
+    made.opset_import.add(domain="no.such.domain", version=1)
+    onnx.save(made, tmp_path / "m.onnx")
+    result = vta("quantize", tmp_path / "m.onnx", "--calibrate", folder / "arrays", "-o",
+                 tmp_path / "int8.onnx")  # fmt: skip
+    assert result.exit_code == 1
+    assert "onnxruntime cannot quantise it" in " ".join(result.output.split())
+    assert not (tmp_path / "int8.onnx").exists()
 
 
 def test_names_of_classes_in_a_file(folder, tmp_path):

@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import TensorProto, helper
 
+from tests.support.onnx_builder import Builder
 from tests.support.onnx_models import digits, inputs_of, quantised
 from vta.cli import main
 
@@ -54,6 +56,63 @@ def test_json_and_outputs(folder, tmp_path):
     assert sum(layer["products"] for layer in found["layers"]) == found["counters"]["gemm_counter"]
     moved = found["counters"]["inp_load_nbytes"] + found["counters"]["wgt_load_nbytes"]
     assert sum(layer["bytes"] for layer in found["layers"]) > moved
+
+
+def _saved(folder, model, values):
+    onnx.save(model, folder / "m.onnx")
+    np.save(folder / "m.npy", values)
+    return folder / "m.npy"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_the_best_of_stored_integers(kind, tmp_path):
+    """0 is the least of uint8, and -128 that of int8."""
+    b = Builder()
+    made = b.op("QuantizeLinear", "x", b.real(1), b.constant(kind(0)))
+    model = b.model(made, [1, 4], kind=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+    values = np.float32([[3, 0, 2, -128 if kind is np.int8 else 1]])
+    result = run(tmp_path, "--input", _saved(tmp_path, model, values), "--top", 2, model="m.onnx")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines()]
+    assert [row for row in rows if len(row) == 2 and row[0].isdecimal()] == [["0", "3"], ["2", "2"]]
+
+
+def test_the_best_of_truth_values(tmp_path):
+    b = Builder()
+    model = b.model(b.op("Greater", b.op("DequantizeLinear", b.op(
+        "QuantizeLinear", "x", b.real(0.1), b.constant(np.int8(0))), b.real(0.1),
+        b.constant(np.int8(0))), b.real(0)), [1, 2], kind=TensorProto.BOOL)  # fmt: skip
+    values = np.float32([[-1, 1]])
+    result = run(tmp_path, "--input", _saved(tmp_path, model, values), "--top", 1, model="m.onnx")
+    assert result.exit_code == 0, result.output
+    assert [line.split() for line in result.output.splitlines()][2] == ["1", "1"]
+
+
+def test_numbers_that_are_not_finite(tmp_path):
+    """JSON has none of these."""
+    b = Builder()
+    stored = b.op("QuantizeLinear", "x", b.real(1), b.constant(np.int8(0)))
+    real = b.op("DequantizeLinear", stored, b.real(1), b.constant(np.int8(0)))
+    model = b.model(b.op("Div", b.real(1), b.op("Mul", real, real)), [1, 2])
+    values = np.float32([[0, 2]])
+    result = run(tmp_path, "--input", _saved(tmp_path, model, values), "--json", model="m.onnx")
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["outputs"].values()) == [[[None, 0.25]]]
+
+
+@pytest.mark.parametrize("command", ["run", "inspect", "compare"])
+def test_names_are_printed_as_they_are(command, folder, tmp_path):
+    """Square brackets and colons have no meaning, and a file name can hold them."""
+    made = onnx.load(folder / "int8.onnx")
+    for node in made.graph.node:
+        node.name = f"/[b]{node.name}[/i]:cat:"
+    path = tmp_path / "a [" / "b] net.onnx"
+    path.parent.mkdir()
+    onnx.save(made, path)
+    inputs = [] if command == "inspect" else ["--input", str(folder / "x.npy")]
+    result = CliRunner().invoke(main, [command, str(path), *inputs])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "/[b]conv1[/i]:cat:" in result.output
 
 
 def test_json_to_standard_output(folder):

@@ -8,10 +8,12 @@ import zipfile
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
 import vta
+from tests.support.onnx_builder import Builder
 from tests.support.onnx_models import inputs_of, quantised, residual
 from vta.cli import main
 from vta.config import VTAConfig
@@ -19,6 +21,7 @@ from vta.errors import NetworkError
 from vta.network_check import check_network
 from vta.network_file import load_network, network_bytes, network_from_bytes
 from vta.networks import compile_model
+from vta.quantization import quantise
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +190,32 @@ def test_hostile_manifests(folder, change, said):
     assert said in str(error.value)
 
 
+def test_a_host_operator_with_a_long_list(tmp_path):
+    """A resize has the place of each row and each column."""
+    b = Builder()
+    size = b.integers(1, 4, 50, 45)
+    x = b.op("Resize", b.conv("x", 3, 4), "", "", size, mode="nearest")
+    onnx.save(b.model(x, [1, 3, 40, 40]), tmp_path / "real.onnx")
+    samples = [np.random.default_rng(0).normal(0, 1, (1, 3, 40, 40)).astype(np.float32)]
+    quantise(tmp_path / "real.onnx", tmp_path / "int8.onnx", samples)
+    made = compile_model(tmp_path / "int8.onnx")
+    again = network_from_bytes(network_bytes(made))
+    (step,) = (step for step in again.steps if step.operator == "resize")
+    assert [len(step.attributes[name]) for name in ("rows", "columns")] == [50, 45]
+
+
+def test_padding_that_is_wider_than_a_window(tmp_path):
+    b = Builder()
+    weights = b.constant(b.normal(12, 3, 3, 2, scale=0.3))
+    x = b.op("Conv", "x", weights, kernel_shape=[3, 2], pads=[0, 3, 2, 1], strides=[2, 3])
+    onnx.save(b.model(x, [1, 3, 9, 9]), tmp_path / "real.onnx")
+    samples = [np.random.default_rng(0).normal(0, 1, (1, 3, 9, 9)).astype(np.float32)]
+    quantise(tmp_path / "real.onnx", tmp_path / "int8.onnx", samples)
+    network_from_bytes(network_bytes(compile_model(tmp_path / "int8.onnx")))
+
+
 def test_windows_of_a_hostile_file(folder):
-    """A padding that is larger than a window would make an image of any size."""
+    """A padding would make an image of any size."""
     network = load_network(folder / "base.vtanet")
     step = next(step for step in network.steps if step.operator == "pad")
     frame = {"dilations": (1, 1), "kernel": (1, 1), "strides": (1, 1), "value": 0}

@@ -112,6 +112,12 @@ def test_a_picture_that_is_too_large(tmp_path, monkeypatch):
         load_photo(tmp_path / "p.png", "RGB")
 
 
+def test_a_photo_that_would_become_too_large():
+    """A line of pixels, whose short side is resized to 256."""
+    with pytest.raises(PreprocessingError, match="100000 x 1 pixels would have 25600000 x 256"):
+        NAMED["imagenet"].apply(np.zeros((1, 100_000, 3), np.uint8), (1, 3, 224, 224))
+
+
 def test_a_picture_is_what_apply_is_given():
     rng = np.random.default_rng(3)
     for channels, count in (("rgb", 3), ("bgr", 3), ("gray", 1)):

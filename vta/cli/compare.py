@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
 from vta.cli.compile import progress_display
+from vta.cli.console import report_console
 from vta.cli.devices import Place, place_options
 from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option, write_all
 from vta.cli.quantize import preprocess_option, preprocessing_of
@@ -128,7 +127,7 @@ def _print(found: list[TensorComparison]) -> None:
             "" if item.onnxruntime is None else _shown(item.onnxruntime, item.size),
             "" if item.alone is None else _shown(item.alone, item.size),
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    report_console(140).print(table)
     judged = [item.onnxruntime for item in found if item.onnxruntime is not None]
     same = sum(not item.reference.count for item in found)
     click.echo(f"{same} of {len(found)} tensors equal the integer interpreter's")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vta.cli.compile import progress_display
+from vta.cli.console import report_console
 from vta.cli.options import EXISTING_FILE, read
 from vta.cli.tune import engine_options
 from vta.errors import VTAError
@@ -131,7 +131,7 @@ def _print(found: Exploration) -> None:
             point.memory, *(f"{point.cycles[name]:,}" for name in names),
             f"{point.bandwidth:.2f}", *used,
         )  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = report_console(160)
     console.print(f"machines on {found.space.part}; * no other one is better", highlight=False)
     console.print(table)
     for each in found.refused:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from vta.cli.console import report_console
 from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option
 from vta.environment import get_env
 
@@ -48,8 +48,7 @@ def inspect(
     from vta.inspection import inspect_model
 
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
-    console = Console(stderr=True)
-    with console.status(f"inspecting {model.name}"):
+    with report_console(stderr=True).status(Text(f"inspecting {model.name}")):
         found = inspect_model(model, cfg, memory, dict(shapes))
     if as_json:
         click.echo(json.dumps(_as_dict(found), indent=2))
@@ -91,7 +90,7 @@ def _print(found: Inspection, fingerprint: str) -> None:
             f"{node.products:,}" if node.products else "",
             f"{node.bytes:,}" if node.bytes else "", node.why,
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    report_console(140).print(table)
     if found.network is not None:
         click.echo(
             f"{found.name} on {fingerprint}: about {found.cycles:,} cycles; device memory "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from vta.cli.console import report_console
 
 __all__ = ["ops"]
 
@@ -29,4 +28,4 @@ def ops(markdown: bool) -> None:
     for operator in supported_operators():
         constraints = "; ".join(operator.constraints)
         table.add_row(operator.name, str(operator.opset), operator.where, constraints)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    report_console().print(table)

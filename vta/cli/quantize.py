@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from vta.cli.console import report_console
 from vta.cli.options import EXISTING_FILE, FILE, shape_option
 from vta.errors import VTAError
 
@@ -129,7 +129,7 @@ def quantize(
     preprocessing = preprocessing_of(model, preprocess)
     samples = calibration_inputs(calibration, model, preprocessing, dict(shapes))
     names = read_classes(classes) if classes else None
-    console = Console(stderr=True)
+    console = report_console(stderr=True)
     try:
         with console.status("reading") as status:
             report = quantise(
@@ -166,7 +166,7 @@ def _as_dict(report: QuantisationReport, result: Path) -> dict[str, Any]:
 
 
 def _print(report: QuantisationReport, result: Path) -> None:
-    console = Console()
+    console = report_console()
     table = Table(box=box.SIMPLE, pad_edge=False, title_justify="left")
     for title in ("node", "operator", "tensor", "SQNR [dB]"):
         table.add_column(title, justify="right" if "dB" in title else "left", overflow="fold")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import numpy.typing as npt
-from rich.console import Console
 
 from vta.bitstream import Bitstream
 from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, npy_bytes, read_array
@@ -23,6 +21,7 @@ from vta.cli.compile import (
     progress_display,
     schedules_option,
 )
+from vta.cli.console import report_console
 from vta.cli.devices import Place, place_options
 from vta.cli.options import (
     EXISTING_FILE,
@@ -177,7 +176,7 @@ def run(
             report = run_network(network, inputs, outputs, where, progress, top=top)
         _write(report.contents(), report.as_dict(), json_file)
         if json_file is None:
-            report.print(Console(width=None if sys.stdout.isatty() else 120))
+            report.print(report_console())
         return
     _require_none(
         file, config=config, preset=preset, no_host=no_host, preprocess=preprocess,
@@ -201,7 +200,7 @@ def _require_none(file: Path, **options: object) -> None:
 
 def _write(files: dict[Path, bytes], report: dict[str, Any], json_file: Path | None) -> None:
     """Write all files, the report among them."""
-    text = json.dumps(report, indent=2)
+    text = json.dumps(report, indent=2, allow_nan=False)
     if json_file is not None and json_file != _STDOUT:
         if json_file.resolve() in {path.resolve() for path in files}:
             raise click.UsageError(f"--json: {json_file} is an --output, too")

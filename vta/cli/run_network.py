@@ -100,12 +100,12 @@ class NetworkReport:
         return png_bytes(self.preprocessing.picture(values))
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
+        """What ``--json`` writes; numbers that are not finite are null."""
         return {
             "name": self.network.name,
             "kind": "network",
             "device": self.device,
-            "outputs": {name: values.tolist() for name, values in self.ran.outputs.items()},
+            "outputs": {name: _listed(values) for name, values in self.ran.outputs.items()},
             "cycles": self.ran.cycles,
             "layers": [layer.as_dict() for layer in self.layers],
             "counters": self.ran.counters.as_dict(),
@@ -132,7 +132,7 @@ class NetworkReport:
         vector = values.reshape(-1)
         if self.top < 1 or vector.size < 2 or vector.size != values.shape[-1]:
             return
-        for index in np.argsort(-vector, kind="stable")[: self.top]:
+        for index in np.argsort(-vector.astype(np.float64), kind="stable")[: self.top]:
             named = self.network.classes[index] if index < len(self.network.classes) else ""
             console.print(
                 f"    {index:>6}  {vector[index]:<10.6g} {named}".rstrip(),
@@ -168,6 +168,13 @@ class NetworkReport:
                 *(["tuned" if layer.tuned else ""] if tuned else []),
             )  # fmt: skip
         return table
+
+
+def _listed(values: npt.NDArray[Any]) -> Any:
+    """An array as nested lists; numbers that are not finite are None, because JSON has none."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    return values.tolist()
 
 
 def run_network(

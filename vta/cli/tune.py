@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from vta.cli.console import report_console
 from vta.cli.options import (
     FILE,
     TargetName,
@@ -232,7 +232,7 @@ def _print(layers: list[Layer], cfg: VTAConfig, memory: str, path: Path) -> None
             f"{entry.default_cycles:,}", f"{entry.cycles:,}",
             f"{entry.cycles / entry.default_cycles - 1:+.1%}",
         )  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = report_console()
     console.print(f"cycles on {device}, {cfg.fingerprint}, memory {memory}", highlight=False)
     console.print(table)
     console.print(f"schedules -> {path}", highlight=False, soft_wrap=True)

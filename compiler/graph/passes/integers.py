@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
+from vta.compiler.graph.ir import Attribute, Graph, Node, Quantisation, Tensor
 from vta.compiler.graph.operators.pointwise import by_channel
 from vta.compiler.graph.operators.quantised import real_range
 from vta.errors import ModelError
@@ -25,6 +25,7 @@ _WEIGHTED = ("conv2d", "conv2d_transpose", "dense")
 _ACCUMULATING = (*_WEIGHTED, "matmul", "average_pool", "ragged_average")
 _WHOLE = ("dense", "matmul")
 """Operators whose sums can be stored as they are, where their result is not quantised."""
+_OF_IMAGES: dict[str, Attribute] = {"axes": (2, 3)}
 _ELEMENTWISE = {"add": "real_add", "multiply": "real_multiply", "clip": "clip"}
 """Operators that the host runs on real numbers where they are not quantised, under other names."""
 _ONE_FUNCTION = ("lookup", "line", "two_slopes", "hard_swish")
@@ -67,6 +68,8 @@ class _Rewriter:
                 self._quantize(node)
             elif node.operator == "dequantize":
                 self._dequantize(node)
+            elif self._is_real_mean(node):
+                self.nodes.append(Node(node.name, "mean", node.inputs, node.outputs, _OF_IMAGES))
             elif node.operator in (*_ACCUMULATING, *_ONE_FUNCTION) or self._is_quantised(node):
                 self._integer(node)
             elif node.operator in _ELEMENTWISE:
@@ -204,6 +207,14 @@ class _Rewriter:
         if node.output in self.graph.outputs or len(readers) != 1:
             return None
         return readers[0] if readers[0].operator == "quantize" else None
+
+    def _is_real_mean(self, node: Node) -> bool:
+        """Whether a node is the mean of whole images whose result is not quantised, as onnxruntime
+        leaves ReduceMean: the host computes it."""
+        if node.operator != "average_pool" or self._result(node) is not None:
+            return False
+        whole = node.integers("kernel") == self.graph[node.inputs[0]].shape[2:]
+        return whole and not any(node.integers("pads")) and self._source(node.inputs[0]) is not None
 
     def _is_quantised(self, node: Node) -> bool:
         if node.operator in _ELEMENTWISE:

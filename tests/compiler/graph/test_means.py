@@ -30,6 +30,23 @@ def test_of_images(size, keep, tmp_path):
     assert stored_steps(path, inputs, ran, "y") <= 3.01
 
 
+@pytest.mark.parametrize("keep", [0, 1])
+def test_of_images_as_an_output(keep, tmp_path):
+    """onnxruntime does not quantise it: the host computes it of stored integers."""
+    weights = {"w": np.random.default_rng(0).normal(0, 1, (20, 3, 1, 1)).astype(np.float32)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv"),
+        helper.make_node("ReduceMean", ["a"], ["y"], "mean", axes=[-1, -2], keepdims=keep),
+    ]
+    shape = [2, 20, 1, 1] if keep else [2, 20]
+    made = model(nodes, {"x": [2, 3, 5, 4]}, {"y": shape}, weights)
+    path = int8(made, tmp_path)
+    inputs = inputs_of(made, 7)
+    want, got = by_onnxruntime(path, inputs)["y"], run(integer(path), inputs).outputs["y"]
+    assert got.shape == want.shape
+    assert np.abs(got - want).max() < 0.01  # a step of the convolution's result is 0.05
+
+
 def test_of_other_axes(tmp_path):
     """A layer norm in its parts stays in real numbers."""
     weights = {"w": np.eye(4, dtype=np.float32).reshape(4, 4, 1, 1), "two": np.float32(2),
