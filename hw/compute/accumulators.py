@@ -103,8 +103,10 @@ class BankArbiter(wiring.Component):
     alu_dst_reserved : Out
         The same, or GEMM writes the bank in the cycle in which the ALU would write a tile whose
         ``dst`` it reads now.
+    gemm_written, alu_written : Out
+        GEMM, or the ALU, writes the bank in this cycle.
     load_reserved : Out
-        GEMM or the ALU writes the bank in this cycle.
+        One of the two writes the bank in this cycle.
     """
 
     def __init__(self, *, log_depth: int, most_banks: int = VTAConfig.log_acc_banks) -> None:
@@ -115,7 +117,7 @@ class BankArbiter(wiring.Component):
             "gemm_read_lookahead": In(lookahead), "gemm_write_lookahead": In(lookahead),
             "alu_write_lookahead": In(lookahead), "store_read_lookahead": In(lookahead),
             "alu_src_reserved": Out(banks), "alu_dst_reserved": Out(banks),
-            "load_reserved": Out(banks),
+            "gemm_written": Out(banks), "alu_written": Out(banks), "load_reserved": Out(banks),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -138,9 +140,10 @@ class BankArbiter(wiring.Component):
         # Writes of GEMM, delayed until the cycle before they happen.
         delayed = gemm_writes
         for cycle in range(GEMM_WRITE_LOOKAHEAD - 1):
-            earlier, delayed = delayed, Signal.like(self.load_reserved, name=f"gemm_writes{cycle}")
+            earlier, delayed = delayed, Signal.like(self.gemm_written, name=f"gemm_writes{cycle}")
             m.d.sync += delayed.eq(earlier)
-        m.d.sync += self.load_reserved.eq(delayed | alu_writes)
+        m.d.sync += [self.gemm_written.eq(delayed), self.alu_written.eq(alu_writes)]
+        m.d.comb += self.load_reserved.eq(self.gemm_written | self.alu_written)
         return m
 
 
@@ -244,7 +247,7 @@ class Accumulators(wiring.Component):
             )
             self._connect_readers(m, bank.read[0], number, tile_readers)
             self._connect_readers(m, mirror.read[0], number, (self.out_read,))
-            self._connect_writers(m, bank.write, number)
+            self._connect_writers(m, bank.write, number, arbiter)
             lanes = (
                 bank.write.data.word_select(lane, self.lane_bits) for lane in range(self.lanes)
             )
@@ -304,19 +307,23 @@ class Accumulators(wiring.Component):
             with m.If(reader.en & self._is_bank(reader.addr, number)):
                 m.d.comb += [bank.en.eq(1), bank.addr.eq(reader.addr[self.log_banks :])]
 
-    def _connect_writers(self, m: Module, bank, number: int) -> None:
-        """The write port of bank ``number`` serves the unit of the highest priority that writes
-        one of its tiles. Only a load is ever overridden, and then ``load_stall`` is set."""
-        lowest_priority_first = (self.load_write, self.alu_write, self.gemm_write)
-        for writer in lowest_priority_first:
-            is_whole_tile = len(writer.mask) == 1
-            mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask
-            with m.If(writer.mask.any() & self._is_bank(writer.addr, number)):
-                m.d.comb += [
-                    bank.addr.eq(writer.addr[self.log_banks :]),
-                    bank.data.eq(writer.data),
-                    bank.mask.eq(mask),
-                ]
+    def _connect_writers(self, m: Module, bank, number: int, arbiter: BankArbiter) -> None:
+        """The write port of bank ``number`` serves GEMM or the ALU in the cycles of their announced
+        writes, which are in registers, and else the load, if it writes a tile of the bank. Only a
+        load is ever overridden, and then ``load_stall`` is set."""
+        writes_bank = self._is_bank(self.load_write.addr, number)
+        addr, data = self.load_write.addr, self.load_write.data
+        mask = Mux(writes_bank, self.load_write.mask, 0)
+        for writer, banks in (
+            (self.alu_write, arbiter.alu_written),
+            (self.gemm_write, arbiter.gemm_written),
+        ):
+            addr = Mux(banks[number], writer.addr, addr)
+            data = Mux(banks[number], writer.data, data)
+            mask = Mux(banks[number], writer.mask.replicate(len(bank.mask)), mask)
+        m.d.comb += [
+            bank.addr.eq(addr[self.log_banks :]), bank.data.eq(data), bank.mask.eq(mask)
+        ]  # fmt: skip
 
     def _is_bank(self, addr, number: int):
         """Whether the tile ``addr`` is in bank ``number``."""

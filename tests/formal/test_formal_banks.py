@@ -193,7 +193,8 @@ class LastWriteSeen(Properties):
         for cycle, write in enumerate(gemm_writes[:-1]):
             m.d.comb += Assert(paths[f"arbiter.gemm_writes{cycle}"] == write.bank)
         m.d.comb += [
-            Assert(paths["arbiter.load_reserved"] == gemm_writes[-1].bank | alu_writes[-1].bank),
+            Assert(paths["arbiter.gemm_written"] == gemm_writes[-1].bank),
+            Assert(paths["arbiter.alu_written"] == alu_writes[-1].bank),
             Assert(self.block.alu_src_reserved == read_banks),
             Assert(self.block.alu_dst_reserved == read_banks | gemm_writes[0].bank),
         ]
@@ -222,8 +223,10 @@ def test_every_read_returns_the_last_write():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(delayed)"),
-        ("self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(alu_writes)"),
+        ("self.load_reserved.eq(self.gemm_written | self.alu_written)",
+         "self.load_reserved.eq(self.gemm_written)"),
+        ("self.load_reserved.eq(self.gemm_written | self.alu_written)",
+         "self.load_reserved.eq(self.alu_written)"),
         ("range(GEMM_WRITE_LOOKAHEAD - 1)", "range(GEMM_WRITE_LOOKAHEAD - 2)"),
         ("self.alu_dst_reserved.eq(reads | gemm_writes)", "self.alu_dst_reserved.eq(reads)"),
         ("self.alu_dst_reserved.eq(reads | gemm_writes)",
@@ -237,16 +240,18 @@ def test_every_read_returns_the_last_write():
          "with m.If(reader.en):"),
         ("0b110_1010_0101, 0b001_0001_1110", "0b110_1010_0101, 0b001_0001_1101"),
         ("zip(bank_read, tiles, strict=True)", "zip(bank_select(1, reader.addr), tiles)"),
-        ("mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask",
-         "mask = writer.mask.replicate(len(bank.mask)) if is_whole_tile else writer.mask | 1"),
+        ("mask = Mux(writes_bank, self.load_write.mask, 0)",
+         "mask = Mux(writes_bank, self.load_write.mask | 1, 0)"),
+        ("mask = Mux(writes_bank, self.load_write.mask, 0)", "mask = self.load_write.mask"),
         ("mirror.write.addr.eq(bank.write.addr)", "mirror.write.addr.eq(0)"),
-        ("(self.load_write, self.alu_write, self.gemm_write)",
-         "(self.alu_write, self.gemm_write, self.load_write)"),
+        ("data = Mux(banks[number], writer.data, data)",
+         "data = Mux(banks[number] & ~writes_bank, writer.data, data)"),
     ],
     ids=["load-conflicts-alu", "load-conflicts-gemm", "load-stalls-early", "alu-conflicts-write",
          "dst-conflicts-read", "src-conflicts-read", "alu-conflicts-store",
          "alu-conflicts-gemm", "store-conflicts-gemm", "other-bank", "not-a-bijection",
-         "data-of-next-read", "mask-ignored", "mirror-elsewhere", "load-has-priority"],
+         "data-of-next-read", "mask-ignored",
+         "load-of-other-bank", "mirror-elsewhere", "load-has-priority"],
 )  # fmt: skip
 def test_broken_banks_are_found(old, new):
     refute(LastWriteSeen(mutant(acc, old, new)), depth=8)

@@ -229,7 +229,8 @@ MUTANTS = (
     Mutant(
         "load-write-conflict", "a load writes into a bank in the cycle in which the ALU does",
         "compute/accumulators.py",
-        "self.load_reserved.eq(delayed | alu_writes)", "self.load_reserved.eq(delayed)",
+        "self.load_reserved.eq(self.gemm_written | self.alu_written)",
+        "self.load_reserved.eq(self.gemm_written)",
     ),
     Mutant(
         "write-stall-lost", "a stalled write of a load is lost", "dma/row_writer.py",
