@@ -7,8 +7,8 @@ bits that are shifted out: that is what ``2 * product`` shifted by ``shift`` has
 =====  =========================================================================================
 stage  what happens
 =====  =========================================================================================
-EX1    two products of 16 x 16 bits, by the multipliers of MUL (:mod:`vta.hw.compute.alu_lane`)
-EX2    the sum of the products; the shift; the limits less the zero point
+EX1    two products of 16 x 16 bits, by the multipliers of MUL (:mod:`vta.hw.compute.alu_product`)
+EX2    the sum of the products; its word; the shift by 0 to 15; the limits less the zero point
 WB     the bit for rounding and the zero point are added, and side by side the rounded value is
        compared with the limits of EX2; clipping. The result is written.
 =====  =========================================================================================
@@ -20,38 +20,38 @@ write (:class:`UnforwardedHazard`).
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.compute.alu_product import HALF, PRODUCT_BITS
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import layout_of
 from vta.isa import LIMITS, SCALE
 
 __all__ = ["Rescale", "UnforwardedHazard", "UnforwardedLayout"]
 
-HALF = 16
-"""Bits of a multiplier, and of the parts of the value that is multiplied."""
-PRODUCT_BITS = 3 * HALF
 RESULT_BITS = 8
+WORD_BITS = RESULT_BITS + 2 + 15
+"""Bits that a shift by 0 to 15 needs for a result with a bit for rounding and one for its sign."""
 
 
-def shift_right(m: Module, value, amount, bits: int):
-    """The low ``bits`` bits of a signed ``value`` shifted right by ``amount``, and whether one of
-    the higher bits differs from the sign.
+def shift_right(m: Module, value, sign, amount, bits: int):
+    """The low ``bits`` bits of ``value`` shifted right by ``amount``, and whether one of the higher
+    bits differs from ``sign``, the sign of the number that ``value`` is a part of.
 
     The large steps come first. After the step of ``2**n`` only the bits that the smaller steps can
     move into the result remain: ``bits + 2**n - 1``. The others are compared with the sign.
     """
-    assert len(value) < bits + (1 << len(amount))
-    sign, differs = value[-1], 0
+    assert len(value) == bits + (1 << len(amount)) - 1
+    differs = 0
     for n in reversed(range(len(amount))):
         step = 1 << n
         width = bits + step - 1
-        extended = Cat(value, sign.replicate(width + step))
         differs |= ~amount[n] & (value[width:] ^ sign.replicate(len(value[width:]))).any()
-        value = Signal(width, name=f"shifted_{step}")
-        m.d.comb += value.eq(Mux(amount[n], extended[step:], extended))
+        shifted = Signal(width, name=f"shifted_{step}")
+        m.d.comb += shifted.eq(Mux(amount[n], value[step:], value))
+        value = shifted
     return value, differs
 
 
@@ -65,8 +65,10 @@ class Rescale(wiring.Component):
 
     Attributes
     ----------
-    low, high, shift, zero_point : In
-        In EX2, from registers: the product is ``low + high * 2**16``.
+    product, word : In
+        In EX2: the product, and from the bit below ``16 * (shift // 16)`` on its next bits.
+    shift, zero_point : In
+        In EX2, from registers.
     limits : In
         The immediate, in EX2, from a register.
     result : Out(signed(32))
@@ -79,18 +81,21 @@ class Rescale(wiring.Component):
     def __init__(self) -> None:
         scale = layout_of(SCALE)
         super().__init__({
-            "low": In(signed(2 * HALF + 1)), "high": In(signed(2 * HALF)),
+            "product": In(PRODUCT_BITS), "word": In(WORD_BITS),
             "shift": In(scale["shift"].shape), "zero_point": In(scale["zero_point"].shape),
             "limits": In(LIMITS.bits), "result": Out(signed(32)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        # EX2. The low bits of the product are those of the first part: the adder has 32 bits.
-        upper = (self.low >> HALF) + self.high
-        product = Cat(self.low[:HALF], upper)[:PRODUCT_BITS].as_signed()
+        # EX2. The bits above the word that a shift by less than 16, or than 32, leaves are
+        # compared with the sign.
+        product, sign = self.product, self.product[-1]
         limits = data.View(layout_of(LIMITS), self.limits)
-        kept, far = shift_right(m, Cat(Const(0, 1), product), self.shift, RESULT_BITS + 2)
+        word_end = WORD_BITS - 1
+        differs = product[word_end:] ^ sign.replicate(PRODUCT_BITS - word_end)
+        kept, far = shift_right(m, self.word, sign, self.shift[:4], RESULT_BITS + 2)
+        far |= ~self.shift[5] & (differs[HALF:].any() | (~self.shift[4] & differs[:HALF].any()))
         shifted = Signal(RESULT_BITS + 2, reset_less=True)
         negative, is_far = Signal(reset_less=True), Signal(reset_less=True)
         zero_point = Signal.like(self.zero_point, reset_less=True)
@@ -101,8 +106,8 @@ class Rescale(wiring.Component):
         crossed, low, high = Signal(), Signal.like(limits.low), Signal.like(limits.high)
         m.d.sync += [
             shifted.eq(kept),
-            negative.eq(product[-1]),
-            is_far.eq(far | (kept[-1] ^ product[-1])),
+            negative.eq(sign),
+            is_far.eq(far | (kept[-1] ^ sign)),
             zero_point.eq(self.zero_point),
             from_low.eq(self.zero_point - limits.low),
             from_high.eq(self.zero_point + ~limits.high),

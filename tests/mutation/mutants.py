@@ -351,12 +351,12 @@ MUTANTS = (
     Mutant(
         "requantise-wraps", "a value beyond the limits of REQUANTISE wraps",
         "compute/alu_requantise.py",
-        "is_far.eq(far | (kept[-1] ^ product[-1]))", "is_far.eq(0)",
+        "is_far.eq(far | (kept[-1] ^ sign))", "is_far.eq(0)",
     ),
     Mutant(
         "requantise-short", "the product of REQUANTISE has an unsigned upper half",
-        "compute/alu_lane.py",
-        "half(x[HALF:], signed_halves)", "half(x[HALF:], 0)",
+        "compute/alu_product.py",
+        "x[HALF:].as_signed() * factor", "x[HALF:] * factor",
     ),
     Mutant(
         "requantise-limits", "REQUANTISE clips to the limits of the next micro-op",
@@ -368,12 +368,12 @@ MUTANTS = (
         "lane.eq(self.fetched.imm)", "lane.eq(self.fetched.imm.as_unsigned())",
     ),
     Mutant(
-        "shift-32", "a shift right by 32 or more shifts by less", "compute/alu_lane.py",
-        "y[5:-1] != left.replicate(LANE_BITS - 6)", "left & ~y[5:-1].all()",
+        "shift-32", "a shift right by 32 or more shifts by less", "compute/alu_product.py",
+        "y[5:-1] == left.replicate(WORD - 6)", "~left | y[5:-1].all()",
     ),
     Mutant(
-        "mul-half", "a cross product of MUL is missing", "compute/alu_lane.py",
-        "(high ^ cross0 ^ cross1) + (carries << 1)", "high + cross0",
+        "mul-half", "a cross product of MUL is missing", "compute/alu_product.py",
+        "cross.eq(Mux(is_multiply, x[:HALF] * y[HALF:], 0))", "cross.eq(0)",
     ),
     Mutant(
         "min-is-less", "MIN and MAX compare unsigned", "compute/alu_lane.py",

@@ -1,0 +1,135 @@
+"""Shifts and products of a lane: a 16-bit multiplier, one adder, and a word of the sum.
+
+``product = x * factor + (x * upper << 16)``; the result is 32 bits of it, from one of five bits on
+
+==============  =========================  =======================  ============================
+operation       factor                     upper                    the result is from bit
+==============  =========================  =======================  ============================
+MUL             the low half of ``y``      the high half of ``y``   0
+SHR, y >= 0     ``2**(16 - y % 16)``       0                        16, or 32 for y >= 16
+SHR, y < 0      ``2**(16 - y % 16)``       0                        0, or -16 for y < -16
+SHR, y >= 32    any                        0                        48: the sign
+SHR, y < -32    any                        0                        none: 0
+REQUANTISE      the multiplier, signed     0                        16 * (shift // 16)
+==============  =========================  =======================  ============================
+
+REQUANTISE shifts its word further (:mod:`vta.hw.compute.alu_requantise`). All bits of the product
+are exact but for MUL, whose bits from 32 on have no meaning.
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data
+
+from vta.isa import AluOpcode
+
+__all__ = ["PRODUCT_BITS", "LaneProduct"]
+
+HALF = 16
+WORD = 2 * HALF
+PRODUCT_BITS = 3 * HALF
+
+WORDS = data.StructLayout({"from_minus_16": 1, "from_0": 1, "from_16": 1, "from_32": 1, "sign": 1})
+"""The word of the product that is the result; none for the other operations."""
+
+
+class LaneProduct:
+    """Adds the multiplier of a lane to ``m``: EX1, registers, EX2.
+
+    Parameters
+    ----------
+    m : Module
+        The lane.
+    valid, opcode, x, y : Signal
+        The operation in EX1.
+    shift : Value or None
+        The bits 4 and 5 of the shift of a REQUANTISE; None for a lane without it.
+
+    Attributes
+    ----------
+    product : Signal
+        In EX2, signed.
+    word : Value
+        In EX2: the word of the product; 0 for an operation without one.
+    guard : Value
+        In EX2, of REQUANTISE: the bit of the product right below the word.
+    """
+
+    def __init__(self, m: Module, valid, opcode, x, y, shift=None) -> None:
+        is_requantise = 0 if shift is None else opcode == AluOpcode.REQUANTISE
+        is_multiply, is_shift = opcode == AluOpcode.MUL, opcode == AluOpcode.SHR
+
+        # EX1. The low half of x is unsigned, the high half and the factor are signed.
+        power = Cat(0, *(y[:4] == HALF - exponent for exponent in range(1, HALF + 1)), 0)
+        sign = y[HALF - 1] & is_requantise
+        factor = Mux(is_shift, power, Cat(y[:HALF], sign, sign)).as_signed()
+        low = Signal(range(-(1 << WORD), 1 << WORD), reset_less=True)
+        high = Signal(range(-(1 << WORD - 1), 1 << WORD - 1), reset_less=True)
+        cross = Signal(HALF, reset_less=True)
+        words = Signal(WORDS, reset_less=True)
+        with m.If(valid):
+            m.d.sync += [
+                low.eq(Cat(x[:HALF], Const(0, 1)).as_signed() * factor),
+                high.eq(x[HALF:].as_signed() * factor),
+                cross.eq(Mux(is_multiply, x[:HALF] * y[HALF:], 0)),
+                words.eq(0),
+            ]
+            with m.Switch(opcode):
+                with m.Case(AluOpcode.MUL):
+                    m.d.sync += words.from_0.eq(1)
+                with m.Case(AluOpcode.SHR):
+                    m.d.sync += self._words_of_shift(words, y)
+                if shift is not None:
+                    with m.Case(AluOpcode.REQUANTISE):
+                        m.d.sync += Cat(words.from_0, words.from_16, words.from_32, words.sign).eq(
+                            Cat(shift == number for number in range(4))
+                        )
+
+        # EX2. Three terms become two, a sum and its carries; ``cross`` is 0 where ``low`` can be
+        # negative, and the sign of ``low`` and the last carry are one digit, -1, 0 or 1.
+        middle = low[HALF:WORD]
+        carries = (middle & high[:HALF]) | (middle & cross) | (high[:HALF] & cross)
+        digit, negative = low[-1] ^ carries[-1], low[-1] & ~carries[-1]
+        upper = Signal(WORD)
+        m.d.comb += upper.eq(
+            Cat(middle ^ high[:HALF] ^ cross, high[HALF:])
+            + Cat(Const(0, 1), carries[:-1], digit, negative.replicate(HALF - 1))
+        )
+        self.product = Signal(PRODUCT_BITS)
+        m.d.comb += self.product.eq(Cat(low[:HALF], upper))
+        self.word, self.guard = self._word(words), self._guard(words)
+
+    @staticmethod
+    def _words_of_shift(words, y):
+        """Assignments to the word of a SHR by ``y``."""
+        left = y[-1]
+        within = y[5:-1] == left.replicate(WORD - 6)
+        return [
+            words.from_minus_16.eq(left & within & ~y[4]),
+            words.from_0.eq(left & within & y[4]),
+            words.from_16.eq(~left & within & ~y[4]),
+            words.from_32.eq(~left & within & y[4]),
+            words.sign.eq(~left & ~within),
+        ]
+
+    def _word(self, words):
+        product, sign = self.product, self.product[-1]
+        low, middle, high = product[:HALF], product[HALF:WORD], product[WORD:]
+        lower_half = (
+            (words.from_0, low), (words.from_16, middle), (words.from_32, high),
+            (words.sign, sign.replicate(HALF)),
+        )  # fmt: skip
+        upper_half = (
+            (words.from_minus_16, low), (words.from_0, middle), (words.from_16, high),
+            (words.from_32 | words.sign, sign.replicate(HALF)),
+        )  # fmt: skip
+        return Cat(
+            reduce(or_, (Mux(is_selected, value, 0) for is_selected, value in half))
+            for half in (lower_half, upper_half)
+        )
+
+    def _guard(self, words):
+        selected = ((words.from_16, HALF), (words.from_32, WORD), (words.sign, PRODUCT_BITS))
+        return reduce(or_, (is_selected & self.product[bit - 1] for is_selected, bit in selected))
