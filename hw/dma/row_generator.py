@@ -38,14 +38,16 @@ class TransferDescriptor(data.StructLayout):
     ``element`` is the DRAM index of the first element, ``stride`` the distance of rows in DRAM,
     ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
     ``between`` before each further row, ``trail`` after the last. ``has_columns`` is low for a
-    NOP. ``pad_value`` is the value of the zeros' lanes, if there is one.
+    NOP. ``pad_value`` is the value of the zeros' lanes, if there is one. Without ``pads`` the
+    numbers of zeros have no bits.
     """
 
-    def __init__(self, kinds: int, *, has_pad_value: bool = False) -> None:
+    def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
+        zeros = ZEROS_BITS if pads else 0
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "element": 32, "stride": 16,
             "rows": 16, "count": COUNT_BITS, "has_columns": 1,
-            "lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS,
+            "lead": zeros, "between": 5 if pads else 0, "trail": zeros,
             **pad_member(has_pad_value),
         })  # fmt: skip
 
@@ -54,10 +56,10 @@ class ElementRow(data.StructLayout):
     """A row in units of elements: DRAM elements ``element`` to ``end - 1`` after ``zeros``
     zeros. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
 
-    def __init__(self, kinds: int, *, has_pad_value: bool = False) -> None:
+    def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
-            "zeros": ZEROS_BITS, "count": COUNT_BITS, "has_columns": 1,
+            "zeros": ZEROS_BITS if pads else 0, "count": COUNT_BITS, "has_columns": 1,
             "element": ELEMENT_BITS, "end": ELEMENT_BITS, **pad_member(has_pad_value),
         })  # fmt: skip
 
@@ -75,6 +77,8 @@ class DescriptorBuilder(wiring.Component):
         The memories that requests may name.
     pad_load : Format or None
         The layout of a LOAD with a pad value (``Isa.pad_load``), if requests may have one.
+    pads : bool
+        Whether requests may have padding.
 
     Attributes
     ----------
@@ -87,10 +91,11 @@ class DescriptorBuilder(wiring.Component):
     LATENCY = 3
 
     def __init__(
-        self, insn: Format, kinds: tuple[MemoryKind, ...], pad_load: Format | None = None
-    ) -> None:
-        self.insn, self.kinds, self.pad_load = insn, kinds, pad_load
-        descriptor = TransferDescriptor(len(kinds), has_pad_value=pad_load is not None)
+        self, insn: Format, kinds: tuple[MemoryKind, ...], pad_load: Format | None = None, *,
+        pads: bool = True,
+    ) -> None:  # fmt: skip
+        self.insn, self.kinds, self.pad_load, self.pads = insn, kinds, pad_load, pads
+        descriptor = TransferDescriptor(len(kinds), has_pad_value=pad_load is not None, pads=pads)
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
             "descriptor": Out(stream.Signature(descriptor)),
@@ -134,18 +139,24 @@ class DescriptorBuilder(wiring.Component):
                 "kind": index_range(len(self.kinds)),
                 "has_columns": 1, "contiguous": 1, "elements": 32,
                 **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
-                   for part in ("low", "high", "columns")},
+                   for part in ("low", "high", "columns") if self.pads},
             })
         )  # fmt: skip
         for index, kind in enumerate(self.kinds):
             with m.If(insn.memory == kind.memory):
                 m.d.sync += products.kind.eq(index)
         has_rows = insn.y_size != 0
-        gapless = (insn.x_stride == insn.x_size) & (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
+        gapless = insn.x_stride == insn.x_size
+        if self.pads:
+            gapless &= (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)
         m.d.sync += [
             products.has_columns.eq(insn.x_size != 0),
             products.contiguous.eq(has_rows & gapless),
             products.elements.eq(insn.x_size * insn.y_size),
+        ]
+        if not self.pads:
+            return products
+        m.d.sync += [
             products.lead_low.eq(_times(insn.y_pad_0[:2], pitch)),
             products.lead_high.eq(_times(insn.y_pad_0[2:], pitch)),
             products.lead_columns.eq(insn.x_pad_0),
@@ -166,10 +177,13 @@ class DescriptorBuilder(wiring.Component):
             out.rows.eq(insn.y_size),
             out.count.eq(insn.x_size),
             out.has_columns.eq(parts.has_columns),
-            out.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_columns)),
-            out.between.eq(insn.x_pad_0 + insn.x_pad_1),
-            out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_columns)),
         ]
+        if self.pads:
+            m.d.sync += [
+                out.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_columns)),
+                out.between.eq(insn.x_pad_0 + insn.x_pad_1),
+                out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_columns)),
+            ]
         if self.pad_load is not None:
             load = data.View(layout_of(self.pad_load), Value.cast(insn))
             m.d.sync += out.pad_value.eq(Mux(load.has_pad_value, load.pad_value, 0))
@@ -192,6 +206,8 @@ class RowSequencer(wiring.Component):
         Number of memories.
     has_pad_value : bool
         Whether descriptors and rows have the member ``pad_value``.
+    pads : bool
+        Whether transfers may have padding.
 
     Attributes
     ----------
@@ -204,10 +220,10 @@ class RowSequencer(wiring.Component):
 
     LATENCY = 2
 
-    def __init__(self, kinds: int, *, has_pad_value: bool = False) -> None:
+    def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
         self.has_pad_value = has_pad_value
-        self.descriptor_layout = TransferDescriptor(kinds, has_pad_value=has_pad_value)
-        row = ElementRow(kinds, has_pad_value=has_pad_value)
+        self.descriptor_layout = TransferDescriptor(kinds, has_pad_value=has_pad_value, pads=pads)
+        row = ElementRow(kinds, has_pad_value=has_pad_value, pads=pads)
         super().__init__({
             "descriptor": In(stream.Signature(self.descriptor_layout)),
             "row": Out(stream.Signature(row)),
@@ -220,7 +236,7 @@ class RowSequencer(wiring.Component):
         """The descriptor; ``rows`` counts down."""
         active = Signal()
         element = Signal(ELEMENT_BITS)
-        zeros = Signal(ZEROS_BITS)
+        zeros = Signal.like(row_out.zeros)
         first = Signal()
         last = Signal()
         no_trail = Signal()
@@ -286,6 +302,8 @@ class RowGenerator(wiring.Component):
         The reporter of the errors.
     pad_load : Format or None
         The layout of a LOAD with a pad value (``Isa.pad_load``), if requests may have one.
+    pads : bool
+        Whether requests may have padding. A STORE has none.
 
     Attributes
     ----------
@@ -310,13 +328,14 @@ class RowGenerator(wiring.Component):
         data_bits: int,
         source: Source,
         pad_load: Format | None = None,
+        pads: bool = True,
     ) -> None:
-        self.insn, self.kinds, self.source = insn, kinds, source
+        self.insn, self.kinds, self.source, self.pads = insn, kinds, source, pads
         self.addr_bits, self.data_bits = addr_bits, data_bits
         self.pad_load, self.has_pad_value = pad_load, pad_load is not None
         row = Row(
             kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits,
-            has_pad_value=self.has_pad_value,
+            has_pad_value=self.has_pad_value, pads=pads,
         )  # fmt: skip
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
@@ -326,9 +345,11 @@ class RowGenerator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.builder = builder = DescriptorBuilder(self.insn, self.kinds, self.pad_load)
+        m.submodules.builder = builder = DescriptorBuilder(
+            self.insn, self.kinds, self.pad_load, pads=self.pads
+        )
         m.submodules.sequencer = sequencer = RowSequencer(
-            len(self.kinds), has_pad_value=self.has_pad_value
+            len(self.kinds), has_pad_value=self.has_pad_value, pads=self.pads
         )
         m.submodules.skid = skid = SkidBuffer(self.row.payload.shape())
         connect(m, flipped(self.request), builder.request)

@@ -60,7 +60,7 @@ class RowReader(wiring.Component):
     ) -> None:  # fmt: skip
         self.kind, self.data_bits = kind, data_bits
         self.waits, self.ask_ahead = waits, ask_ahead
-        self.row_layout = Row(kinds=1, addr_bits=addr_bits, data_bits=data_bits)
+        self.row_layout = Row(kinds=1, addr_bits=addr_bits, data_bits=data_bits, pads=False)
         self.parts = kind.beats_per_element(data_bits)
         self.lanes = kind.elements_per_beat(data_bits)
         port = WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)

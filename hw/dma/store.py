@@ -96,7 +96,7 @@ class StoreModule(wiring.Component):
         m = Module()
         m.submodules.generator = generator = RowGenerator(
             self.isa.memory, self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits,
-            source=Source.STORE,
+            source=Source.STORE, pads=False,
         )  # fmt: skip
         m.submodules.rows = rows = SyncFIFO(
             width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT

@@ -33,16 +33,17 @@ class ExactlyTheElements(Properties):
     looked at in one place: row ``r``, column ``c``, of what it writes. There the rows must put what
     the transfer says, and after the last row all places must have been passed once.
 
-    With ``stalls`` a row may have to wait for any time before it is taken.
+    With ``stalls`` a row may have to wait for any time before it is taken. Without ``pads`` the
+    generator is that of STOREs, and a transfer of elements has no pads.
     """
 
-    def __init__(self, module=row_generator, *, memory=MemId.INP, stalls=False):
-        self.memory, self.stalls = memory, stalls
+    def __init__(self, module=row_generator, *, memory=MemId.INP, stalls=False, pads=True):
+        self.memory, self.stalls, self.pads = memory, stalls, pads
         self.r, self.c = Signal(3), Signal(3)
         self.fields = {name: Signal(bits, name=name) for name, bits in SIZES.items()}
         block = module.RowGenerator(
             INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD,
-            pad_load=ISA.pad_load,
+            pad_load=ISA.pad_load, pads=pads,
         )  # fmt: skip
         self.has_pad_value, self.pad_value = Signal(), Signal(signed(8))
         free = [self.r, self.c, self.has_pad_value, self.pad_value]
@@ -68,6 +69,9 @@ class ExactlyTheElements(Properties):
             ),
             *([] if self.stalls else [Assume(row.ready)]),
         ]
+        if not self.pads:
+            padding = insn.x_pad_0 | insn.x_pad_1 | insn.y_pad_0 | insn.y_pad_1
+            m.d.comb += Assume((insn.x_size == 0) | (padding == 0))
 
         # What the transfer says of the place (r, c), the p-th that is written.
         pitch, height, place, total = Signal(4), Signal(4), Signal(7), Signal(7)
@@ -168,6 +172,12 @@ def test_rows_are_exactly_the_elements(memory):
 
 
 @pytest.mark.formal
+@pytest.mark.parametrize("memory", [MemId.INP, MemId.WGT])
+def test_rows_without_pads_are_exactly_the_elements(memory):
+    hold(ExactlyTheElements(memory=memory, pads=False), depth=DEPTH)
+
+
+@pytest.mark.formal
 def test_rows_are_the_same_when_they_have_to_wait():
     hold(ExactlyTheElements(stalls=True), depth=12)
 
@@ -187,8 +197,8 @@ def test_transfers_of_all_kinds_happen(memory):
         ("Mux(has_rows, insn.x_pad_1, 0)", "insn.x_pad_1"),
         ("out.between.eq(insn.x_pad_0 + insn.x_pad_1)", "out.between.eq(insn.x_pad_0)"),
         ("element.eq(element + current.stride)", "element.eq(element + current.count)"),
-        ("& (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)", ""),
-        ("(insn.x_stride == insn.x_size) & ", ""),
+        ("gapless &= (insn.x_pad_0 == 0) & (insn.x_pad_1 == 0)", "gapless &= 1"),
+        ("gapless = insn.x_stride == insn.x_size", "gapless = insn.x_size == insn.x_size"),
         ("products.has_columns.eq(insn.x_size != 0)",
          "products.has_columns.eq(insn.x_stride != 0)"),
         ("has_rows & gapless", "gapless"),
