@@ -161,22 +161,26 @@ class UopBuffer(wiring.Component):
         arrives = [Signal(name=f"arrives{n}") for n in slots]
         tag = [Signal.like(self.prefetch_word, name=f"tag{n}", reset_less=True) for n in slots]
         stored = [Signal.like(self.read.data, name=f"stored{n}", reset_less=True) for n in slots]
-        value = [Signal.like(self.read.data, name=f"value{n}") for n in slots]
         for n in slots:
-            m.d.comb += value[n].eq(Mux(arrives[n], self.read.data, stored[n]))
             with m.If(arrives[n]):
                 m.d.sync += stored[n].eq(self.read.data)
 
         # Lookup of the required micro-op and of the word to prefetch.
         hits = Cat(valid[n] & (tag[n] == word) for n in slots)
         prefetched = Cat(valid[n] & (tag[n] == self.prefetch_word) for n in slots)
-        uops = Array(
-            Mux(hits[1], value[1], value[0]).word_select(n, self.bits) for n in range(1 << lanes)
-        )
+
+        def selected(data):
+            """The micro-op of the lane: first of all, since the hits are known later."""
+            uops = Array(data.word_select(n, self.bits) for n in range(1 << lanes))
+            return uops[lane] if lanes else uops[0]
+
+        arriving, uops = selected(self.read.data), [selected(data) for data in stored]
         miss = Signal()
         m.d.comb += [
             self.hit.eq(hits.any()),
-            self.uop.eq(uops[lane] if lanes else uops[0]),
+            self.uop.eq(
+                Mux(Mux(hits[1], arrives[1], arrives[0]), arriving, Mux(hits[1], uops[1], uops[0]))
+            ),
             miss.eq(self.required & ~self.hit),
         ]
 

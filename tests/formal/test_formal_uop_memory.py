@@ -106,7 +106,7 @@ BROKEN = {
         "valid[n].eq(~(self.written & (self.written_addr == self.read.addr)))", "valid[n].eq(1)",
     ),
     "arrival-not-forwarded": (
-        "value[n].eq(Mux(arrives[n], self.read.data, stored[n]))", "value[n].eq(stored[n])",
+        "Mux(Mux(hits[1], arrives[1], arrives[0]), arriving, ", "Mux(0, arriving, ",
     ),
     "arrival-not-stored": (
         "with m.If(arrives[n]):\n                m.d.sync += stored",
