@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -21,6 +22,10 @@ settings.register_profile(
     "vta", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("vta")
+
+gc.set_threshold(50_000, 10, 10)
+"""A design under elaboration is millions of objects that stay: with Python's own threshold, looking
+for garbage among them is a third of the time."""
 
 BEGAN = pytest.StashKey[float]()
 GOLDEN = Path(__file__).parent / "golden"

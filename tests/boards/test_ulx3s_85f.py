@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import vta
+from tests.support.designs import shared_design
 from tests.support.small_vadd import COUNTERS, TINY, vadd_arrays, vadd_module
-from tests.support.uart_board import SimulatedBoard, design
+from tests.support.uart_board import SimulatedBoard
 from tests.support.workloads import matmul, schedule_matmul, schedule_vadd, vadd
 from vta import memmap, uartlink
 from vta.boards.bitstream import design_of
@@ -383,7 +384,7 @@ def test_the_boards_own_machine(name):
 
 def test_every_port_has_its_pin():
     """The pins of the board's schematic for what the shell uses."""
-    made = design("ulx3s_85f", TINY)
+    made = shared_design("ulx3s_85f", TINY)
     for port, pin in (
         ("clk25_0__io", "G2"), ("uart_0__rx__io", "M1"), ("uart_0__tx__io", "L4"),
         ("button_fire_0__io", "R1"), ("led_0__io", "B2"), ("led_3__io", "D2"),

@@ -10,14 +10,12 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
 
-from vta.boards.bitstream import design_of
-from vta.boards.board import find_board
+from tests.support.designs import shared_design
 from vta.boards.shells.uart_phy import clocks_per_bit
 from vta.boards.shells.uart_shell import BAUD
 from vta.boards.toolchains.toolchain import TOP, Design
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.runtime.drivers.machine import MappedDevice
 
-__all__ = ["SimulatedBoard", "SimulatedPort", "design"]
+__all__ = ["SimulatedBoard", "SimulatedPort"]
 
 SOURCES = Path(__file__).parent / "csrc"
 PATIENCE = 0.002
@@ -75,12 +73,6 @@ _ULX3S = Pins(
     led_on=1,
 )
 PINS = {"ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S, "ulx3s_25f": _ULX3S}
-
-
-@cache
-def design(board: str, cfg: VTAConfig | None = None) -> Design:
-    """What ``make bitstream`` would build."""
-    return design_of(find_board(board), cfg)
 
 
 def _library(made: Design) -> Path:
@@ -136,7 +128,7 @@ class SimulatedBoard:
     """
 
     def __init__(self, name: str, cfg: VTAConfig | None = None) -> None:
-        made = design(name, cfg)
+        made = shared_design(name, cfg)
         self.cfg, self.clock_hz = made.cfg, made.clock_hz
         lib = ctypes.CDLL(str(_library(made)))
         lib.uart_board_new.restype = ctypes.c_void_p

@@ -15,7 +15,7 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.memory import Memory
 
-from tests.support.uart_board import design
+from tests.support.designs import shared_design
 from vta.bitstream import Bitstream
 from vta.boards.bitstream import build, check, collect, design_of, main, write
 from vta.boards.board import find_board
@@ -75,7 +75,7 @@ def report(clocks, used=None):
 
 @pytest.fixture
 def made():
-    return design(BOARD, TINY)
+    return shared_design(BOARD, TINY)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.designs import shared_design
 from vta.bitstream import Bitstream
 from vta.boards.bitstream import build, collect, design_of, write
 from vta.boards.board import find_board
@@ -101,7 +102,7 @@ elif sys.argv[1:] == ["-t", "build.tcl"]:
 
 @pytest.fixture(scope="module")
 def design():
-    return design_of(find_board("de10_nano"), VTAConfig.preset("tiny"))
+    return shared_design("de10_nano", VTAConfig.preset("tiny"))
 
 
 @pytest.fixture

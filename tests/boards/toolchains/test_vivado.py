@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.designs import design_of_once, shared_design
 from vta.bitstream import Bitstream
+from vta.boards import bitstream
 from vta.boards.bitstream import build, check, collect, design_of, main, write
 from vta.boards.board import find_board
 from vta.boards.synthesis.parts import SynthesisError
@@ -69,7 +71,13 @@ exit {code}
 
 @pytest.fixture(scope="module")
 def design():
-    return design_of(find_board("pynq_z1"), TINY)
+    return shared_design("pynq_z1", TINY)
+
+
+@pytest.fixture
+def made_once(monkeypatch):
+    """The command takes a shared design."""
+    monkeypatch.setattr(bitstream, "design_of", design_of_once)
 
 
 @pytest.fixture
@@ -284,12 +292,12 @@ def test_collect_what_was_made_elsewhere(design, project):
     (project / "vta_top_timing.rpt").write_text(report(wns="-0.1"))
     with pytest.raises(TimingError):
         collect(design, project)
-    other = design_of(find_board("pynq_z1"), TINY, clock_hz=50_000_000)
-    with pytest.raises(CheckError, match=r"vta_clock\.xdc is not what .* 50 MHz"):
+    other = shared_design("pynq_z1", TINY, 62_500_000)
+    with pytest.raises(CheckError, match=r"vta_clock\.xdc is not what .* 62\.5 MHz"):
         collect(other, project)
 
 
-def test_the_command(tmp_path, no_synthesis, no_tool, capsys):
+def test_the_command(tmp_path, made_once, no_synthesis, no_tool, capsys):
     """After everything that can be looked at, an error and exit code 1; then the results come."""
     arguments = ["pynq_z1", "--preset", "tiny", "--mhz", "62.5", "-o", str(tmp_path)]
     assert main(arguments) == 1
@@ -306,7 +314,7 @@ def test_the_command(tmp_path, no_synthesis, no_tool, capsys):
     assert Bitstream.load(made).clock_hz == 62_500_000
 
 
-def test_a_machine_that_does_not_fit(monkeypatch, tmp_path, capsys):
+def test_a_machine_that_does_not_fit(monkeypatch, made_once, tmp_path, capsys):
     def too_large(design, tell):
         raise SynthesisError("does not fit")
 
