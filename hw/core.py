@@ -72,7 +72,7 @@ class Core(wiring.Component):
         store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
         reads = ReadMaster(
             clients=3, **bus, bus=self.bus, bursts_in_flight=cfg.read_bursts,
-            queue_depth=cfg.read_queue_depth,
+            queue_depth=cfg.read_queue_depth, unqueued=(Source.FETCH,),
         )  # fmt: skip
         writes = WriteMaster(**bus, bus=self.bus)
         m.submodules.registers = registers = ControlRegisters(

@@ -6,6 +6,8 @@
 Arbitration is per burst.
 """
 
+from collections.abc import Collection
+
 from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
@@ -38,6 +40,9 @@ class ReadMaster(wiring.Component):
     queue_depth : int
         Beats that a stalled reader can leave in its queue before the R channel stalls for all
         readers.
+    unqueued : collection of int
+        Readers that are always ready for the beats that they requested. They have a register in
+        place of the queue.
 
     Attributes
     ----------
@@ -57,9 +62,10 @@ class ReadMaster(wiring.Component):
     def __init__(
         self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4,
         bursts_in_flight: int = VTAConfig.read_bursts,
-        queue_depth: int = VTAConfig.read_queue_depth,
+        queue_depth: int = VTAConfig.read_queue_depth, unqueued: Collection[int] = (),
     ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
+        self.unqueued = unqueued
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
@@ -80,7 +86,7 @@ class ReadMaster(wiring.Component):
                 data_bits=self.data_bits,
                 burst_beats=self.bus.burst_beats,
                 bursts_in_flight=self.bursts_in_flight,
-                queue_depth=self.queue_depth,
+                queue_depth=1 if index in self.unqueued else self.queue_depth,
             )
             m.submodules[f"reader{index}"] = reader
             connect(m, flipped(port), reader.port)
@@ -164,7 +170,7 @@ class ReadChannel(wiring.Component):
     burst_beats : int
         Largest number of beats of a burst.
     bursts_in_flight, queue_depth : int
-        As of :class:`ReadMaster`.
+        As of :class:`ReadMaster`. A queue of one beat is a register.
 
     Attributes
     ----------
@@ -203,7 +209,7 @@ class ReadChannel(wiring.Component):
         m.submodules.splitter = splitter = BurstSplitter(
             addr_bits=self.addr_bits, data_bits=self.data_bits, burst_beats=self.burst_beats
         )
-        m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=self.queue_depth)
+        beats = self._queue(m)
         m.submodules.addresses = addresses = SyncFIFO(
             width=self.addr_bits, depth=self.bursts_in_flight
         )
@@ -241,12 +247,24 @@ class ReadChannel(wiring.Component):
         m.d.comb += [
             self.beat_addr.eq(addresses.r_data),
             self.beat_addr[within_burst].eq(first + beat_index),
-            beats.w_data.eq(self.beat.payload),
-            beats.w_en.eq(self.beat.valid & ~self.abort),
-            self.beat.ready.eq(beats.w_rdy | self.abort),
+            beats.payload.eq(self.beat.payload),
+            beats.valid.eq(self.beat.valid & ~self.abort),
+            self.beat.ready.eq(beats.ready | self.abort),
         ]
-        connect(m, beats.r_stream, flipped(self.port.beat))
         return m
+
+    def _queue(self, m):
+        """The queue of the beats; returns the stream into it."""
+        out = self.port.beat
+        if self.queue_depth > 1:
+            m.submodules.beats = beats = SyncFIFO(width=self.data_bits, depth=self.queue_depth)
+            connect(m, beats.r_stream, flipped(out))
+            return beats.w_stream
+        beat = stream.Signature(self.data_bits).create()
+        m.d.comb += beat.ready.eq(~out.valid | out.ready)
+        with m.If(beat.ready):
+            m.d.sync += [out.valid.eq(beat.valid), out.payload.eq(beat.payload)]
+        return beat
 
     def _credits(self, m, burst, issued, arrived, addresses):
         """Count the outstanding beats; the returned register is high if one more burst is allowed.

@@ -1,7 +1,8 @@
 """The read master: the rules of AXI on AR, beats to their readers, errors with their address.
 
 The constants are smaller than the real ones, so that the first cycles see full queues: bursts of
-at most 4 beats of 2 bytes, 6 beats and 2 bursts of a reader outstanding, beat queues of 2.
+at most 4 beats of 2 bytes, 6 beats and 2 bursts of a reader outstanding, beat queues of 2. One of
+the readers has a register in place of the queue.
 """
 
 import pytest
@@ -13,6 +14,7 @@ from tests.formal.runner import Properties, hold, prove, reach, refute
 from vta.hw.bus import axi, read_master
 
 CLIENTS, ADDR_BITS, DATA_BITS = 2, 6, 16
+UNQUEUED = 1
 BEAT = DATA_BITS // 8
 BUS = axi.BusTraits(burst_beats=4)
 SMALL = {
@@ -25,7 +27,7 @@ DEPTH = 11
 def _master(module=read_master):
     return module.ReadMaster(
         clients=CLIENTS, addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS, bursts_in_flight=2,
-        queue_depth=2,
+        queue_depth=2, unqueued=(UNQUEUED,),
     )  # fmt: skip
 
 
@@ -71,7 +73,8 @@ class TransactionLogs(Properties):
                 Assume(requested.addr + requested.beats * BEAT <= 1 << ADDR_BITS),
             ]
             outstanding.append(self._bursts(m, number, arrives & (block.rid == number)))
-            self._beats(m, client, arrives & (block.rid == number), aborted)
+            depth = 1 if number == UNQUEUED else 2
+            self._beats(m, client, arrives & (block.rid == number), aborted, depth)
         was_outstanding = Signal()
         m.d.sync += was_outstanding.eq(block.arvalid | Cat(outstanding).any())
         m.d.comb += [
@@ -126,8 +129,8 @@ class TransactionLogs(Properties):
             ]
         return level != 0
 
-    def _beats(self, m, client, arrives, aborted):
-        """Beats reach their reader, once and in order, until an abort."""
+    def _beats(self, m, client, arrives, aborted, depth):
+        """Beats reach their reader, once and in order, until an abort; at most ``depth`` wait."""
         block = self.block
         log = [Signal(DATA_BITS) for _ in range(3)]
         level = Signal(2)
@@ -141,9 +144,9 @@ class TransactionLogs(Properties):
         m.d.comb += [
             Assert(client.beat.valid == (level != 0)),
             Assert(~client.beat.valid | (client.beat.payload == log[0])),
-            Assert(level <= 2),
+            Assert(level <= depth),
             Assert(~aborted | block.rready),
-            Cover((level == 2) & ~block.rready & block.rvalid),
+            Cover((level == depth) & ~block.rready & block.rvalid),
         ]
 
 
@@ -178,7 +181,7 @@ def test_reads_of_all_kinds_happen(properties):
         (TransactionLogs, "Mux(issued, burst.payload.len + ~arrived",
          "Mux(issued, burst.payload.len"),
         (TransactionLogs, "(in_flight != 0) | (change != 0)", "in_flight != 0"),
-        (TransactionLogs, "beats.w_rdy | self.abort", "1"),
+        (TransactionLogs, "beats.ready | self.abort", "1"),
         (TransactionLogs, "beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))",
          "beat_index.eq(beat_index + 1)"),
         (TransactionLogs, "self.error.source.eq(self.rid)", "self.error.source.eq(self.arid)"),
