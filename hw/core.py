@@ -15,6 +15,7 @@ from vta.hw.bus.axi import AXI4, BusTraits, channels
 from vta.hw.bus.read_master import ReadMaster
 from vta.hw.bus.write_master import WriteMaster
 from vta.hw.compute.compute import Compute
+from vta.hw.control import csr
 from vta.hw.control.counters import Counters
 from vta.hw.control.csr import ControlRegisters
 from vta.hw.control.run_control import MODULES, RunControl
@@ -149,17 +150,19 @@ class Core(wiring.Component):
         m.submodules.counters = counters = Counters(
             {name: weight for name, (_, weight) in events.items()},
             most={"out_store_nbytes": max(store.sizes)},
+            stored=[name.lower() for name in csr.COUNTERS],
         )
         m.d.comb += [
             counters.clear.eq(control.start | control.clear),
             counters.run.eq(control.running),
-            registers.values.cycles.eq(counters.cycles),
+            counters.read.eq(registers.counter_read),
+            counters.index.eq(registers.counter_index),
+            registers.counter_value.eq(counters.value),
         ]
         for name, (event, _) in events.items():
-            m.d.comb += [
-                getattr(counters, f"event_{name}").eq(event),
-                registers.values[name].eq(getattr(counters, name)),
-            ]
+            m.d.comb += getattr(counters, f"event_{name}").eq(event)
+            if name not in counters.stored:
+                m.d.comb += registers.values[name].eq(getattr(counters, name))
 
     def _run(self, m, registers, control, blocks, reads, writes):
         """Run control, between the registers and the blocks."""

@@ -15,20 +15,30 @@ from vta.hw.interfaces import AXI4LiteSignature
 from vta.memmap import REGISTERS
 
 CONSTANTS = ("ID", "VERSION", "CONFIG0", "CONFIG1", "CAPS")
+COUNTERS = ("CYCLES", *(name.upper() for name in memmap.COUNTERS))
+"""The counters of 64 bits, in the order of their registers, which are 8 bytes apart."""
+
+COUNTERS_BASE = memmap.register("CYCLES").offset
+
+assert COUNTERS_BASE % 64 == 0
+assert [memmap.register(name).offset for name in COUNTERS] == [
+    COUNTERS_BASE + 8 * index for index in range(8)
+]
 
 _HI = "_HI"
 _NAMES = {register.name for register in REGISTERS}
 
 
 class Values(data.StructLayout):
-    """The values of the read-only registers: 64 bits where a ``<name>_HI`` exists, else 32."""
+    """The values of the read-only registers without the counters of 64 bits: 64 bits where a
+    ``<name>_HI`` exists, else 32."""
 
     def __init__(self) -> None:
         super().__init__({
             register.name.lower(): 64 if register.name + _HI in _NAMES else 32
             for register in REGISTERS
             if register.access == "ro"
-            and register.name not in CONSTANTS
+            and register.name not in (*CONSTANTS, *COUNTERS)
             and not register.name.endswith(_HI)
         })  # fmt: skip
 
@@ -54,6 +64,9 @@ class ControlRegisters(wiring.Component):
     values : Values, in
         The read-only registers. A read of the low half of a 64-bit register latches its high half
         for the next read.
+    counter_read, counter_index, counter_value : out, out, in
+        A counter of 64 bits, by its index in :data:`COUNTERS`, in the cycle in which it is read; 0
+        in a cycle without ``counter_read``.
     busy, done, failed : in
         The bits of STATUS.
     launch, reset, clear_done : out
@@ -70,6 +83,8 @@ class ControlRegisters(wiring.Component):
         super().__init__({
             "bus": In(AXI4LiteSignature(addr_bits=memmap.ADDR_BITS)),
             "values": In(Values()),
+            "counter_read": Out(1), "counter_index": Out(range(len(COUNTERS))),
+            "counter_value": In(64),
             "busy": In(1), "done": In(1), "failed": In(1),
             "launch": Out(1), "reset": Out(1), "clear_done": Out(1),
             "insn_count": Out(32), "insn_addr": Out(64),
@@ -134,6 +149,8 @@ class ControlRegisters(wiring.Component):
         m.d.sync += [
             select_valid.eq(addr_valid),
             select.eq(Cat(addr[2:] == register.offset >> 2 for register in REGISTERS)),
+            self.counter_read.eq(addr_valid & (addr[6:] == COUNTERS_BASE >> 6) & ~addr[2]),
+            self.counter_index.eq(addr[3:6]),
         ]
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += [addr_valid.eq(1), addr.eq(bus.araddr)]
@@ -155,9 +172,12 @@ class ControlRegisters(wiring.Component):
             "INSN_ADDR": self.insn_addr[:32],
             "INSN_ADDR_HI": self.insn_addr[32:],
         }
-        words, highs = [], []
+        words = [self.counter_value[:32]]
+        highs = [(self.counter_read, self.counter_value[32:])]
         for selected, register in zip(select, REGISTERS, strict=True):
             name = register.name
+            if name in COUNTERS:
+                continue
             if name in readable:
                 words.append(Mux(selected, readable[name], 0))
             elif register.access == "ro" and name.endswith(_HI):

@@ -395,7 +395,7 @@ MUTANTS = (
     # ---- the rest ----
     Mutant(
         "counts-off", "byte counters miss the first event", "control/counters.py",
-        "events.eq(events + increment)", "events.eq(events + Mux(events == 0, 0, increment))",
+        "after.eq(events + increment)", "after.eq(events + Mux(events == 0, 0, increment))",
     ),
     Mutant(
         "done-early", "the run ends with FINISH although load or store have instructions in flight",

@@ -1,4 +1,6 @@
-"""The counters: weights, the latency of an event, ``clear``."""
+"""The counters: weights, the latency of an event, ``clear``, the high bits in memory."""
+
+import random
 
 from tests.support.hwpeers import simulate
 from vta.hw.control.counters import Counters
@@ -22,5 +24,43 @@ def test_counters_add_their_weights():
         ctx.set(dut.clear, 1)
         await ctx.tick()
         assert [ctx.get(c) for c in (dut.cycles, dut.one, dut.tile)] == [0, 0, 0]
+
+    simulate(dut, body)
+
+
+def test_stored_counters_are_exact_in_each_cycle():
+    """Every read of a random counter, while events and clears come at random, is the sum of the
+    events up to then; the low bits overflow often."""
+    names = ["cycles", "one", "tile", "several"]
+    dut = Counters({"one": 1, "tile": 16, "several": 2}, most={"several": 3}, stored=names)
+    rng = random.Random(3)
+
+    async def body(ctx):
+        counts, events = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+        reads, was_read, largest = 0, False, 0
+        ctx.set(dut.run, 1)
+        for cycle in range(20_000):
+            clear = cycle in (5, 6_000, 6_003)
+            read = not was_read and (rng.random() < 0.3 or cycle % 64 < 20 or 6_000 < cycle < 6_050)
+            name = rng.choice(names)
+            ctx.set(dut.clear, clear)
+            ctx.set(dut.read, read)
+            ctx.set(dut.index, names.index(name))
+            if read:
+                assert ctx.get(dut.value) == counts[name], (cycle, name)
+                reads, largest = reads + 1, max(largest, counts[name])
+            else:
+                assert ctx.get(dut.value) == 0
+            was_read = read
+            busy = cycle % 2000 < 1500
+            now = {"one": busy, "tile": rng.random() < 0.9, "several": 3 * busy, "cycles": 1}
+            for event in ("one", "tile", "several"):
+                ctx.set(getattr(dut, f"event_{event}"), now[event])
+            await ctx.tick()
+            for counted, weight in {"one": 1, "tile": 16, "several": 2}.items():
+                counts[counted] = 0 if clear else counts[counted] + weight * events[counted]
+                events[counted] = 0 if clear else now[counted]
+            counts["cycles"] = 0 if clear else counts["cycles"] + 1
+        assert reads > 5_000 and largest > 50_000
 
     simulate(dut, body)

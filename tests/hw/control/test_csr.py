@@ -8,7 +8,7 @@ from tests.support.axipeer import LiteHost
 from tests.support.hwpeers import simulate
 from vta import memmap
 from vta.config import VTAConfig
-from vta.hw.control.csr import ControlRegisters
+from vta.hw.control.csr import COUNTERS, ControlRegisters
 from vta.memmap import REGISTERS, config_words, register
 
 TINY = VTAConfig.preset("tiny")
@@ -17,6 +17,16 @@ TINY = VTAConfig.preset("tiny")
 def test_every_register_reads_what_it_should():
     dut = ControlRegisters(config_words(TINY), 0x5A)
     shown = {name: random.Random(name).getrandbits(64) for name, _ in dut.values.shape()}
+
+    counters = [random.Random(index).getrandbits(64) for index in range(len(COUNTERS))]
+    shown |= {name.lower(): value for name, value in zip(COUNTERS, counters)}
+
+    async def counter_memory(ctx):
+        while True:
+            read, index = ctx.get(dut.counter_read), ctx.get(dut.counter_index)
+            ctx.set(dut.counter_value, counters[index] if read else 0)
+            await ctx.tick()
+            await ctx.delay(1e-8)
 
     async def body(ctx):
         host = LiteHost(ctx, dut.bus)
@@ -43,7 +53,7 @@ def test_every_register_reads_what_it_should():
         for hole in (0x038, 0x0AC, 0xFFC):
             assert await host.read(hole) == 0
 
-    simulate(dut, body)
+    simulate(dut, body, counter_memory)
 
 
 def test_reading_the_low_half_keeps_the_high_half():
@@ -51,9 +61,9 @@ def test_reading_the_low_half_keeps_the_high_half():
 
     async def body(ctx):
         host = LiteHost(ctx, dut.bus)
-        ctx.set(dut.values.cycles, 0x1_FFFF_FFFF)
+        ctx.set(dut.counter_value, 0x1_FFFF_FFFF)
         assert await host.read(register("CYCLES").offset) == 0xFFFF_FFFF
-        ctx.set(dut.values.cycles, 0x2_0000_0000)
+        ctx.set(dut.counter_value, 0)
         assert await host.read(register("CYCLES_HI").offset) == 1
 
     simulate(dut, body)
