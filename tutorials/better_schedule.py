@@ -18,7 +18,10 @@ import vta
 from vta import ops, te, topi
 from vta.config import VTAConfig
 from vta.environment import Environment
+from vta.output import report_output_errors
 from vta.profiling import profile_program
+
+report_output_errors()
 
 Environment.current = env = Environment(VTAConfig())
 tiles_in, tiles_out, side = 64 // env.BLOCK_IN, 64 // env.BLOCK_OUT, 28

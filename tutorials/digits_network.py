@@ -24,11 +24,13 @@ import vta
 from vta import rpc
 from vta.inspection import inspect_model
 from vta.network_file import save_network
+from vta.output import report_output_errors
 from vta.quantization import quantise
 
 sys.path.append(str(Path(vta.__file__).parents[1]))  # the checkout
 from tests.networks import digits
 
+report_output_errors()
 folder = TemporaryDirectory()
 work = Path(folder.name)
 onnx.save(digits.network(), work / "digits.onnx")

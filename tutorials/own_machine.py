@@ -21,7 +21,10 @@ from vta.config import VTAConfig
 from vta.environment import Environment
 from vta.errors import ConfigError
 from vta.isa import Isa, Opcode
+from vta.output import report_output_errors
 from vta.profiling import profile_program
+
+report_output_errors()
 
 default = VTAConfig()
 print(default.fingerprint)

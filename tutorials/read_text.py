@@ -25,12 +25,14 @@ from PIL import Image
 import vta
 from vta.network_file import save_network
 from vta.networks import compile_model
+from vta.output import report_output_errors
 from vta.preprocessing import load_photo
 from vta.quantization import quantise
 
 sys.path.append(str(Path(vta.__file__).parents[1]))  # the checkout
 from tests.networks import printed_text
 
+report_output_errors()
 parser = argparse.ArgumentParser(description="Read the text in a photo.")
 parser.add_argument("photo", nargs="?", type=Path)
 parser.add_argument("--target", default="sim", choices=["sim", "tsim"], help="of the recogniser")

@@ -15,9 +15,12 @@ from textwrap import fill
 
 import vta
 from vta import ops, rpc
+from vta.output import report_output_errors
 from vta.profiling.advice import advice
 from vta.profiling.difference import difference
 from vta.runtime import empty
+
+report_output_errors()
 
 device = rpc.LocalSession(vta.get_env().cfg.replace(target="sim")).ext_dev(0)
 

@@ -12,6 +12,7 @@ from vta.config import PRESETS, VTAConfig
 from vta.environment import Environment, get_env
 from vta.errors import VTAError
 from vta.memory_timing import PRESETS as MEMORIES
+from vta.output import report_output_errors
 from vta.targets import wrong_target
 from vta.testing import simulator
 
@@ -70,6 +71,7 @@ def open_session(about: str) -> tuple[Environment, Session]:
     A notebook has no command line: its machine is that of ``vta.get_env()``, the configuration in
     the file that VTA_CONFIG names.
     """
+    report_output_errors()
     options = arguments(about).parse_args([] if in_notebook() else None)
     try:
         session = remote_session(options) if options.remote else local_session(options)

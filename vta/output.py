@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
-__all__ = ["reported_output"]
+__all__ = ["report_output_errors", "reported_output"]
 
 
 @contextlib.contextmanager
@@ -36,12 +37,36 @@ def reported_output() -> Iterator[None]:
             if sys.stdout is not None:  # None: closed by the caller, `>&-`
                 sys.stdout.flush()
     except OSError as error:
-        _discard_output()
-        if error.errno != errno.EPIPE:
-            place = f"use {os.fsdecode(error.filename)}" if error.filename else "write the output"
-            with contextlib.suppress(OSError):
-                print(f"Error: cannot {place}: {error.strerror or error}", file=sys.stderr)
+        _report(error)
         sys.exit(1)
+
+
+def report_output_errors() -> None:
+    """The same for the rest of a script, which has no function to call inside of
+    :func:`reported_output`. Nothing happens where standard output is not a file: in a notebook, or
+    while it is collected."""
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    # Line by line: a failure when the interpreter ends would come too late to be reported.
+    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+    others = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, OSError):
+            _report(error)
+        else:
+            others(kind, error, trace)
+
+    sys.excepthook = hook  # the exit code is 1 after it
+
+
+def _report(error: OSError) -> None:
+    """One line about a failure of the system, and none about a reader that went away."""
+    _discard_output()
+    if error.errno != errno.EPIPE:
+        place = f"use {os.fsdecode(error.filename)}" if error.filename else "write the output"
+        with contextlib.suppress(OSError):
+            print(f"Error: cannot {place}: {error.strerror or error}", file=sys.stderr)
 
 
 def _discard_output() -> None:
