@@ -11,6 +11,7 @@ MINUTES ?= 5
 SEED   ?= 0
 SBOM_EXTRAS ?= rtl,remote,uart,quantize,profile,tune
 EXERCISE ?=
+MACHINE ?=
 SOLUTION ?=
 PHOTO  ?= build/networks/photos/imagenet_01_559.jpg
 BIN    := $(VENV)/bin
@@ -29,7 +30,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim photo exercise test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick rtl synth bitstream notebooks docs lint types dist sbom clean
+.PHONY: help sim photo exercise test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick bench-area rtl synth bitstream notebooks docs lint types dist sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +93,9 @@ bench: $(VENV)/installed-dev  ## the measurements of docs/benchmarks.md, and a l
 
 bench-quick: $(VENV)/installed-dev  ## cycles of the tutorials against the last line of docs/history.jsonl, a minute
 	$(BIN)/python -m tests.bench.bench_quality --quick --dry
+
+bench-area: $(VENV)/installed-dev  ## area and longest paths of machines by Yosys, and a line of docs/history.jsonl (MACHINE=)
+	$(BIN)/python -m tests.bench.bench_area $(if $(MACHINE),--machine $(MACHINE))
 
 rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (PRESET= or CONFIG=)
 	$(BIN)/python -m vta.hw.emit $(CONFIG_OPTION) -o build/rtl

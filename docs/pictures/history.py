@@ -15,6 +15,7 @@ __all__ = ["history", "pictures"]
 
 TITLES = {
     "cycles": "cycles, % of the first run", "area": "area, % of the first run",
+    "path": "longest path, % of the first run",
     "speed": "speed of the simulation, % of the first run",
 }  # fmt: skip
 COLOURS = ("#3b7dd8", "#d9822b", "#2e9d5f", "#b3261e", "#8e57c2", "#7a7a7a", "#17a2b8", "#c2a000")

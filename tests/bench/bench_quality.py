@@ -1,12 +1,11 @@
-"""The quality of results in a line: cycles, shares, area, clock, speed of the simulation; compared
-with the lines before.
+"""The quality of results in a line: cycles, shares, speed of the simulation; compared with the
+lines before. :mod:`tests.bench.bench_area` adds lines of area and paths.
 
-    python -m tests.bench.bench_quality [--quick] [--area] [--accept] [--dry]
-        [--history FILE]
+    python -m tests.bench.bench_quality [--quick] [--accept] [--dry] [--history FILE]
 
-``--quick`` leaves out networks and speeds (a minute); ``--area`` adds what the machines take of a
-part (Yosys, half an hour the first time). The line is appended to docs/history.jsonl unless a
-figure got worse by more than its kind allows, or ``--dry`` is given; the exit code is 1 if one did.
+``--quick`` leaves out networks and speeds (a minute). The line is appended to docs/history.jsonl
+unless a figure got worse by more than its kind allows, or ``--dry`` is given; the exit code is 1 if
+one did.
 """
 
 import argparse
@@ -25,8 +24,6 @@ from rich.table import Table
 from tests.bench import bench_machine, bench_networks, bench_tsim
 from tests.bench.history import HISTORY, KINDS, Run, append, changes, read
 from tests.bench.reference import reference_speed
-from vta.boards.board import find_part
-from vta.boards.synth import synthesise
 from vta.config import VTAConfig
 from vta.sim.memory import Memory
 from vta.sim.rtl.machine import VerilatedMachine
@@ -34,9 +31,6 @@ from vta.sim.rtl.machine import VerilatedMachine
 ROOT = Path(__file__).parents[2]
 MEMORIES = ("ideal", "ddr")
 NETWORKS = ("resnet18", "squeezenet", "mobilenet", "digits")
-AREAS = (("tiny", "ulx3s_85f", "LUT4"), ("default", "pynq_z1", "LUT"),
-         ("default", "de10_nano", "ALM"))  # fmt: skip
-"""Preset, board and resource."""
 
 
 def tutorials():
@@ -88,19 +82,6 @@ def speeds():
     return {"speed": found}
 
 
-def areas():
-    """Resources of a part, module by module."""
-    found = {}
-    for preset, board, resource in AREAS:
-        part = find_part(board)
-        report = synthesise(
-            VTAConfig.preset(preset), part, ROOT / "build" / "synth",
-            tell=lambda line: print(line, file=sys.stderr),
-        )  # fmt: skip
-        found[f"{preset} on {part.name}, {resource}"] = round(float(report.used[resource]))
-    return {"area": found}
-
-
 def merged(*parts):
     figures = {}
     for part in parts:
@@ -132,20 +113,16 @@ def table(found):
     return made
 
 
-def main(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tutorials only")
-    parser.add_argument("--area", action="store_true", help="synthesise as well")
+def add_options(parser):
+    """Of a command that records figures."""
     parser.add_argument("--accept", action="store_true", help="append worse figures too")
     parser.add_argument("--dry", action="store_true", help="compare, and append nothing")
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE")
-    options = parser.parse_args(arguments)
+
+
+def record(parts, options):
+    """Compare figures with the history and append them; the exit code."""
     before = read(options.history)
-    parts = [tutorials()]
-    if not options.quick:
-        parts += [networks(), speeds()]
-    if options.area:
-        parts.append(areas())
     run = Run(f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}", commit(), merged(*parts))
     found = changes(before, run)
     console = Console(width=110)
@@ -164,6 +141,17 @@ def main(arguments):
         append(run, options.history)
         print(f"{sum(map(len, run.figures.values()))} figures appended to {options.history}")
     return 0
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tutorials only")
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    parts = [tutorials()]
+    if not options.quick:
+        parts += [networks(), speeds()]
+    return record(parts, options)
 
 
 if __name__ == "__main__":

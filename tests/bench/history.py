@@ -30,12 +30,13 @@ class Kind:
 KINDS = {
     "cycles": Kind("cycles", 0.01),
     "area": Kind("cells", 0.05),
+    "path": Kind("ns", 0.05),
     "clock": Kind("MHz", None, more_is_better=True),
     "share": Kind("%", None, more_is_better=True),
     "speed": Kind("of the reference's cycles/s", None, more_is_better=True),
 }
-"""Cycles and area are exact and have limits; clocks are estimates of routing, and speeds depend on
-the computer and on what else runs on it."""
+"""Cycles, areas and paths are exact for a version of the tools and have limits; a clock is that of
+one placement, and speeds depend on the computer and on what else runs on it."""
 
 
 class HistoryError(ValueError):

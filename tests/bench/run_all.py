@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OPTIONS = {"bench_quality": ["--area"]}
 
 
 def main() -> int:
@@ -14,7 +13,7 @@ def main() -> int:
     for bench in sorted(HERE.glob("bench_*.py")):
         print(f"\n== {bench.stem} ==", flush=True)
         if subprocess.run(
-            [sys.executable, "-m", f"tests.bench.{bench.stem}", *OPTIONS.get(bench.stem, [])],
+            [sys.executable, "-m", f"tests.bench.{bench.stem}"],
             cwd=HERE.parents[1],
             check=False,
         ).returncode:

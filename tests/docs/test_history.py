@@ -1,12 +1,14 @@
 """The history of figures: what counts as worse, and that a bad line is refused."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from docs.pictures.history import pictures
-from tests.bench import bench_quality, history
+from tests.bench import bench_area, bench_quality, history
 from tests.bench.history import HistoryError, Run, append, changes, read
+from vta.config import VTAConfig
 
 
 def run(**figures):
@@ -18,7 +20,8 @@ def run(**figures):
     [
         ("cycles", 1000, 1010, False), ("cycles", 1000, 1011, True), ("cycles", 1000, 900, False),
         ("area", 1000, 1050, False), ("area", 1000, 1051, True), ("share", 90, 50, False),
-        ("speed", 0.02, 0.01, False), ("clock", 80, 40, False),
+        ("path", 10, 10.5, False), ("path", 10, 10.6, True), ("speed", 0.02, 0.01, False),
+        ("clock", 80, 40, False),
     ],
 )  # fmt: skip
 def test_what_is_a_regression(kind, before, now, regression):
@@ -79,9 +82,38 @@ def test_the_command(tmp_path, monkeypatch, capsys):
 
 def test_the_history_of_this_project():
     runs = read(history.HISTORY)
-    assert runs and "cycles" in runs[-1].figures
+    assert any("cycles" in run.figures for run in runs)
     drawn = pictures()
     assert set(drawn) == {"history.svg", "history-dark.svg"}
     assert pictures() == drawn
     for text in drawn.values():
         assert "<svg" in text and runs[-1].commit in text
+
+
+def test_the_command_for_areas(tmp_path, monkeypatch, capsys):
+    """Cells of the resources that a machine names, and the longest path of a flat one."""
+    calls, cells = [], {"LUT4": 1000, "FF": 5, "LUT": 100, "DSP": 2, "BRAM36": 1.5}
+
+    def synthesise(cfg, part, folder, *, flat, paths, tell):
+        calls.append((cfg, part.name, flat))
+        longest = [SimpleNamespace(estimate=12.345)] * paths
+        return SimpleNamespace(used=cells, paths=longest)
+
+    monkeypatch.setattr(bench_area, "synthesise", synthesise)
+    path = tmp_path / "history.jsonl"
+
+    def call(*more):
+        return bench_area.main(["--history", str(path), *more])
+
+    assert call("--machine", "tiny") == 0
+    assert calls == [(VTAConfig.preset("tiny"), "LFE5U-85F", True)]
+    name = "tiny on LFE5U-85F"
+    assert read(path)[0].figures == {"area": {f"{name}, LUT4": 1000}, "path": {name: 12.35}}
+    assert call() == 0
+    assert [(part, flat) for _, part, flat in calls[1:]] == [
+        ("LFE5U-85F", True), ("LFE5U-25F", True), ("XC7Z020", False),
+    ]  # fmt: skip
+    assert read(path)[1].figures["area"]["default on XC7Z020, BRAM36"] == 1.5
+    cells["LUT4"] = 1051
+    assert call() == 1 and len(read(path)) == 2
+    assert "area 5%" in capsys.readouterr().out
