@@ -57,7 +57,7 @@ class Machine:
 
 MACHINES = {
     "tiny": Machine("tiny", "ulx3s_85f", ("LUT4",), flat=True),
-    "tiny_small": Machine("tiny_small", "ulx3s_25f", ("LUT4",), flat=True),
+    "tiny_small": Machine("tiny_small", "ulx3s_85f", ("LUT4",), flat=True),
     "default": Machine("default", "pynq_z1", ("LUT", "FF", "DSP", "BRAM36"), flat=False),
 }
 """By the name of the preset."""

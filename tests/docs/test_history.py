@@ -111,7 +111,7 @@ def test_the_command_for_areas(tmp_path, monkeypatch, capsys):
     assert read(path)[0].figures == {"area": {f"{name}, LUT4": 1000}, "path": {name: 12.35}}
     assert call() == 0
     assert [(part, flat) for _, part, flat in calls[1:]] == [
-        ("LFE5U-85F", True), ("LFE5U-25F", True), ("XC7Z020", False),
+        ("LFE5U-85F", True), ("LFE5U-85F", True), ("XC7Z020", False),
     ]  # fmt: skip
     assert read(path)[1].figures["area"]["default on XC7Z020, BRAM36"] == 1.5
     cells["LUT4"] = 1051
