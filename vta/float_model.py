@@ -33,9 +33,10 @@ __all__ = [
 LEAST_OPSET = 13
 """The first one with a scale for each channel."""
 ELEMENTWISE = frozenset((
-    "Abs", "Add", "BatchNormalization", "Clip", "Div", "Erf", "Exp", "Gelu", "HardSigmoid",
-    "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal",
-    "Relu", "Sigmoid", "Sqrt", "Sub", "Tanh",
+    "Abs", "Add", "BatchNormalization", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu",
+    "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu",
+    "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Swish",
+    "Tanh",
 ))  # fmt: skip
 _CLIPS = frozenset(("Clip", "Relu"))
 _MOVING = frozenset((
@@ -43,8 +44,8 @@ _MOVING = frozenset((
 ))  # fmt: skip
 REAL_ALWAYS = frozenset((
     "ArgMax", "ArgMin", "Cast", "Div", "Expand", "GroupNormalization", "InstanceNormalization",
-    "LayerNormalization", "LpNormalization", "Pow", "ReduceL2", "ReduceMax", "ReduceMean",
-    "ReduceMin", "ReduceSum", "Softmax", "Sqrt", "Sub", "Where",
+    "LayerNormalization", "LogSoftmax", "LpNormalization", "Pow", "ReduceL2", "ReduceMax",
+    "ReduceMean", "ReduceMin", "ReduceSum", "Softmax", "Sqrt", "Sub", "Where",
 ))  # fmt: skip
 """Operators that the host runs on real numbers when they read more than one tensor of data."""
 

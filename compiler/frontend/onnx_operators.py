@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
+from vta.compiler.frontend.onnx_activations import ACTIVATIONS
 from vta.compiler.frontend.onnx_elementwise import ELEMENTWISE, elementwise
 from vta.compiler.frontend.onnx_images import IMAGES, require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
@@ -18,6 +19,7 @@ from vta.compiler.frontend.onnx_reductions import REDUCTIONS
 from vta.compiler.frontend.onnx_sequences import SEQUENCES
 from vta.compiler.frontend.onnx_signals import on_signals
 from vta.compiler.frontend.onnx_slices import SLICES
+from vta.compiler.frontend.onnx_softmax import SOFTMAX
 from vta.compiler.graph.ir import Tensor
 
 __all__ = ["IMPORTERS"]
@@ -168,27 +170,6 @@ def _clip(importer: Importer, node: OnnxNode) -> None:
         for index, what, default in ((1, "min", -float("inf")), (2, "max", float("inf")))
     )  # fmt: skip
     importer.add(node, "clip", [data.name], data.shape, real_low=low, real_high=high)
-
-
-def _softmax(importer: Importer, node: OnnxNode) -> None:
-    node.require("axis")
-    data = importer.tensor(node, 0)
-    if data.dtype != "float32":
-        raise node.error(f"{data.name} is {data.dtype}; must be float32")
-    if node.opset >= 13:
-        axis = node.axis(node.value("axis", -1), len(data.shape))
-        importer.add(node, "softmax", [data.name], data.shape, axis=axis)
-        return
-    # Before opset 13 all axes from this one are one axis.
-    axis = node.axis(node.value("axis", 1), len(data.shape))
-    if axis == len(data.shape) - 1:
-        importer.add(node, "softmax", [data.name], data.shape, axis=axis)
-        return
-    rows = (prod(data.shape[:axis]), prod(data.shape[axis:]))
-    flat, found = (importer.unused(f"{node.outputs[0]}.{name}") for name in ("rows", "softmax"))
-    importer.add(node, "reshape", [data.name], rows, output=flat, suffix=".rows")
-    importer.add(node, "softmax", [flat], rows, output=found, axis=1)
-    importer.add(node, "reshape", [found], data.shape, suffix=".shape")
 
 
 # ---- data movement -------------------------------------------------------------------------------
@@ -413,6 +394,7 @@ def _qlinear_add(importer: Importer, node: OnnxNode) -> None:
 
 
 IMPORTERS: dict[tuple[str, str], Handler] = {
+    **ACTIVATIONS,
     **ELEMENTWISE,
     **IMAGES,
     **MATRICES,
@@ -421,6 +403,7 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     **REDUCTIONS,
     **SEQUENCES,
     **SLICES,
+    **SOFTMAX,
     ("", "AveragePool"): _pool,
     ("", "Clip"): _clip,
     ("", "Concat"): _concat,
@@ -438,7 +421,6 @@ IMPORTERS: dict[tuple[str, str], Handler] = {
     ("", "QuantizeLinear"): _quantize,
     ("", "Relu"): _relu,
     ("", "Reshape"): _reshape,
-    ("", "Softmax"): _softmax,
     ("", "Squeeze"): _reshape,
     ("", "Transpose"): _transpose,
     ("", "Unsqueeze"): _reshape,

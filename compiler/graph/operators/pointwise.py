@@ -148,19 +148,19 @@ _OF_INTEGERS = _OF_ONE.replace("float32;", "float32, int32 or int64;")
 _ONNX = {
     "real_add": {"BatchNormalization": 9},
     "absolute": {"Abs": 6},
-    "divide": {"Div": 7},
+    "divide": {"Div": 7, "Softsign": 1},
     "erf": {"Erf": 9, "Gelu": 20},
-    "exp": {"Exp": 6},
-    "log": {"Log": 6},
+    "exp": {"Celu": 12, "Elu": 6, "Exp": 6, "Selu": 6},
+    "log": {"Log": 6, "Softplus": 1},
     "maximum": {"Max": 8},
     "minimum": {"Min": 8},
     "negative": {"Neg": 6},
     "power": {"Pow": 7},
     "reciprocal": {"Reciprocal": 6},
-    "sigmoid": {"Sigmoid": 6},
+    "sigmoid": {"Sigmoid": 6, "Swish": 24},
     "sqrt": {"Sqrt": 6},
     "subtract": {"Sub": 7},
-    "tanh": {"Tanh": 6},
+    "tanh": {"Mish": 18, "Tanh": 6},
 }
 
 ROWS = (
