@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,7 +12,7 @@ from onnx import TensorProto
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
 from vta.compiler.graph.ir import Tensor
 
-__all__ = ["QUANTISATION", "quantisation"]
+__all__ = ["QUANTISATION", "on_stored", "quantisation"]
 
 Handler = Callable[[Importer, OnnxNode], None]
 
@@ -75,6 +76,59 @@ def _dequantize(importer: Importer, node: OnnxNode) -> None:
     names, _ = quantisation(importer, node, 1, 2, data, data.dtype)
     axis = _axis(node, data, importer.tensors[names[0]])
     importer.add(node, "dequantize", [data.name, *names], data.shape, axis=axis)
+
+
+_MOVING = ("reshape", "transpose", "slice", "expand", "gather")
+
+
+def _parameters(importer: Importer, tensor: Tensor) -> tuple[str, ...] | None:
+    """Scale and zero point of stored integers, as the ``quantize`` that they come from has them."""
+    name = tensor.name
+    while True:
+        source = next((node for node in importer.nodes if node.outputs == (name,)), None)
+        if source is None:
+            return None
+        if source.operator == "quantize":
+            return (
+                source.inputs[1:]
+                if importer.tensors[source.inputs[1]].shape in ((), (1,))
+                else None
+            )
+        if source.operator not in _MOVING:
+            return None
+        name = source.inputs[0]
+
+
+def on_stored(handler: Handler) -> Handler:
+    """An importer of an operator that keeps the scale of its data: stored integers are dequantised
+    before it and quantised behind it."""
+
+    def either(importer: Importer, node: OnnxNode) -> None:
+        data = importer.tensor(node, 0)
+        if data.dtype == "float32":
+            handler(importer, node)
+            return
+        parameters = _parameters(importer, data) if data.dtype in ("int8", "uint8") else None
+        if parameters is None:
+            raise node.error(
+                f"{data.name} is {data.dtype}; must be float32, or the integers of a quantised "
+                f"tensor with one scale"
+            )
+        real = importer.add(
+            node, "dequantize", [data.name, *parameters], data.shape, suffix=".input", axis=0,
+            output=importer.unused(f"{data.name}.real"),
+        )  # fmt: skip
+        found = importer.unused(f"{node.outputs[0]}.real")
+        inner = replace(
+            node, inputs=(real.name, *node.inputs[1:]), outputs=(found, *node.outputs[1:])
+        )
+        handler(importer, inner)
+        importer.add(
+            node, "quantize", [found, *parameters], importer.tensors[found].shape,
+            dtype=data.dtype, suffix=".output", axis=0,
+        )  # fmt: skip
+
+    return either
 
 
 QUANTISATION: Mapping[tuple[str, str], Handler] = {

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from vta.compiler.frontend.onnx_images import require_images
 from vta.compiler.frontend.onnx_import import Importer, OnnxNode
+from vta.compiler.frontend.onnx_quantisation import on_stored
 from vta.compiler.frontend.onnx_signals import on_signals
 
-__all__ = ["WINDOWS", "add_conv"]
+__all__ = ["POOLS", "WINDOWS", "add_conv"]
 
 Handler = Callable[[Importer, OnnxNode], None]
 
@@ -139,11 +140,12 @@ def _add_global_pool(importer: Importer, node: OnnxNode, names: Sequence[str], o
     )  # fmt: skip
 
 
+POOLS: Mapping[str, Handler] = {"AveragePool": _pool, "GlobalAveragePool": _global_pool}
+"""Of real numbers, by operator."""
 WINDOWS: Mapping[tuple[str, str], Handler] = {
-    ("", "AveragePool"): _pool,
+    **{("", kind): handler for kind, handler in POOLS.items()},
     ("", "Conv"): _conv,
-    ("", "GlobalAveragePool"): _global_pool,
     ("", "GlobalMaxPool"): _global_pool,
-    ("", "MaxPool"): _pool,
+    ("", "MaxPool"): on_stored(_pool),
 }
 """By domain and operator."""

@@ -113,7 +113,7 @@ def _computed(node: Node, graph: Graph) -> str | None:
 ROWS = (
     OperatorRow(
         name="dense",
-        onnx={"Gemm": 11},
+        onnx={"Gemm": 11, "QGemm": 1},
         reference=_dense_reference,
         lower=_lower_dense,
         constraints=(Constraint("weights and bias must be constants", constant_weights),),

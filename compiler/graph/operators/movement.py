@@ -135,7 +135,7 @@ ROWS = (
     ),
     OperatorRow(
         name="concat",
-        onnx={"Concat": 4},
+        onnx={"Concat": 4, "QLinearConcat": 1},
         reference=_concat,
         host=lambda node, graph: {"axis": node.integer("axis")},
         on_tiles=_whole_tiles,

@@ -157,7 +157,7 @@ _ONNX = {
     "negative": {"Neg": 6},
     "power": {"Pow": 7},
     "reciprocal": {"Reciprocal": 6},
-    "sigmoid": {"Sigmoid": 6, "Swish": 24},
+    "sigmoid": {"QLinearSigmoid": 1, "Sigmoid": 6, "Swish": 24},
     "sqrt": {"Sqrt": 6},
     "subtract": {"Sub": 7},
     "tanh": {"Mish": 18, "Tanh": 6},
@@ -169,7 +169,7 @@ ROWS = (
     ),
     OperatorRow(
         name="two_slopes",
-        onnx={"LeakyRelu": 6, "PRelu": 7},
+        onnx={"LeakyRelu": 6, "PRelu": 7, "QLinearLeakyRelu": 1},
         reference=_slopes_reference,
         lower=_lower_slopes,
         limits={
@@ -192,7 +192,7 @@ ROWS = (
     ),
     OperatorRow(
         name="multiply",
-        onnx={"Mul": 7},
+        onnx={"Mul": 7, "QLinearMul": 1},
         reference=_multiply,
         lower=_lower_multiply,
         accumulates=True,

@@ -124,7 +124,13 @@ ROWS = (
     ),
     OperatorRow(
         name="average_pool",
-        onnx={"AveragePool": 7, "GlobalAveragePool": 1, "ReduceMean": 11},
+        onnx={
+            "AveragePool": 7,
+            "GlobalAveragePool": 1,
+            "QLinearAveragePool": 1,
+            "QLinearGlobalAveragePool": 1,
+            "ReduceMean": 11,
+        },
         reference=_average_reference,
         lower=_lower_average,
         constraints=(_IMAGES,),

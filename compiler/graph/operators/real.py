@@ -65,7 +65,7 @@ ROWS = (
     ),
     OperatorRow(
         name="softmax",
-        onnx={"LogSoftmax": 11, "Softmax": 11},
+        onnx={"LogSoftmax": 11, "QLinearSoftmax": 1, "Softmax": 11},
         reference=_reference,
         host=_axis,
     ),
