@@ -82,6 +82,8 @@ def _quantize(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     limits = np.iinfo(zero.dtype)
     # ONNX divides in the type of the data and rounds halves to even.
     steps = np.rint(data / _along(scale, data, attributes["axis"])).astype(np.float64)
+    if np.isnan(steps).any():
+        raise ValueError("data hold NaN, which no integer stands for")
     moved = steps + _along(zero, data, attributes["axis"])
     return np.clip(moved, limits.min, limits.max).astype(zero.dtype)
 

@@ -88,6 +88,36 @@ def test_the_best_of_truth_values(tmp_path):
     assert [line.split() for line in result.output.splitlines()][2] == ["1", "1"]
 
 
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_network_that_is_cut_off(size, folder, tmp_path):
+    whole, cut = tmp_path / "net.vtanet", tmp_path / "cut.vtanet"
+    result = CliRunner().invoke(main, ["compile", str(folder / "int8.onnx"), "-o", str(whole)])
+    assert result.exit_code == 0, result.output
+    cut.write_bytes(whole.read_bytes()[:size])
+    for command in (["run"], ["profile", "-o", str(tmp_path / "profile")]):
+        result = CliRunner().invoke(main, [*command, str(cut)])
+        assert result.exit_code == 1
+        assert "cut.vtanet: not a VTA network, or damaged" in " ".join(result.output.split())
+
+
+def test_a_name_in_capitals(folder, tmp_path):
+    """As some systems write it."""
+    (tmp_path / "INT8.ONNX").write_bytes((folder / "int8.onnx").read_bytes())
+    (tmp_path / "X.NPY").write_bytes((folder / "x.npy").read_bytes())
+    result = run(tmp_path, "--input", tmp_path / "X.NPY", model="INT8.ONNX")
+    assert result.exit_code == 0, result.output
+
+
+def test_data_that_are_no_numbers(folder, tmp_path):
+    values = np.load(folder / "x.npy")
+    values[0, 0, 1, 1] = np.nan
+    np.save(tmp_path / "x.npy", values)
+    result = run(folder, "--input", tmp_path / "x.npy")
+    assert result.exit_code == 1
+    assert "x_QuantizeLinear: " in result.output
+    assert "data hold NaN, which no integer stands for" in " ".join(result.output.split())
+
+
 def test_numbers_that_are_not_finite(tmp_path):
     """JSON has none of these."""
     b = Builder()

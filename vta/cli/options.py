@@ -12,6 +12,7 @@ import click
 
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
+from vta.network_file import is_network
 from vta.targets import TARGETS, wrong_target
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = [
     "bitstream_option",
     "buffer_option",
     "is_archive",
+    "is_model",
+    "is_network_file",
     "machine",
     "machine_options",
     "read",
@@ -137,6 +140,16 @@ def is_archive(content: bytes) -> bool:
     """Whether a file begins like a saved program, and not like a raw instruction stream; it may be
     damaged."""
     return content.startswith(b"PK\x03\x04")
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file is called as an ONNX model."""
+    return path.suffix.lower() == ".onnx"
+
+
+def is_network_file(path: Path, content: bytes) -> bool:
+    """Whether a file holds a compiled network, or is called so; it may be damaged."""
+    return path.suffix.lower() == ".vtanet" or is_network(content)
 
 
 def read(path: Path) -> bytes:

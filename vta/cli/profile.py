@@ -11,6 +11,8 @@ from vta.cli.compile import ModelOptions, compile_for, load_for, progress_displa
 from vta.cli.options import (
     EXISTING_FILE,
     is_archive,
+    is_model,
+    is_network_file,
     machine,
     machine_options,
     read,
@@ -19,7 +21,6 @@ from vta.cli.options import (
 from vta.cli.quantize import calibrate_option, preprocess_option
 from vta.environment import get_env
 from vta.errors import ProgramError, VTAError
-from vta.network_file import is_network
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -101,8 +102,8 @@ def _profile(
 ) -> Profile:
     from vta.profiling import profile_network, profile_program
 
-    content = b"" if file.suffix == ".onnx" else read(file)
-    if content and not is_network(content):
+    content = None if is_model(file) else read(file)
+    if content is not None and not is_network_file(file, content):
         from vta.program import Program
 
         if not is_archive(content):
@@ -123,9 +124,10 @@ def _profile(
 
 
 def _network(
-    file: Path, content: bytes, cfg: VTAConfig | None, options: ModelOptions, progress: Progress
-) -> Network:
-    if not content:
+    file: Path, content: bytes | None, cfg: VTAConfig | None, options: ModelOptions,
+    progress: Progress,
+) -> Network:  # fmt: skip
+    if content is None:
         return compile_for(file, cfg or get_env().cfg, options, progress)
     network = load_for(file, content, options)
     if cfg is not None:

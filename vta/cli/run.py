@@ -27,6 +27,8 @@ from vta.cli.options import (
     EXISTING_FILE,
     FILE,
     is_archive,
+    is_model,
+    is_network_file,
     machine,
     machine_options,
     read,
@@ -37,7 +39,6 @@ from vta.cli.quantize import calibrate_option, classes_option, preprocess_option
 from vta.cli.run_network import run_network
 from vta.environment import get_env
 from vta.errors import ProgramError
-from vta.network_file import is_network
 from vta.program import Program
 
 if TYPE_CHECKING:
@@ -157,14 +158,14 @@ def run(
     written.
     """
     where = Place(**place)
-    content = b"" if file.suffix == ".onnx" else read(file)
-    if not content or is_network(content):
+    content = None if is_model(file) else read(file)
+    if content is None or is_network_file(file, content):
         options = ModelOptions(
             preprocess, calibration, no_host, join_programs, shapes, classes, schedules,
             where.memory or "ideal",
         )  # fmt: skip
         with progress_display() as progress:
-            if content:
+            if content is not None:
                 _require_none(
                     file, config=config, preset=preset, calibrate=calibration,
                     join_programs=join_programs, shape=shapes, schedules=schedules,

@@ -172,9 +172,10 @@ class NetworkReport:
 
 def _listed(values: npt.NDArray[Any]) -> Any:
     """An array as nested lists; numbers that are not finite are None, because JSON has none."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        return np.where(np.isfinite(values), values.astype(object), None).tolist()
-    return values.tolist()
+    found = values.astype(object)
+    if values.dtype.kind == "f":
+        found[~np.isfinite(values)] = None
+    return found.tolist()
 
 
 def run_network(
@@ -239,7 +240,7 @@ def _pictures(
         image = network.tensors[name].shape
         fits = len(image) == 4 and image[:2] == (1, preprocessing.count) == shape[:2]
         if (
-            photo.suffix not in _ARRAYS
+            photo.suffix.lower() not in _ARRAYS
             and fits
             and not any(extent % own for extent, own in zip(image[2:], shape[2:]))
         ):
@@ -295,7 +296,7 @@ def _read_input(
     name: str, dtype: str, shape: tuple[int, ...], path: Path, preprocessing: Preprocessing | None
 ) -> npt.NDArray[Any]:
     need = f"{dtype} of shape {shape}"
-    if path.suffix in _ARRAYS:
+    if path.suffix.lower() in _ARRAYS:
         values: npt.NDArray[Any] = read_array(f"input {name}", path, dtype, shape)
         return values
     if preprocessing is None:
