@@ -1,7 +1,8 @@
 """The timing model: events in the order of their cycles until none is left.
 
-Two things happen in the order of time and not of computation: grants of the read bus, and the end
-of an ALU instruction, which GEMM can delay until it comes. All other times follow from these as
+Three things happen in the order of time and not of computation: grants of the read bus, bursts of
+the write bus, which can share it, and the end of an ALU instruction, which GEMM can delay until it
+comes. All other times follow from these as
 soon as what they depend on is known.
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vta.sim.timing.kernel_bus import grant, release
 from vta.sim.timing.kernel_compute import end_alu, issue_compute
-from vta.sim.timing.kernel_dma import load_burst
+from vta.sim.timing.kernel_dma import load_burst, store_burst
 from vta.sim.timing.kernel_modules import (
     FETCH_STEP,
     dispatch,
@@ -37,6 +38,7 @@ from vta.sim.timing.state import (
     NEXT_GRANT,
     NOW,
     STORE_MODULE,
+    WRITE_AT,
 )
 
 if TYPE_CHECKING:
@@ -55,11 +57,16 @@ def run(s: State) -> None:
         ends = NEVER
         if value[ALU_HEAD] < value[ALU_TAIL]:
             ends = max(s.insn[LAST][s.insn[ALU_LIST][value[ALU_HEAD]]], value[NOW])
-        if grants == NEVER and ends == NEVER:
+        writes = max(value[WRITE_AT], value[NOW])
+        if grants == NEVER and ends == NEVER and value[WRITE_AT] == NEVER:
             return
-        if ends <= grants:
+        if ends <= grants and ends <= writes:
             value[NOW] = ends
             end_alu(s)
+        elif writes <= grants:
+            value[NOW] = writes
+            if store_burst(s):
+                mark(s, STORE_MODULE)
         else:
             value[NOW] = grants
             arbitrate(s, grants)

@@ -40,6 +40,9 @@ from vta.sim.timing.state import (
     SENT,
     STORE_BEATS,
     STORE_ENGINE,
+    STORE_RESPONSE,
+    STORE_ROW_BEATS,
+    STORE_ROW_ROOM,
     STRIDE,
     TAKEN_AT,
     TRAIL,
@@ -47,13 +50,16 @@ from vta.sim.timing.state import (
     TRANSFER_HEAD,
     TRANSFER_TAIL,
     UNKNOWN,
+    WRITE_AT,
+    WRITE_LEFT,
+    WRITE_ROOM,
     WRITTEN,
 )
 
 if TYPE_CHECKING:
     from vta.sim.timing.state import State
 
-__all__ = ["accept_transfer", "engine_free", "load_burst"]
+__all__ = ["accept_transfer", "engine_free", "load_burst", "store_burst"]
 
 
 def engine_free(s: State, engine: int) -> int:
@@ -207,31 +213,65 @@ def load_burst(s: State, engine: int, beats: int, first: int, last: int) -> tupl
 
 
 def store_row(s: State, i: int, row: int, cycle: int, is_last: bool) -> None:
-    """A row of a STORE is made in ``cycle``: send its beats."""
-    value, insn, work, k = s.value, s.insn, s.work, s.k
-    gap = work[GAP][i]
-    ready = cycle + k.ROW_TO_WRITE_BEAT + work[DELAY][i]
-    response = ready
-    free_place(s, STORE_ENGINE, max(cycle + 1, value[SENT] - k.ROW_TO_WRITE_BEAT + 2))
+    """A row of a STORE is made in ``cycle``: queue its beats for the bus."""
+    work, ring, k = s.work, s.ring, s.k
+    beats = 0
+    address = work[ADDRESS][i] + row * work[STRIDE][i]
     if row < work[ROWS][i]:
-        address = work[ADDRESS][i] + row * work[STRIDE][i]
-        room = first_burst(s, address)
-        left = (address + work[NBYTES][i] - 1) // k.bus_bytes - address // k.bus_bytes + 1
-        while left > 0:
-            beats = min(left, room)
-            left -= beats
-            room = k.burst_beats
-            first, last, response = write(s, max(ready, value[SENT] + 1 + gap), beats)
-            if work[PER_BEAT][i] > 1:  # an element a cycle, or after each gap
-                last = max(last, first + beats * work[PER_BEAT][i] * (1 + gap) - 1)
-            elif gap:
-                last = max(last, first + beats + (beats // work[BEATS_EACH][i] - 1) * gap - 1)
-            value[SENT] = last
-            value[STORE_BEATS] += beats
-            if insn[FIRST_BEAT][i] == UNKNOWN:
-                insn[FIRST_BEAT][i] = first
-    if is_last:
-        beats = value[STORE_BEATS]
+        beats = (address + work[NBYTES][i] - 1) // k.bus_bytes - address // k.bus_bytes + 1
+    tail = s.each[ROW_TAIL][STORE_ENGINE]
+    at = tail & (RING - 1)
+    ring[ROW_INSN + STORE_ENGINE][at] = i
+    ring[ROW_AT + STORE_ENGINE][at] = cycle
+    ring[ROW_IS_LAST + STORE_ENGINE][at] = 1 if is_last else 0
+    ring[STORE_ROW_BEATS][at] = beats
+    ring[STORE_ROW_ROOM][at] = first_burst(s, address)
+    s.each[ROW_TAIL][STORE_ENGINE] = tail + 1
+    if tail == s.each[ROW_HEAD][STORE_ENGINE]:
+        begin_row(s)
+
+
+def begin_row(s: State) -> None:
+    """The oldest row of the store engine leaves the row queue: its beats are the next ones."""
+    value, work, ring, k = s.value, s.work, s.ring, s.k
+    at = s.each[ROW_HEAD][STORE_ENGINE] & (RING - 1)
+    i, cycle = ring[ROW_INSN + STORE_ENGINE][at], ring[ROW_AT + STORE_ENGINE][at]
+    free_place(s, STORE_ENGINE, max(cycle + 1, value[SENT] - k.ROW_TO_WRITE_BEAT + 2))
+    value[WRITE_LEFT] = ring[STORE_ROW_BEATS][at]
+    value[WRITE_ROOM] = ring[STORE_ROW_ROOM][at]
+    ready = cycle + k.ROW_TO_WRITE_BEAT + work[DELAY][i]
+    value[STORE_RESPONSE] = ready
+    value[WRITE_AT] = max(ready, value[SENT] + 1 + work[GAP][i]) if value[WRITE_LEFT] else ready
+
+
+def store_burst(s: State) -> bool:
+    """Send the next burst of the store engine. Whether a transfer has made its last row."""
+    value, insn, each, work, k = s.value, s.insn, s.each, s.work, s.k
+    at = each[ROW_HEAD][STORE_ENGINE] & (RING - 1)
+    i = s.ring[ROW_INSN + STORE_ENGINE][at]
+    if value[WRITE_LEFT] > 0:
+        beats, gap = min(value[WRITE_LEFT], value[WRITE_ROOM]), work[GAP][i]
+        value[WRITE_LEFT] -= beats
+        value[WRITE_ROOM] = k.burst_beats
+        first, last, value[STORE_RESPONSE] = write(s, value[WRITE_AT], beats)
+        if work[PER_BEAT][i] > 1:  # an element a cycle, or after each gap
+            last = max(last, first + beats * work[PER_BEAT][i] * (1 + gap) - 1)
+        elif gap:
+            last = max(last, first + beats + (beats // work[BEATS_EACH][i] - 1) * gap - 1)
+        value[SENT] = last
+        value[WRITE_AT] = last + 1 + gap
+        value[STORE_BEATS] += beats
+        if insn[FIRST_BEAT][i] == UNKNOWN:
+            insn[FIRST_BEAT][i] = first
+        if value[WRITE_LEFT] > 0:
+            return False
+    if s.ring[ROW_IS_LAST + STORE_ENGINE][at]:
+        beats, response = value[STORE_BEATS], value[STORE_RESPONSE]
         value[STORE_BEATS] = 0
-        first = ready if insn[FIRST_BEAT][i] == UNKNOWN else insn[FIRST_BEAT][i]
+        first = response if insn[FIRST_BEAT][i] == UNKNOWN else insn[FIRST_BEAT][i]
         transfer_done(s, STORE_ENGINE, i, first, response, beats)
+    each[ROW_HEAD][STORE_ENGINE] += 1
+    value[WRITE_AT] = NEVER
+    if each[ROW_HEAD][STORE_ENGINE] < each[ROW_TAIL][STORE_ENGINE]:
+        begin_row(s)
+    return pump(s, STORE_ENGINE)

@@ -48,9 +48,9 @@ STORE_ENGINE = 0
     FETCHED, DISPATCHED_COUNT, REQUESTED, LAST_REQUEST, FETCH_LEFT, ARRIVED_HEAD, ARRIVED_TAIL,
     NEXT, NEXT_HEAD, REQUEST, ADVANCE, TAKEN, ISSUED, RETIRING, LAST_RETIRE, LOADING, LOADING_TAIL,
     UOP_LOADS, GEMMS, GEMM_STARTED, GEMM_FREE, ALU_STARTED, ALU_FREE, ALU_ACCEPTS, ALU_HEAD,
-    ALU_TAIL, BOUNDS,
-) = range(39)  # fmt: skip
-SCALARS = BOUNDS + 1
+    ALU_TAIL, BOUNDS, WRITE_AT, WRITE_LEFT, WRITE_ROOM, STORE_RESPONSE,
+) = range(43)  # fmt: skip
+SCALARS = STORE_RESPONSE + 1
 
 # Of each module, reader, or engine: three of each.
 (
@@ -71,8 +71,9 @@ TRIPLES = SPAN_TAIL + 1
 (
     ACCEPTED_END, ANSWERED_AT, ARRIVED_BEFORE, ARRIVED_FIRST, ARRIVED_LAST,
     GEMM_FIRST, GEMM_INSN, UOP_LOAD, BOUND_CAUSE, BOUND_END, BOUND_SOURCE,
-) = range(39, 50)  # fmt: skip
-RINGS = BOUND_SOURCE + 1
+    STORE_ROW_BEATS, STORE_ROW_ROOM,
+) = range(39, 52)  # fmt: skip
+RINGS = STORE_ROW_ROOM + 1
 
 # Of each instruction.
 (
@@ -182,6 +183,7 @@ def initial_state(
         per_beat=max(1, beat // INSN_BYTES),
     )
     value = np.zeros(SCALARS, np.int64)
+    value[WRITE_AT] = NEVER
     value[[RESPONSE, NEXT, ADVANCE, TAKEN, ISSUED]] = -1
     value[LAST_REQUEST] = Pipeline.LAUNCH_TO_FETCH - Pipeline.CHUNK_INTERVAL
     each = np.zeros((TRIPLES, 3), np.int64)
