@@ -29,6 +29,7 @@ from vta.sim.timing.state import (
     BANKS_AT,
     BUSY,
     COMPUTE_MODULE,
+    CONFLICTS,
     DECODE,
     DECODES,
     DONE,
@@ -62,7 +63,6 @@ from vta.sim.timing.state import (
     STALLS,
     START,
     TAKEN,
-    TWO_SOURCES,
     UNIT,
     UNITS,
     UNKNOWN,
@@ -267,7 +267,7 @@ def delay_alu(s: State, i: int) -> None:
     as GEMM issues."""
     plain = s.work[OPERATIONS][i] + s.work[STALLS][i]
     first = s.insn[START][i]
-    s.insn[LAST][i] = first + plain + bank_stalls(s, i, first, plain) - 1
+    s.insn[LAST][i] = first + plain + bank_stalls(s, i, first) - 1
 
 
 def end_alu(s: State) -> None:
@@ -291,11 +291,17 @@ def end_alu(s: State) -> None:
 # ---- banks --------------------------------------------------------------------------------------
 
 
-def bank_stalls(s: State, i: int, first: int, length: int) -> int:
-    """Cycles that an ALU instruction stalls for banks that GEMM reads or writes: its first micro-op
-    is offered in ``first``, and it takes ``length`` cycles without these stalls."""
+def bank_stalls(s: State, i: int, first: int) -> int:
+    """Cycles that an ALU instruction stalls for banks, those of its own tiles and those that GEMM
+    reads or writes; its first micro-op is offered in ``first``.
+
+    As stage READ does (``vta.hw.compute.alu_hazards``, ``.alu_operands``): a micro-op whose source
+    is read and whose destination stalls waits in the early slot, and the source of the next one is
+    read in the cycle in which its destination is.
+    """
     value, work, ring, k = s.value, s.work, s.ring, s.k
-    if not work[BANKS][i] or not value[GEMMS]:
+    count = work[BANKS][i]
+    if not count:
         return 0
     # GEMM instructions in the order of time: `reading` reads, and `writing` writes, in this cycle.
     start = first + k.alu_read
@@ -306,12 +312,15 @@ def bank_stalls(s: State, i: int, first: int, length: int) -> int:
             break
         reading += 1
     writing = reading
+    if reading == value[GEMMS]:
+        return int(work[CONFLICTS][i])
     at = work[BANKS_AT][i]
-    two = work[TWO_SOURCES][i]
+    has_conflicts = work[CONFLICTS][i] > 0
     cycle = start
-    stalled = 0
-    number = 0
-    while number < work[BANKS][i]:
+    issued = 0
+    number = 0  # the micro-op in the current slot
+    early = False  # the older one is in the early slot
+    while issued < count:
         reads = 0
         while reading < value[GEMMS]:
             gemm = ring[GEMM_INSN][reading & (RING - 1)]
@@ -330,14 +339,26 @@ def bank_stalls(s: State, i: int, first: int, length: int) -> int:
                     writes = s.second_bank[work[BANKS_AT][gemm] + offset]
                 break
             writing += 1
-        if writing == value[GEMMS] and reading == value[GEMMS]:
-            return stalled
-        conflict = (reads | writes) & s.first_bank[at + number]
-        if two and reads & s.second_bank[at + number]:
-            conflict = 1
-        if conflict:
-            stalled += 1
-        else:
-            number += 1
+        if writing == value[GEMMS] and reading == value[GEMMS] and not has_conflicts:
+            break
+        source = s.second_bank[at + number] if number < count else 0
+        if early:
+            older = s.first_bank[at + number - 1]
+            if not (reads | writes) & older:
+                issued += 1
+                if source and not source & (reads | older):
+                    number += 1
+                else:
+                    early = False
+        elif not reads & source:
+            stalls = (reads | writes) & s.first_bank[at + number]
+            if has_conflicts and source & s.first_bank[at + number]:
+                stalls = 1
+            if not stalls:
+                issued += 1
+                number += 1
+            elif source:
+                early = True
+                number += 1
         cycle += 1
-    return stalled
+    return int(cycle - start - issued)

@@ -84,13 +84,14 @@ class Nests:
 
         Returns
         -------
-        table : ndarray of int64, shape (7, nests)
-            Stalls of the unit for its own micro-ops, place and number of the banks, first and last
-            accumulator that is written, first and last that is only read.
+        table : ndarray of int64, shape (8, nests)
+            Stalls of the unit for hazards and for bank conflicts of its own micro-ops, place and
+            number of the banks, first and last accumulator that is written, first and last that is
+            only read.
         banks : two ndarrays of uint8
             As of :func:`vta.sim.timing.work.works_of`.
         """
-        table = np.zeros((7, self._count), np.int64)
+        table = np.zeros((8, self._count), np.int64)
         first, second = [np.zeros(1, np.uint8)], [np.zeros(1, np.uint8)]
         at = 1
         for (_, fields), group in self._groups.items():
@@ -103,16 +104,21 @@ class Nests:
                 src = _tiles(uops["src"], len(group), shape, shape.src_out, shape.src_in)
             operations = dst.shape[1]
             rows = table[:, numbers]
-            rows[1] = at + operations * np.arange(len(group))
-            rows[2] = operations
-            rows[3], rows[4] = dst.min(1), dst.max(1)
-            rows[5:] = [[NO_LOW], [NO_HIGH]] if src is None else (src.min(1), src.max(1))
+            rows[2] = at + operations * np.arange(len(group))
+            rows[3] = operations
+            rows[4], rows[5] = dst.min(1), dst.max(1)
+            rows[6:] = [[NO_LOW], [NO_HIGH]] if src is None else (src.min(1), src.max(1))
             bits = self.bits[dst]
             if shape.alu_opcode < 0:
                 one, other = _gemm_banks(dst, bits, shape.overwrites, self.constants.forwarded)
             else:
-                rows[0] = _alu_stalls(shape, dst, src, self.constants)
-                one, other = bits, np.zeros_like(bits) if src is None else self.bits[src]
+                rows[0] = _alu_hazards(shape, dst, src, self.constants)
+                one, other = bits, np.zeros_like(bits)
+                if src is not None:
+                    other = self.bits[src] * (src != dst)
+                    if not shape.start:
+                        # A run reads no tile from its bank: first 0, then the result before.
+                        rows[1] = _alu_conflicts(one, other)
             table[:, numbers] = rows
             first.append(one.ravel())
             second.append(other.ravel())
@@ -140,15 +146,14 @@ def _gemm_banks(
     return reads, writes
 
 
-def _alu_stalls(
+def _alu_hazards(
     shape: Shape,
     dst: npt.NDArray[np.int32],
     src: npt.NDArray[np.int32] | None,
     constants: Constants,
 ) -> Ints:
-    """Cycles in which the ALU stalls for the instruction's own micro-ops: RAW hazards on results
-    that come late, and two operands in one bank (``vta.hw.compute.alu_hazards``). ``src`` is None
-    for an immediate."""
+    """Cycles in which the ALU stalls for results of the instruction that come late (RAW,
+    ``vta.hw.compute.alu_hazards``). ``src`` is None for an immediate."""
     late = constants.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
     waits = np.zeros(dst.shape, np.int64)
     for distance in range(1, late + 1):  # the nearest producer decides
@@ -158,17 +163,23 @@ def _alu_stalls(
         younger = waits[:, distance:]
         younger[same & (younger == 0)] = late + 1 - distance
     stalls: Ints = waits.sum(1)
-    if src is None or shape.start:
-        # A run reads no tile from its bank: the first value is 0, then dst is forwarded.
-        return stalls
-    dst_bank, src_bank = constants.banks[dst], constants.banks[src]
-    conflict = (dst_bank == src_bank) & (dst != src)
+    return stalls
+
+
+def _alu_conflicts(dst: npt.NDArray[np.uint8], src: npt.NDArray[np.uint8]) -> Ints:
+    """Cycles in which the ALU stalls because a micro-op has two tiles in one bank; the operands are
+    bits of banks.
+
+    A conflict stalls once, and sources are read early from then on, until one is in the bank of the
+    next older destination: one stall for each stretch between these that has a conflict.
+    """
+    conflict = (dst & src) > 0
+    stalls = np.zeros(len(dst), np.int64)
     if not conflict.any():
         return stalls
-    # A conflict stalls once, and reads early from then on, until the older write is in the bank of
-    # the early read: one stall for each stretch between such writes that has a conflict.
-    blocked = np.ones_like(conflict)
-    blocked[:, 1:] = (src_bank[:, 1:] == dst_bank[:, :-1]) & (src[:, 1:] != dst[:, :-1])
-    stretch = np.cumsum(blocked.ravel()).reshape(blocked.shape)
+    begins = np.ones_like(conflict)
+    begins[:, 1:] = (src[:, 1:] & dst[:, :-1]) > 0
+    begins |= src == 0
+    stretch = np.cumsum(begins.ravel()).reshape(begins.shape)
     _, place = np.unique(stretch[conflict], return_index=True)
     return stalls + np.bincount(np.nonzero(conflict)[0][place], minlength=len(dst))

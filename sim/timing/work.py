@@ -53,10 +53,9 @@ def works_of(
         READS_UOPS                its micro-ops are read when its ranges are computed:
                                   they are not cached
         OPERATIONS                micro-ops; 1 for a loop nest without any
-        STALLS                    cycles of the unit between its own micro-ops: bank
-                                  conflicts and hazards
+        STALLS, CONFLICTS         cycles of the unit between its own micro-ops: hazards,
+                                  and bank conflicts
         BANKS_AT, BANKS           its micro-ops in the two arrays of banks
-        TWO_SOURCES               an ALU instruction that reads two accumulators
         ROWS, ELEMENTS, STRIDE,   the rows of a transfer: their number, elements, bytes
         NBYTES, ADDRESS           from row to row, bytes, first byte
         LEAD, BETWEEN, TRAIL      padding before the first row, before each other row,
@@ -69,7 +68,7 @@ def works_of(
         ========================  =====================================================
     banks : two ndarrays of uint8
         For each micro-op a bit, or 0. GEMM: the bank that it reads, and the bank that it writes;
-        ALU: the bank of its destination, and of its source.
+        ALU: the bank of its destination, and of a source that is another tile.
     """
     reader = _Reader(cfg, code, uop_words, uop_base)
     return reader.work, reader.banks
@@ -231,7 +230,6 @@ class _Reader:
             for name in ("src_factor_out", "src_factor_in")
         )
         some = operations > 0
-        work[state.TWO_SOURCES, which] = two & some
         work[state.UOP_LOW, which[some]] = low[some]
         work[state.UOP_HIGH, which[some]] = high[some] - 1
         decode = np.where(two, Pipeline.RANGES_TWO_OPERANDS, Pipeline.RANGES_LOOP)
@@ -260,7 +258,7 @@ class _Reader:
             cycles, reads, numbers = np.array(found, np.int64).T
             work[np.ix_([state.DECODE, state.READS_UOPS], which[some])] = cycles, reads
             rows = [
-                state.STALLS, state.BANKS_AT, state.BANKS,
+                state.STALLS, state.CONFLICTS, state.BANKS_AT, state.BANKS,
                 state.WRITE_LOW, state.WRITE_HIGH, state.READ_LOW, state.READ_HIGH,
             ]  # fmt: skip
             work[np.ix_(rows, which[some])] = table[:, numbers]
