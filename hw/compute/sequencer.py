@@ -275,6 +275,8 @@ class Sequencer(wiring.Component):
 
         # Fetch: the prefetch buffer has the word of the micro-op. The word behind the micro-op in
         # the skid buffer is prefetched; while that is empty, the word of the selected micro-op.
+        # During a stall nothing is prefetched: the two words of the buffer may be those of the
+        # micro-ops in the fetch register and in the skid buffer.
         fetch_valid = Signal()
         fetch = Signal(self.selected_layout, reset_less=True)
         fetched = Signal()
@@ -292,7 +294,7 @@ class Sequencer(wiring.Component):
         ]
         with m.If(selected.o.valid):
             m.d.comb += [
-                buffer.prefetch.eq(skid.prefetch),
+                buffer.prefetch.eq(skid.prefetch & advance),
                 buffer.prefetch_word.eq(skid.prefetch_word),
             ]
         with m.Else():

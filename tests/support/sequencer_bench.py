@@ -24,12 +24,13 @@ class Item:
 
 @dataclass
 class SequencerRun:
-    """Items, the cycle of each, the cycles in which instructions were accepted, and the error as
-    (code, source, address) in the last cycle."""
+    """Items, the cycle of each, the cycles in which instructions were accepted, those in which no
+    item is offered, and the error as (code, source, address) in the last cycle."""
 
     items: list[Item] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
+    idle: list[int] = field(default_factory=list)
     error: tuple = (0, 0, 0)
 
 
@@ -77,7 +78,7 @@ def run_sequencer(
         for cycle in range(cycles):
             ctx.set(dut.op.ready, accepts())
             now = await sample(
-                ctx, offered=dut.op.valid & dut.op.ready, started=dut.insn.valid & dut.insn.ready,
+                ctx, valid=dut.op.valid, offered=dut.op.valid & dut.op.ready, started=dut.insn.valid & dut.insn.ready,
                 dst=op.dst, src=op.src, wgt=op.wgt,
                 reset=op.insn.reset, empty=op.empty, last=op.last,
                 code=dut.error.code, source=dut.error.source, addr=dut.error.addr,
@@ -88,6 +89,8 @@ def run_sequencer(
                 flags = {name: bool(vars(now)[name]) for name in ("reset", "empty", "last")}
                 run.items.append(Item(dst, src, wgt, **flags))
                 run.cycles.append(cycle)
+            if not now.valid:
+                run.idle.append(cycle)
             if now.started:
                 run.starts.append(cycle)
         run.error = now.code, now.source, now.addr

@@ -52,6 +52,19 @@ def test_no_gap_whatever_words_the_micro_ops_are_in(begin, end):
     assert run.cycles == without_gap(run.starts[0] + Sequencer.LATENCY, len(expected))
 
 
+@pytest.mark.parametrize("probability", [0.75, 0.4])
+@pytest.mark.parametrize(("begin", "end"), [(0, 16), (3, 9), (7, 9)])
+def test_a_stall_leaves_no_gap(begin, end, probability):
+    """While a stalled micro-op is the last of its word, the word of the next one is not evicted."""
+    uops = [Uop(d, 0, 0) for d in range(16)]
+    insn = Gemm(uop_bgn=begin, uop_end=end, iter_out=2, iter_in=8)
+    expected = expand_all([insn, insn], uops)
+    cycles = int(len(expected) / probability * 1.2) + 60
+    run = run_sequencer(ISA, [insn, insn], uops, op_probability=probability, cycles=cycles)
+    assert run.items == expected
+    assert [cycle for cycle in run.idle if run.cycles[0] < cycle < run.cycles[-1]] == []
+
+
 @pytest.mark.parametrize(("begin", "end"), [(0, 23), (3, 8)])
 def test_half_of_the_cycles_of_the_port_are_enough(begin, end):
     """Many micro-ops need the port in one cycle of four, those of two words only at first."""
