@@ -78,8 +78,8 @@ def run_sequencer(
         for cycle in range(cycles):
             ctx.set(dut.op.ready, accepts())
             now = await sample(
-                ctx, valid=dut.op.valid, offered=dut.op.valid & dut.op.ready, started=dut.insn.valid & dut.insn.ready,
-                dst=op.dst, src=op.src, wgt=op.wgt,
+                ctx, valid=dut.op.valid, offered=dut.op.valid & dut.op.ready,
+                started=dut.insn.valid & dut.insn.ready, dst=op.dst, src=op.src, wgt=op.wgt,
                 reset=op.insn.reset, empty=op.empty, last=op.last,
                 code=dut.error.code, source=dut.error.source, addr=dut.error.addr,
             )  # fmt: skip

@@ -34,33 +34,50 @@ def write_file(path: Path, content: bytes) -> None:
     VTAError
         If it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise VTAError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    _write({path: content})
 
 
 def write_folder(
     folder: Path, files: Mapping[str, Callable[[], bytes]], *, force: bool
 ) -> list[Path]:
-    """Write files into a folder, which is made if need be; all contents are computed first.
+    """Write files into a folder, which is made if need be; all of them or none. All contents are
+    computed first.
 
     Raises
     ------
     VTAError
-        As :func:`require_folder` and :func:`write_file`.
+        As :func:`require_folder` and :func:`write_file`; a folder that was made for the files is
+        removed then.
     """
     require_folder(folder, force=force)
     contents = {folder / name: content() for name, content in files.items()}
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VTAError(f"cannot make the folder {folder}: {error.strerror}") from None
-    for path, content in contents.items():
-        write_file(path, content)
+    try:
+        _write(contents)
+    except VTAError:
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
     return list(contents)
+
+
+def _write(contents: Mapping[Path, bytes]) -> None:
+    """Write all files beside their places before the first of them replaces an older one."""
+    parts = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
+    path = next(iter(parts))
+    try:
+        for path, part in parts.items():
+            part.write_bytes(contents[path])
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError as error:
+        raise VTAError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        for part in parts.values():
+            with suppress(OSError):
+                part.unlink()

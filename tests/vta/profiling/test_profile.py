@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import resource
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -174,7 +175,25 @@ def test_no_space_is_a_message(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(VTAError, match=r"cannot write .*trace\.json\.gz: No space left on device"):
         profiled().write(tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_is_full_half_way_changes_no_file_of_an_older_profile(tmp_path):
+    """A limit of the file size, which the report is beyond and the trace is not."""
+    profiled().write(tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(VTAError, match=r"cannot write .*report\.html: File too large"):
+            profiled(memory="ddr").write(tmp_path / "out", force=True)
+        with pytest.raises(VTAError, match="File too large"):
+            profiled(memory="ddr").write(tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert after == before
+    assert not (tmp_path / "new").exists()
 
 
 def test_unknown_target_memory_and_machine():
