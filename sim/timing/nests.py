@@ -95,7 +95,7 @@ class Nests:
         first, second = [np.zeros(1, np.uint8)], [np.zeros(1, np.uint8)]
         at = 1
         for (_, fields), group in self._groups.items():
-            shape = Shape(*fields)
+            shape = Shape._make(fields)
             numbers = list(group.values())
             uops = self.isa.uop_indices(np.frombuffer(b"".join(group), "<u4"))
             dst = _tiles(uops["dst"], len(group), shape, shape.dst_out, shape.dst_in)

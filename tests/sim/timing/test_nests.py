@@ -26,9 +26,9 @@ def walk(uops, shape):
 
 
 def stalls(operands, shape):
-    """Cycles of the ALU's own stalls: late results, then two operands in one bank."""
+    """Cycles of the ALU's own stalls: for late results, and for two operands in one bank."""
     banks, late = CONSTANTS.banks, CONSTANTS.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
-    found, early = 0, False
+    found, conflicts, early = 0, 0, False
     for n, (dst, src) in enumerate(operands):
         for distance in range(1, min(late, n) + 1):
             written = operands[n - distance][0]
@@ -37,13 +37,13 @@ def stalls(operands, shape):
                 break
         if not shape.two_sources or shape.start:
             continue
-        older = operands[n - 1][0] if n else None
-        if early and banks[src] == banks[older] and src != older:
+        # A source is read early as long as it is in another bank than the older destination.
+        if src == dst or (n and banks[src] == banks[operands[n - 1][0]]):
             early = False
         if banks[dst] == banks[src] and dst != src and not early:
-            found += 1
+            conflicts += 1
             early = True
-    return found
+    return found, conflicts
 
 
 def random_nest(random, shapes):
@@ -71,18 +71,18 @@ def test_every_nest_is_as_a_walk_through_it(seed):
     some_stall = 0
     for number, (uops, shape) in zip(numbers, chosen, strict=True):
         operands = list(walk(uops, shape))
-        stall, at, count, low, high, read_low, read_high = table[:, number].tolist()
+        hazards, conflicts, at, count, low, high, *read = table[:, number].tolist()
         dst, src = np.array(operands).T
         assert (count, low, high) == (len(operands), dst.min(), dst.max())
         expected = (src.min(), src.max()) if shape.two_sources else (NO_LOW, NO_HIGH)
-        assert (read_low, read_high) == expected
+        assert tuple(read) == expected
         bits = 1 << CONSTANTS.banks[dst]
         if shape.alu_opcode >= 0:
-            assert stall == stalls(operands, shape)
-            some_stall += stall
+            assert (hazards, conflicts) == stalls(operands, shape)
+            some_stall += conflicts
             assert first[at : at + count].tolist() == bits.tolist()
-            used = (1 << CONSTANTS.banks[src]).tolist() if shape.two_sources else [0] * count
-            assert second[at : at + count].tolist() == used
+            used = (1 << CONSTANTS.banks[src]) * (src != dst) * shape.two_sources
+            assert second[at : at + count].tolist() == used.tolist()
             continue
         for n in range(count):
             forwarded = any(
@@ -101,4 +101,4 @@ def test_equal_nests_are_computed_once():
     assert nests.number(ISA.encode_uops([Uop(1)]).tobytes(), tuple(shape)) == one
     assert nests.number(ISA.encode_uops([Uop(2)]).tobytes(), shape) != one
     table, (first, _) = nests.computed()
-    assert table.shape == (7, 2) and len(first) == 1 + 2 * 4
+    assert table.shape == (8, 2) and len(first) == 1 + 2 * 4
