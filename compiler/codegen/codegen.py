@@ -8,7 +8,6 @@ has to place the buffers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ class _Generator:
         self.action(self.func.body)({})
         self.stream.finish()
         try:
-            code = self.isa.encode_all(self.stream.instructions())
+            code = self.stream.encoded(self.isa)
         except EncodingError as error:
             raise LoweringError(f"{self.func.name}: {error}") from None
         tensors = tuple(
@@ -263,10 +262,11 @@ class _Generator:
             begin, load = self.place(kernel)
             if load is not None:
                 self.stream.emit(load, UOP_BUFFER, takes_pops=False)  # depends on no other module
+            if kernel.starts:
+                iterations["start"] = True
             insn = kind(uop_bgn=begin, uop_end=begin + kernel.size, **iterations, **fields)
             if kernel.starts:
                 self.check_starts(insn, kernel, scope)
-                insn = replace(insn, start=True)
             self.stream.emit(insn)
 
         return run

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,44 +27,57 @@ from vta.compiler.codegen.instruction_stream import InstructionStream, PendingIn
 from vta.isa import Alu, Gemm, Instruction, Isa, Load, MemId, PipelineModule, Store, token_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    import numpy.typing as npt
 
 __all__ = ["Access", "AccessHistory", "DataOrderedStream"]
 
+MODULES = tuple(PipelineModule)
 _WHOLE = slice(0, 1)
+_LOOPS = {
+    Gemm: attrgetter(
+        "iter_out", "iter_in", "dst_factor_out", "dst_factor_in", "src_factor_out", "src_factor_in",
+        "reset", "wgt_factor_out", "wgt_factor_in",
+    ),
+    Alu: attrgetter(
+        "iter_out", "iter_in", "dst_factor_out", "dst_factor_in", "src_factor_out", "src_factor_in",
+        "use_imm",
+    ),
+}  # fmt: skip
+"""What the accesses of an instruction depend on, with its micro-ops."""
 _Clock = dict[PipelineModule, int]
 """Number of instructions that are done, of each module."""
 
 
 class AccessHistory:
-    """The youngest read and write of each entry of a memory or tensor, by module.
+    """The youngest write, and the youngest read or write, of each entry of a memory or tensor, by
+    module.
 
     Instructions of a module have numbers from 1; 0 stands for no access.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._reads = {module: np.zeros(size, np.int64) for module in PipelineModule}
-        self._writes = {module: np.zeros(size, np.int64) for module in PipelineModule}
+        self._writes = np.zeros((len(MODULES), size), np.int64)
+        self._accesses = np.zeros((len(MODULES), size), np.int64)
 
     def hazards(
         self, module: PipelineModule, places: Places, write: bool
-    ) -> Iterator[tuple[PipelineModule, int]]:
+    ) -> list[tuple[PipelineModule, int]]:
         """For each other module, the number of its youngest instruction that an access of
         ``module`` must follow: the youngest write of the places (RAW, WAW), and for a write also
         the youngest read (WAR).
         """
-        for other in PipelineModule:
-            if other is not module:
-                count = int(self._writes[other][places].max(initial=0))
-                if write:
-                    count = max(count, int(self._reads[other][places].max(initial=0)))
-                yield other, count
+        older = self._accesses if write else self._writes
+        counts = older[:, places].max(axis=1, initial=0).tolist()
+        return [each for each in zip(MODULES, counts) if each[0] is not module and each[1]]
 
     def note(self, module: PipelineModule, count: int, places: Places, write: bool) -> None:
-        """Record that instruction number ``count`` of ``module`` accesses the places."""
-        (self._writes if write else self._reads)[module][places] = count
+        """Record that instruction number ``count`` of ``module``, its youngest one, accesses the
+        places."""
+        row = MODULES.index(module)
+        self._accesses[row, places] = count
+        if write:
+            self._writes[row, places] = count
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ class DataOrderedStream(InstructionStream):
         self._uops = np.zeros(isa.depth(MemId.UOP), np.uint32)
         self._sram = {m: AccessHistory(isa.depth(m)) for m in (MemId.WGT, MemId.INP, MemId.ACC)}
         self._tensors: dict[int, AccessHistory] = defaultdict(lambda: AccessHistory(1))
+        self._nests: dict[tuple[Any, ...], list[Access]] = {}
         self._issued: dict[PipelineModule, list[PendingInstruction]] = {
             module: [] for module in PipelineModule
         }
@@ -102,18 +117,26 @@ class DataOrderedStream(InstructionStream):
         self, insn: Instruction, argument: int | None = None, *, takes_pops: bool = True
     ) -> None:
         """Append an instruction, with tokens from the instructions that it depends on."""
+        self._emit(insn, argument, self.accesses(insn, argument), takes_pops=takes_pops)
+
+    def _emit(
+        self,
+        insn: Instruction,
+        argument: int | None,
+        accesses: list[Access],
+        *,
+        takes_pops: bool = True,
+    ) -> None:
+        """:meth:`emit` of an instruction whose accesses are known."""
         module = insn.module
         if isinstance(insn, Load) and insn.memory is MemId.UOP:
             self._load_uops(insn)
-            self._append(insn, argument, takes_pops=takes_pops)
-            return
-        accesses = self.accesses(insn, argument)
         for access in accesses:
             for other, count in access.history.hazards(module, access.places, access.write):
                 self._order(other, count, module)
         self._append(insn, argument, takes_pops=takes_pops)
+        count = len(self._issued[module])
         for access in accesses:
-            count = len(self._issued[module])
             access.history.note(module, count, access.places, access.write)
 
     def _append(self, insn: Instruction, argument: int | None, *, takes_pops: bool = True) -> None:
@@ -156,6 +179,8 @@ class DataOrderedStream(InstructionStream):
     def accesses(self, insn: Instruction, argument: int | None) -> list[Access]:
         """The reads and writes of an instruction, given the micro-ops in the micro-op memory."""
         match insn:
+            case Load() if insn.memory is MemId.UOP:
+                return []
             case Load() if not insn.is_nop:
                 columns = insn.x_pad_0 + insn.x_size + insn.x_pad_1
                 size = (insn.y_pad_0 + insn.y_size + insn.y_pad_1) * columns
@@ -183,18 +208,34 @@ class DataOrderedStream(InstructionStream):
 
     def _nest(self, insn: Gemm | Alu) -> list[Access]:
         """The reads and writes of a GEMM or ALU instruction."""
-        fields = self._isa.uop_indices(self._uops[insn.uop_bgn : insn.uop_end])
-        found = [Access(self._sram[MemId.ACC], operand_reach(insn, "dst", fields["dst"]), True)]
+        words = self._uops[insn.uop_bgn : insn.uop_end]
+        key = (words.tobytes(), *_LOOPS[type(insn)](insn))
+        found = self._nests.get(key)
+        if found is None:
+            found = self._nests[key] = self._new_nest(insn, words)
+        return found
+
+    def _new_nest(self, insn: Gemm | Alu, words: npt.NDArray[np.uint32]) -> list[Access]:
+        fields = self._isa.uop_indices(words)
+        found = [
+            Access(self._sram[MemId.ACC], _places(operand_reach(insn, "dst", fields["dst"])), True)
+        ]
         if isinstance(insn, Alu):
             if not insn.use_imm:
-                operands = operand_reach(insn, "src", fields["src"])
+                operands = _places(operand_reach(insn, "src", fields["src"]))
                 found.append(Access(self._sram[MemId.ACC], operands, False))
         elif not insn.reset:
             for name, memory in (("src", MemId.INP), ("wgt", MemId.WGT)):
-                operands = operand_reach(insn, name, fields[name])
+                operands = _places(operand_reach(insn, name, fields[name]))
                 found.append(Access(self._sram[memory], operands, False))
         return found
 
     def _load_uops(self, insn: Load) -> None:
         words = np.frombuffer(self._table, np.uint32, insn.x_size, 4 * insn.dram_base)
         self._uops[insn.sram_base : insn.sram_base + insn.x_size] = words
+
+
+def _places(entries: npt.NDArray[np.int64]) -> Places:
+    """Ascending entries, as a range where there is no gap."""
+    first, last = int(entries[0]), int(entries[-1])
+    return slice(first, last + 1) if last - first + 1 == len(entries) else entries

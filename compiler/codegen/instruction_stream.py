@@ -18,6 +18,7 @@ from vta.program_sources import ProgramSources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vta.isa import Isa
     from vta.program_sources import InstructionSource
 
 __all__ = ["InstructionStream", "PendingInstruction"]
@@ -108,6 +109,17 @@ class InstructionStream:
             replace(slot.insn, **dict.fromkeys(slot.flags, True)) if slot.flags else slot.insn
             for slot in self._pending
         ]
+
+    def encoded(self, isa: Isa) -> bytes:
+        """:meth:`instructions`, encoded.
+
+        Raises
+        ------
+        EncodingError
+            If a value does not fit its field.
+        """
+        insns = [slot.insn for slot in self._pending]
+        return isa.encode_all(insns, [slot.flags for slot in self._pending])
 
     def relocations(self) -> Sequence[Relocation]:
         """The argument of each instruction that has a DRAM address."""

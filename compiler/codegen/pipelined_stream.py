@@ -30,8 +30,8 @@ MAX_GEMMS = 2
 
 ACCUMULATOR_LOADS = (MemId.ACC, MemId.ACC_8BIT)
 
-_Deferred = tuple[Instruction, int | None, InstructionSource | None]
-"""An instruction, its argument, and what emitted it."""
+_Deferred = tuple[Instruction, int | None, list[Access], InstructionSource | None]
+"""An instruction, its argument, its accesses, and what emitted it."""
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -117,16 +117,17 @@ class PipelinedStream(DataOrderedStream):
         self.source = source
 
     def _emit_pipelined(self, insn: Instruction, argument: int | None, *, takes_pops: bool) -> None:
+        accesses = self.accesses(insn, argument)
         if isinstance(insn, Alu) or (isinstance(insn, Store) and self._deferred):
             if isinstance(insn, Alu) and self._loaded:
                 self._release()
-            self._deferred.append((insn, argument, self.source))
-            for access in self.accesses(insn, argument):
+            self._deferred.append((insn, argument, accesses, self.source))
+            for access in accesses:
                 self._masks.add(access)
             return
-        if self._deferred and self._has_hazard(insn, argument):
+        if self._deferred and self._has_hazard(insn, accesses):
             self._release()
-        super().emit(insn, argument, takes_pops=takes_pops)
+        self._emit(insn, argument, accesses, takes_pops=takes_pops)
         if self._deferred and isinstance(insn, Load) and insn.memory in ACCUMULATOR_LOADS:
             self._loaded = True
         if self._deferred and isinstance(insn, Gemm) and not insn.reset:
@@ -143,7 +144,7 @@ class PipelinedStream(DataOrderedStream):
         self._release()
         super().finish()
 
-    def _has_hazard(self, insn: Instruction, argument: int | None) -> bool:
+    def _has_hazard(self, insn: Instruction, accesses: list[Access]) -> bool:
         if isinstance(insn, Load) and insn.memory is MemId.UOP:
             end = insn.sram_base + insn.x_size
             return any(
@@ -152,7 +153,7 @@ class PipelinedStream(DataOrderedStream):
                 and insn.sram_base < deferred.uop_end
                 for deferred, *_ in self._deferred
             )
-        return any(map(self._masks.has_hazard, self.accesses(insn, argument)))
+        return any(map(self._masks.has_hazard, accesses))
 
     def _release(self) -> None:
         deferred, self._deferred = self._deferred, []
@@ -160,6 +161,6 @@ class PipelinedStream(DataOrderedStream):
         self._gemms = self._products = 0
         self._loaded = False
         source = self.source
-        for insn, argument, self.source in deferred:
-            super().emit(insn, argument)
+        for insn, argument, accesses, self.source in deferred:
+            self._emit(insn, argument, accesses)
         self.source = source

@@ -5,6 +5,7 @@ A kernel is the sequence of micro-ops that one GEMM or ALU instruction runs thro
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
@@ -35,7 +36,6 @@ class Kernel:
     starts: tuple[bool, ...] = ()
 
 
-_Recorded = tuple[bytes, tuple[bool, ...]]
 _Indices = npt.NDArray[np.int64]
 _Record = Callable[[Values], tuple[_Indices, _Indices, _Indices, npt.NDArray[np.bool_]]]
 
@@ -55,20 +55,22 @@ class KernelTable:
 
     def record(self, scope: UopScope, values: Values) -> Kernel:
         """The kernel of ``scope`` for these values of the loop variables around it."""
-        known = self._scopes.get(id(scope))
-        if known is None:
-            known = self._scopes[id(scope)] = _KernelTemplate(scope)
-        data, starts = known.record(values, self._isa)
-        key = (id(scope), data)
-        if key not in self._kernels:
-            self._kernels[key] = Kernel(len(self.words) // 4, len(data) // 4)
-            self.words += data
-        kernel = self._kernels[key]
-        return replace(kernel, starts=starts) if starts else kernel
+        template = self._scopes.get(id(scope))
+        if template is None:
+            template = self._scopes[id(scope)] = _KernelTemplate(scope)
+        key = tuple([values[var] for var in template.free])
+        kernel = template.known.get(key)
+        if kernel is None:
+            data, starts = template.record(key, self._isa)
+            kernel = self._append((id(scope), data), data)
+            kernel = template.known[key] = replace(kernel, starts=starts) if starts else kernel
+        return kernel
 
     def append(self, words: bytes) -> Kernel:
         """The kernel of these micro-ops, which belong to no scope."""
-        key = (0, words)
+        return self._append((0, words), words)
+
+    def _append(self, key: tuple[int, bytes], words: bytes) -> Kernel:
         if key not in self._kernels:
             self._kernels[key] = Kernel(len(self.words) // 4, len(words) // 4)
             self.words += words
@@ -81,22 +83,21 @@ class _KernelTemplate:
     def __init__(self, scope: UopScope) -> None:
         self.scope = scope  # alive, so that id(scope) stays its own
         inner = {node.var for node in walk(scope) if isinstance(node, For)}
-        self._free = tuple({v: None for v in walk(scope) if isinstance(v, Var) and v not in inner})
+        self.free = tuple({v: None for v in walk(scope) if isinstance(v, Var) and v not in inner})
+        self.known: dict[tuple[int, ...], Kernel] = {}
+        """By the values of the free variables."""
         body = scope.body
         self.loops: list[UopLoop] = []
         while isinstance(body, UopLoop):
             self.loops.append(body)
             body = body.body
         self._run = _recorder(body)
-        self._done: dict[tuple[int, ...], _Recorded] = {}
 
-    def record(self, values: Values, isa: Isa) -> _Recorded:
-        key = tuple(values[var] for var in self._free)
-        if key not in self._done:
-            dst, src, wgt, starts = self._run(dict(zip(self._free, key)))
-            flags = tuple(starts.tolist()) if starts.any() else ()
-            self._done[key] = isa.encode_indices(dst, src, wgt).tobytes(), flags
-        return self._done[key]
+    def record(self, key: tuple[int, ...], isa: Isa) -> tuple[bytes, tuple[bool, ...]]:
+        """The words for these values of the free variables, and :attr:`Kernel.starts`."""
+        dst, src, wgt, starts = self._run(dict(zip(self.free, key)))
+        flags = tuple(starts.tolist()) if starts.any() else ()
+        return isa.encode_indices(dst, src, wgt).tobytes(), flags
 
 
 def _recorder(stmt: Stmt) -> _Record:
@@ -127,12 +128,16 @@ def _recorder(stmt: Stmt) -> _Record:
 
     def run(free: Values) -> tuple[_Indices, _Indices, _Indices, npt.NDArray[np.bool_]]:
         values: ArrayValues = {**free, **iterations}
-        holds = np.ones(grid.shape[1], np.bool_)
-        for test in tests:
-            holds &= test(values)
+        found = [result(values) for result in results]
         dst, src, wgt, starts = (
-            np.broadcast_to(np.asarray(result(values)), holds.shape)[holds] for result in results
+            each if isinstance(each, np.ndarray) and each.ndim else np.full(grid.shape[1], each)
+            for each in found
         )
+        if tests:
+            holds = np.ones(grid.shape[1], np.bool_)
+            for test in tests:
+                holds &= test(values)
+            dst, src, wgt, starts = dst[holds], src[holds], wgt[holds], starts[holds]
         return dst, src, wgt, starts.astype(np.bool_)
 
     return run
@@ -147,7 +152,9 @@ class UopCache:
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        self._resident: dict[Kernel, int] = {}
+        self._resident: OrderedDict[tuple[int, int], int] = OrderedDict()
+        """The first entry of each kernel, by its offset and size: first the kernels at or behind
+        the end of the youngest one, in ascending order, then those in front of it, too."""
         self._end = 0
 
     def place(self, kernel: Kernel) -> tuple[int, bool]:
@@ -158,18 +165,25 @@ class UopCache:
         LoweringError
             If the kernel is larger than the memory.
         """
-        kernel = replace(kernel, starts=()) if kernel.starts else kernel  # the words are the same
-        if kernel in self._resident:
-            return self._resident[kernel], False
+        key = kernel.offset, kernel.size
+        if key in self._resident:
+            return self._resident[key], False
         if kernel.size > self._depth:
             raise LoweringError(
                 f"a kernel of {kernel.size} micro-ops; the micro-op memory holds {self._depth}"
             )
-        start = self._end if self._end + kernel.size <= self._depth else 0
+        start = self._end
+        if start + kernel.size > self._depth:
+            while self._oldest() >= start:
+                self._resident.move_to_end(next(iter(self._resident)))
+            start = 0
         end = start + kernel.size
-        for other, place in list(self._resident.items()):
-            if place < end and start < place + other.size:
-                del self._resident[other]
-        self._resident[kernel] = start
+        while start <= self._oldest() < end:
+            self._resident.popitem(last=False)
+        self._resident[key] = start
         self._end = end
         return start, True
+
+    def _oldest(self) -> int:
+        """The first entry of the kernel that is overwritten next; -1 if there is none."""
+        return next(iter(self._resident.values()), -1)

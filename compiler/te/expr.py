@@ -246,8 +246,7 @@ class Var(Expr):
     name: str
     dtype: str = dtypes.INDEX
 
-    def __hash__(self) -> int:
-        return object.__hash__(self)
+    __hash__ = object.__hash__
 
     def _same(self, other: object) -> bool:
         return False

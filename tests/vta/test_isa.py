@@ -184,6 +184,9 @@ def test_decode_of_encode(data, cfg):
     word = isa.encode(insn)
     assert isa.decode(word) == insn
     assert isa.encode_all([insn, insn]) == word * 2
+    flagged = dataclasses.replace(insn, pop_prev=True, push_next=True)
+    expected = isa.encode(flagged) + word
+    assert isa.encode_all([insn, insn], [{"pop_prev", "push_next"}, ()]) == expected
     assert isa.decode_all(word * 2) == [insn, insn]
     assert "\n" not in disassemble(insn)
 
@@ -206,6 +209,10 @@ def test_one_too_much(data, cfg):
         wrong = dataclasses.replace(insn, **{field.name: value})
         with pytest.raises(EncodingError, match=f"field {field.name} is {value}; must be in"):
             isa.encode(wrong)
+        with pytest.raises(
+            EncodingError, match=f"^instruction 1: .*field {field.name} is {value};"
+        ):
+            isa.encode_all([Finish(), wrong])
 
 
 @given(st.data(), configurations())

@@ -11,7 +11,7 @@ the extension must not take such an instruction for another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -182,15 +182,49 @@ class Isa:
             values["has_pad_value"] = 1
         return layout.pack(values).to_bytes(INSN_BYTES, "little")
 
-    def encode_all(self, insns: Iterable[Instruction]) -> bytes:
-        """A stream; an :class:`~vta.errors.EncodingError` names the instruction's number too."""
-        out = bytearray()
-        for index, insn in enumerate(insns):
+    def encode_all(
+        self, insns: Iterable[Instruction], flags: Iterable[Collection[str]] = ()
+    ) -> bytes:
+        """A stream.
+
+        Parameters
+        ----------
+        insns : iterable of Instruction
+        flags : iterable of collection of str
+            For each instruction the token flags that are set beside its own; none by default.
+
+        Raises
+        ------
+        EncodingError
+            As :meth:`encode`; it names the instruction's number too.
+        """
+        stream = list(insns)
+        groups: dict[tuple[type[Instruction], bool], list[int]] = {}
+        for index, insn in enumerate(stream):
+            groups.setdefault((type(insn), bool(getattr(insn, "pad_value", 0))), []).append(index)
+        words = np.zeros((len(stream), INSN_BYTES // 8), np.uint64)
+        fits = not needed_by(stream) & ~self.capabilities
+        for (kind, pads), which in groups.items():
+            if not fits:
+                break
+            layout = self.pad_load if pads else self.format_of(kind.opcode)
+            constants = {"opcode": int(kind.opcode), "has_pad_value": 1}
+            found = layout.pack_all([stream[index] for index in which], constants)
+            if found is None:
+                fits = False
+            else:
+                words[which] = found
+        if fits:
+            bits = {name: 1 << self.finish[name].offset for name in _FLAGS}
+            tokens = [sum(map(bits.__getitem__, names)) for names in flags]
+            words[: len(tokens), 0] |= np.array(tokens, np.uint64)
+            return words.astype("<u8").tobytes()
+        for index, insn in enumerate(stream):
             try:
-                out += self.encode(insn)
+                self.encode(insn)
             except EncodingError as error:
                 raise EncodingError(f"instruction {index}: {error}") from None
-        return bytes(out)
+        raise AssertionError("each instruction can be encoded, but not all of them")
 
     @lru_cache(maxsize=1024)  # noqa: B019 - programs repeat their words; an Isa is a few formats
     def decode(self, word: bytes) -> Instruction:
@@ -286,13 +320,16 @@ class Isa:
         EncodingError
             If an index does not fit its field; it names the first one.
         """
-        values = dict(zip(("dst", "src", "wgt"), np.broadcast_arrays(dst, src, wgt)))
+        values = {
+            name: np.asarray(each, np.int64)
+            for name, each in zip(("dst", "src", "wgt"), (dst, src, wgt))
+        }
         words = np.zeros(values["dst"].shape, np.int64)
         for field in self.uop.fields:
-            wide = values[field.name].astype(np.int64)
-            wrong = np.flatnonzero((wide < field.low) | (wide > field.high))
-            if len(wrong):
-                self.uop.pack({name: int(each[wrong[0]]) for name, each in values.items()})
+            wide = values[field.name]
+            if wide.size and (wide.min() < field.low or wide.max() > field.high):
+                (wrong, *_) = np.flatnonzero((wide < field.low) | (wide > field.high))
+                self.uop.pack({name: int(each[wrong]) for name, each in values.items()})
             words |= wide << field.offset
         return words.astype("<u4")
 

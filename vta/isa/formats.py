@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from vta.errors import EncodingError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["Field", "Format", "Part", "sequence"]
 
@@ -80,6 +88,41 @@ class Format:
                 )
             word |= (value & ((1 << field.width) - 1)) << field.offset
         return word
+
+    def pack_all(
+        self, objects: Sequence[object], constants: Mapping[str, int]
+    ) -> npt.NDArray[np.uint64] | None:
+        """:meth:`pack` of many.
+
+        Parameters
+        ----------
+        objects : sequence of object
+            Fields are attributes of these.
+        constants : mapping of str to int
+            Fields that are the same for all.
+
+        Returns
+        -------
+        ndarray of uint64, shape (objects, bits / 64), or None
+            The words, low halves first; None if a value does not fit its field.
+        """
+        words = np.zeros((len(objects), self.bits // 64), np.uint64)
+        names = [field.name for field in self.fields if field.name not in constants]
+        try:
+            rows = np.array(list(map(attrgetter(*names), objects)), np.int64)
+        except OverflowError:
+            return None
+        columns = dict(zip(names, rows.reshape(len(objects), len(names)).T, strict=True))
+        for field in self.fields:
+            values = columns.get(field.name, constants.get(field.name))
+            low, high = np.min(values), np.max(values)
+            if low < field.low or high > field.high:
+                return None
+            half, shift = divmod(field.offset, 64)
+            assert shift + field.width <= 64, f"{self.name}: {field} is in two words"
+            bits = np.asarray(values, np.int64) & ((1 << field.width) - 1)
+            words[:, half] |= bits.astype(np.uint64) << np.uint64(shift)
+        return words
 
     def unpack(self, word: int) -> dict[str, int]:
         """The field values of a word."""

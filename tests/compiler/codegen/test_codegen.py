@@ -2,6 +2,8 @@
 modules without a common border, long loops, wide padding.
 """
 
+import random
+
 import numpy as np
 import pytest
 
@@ -245,3 +247,23 @@ def test_the_micro_op_memory_is_a_ring():
     assert cache.place(b) == (0, True)  # over c and a
     with pytest.raises(LoweringError, match="a kernel of 9 micro-ops; the micro-op memory holds 8"):
         cache.place(d)
+
+
+def test_a_kernel_is_evicted_when_another_one_overwrites_it():
+    """Against the definition: a map from each entry of the memory to its kernel."""
+    rng = random.Random(5)
+    for _ in range(200):
+        depth = rng.randrange(1, 24)
+        kernels = [Kernel(i, rng.randrange(1, depth + 1)) for i in range(rng.randrange(1, 12))]
+        cache, entries = UopCache(depth), [None] * depth
+        end = 0
+        for _ in range(60):
+            kernel = rng.choice(kernels)
+            held = kernel in entries
+            begin = entries.index(kernel) if held else end if end + kernel.size <= depth else 0
+            assert cache.place(kernel) == (begin, not held)
+            if not held:
+                end = begin + kernel.size
+                evicted = set(entries[begin:end])
+                entries = [None if each in evicted else each for each in entries]
+                entries[begin:end] = [kernel] * kernel.size
