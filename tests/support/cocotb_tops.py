@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.boards.bitstream import design_of
 from vta.boards.board import find_board
 from vta.boards.toolchains.toolchain import TOP
-from vta.config import VTAConfig
+from vta.config import MICROARCHITECTURE, VTAConfig
 from vta.hw.bus.axi import channels
 from vta.hw.bus.read_master import ReadMaster
 from vta.hw.bus.write_master import WriteMaster
@@ -105,6 +105,11 @@ TOPS = {
 """The designs by name, which is also the name of the Verilog module."""
 
 
+SMALLEST = {
+    key.lower(): getattr(VTAConfig.preset("tiny_small"), key.lower()) for key in MICROARCHITECTURE
+}
+"""The machine in a shell has the shortest queues: the bench is at the pins of the shell, and builds
+take less."""
 BENCH = ("bench_master", "bench_slave")
 SHELLS = {
     "cyclonev": (
@@ -146,7 +151,7 @@ def emit(name: str) -> Source:
 
 def _emit_shell(board: str, stubs: str, seen: tuple[str, ...]) -> Source:
     found = find_board(board)
-    cfg = CFG.replace(log_bus_width=found.memory.bits.bit_length() - 1)
+    cfg = CFG.replace(log_bus_width=found.memory.bits.bit_length() - 1, **SMALLEST)
     design = design_of(found, cfg)
     others = [text for name, text in design.files.items() if name.endswith(".v")]
     beside = Path(__file__).with_name(stubs).read_text(encoding="utf-8")
