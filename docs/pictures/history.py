@@ -19,6 +19,8 @@ TITLES = {
     "speed": "speed of the simulation, % of the first run",
 }  # fmt: skip
 COLOURS = ("#3b7dd8", "#d9822b", "#2e9d5f", "#b3261e", "#8e57c2", "#7a7a7a", "#17a2b8", "#c2a000")
+LABELS = 8
+"""So many runs have room for their date and commit."""
 
 
 def pictures() -> dict[str, str]:
@@ -51,6 +53,7 @@ def _plot(axes: Any, theme: Theme, kind: str, runs: Sequence[Run]) -> None:
     axes.grid(color=theme.faint, alpha=0.25)
     for spine in axes.spines.values():
         spine.set_color(theme.faint)
+    runs = [run for run in runs if kind in run.figures]
     names = dict.fromkeys(name for run in runs for name in run.figures.get(kind, {}))
     for number, name in enumerate(names):
         points = [
@@ -64,7 +67,9 @@ def _plot(axes: Any, theme: Theme, kind: str, runs: Sequence[Run]) -> None:
             markersize=4, color=COLOURS[number % len(COLOURS)], alpha=0.85,
             linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
         )  # fmt: skip
-    axes.set_xticks(range(len(runs)), [f"{run.date[:10]}\n{run.commit}" for run in runs])
+    shown = range(0, len(runs), 1 + len(runs) // (LABELS + 1))
+    axes.set_xticks(shown, [f"{runs[at].date[:10]}\n{runs[at].commit}" for at in shown])
+    axes.set_xlim(-0.5, max(len(runs), 1) - 0.5)
     allowed = KINDS[kind].allowed
     if allowed is not None:
         axes.set_xlabel(f"a step up of more than {allowed:.0%} is an error", color=theme.faint)
