@@ -24,6 +24,7 @@ __all__ = [
     "with_names",
     "with_norms_as_convolutions",
     "with_opset",
+    "with_outputs_apart",
     "with_shapes",
     "with_sums_of_two",
     "without_bias_in_groups",
@@ -151,6 +152,29 @@ def without_unused_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
+    return model
+
+
+def with_outputs_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in which an output that a rectifier or clip reads is a copy of what that reads:
+    onnxruntime would give the output the range of the rectifier's result."""
+    outputs = {value.name for value in model.graph.output}
+    clipped = {
+        node.input[0]: node
+        for node in model.graph.node
+        if node.op_type in _CLIPS and node.input[0] in outputs
+    }
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes.append(node)
+        for index, name in enumerate(node.output):
+            if name not in clipped:
+                continue
+            node.output[index] = clipped[name].input[0] = f"{name}.computed"
+            own = f"{node.name}.output_{index}"
+            nodes.append(onnx.helper.make_node("Identity", [node.output[index]], [name], own))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model
 
 

@@ -28,6 +28,7 @@ from vta.float_model import (
     with_names,
     with_norms_as_convolutions,
     with_opset,
+    with_outputs_apart,
     with_shapes,
     with_sums_of_two,
     without_bias_in_groups,
@@ -318,6 +319,7 @@ def quantise(
             prepared = without_bias_in_groups(prepared)
             prepared = with_norms_as_convolutions(with_sums_of_two(with_names(prepared)))
             prepared = with_bias_in_products(with_plain_products(prepared))
+            prepared = with_outputs_apart(prepared)
             if smooth:
                 tell("moving outliers into weights")
                 prepared = smoothed(prepared, lambda names: _largest(prepared, names, named))
@@ -333,6 +335,7 @@ def quantise(
                 },
             )  # fmt: skip
             quantised = onnx.load(made)
+            _require_finite_scales(quantised)
             if whole_sums:
                 real = {n.name for n in prepared.graph.node if n.op_type in REAL_ALWAYS}
                 real.update(read_by_real_only(prepared, real))
@@ -353,6 +356,20 @@ def quantise(
             raise ModelError(f"{source}: onnxruntime cannot quantise it: {error}") from None
         shutil.copyfile(made, result)
         return report
+
+
+def _require_finite_scales(model: Any) -> None:
+    from onnx import numpy_helper
+
+    constants = {item.name: item for item in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "QuantizeLinear" or node.input[1] not in constants:
+            continue
+        if not np.isfinite(numpy_helper.to_array(constants[node.input[1]])).all():
+            raise ModelError(
+                f"tensor {node.input[0]} has values on the samples that are not finite (NaN or "
+                f"infinity); what is quantised must be finite"
+            )
 
 
 def _named(

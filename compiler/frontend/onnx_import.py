@@ -108,10 +108,13 @@ class Importer:
     ----------
     tensors : dict of str to Tensor
         Everything that is known so far; a float graph.
+    masks : set of str
+        Tensors of the file that may hold infinity: their readers choose, add or limit.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, masks: Iterable[str] = ()) -> None:
         self.name = name
+        self.masks = frozenset(masks)
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self._names: set[str] = set()
@@ -174,9 +177,11 @@ class Importer:
         return run_host_operator("dequantize", [stored, scale, zero], {"axis": axis})
 
     def add_constant(self, name: str, values: npt.NDArray[Any]) -> Tensor:
-        """A constant; its name is made unique. Real numbers must be finite."""
+        """A constant; its name is made unique. Real numbers must be finite, but for infinity in
+        :attr:`masks`."""
         values = np.asarray(values)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+        wrong = np.isnan if name in self.masks else lambda array: ~np.isfinite(array)
+        if values.dtype.kind == "f" and wrong(values).any():
             raise ModelError(
                 f"{self.name}: tensor {name} holds a value that is not finite (NaN or infinity); "
                 f"all must be finite"
@@ -271,7 +276,7 @@ def import_model(
     """As :func:`import_onnx`, of a model in memory that was checked."""
     from vta.compiler.frontend.onnx_operators import IMPORTERS
 
-    importer = Importer(name)
+    importer = Importer(name, _masks(model.graph))
     for initial in model.graph.initializer:
         importer.add_constant(initial.name, numpy_helper.to_array(initial))
     inputs = []
@@ -314,6 +319,22 @@ def import_model(
         if importer.tensors[wanted].is_constant or wanted in inputs:
             raise ModelError(f"{name}: the output {wanted} is not computed by a node")
     return importer.graph(inputs, outputs)
+
+
+_MASKING = frozenset((
+    "Add", "Cast", "Clip", "ConstantOfShape", "Expand", "Gather", "Identity", "Max", "Min",
+    "Reshape", "Slice", "Unsqueeze", "Where",
+))  # fmt: skip
+"""Operators that take infinity: as a limit, as a score that softmax ignores, or to move it."""
+
+
+def _masks(graph: onnx.GraphProto) -> set[str]:
+    """The tensors that only such operators read."""
+    found: set[str] = set()
+    others: set[str] = set()
+    for node in graph.node:
+        (found if node.op_type in _MASKING else others).update(node.input)
+    return found - others
 
 
 def _fold(

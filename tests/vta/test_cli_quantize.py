@@ -128,6 +128,36 @@ def test_an_output_that_is_one_number(tmp_path):
     assert json.loads(result.stdout)["outputs"][total] == pytest.approx(float(want), rel=0.02)
 
 
+def _quantised(model, folder):
+    """The float model's outputs and the int8 model's, or the error; judged by onnxruntime."""
+    onnx.save(model, folder / "m.onnx")
+    (folder / "samples").mkdir()
+    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+    values = np.random.default_rng(1).normal(0, 1, shape).astype(np.float32)
+    np.save(folder / "samples/0.npy", values)
+    result = vta("quantize", folder / "m.onnx", "--calibrate", folder / "samples", "-o",
+                 folder / "int8.onnx")  # fmt: skip
+    if result.exit_code:
+        return " ".join(result.output.split())
+    return [by_onnxruntime(folder / name, {"x": values}) for name in ("m.onnx", "int8.onnx")]
+
+
+def test_an_output_that_a_rectifier_reads(tmp_path):
+    """Its values below zero are kept."""
+    b = Builder()
+    x = b.conv("x", 3, 16)
+    want, got = _quantised(b.model([x, b.relu(x)], [1, 3, 5, 5]), tmp_path)
+    assert all(decibels(want[name], got[name]) > 30 for name in want)
+
+
+def test_values_that_are_not_finite_on_the_samples(tmp_path):
+    b = Builder()
+    x = b.op("Pad", b.conv("x", 3, 8), b.integers(0, 0, 1, 1, 0, 0, 1, 1), b.real(-np.inf))
+    said = _quantised(b.model(b.conv(b.pool(x, 3), 8, 4), [1, 3, 6, 6]), tmp_path)
+    assert "tensor pad_1_0 has values on the samples that are not finite" in said
+    assert not (tmp_path / "int8.onnx").exists()
+
+
 def test_a_model_that_onnxruntime_does_not_quantise(folder, tmp_path):
     """Nothing is written."""
     made = onnx.load(folder / "float.onnx")

@@ -69,6 +69,16 @@ def test_malformed(make, said):
         import_model(model(b, make(b)), "m")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(value):
+    b = Builder()
+    weights = b.normal(8, 3, 3, 3)
+    weights[1, 2] = value
+    output = b.op("Conv", "x", b.constant(weights))
+    with pytest.raises(ModelError, match="tensor constant_0 holds a value that is not finite"):
+        import_model(model(b, output), "m")
+
+
 def test_axes_that_are_one_number():
     """Some exporters write a scalar where ONNX wants a vector."""
     b = Builder()

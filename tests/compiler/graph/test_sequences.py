@@ -116,6 +116,25 @@ def test_on_the_host(name, tmp_path):
     np.testing.assert_allclose(got["y"], want["y"], rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_mask_of_infinity(chosen, tmp_path):
+    """As PyTorch exports attention: scores that softmax must not see are minus infinity."""
+    masked = np.triu(np.ones((3, 3), bool), 1)
+    added = np.where(masked, np.float32(-np.inf), np.float32(0))
+    if chosen:
+        nodes = [node("Where", ["mask", "low", "s"], ["m"])]
+        constants = {"mask": masked, "low": np.float32(-np.inf)}
+    else:
+        nodes, constants = [node("Add", ["s", "added"], ["m"])], {"added": added}
+    nodes = [node("Transpose", ["x"], ["t"], perm=[0, 2, 1]), node("MatMul", ["x", "t"], ["s"]),
+             *nodes, node("Softmax", ["m"], ["y"])]  # fmt: skip
+    onnx.save(model(nodes, {"x": REAL}, constants), tmp_path / "real.onnx")
+    quantise(tmp_path / "real.onnx", tmp_path / "int8.onnx", [{"x": REAL}])
+    got, want = outputs_on_the_model(onnx.load(tmp_path / "int8.onnx"), {"x": REAL}, tmp_path)
+    np.testing.assert_allclose(got["y"], want["y"], atol=1e-5)
+    assert (got["y"][:, masked] == 0).all()
+
+
 @pytest.mark.parametrize("opset", [11, 13])
 @pytest.mark.parametrize("attributes", [{}, {"axis": 1}, {"axis": 0}, {"axis": -1}])
 @pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
