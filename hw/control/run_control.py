@@ -3,6 +3,9 @@
 ``IDLE --launch--> RUN --end, error or reset--> DRAIN --bus idle--> RESET --> IDLE``
 """
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
@@ -164,33 +167,35 @@ class RunControl(wiring.Component):
         ended = Signal()
         fetching = Signal()
         failure = Signal(ErrorLayout())
+        earlier_failed, failures = 0, []
+        for reported in self.reported:
+            failed = reported.code != ErrorCode.NONE
+            failures.append(Mux(failed & ~earlier_failed, reported.as_value(), 0))
+            earlier_failed |= failed
         m.d.sync += [
             fetching.eq(self.start | self.fetch_busy),
             ended.eq(~self.start & ~fetching & (outstanding == 0)),
-            failure.eq(0),
+            failure.eq(reduce(or_, failures)),
         ]
-        for reported in reversed(list(self.reported)):
-            with m.If(reported.code != ErrorCode.NONE):
-                m.d.sync += failure.eq(reported)
         return ended, failure
 
     def _run(self, m, state, ended, failure, watchdog_expired):
         """State RUN: stop for the first reason."""
 
-        def stop(code, source, addr):
+        def stop(code, source):
             m.d.sync += [
                 self.error.code.eq(code),
                 self.error.source.eq(source),
-                self.error.addr.eq(addr),
+                self.error.addr.eq(failure.addr),  # 0 without a failure
                 state.eq(RunState.DRAIN),
             ]
 
         with m.If(ended):
             with m.If(~self.finished):
-                stop(ErrorCode.MISSING_FINISH, Source.CORE, 0)
+                stop(ErrorCode.MISSING_FINISH, Source.CORE)
             with m.Elif(self.bus_idle):
                 m.d.sync += state.eq(RunState.DRAIN)
         with m.If(watchdog_expired):
-            stop(ErrorCode.DEADLOCK, Source.CORE, 0)
+            stop(ErrorCode.DEADLOCK, Source.CORE)
         with m.If(failure.code != ErrorCode.NONE):
-            stop(failure.code, failure.source, failure.addr)
+            stop(failure.code, failure.source)

@@ -80,17 +80,20 @@ class Fetch(wiring.Component):
         addr = Signal(64)
         remaining = Signal(COUNT_BITS)
         started = Signal()
-        end = Signal(65)
+        log_bytes = INSN_BYTES.bit_length() - 1
+        end = Signal(max(self.addr_bits, COUNT_BITS + log_bytes) + 1)
         bad_addr = Signal()
-        beyond = end[self.addr_bits + 1 :].any() | (
-            end[self.addr_bits] & end[: self.addr_bits].any()
+        beyond = (
+            addr[self.addr_bits :].any()
+            | end[self.addr_bits + 1 :].any()
+            | (end[self.addr_bits] & end[: self.addr_bits].any())
         )
         m.d.sync += started.eq(self.start)
         with m.If(self.start):
             m.d.sync += [
                 addr.eq(self.addr),
                 remaining.eq(self.count),
-                end.eq(self.addr + (self.count << (INSN_BYTES.bit_length() - 1))),
+                end.eq(self.addr[: self.addr_bits] + (self.count << log_bytes)),
                 self.busy.eq(self.count != 0),
             ]
         m.d.comb += [
@@ -150,7 +153,7 @@ class Fetch(wiring.Component):
         ]
         with m.If(self.dispatched):
             m.d.sync += [
-                addr.eq(addr + INSN_BYTES),
+                addr[: self.addr_bits].eq(addr[: self.addr_bits] + INSN_BYTES),
                 remaining.eq(remaining - 1),
                 self.busy.eq(remaining != 1),
             ]

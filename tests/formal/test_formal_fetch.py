@@ -233,7 +233,7 @@ def test_streams_of_all_kinds_happen(data_bits):
         (64, 3, "self.dispatched & (module == target)", "self.dispatched"),
         (256, 6, "advance.eq(~decoded | self.dispatched | ~self.busy)", "advance.eq(1)"),
         (64, 3, "queue.ready.eq(~output.valid | output.ready)", "queue.ready.eq(1)"),
-        (64, 3, "addr.eq(addr + INSN_BYTES)", "addr.eq(addr + 8)"),
+        (64, 3, "(addr[: self.addr_bits] + INSN_BYTES)", "(addr[: self.addr_bits] + 8)"),
         (64, 3, "end[self.addr_bits] & end[: self.addr_bits].any()", "end[self.addr_bits]"),
         (64, 6, "fits.eq(room >= self.CHUNK)", "fits.eq(room != 0)"),
         (64, 6, "computed.eq(~self.start & ~accepted)", "computed.eq(~self.start)"),
