@@ -149,7 +149,8 @@ class Compute(wiring.Component):
             self.product.eq(gemm.product),
             self.tile.eq(alu.tile),
         ]
-        for block in (issue, loader, alu, gemm):
+        m.d.comb += self.error.eq(issue.error)
+        for block in (loader, alu, gemm):
             with m.If(block.error.code != ErrorCode.NONE):
                 m.d.comb += self.error.eq(block.error)
         return m

@@ -114,8 +114,7 @@ class StoreModule(wiring.Component):
             rows.w_data.eq(row),
             generator.row.ready.eq(rows.w_rdy & (~has_beats | request.ready)),
         ]
-        with m.If(generator.error.code != ErrorCode.NONE):
-            m.d.comb += self.error.eq(generator.error)
+        m.d.comb += self.error.eq(generator.error)
         self._read(m, rows, row.shape())
         self._issue_and_retire(m, generator.request)
         return m

@@ -7,12 +7,13 @@
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH, VTAConfig
 from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
+from vta.hw.lib.block_queue import BlockQueue
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import INSN_BITS, Isa, PipelineModule
 from vta.memmap import ErrorCode, Source
@@ -81,10 +82,10 @@ class Fetch(wiring.Component):
         remaining = Signal(COUNT_BITS)
         started = Signal()
         log_bytes = INSN_BYTES.bit_length() - 1
-        end = Signal(max(self.addr_bits, COUNT_BITS + log_bytes) + 1)
+        end = Signal(max(self.addr_bits + 1, COUNT_BITS + log_bytes) + 1)
         bad_addr = Signal()
         beyond = (
-            addr[self.addr_bits :].any()
+            addr[self.addr_bits + 1 :].any()
             | end[self.addr_bits + 1 :].any()
             | (end[self.addr_bits] & end[: self.addr_bits].any())
         )
@@ -93,7 +94,7 @@ class Fetch(wiring.Component):
             m.d.sync += [
                 addr.eq(self.addr),
                 remaining.eq(self.count),
-                end.eq(self.addr[: self.addr_bits] + (self.count << log_bytes)),
+                end.eq(self.addr[: self.addr_bits + 1] + (self.count << log_bytes)),
                 self.busy.eq(self.count != 0),
             ]
         m.d.comb += [
@@ -137,7 +138,7 @@ class Fetch(wiring.Component):
         for target in PipelineModule:
             name = target.name.lower()
             # One instruction is in the output register.
-            queue = SyncFIFOBuffered(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 1)
+            queue = BlockQueue(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 1)
             m.submodules[f"{name}_queue"] = queue
             self._output_register(m, queue.r_stream, getattr(self, name))
             m.d.comb += [

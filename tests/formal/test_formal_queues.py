@@ -40,6 +40,10 @@ class InOrder(Properties):
             Cover((level == 1) & reads & writes & (paths["produce"] == 1)),
         ]
 
+        if self.buffered:  # what the synthesis of a BlockQueue relies on
+            word_is_read = (level != block.r_rdy) & (~block.r_rdy | block.r_en)
+            m.d.comb += Assert(~(writes & word_is_read & (paths["produce"] == paths["consume"])))
+
         # What the memory and its two pointers hold, for the induction.
         size = DEPTH - 1 if self.buffered else DEPTH
         ahead = block.r_rdy if self.buffered else 0  # entries before those of the memory
