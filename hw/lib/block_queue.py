@@ -15,5 +15,6 @@ class BlockQueue(SyncFIFOBuffered):
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        m.submodules.storage.attrs["no_rw_check"] = 1
+        if self.depth > 1:  # a queue of one item has no memory
+            m.submodules.storage.attrs["no_rw_check"] = 1
         return m
