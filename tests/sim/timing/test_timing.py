@@ -136,11 +136,12 @@ def test_the_compiled_kernel_gives_what_the_interpreted_one_gives(memory, monkey
         assert estimate(program, memory) == interpreted
 
 
-def test_a_process_compiles_once_it_has_estimated_much(monkeypatch):
+def test_a_process_compiles_once_it_has_estimated_much(monkeypatch, tmp_path):
     pytest.importorskip("numba")
     called = []
     monkeypatch.setattr(kernels, "interpreted_run", lambda state: called.append("interpreted"))
-    monkeypatch.setattr(kernels, "compiled_run", lambda state: called.append("compiled"))
+    monkeypatch.setattr(kernels, "compiled_run", lambda state, wait: called.append("compiled"))
+    monkeypatch.setattr(kernels, "_kept", lambda: tmp_path / "compiled")  # no process has compiled
     monkeypatch.setattr(kernels, "_estimated", 0)
     empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
     work = np.zeros((WORK_FIELDS, kernels.INTERPRETED_INSTRUCTIONS // 2), np.int64)
