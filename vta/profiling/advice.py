@@ -31,6 +31,8 @@ _REMEDY = {
     CycleCause.END: "the last stores are exposed; a smaller last block ends earlier",
 }
 
+_BOUND = {"products": "its products", "ALU": "the ALU", "bus": "the bus"}
+
 
 def advice(profile: ProfileData) -> list[str]:
     """Sentences on the largest losses, the largest first. PRODUCTS is no loss."""
@@ -43,7 +45,7 @@ def advice(profile: ProfileData) -> list[str]:
     losses.sort(key=lambda loss: -loss[0])
     lines = [
         f"{layer.name}: {cycles:,} cycles ({cycles / max(layer.cycles, 1):.0%} of the layer) on "
-        f"{cause.label}; {_REMEDY[cause]}. The layer is bound by {layer.bound}."
+        f"{cause.label}; {_REMEDY[cause]}. The layer is bound by {_BOUND[layer.bound]}."
         for cycles, layer, cause in losses[:LINES]
     ]
     return lines or ["No loss of one percent or more: GEMM works in nearly all cycles."]

@@ -233,7 +233,9 @@ def _occupancy(profile: ProfileData) -> dict[str, Any]:
                 })  # fmt: skip
     layout = _layout(
         xaxis={"title": {"text": "cycle"}, "anchor": f"y{'' if len(panels) < 2 else len(panels)}"},
-        height=110 + 110 * len(panels), showlegend=len(colours) <= LEGEND, dragmode="pan", **axes,
+        # A legend has two lines on a phone.
+        margin={"l": 70, "r": 20, "t": 70, "b": 50}, height=144 + 110 * len(panels),
+        showlegend=len(colours) <= LEGEND, dragmode="pan", **axes,
     )  # fmt: skip
     return {"data": data, "layout": layout}
 
