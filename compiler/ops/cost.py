@@ -55,6 +55,8 @@ UOP_START = 20
 """Cycles that the load of missing micro-ops delays the issue, apart from their beats."""
 UOP_QUEUED = 220
 """Cycles that the same load waits for bursts of other loads, if the bus is busy all the time."""
+STORE_ROW = 3
+"""Cycles of the shortest row of a store, a burst of its own, with a memory that answers at once."""
 CONFLICTS = 0.5
 """Cycles that the ALU loses to the GEMM core for each accumulator that GEMM writes, at most: both
 use a bank of four for the time of one access, however many passes the ALU makes."""
@@ -374,6 +376,7 @@ class _End:
 
     summed: float
     tiles: int
+    bursts: int
     slot: int
     channel: tuple[int, int]
 
@@ -391,6 +394,10 @@ class _Timeline:
             for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes, 4)
         )
         self.latency = PIPELINE + timing.read_latency
+        # Of rows that are bursts of their own: so many are under way.
+        self.row_write = max(
+            STORE_ROW, (PIPELINE + timing.write_latency) / timing.outstanding_writes
+        )
         # When each resource is free, and when each slot's last reader is done.
         self.issue = self.read = self.write = self.gemm = self.alu = 0.0
         self.free = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots, [0.0] * tiling.acc_slots]
@@ -464,7 +471,8 @@ class _Timeline:
             self.busy["gemm"] += products
             self.free[0][i] = self.free[1][w] = self.gemm
             self._finish()
-        self.end = _End(self.gemm, tiles, sums, (group, channel))
+        bursts = images * outputs * (rows if columns < shape.out_width else 1)
+        self.end = _End(self.gemm, tiles, bursts, sums, (group, channel))
 
     def _finish(self) -> None:
         """The ALU passes and the store of the block before."""
@@ -481,7 +489,9 @@ class _Timeline:
         self.busy["alu"] += tiles * passes
         beats = tiles * self.out
         # In-order retirement: the store waits for the products that were issued ahead as well.
-        self.write = max(self.alu, self.gemm, self.write) + beats
+        self.write = max(self.alu, self.gemm, self.write) + max(
+            beats, self.row_write * self.end.bursts
+        )
         if self.timing.shared_bus:
             self.read += beats
         self.busy["write"] += beats

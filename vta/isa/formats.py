@@ -114,7 +114,8 @@ class Format:
             return None
         columns = dict(zip(names, rows.reshape(len(objects), len(names)).T, strict=True))
         for field in self.fields:
-            values = columns.get(field.name, constants.get(field.name))
+            known = constants.get(field.name)
+            values = columns[field.name] if known is None else np.int64(known)
             low, high = np.min(values), np.max(values)
             if low < field.low or high > field.high:
                 return None
