@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Board", "MemoryPort", "board_names", "find_board", "find_part"]
 
-_BOARD = re.compile(r"^BOARD = Board\(", re.MULTILINE)
+_BOARD = re.compile(r"^BOARD = (?:Board|replace)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True)

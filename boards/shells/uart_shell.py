@@ -1,4 +1,5 @@
-"""The shell of boards that a host reaches over a serial line and whose memory is block RAM.
+"""The shell of boards that a host reaches over a serial line and whose memory is block RAM or an
+SDRAM.
 
 rx -> frames -> requests -> control registers (AXI4-Lite) -> core -> memory (AXI4) -> block RAM
 tx <- frames <- answers  <- bytes of the memory <----------------------------------------'
@@ -20,7 +21,7 @@ from vta.config import VTAConfig
 from vta.hw.core import Core
 from vta.uartlink import MAX_DATA, Info
 
-__all__ = ["BAUD", "BLOCK_RAM", "MEMORY_BASE", "UartMachine", "UartPins", "UartShell"]
+__all__ = ["BAUD", "BLOCK_RAM", "MEMORY_BASE", "SDRAM", "UartMachine", "UartPins", "UartShell"]
 
 BAUD = 1_000_000
 """Symbols a second: a whole divisor of every clock in MHz, and of the 3 MHz from which USB bridges
@@ -39,6 +40,15 @@ BLOCK_RAM = MemoryPort(
 )
 """The memory port of such a board."""
 
+SDRAM = MemoryPort(
+    name="SDRAM",
+    bits=64,
+    addr_bits=32,
+    coherent=True,
+    why="all that the board has beyond block RAM; the host reaches it through the same controller",
+)
+"""The memory port of a board whose memory is an SDRAM."""
+
 
 class UartMachine(wiring.Component):
     """Core, memory and bridge; all but pins and clock.
@@ -53,6 +63,9 @@ class UartMachine(wiring.Component):
         Size of the memory, a power of two of at least 4096.
     baud : int
         Of the line.
+    memory : callable
+        Gives the memory for ``base``, ``nbytes``, ``addr_bits`` and ``data_bits``, with the ports
+        of :class:`~.uart_memory.OnChipMemory`.
 
     Attributes
     ----------
@@ -66,9 +79,11 @@ class UartMachine(wiring.Component):
     LEDS = 4
 
     def __init__(
-        self, cfg: VTAConfig, clock_hz: int, *, memory_bytes: int, baud: int = BAUD
-    ) -> None:
+        self, cfg: VTAConfig, clock_hz: int, *, memory_bytes: int, baud: int = BAUD,
+        memory: Callable[..., Any] = OnChipMemory,
+    ) -> None:  # fmt: skip
         self.cfg, self.clock_hz = cfg, clock_hz
+        self.memory = memory
         self.divisor = clocks_per_bit(clock_hz, baud)
         self.info = Info(MAX_DATA, MEMORY_BASE, memory_bytes, clock_hz, baud)
         super().__init__({"rx": In(1), "tx": Out(1, init=1), "leds": Out(self.LEDS)})
@@ -78,7 +93,7 @@ class UartMachine(wiring.Component):
         cfg, info = self.cfg, self.info
         m.submodules.core = core = Core(cfg)
         m.submodules.bridge = bridge = UartBridge(self.divisor, info)
-        m.submodules.memory = memory = OnChipMemory(
+        m.submodules.memory = memory = self.memory(
             base=info.memory_base, nbytes=info.memory_bytes,
             addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits,
         )  # fmt: skip

@@ -177,7 +177,7 @@ ECP5 = Family(
             "LUT4": 1,
             "CCU2C": 2,
             "TRELLIS_DPR16X4": 6,
-            "PFUMX L6MUX21 TRELLIS_IO EHXPLLL": 0,
+            "PFUMX L6MUX21 TRELLIS_IO ODDRX1F EHXPLLL": 0,
         },
         FF={"TRELLIS_FF": 1},
         DSP={"MULT18X18D": 1},

@@ -79,8 +79,15 @@ class Ecp5Project:
 @dataclass(frozen=True)
 class Ecp5Toolchain:
     """A toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it. Its
-    programs are looked for beside the running Python first, where pip puts them."""
+    programs are looked for beside the running Python first, where pip puts them.
 
+    Attributes
+    ----------
+    sources : tuple of str
+        Files of Verilog in the project that are part of the design.
+    """
+
+    sources: tuple[str, ...] = ()
     name: str = "Yosys, nextpnr and Project Trellis"
     program: str = nextpnr.TOOL
 
@@ -92,7 +99,7 @@ class Ecp5Toolchain:
         return {}
 
     def more_files(self, board: Board, clock_hz: int, verilog: str) -> dict[str, str]:
-        lines = [shlex.join(command) for command in _commands(board, verilog)]
+        lines = [shlex.join(command) for command in _commands(board, verilog, self.sources)]
         return {f"build_{TOP}.sh": "\n".join(("set -e", *lines)) + "\n"}
 
     def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
@@ -111,7 +118,7 @@ class Ecp5Toolchain:
     def run(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Built:
         for old in (NETLIST, CELLS, REPORT, BITSTREAM):
             (folder / old).unlink(missing_ok=True)
-        for program, *arguments in _commands(design.board, design.verilog):
+        for program, *arguments in _commands(design.board, design.verilog, self.sources):
             tell(shlex.join((program, *arguments)))
             done = subprocess.run(
                 [tool(program), *arguments], cwd=folder, capture_output=True, text=True, check=False
@@ -147,10 +154,11 @@ class Ecp5Toolchain:
         return Built(data, "ecp5-bit", timing)
 
 
-def _commands(board: Board, verilog: str) -> list[list[str]]:
+def _commands(board: Board, verilog: str, sources: tuple[str, ...]) -> list[list[str]]:
     """Program and arguments of each step, in the project's folder."""
+    read = "".join(f"read_verilog {name}; " for name in sources)
     synthesis = (
-        f"read_rtlil {TOP}.il; {board.part.family.script(TOP)}; "
+        f"{read}read_rtlil {TOP}.il; {board.part.family.script(TOP)}; "
         f"tee -q -o {CELLS} stat -json; write_json {NETLIST}"
     )
     return [

@@ -4,22 +4,18 @@ the bitstream at the other."""
 import numpy as np
 import pytest
 
-import vta
+from tests.support.board_programs import matrix_product, own_machine
 from tests.support.designs import shared_design
 from tests.support.small_vadd import COUNTERS, TINY, vadd_arrays, vadd_module
 from tests.support.uart_board import SimulatedBoard
-from tests.support.workloads import matmul, schedule_matmul, schedule_vadd, vadd
 from vta import memmap, uartlink
 from vta.boards.bitstream import design_of
 from vta.boards.board import find_board
 from vta.boards.shells.uart_shell import BAUD, MEMORY_BASE
 from vta.boards.ulx3s_85f import MEMORY_BYTES
-from vta.compiler.target import Target
 from vta.config import VTAConfig
-from vta.environment import Environment
 from vta.errors import ConfigError, DeviceError, DramRangeError
 from vta.isa import Finish, Isa, Load, MemId
-from vta.runtime import array, empty
 from vta.runtime.drivers.uart import UartRegisters
 from vta.uartlink import Answer, Deframer, Info, Op, Status
 
@@ -45,22 +41,6 @@ def vector_sum(device, seed=5):
     result = vadd_module()(*arrays)
     np.testing.assert_array_equal(arrays[2].numpy(), expected)
     return result
-
-
-def matrix_product(device, cfg, o, n, m, block):
-    """``clip(data · weightᵀ >> 8)`` of random tiles, on the device and by NumPy."""
-    ops = matmul(o, n, m, 1, cfg.block_in)
-    with Environment(cfg.replace(target="sim")):
-        schedule = schedule_matmul(ops, Target.from_config(cfg), *block)
-        module = vta.build(schedule, ops.args)
-    rng = np.random.default_rng(4)
-    data = rng.integers(-128, 128, (o, n, 1, cfg.block_in), np.int8)
-    weight = rng.integers(-128, 128, (m, n, cfg.block_out, cfg.block_in), np.int8)
-    result = empty((o, m, 1, cfg.block_out), "int8", device)
-    ran = module(array(data, device), array(weight, device), result)
-    product = np.einsum("onbi,mnci->ombc", data.astype(np.int32), weight.astype(np.int32))
-    np.testing.assert_array_equal(result.numpy(), np.clip(product >> 8, 0, 127).astype(np.int8))
-    return ran
 
 
 def answers(board, cycles=20_000):
@@ -361,22 +341,7 @@ def test_another_machine_than_is_expected(board):
 @pytest.mark.parametrize("name", ["ulx3s_85f", "ulx3s_25f"])
 def test_the_boards_own_machine(name):
     """The vector sum of the tutorial, and a matrix product that uses all of a block."""
-    board = SimulatedBoard(name)
-    cfg = board.cfg
-    assert cfg == find_board(name).config
-    board.run(5000)
-    device = board.device()
-    shape = (1, 64, 1, cfg.block_out)
-    with Environment(cfg.replace(target="sim")):
-        ops = vadd(64, 1, cfg.block_out)
-        module = vta.build(schedule_vadd(ops), ops.args)
-    a, b = np.random.default_rng(6).integers(0, 128, (2, *shape), dtype=np.int32)
-    result = empty(shape, "int8", device)
-    print(module(array(a, device), array(b, device), result))
-    np.testing.assert_array_equal(result.numpy(), (a + b).astype(np.int8))
-    ran = matrix_product(device, cfg, 4, 8, 8, (4, 4))
-    print(ran)
-    assert ran.counters.gemm_counter == 4 * 8 * 8
+    own_machine(name)
 
 
 # ---- the project --------------------------------------------------------------------------------

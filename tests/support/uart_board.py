@@ -9,13 +9,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
 
 from tests.support.designs import shared_design
+from vta.boards.bitstream import design_of
+from vta.boards.board import find_board
 from vta.boards.shells.uart_phy import clocks_per_bit
 from vta.boards.shells.uart_shell import BAUD
 from vta.boards.toolchains.toolchain import TOP, Design
@@ -23,6 +25,10 @@ from vta.runtime.drivers.uart import SerialLine, device_on
 from vta.sim.rtl.build import builds_folder, make_variables, verilator_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amaranth.hdl import Elaboratable
+
     from vta.config import VTAConfig
     from vta.runtime.drivers.machine import MappedDevice
 
@@ -45,6 +51,8 @@ class Pins:
     tx: str
     leds: tuple[str, ...]
     led_on: int
+    around: str | None = None
+    """A file with a model of what is at other pins, whose module `ulx3s_sdram` is the top."""
 
     def header(self) -> str:
         """pins.h of the harness."""
@@ -72,18 +80,25 @@ _ULX3S = Pins(
     leds=tuple(f"led_{number}__io" for number in range(4)),
     led_on=1,
 )
-PINS = {"ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S, "ulx3s_25f": _ULX3S}
+PINS = {
+    "ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S, "ulx3s_25f": _ULX3S,
+    "ulx3s_85f_sdram": replace(_ULX3S, around="sdram.v"),
+}  # fmt: skip
 
 
 def _library(made: Design) -> Path:
     """The simulator of a design, from the cache if it was built before."""
     pins = PINS[made.board.name]
     files = {f"{TOP}.v": made.verilog, "pins.h": pins.header()}
-    for name in (pins.cells, "uart_board.cpp", "uart_board.h"):
+    modules = [pins.cells] if pins.around is None else [pins.cells, pins.around]
+    for name in (*modules, "uart_board.cpp", "uart_board.h"):
         files[name] = (SOURCES / name).read_text(encoding="utf-8")
+    sources = getattr(made.board.toolchain, "sources", ())
+    files |= {name: made.files[name] for name in sources}
+    top = TOP if pins.around is None else "ulx3s_sdram"
     command, environment = verilator_command()
     flags = [
-        "--cc", "--exe", "-o", "libboard.so", "--top-module", TOP, "--prefix", f"V{TOP}",
+        "--cc", "--exe", "-o", "libboard.so", "--top-module", top, "--prefix", f"V{TOP}",
         "--Mdir", "obj", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
         "-Wno-fatal", "-CFLAGS", "-I.. -std=c++20 -fPIC -DVL_TIME_CONTEXT",
     ]  # fmt: skip
@@ -98,7 +113,7 @@ def _library(made: Design) -> Path:
             (work / file).write_text(content, encoding="utf-8")
         variables = [f"{key}={value}" for key, value in make_variables().items()]
         for step in (
-            [command, *flags, f"{TOP}.v", pins.cells, "uart_board.cpp"],
+            [command, *flags, f"{TOP}.v", *sources, *modules, "uart_board.cpp"],
             ["make", "-C", "obj", "-f", f"V{TOP}.mk", f"-j{os.cpu_count() or 1}", *variables],
         ):
             done = subprocess.run(
@@ -120,6 +135,10 @@ class SimulatedBoard:
         A board of :data:`PINS`.
     cfg : VTAConfig or None
         Another machine than the board's own.
+    baud : int
+        Of the line.
+    shell : callable or None
+        Another shell than the board's own, as :class:`~vta.boards.board.Board` has it.
 
     Attributes
     ----------
@@ -127,8 +146,14 @@ class SimulatedBoard:
         The host's end of the line.
     """
 
-    def __init__(self, name: str, cfg: VTAConfig | None = None) -> None:
-        made = shared_design(name, cfg)
+    def __init__(
+        self, name: str, cfg: VTAConfig | None = None, *, baud: int = BAUD,
+        shell: Callable[[VTAConfig, int], Elaboratable] | None = None,
+    ) -> None:  # fmt: skip
+        if shell is None:
+            made = shared_design(name, cfg)
+        else:
+            made = design_of(replace(find_board(name), shell=shell), cfg)
         self.cfg, self.clock_hz = made.cfg, made.clock_hz
         lib = ctypes.CDLL(str(_library(made)))
         lib.uart_board_new.restype = ctypes.c_void_p
@@ -143,7 +168,8 @@ class SimulatedBoard:
             function.argtypes = [ctypes.c_void_p, *more]
             function.restype = None if name == "delete" else ctypes.c_uint64
         self._lib = lib
-        self._board = lib.uart_board_new(clocks_per_bit(self.clock_hz, BAUD))
+        self._board = lib.uart_board_new(clocks_per_bit(self.clock_hz, baud))
+        self.baud = baud
         self.cycles = 0
         self.port = SimulatedPort(self)
 
@@ -195,7 +221,7 @@ class SimulatedBoard:
 
     def line(self, **options) -> SerialLine:
         """The host's side of the protocol, on the simulation's time."""
-        options = {"patience": PATIENCE, **options}
+        options = {"patience": PATIENCE, "baud": self.baud, **options}
         return SerialLine(options.pop("port", self.port), clock=self.seconds, **options)
 
     def device(self, **options) -> MappedDevice:

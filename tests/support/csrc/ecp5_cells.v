@@ -25,3 +25,32 @@ endmodule
 module OBZ (input I, T, output O);
   assign O = I & ~T;
 endmodule
+
+module ODDRX1F (input D0, D1, SCLK, RST, output Q);
+  assign Q = SCLK ? D0 : D1;
+endmodule
+
+module OFS1P3BX (input D, PD, SCLK, SP, output reg Q);
+  always @(posedge SCLK) if (SP) Q <= D;
+endmodule
+
+module IFS1P3BX (input D, PD, SCLK, SP, output reg Q);
+  always @(posedge SCLK) if (SP) Q <= D;
+endmodule
+
+module TRELLIS_IO #(parameter DIR = "INPUT") (inout B, input I, T, output O);
+  assign B = T ? 1'bz : I;
+  assign O = B;
+endmodule
+
+module FD1S3BX (input D, PD, CK, output reg Q);
+  always @(posedge CK or posedge PD) if (PD) Q <= 1; else Q <= D;
+endmodule
+
+module FD1S3AX (input D, CK, output reg Q);
+  always @(posedge CK) Q <= D;
+endmodule
+
+module OFS1P3DX (input D, CD, SCLK, SP, output reg Q);
+  always @(posedge SCLK or posedge CD) if (CD) Q <= 0; else if (SP) Q <= D;
+endmodule
