@@ -54,6 +54,20 @@ def test_a_build_is_found_again(traced):
     assert not told
 
 
+def test_what_does_not_depend_on_the_rtl_is_compiled_once(traced):
+    build, cache, first, _ = traced
+    (runtime,) = cache.glob("runtime-*")
+    kept = {path.name for path in runtime.iterdir()}
+    assert {"verilated.o", "verilated_threads.o"} <= kept
+    other, told = ScriptedCore([Row(), read(0x2000), *await_events(1)]).to_verilog(), []
+    assert replace(build, verilog=other).library(told.append, cache).exists()
+
+    def compiled(lines):
+        return {line for line in lines if line.startswith("C++")}
+
+    assert len(compiled(first)) - len(compiled(told)) == len(kept)
+
+
 def test_the_key_depends_on_everything(verilog):
     build = Build(verilog, bus_bytes=8)
     others = [
