@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.convolution import convolution
-from vta.compiler.ops.cost import ConvShape, Tiling
+from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.geometry import Window, integer, numbers
 from vta.compiler.ops.narrowing import Narrowed
 from vta.compiler.ops.operator import Array, Operand, Operator

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.conv2d import constant_operands, pack_constants
+from vta.compiler.ops.conv_shape import TransposedShape
 from vta.compiler.ops.convolution import convolution
-from vta.compiler.ops.cost import Tiling, TransposedShape
+from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.geometry import Window, integer, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.errors import OperatorError

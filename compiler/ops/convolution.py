@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vta.compiler.ops.cost import ADDED_SLOTS, TransposedShape
+from vta.compiler.ops.conv_shape import ADDED_SLOTS, TransposedShape
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands
 from vta.compiler.ops.residual import KEYS
 from vta.compiler.ops.tiling import ConvShape, Tiling

@@ -19,30 +19,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.uop_cache import Kernel, UopCache
-from vta.compiler.ops.geometry import Window, integer
+from vta.compiler.ops.geometry import integer
 from vta.errors import OperatorError
 from vta.memory_timing import MemoryTiming
 
 if TYPE_CHECKING:
+    from vta.compiler.ops.conv_shape import ConvShape
     from vta.config import VTAConfig
 
 __all__ = [
-    "GEMM_START", "ISSUE", "LOAD_START", "ConvShape", "Cost", "Order", "Tiling",
-    "TransposedShape", "beat_cycles", "estimate",
+    "GEMM_START", "ISSUE", "LOAD_START", "Cost", "Order", "Tiling", "beat_cycles", "estimate",
 ]  # fmt: skip
 
 Order = Literal["yo", "oy"]
 
 PIPELINE = 20
 """From the request of a load to the use of its data, apart from the latency of the memory."""
-ADDED_SLOTS = 2
-"""Blocks on chip at once of a tensor that is added to the result: one is loaded, one is added."""
 LOAD_START = 6
 """Cycles between the last beat of a load and the first beat of the next load."""
 ALU_START = 5
@@ -65,170 +61,6 @@ FEW_PRODUCTS = 4
 ACC_BANKS = 4
 """Banks of the accumulators: tiles that are a multiple of them apart share a bank."""
 IDEAL = MemoryTiming.of("ideal")
-
-
-Tiles = TypeVar("Tiles", int, npt.NDArray[Any])
-"""One number of tiles, or an array of them."""
-
-
-@dataclass(frozen=True)
-class ConvShape:
-    """The loops of a convolution in tiles.
-
-    Attributes
-    ----------
-    images : int
-        Batches of ``BATCH`` images.
-    inputs, outputs : int
-        Channels of a group in tiles.
-    window : Window
-        Sizes of the image and the kernel in pixels.
-    passes : int
-        Passes of the ALU over a block.
-    groups : int
-        Sets of channels that have nothing to do with each other.
-    constants : int
-        Constants of each channel, as its bias: all stay in the accumulators.
-    added : int
-        Tensors of the shape of the result that are added to the result.
-    numbers : int
-        Constants of one tile for all channels.
-    """
-
-    images: int
-    inputs: int
-    outputs: int
-    window: Window
-    passes: int
-    groups: int = 1
-    constants: int = 1
-    added: int = 0
-    numbers: int = 0
-
-    @property
-    def kept(self) -> int:
-        """Tiles of constants in the accumulators."""
-        return self.constants * self.groups * self.outputs + self.numbers
-
-    @property
-    def added_slots(self) -> int:
-        """Blocks in the accumulators besides those of the sums."""
-        return ADDED_SLOTS * self.added
-
-    @property
-    def taps(self) -> int:
-        """Taps of the kernel."""
-        return self.window.kernel[0] * self.window.kernel[1]
-
-    @property
-    def out_height(self) -> int:
-        return self.window.out[0]
-
-    @property
-    def out_width(self) -> int:
-        return self.window.out[1]
-
-    @property
-    def tiles(self) -> int:
-        """Tiles of the result."""
-        return self.images * self.groups * self.outputs * self.out_height * self.out_width
-
-    @property
-    def products(self) -> int:
-        """Tile products of the whole convolution."""
-        return round(self.tiles * self.inputs * self.taps_of_tile)
-
-    @property
-    def taps_of_tile(self) -> float:
-        """Products of a tile of the result for each tile of input channels, on average."""
-        return self.taps
-
-    @property
-    def vectors(self) -> int:
-        """Vectors of the ALU of the whole convolution."""
-        return self.tiles * self.passes
-
-    @property
-    def row_step(self) -> int:
-        """Input rows from one output row to the next, as they lie on chip.
-
-        Rows that a kernel of one row never reads are not loaded, if there is no padding.
-        """
-        skips = self.window.kernel[0] == 1 and not any(self.window.padding)
-        return 1 if skips else self.window.stride[0]
-
-    @property
-    def can_skip_columns(self) -> bool:
-        """Whether there are columns that no window reads, and loads can leave them out."""
-        skips = self.window.kernel[1] == 1 and not any(self.window.padding)
-        return skips and self.window.stride[1] > 1
-
-    @property
-    def read_rows(self) -> int:
-        """Rows of the image that are loaded at least."""
-        return self.out_height if self.row_step != self.window.stride[0] else self.window.size[0]
-
-    def starts_sums(self, cfg: VTAConfig) -> bool:
-        """Whether the first product of a sum overwrites its tile, which costs no reset."""
-        return bool(cfg.extension)
-
-    def rows(self, height: Tiles) -> Tiles:
-        """Input rows on chip for ``height`` output rows."""
-        return (height - 1) * self.row_step + self.window.extents[0]
-
-    def columns(self, width: Tiles) -> Tiles:
-        """Input columns on chip for ``width`` output columns."""
-        return (width - 1) * self.window.stride[1] + self.window.extents[1]
-
-
-@dataclass(frozen=True)
-class TransposedShape(ConvShape):
-    """A transposed convolution in tiles.
-
-    The ``stride`` of the window is that of the result; padding is cut off the result.
-
-    Attributes
-    ----------
-    result : (int, int)
-        Height and width of the result.
-    """
-
-    result: tuple[int, int] = (1, 1)
-
-    @property
-    def can_skip_columns(self) -> bool:
-        return False
-
-    @property
-    def out_height(self) -> int:
-        return self.result[0]
-
-    @property
-    def out_width(self) -> int:
-        return self.result[1]
-
-    def starts_sums(self, cfg: VTAConfig) -> bool:
-        """Never: where taps meet zeros a tile may have no product at all."""
-        return False
-
-    @property
-    def taps_of_tile(self) -> float:
-        """Taps that meet a pixel of the data; the others would meet zeros between them."""
-        hits = 1
-        for size, taps, by, cut in zip(
-            self.result, self.window.kernel, self.window.stride, self.window.padding
-        ):
-            first = taps - 1 - cut
-            hits *= sum((y + tap - first) % by == 0 for y in range(size) for tap in range(taps))
-        return hits / (self.result[0] * self.result[1])
-
-    def rows(self, height: Tiles) -> Tiles:
-        """Rows of the data on chip for ``height`` rows of the result, at most."""
-        return (height + self.window.kernel[0] - 2) // self.window.stride[0] + 2
-
-    def columns(self, width: Tiles) -> Tiles:
-        """Columns of the data on chip for ``width`` columns of the result, at most."""
-        return (width + self.window.kernel[1] - 2) // self.window.stride[1] + 2
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.conv2d import constant_operands, pack_constants
+from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.convolution import convolution
-from vta.compiler.ops.cost import ConvShape, Tiling
+from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.geometry import Window, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.errors import OperatorError

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.cost import (
     GEMM_START,
     ISSUE,
     LOAD_START,
-    ConvShape,
     Cost,
     Order,
     Tiling,

@@ -35,7 +35,7 @@ from vta.build_module import build
 from vta.compiler.driver import compile_func, run_passes
 from vta.compiler.lower.lower import lower
 from vta.compiler.ops import Operator, Requantise, conv2d
-from vta.compiler.ops.cost import ConvShape
+from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.geometry import Window
 from vta.compiler.ops.tiling import candidates
 from vta.compiler.target import Target

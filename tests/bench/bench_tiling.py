@@ -24,7 +24,8 @@ from tests.bench.bench_layers import PAGE, write
 from tests.bench.networks import NETWORKS
 from vta.build_module import build
 from vta.compiler.ops import Requantise, conv2d
-from vta.compiler.ops.cost import ConvShape, estimate
+from vta.compiler.ops.conv_shape import ConvShape
+from vta.compiler.ops.cost import estimate
 from vta.compiler.ops.geometry import Window
 from vta.compiler.ops.tiling import candidates, choose
 from vta.config import VTAConfig

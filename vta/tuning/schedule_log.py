@@ -28,7 +28,7 @@ from vta.tuning.trial_store import TRIAL_TABLES
 from vta.tuning.workload import Workload
 
 if TYPE_CHECKING:
-    from vta.compiler.ops.cost import ConvShape
+    from vta.compiler.ops.conv_shape import ConvShape
     from vta.compiler.ops.requantise import Requantise
     from vta.compiler.ops.residual import Residual
 

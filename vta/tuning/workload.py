@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vta.compiler import ops
-from vta.compiler.ops.cost import ConvShape, Tiling, TransposedShape
+from vta.compiler.ops.conv_shape import ConvShape, TransposedShape
+from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.geometry import Window
 from vta.compiler.ops.requantise import OnePass, Requantise, WholeSums, one_pass_on
 from vta.compiler.ops.residual import Residual
