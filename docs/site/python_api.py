@@ -14,8 +14,8 @@ MODULES = {
     ],
     "Runs": ["vta.runtime", "vta.rpc", "vta.run_result", "vta.profiling", "vta.testing"],
     "Networks": [
-        "vta.networks", "vta.network", "vta.network_file", "vta.quantization", "vta.inspection",
-        "vta.preprocessing", "vta.comparison",
+        "vta.networks", "vta.network", "vta.network_file", "vta.quantization", "vta.calibration",
+        "vta.inspection", "vta.preprocessing", "vta.comparison",
     ],
     "The machine": [
         "vta.config", "vta.environment", "vta.isa", "vta.memmap", "vta.memory_timing",

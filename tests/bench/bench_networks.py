@@ -98,7 +98,8 @@ def prepare(name: str, folder: Path) -> tuple[Path, Path]:
     """An int8 model and its inputs of one sample, in files."""
     from tests.networks import digits, minilm, printed_text
     from tests.networks.__main__ import MODELS, write_model, write_photos
-    from vta.quantization import calibration_inputs, quantise
+    from vta.calibration import calibration_inputs
+    from vta.quantization import quantise
 
     preprocessing, model, options = MODELS[name][1], write_model(name, folder), {}
     if name == "digits":

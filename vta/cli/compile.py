@@ -100,8 +100,9 @@ def compile_for(file: Path, cfg: VTAConfig, options: ModelOptions, progress: Pro
     VTAError
         If the model is not supported.
     """
+    from vta.calibration import calibration_inputs
     from vta.networks import compile_model, require_no_host
-    from vta.quantization import calibration_inputs, is_quantised, quantise
+    from vta.quantization import is_quantised, quantise
 
     preprocessing = preprocessing_of(file, options.preprocess)
     schedules = None

@@ -120,7 +120,8 @@ def quantize(
     the same samples, the ratio of signal to quantisation noise of each layer and of the outputs,
     and how often the largest output is the same.
     """
-    from vta.quantization import calibration_inputs, quantise
+    from vta.calibration import calibration_inputs
+    from vta.quantization import quantise
 
     if calibration is None:
         raise click.UsageError("--calibrate FOLDER is needed: photos, .npy or .npz files")

@@ -9,6 +9,7 @@ from tests.support.networks import differing, integer
 from tests.support.onnx_models import by_onnxruntime
 from tests.support.sequence_models import TYPES, encoder, model, words
 from vta import rpc
+from vta.calibration import calibration_inputs
 from vta.compiler.frontend.onnx_import import import_model
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
@@ -17,7 +18,7 @@ from vta.float_model import with_bias_in_products
 from vta.host_operators import run_host_operator
 from vta.network_check import check_network
 from vta.network_file import network_bytes, network_from_bytes
-from vta.quantization import calibration_inputs, quantise
+from vta.quantization import quantise
 from vta.runtime.network import NetworkModule
 from vta.smoothing import smoothed
 
