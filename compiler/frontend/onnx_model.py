@@ -122,20 +122,37 @@ def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
                     f"{path}: attribute {item.name} of node {node.name or node.op_type} has its "
                     f"data in a file; only initializers can"
                 )
-    for tensor in model.graph.initializer:
-        if not external_data_helper.uses_external_data(tensor):
-            continue
-        place = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
-        file = (folder / place).resolve()
-        windows = PureWindowsPath(place)
-        if not place or windows.drive or "\\" in place or not file.is_relative_to(folder):
-            raise ModelError(
-                f"{path}: tensor {tensor.name} has its data in {place!r}; must be a file in the "
-                f"model's folder"
-            )
+    tensors = [t for t in model.graph.initializer if external_data_helper.uses_external_data(t)]
+    if sum(_external_size(path, tensor, folder) for tensor in tensors) > MAX_MODEL_BYTES:
+        raise ModelError(f"{path}: data in files of more than {MAX_MODEL_BYTES} bytes")
+    for tensor in tensors:
         try:
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         except (OSError, ValueError, onnx.checker.ValidationError) as error:
             raise ModelError(f"{path}: data of tensor {tensor.name}: {error}") from None
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+def _external_size(path: Path, tensor: onnx.TensorProto, folder: Path) -> int:
+    """Bytes that a tensor takes of a file in the folder, which must have them."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    place = entries.get("location", "")
+    file = (folder / place).resolve()
+    windows = PureWindowsPath(place)
+    if not place or windows.drive or "\\" in place or not file.is_relative_to(folder):
+        raise ModelError(
+            f"{path}: tensor {tensor.name} has its data in {place!r}; must be a file in the "
+            f"model's folder"
+        )
+    where = f"{path}: data of tensor {tensor.name}"
+    texts = {key: entries[key] for key in ("offset", "length") if key in entries}
+    if not all(text.isascii() and text.isdecimal() for text in texts.values()):
+        raise ModelError(f"{where}: {texts} must be numbers of bytes")
+    if not file.is_file():
+        raise ModelError(f"{where}: {place} is no file")
+    size, offset = file.stat().st_size, int(texts.get("offset", 0))
+    length = int(texts.get("length", max(size - offset, 0)))
+    if offset + length > size:
+        raise ModelError(f"{where}: {length} bytes at {offset} of {place}, which has {size} bytes")
+    return length

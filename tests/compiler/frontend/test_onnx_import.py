@@ -1,5 +1,7 @@
 """ONNX files that are read, and those that are refused: errors name the node or the tensor."""
 
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -124,6 +126,44 @@ def test_data_outside_the_folder(model, tmp_path):
         (tmp_path / "inner" / "m.onnx").write_bytes(changed.SerializeToString())
         with pytest.raises(ModelError, match="must be a file in the model's folder"):
             import_onnx(tmp_path / "inner" / "m.onnx")
+
+
+def _external(model, folder, count=1, **entries):
+    """The model with the data of initializers in the file ``data``."""
+    for tensor in model.graph.initializer[:count]:
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        for key, value in {"location": "data", **entries}.items():
+            tensor.external_data.add(key=key, value=value)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    return folder / "m.onnx"
+
+
+def test_data_that_are_too_many(model, tmp_path):
+    """Together; a file with a hole takes no memory."""
+    with (tmp_path / "data").open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(ModelError, match="data in files of more than 2147483647 bytes"):
+        import_onnx(_external(model, tmp_path, 2, length=str(1 << 30)))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"length": "4097"}, "4097 bytes at 0 of data, which has 4096 bytes"),
+        ({"offset": "4090", "length": "8"}, "8 bytes at 4090 of data, which has 4096 bytes"),
+        ({"offset": "-1"}, "must be numbers of bytes"),
+        ({"length": "many"}, "must be numbers of bytes"),
+        ({"location": "none"}, "none is no file"),
+        ({"location": "pipe"}, "pipe is no file"),
+    ],
+)
+def test_data_that_a_file_does_not_have(model, tmp_path, entries, said):
+    (tmp_path / "data").write_bytes(bytes(4096))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError, match=said):
+        import_onnx(_external(model, tmp_path, **entries))
 
 
 def test_data_beside_the_model(model, tmp_path):
