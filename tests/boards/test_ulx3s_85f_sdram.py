@@ -148,6 +148,7 @@ def test_the_boards_own_machine():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_network_of_handwritten_digits(tmp_path):
     """Whole, on the board's own machine, over a line of ten times the rate."""
     images = digits.digits()[0][::1000]
