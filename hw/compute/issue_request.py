@@ -1,6 +1,6 @@
 """An issue request: an instruction, its execution unit and its access ranges; and the hazard test.
 
-``hazard = WAW | WAR | RAW`` over the accumulators, and ``WAR | RAW | WAW`` over the micro-ops if
+``hazards = {WAW, WAR, RAW}`` over the accumulators, and ``WAR | RAW | WAW`` over the micro-ops if
 one of the two instructions is a LOAD
 
 An access range goes from the lowest to the highest entry that an instruction accesses. A range may
@@ -8,17 +8,19 @@ be larger than the set of entries (a loop with a stride leaves holes), so a haza
 that is not there; it costs a stall and never correctness. No hazard is missed.
 """
 
+from amaranth.hdl import Cat
 from amaranth.lib import data, enum
 
 from vta.isa import Isa
 
 __all__ = [
+    "HAZARDS",
     "AccessRangesLayout",
     "ExecutionUnit",
     "IssueRequest",
     "RangeLayout",
     "UopRangeLayout",
-    "has_hazard",
+    "hazards_between",
     "overlap",
 ]
 
@@ -76,8 +78,14 @@ def overlap(a, b):
     return a.used & b.used & (a.low <= b.high) & (b.low <= a.high)
 
 
-def has_hazard(younger, younger_unit, older, older_unit):
-    """Whether ``younger`` has a hazard with ``older``, an instruction of another unit.
+HAZARDS = 4
+"""Bits of :func:`hazards_between`."""
+
+
+def hazards_between(younger, younger_unit, older, older_unit):
+    """The hazards of ``younger`` with ``older``, an instruction of another unit: a bit each for
+    WAW, WAR and RAW on accumulators, and one for the micro-ops. The bits are not combined here: the
+    scoreboard has them in registers first, because the comparisons take most of a cycle.
 
     ``younger`` and ``older`` are views of an :class:`AccessRangesLayout`. Two instructions of one
     unit need no test: a unit executes in order, and each instruction sees the results of the older
@@ -88,4 +96,4 @@ def has_hazard(younger, younger_unit, older, older_unit):
     raw = overlap(younger.reads, older.writes)
     one_is_load = (younger_unit == ExecutionUnit.LOAD) | (older_unit == ExecutionUnit.LOAD)
     uop_hazard = one_is_load & overlap(younger.uops, older.uops)
-    return waw | war | raw | uop_hazard
+    return Cat(waw, war, raw, uop_hazard)

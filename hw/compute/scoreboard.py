@@ -8,7 +8,7 @@ is in a register in front of the entries, with a dependency bit for each entry.
 hazard of the request with an entry     detected and resolved
 ======================================  =====================================================
 RAW, WAR, WAW on accumulators,          overlap of access ranges
-RAW, WAR, WAW on micro-ops              (:func:`~vta.hw.compute.issue_request.has_hazard`);
+RAW, WAR, WAW on micro-ops              (:func:`~vta.hw.compute.issue_request.hazards_between`);
                                         the dependency is cleared when the entry is done
 an entry on the same unit               no dependency: a unit executes in order
 ======================================  =====================================================
@@ -31,11 +31,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.issue_request import (
+    HAZARDS,
     AccessRangesLayout,
     ExecutionUnit,
     IssueRequest,
     UopRangeLayout,
-    has_hazard,
+    hazards_between,
 )
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, Opcode
@@ -146,15 +147,15 @@ class Scoreboard(wiring.Component):
         hazards = Signal(self.depth)  # of the cycle in which the request is accepted
         retired = Signal()  # in the cycle before
         dependencies = Signal(self.depth)
+        independent = Signal(init=1)  # a register that equals ~dependencies.any()
         still_executing = Signal(self.depth)
         if self.depth > 1:  # a single entry is free when the next instruction issues
-            m.d.sync += hazards.eq(
-                Cat(
-                    (entry.unit != request.unit)
-                    & has_hazard(request.ranges, request.unit, entry.ranges, entry.unit)
-                    for entry in self.entries
-                )
-            )
+            for n, entry in enumerate(self.entries):
+                between = Signal(HAZARDS, name=f"hazards_between{n}")
+                other_unit = entry.unit != request.unit
+                bits = hazards_between(request.ranges, request.unit, entry.ranges, entry.unit)
+                m.d.sync += between.eq(Mux(other_unit, bits, 0))
+                m.d.comb += hazards[n].eq(between.any())
         # The bits shift with the entries: ``hazards`` a cycle later, because it is registered.
         shifted_hazards = Mux(retired, hazards >> 1, hazards)
         executing = Cat(entry.executing for entry in self.entries)
@@ -162,11 +163,11 @@ class Scoreboard(wiring.Component):
             still_executing.eq(
                 Mux(self.dependencies_valid, dependencies, shifted_hazards) & executing
             ),
-            self.ready_to_issue.eq(
-                self.dependencies_valid & ~self.entries[-1].valid & ~dependencies.any()
-            ),
+            self.ready_to_issue.eq(self.dependencies_valid & ~self.entries[-1].valid & independent),
         ]
         m.d.sync += [
+            # The bit that is shifted out is that of an instruction that is done.
+            independent.eq(~still_executing.any()),
             retired.eq(self.retire),
             self.dependencies_valid.eq(self.next_valid & ~self.issue),
             dependencies.eq(Mux(self.retire, still_executing >> 1, still_executing)),
@@ -204,13 +205,14 @@ class Scoreboard(wiring.Component):
             for field in ("valid", "executing", "older_on_unit"):
                 following, same = updated[n + 1][field], updated[n][field]
                 m.d.sync += entry[field].eq(Mux(self.retire, following, same))
-            # The other fields change only with a new or a shifted instruction. Those of an entry
-            # that is not valid mean nothing.
-            is_new = Mux(self.retire, accepts[n + 1], accepts[n])
+            # The other fields do not depend on ``issue``, which is late and would fan out to all of
+            # them: an entry that is not valid follows the next request, issued or not.
+            has_younger = self.entries[n + 1].valid if n + 1 < self.depth else 0
             younger = self.entries[n + 1] if n + 1 < self.depth else new
-            with m.If(self.retire | accepts[n]):
+            with m.If(self.retire | ~entry.valid):
                 for field in ("unit", "finish", "push_prev", "push_next", "ranges"):
-                    m.d.sync += entry[field].eq(Mux(is_new, new[field], younger[field]))
+                    shifted = self.retire & has_younger
+                    m.d.sync += entry[field].eq(Mux(shifted, younger[field], new[field]))
 
     def _older_on_next_unit(self, m: Module) -> Signal:
         """The executing instructions on the unit of ``next``, in a register that is valid with the

@@ -93,7 +93,7 @@ def overlap(s: State, low: int, i: int, other_low: int, other: int) -> bool:
 
 
 def has_hazard(s: State, younger: int, older: int) -> bool:
-    """As ``vta.hw.compute.issue_request.has_hazard``, for two different units."""
+    """As ``vta.hw.compute.issue_request.hazards_between``, for two different units."""
     unit = s.work[UNIT]
     return (
         overlap(s, WRITE_LOW, younger, WRITE_LOW, older)

@@ -66,11 +66,12 @@ class IssueRegisters:
         inner = {
             name: registers[f"scoreboard.{name}"]
             for name in ("next_valid", "next", "dependencies_valid", "dependencies",
-                         "still_executing", "older_on_next_unit")
+                         "independent", "still_executing", "older_on_next_unit")
         }  # fmt: skip
         m.d.comb += [
             Assert(inner["next_valid"] == self.next_valid),
             Assert(inner["dependencies_valid"] == accepted_before),
+            Assert(inner["independent"] == ~inner["dependencies"].any()),
             Assert(~accepted_before | self.next_valid),
             Assert(~accepted_before | (inner["dependencies"] == hazards)),
         ]

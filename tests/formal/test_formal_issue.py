@@ -286,12 +286,12 @@ def test_streams_of_all_kinds_happen():
 
 BROKEN = {
     # hazards
-    "units-not-compared": (scoreboard, "(entry.unit != request.unit)", "0"),
-    "own-unit-compared": (scoreboard, "(entry.unit != request.unit)", "1"),
-    "waw-missed": (issue_request, "return waw | war | raw |", "return war | raw |"),
-    "war-missed": (issue_request, "return waw | war | raw |", "return waw | raw |"),
-    "raw-missed": (issue_request, "return waw | war | raw |", "return waw | war |"),
-    "uop-hazard-missed": (issue_request, "| raw | uop_hazard", "| raw"),
+    "units-not-compared": (scoreboard, "other_unit = entry.unit != request.unit", "other_unit = 0"),
+    "own-unit-compared": (scoreboard, "other_unit = entry.unit != request.unit", "other_unit = 1"),
+    "waw-missed": (issue_request, "Cat(waw, war,", "Cat(war,"),
+    "war-missed": (issue_request, "Cat(waw, war,", "Cat(waw,"),
+    "raw-missed": (issue_request, "war, raw, uop_hazard)", "war, uop_hazard)"),
+    "uop-hazard-missed": (issue_request, "raw, uop_hazard)", "raw)"),
     "uop-reads-compared": (issue_request, "one_is_load & overlap", "1 & overlap"),
     "last-entry-missed": (issue_request, "(a.low <= b.high)", "(a.low < b.high)"),
     "first-entry-missed": (issue_request, "(b.low <= a.high)", "(b.low < a.high)"),
@@ -307,8 +307,13 @@ BROKEN = {
     "hazards-used-again": (
         scoreboard, "Mux(self.dependencies_valid, dependencies", "Mux(0, dependencies",
     ),
-    "too-many": (scoreboard, "& ~self.entries[-1].valid & ~dep", "& ~dep"),
+    "too-many": (scoreboard, "& ~self.entries[-1].valid & independent", "& independent"),
+    "some-dependencies-only": (scoreboard, "~still_executing.any()", "~still_executing[0]"),
     # entries
+    "not-filled": (scoreboard, "self.retire | ~entry.valid", "self.retire"),
+    "filled-while-valid": (scoreboard, "self.retire | ~entry.valid", "1"),
+    "shifted-without-retirement": (scoreboard, "self.retire & has_younger", "has_younger"),
+    "shifted-from-an-empty-entry": (scoreboard, "self.retire & has_younger", "self.retire"),
     "done-at-issue": (
         scoreboard,
         "new.executing.eq(self.next.unit != ExecutionUnit.NONE)", "new.executing.eq(0)",
@@ -361,5 +366,5 @@ def test_faults_are_found(name):
         block = block_with(FEW, scoreboard_module=mutant(scoreboard, old, new))
     else:
         broken = mutant(issue_request, old, new, ExecutionUnit=ExecutionUnit)
-        block = block_with(FEW, has_hazard=broken.has_hazard)
+        block = block_with(FEW, hazards_between=broken.hazards_between)
     refute(InOrder(block, FEW), depth=14)

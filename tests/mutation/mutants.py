@@ -157,27 +157,27 @@ MUTANTS = (
     Mutant(
         "units-overlap", "an instruction issues with hazards against other units",
         "compute/scoreboard.py",
-        "(entry.unit != request.unit)", "0",
+        "other_unit = entry.unit != request.unit", "other_unit = 0",
     ),
     Mutant(
         "raw-missed", "RAW: the ALU reads what GEMM or a load has not written yet",
         "compute/issue_request.py",
-        "return waw | war | raw |", "return waw | war |",
+        "war, raw, uop_hazard)", "war, uop_hazard)",
     ),
     Mutant(
         "war-missed", "WAR: GEMM or a load writes what the ALU has not read yet",
         "compute/issue_request.py",
-        "return waw | war | raw |", "return waw | raw |",
+        "Cat(waw, war,", "Cat(waw,",
     ),
     Mutant(
         "waw-missed", "WAW: two units write the same accumulators in any order",
         "compute/issue_request.py",
-        "return waw | war | raw |", "return war | raw |",
+        "Cat(waw, war,", "Cat(war,",
     ),
     Mutant(
         "uops-in-use", "micro-ops are loaded while a unit still reads them",
         "compute/issue_request.py",
-        "| raw | uop_hazard", "| raw",
+        "raw, uop_hazard)", "raw)",
     ),
     Mutant(
         "range-short", "the range of an instruction misses its last entry",

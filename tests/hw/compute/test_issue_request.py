@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from tests.support.hwpeers import simulate
 from vta.config import VTAConfig
-from vta.hw.compute.issue_request import AccessRangesLayout, ExecutionUnit, has_hazard
+from vta.hw.compute.issue_request import AccessRangesLayout, ExecutionUnit, hazards_between
 from vta.isa import Isa
 
 ISA = Isa.of(VTAConfig.preset("tiny"))
@@ -15,7 +15,7 @@ LOAD, GEMM, ALU = ExecutionUnit.LOAD, ExecutionUnit.GEMM, ExecutionUnit.ALU
 
 
 class HazardTest(wiring.Component):
-    """``has_hazard`` between ports."""
+    """``hazards_between`` between ports."""
 
     younger: In(AccessRangesLayout(ISA))
     older: In(AccessRangesLayout(ISA))
@@ -27,7 +27,9 @@ class HazardTest(wiring.Component):
         m = Module()
         result = Signal()
         m.d.comb += [
-            result.eq(has_hazard(self.younger, self.younger_unit, self.older, self.older_unit)),
+            result.eq(
+                hazards_between(self.younger, self.younger_unit, self.older, self.older_unit).any()
+            ),
             self.hazard.eq(result),
         ]
         return m
