@@ -84,6 +84,7 @@ class Fetch(wiring.Component):
         log_bytes = INSN_BYTES.bit_length() - 1
         end = Signal(max(self.addr_bits + 1, COUNT_BITS + log_bytes) + 1)
         bad_addr = Signal()
+        disabled = Signal()
         beyond = (
             addr[self.addr_bits + 1 :].any()
             | end[self.addr_bits + 1 :].any()
@@ -101,8 +102,12 @@ class Fetch(wiring.Component):
             bad_addr.eq((addr % INSN_BYTES != 0) | beyond),
             reader.addr.eq(addr),
             reader.count.eq(remaining),
-            reader.start.eq(started & self.busy & ~bad_addr),
+            reader.start.eq(started & self.busy),
+            reader.disable.eq(disabled),
         ]
+        # The check is long: the reader starts meanwhile, and is disabled before its first request.
+        with m.If(started):
+            m.d.sync += disabled.eq(bad_addr)
         # Ends the combinational path from the queues to the stream reader.
         m.submodules.skid = skid = SkidBuffer(INSN_BITS)
         connect(m, reader.insn, skid.i)
@@ -138,15 +143,20 @@ class Fetch(wiring.Component):
         for target in PipelineModule:
             name = target.name.lower()
             # One instruction is in the output register.
-            queue = BlockQueue(width=INSN_BITS, depth=INSN_QUEUE_DEPTH - 1)
+            depth = INSN_QUEUE_DEPTH - 1
+            queue = BlockQueue(width=INSN_BITS, depth=depth)
             m.submodules[f"{name}_queue"] = queue
             self._output_register(m, queue.r_stream, getattr(self, name))
             m.d.comb += [
                 queue.w_data.eq(word),
                 queue.w_en.eq(self.dispatched & (module == target)),
             ]
+            # A register; a cycle late when the module takes an instruction of a full queue.
+            has_room = Signal(init=1, name=f"{name}_has_room")
+            full = (queue.w_level == depth) | ((queue.w_level == depth - 1) & queue.w_en)
+            m.d.sync += has_room.eq(~full)
             with m.If(module == target):
-                m.d.comb += queue_ready.eq(queue.w_rdy)
+                m.d.comb += queue_ready.eq(has_room)
         m.d.comb += [
             self.dispatched.eq(valid & queue_ready & ~illegal),
             advance.eq(~decoded | self.dispatched | ~self.busy),
@@ -195,6 +205,8 @@ class StreamReader(wiring.Component):
     ----------
     start : in
         Strobe, with ``addr`` and ``count``.
+    disable : in
+        Asserted from the cycle after ``start`` on: nothing is requested.
     read : ReadPortSignature, out
         The bus. ``beat.ready`` is always asserted while requested beats are outstanding.
     insn : stream of 128 bits, out
@@ -207,7 +219,7 @@ class StreamReader(wiring.Component):
     def __init__(self, *, addr_bits: int, data_bits: int, room: int) -> None:
         self.addr_bits, self.data_bits, self.room = addr_bits, data_bits, room
         super().__init__({
-            "start": In(1), "addr": In(addr_bits), "count": In(COUNT_BITS),
+            "start": In(1), "addr": In(addr_bits), "count": In(COUNT_BITS), "disable": In(1),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "insn": Out(stream.Signature(INSN_BITS)),
         })  # fmt: skip
@@ -252,7 +264,7 @@ class StreamReader(wiring.Component):
         m.d.comb += [
             request.payload.addr.eq(beat << log_beat),
             request.payload.beats.eq(beats),
-            request.valid.eq(computed & nonzero & fits),
+            request.valid.eq(computed & nonzero & fits & ~self.disable),
             accepted.eq(request.valid & request.ready),
         ]
         with m.If(self.start):
