@@ -30,7 +30,7 @@ $(error VENV is '$(VENV)'; must be a path without spaces)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sim photo exercise test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick bench-area rtl synth bitstream notebooks docs lint types dist sbom clean
+.PHONY: help sim photo exercise test test-slow test-configs networks test-pythons fuzz mutation formal bench bench-quick bench-area bench-clock rtl synth bitstream notebooks docs lint types dist sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,6 +96,9 @@ bench-quick: $(VENV)/installed-dev  ## cycles of the tutorials against the last 
 
 bench-area: $(VENV)/installed-dev  ## area and longest paths of machines by Yosys, and a line of docs/history.jsonl (MACHINE=)
 	$(BIN)/python -m tests.bench.bench_area $(if $(MACHINE),--machine $(MACHINE))
+
+bench-clock: $(VENV)/installed-dev  ## the clock on an ECP5, best of some seeds of the placer; hours (PRESET= or CONFIG=, SEEDS=)
+	$(BIN)/python -m tests.bench.bench_clock $(CONFIG_OPTION) $(if $(SEEDS),--seeds $(SEEDS))
 
 rtl: $(VENV)/installed-rtl  ## write the Verilog of the machine into build/rtl (PRESET= or CONFIG=)
 	$(BIN)/python -m vta.hw.emit $(CONFIG_OPTION) -o build/rtl

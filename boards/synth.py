@@ -59,6 +59,8 @@ class Report:
         After place and route.
     paths : tuple of LongPath
         The longest paths of the netlist, before place and route.
+    netlist : Path or None
+        The mapped netlist, as JSON of Yosys, if flat.
     """
 
     part: Part
@@ -70,6 +72,7 @@ class Report:
     blocks: dict[str, dict[str, Fraction]] = field(default_factory=dict)
     timing: Timing | None = None
     paths: tuple[LongPath, ...] = ()
+    netlist: Path | None = None
 
     @property
     def too_large(self) -> list[str]:
@@ -167,6 +170,7 @@ def synthesise(
         blocks=blocks,
         timing=route(part, work, tell) if routed else None,
         paths=longest,
+        netlist=work / "netlist.json" if flat else None,
     )
 
 

@@ -99,8 +99,11 @@ def _places(path: tuple[PathSegment, ...]) -> list[tuple[str, float]]:
     return places
 
 
-def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
+def route(part: Part, folder: Path, tell: Callable[[str], None], *, seed: int = SEED) -> Timing:
     """Place and route ``folder/netlist.json``; ports stay unplaced pins (out of context).
+
+    ``seed`` is that of the placer. The report is kept beside the netlist, so a run that is there
+    is not made again.
 
     Raises
     ------
@@ -111,21 +114,22 @@ def route(part: Part, folder: Path, tell: Callable[[str], None]) -> Timing:
     if not part.nextpnr:
         raise SynthesisError(f"no open place-and-route tool knows {part.name}")
     path = tool(TOOL)
-    tell(f"{TOOL} {' '.join(part.nextpnr)}")
-    command = [
-        path, *part.nextpnr, "--json", "netlist.json", "--report", "timing.json",
-        "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(SEED),
-        "--timing-allow-fail", "--quiet",
-        "--log", "nextpnr.log",
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SynthesisError(
-            f"{TOOL} in {folder} ended with {done.returncode}: {done.stderr[-2000:].strip()}"
-        )
-    return timing_of(
-        json.loads((folder / "timing.json").read_text(encoding="utf-8")), version(path)
-    )
+    kept, unfinished = folder / f"timing-{seed}.json", f"timing-{seed}.tmp"
+    if not kept.exists():
+        tell(f"{TOOL} {' '.join(part.nextpnr)} --seed {seed}")
+        command = [
+            path, *part.nextpnr, "--json", "netlist.json", "--report", unfinished,
+            "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(seed),
+            "--timing-allow-fail", "--quiet",
+            "--log", f"nextpnr-{seed}.log",
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SynthesisError(
+                f"{TOOL} in {folder} ended with {done.returncode}: {done.stderr[-2000:].strip()}"
+            )
+        (folder / unfinished).replace(kept)
+    return timing_of(json.loads(kept.read_text(encoding="utf-8")), version(path))
 
 
 def version(path: str) -> str:

@@ -1,6 +1,12 @@
-"""What a report of nextpnr says to people."""
+"""What a report of nextpnr says to people, and which runs are made."""
 
+import sys
+
+import pytest
+
+from vta.boards.synthesis import nextpnr
 from vta.boards.synthesis.nextpnr import PathSegment, Timing, timing_of
+from vta.boards.synthesis.parts import PARTS, SynthesisError
 
 
 def test_a_path_is_told_by_its_signals():
@@ -48,3 +54,34 @@ def test_the_slowest_clock_and_the_slowest_path_between_registers():
     assert (timing.mhz, timing.slack_ns) == (50.0, 5.0)
     assert timing.path == (PathSegment("logic", 20.0, "b"),)
     assert timing.used == {"DP16KD": (3, 208)}
+
+
+def test_each_seed_is_routed_once(tmp_path, monkeypatch):
+    """The tool is one that writes its seed as the clock."""
+    fake = tmp_path / "nextpnr"
+    fake.write_text(
+        f"""#!{sys.executable}
+import json, sys
+options = dict(zip(sys.argv, sys.argv[1:]))
+if "--seed" in options:
+    mhz = float(options["--seed"])
+    clock = {{"clk": {{"achieved": mhz, "constraint": 100.0}}}}
+    report = {{"fmax": clock, "critical_paths": [], "utilization": {{}}}}
+    open(options["--report"], "w").write(json.dumps(report))
+print("Version nextpnr-9.9)")
+"""
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(nextpnr, "tool", lambda _: str(fake))
+    told: list[str] = []
+    results = [
+        nextpnr.route(PARTS["LFE5U-85F"], tmp_path, told.append, seed=seed).mhz
+        for seed in (7, 8, 7)
+    ]
+    assert results == [7.0, 8.0, 7.0]
+    assert [line.partition("--seed ")[2] for line in told] == ["7", "8"]
+
+
+def test_a_part_without_an_open_router_is_refused(tmp_path):
+    with pytest.raises(SynthesisError, match="no open place-and-route tool knows XC7Z020"):
+        nextpnr.route(PARTS["XC7Z020"], tmp_path, print)
