@@ -230,7 +230,7 @@ def test_streams_of_all_kinds_happen(data_bits):
          "self.dispatched.eq(valid & queue_ready)"),
         (64, 3, "self.dispatched.eq(valid & queue_ready & ~illegal)",
          "self.dispatched.eq(valid & ~illegal)"),
-        (64, 3, "((queue.w_level == depth - 1) & queue.w_en)", "0"),
+        (256, 3, "((queue.w_level == depth - 1) & queue.w_en)", "0"),
         (64, 3, "self.dispatched & (module == target)", "self.dispatched"),
         (256, 6, "advance.eq(~decoded | self.dispatched | ~self.busy)", "advance.eq(1)"),
         (64, 3, "queue.ready.eq(~output.valid | output.ready)", "queue.ready.eq(1)"),
