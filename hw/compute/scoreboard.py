@@ -211,8 +211,7 @@ class Scoreboard(wiring.Component):
             younger = self.entries[n + 1] if n + 1 < self.depth else new
             with m.If(self.retire | ~entry.valid):
                 for field in ("unit", "finish", "push_prev", "push_next", "ranges"):
-                    shifted = self.retire & has_younger
-                    m.d.sync += entry[field].eq(Mux(shifted, younger[field], new[field]))
+                    m.d.sync += entry[field].eq(Mux(has_younger, younger[field], new[field]))
 
     def _older_on_next_unit(self, m: Module) -> Signal:
         """The executing instructions on the unit of ``next``, in a register that is valid with the

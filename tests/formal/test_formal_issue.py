@@ -312,8 +312,7 @@ BROKEN = {
     # entries
     "not-filled": (scoreboard, "self.retire | ~entry.valid", "self.retire"),
     "filled-while-valid": (scoreboard, "self.retire | ~entry.valid", "1"),
-    "shifted-without-retirement": (scoreboard, "self.retire & has_younger", "has_younger"),
-    "shifted-from-an-empty-entry": (scoreboard, "self.retire & has_younger", "self.retire"),
+    "shifted-from-an-empty-entry": (scoreboard, "Mux(has_younger,", "Mux(self.retire,"),
     "done-at-issue": (
         scoreboard,
         "new.executing.eq(self.next.unit != ExecutionUnit.NONE)", "new.executing.eq(0)",
