@@ -6,10 +6,13 @@ The same configuration gives the same bytes.
 """
 
 import argparse
+import contextlib
+import gc
 import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,6 +106,20 @@ def tidied(text: str) -> str:
     return break_long_lines(fold_initial(text))
 
 
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Elaboration makes millions of objects that stay: to look for garbage among them again and
+    again is a third of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collections()
 def emit_verilog(
     cfg: VTAConfig, *, paired: bool = False, observed: bool = False, active: bool = False
 ) -> tuple[str, dict[str, Any]]:
@@ -164,6 +181,7 @@ def _core_class(observed: bool, active: bool) -> type[Core]:
     return ActiveCore if active else ObservedCore if observed else Core
 
 
+@_without_collections()
 def emit_flat(
     cfg: VTAConfig,
     *,
