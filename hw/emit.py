@@ -101,9 +101,14 @@ def break_long_lines(text: str) -> str:
     )
 
 
+_EMPTY_WIRE = re.compile(r"^  wire \[-1:0\] .*;\n", re.MULTILINE)
+"""The name of a field without bits, which nothing reads: to Verilog it has two."""
+
+
 def tidied(text: str) -> str:
-    """Verilog of Yosys as files have it: :func:`fold_initial`, then :func:`break_long_lines`."""
-    return break_long_lines(fold_initial(text))
+    """Verilog of Yosys as files have it: without names of fields that have no bits,
+    :func:`fold_initial`, then :func:`break_long_lines`."""
+    return break_long_lines(fold_initial(_EMPTY_WIRE.sub("", text)))
 
 
 @contextlib.contextmanager

@@ -121,6 +121,11 @@ def test_verilator_reads_the_weights_of_a_large_array(tmp_path):
     assert tidied(text).replace(",\n    ", ", ") == text
 
 
+def test_fields_without_bits_have_no_name(emitted):
+    """A wire [-1:0] would have two bits."""
+    assert "[-1:0]" not in (emitted / "vta_core.v").read_text()
+
+
 def test_yosys_reads_it_clean(emitted):
     script = "read_verilog vta_core.v; hierarchy -check -top vta_core; proc; check -assert"
     done = subprocess.run(
