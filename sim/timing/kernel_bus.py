@@ -22,6 +22,7 @@ from vta.sim.timing.state import (
     NEXT_GRANT,
     NOW,
     OUT_BEATS,
+    OUT_CONSUMED,
     OUT_FIRST,
     OUT_HEAD,
     OUT_LAST,
@@ -41,6 +42,7 @@ from vta.sim.timing.state import (
     SPAN_END,
     SPAN_HEAD,
     SPAN_TAIL,
+    UNKNOWN,
     WRITE_BEATS,
     WRITES,
 )
@@ -152,20 +154,37 @@ def release(s: State, reader: int, beats: int, first: int, last: int, consumed: 
     """The reader consumes the last beat of a granted burst in cycle ``consumed``. A reader that
     stalls leaves beats in its queue; then the bus stalls for all readers."""
     value, each, ring = s.value, s.each, s.ring
-    depth = s.k.beat_queue
-    if consumed - depth > last and each[OUTSTANDING][reader] + beats > depth:
-        last = consumed - depth
-        s.bus[READ_FREE] = max(s.bus[READ_FREE], last + 1.0)
     tail = each[OUT_TAIL][reader]
+    if consumed - s.k.beat_queue > last:
+        free = queue_free(s, reader, beats, consumed)
+        if free > last:
+            last = free
+            s.bus[READ_FREE] = max(s.bus[READ_FREE], last + 1.0)
     at = tail & (RING - 1)
     ring[OUT_FIRST + reader][at] = first
     ring[OUT_LAST + reader][at] = last
     ring[OUT_BEATS + reader][at] = beats
+    ring[OUT_CONSUMED + reader][at] = consumed
     each[OUT_TAIL][reader] = tail + 1
     each[OUTSTANDING][reader] += beats
     each[GRANT_READY][reader] = grant_ready(s, reader)
     ring[ACCEPTED_END][value[ACCEPTED] & (RING - 1)] = last
     value[ACCEPTED] += 1
+
+
+def queue_free(s: State, reader: int, beats: int, consumed: int) -> int:
+    """When the queue of a reader has room for the last beat of a burst, which is consumed in cycle
+    ``consumed``: when the beat before that fills the queue is consumed."""
+    ring = s.ring
+    left = s.k.beat_queue - beats
+    if left < 0:
+        return consumed - s.k.beat_queue
+    for number in range(s.each[OUT_TAIL][reader] - 1, -1, -1):
+        at = number & (RING - 1)
+        if left < ring[OUT_BEATS + reader][at]:
+            return ring[OUT_CONSUMED + reader][at] - left
+        left -= ring[OUT_BEATS + reader][at]
+    return UNKNOWN
 
 
 def move_data(s: State, direction: int, ready: int, beats: int) -> tuple[int, int]:

@@ -65,14 +65,14 @@ TRIPLES = SPAN_TAIL + 1
 # Ring buffers of each reader or engine: three of each.
 (
     PENDING_AT, PENDING_LEFT, PENDING_ROOM, OUT_FIRST, OUT_LAST, OUT_BEATS,
-    ROW_INSN, ROW_AT, ROW_ZEROS, ROW_BURSTS, ROW_IS_LAST, PLACE, TRANSFER,
-) = range(0, 39, 3)  # fmt: skip
+    ROW_INSN, ROW_AT, ROW_ZEROS, ROW_BURSTS, ROW_IS_LAST, PLACE, TRANSFER, OUT_CONSUMED,
+) = range(0, 42, 3)  # fmt: skip
 # Ring buffers of which there is one.
 (
     ACCEPTED_END, ANSWERED_AT, ARRIVED_BEFORE, ARRIVED_FIRST, ARRIVED_LAST,
     GEMM_FIRST, GEMM_INSN, UOP_LOAD, BOUND_CAUSE, BOUND_END, BOUND_SOURCE,
     STORE_ROW_BEATS, STORE_ROW_ROOM,
-) = range(39, 52)  # fmt: skip
+) = range(42, 55)  # fmt: skip
 RINGS = STORE_ROW_ROOM + 1
 
 # Of each instruction.
