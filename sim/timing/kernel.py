@@ -1,8 +1,8 @@
 """The timing model: events in the order of their cycles until none is left.
 
-Three things happen in the order of time and not of computation: grants of the read bus, bursts of
-the write bus, which can share it, and the end of an ALU instruction, which GEMM can delay until it
-comes. All other times follow from these as
+Four things happen in the order of time and not of computation: grants of the read bus, bursts of
+read data, those of the write bus, which can share it, and the end of an ALU instruction, which GEMM
+can delay until it comes. All other times follow from these as
 soon as what they depend on is known.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vta.sim.timing.kernel_bus import grant, release
+from vta.sim.timing.kernel_bus import answer, grant, next_data, release
 from vta.sim.timing.kernel_compute import end_alu, issue_compute
 from vta.sim.timing.kernel_dma import load_burst, store_burst
 from vta.sim.timing.kernel_modules import (
@@ -22,9 +22,11 @@ from vta.sim.timing.kernel_modules import (
 )
 from vta.sim.timing.kernel_retire import mark
 from vta.sim.timing.state import (
+    ACCEPTED,
     ALU_HEAD,
     ALU_LIST,
     ALU_TAIL,
+    ARRIVED,
     COMPUTE_MODULE,
     DIRTY,
     FETCH,
@@ -57,13 +59,18 @@ def run(s: State) -> None:
         ends = NEVER
         if value[ALU_HEAD] < value[ALU_TAIL]:
             ends = max(s.insn[LAST][s.insn[ALU_LIST][value[ALU_HEAD]]], value[NOW])
-        writes = max(value[WRITE_AT], value[NOW])
-        if grants == NEVER and ends == NEVER and value[WRITE_AT] == NEVER:
+        data = next_data(s)
+        writes = NEVER if value[WRITE_AT] == NEVER else max(value[WRITE_AT], value[NOW])
+        first = min(min(grants, ends), min(data, writes))
+        if first == NEVER:
             return
-        if ends <= grants and ends <= writes:
+        if ends == first:
             value[NOW] = ends
             end_alu(s)
-        elif writes <= grants:
+        elif data == first:
+            value[NOW] = data
+            arrive(s)
+        elif writes == first:
             value[NOW] = writes
             if store_burst(s):
                 mark(s, STORE_MODULE)
@@ -94,7 +101,8 @@ def next_grant(s: State) -> int:
     """The first cycle in which the read bus can grant a burst; NEVER without one."""
     value, ready = s.value, s.each[GRANT_READY]
     at = min(ready[0], min(ready[1], ready[2]))
-    if at == NEVER:
+    # Until the burst arrives that makes room in the memory, its end is not known.
+    if at == NEVER or value[ACCEPTED] - s.k.outstanding_reads >= value[ARRIVED]:
         return NEVER
     return max(max(at, value[NEXT_GRANT]), max(value[NOW], value[NEXT_ARBITRATION]))
 
@@ -104,14 +112,19 @@ def arbitrate(s: State, now: int) -> None:
     for distance in range(1, 4):
         reader = (s.value[LAST_GRANT] + distance) % 3
         if s.each[GRANT_READY][reader] <= now:
-            beats, first, last = grant(s, reader, now)
-            consumed = last
-            if reader == FETCH:
-                fetch_burst(s, beats, first, last)
-            else:
-                consumed, finished = load_burst(s, reader, beats, first, last)
-                if finished:
-                    mark(s, LOAD_MODULE if reader == LOAD_ENGINE else COMPUTE_MODULE)
-            release(s, reader, beats, first, last, consumed)
+            grant(s, reader, now)
             break
     s.value[NEXT_ARBITRATION] = now + 1
+
+
+def arrive(s: State) -> None:
+    """The data of the oldest granted burst arrives."""
+    reader, beats, first, last = answer(s)
+    consumed = last
+    if reader == FETCH:
+        fetch_burst(s, beats, first, last)
+    else:
+        consumed, finished = load_burst(s, reader, beats, first, last)
+        if finished:
+            mark(s, LOAD_MODULE if reader == LOAD_ENGINE else COMPUTE_MODULE)
+    release(s, reader, beats, first, last, consumed)

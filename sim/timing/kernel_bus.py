@@ -1,7 +1,8 @@
 """The memory port in time: reads of three readers, and writes, burst by burst.
 
 A burst is granted round robin, accepted while the memory has room, and answered in order, a beat a
-cycle or at the rate of the memory preset. Times of a burst are computed when it is granted.
+cycle or at the rate of the memory preset. The times of its beats are computed when its data is
+ready, so that bursts of the other direction that begin before then are known.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from vta.sim.timing.state import (
     ADDRESS_INTERVAL,
     ANSWERED,
     ANSWERED_AT,
+    ARRIVED,
     BEAT_INTERVAL,
+    DATA_READER,
+    DATA_READY,
     GRANT_READY,
     LAST_GRANT,
     NEVER,
@@ -25,6 +29,7 @@ from vta.sim.timing.state import (
     OUT_CONSUMED,
     OUT_FIRST,
     OUT_HEAD,
+    OUT_KNOWN,
     OUT_LAST,
     OUT_TAIL,
     OUTSTANDING,
@@ -54,11 +59,14 @@ PAST = 512
 """Cycles for which the spans of the data bus are remembered: bursts are not computed in order."""
 
 __all__ = [
+    "answer",
     "burst_count",
     "first_burst",
     "grant",
     "grant_ready",
     "move_data",
+    "next_data",
+    "queue_free",
     "release",
     "request",
     "write",
@@ -92,7 +100,8 @@ def request(s: State, reader: int, available: int, room: int, beats: int) -> Non
 
 
 def grant_ready(s: State, reader: int) -> int:
-    """When the first burst of a reader is at the arbiter, and has credits; NEVER without one."""
+    """When the first burst of a reader is at the arbiter, and has credits; NEVER without one, or if
+    that depends on bursts whose data is not ready."""
     each, ring, k = s.each, s.ring, s.k
     head = each[PENDING_HEAD][reader]
     if head == each[PENDING_TAIL][reader]:
@@ -120,11 +129,11 @@ def grant_ready(s: State, reader: int) -> int:
     over = tail - oldest - k.bursts_in_flight
     if over >= 0:
         available = max(available, lasts[(oldest + over) & (RING - 1)] + k.CREDIT_LAG)
-    return available
+    return min(available, NEVER)
 
 
-def grant(s: State, reader: int, now: int) -> tuple[int, int, int]:
-    """Grant a burst; returns its beats, and when the first and the last of them arrive."""
+def grant(s: State, reader: int, now: int) -> None:
+    """Grant a burst."""
     value, each, ring, k = s.value, s.each, s.ring, s.k
     head = each[PENDING_HEAD][reader]
     at = head & (RING - 1)
@@ -145,31 +154,58 @@ def grant(s: State, reader: int, now: int) -> tuple[int, int, int]:
     address = max(address, ceil(now + s.bus[ADDRESS_INTERVAL]))
     value[LAST_GRANT] = reader
     value[NEXT_GRANT] = address
-    first, last = move_data(s, READS, address + k.read_latency, beats)
+    value[ACCEPTED] = accepted + 1
     value[READ_BEATS] += beats
-    return beats, first, last
+    ring[DATA_READER][accepted & (RING - 1)] = reader
+    ring[DATA_READY][accepted & (RING - 1)] = address + k.read_latency
+    tail = each[OUT_TAIL][reader]
+    at = tail & (RING - 1)
+    ring[OUT_FIRST + reader][at] = NEVER
+    ring[OUT_LAST + reader][at] = NEVER
+    ring[OUT_BEATS + reader][at] = beats
+    each[OUT_TAIL][reader] = tail + 1
+    each[OUTSTANDING][reader] += beats
+    each[GRANT_READY][reader] = grant_ready(s, reader)
+
+
+def next_data(s: State) -> int:
+    """When the next granted burst can be answered; NEVER without one."""
+    value = s.value
+    if value[ARRIVED] == value[ACCEPTED]:
+        return NEVER
+    ready = s.ring[DATA_READY][value[ARRIVED] & (RING - 1)]
+    return max(max(ready, int(s.bus[READ_FREE])), value[NOW])
+
+
+def answer(s: State) -> tuple[int, int, int, int]:
+    """Answer the oldest granted burst: its reader, its beats, and when the first and the last of
+    them arrive."""
+    number = s.value[ARRIVED] & (RING - 1)
+    reader = s.ring[DATA_READER][number]
+    at = s.each[OUT_KNOWN][reader] & (RING - 1)
+    beats = s.ring[OUT_BEATS + reader][at]
+    first, last = move_data(s, READS, s.ring[DATA_READY][number], beats)
+    return reader, beats, first, last
 
 
 def release(s: State, reader: int, beats: int, first: int, last: int, consumed: int) -> None:
-    """The reader consumes the last beat of a granted burst in cycle ``consumed``. A reader that
+    """The reader consumes the last beat of an answered burst in cycle ``consumed``. A reader that
     stalls leaves beats in its queue; then the bus stalls for all readers."""
     value, each, ring = s.value, s.each, s.ring
-    tail = each[OUT_TAIL][reader]
+    known = each[OUT_KNOWN][reader]
     if consumed - s.k.beat_queue > last:
         free = queue_free(s, reader, beats, consumed)
         if free > last:
             last = free
             s.bus[READ_FREE] = max(s.bus[READ_FREE], last + 1.0)
-    at = tail & (RING - 1)
+    at = known & (RING - 1)
     ring[OUT_FIRST + reader][at] = first
     ring[OUT_LAST + reader][at] = last
-    ring[OUT_BEATS + reader][at] = beats
     ring[OUT_CONSUMED + reader][at] = consumed
-    each[OUT_TAIL][reader] = tail + 1
-    each[OUTSTANDING][reader] += beats
+    each[OUT_KNOWN][reader] = known + 1
+    ring[ACCEPTED_END][value[ARRIVED] & (RING - 1)] = last
+    value[ARRIVED] += 1
     each[GRANT_READY][reader] = grant_ready(s, reader)
-    ring[ACCEPTED_END][value[ACCEPTED] & (RING - 1)] = last
-    value[ACCEPTED] += 1
 
 
 def queue_free(s: State, reader: int, beats: int, consumed: int) -> int:
@@ -179,7 +215,7 @@ def queue_free(s: State, reader: int, beats: int, consumed: int) -> int:
     left = s.k.beat_queue - beats
     if left < 0:
         return consumed - s.k.beat_queue
-    for number in range(s.each[OUT_TAIL][reader] - 1, -1, -1):
+    for number in range(s.each[OUT_KNOWN][reader] - 1, -1, -1):
         at = number & (RING - 1)
         if left < ring[OUT_BEATS + reader][at]:
             return ring[OUT_CONSUMED + reader][at] - left

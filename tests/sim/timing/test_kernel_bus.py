@@ -5,8 +5,16 @@ import pytest
 
 from vta.config import VTAConfig
 from vta.memory_timing import MemoryTiming
-from vta.sim.timing.kernel_bus import move_data
-from vta.sim.timing.state import READS, WORK_FIELDS, WRITES, initial_state
+from vta.sim.timing.kernel_bus import move_data, queue_free, release
+from vta.sim.timing.state import (
+    LOADER,
+    OUT_BEATS,
+    READS,
+    UNKNOWN,
+    WORK_FIELDS,
+    WRITES,
+    initial_state,
+)
 
 
 @pytest.fixture
@@ -41,6 +49,20 @@ def test_a_delayed_read_delays_those_behind_it(shared):
     move_data(shared, READS, 10, 8)
     move_data(shared, WRITES, 0, 6)  # until 12; the first read ends in 14, the second in 22
     assert move_data(shared, READS, 0, 1) == (22, 22)
+
+
+def test_a_full_queue_has_room_once_the_beat_that_fills_it_is_consumed(shared):
+    """Bursts of four beats, consumed one in fifteen cycles; the queue holds 32 beats."""
+    depth = shared.k.beat_queue
+    assert depth % 4 == 0
+    shared.ring[OUT_BEATS + LOADER] = 4
+    for number in range(depth // 4 + 3):
+        consumed = 15 * number + 14
+        free = queue_free(shared, LOADER, 4, consumed)
+        full = number - depth // 4
+        assert free == (UNKNOWN if full < 0 else 15 * full + 14)
+        release(shared, LOADER, 4, 0, 3, consumed)
+    assert queue_free(shared, LOADER, depth + 8, 1000) == 1000 - depth
 
 
 def test_buses_of_their_own_delay_nothing():

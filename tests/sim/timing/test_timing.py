@@ -110,6 +110,29 @@ def test_runs_that_start_and_stores_of_sums_within_tolerance(memory):
     assert timing.cycles == pytest.approx(result.cycle_count, rel=TOLERANCE)
 
 
+def assert_stream_close(stream, memory):
+    """A stream of transfers without tokens, from and to a DRAM of zeros."""
+    result = verilated(TINY, memory).run(stream, Memory(0x1000, np.zeros(0x8000, np.uint8)))
+    timing = estimate_stream(TINY, stream, memory=memory)
+    assert timing.cycles == pytest.approx(result.cycle_count, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
+def test_loads_and_stores_side_by_side(memory):
+    """On a shared bus each delays the other, also a LOAD a STORE that has begun before."""
+    load = Load(memory=MemId.INP, dram_base=0x400, y_size=8, x_size=8, x_stride=64)
+    store = Store(memory=MemId.OUT, dram_base=0x1000, y_size=8, x_size=8, x_stride=50)
+    assert_stream_close([*[store] * 8, *[load] * 20, *[store] * 8, Finish()], memory)
+
+
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
+def test_padded_loads_beside_loads_of_the_compute_module(memory):
+    """A row writer that writes zeros leaves beats in its queue, behind which others wait."""
+    load = Load(memory=MemId.INP, dram_base=0x400, y_size=8, x_size=1, x_stride=40, x_pad_1=7)
+    uops = Load(memory=MemId.UOP, dram_base=0x400, y_size=1, x_size=2, x_stride=2)
+    assert_stream_close([*[load] * 8, *[uops] * 12, *[load] * 8, *[uops] * 12, Finish()], memory)
+
+
 def test_times_of_an_instruction_are_in_order():
     timing = estimate(compiled("matmul", TINY))
     for insn in timing.instructions:
