@@ -38,16 +38,16 @@ class TransferDescriptor(data.StructLayout):
     ``element`` is the DRAM index of the first element, ``stride`` the distance of rows in DRAM,
     ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
     ``between`` before each further row, ``trail`` after the last. ``has_columns`` is low for a
-    NOP. ``pad_value`` is the value of the zeros' lanes, if there is one. Without ``pads`` the
-    numbers of zeros have no bits.
+    NOP. ``pad_value`` is the value of the zeros' lanes, if there is one. Without ``pads`` there
+    are no zeros, and no members for them.
     """
 
     def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
-        zeros = ZEROS_BITS if pads else 0
+        zeros = {"lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS} if pads else {}
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "element": 32, "stride": 16,
             "rows": 16, "count": COUNT_BITS, "has_columns": 1,
-            "lead": zeros, "between": 5 if pads else 0, "trail": zeros,
+            **zeros,
             **pad_member(has_pad_value),
         })  # fmt: skip
 
@@ -59,7 +59,7 @@ class ElementRow(data.StructLayout):
     def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
-            "zeros": ZEROS_BITS if pads else 0, "count": COUNT_BITS, "has_columns": 1,
+            **({"zeros": ZEROS_BITS} if pads else {}), "count": COUNT_BITS, "has_columns": 1,
             "element": ELEMENT_BITS, "end": ELEMENT_BITS, **pad_member(has_pad_value),
         })  # fmt: skip
 
@@ -190,7 +190,9 @@ class DescriptorBuilder(wiring.Component):
             with m.If(load.has_pad_value):
                 m.d.sync += out.element.eq(load.dram_base)
         with m.If(~parts.has_columns):
-            m.d.sync += [out.rows.eq(0), out.trail.eq(0)]
+            m.d.sync += out.rows.eq(0)
+            if self.pads:
+                m.d.sync += out.trail.eq(0)
         with m.Elif(parts.contiguous):
             # More elements than COUNT_BITS can count are more than an SRAM has: saturate.
             overflow = parts.elements[COUNT_BITS:].any()
@@ -221,7 +223,7 @@ class RowSequencer(wiring.Component):
     LATENCY = 2
 
     def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
-        self.has_pad_value = has_pad_value
+        self.has_pad_value, self.pads = has_pad_value, pads
         self.descriptor_layout = TransferDescriptor(kinds, has_pad_value=has_pad_value, pads=pads)
         row = ElementRow(kinds, has_pad_value=has_pad_value, pads=pads)
         super().__init__({
@@ -236,11 +238,10 @@ class RowSequencer(wiring.Component):
         """The descriptor; ``rows`` counts down."""
         active = Signal()
         element = Signal(ELEMENT_BITS)
-        zeros = Signal.like(row_out.zeros)
         first = Signal()
         last = Signal()
-        no_trail = Signal()
         advance = Signal()
+        no_trail = self._zeros(m, current, advance) if self.pads else 1
         m.d.comb += [
             advance.eq(~self.row.valid | self.row.ready),
             last.eq((current.rows == 0) | ((current.rows == 1) & no_trail)),
@@ -260,19 +261,16 @@ class RowSequencer(wiring.Component):
                 m.d.sync += row_out.pad_value.eq(current.pad_value)
             with m.If(current.rows == 0):
                 m.d.sync += [
-                    row_out.zeros.eq(current.trail),
                     row_out.count.eq(0),
                     row_out.end.eq(0),
                     row_out.has_columns.eq(0),
                 ]
             with m.Else():
                 m.d.sync += [
-                    row_out.zeros.eq(zeros),
                     row_out.count.eq(current.count),
                     row_out.has_columns.eq(current.has_columns),
                     row_out.end.eq(element + current.count),
                     element.eq(element + current.stride),
-                    zeros.eq(current.between),
                     current.rows.eq(current.rows - 1),
                 ]
         with m.If(self.descriptor.ready):
@@ -280,11 +278,22 @@ class RowSequencer(wiring.Component):
                 active.eq(self.descriptor.valid),
                 first.eq(1),
                 current.eq(new),
-                no_trail.eq(new.trail == 0),
                 element.eq(new.element),
-                zeros.eq(new.lead),
             ]
         return m
+
+    def _zeros(self, m, current, advance):
+        """The zeros of each row; returns whether there are none after the last row."""
+        zeros, no_trail = Signal(ZEROS_BITS), Signal()
+        with m.If(advance):
+            with m.If(current.rows == 0):
+                m.d.sync += self.row.payload.zeros.eq(current.trail)
+            with m.Else():
+                m.d.sync += [self.row.payload.zeros.eq(zeros), zeros.eq(current.between)]
+        with m.If(self.descriptor.ready):
+            new = self.descriptor.payload
+            m.d.sync += [no_trail.eq(new.trail == 0), zeros.eq(new.lead)]
+        return no_trail
 
 
 class RowGenerator(wiring.Component):
@@ -384,12 +393,13 @@ class RowGenerator(wiring.Component):
             out.sram_base.eq(source.sram_base),
             out.first.eq(source.first),
             out.last.eq(source.last),
-            out.zeros.eq(source.zeros),
             out.count.eq(source.count),
             out.addr.eq(begin[log_beat:] << log_beat),
             out.offset.eq(offset),
             out.beats.eq(Mux(source.has_columns, beats, 0)),
         ]
+        if self.pads:
+            m.d.comb += out.zeros.eq(source.zeros)
         if self.has_pad_value:
             m.d.comb += out.pad_value.eq(source.pad_value)
         with m.If(out_of_range & no_error):

@@ -130,7 +130,7 @@ class Row(data.StructLayout):
     memories of the row generator. The row occupies ``beats`` bus beats from ``addr`` on (aligned
     to the bus) and begins ``offset`` bytes into the first of them. A row without DRAM elements
     (``count = beats = 0``) causes no bus request. With ``has_pad_value`` each lane of the padding
-    is ``pad_value``, otherwise 0. Without ``pads`` there is no padding, and ``zeros`` has no bits.
+    is ``pad_value``, otherwise 0. Without ``pads`` there is no padding, and no member ``zeros``.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Row(data.StructLayout):
     ) -> None:  # fmt: skip
         super().__init__({
             "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
-            "zeros": ZEROS_BITS if pads else 0, "count": COUNT_BITS,
+            **({"zeros": ZEROS_BITS} if pads else {}), "count": COUNT_BITS,
             "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
             **pad_member(has_pad_value),
         })  # fmt: skip

@@ -96,10 +96,11 @@ class ExactlyTheElements(Properties):
         # What the rows do: ``at`` places have been passed before this one.
         at, first = Signal(7), Signal(init=1)
         after_zeros, after = Signal(8), Signal(8)
+        zeros = out.zeros if self.pads else 0
         log_bytes = 5 if wide else 1
         begin, end = Signal(20), Signal(20)
         m.d.comb += [
-            after_zeros.eq(at + out.zeros),
+            after_zeros.eq(at + zeros),
             after.eq(after_zeros + out.count),
             begin.eq(out.addr + out.offset),
             end.eq(begin + (out.count << log_bytes)),
@@ -113,7 +114,7 @@ class ExactlyTheElements(Properties):
                 Assert(~out.first | (out.sram_base == insn.sram_base)),
                 Assert(out.kind == wide),
                 Assert(out.pad_value == pad_value),
-                Assert(out.zeros <= total),
+                Assert(zeros <= total),
                 Assert(out.count <= total),
                 Assert(after <= total),
                 Assert(out.last == (after == total)),
@@ -206,7 +207,7 @@ def test_transfers_of_all_kinds_happen(memory):
          "last.eq(current.rows == 0)"),
         ("_sum(size, offset, (1 << log_beat) - 1)", "(size + (1 << log_beat) - 1)"),
         ("advance.eq(~self.row.valid | self.row.ready)", "advance.eq(1)"),
-        ("zeros.eq(current.between),", "zeros.eq(current.lead),"),
+        ("zeros.eq(current.between)]", "zeros.eq(current.lead)]"),
         ("out.element.eq(load.dram_base)", "out.element.eq(insn.dram_base)"),
         ("row_out.pad_value.eq(current.pad_value)", "row_out.pad_value.eq(0)"),
     ],
