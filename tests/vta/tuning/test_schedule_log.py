@@ -10,7 +10,11 @@ from vta.config import MICROARCHITECTURE, VTAConfig
 from vta.errors import TuningError
 from vta.tuning import Entry, ScheduleLog, parse_workload, tuned
 
-TINY = VTAConfig.preset("tiny")
+DEFAULT = VTAConfig()
+TINY = VTAConfig.preset("tiny").replace(
+    **{key.lower(): getattr(DEFAULT, key.lower()) for key in MICROARCHITECTURE}
+)
+"""With the micro-architecture that a log of the first format does not say."""
 CALL = "conv2d((1, 8, 9, 9), 12, 3, padding=1)"
 
 
