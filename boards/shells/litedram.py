@@ -25,8 +25,9 @@ __all__ = ["CORE", "Controller", "Sdram", "generate"]
 CORE = "litedram_core"
 """The name of the module and of its file."""
 
-_COMMENTS = re.compile(r"^\s*//.*\n", re.MULTILINE)
-"""Some of them say when the file was made: a design's text must not depend on that."""
+_COMMENTS = re.compile(r"^[ \t]*//[^\n]*\n|/\*.*?\*/\n?", re.MULTILINE | re.DOTALL)
+"""Some say when the file was made, some list instances in the order of a set: the same design
+must have the same text."""
 
 _DQ = re.compile(r"^    input( +wire +\[15:0\] sdram_dq,)$", re.MULTILINE)
 """The generator declares these pins as inputs, though its I/O buffers drive them."""

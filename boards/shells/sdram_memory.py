@@ -35,8 +35,8 @@ _MODE = (0x020, 0b01111)
 
 
 def _initialisation(registers):
-    """Register writes (byte address, value, cycles to wait then), as JESD79 and data sheets of
-    SDRAMs have them."""
+    """Register writes (byte address, value, cycles to wait then), as the data sheets of SDRAMs
+    have them."""
     control = registers["sdram_dfii_control"]
     yield control, _CKE, POWER_UP
     for address, command in (_PRECHARGE_ALL, _REFRESH, _REFRESH, _MODE):
