@@ -143,7 +143,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     cfg = VTAConfig.preset("default")
-    kernels.INTERPRETED_INSTRUCTIONS = 0  # the compiled kernel from the first program on
+    # The compiled kernel from the first program on.
+    kernels.INTERPRETED_INSTRUCTIONS = kernels.LOADED_INSTRUCTIONS = 0
     for _, program in tutorials(cfg):
         estimate(program)
     for memory in options.memory or ["ideal", "ddr"]:
