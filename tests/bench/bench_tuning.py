@@ -29,14 +29,16 @@ from tests.bench.bench_layers import PAGE, write
 from tests.bench.networks import NETWORKS
 from vta.config import VTAConfig
 from vta.tuning import ScheduleLog, Workload
-from vta.tuning.engine import InProcess, Task, open_engine
-from vta.tuning.evaluate import model_cycles
+from vta.tuning.engine import DaskEngine, InProcess, Task, open_engine
+from vta.tuning.evaluate import Job, model_cycles
 from vta.tuning.identity import identity
 from vta.tuning.search import Layer, Search, total
 from vta.tuning.study import BATCH, Study
 from vta.tuning.workload import recorded
 
 CFG = VTAConfig.preset("default")
+WARM = 48
+"""Trials before those that are counted."""
 SEARCHED = {"ResNet-18": "C1"}
 """Networks, and the layer that is left out."""
 
@@ -97,53 +99,128 @@ def search(network: str, memory: str, trials: int, workers: int, path: Path) -> 
 # ---- trials a second -----------------------------------------------------------------------------
 
 
-def rate(workers: int, seconds: float) -> float:
-    """Trials a second of layers of ResNet-18 (C2, C5, C8, C10), by the timing model only."""
+@dataclass(frozen=True)
+class Rate:
+    """Trials by the timing model.
+
+    Attributes
+    ----------
+    workers : int
+    seconds : float
+        Of the clock on the wall: other processes of the computer lengthen it.
+    trials : int
+    tasks : float
+        CPU seconds of all trials.
+    overhead : float
+        CPU seconds of the workers beside trials: messages, a thread of Dask.
+    searcher : float
+        CPU seconds of the searching process: drawing, storing, the scheduler of Dask.
+    waiting : float
+        The share of results at which a worker had no other task to begin.
+    """
+
+    workers: int
+    seconds: float
+    trials: int
+    tasks: float
+    overhead: float
+    searcher: float
+    waiting: float
+
+    @property
+    def possible(self) -> float:
+        """Trials a second with this CPU time a trial, if two cores have nothing else to do."""
+        each = (self.tasks + self.overhead) / self.trials
+        own = self.searcher / self.trials
+        cores = 2
+        return min(self.workers / each, cores / (each + own))
+
+
+def timed_cycles(job: Job, limit: float | None) -> tuple[dict[str, object], float]:
+    """On a worker: :func:`model_cycles`, and its CPU time."""
+    begin = time.process_time()
+    return model_cycles(job, limit), time.process_time() - begin
+
+
+def rate(workers: int, seconds: float) -> Rate:
+    """Trials of layers of ResNet-18 (C2, C5, C8, C10), by the timing model only, behind those in
+    which a process loads what it needs."""
     counts, names = workloads("ResNet-18")
     chosen = [w for w in counts if names[w] in ("C2", "C5", "C8", "C10")]
     with tempfile.TemporaryDirectory() as folder:
         log = ScheduleLog(Path(folder) / "log.sqlite", create=True)
         engine = open_engine(None, workers, estimates=True)
+        assert isinstance(engine, DaskEngine)
         try:
             studies = [Study(log.path, w, CFG, "ddr", 0, 10_000) for w in chosen]
             waiting: dict[int, list[object]] = {}
-            results: dict[int, dict[object, object]] = {}
-            done, begin = 0, time.perf_counter()
+            results: dict[int, dict[object, dict[str, object]]] = {}
+            left = 0
 
             def go_on(number: int) -> None:
+                nonlocal left
                 proposals = studies[number].ask()
                 waiting[number], results[number] = [p.tiling for p in proposals], {}
+                left += len(proposals)
                 for p in proposals:
                     job = {
                         "workload": chosen[number].to_dict(), "tiling": p.tiling.to_dict(),
                         "machine": CFG.to_dict(), "memory": "ddr",
                     }  # fmt: skip
-                    engine.submit(Task(model_cycles, (job, p.limit), (number, p.tiling)))
+                    engine.submit(Task(timed_cycles, (job, p.limit), (number, p.tiling)))
+
+            def busy() -> float:
+                return sum(engine.client.run(time.process_time).values())
 
             for number in range(len(studies)):
                 go_on(number)
+            done = late = 0
+            tasks = own = 0.0
+            begin, before, worked = time.perf_counter(), time.process_time(), busy()
             while time.perf_counter() - begin < seconds:
                 finished = engine.next()
+                if finished.error is not None:
+                    raise finished.error
+                left -= 1
+                late += left < workers
                 number, tiling = finished.task.tag
-                results[number][tiling] = finished.value
+                results[number][tiling], own = finished.value
+                tasks += own
                 done += 1
+                if done == WARM:  # each process has imported, and loaded the kernel
+                    begin, before, worked, tasks = (
+                        time.perf_counter(), time.process_time(), busy(), 0.0,
+                    )  # fmt: skip
                 if len(results[number]) == len(waiting[number]):
                     studies[number].tell(results[number])
                     go_on(number)
-            return done / (time.perf_counter() - begin)
+            if done <= WARM:
+                raise SystemExit(f"{done} trials in {seconds:.0f} s; give more --seconds")
+            total_seconds = time.perf_counter() - begin
+            searcher, overhead = time.process_time() - before, busy() - worked - tasks
+            return Rate(workers, total_seconds, done - WARM, tasks, overhead, searcher, late / done)
         finally:
             engine.close()
 
 
 def rates(seconds: float) -> str:
-    one, two = rate(1, seconds), rate(2, seconds)
+    found = [rate(1, seconds), rate(2, seconds)]
+    one, two = found
+    lines = [
+        "| workers | trials | CPU of a trial | beside trials | searching process | no task waiting "
+        "| trials a second, by CPU time | on the wall |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.workers} | {r.trials} | {1000 * r.tasks / r.trials:.0f} ms "
+        f"| {1000 * r.overhead / r.trials:.1f} ms | {1000 * r.searcher / r.trials:.1f} ms "
+        f"| {r.waiting:.0%} | {r.possible:.1f} | {r.trials / r.seconds:.1f} |"
+        for r in found
+    ]
+    by_cpu = two.possible / one.possible
+    wall = two.trials / two.seconds / (one.trials / one.seconds)
     return "\n".join(
-        [
-            "| workers | trials a second | of one worker |",
-            "|---|---|---|",
-            f"| 1 | {one:.1f} | 1.00 |",
-            f"| 2 | {two:.1f} | {two / one:.2f} |",
-        ]
+        [*lines, "", f"Two workers against one: {by_cpu:.2f} by CPU time, {wall:.2f} on the wall."]
     )
 
 

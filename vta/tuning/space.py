@@ -62,9 +62,13 @@ class Space:
     def __init__(self, workload: Workload, cfg: VTAConfig) -> None:
         self.workload, self.cfg = workload, cfg
         self._table = table(workload.shape, cfg)
+        self._narrowed: dict[tuple[int, ...], tuple[npt.NDArray[np.int64], list[int]]] = {}
         fixed = {"images"} if workload.shape.images == 1 else set()
         self._chosen = [name for name in _CHOSEN if name not in fixed]
         self._named = [name for name in _COLUMNS if name not in fixed]
+        self._values: dict[str, list[int]] = {
+            name: np.unique(self._table[:, _COLUMNS.index(name)]).tolist() for name in self._named
+        }
         self._others = dict(_OTHERS)
         if not workload.shape.can_skip_columns:
             del self._others["skips_columns"]
@@ -81,12 +85,11 @@ class Space:
         choose : callable
             ``choose(name)``: the number of a parameter, 0 <= number <= 1.
         """
-        left = self._table
+        chosen: tuple[int, ...] = ()
         for name in self._chosen:
-            column = left[:, _COLUMNS.index(name)]
-            values = np.unique(column)
-            left = left[column == values[_index(choose(name), len(values))]]
-        found: dict[str, Any] = dict(zip(_COLUMNS, map(int, left[0])))
+            values = self._left(chosen)[1]
+            chosen = *chosen, values[_index(choose(name), len(values))]
+        found: dict[str, Any] = dict(zip(_COLUMNS, map(int, self._left(chosen)[0][0])))
         for name in _SLOTS:
             found[name] = 1 + _index(choose(name), found[name])
         for name, choices in self._others.items():
@@ -107,18 +110,17 @@ class Space:
         KeyError
             If the tiling is not in the space.
         """
-        left, point = self._table, {}
+        chosen: tuple[int, ...] = ()
+        point = {}
         for name in self._chosen:
             value = ORDERS.index(tiling.order) if name == "order" else getattr(tiling, name)
-            column = left[:, _COLUMNS.index(name)]
-            values = np.unique(column)
-            where = np.flatnonzero(values == value)
-            if not len(where):
+            values = self._left(chosen)[1]
+            if value not in values:
                 raise KeyError(name)
-            point[name] = _number(int(where[0]), len(values))
-            left = left[column == value]
+            point[name] = _number(values.index(value), len(values))
+            chosen = *chosen, value
         for name in _SLOTS:
-            most = int(left[0, _COLUMNS.index(name)])
+            most = int(self._left(chosen)[0][0, _COLUMNS.index(name)])
             point[name] = _number(getattr(tiling, name) - 1, most)
         for name, choices in self._others.items():
             value = getattr(tiling, name)
@@ -154,36 +156,43 @@ class Space:
                 continue
             choices = self._others.get(name)
             if choices is None:
-                choices = [*map(int, np.unique(self._table[:, _COLUMNS.index(name)]))]
+                choices = self._values[name]
             place = choices.index(values[name]) + int(rng.choice([-2, -1, 1, 2]))
             values[name] = choices[min(max(place, 0), len(choices) - 1)]
         return self._nearest(values, self._full(tiling))
 
     def _full(self, tiling: Tiling) -> set[str]:
         """The rings of a tiling that have as many slots as fit."""
-        left = self._rows({name: getattr(tiling, name) for name in self._chosen if name != "order"})
-        left = left[left[:, _COLUMNS.index("order")] == ORDERS.index(tiling.order)]
+        values = {name: getattr(tiling, name) for name in self._chosen}
+        values["order"] = ORDERS.index(tiling.order)
+        left, _ = self._left(tuple(values[name] for name in self._chosen))
         most = dict(zip(_COLUMNS, map(int, left[0]))) if len(left) else {}
         return {name for name in _SLOTS if getattr(tiling, name) == most.get(name)}
 
-    def _rows(self, values: Mapping[str, int]) -> npt.NDArray[np.int64]:
-        """The rows of the table with these values."""
-        left = self._table
-        for name, value in values.items():
-            left = left[left[:, _COLUMNS.index(name)] == value]
-        return left
+    def _left(self, chosen: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """The rows of the table with these values of the first parameters, and the values of the
+        next parameter in these rows, ascending; none if there is no next one."""
+        found = self._narrowed.get(chosen)
+        if found is None:
+            rows, names = self._table, self._chosen
+            if chosen:
+                rows, _ = self._left(chosen[:-1])
+                rows = rows[rows[:, _COLUMNS.index(names[len(chosen) - 1])] == chosen[-1]]
+            values: list[int] = []
+            if len(chosen) < len(names):
+                values = np.unique(rows[:, _COLUMNS.index(names[len(chosen)])]).tolist()
+            found = self._narrowed[chosen] = rows, values
+        return found
 
     def _nearest(self, values: dict[str, Any], full: set[str]) -> Tiling:
         """The tiling with these values, each the nearest one that the older ones leave."""
-        left = self._table
+        chosen: tuple[int, ...] = ()
         found = dict(values)
         for name in self._chosen:
-            column = left[:, _COLUMNS.index(name)]
-            nearest = column[np.argmin(np.abs(column - values[name]))]
-            found[name] = int(nearest)
-            left = left[column == nearest]
+            _, found[name] = min((abs(each - values[name]), each) for each in self._left(chosen)[1])
+            chosen = *chosen, found[name]
         for name in _SLOTS:
-            most = int(left[0, _COLUMNS.index(name)])
+            most = int(self._left(chosen)[0][0, _COLUMNS.index(name)])
             found[name] = most if name in full else min(found[name], most)
         return self._made(found)
 
