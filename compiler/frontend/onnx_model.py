@@ -10,7 +10,7 @@ from vta.extras import importing
 
 with importing("reading ONNX files", "onnx"):
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError, EncodeError
     from onnx import external_data_helper
 
 __all__ = ["MAX_MODEL_BYTES", "MAX_NODES", "OPSETS", "completed_shapes", "read_model"]
@@ -45,7 +45,7 @@ def read_model(path: str | Path) -> onnx.ModelProto:
     _load_external_data(path, model)
     try:
         onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError) as error:
+    except (onnx.checker.ValidationError, ValueError, EncodeError) as error:
         text = str(error).split("\n\n")[0].strip()
         raise ModelError(f"{path}: not a valid ONNX model: {text[:500]}") from None
     return model

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vta.compiler.ops.chain_step import Step
-from vta.compiler.ops.geometry import numbers as checked_numbers
+from vta.compiler.ops.geometry import checked_shape
 from vta.compiler.ops.narrowing import narrowed
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
@@ -83,7 +83,7 @@ def alu_chain(
         If the shape is wrong.
     """
     require_wide_loads(name, cfg)
-    shape = checked_numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
+    shape = checked_shape(f"{name}: shape", shape, (2, 3, 4, 5))
     tile = cfg.batch, cfg.block_out
     tiles = -(-shape[0] // tile[0]), -(-shape[1] // tile[1]), prod(shape[2:])
     given = (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.geometry import Window, checked_shape, integer
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.ops.pool_blocks import choose_blocks, starts_runs
 from vta.compiler.ops.requantise import half
@@ -156,7 +156,7 @@ def average_pool(
         If a number is wrong, one window exceeds the accumulators, or sums exceed 32 bits.
     """
     require_wide_loads(name, cfg)
-    n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
+    n, c, height, width = checked_shape(f"{name}: shape", shape, (4,))
     rule = average_rule(
         (height, width), kernel, stride=stride, padding=padding, ceil_mode=ceil_mode,
         count_include_pad=count_include_pad, scale=scale, data_zero=data_zero, zero=zero,
@@ -210,7 +210,7 @@ def global_average_pool(
     OperatorError
         As :func:`average_pool`.
     """
-    size = numbers("global_average_pool: shape", shape, (4,), 1)[2:]
+    size = checked_shape("global_average_pool: shape", shape, (4,))[2:]
     return average_pool(
         shape, size, cfg=cfg, scale=scale, data_zero=data_zero, zero=zero,
         name="global_average_pool",

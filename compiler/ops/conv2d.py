@@ -26,9 +26,10 @@ import numpy as np
 from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.convolution import convolution
 from vta.compiler.ops.cost import Tiling
-from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.geometry import Window, checked_shape, integer
 from vta.compiler.ops.narrowing import Narrowed
 from vta.compiler.ops.operator import Array, Operand, Operator
+from vta.compiler.ops.requantise import require_rule
 from vta.errors import OperatorError
 from vta.isa.capabilities import Capability, capabilities_of
 from vta.packing import pack, unpack
@@ -107,8 +108,10 @@ def conv2d(
         the padded data, the machine cannot pad with ``pad_value``, or no tiling fits the
         memories.
     """
-    n, c, height, width = numbers("conv2d: shape", shape, (4,), 1)
+    n, c, height, width = checked_shape("conv2d: shape", shape, (4,))
     channels = integer("conv2d: channels", channels, 1)
+    checked_shape("conv2d: (shape[1], channels)", (c, channels), (2,))
+    require_rule("conv2d", requantise)
     groups = integer("conv2d: groups", groups, 1)
     window = Window.of("conv2d", (height, width), kernel, stride, padding, dilation)
     if pad_value and Capability.PAD_VALUE not in capabilities_of(cfg):

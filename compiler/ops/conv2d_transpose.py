@@ -17,8 +17,9 @@ from vta.compiler.ops.conv2d import constant_operands, pack_constants
 from vta.compiler.ops.conv_shape import TransposedShape
 from vta.compiler.ops.convolution import convolution
 from vta.compiler.ops.cost import Tiling
-from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.geometry import Window, checked_shape, integer, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator
+from vta.compiler.ops.requantise import require_rule
 from vta.errors import OperatorError
 from vta.packing import pack, unpack
 
@@ -80,8 +81,10 @@ def conv2d_transpose(
         memories.
     """
     name = "conv2d_transpose"
-    n, c, *size = numbers(f"{name}: shape", shape, (4,), 1)
+    n, c, *size = checked_shape(f"{name}: shape", shape, (4,))
     channels = integer(f"{name}: channels", channels, 1)
+    checked_shape(f"{name}: (shape[1], channels)", (c, channels), (2,))
+    require_rule(name, requantise)
     taps = numbers(f"{name}: kernel", kernel, (1, 2), 1)
     by = numbers(f"{name}: stride", stride, (1, 2), 1)
     pads = numbers(f"{name}: padding", padding, (1, 2, 4), 0)

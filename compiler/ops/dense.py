@@ -15,8 +15,9 @@ from vta.compiler.ops.conv2d import constant_operands, pack_constants
 from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.convolution import convolution
 from vta.compiler.ops.cost import Tiling
-from vta.compiler.ops.geometry import Window, numbers
+from vta.compiler.ops.geometry import Window, checked_shape, integer
 from vta.compiler.ops.operator import Array, Operand, Operator
+from vta.compiler.ops.requantise import require_rule
 from vta.errors import OperatorError
 from vta.packing import pack_columns, pack_rows, packed_rows_shape, unpack_rows
 
@@ -63,8 +64,10 @@ def dense(
     OperatorError
         If a size is not positive, or no tiling fits the machine's memories.
     """
-    rows, inputs = numbers("dense: shape", shape, (2,), 1)
-    (units,) = numbers("dense: units", units, (1,), 1)
+    rows, inputs = checked_shape("dense: shape", shape, (2,))
+    units = integer("dense: units", units, 1)
+    checked_shape("dense: (shape[1], units)", (inputs, units), (2,))
+    require_rule("dense", requantise)
     blocks = _shape("dense", 1, rows, inputs, units, cfg, requantise)
 
     def packed(data: Array, weights: Array, *constants: Array) -> list[Array]:
@@ -117,13 +120,14 @@ def batch_matmul(
     OperatorError
         If the shapes do not fit each other, or no tiling fits the machine's memories.
     """
-    pairs, rows, inputs = numbers("batch_matmul: left", left, (3,), 1)
-    others, columns, depth = numbers("batch_matmul: right", right, (3,), 1)
+    pairs, rows, inputs = checked_shape("batch_matmul: left", left, (3,))
+    others, columns, depth = checked_shape("batch_matmul: right", right, (3,))
     if (pairs, inputs) != (others, depth):
         raise OperatorError(
             f"batch_matmul: left is {tuple(left)} and right {tuple(right)}; must be (pairs, M, K) "
             f"and (pairs, N, K) with the same pairs and K"
         )
+    require_rule("batch_matmul", requantise)
     blocks = _shape("batch_matmul", pairs, rows, inputs, columns, cfg, requantise)
     no_bias = np.zeros(columns, np.int32)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from vta.compiler.ops.alu_chain import alu_chain
 from vta.compiler.ops.chain_step import Step
-from vta.compiler.ops.geometry import numbers
+from vta.compiler.ops.geometry import checked_shape
 from vta.compiler.ops.operator import require_wide_loads
 from vta.compiler.ops.requantise import half
 from vta.errors import OperatorError
@@ -70,7 +70,7 @@ def weighted_sum(
         If a number is out of its range, or a sum could exceed 32 bits.
     """
     require_wide_loads(name, cfg)
-    shape = numbers(f"{name}: shape", shape, (2, 3, 4, 5), 1)
+    shape = checked_shape(f"{name}: shape", shape, (2, 3, 4, 5))
     factors = tuple(int(factor) for factor in multipliers)
     keys = [f"data_{index}" for index in range(len(factors))]
     steps, narrow = weighted_steps(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,12 @@ from vta.errors import OperatorError
 if TYPE_CHECKING:
     from vta.compiler.ops.operator import Array
 
-__all__ = ["Window", "integer", "numbers"]
+__all__ = ["Window", "checked_shape", "integer", "numbers"]
+
+MAX_ELEMENTS = 1 << 28
+"""Of a tensor."""
+MAX_SIDE = 1 << 16
+"""Pixels of a side of an image."""
 
 
 def integer(where: str, value: object, least: int) -> int:
@@ -37,6 +43,23 @@ def numbers(where: str, value: object, counts: Sequence[int], least: int) -> tup
         allowed = " or ".join(str(count) for count in counts)
         raise OperatorError(f"{where} is {value!r}; must be {allowed} integers")
     return tuple(integer(where, item, least) for item in items)
+
+
+def checked_shape(where: str, value: object, ranks: Sequence[int]) -> tuple[int, ...]:
+    """``value`` as a shape of positive extents with one of the ranks.
+
+    Raises
+    ------
+    OperatorError
+        If it is none, has more than :data:`MAX_ELEMENTS` elements, or is that of images with a side
+        of more than :data:`MAX_SIDE` pixels.
+    """
+    shape = numbers(where, value, ranks, 1)
+    if prod(shape) > MAX_ELEMENTS:
+        raise OperatorError(f"{where} is {shape}; must have at most {MAX_ELEMENTS} elements")
+    if len(shape) == 4 and max(shape[2:]) > MAX_SIDE:
+        raise OperatorError(f"{where} is {shape}; sides must have at most {MAX_SIDE} pixels")
+    return shape
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.geometry import numbers
+from vta.compiler.ops.geometry import checked_shape
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
@@ -56,7 +56,7 @@ def global_sum(shape: Sequence[int], *, cfg: VTAConfig, requantise: Requantise) 
     """
     requantise.check(cfg)
     require_wide_loads(_NAME, cfg)
-    n, c, *size = numbers(f"{_NAME}: shape", shape, (4,), 1)
+    n, c, *size = checked_shape(f"{_NAME}: shape", shape, (4,))
     tiles = -(-n // cfg.batch), -(-c // cfg.block_out)
     pixels, constants = prod(size), requantise.constants
     blocks = _blocks(pixels, cfg.acc_depth - len(constants) * tiles[1])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vta.compiler.ops.geometry import numbers
+from vta.compiler.ops.geometry import checked_shape
 from vta.compiler.ops.operator import Array, Operand, check_operands
 from vta.errors import OperatorError
 
@@ -88,7 +88,7 @@ def lookup(
     OperatorError
         If the table has another length, or an entry is no activation.
     """
-    shape = numbers(f"{name}: shape", shape, (1, 2, 3, 4, 5), 1)
+    shape = checked_shape(f"{name}: shape", shape, (1, 2, 3, 4, 5))
     values = np.asarray(table)
     count = 1 << cfg.inp_width
     if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):

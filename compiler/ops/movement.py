@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.geometry import Window, checked_shape, integer, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator, check_operands, require_wide_loads
 from vta.compiler.schedule.schedule import create_schedule
 from vta.compiler.target import ACC_SCOPE
@@ -54,7 +54,7 @@ def pad(
     OperatorError
         If a number is wrong, or one row exceeds the accumulators.
     """
-    n, c, height, width = numbers("pad: shape", shape, (4,), 1)
+    n, c, height, width = checked_shape("pad: shape", shape, (4,))
     window = Window.of("pad", (height, width), 1, 1, padding)
     top, left, bottom, right = window.padding
     limit = 1 << (cfg.inp_width - 1)
@@ -96,7 +96,7 @@ def upsample(shape: Sequence[int], factor: int | Sequence[int], *, cfg: VTAConfi
     OperatorError
         If a number is wrong, or one row exceeds the accumulators.
     """
-    n, c, height, width = numbers("upsample: shape", shape, (4,), 1)
+    n, c, height, width = checked_shape("upsample: shape", shape, (4,))
     found = numbers("upsample: factor", factor, (1, 2), 1)
     down, across = found[0], found[-1]
 

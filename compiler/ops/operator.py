@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vta.compiler.te.tensor import Tensor
     from vta.config import VTAConfig
 
+from vta.dtypes import bits
 from vta.errors import OperatorError
 
 __all__ = ["Array", "Operand", "Operator", "check_operands", "require_wide_loads"]
@@ -41,12 +42,12 @@ class Operand:
 
 
 def check_operands(operator: str, operands: Sequence[Operand], arrays: Sequence[Array]) -> None:
-    """Check the number and the shapes of arrays.
+    """Check the number and the shapes of arrays, and that operands can hold their values.
 
     Raises
     ------
     OperatorError
-        Naming the operator, the operand, its shape and the one required.
+        Naming the operator, the operand, what was given and what is required.
     """
     if len(arrays) != len(operands):
         names = ", ".join(operand.name for operand in operands)
@@ -56,6 +57,24 @@ def check_operands(operator: str, operands: Sequence[Operand], arrays: Sequence[
             raise OperatorError(
                 f"{operator}: {operand.name} has shape {np.shape(array)}; must be {operand.shape}"
             )
+        _check_values(operator, operand, np.asarray(array))
+
+
+def _check_values(operator: str, operand: Operand, values: npt.NDArray[Any]) -> None:
+    if values.dtype.name == operand.dtype:
+        return
+    if values.dtype.kind not in "iu":
+        raise OperatorError(
+            f"{operator}: {operand.name} is {values.dtype}; must be integers that {operand.dtype} "
+            f"holds"
+        )
+    limit = 1 << bits(operand.dtype) - 1
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if low < -limit or high >= limit:
+        raise OperatorError(
+            f"{operator}: {operand.name} holds {low} to {high}; {operand.dtype} holds {-limit} to "
+            f"{limit - 1}"
+        )
 
 
 def require_wide_loads(operator: str, cfg: VTAConfig) -> None:

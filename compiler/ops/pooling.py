@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.geometry import Window, integer, numbers
+from vta.compiler.ops.geometry import Window, checked_shape, integer
 from vta.compiler.ops.operator import Array, Operator, require_wide_loads
 from vta.compiler.ops.pool_blocks import Blocks, choose_blocks, pads_by_alu, starts_runs
 from vta.compiler.schedule.schedule import create_schedule
@@ -128,7 +128,7 @@ def _pool(
     ceil_mode: bool = False,
 ) -> Operator:
     require_wide_loads(name, cfg)
-    n, c, height, width = numbers(f"{name}: shape", shape, (4,), 1)
+    n, c, height, width = checked_shape(f"{name}: shape", shape, (4,))
     window = Window.of(name, (height, width), kernel, stride, padding, ceil_mode=ceil_mode)
     tiles = -(-n // cfg.batch), -(-integer(name, c, 1) // cfg.block_out)
     names = requantise.constants if requantise is not None else ()

@@ -52,6 +52,7 @@ __all__ = [
     "choose_scales",
     "half",
     "one_pass_on",
+    "require_rule",
 ]
 
 ENOUGH = 1 / 64
@@ -345,6 +346,20 @@ class WholeSums(Requantise):
     def reference(self, sums: Array, multiplier: Array | None = None) -> Array:
         """The sums at 32 bits."""
         return _wrap(np.asarray(sums, np.int64))
+
+
+def require_rule(operator: str, requantise: object) -> None:
+    """Refuse what is no rule of requantisation.
+
+    Raises
+    ------
+    OperatorError
+        Naming the operator and what was given.
+    """
+    if not isinstance(requantise, Requantise):
+        raise OperatorError(
+            f"{operator}: requantise is {requantise!r}; must be a Requantise, OnePass or WholeSums"
+        )
 
 
 def one_pass_on(cfg: VTAConfig) -> bool:

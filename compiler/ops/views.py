@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vta.compiler.ops.geometry import integer, numbers
+from vta.compiler.ops.geometry import checked_shape, integer
 from vta.compiler.ops.operator import Array
 from vta.errors import OperatorError
 from vta.packing import pack, packed_shape, unpack
@@ -103,7 +103,7 @@ def concat(shapes: Sequence[Sequence[int]], *, cfg: VTAConfig) -> Views:
         If shapes do not match, a number of channels but the last is no multiple of BLOCK, or there
         are more images than BATCH, so that a part would not be contiguous.
     """
-    found = [numbers("concat: a shape", shape, (2, 3, 4, 5), 1) for shape in shapes]
+    found = [checked_shape("concat: a shape", shape, (2, 3, 4, 5)) for shape in shapes]
     if not found:
         raise OperatorError("concat: no shapes; must be at least one")
     for shape in found[1:]:
@@ -136,7 +136,7 @@ def slice_channels(shape: Sequence[int], first: int, count: int, *, cfg: VTAConf
     OperatorError
         If the channels are not there, or no whole tiles; as :func:`concat`.
     """
-    whole = numbers("slice_channels: shape", shape, (2, 3, 4, 5), 1)
+    whole = checked_shape("slice_channels: shape", shape, (2, 3, 4, 5))
     first = integer("slice_channels: first", first, 0)
     count = integer("slice_channels: count", count, 1)
     if first + count > whole[1]:
