@@ -43,7 +43,7 @@ def _arrays():
     [
         ("data", np.full((1, 16), 0.7), "dense: data is float64; must be integers that int8 holds"),
         ("data", np.full((1, 16), 128), "dense: data holds 0 to 128; int8 holds -128 to 127"),
-        ("kernel", np.full((8, 16), -129), "dense: weights holds -129 to 0; int8 holds -128 to 127"),
+        ("kernel", np.full((8, 16), -129), "dense: weights holds -129 to 0; int8 holds -128"),
         ("bias", np.full(8, 1 << 31), "dense: bias holds 0 to 2147483648; int32 holds"),
     ],
 )
