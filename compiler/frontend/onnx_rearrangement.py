@@ -76,8 +76,11 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
     axes = list(range(rank))
     if importer.has(node, 3):
         axes = node.axes(importer.integers(node, 3, "axes"), rank)
-    if len(given) != 2 * len(axes) or min(given, default=0) < 0:
-        raise node.error(f"pads are {given}; must be {2 * len(axes)} numbers, none negative")
+    mode = node.value("mode", "constant", "constant", "edge", "reflect", "wrap")
+    if len(given) != 2 * len(axes) or (mode != "constant" and min(given, default=0) < 0):
+        raise node.error(
+            f"pads are {given}; must be {2 * len(axes)} numbers, negative in mode constant only"
+        )
     frame = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         frame[axis] = (given[place], given[place + len(axes)])
@@ -86,9 +89,16 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
     value = float(node.value("value", 0.0))
     if importer.has(node, 2):
         value = importer.number(node, 2, "the value")
+    cut = [(max(-first, 0), max(-last, 0)) for first, last in frame]
+    if any(map(any, cut)):
+        shape = [extent - first - last for extent, (first, last) in zip(data.shape, cut)]
+        data = moved(
+            importer, node, "slice", data, shape, suffix=".cut",
+            begins=tuple(first for first, _ in cut), steps=(1,) * rank,
+        )  # fmt: skip
+        frame = [(max(first, 0), max(last, 0)) for first, last in frame]
     sides = [(0, 0), *frame[2:]] if rank == 3 else frame[2:]
     (top, bottom), (left, right) = sides
-    mode = node.value("mode", "constant", "constant", "edge", "reflect", "wrap")
 
     @on_signals
     def framed(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
@@ -117,7 +127,7 @@ def _pad(importer: Importer, node: OnnxNode) -> None:
             dtype=image.dtype,
         )  # fmt: skip
 
-    framed(importer, _without_attributes(node), node.inputs[:1], node.outputs[0])
+    framed(importer, _without_attributes(node), [data.name], node.outputs[0])
 
 
 def _without_attributes(node: OnnxNode) -> OnnxNode:

@@ -40,3 +40,25 @@ def test_a_value_beyond_the_scale_of_the_data(value, tmp_path):
     (got,) = ran.outputs.values()
     assert np.abs(got - want).max() <= 0.1001
     np.testing.assert_array_equal(got[:, :, 0], want[:, :, 0])  # the frame
+
+
+@pytest.mark.parametrize("pads", [[-1, 0, -1, 0], [-1, 2, 1, -2], [0, -3, 0, 1]])
+def test_pads_that_cut_pixels_off(pads, tmp_path):
+    """Top, left, bottom, right; as ``torch.nn.functional.pad`` takes them."""
+    node = helper.make_node
+    weights = {"s": np.float32(0.01), "z": np.int8(0),
+               "pads": np.int64([0, 0, *pads[:2], 0, 0, *pads[2:]])}  # fmt: skip
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"], "d"),
+        node("Pad", ["d", "pads"], ["p"], "pad"),
+        node("QuantizeLinear", ["p", "s", "z"], ["r"], "r"),
+        node("DequantizeLinear", ["r", "s", "z"], ["y"], "y"),
+    ]
+    size = [SHAPE[2 + axis] + pads[axis] + pads[axis + 2] for axis in (0, 1)]
+    path = tmp_path / "m.onnx"
+    onnx.save(model(nodes, {"x": SHAPE}, {"y": [*SHAPE[:2], *size]}, weights), path)
+    x = np.random.default_rng(0).uniform(-1, 1, SHAPE).astype(np.float32)
+    (want,) = by_onnxruntime(path, {"x": x}).values()
+    (got,) = run(integer(path), {"x": x}).outputs.values()
+    np.testing.assert_array_equal(got, want)
