@@ -123,7 +123,7 @@ def _of_channels(node: OnnxNode, data: Tensor, values: npt.NDArray[Any]) -> tupl
 
 
 def _lp_norm(importer: Importer, node: OnnxNode) -> None:
-    """``data / length`` along an axis."""
+    """``data / length`` along an axis; 0 where the length is 0."""
     node.require("axis", "p")
     power = node.value("p", 2, 1, 2)
     data = importer.tensor(node, 0)
@@ -139,6 +139,7 @@ def _lp_norm(importer: Importer, node: OnnxNode) -> None:
     )  # fmt: skip
     if power == 2:
         total = elementwise(importer, node, "sqrt", total)
+    total = elementwise(importer, node, "maximum", total, float(np.finfo(np.float32).tiny))
     elementwise(importer, node, "divide", data, total, output=node.outputs[0])
 
 
