@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +15,7 @@ from vta.cache import cache_folder
 from vta.config import VTAConfig
 from vta.errors import TuningError, VTAError
 from vta.tuning.engine import Engine, Task
+from vta.tuning.identity import identity
 from vta.tuning.machine_space import MachineSpace, Refused
 
 if TYPE_CHECKING:
@@ -117,8 +121,10 @@ def network_cycles(
 
 
 def part_resources(machine: Mapping[str, Any], part: str) -> dict[str, float]:
-    """On a worker: what a machine takes of a part; modules that were synthesised before are read
-    from the cache folder.
+    """On a worker: what a machine takes of a part.
+
+    The result is kept in the cache folder for this version of the package and of Yosys; of other
+    machines, modules that were synthesised before are read from there.
 
     Raises
     ------
@@ -127,10 +133,24 @@ def part_resources(machine: Mapping[str, Any], part: str) -> dict[str, float]:
     """
     from vta.boards.board import find_part
     from vta.boards.synth import synthesise
+    from vta.boards.synthesis.yosys import Yosys
 
     cfg = VTAConfig.from_dict(dict(machine))
-    report = synthesise(cfg, find_part(part), cache_folder("synthesis"))
-    return {name: round(float(amount), 2) for name, amount in report.used.items()}
+    folder = cache_folder("synthesis")
+    words = json.dumps(
+        [identity(), Yosys(folder / "cache").version, cfg.to_dict(), part], sort_keys=True
+    )
+    kept = folder / "machines" / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.json"
+    if kept.is_file():
+        found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    report = synthesise(cfg, find_part(part), folder)
+    used = {name: round(float(amount), 2) for name, amount in report.used.items()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as file:
+        json.dump(used, file)
+    os.replace(file.name, kept)  # another worker may write the same
+    return used
 
 
 def explore(

@@ -11,7 +11,7 @@ from vta import __version__
 
 __all__ = ["identity"]
 
-_PACKAGES = ("vta", "vta.compiler", "vta.hw", "vta.runtime", "vta.sim")
+_PACKAGES = ("vta", "vta.boards", "vta.compiler", "vta.hw", "vta.runtime", "vta.sim")
 _SUFFIXES = (".py", ".cpp", ".h")
 
 

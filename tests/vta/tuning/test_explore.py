@@ -1,6 +1,8 @@
 """Machines compared. Yosys is replaced by a formula but in the slow test."""
 
 import json
+from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -125,6 +127,28 @@ def test_a_model_that_no_machine_runs(model, space, monkeypatch):
     path = space("part: LFE5U-25F\nbase: tiny\nmachine: {LOG_INP_WIDTH: [2]}")
     with pytest.raises(TuningError, match=r"no machine that fits:\n.*networks need a machine with"):
         explore({"m": model.read_bytes()}, MachineSpace.from_file(path), InProcess())
+
+
+def test_a_machine_is_synthesised_once(tmp_path, monkeypatch):
+    """For a version of Yosys; then not even its Verilog is written."""
+    made = []
+
+    def synthesise(cfg, part, folder):
+        made.append(cfg)
+        return SimpleNamespace(used={"LUT4": Fraction(10, 3)})
+
+    tools = [SimpleNamespace(version="Yosys 1")]
+    monkeypatch.setattr(explore_module, "cache_folder", lambda name: tmp_path / name)
+    monkeypatch.setattr("vta.boards.synth.synthesise", synthesise)
+    monkeypatch.setattr("vta.boards.synthesis.yosys.Yosys", lambda cache: tools[-1])
+    tiny = VTAConfig.preset("tiny")
+    for _ in range(2):
+        assert part_resources(tiny.to_dict(), "LFE5U-85F") == {"LUT4": 3.33}
+    assert made == [tiny]
+    part_resources(tiny.replace(issue_depth=1).to_dict(), "LFE5U-85F")
+    tools.append(SimpleNamespace(version="Yosys 2"))
+    part_resources(tiny.to_dict(), "LFE5U-85F")
+    assert made == [tiny, tiny.replace(issue_depth=1), tiny]
 
 
 @pytest.mark.slow
