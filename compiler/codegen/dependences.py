@@ -231,7 +231,9 @@ class DataOrderedStream(InstructionStream):
         return found
 
     def _load_uops(self, insn: Load) -> None:
-        words = np.frombuffer(self._table, np.uint32, insn.x_size, 4 * insn.dram_base)
+        # Of a copy: the table cannot grow while anything, a profiler too, refers to its buffer.
+        first, last = 4 * insn.dram_base, 4 * (insn.dram_base + insn.x_size)
+        words = np.frombuffer(self._table[first:last], np.uint32)
         self._uops[insn.sram_base : insn.sram_base + insn.x_size] = words
 
 

@@ -70,7 +70,8 @@ def loaded_uops(
     for each in loads:
         insn = each.insn
         if isinstance(insn, Load) and insn.memory is MemId.UOP:
-            words = np.frombuffer(table, np.uint32, insn.x_size, 4 * insn.dram_base)
+            first, last = 4 * insn.dram_base, 4 * (insn.dram_base + insn.x_size)
+            words = np.frombuffer(table[first:last], np.uint32)  # of a copy: the table grows
             memory[insn.sram_base : insn.sram_base + insn.x_size] = words
     return memory
 
