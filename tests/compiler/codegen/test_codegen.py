@@ -3,6 +3,7 @@ modules without a common border, long loops, wide padding.
 """
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from vta.compiler.codegen.instruction_stream import InstructionStream
 from vta.compiler.codegen.uop_cache import Kernel, UopCache
 from vta.compiler.driver import compile_func, run_passes
 from vta.compiler.lower.lower import lower
+from vta.compiler.ops import Requantise, conv2d
 from vta.compiler.target import ACC_SCOPE, INP_SCOPE, WGT_SCOPE, Target
 from vta.compiler.te.expr import Const
 from vta.compiler.verify import verify
@@ -267,3 +269,17 @@ def test_a_kernel_is_evicted_when_another_one_overwrites_it():
                 evicted = set(entries[begin:end])
                 entries = [None if each in evicted else each for each in entries]
                 entries[begin:end] = [kernel] * kernel.size
+
+
+def test_a_profiler_that_keeps_frames_does_not_keep_the_table_of_micro_ops():
+    """A statistical profiler in another thread refers to frames, and so to their local values."""
+    cfg = VTAConfig.preset("tiny")
+    op = conv2d((1, 16, 6, 6), 32, 3, cfg=cfg, requantise=Requantise(8))
+    op.schedule.early_start(parts=2, steps=4, rows=2)
+    nest, frames = lower(op.schedule, op.args, op.name), []
+    sys.setprofile(lambda frame, event, arg: frames.append(frame) if event == "return" else None)
+    try:
+        program = compile_func(nest, cfg)
+    finally:
+        sys.setprofile(None)
+    assert program.code == compile_func(nest, cfg).code
