@@ -125,16 +125,14 @@ class ControlRegisters(wiring.Component):
             "INSN_ADDR": self.insn_addr[:32],
             "INSN_ADDR_HI": self.insn_addr[32:],
         }
-        # Registered: the strobes reach registers of many blocks.
-        m.d.sync += [self.launch.eq(0), self.reset.eq(0), self.clear_done.eq(0)]
         with m.If(write), m.Switch(addr[2:]):
             with m.Case(memmap.register("CONTROL").offset >> 2):
-                m.d.sync += [
+                m.d.comb += [
                     self.launch.eq((bits & memmap.CONTROL_LAUNCH) != 0),
                     self.reset.eq((bits & memmap.CONTROL_RESET) != 0),
                 ]
             with m.Case(memmap.register("STATUS").offset >> 2):
-                m.d.sync += self.clear_done.eq((bits & memmap.STATUS_DONE) != 0)
+                m.d.comb += self.clear_done.eq((bits & memmap.STATUS_DONE) != 0)
             for name, target in targets.items():
                 with m.Case(memmap.register(name).offset >> 2):
                     m.d.sync += target.eq((target & ~enabled) | bits)
