@@ -4,12 +4,12 @@ import random
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge, Timer
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from tests.support.cocotb_bus import stall
 from vta import memmap
-from vta.hw.control.csr import Values
+from vta.hw.control.csr import COUNTERS, Values
 from vta.memmap import REGISTERS, register
 
 WRITABLE = ("INSN_COUNT", "INSN_ADDR", "INSN_ADDR_HI")
@@ -21,7 +21,7 @@ async def powered(dut):
     dut._log.setLevel("WARNING")
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "bus"), dut.clk, dut.rst)
-    for name in ("values", "busy", "done", "failed"):
+    for name in ("values", "counter_value", "busy", "done", "failed"):
         getattr(dut, name).value = 0
     dut.rst.value = 1
     await ClockCycles(dut.clk, 3)
@@ -44,6 +44,29 @@ def show(dut, values):
     dut.values.value = sum(value << layout[name].offset for name, value in values.items())
 
 
+async def give_counters(dut, counts):
+    """Answers each read of a counter with ``counts[name]``, in its own cycle."""
+    while True:
+        await RisingEdge(dut.clk)
+        await Timer(1, "ns")
+        name = COUNTERS[int(dut.counter_index.value)]
+        dut.counter_value.value = counts[name] if int(dut.counter_read.value) else 0
+
+
+@cocotb.test()
+async def counters_are_shown(dut):
+    """Each counter is at its own address, both halves."""
+    host = await powered(dut)
+    rng = random.Random(2)
+    counts = dict.fromkeys(COUNTERS, 0)
+    cocotb.start_soon(give_counters(dut, counts))
+    for _ in range(3):
+        counts.update({name: rng.getrandbits(64) for name in COUNTERS})
+        for name, count in counts.items():
+            assert await host.read_dword(register(name).offset) == count & 0xFFFF_FFFF, name
+            assert await host.read_dword(register(f"{name}_HI").offset) == count >> 32, name
+
+
 @cocotb.test()
 async def values_are_shown(dut):
     """Each read-only value is at its own address, both halves."""
@@ -63,12 +86,17 @@ async def values_are_shown(dut):
 async def halves_belong_together(dut):
     """The high half is of the moment at which the low half was read."""
     host = await powered(dut)
-    show(dut, {"cycles": 0x1_FFFF_FFFF, "gemm_counter": 0x5_0000_0001})
+    counts = {"CYCLES": 0x1_FFFF_FFFF, "GEMM_COUNTER": 0x5_0000_0001}
+    cocotb.start_soon(give_counters(dut, counts))
+    show(dut, {"error_addr": 0x7_0000_0003})
     assert await host.read_dword(register("CYCLES").offset) == 0xFFFF_FFFF
-    show(dut, {"cycles": 0x2_0000_0000, "gemm_counter": 0x6_0000_0001})
+    counts.update(CYCLES=0x2_0000_0000, GEMM_COUNTER=0x6_0000_0001)
     assert await host.read_dword(register("CYCLES_HI").offset) == 1
     assert await host.read_dword(register("GEMM_COUNTER").offset) == 1
     assert await host.read_dword(register("GEMM_COUNTER_HI").offset) == 6
+    assert await host.read_dword(register("ERROR_ADDR").offset) == 3
+    show(dut, {"error_addr": 0x8_0000_0004})
+    assert await host.read_dword(register("ERROR_ADDR_HI").offset) == 7
 
 
 @cocotb.test()

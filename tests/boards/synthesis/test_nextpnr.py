@@ -1,5 +1,6 @@
 """What a report of nextpnr says to people, and which runs are made."""
 
+import shlex
 import sys
 
 import pytest
@@ -60,7 +61,9 @@ def test_each_seed_is_routed_once(tmp_path, monkeypatch):
     """The tool is one that writes its seed as the clock."""
     fake = tmp_path / "nextpnr"
     fake.write_text(
-        f"""#!{sys.executable}
+        f"""#!/bin/sh
+'''exec' {shlex.quote(sys.executable)} "$0" "$@"
+' '''
 import json, sys
 options = dict(zip(sys.argv, sys.argv[1:]))
 if "--seed" in options:
