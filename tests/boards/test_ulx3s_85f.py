@@ -4,7 +4,7 @@ the bitstream at the other."""
 import numpy as np
 import pytest
 
-from tests.support.board_programs import matrix_product, own_machine
+from tests.support.board_programs import leave_the_memory, matrix_product, own_machine
 from tests.support.designs import shared_design
 from tests.support.small_vadd import COUNTERS, TINY, vadd_arrays, vadd_module
 from tests.support.uart_board import SimulatedBoard
@@ -14,8 +14,7 @@ from vta.boards.board import find_board
 from vta.boards.shells.uart_shell import BAUD, MEMORY_BASE
 from vta.boards.ulx3s_85f import MEMORY_BYTES
 from vta.config import VTAConfig
-from vta.errors import ConfigError, DeviceError, DramRangeError
-from vta.isa import Finish, Isa, Load, MemId
+from vta.errors import ConfigError, DeviceError
 from vta.runtime.drivers.uart import UartRegisters
 from vta.uartlink import Answer, Deframer, Info, Op, Status
 
@@ -84,17 +83,7 @@ def test_memory_of_every_byte_and_alignment(board):
 def test_a_program_that_leaves_the_memory(board):
     """The memory answers DECERR, the machine reports it, the next run works."""
     device = board.device()
-    end = MEMORY_BASE + MEMORY_BYTES
-    stream = Isa.of(TINY).encode_all([
-        Load(
-            memory=MemId.INP, dram_base=end // TINY.inp_elem_bytes, y_size=1, x_size=2, x_stride=2
-        ),
-        Finish(),
-    ])  # fmt: skip
-    addr = device.alloc(len(stream))
-    device.write(addr, stream)
-    with pytest.raises(DramRangeError, match=f"0x{end:x}"):
-        device.run(addr, 2)
+    leave_the_memory(device, TINY, MEMORY_BASE + MEMORY_BYTES)
     vector_sum(device)
 
 

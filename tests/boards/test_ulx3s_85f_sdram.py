@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 
 from tests.networks import digits
-from tests.support.board_programs import matrix_product, own_machine
+from tests.support.board_programs import leave_the_memory, matrix_product, own_machine
 from tests.support.designs import shared_design
 from tests.support.networks import integer
 from tests.support.onnx_models import quantised
@@ -24,8 +24,6 @@ from vta.boards.shells.uart_shell import MEMORY_BASE
 from vta.boards.shells.ulx3s import ulx3s_shell
 from vta.boards.ulx3s_85f_sdram import CHIP
 from vta.compiler.graph.compile_network import compile_network
-from vta.errors import DramRangeError
-from vta.isa import Finish, Isa, Load, MemId
 from vta.runtime.network import NetworkModule
 from vta.runtime.targets import open_device
 from vta.uartlink import Op
@@ -127,18 +125,7 @@ def test_products(small_board):
 @pytest.mark.slow
 def test_a_program_that_leaves_the_memory(small_board):
     """The memory answers DECERR, the machine reports it, the next run works."""
-    device = small_board.device()
-    end = MEMORY_BASE + CHIP.nbytes
-    stream = Isa.of(SMALL).encode_all([
-        Load(
-            memory=MemId.INP, dram_base=end // SMALL.inp_elem_bytes, y_size=1, x_size=8, x_stride=8
-        ),
-        Finish(),
-    ])  # fmt: skip
-    addr = device.alloc(len(stream))
-    device.write(addr, stream)
-    with pytest.raises(DramRangeError, match=f"0x{end:x}"):
-        device.run(addr, 2)
+    leave_the_memory(small_board.device(), SMALL, MEMORY_BASE + CHIP.nbytes)
     test_products(small_board)
 
 

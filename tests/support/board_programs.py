@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 import vta
 from tests.support.uart_board import SimulatedBoard
@@ -12,6 +13,8 @@ from tests.support.workloads import matmul, schedule_matmul, schedule_vadd, vadd
 from vta.boards.board import find_board
 from vta.compiler.target import Target
 from vta.environment import Environment
+from vta.errors import DramRangeError
+from vta.isa import Finish, Isa, Load, MemId
 from vta.runtime import array, empty
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from vta.run_result import RunResult
     from vta.runtime.drivers.machine import MappedDevice
 
-__all__ = ["matrix_product", "own_machine"]
+__all__ = ["leave_the_memory", "matrix_product", "own_machine"]
 
 
 def matrix_product(
@@ -38,6 +41,21 @@ def matrix_product(
     product = np.einsum("onbi,mnci->ombc", data.astype(np.int32), weight.astype(np.int32))
     np.testing.assert_array_equal(result.numpy(), np.clip(product >> 8, 0, 127).astype(np.int8))
     return ran
+
+
+def leave_the_memory(device: MappedDevice, cfg: VTAConfig, end: int) -> None:
+    """A program that reads two beats from ``end`` on, the first address behind the memory: the
+    memory answers DECERR and the machine reports that address."""
+    elements = 2 * cfg.bus_bytes // cfg.inp_elem_bytes
+    load = Load(
+        memory=MemId.INP, dram_base=end // cfg.inp_elem_bytes, y_size=1, x_size=elements,
+        x_stride=elements,
+    )  # fmt: skip
+    stream = Isa.of(cfg).encode_all([load, Finish()])
+    addr = device.alloc(len(stream))
+    device.write(addr, stream)
+    with pytest.raises(DramRangeError, match=f"0x{end:x}"):
+        device.run(addr, 2)
 
 
 def own_machine(name: str) -> None:
