@@ -9,7 +9,7 @@ VOCABULARY = {
     "check", "uartlink", "run_result", "diagnosis", "memory_timing", "cycle_bound", "extras",
     "cache", "dtypes", "int4", "config_file", "targets", "output", "host_elementwise",
     "host_sequences", "host_operators", "network",
-    "network_check", "network_file", "program_sources", "preprocessing", "html_tables",
+    "network_check", "network_file", "program_sources", "call_site", "preprocessing", "html_tables",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"boards": {"hw"}}

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vta import dtypes
+from vta.call_site import calls_of, remember_calls
 from vta.config import INSN_BYTES, UOP_BYTES, VTAConfig
 from vta.container import FileKind, shown
 from vta.errors import ConfigError, EncodingError, ProgramError
@@ -378,7 +379,9 @@ class Program:
             _CODE: self.code, _UOPS: self.uops, _RELOCATIONS: table.tobytes(),
             _SOURCES: self.sources.to_json(),
         }  # fmt: skip
-        return _FILE.pack(manifest, members)
+        content = _FILE.pack(manifest, members)
+        remember_calls(content, self.sources.calls)
+        return content
 
     @classmethod
     def load(cls, path: str | Path) -> Program:
@@ -407,6 +410,8 @@ class Program:
             raise ProgramError(f"{where}: {shown(str(error), _MAX_ERROR_TEXT)}") from None
         except (ValueError, OverflowError) as error:
             raise ProgramError(f"{where}: not a VTA program, or damaged: {error}") from None
+        if calls := calls_of(data):
+            program = dataclasses.replace(program, sources=program.sources.with_calls(calls))
         program.check()
         return program
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from vta.container import MAX_TEXT, parse_json, shown
 from vta.errors import ProgramError
+
+if TYPE_CHECKING:
+    from vta.call_site import CallSite
 
 __all__ = ["MAX_SOURCES", "InstructionSource", "ProgramSources"]
 
@@ -35,6 +38,10 @@ class InstructionSource:
         The loops around the statement that the code generator unrolls, from outside.
     layer : str
         Of a program that was joined: the node of the network that the statement belongs to.
+    call : CallSite or None
+        The line of the user's script that asked for the statement: the call of ``pragma`` or
+        ``tensorize``, or of the operator whose schedule has that call. It is not part of a program
+        file (:mod:`vta.call_site`), and sources that differ in it only are equal.
     """
 
     stage: str
@@ -42,11 +49,13 @@ class InstructionSource:
     text: str
     loops: tuple[str, ...] = ()
     layer: str = ""
+    call: CallSite | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """For people: ``res_conv, line 12: uop_push(...)``."""
         where = f"{self.layer}: " if self.layer else ""
-        return f"{where}{self.stage}, line {self.line}: {self.text}"
+        by = f" ({self.call})" if self.call else ""
+        return f"{where}{self.stage}, line {self.line}: {self.text}{by}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,20 @@ class ProgramSources:
         """The source of an instruction; None if it has none."""
         number = self.numbers[index] if index < len(self.numbers) else -1
         return None if number < 0 else self.table[number]
+
+    @property
+    def calls(self) -> tuple[CallSite | None, ...]:
+        """The line of a script of each entry of the table."""
+        return tuple(source.call for source in self.table)
+
+    def with_calls(self, calls: Sequence[CallSite | None]) -> ProgramSources:
+        """The same sources with other lines of scripts, one for each entry of the table."""
+        table = [replace(s, call=call) for s, call in zip(self.table, calls, strict=True)]
+        return ProgramSources(tuple(table), self.numbers)
+
+    def without_calls(self) -> ProgramSources:
+        """The same sources without lines of scripts."""
+        return self.with_calls([None] * len(self.table))
 
     def to_json(self) -> bytes:
         """The member ``sources.json`` of a program file; nothing if there are none."""

@@ -43,7 +43,11 @@ class _SourcePrinter(FuncPrinter):
                 self.sources.setdefault(
                     id(stmt),
                     InstructionSource(
-                        self.stage(stmt), self.lines + 1, _short(text.strip()), loops
+                        self.stage(stmt),
+                        self.lines + 1,
+                        _short(text.strip()),
+                        loops,
+                        call=stmt.call,
                     ),
                 )
             yield text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,6 +115,8 @@ def _step(
         operator = lowered.operator
         func = lower(operator.schedule, operator.args, operator.name)
         program = compile_func(func, cfg)
+        # What people know of a network is its nodes, not the lines that compile it.
+        program = replace(program, sources=program.sources.without_calls())
     except CompileError as error:
         raise ModelError(f"node {node.name} ({node.operator}): {error}") from error
     data = graph.data_inputs(node)

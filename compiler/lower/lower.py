@@ -42,6 +42,7 @@ from vta.errors import LoweringError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from vta.compiler.schedule.requests import PragmaRequest
     from vta.compiler.schedule.schedule import Schedule
 
 __all__ = ["lower"]
@@ -157,7 +158,7 @@ class _Lowering:
         for request, axis in reversed(
             requests
         ):  # pragmas of reduction loops apply to the start values too
-            begin = Pragma(request.key, request.value, nest.stage.name, axis.name, begin)
+            begin = _pragma(request, nest.stage, axis, begin)
         body = seq(begin, self.loops(nest, rest, update))
         return self.loops(nest, shared, body, outermost=True)
 
@@ -184,7 +185,7 @@ class _Lowering:
         if stage.tensorized.start:
             start = self.first_iteration(nest, outer, conditions)
             return self.loops(nest, outer, replace(tile, start=start), outermost=True)
-        init = GemmTile(stage.name, True, tile.acc, None, None)
+        init = GemmTile(stage.name, True, tile.acc, None, None, call=tile.call)
         update: Stmt = tile
         for cond in reversed(conditions):
             update = guarded(cond, update)
@@ -271,7 +272,7 @@ class _Lowering:
             kind = "unroll" if axis in stage.unrolled else kind
             body = For(var, nest.extents[axis], kind, body)
         for request in reversed(stage.pragmas.get(axis, ())):
-            body = Pragma(request.key, request.value, stage.name, axis.name, body)
+            body = _pragma(request, stage, axis, body)
         return body
 
     @staticmethod
@@ -312,6 +313,10 @@ class _Lowering:
             indices = tuple(i - low for i, low in zip(indices, self.nests[stage].low))
         simple = tuple(simplify(index, self.ranges) for index in indices)
         return BufferLoad(self.buffers[stage], simple)
+
+
+def _pragma(request: PragmaRequest, stage: Stage, axis: IterVar, body: Stmt) -> Pragma:
+    return Pragma(request.key, request.value, stage.name, axis.name, body, request.call)
 
 
 def without_repeated_conditions(stmt: Stmt, known: frozenset[Expr] = frozenset()) -> Stmt:

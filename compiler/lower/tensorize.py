@@ -102,14 +102,15 @@ def match_gemm(
             f"instruction {PATTERN}{sizes or ''}: {error}"
         ) from None
     start: dict[Var, Expr] = {var: Const(0) for var in inner}
-    tiles = [
+    acc_tile, inp_tile, wgt_tile = (
         BufferLoad(
             item.load.buffer,
             tuple(simplify(substitute(index, start), ranges) for index in item.load.indices),
         )
         for item in (acc, inp, wgt)
-    ]
-    return GemmTile(nest.stage.name, False, *tiles), required
+    )
+    call = nest.stage.tensorized.call
+    return GemmTile(nest.stage.name, False, acc_tile, inp_tile, wgt_tile, call=call), required
 
 
 def _factors(body: Expr) -> tuple[list[TensorRead], list[Expr]]:

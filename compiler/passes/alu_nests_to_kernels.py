@@ -46,7 +46,7 @@ from vta.compiler.tir.ir import (
     UopScope,
     seq,
 )
-from vta.compiler.tir.visitor import rebuild_statements, with_body
+from vta.compiler.tir.visitor import rebuild_statements, with_body, with_call
 from vta.errors import LoweringError
 from vta.isa import AluOpcode, Capability, PipelineModule
 from vta.isa.capabilities import describe
@@ -78,9 +78,9 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
             nests = separate_nests(body, ranges, where)
             if stmt.value == START:
                 kernel = _started_reduction(nests, target, where)
-                return CoprocScope(PipelineModule.COMPUTE, kernel)
+                return CoprocScope(PipelineModule.COMPUTE, with_call(kernel, stmt.call))
             kernels = [_accumulation(nest, target, where) for nest in nests]
-            return CoprocScope(PipelineModule.COMPUTE, seq(*kernels))
+            return CoprocScope(PipelineModule.COMPUTE, with_call(seq(*kernels), stmt.call))
         case For(var=var, extent=extent, kind=kind, body=body):
             inner = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
             return For(var, extent, kind, inner) if inner != Seq() else inner

@@ -40,7 +40,7 @@ from vta.compiler.tir.ir import (
     Stmt,
     seq,
 )
-from vta.compiler.tir.visitor import rebuild_statements, with_body
+from vta.compiler.tir.visitor import rebuild_statements, with_body, with_call
 from vta.errors import LoweringError
 
 __all__ = ["copies_to_transfers"]
@@ -62,7 +62,7 @@ def _rewrite(stmt: Stmt, target: Target, ranges: Ranges) -> Stmt:
         case Pragma(key="skip_dma_copy"):
             return Seq()
         case Pragma(key="dma_copy"):
-            return _transfers(stmt, target, ranges)
+            return with_call(_transfers(stmt, target, ranges), stmt.call)
         case For(var=var, extent=extent, body=body, kind=kind):
             body = _rewrite(body, target, {**ranges, var: (0, extent - 1)})
             if kind != "cthread":

@@ -77,7 +77,7 @@ def _uop(tile: GemmTile, target: Target) -> GemmUop:
     where = f"stage {tile.stage}, tensorize"
     dst = _index(tile.acc, target.acc, where)
     if tile.reset:
-        return GemmUop(dst=dst, reset=True, dst_buffer=tile.acc.buffer)
+        return GemmUop(dst=dst, reset=True, dst_buffer=tile.acc.buffer, call=tile.call)
     assert tile.inp is not None and tile.wgt is not None
     if tile.start != NEVER and not target.extension:
         raise LoweringError(
@@ -89,6 +89,7 @@ def _uop(tile: GemmTile, target: Target) -> GemmUop:
     return GemmUop(
         dst=dst, src=src, wgt=wgt, start=tile.start,
         dst_buffer=tile.acc.buffer, src_buffer=tile.inp.buffer, wgt_buffer=tile.wgt.buffer,
+        call=tile.call,
     )  # fmt: skip
 
 

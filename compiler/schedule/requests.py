@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from vta.call_site import CallSite, call_site
 from vta.compiler.target import SCOPES, GemmIntrin
 from vta.compiler.te.expr import IterVar
 from vta.errors import ScheduleError
@@ -40,10 +41,11 @@ class Attach:
 
 @dataclass(frozen=True)
 class PragmaRequest:
-    """A pragma on a loop."""
+    """A pragma on a loop. ``call`` is the line of the user's script that asks for it."""
 
     key: str
     value: int | str | None
+    call: CallSite | None = field(default_factory=call_site, compare=False)
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ class Tensorization:
 
     Without ``intrin`` the buffers decide the sizes, and products with zeros of a dilated tensor are
     left out (``conv2d_transpose_gemm``). With ``start`` the first product of a sum overwrites its
-    tile.
+    tile. ``call`` is as of :class:`PragmaRequest`.
     """
 
     axis: IterVar
     intrin: GemmIntrin | None = None
     start: bool = False
+    call: CallSite | None = field(default_factory=call_site, compare=False)
 
 
 def require_scope(where: str, scope: object) -> None:

@@ -7,11 +7,14 @@ coprocessor statements are left in the loops. All nodes are frozen values: a pas
 Invariants of every program: loops run from 0; extents are Python integers greater than 1 (a loop of
 one iteration is replaced by its body); a loop variable belongs to one loop; a buffer has the
 dimensions of its tensor, and an access has one index for each; indices are of dtype int32.
+
+The ``call`` of a statement is the line of the user's script that asked for it with a primitive of
+the schedule. It decides nothing, and statements that differ in it only are equal.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,6 +24,7 @@ from vta.compiler.te.expr import Const, Expr, Var
 from vta.isa import MemId
 
 if TYPE_CHECKING:
+    from vta.call_site import CallSite
     from vta.isa import AluOpcode, Limits, PipelineModule
 
 __all__ = [
@@ -187,6 +191,7 @@ class Pragma(Stmt):
     stage: str
     axis: str
     body: Stmt
+    call: CallSite | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -205,6 +210,7 @@ class GemmTile(Stmt):
     inp: BufferLoad | None
     wgt: BufferLoad | None
     start: Expr = NEVER
+    call: CallSite | None = field(default=None, compare=False)
 
 
 # ---- coprocessor statements, made by the passes --------------------------------------------------
@@ -242,6 +248,7 @@ class LoadBuffer2D(Stmt):
     sram_index: Expr
     mem_id: MemId
     pad_value: int = 0
+    call: CallSite | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -258,6 +265,7 @@ class StoreBuffer2D(Stmt):
     y_size: Expr
     x_stride: Expr
     mem_id: MemId = MemId.OUT
+    call: CallSite | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -306,6 +314,7 @@ class GemmUop(Stmt):
     dst_buffer: Buffer | None = None
     src_buffer: Buffer | None = None
     wgt_buffer: Buffer | None = None
+    call: CallSite | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -328,6 +337,7 @@ class AluUop(Stmt):
     start: Expr = NEVER
     dst_buffer: Buffer | None = None
     src_buffer: Buffer | None = None
+    call: CallSite | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

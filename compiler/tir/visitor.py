@@ -17,10 +17,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vta.compiler.te.conditions import And, Or, Select, all_of, any_of, select
 from vta.compiler.te.expr import Binary, Cast, Compare, Const, Expr, Var
-from vta.compiler.tir.ir import Buffer, For, IfThenElse, PrimFunc, RingSlot, Seq, Stmt, seq
+from vta.compiler.tir.ir import (
+    AluUop,
+    Buffer,
+    For,
+    GemmUop,
+    IfThenElse,
+    LoadBuffer2D,
+    PrimFunc,
+    RingSlot,
+    Seq,
+    Stmt,
+    StoreBuffer2D,
+    seq,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from vta.call_site import CallSite
 
 __all__ = [
     "children",
@@ -32,6 +47,7 @@ __all__ = [
     "substitute",
     "walk",
     "with_body",
+    "with_call",
 ]
 
 Node = TypeVar("Node", Expr, Stmt, Expr | Stmt)
@@ -160,3 +176,15 @@ def has_rings(func: PrimFunc) -> bool:
 def with_body(func: PrimFunc, body: Stmt) -> PrimFunc:
     """``func`` with another body."""
     return replace(func, body=body)
+
+
+def with_call(stmt: Stmt, call: CallSite | None) -> Stmt:
+    """``stmt`` with the transfers and micro-ops of one request of the schedule, whose line is
+    ``call``."""
+
+    def change(node: Stmt) -> Stmt:
+        if isinstance(node, LoadBuffer2D | StoreBuffer2D | GemmUop | AluUop):
+            return replace(node, call=call)
+        return rebuild_statements(node, change)
+
+    return change(stmt)

@@ -76,10 +76,12 @@ def report_html(profile: ProfileData) -> str:
     }  # fmt: skip
     text = resources.files("vta.profiling").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    rows = _statements(profile)
     page: str = environment.from_string(text).render(
         profile=profile, figures=parts, plotly=get_plotlyjs(), advice=advice(profile),
         layers=profile.layers, causes=[c for c in CycleCause if profile.by_cause[c]],
-        colours=COLOURS, statements=_statements(profile), count=count,
+        colours=COLOURS, statements=rows, count=count,
+        has_calls=any(row.source.call for _, row in rows),
     )  # fmt: skip
     return page
 

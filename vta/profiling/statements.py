@@ -1,5 +1,5 @@
-"""Cycles by the statement of the schedule that emitted the instructions, and by node of a joined
-program."""
+"""Cycles by the statement that emitted the instructions, by the line of the user's script that
+asked for the statement, and by node of a joined program."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vta.call_site import CallSite
     from vta.program import Program
     from vta.program_sources import InstructionSource
     from vta.sim.timing import Cause, Timing
 
-__all__ = ["Node", "Statement", "nodes", "statements"]
+__all__ = ["Node", "ScheduleLine", "Statement", "nodes", "schedule_lines", "statements"]
 
 
 @dataclass
@@ -65,6 +68,32 @@ def statements(program: Program, timing: Timing) -> list[Statement]:
         for wait in time.waits:
             row.waits[wait.cause] += wait.cycles
     return sorted(found.values(), key=lambda row: -row.busy)
+
+
+@dataclass
+class ScheduleLine:
+    """The instructions of one line of a user's script on one unit; attributes as of
+    :class:`Statement`."""
+
+    call: CallSite
+    unit: str
+    instructions: int = 0
+    busy: int = 0
+    waited: int = 0
+
+
+def schedule_lines(rows: Iterable[Statement]) -> list[ScheduleLine]:
+    """The sums of statements by line and unit, those with the most busy cycles first; none if no
+    statement has a line."""
+    found: dict[tuple[CallSite, str], ScheduleLine] = {}
+    for row in rows:
+        call = row.source.call
+        if call is not None:
+            line = found.setdefault((call, row.unit), ScheduleLine(call, row.unit))
+            line.instructions += row.instructions
+            line.busy += row.busy
+            line.waited += row.waited
+    return sorted(found.values(), key=lambda line: -line.busy)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 from vta import html_tables
 from vta.profiling.causes import CycleCause
 from vta.profiling.layers import ProfileData
+from vta.profiling.statements import schedule_lines
 
 __all__ = ["html_table", "layers_csv", "summary"]
+
+LINES = 12
+"""Lines of the schedule in a summary at most."""
+TEXT = 60
+"""Characters of such a line that are shown at most."""
 
 
 def _shown(profile: ProfileData) -> list[CycleCause]:
@@ -37,19 +44,41 @@ def _rows(profile: ProfileData) -> tuple[list[str], list[list[str]]]:
 
 
 def summary(profile: ProfileData) -> str:
-    """A table for the terminal: cycles of each layer, and the share of each cause."""
+    """Tables for the terminal: cycles of each layer with the share of each cause; below it, where
+    programs know them, the lines of the schedule with the most busy cycles."""
     titles, rows = _rows(profile)
-    widths = [max(len(row[n]) for row in [titles, *rows]) for n in range(len(titles))]
-    lines = [profile.heading]
-    for row in [titles, *rows]:
-        cells = [
-            cell.ljust(width) if n in (0, len(row) - 1) else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths))
-        ]
-        lines.append("  ".join(cells).rstrip())
+    lines = [profile.heading, *_aligned([titles, *rows], left=(0, len(titles) - 1))]
     if profile.failure is not None:
         lines.append(f"the run failed: {profile.failure}")
+    lines += _schedule_lines(profile)
     return "\n".join(lines)
+
+
+def _schedule_lines(profile: ProfileData) -> list[str]:
+    """The lines of the user's script with the most busy cycles, below an empty line."""
+    found = schedule_lines(row for layer in profile.layers for row in layer.statements)
+    if not found:
+        return []
+    titles = ["line of the schedule", "unit", "instructions", "busy", "waited", ""]
+    rows = [
+        [
+            str(line.call), line.unit, f"{line.instructions:,}", f"{line.busy:,}",
+            f"{line.waited:,}", line.call.text[:TEXT],
+        ]
+        for line in found[:LINES]
+    ]  # fmt: skip
+    return ["", *_aligned([titles, *rows], left=(0, 1, 5))]
+
+
+def _aligned(rows: list[list[str]], left: tuple[int, ...]) -> Iterator[str]:
+    """The rows as lines; the columns ``left`` are aligned there."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if n in left else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def html_table(profile: ProfileData) -> str:

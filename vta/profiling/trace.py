@@ -154,6 +154,8 @@ def _instruction(layer: Layer, timing: InstructionTiming, begin: int, start: int
         args["layer"] = source.layer or layer.name
         if source.loops:
             args["loops"] = ", ".join(source.loops)
+        if source.call is not None:
+            args |= {"schedule line": str(source.call), "schedule": source.call.text}
     name = " ".join(text.split()[:2])
     return _slice(timing.unit, begin + start, max(timing.end + 1 - start, 1), name, args)
 

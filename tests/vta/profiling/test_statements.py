@@ -1,6 +1,7 @@
 """Cycles by statement of the schedule, and by node of a joined program."""
 
 from collections import Counter
+from dataclasses import replace
 
 from tests.sim.timing.test_timing import compiled
 from tests.support.networks import integer
@@ -9,6 +10,7 @@ from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
 from vta.isa import Finish, Load, Store
 from vta.profiling import profile_network, profile_program
+from vta.profiling.statements import schedule_lines
 
 TINY = VTAConfig.preset("tiny")
 
@@ -27,6 +29,34 @@ def test_statements_have_all_work_of_the_instructions():
     assert sum(row.instructions for row in layer.statements) == len(emitted)
     lines = [r for r in layer.statements if r.source.text.startswith("uop_push(gemm, dst")]
     assert {row.unit for row in lines} == {"gemm", "loader"}  # the products, and their micro-ops
+
+
+def test_lines_of_the_schedule_have_all_work_of_the_instructions(tmp_path):
+    found = profile_program(compiled("matmul", TINY))
+    (layer,) = found.layers
+    lines = schedule_lines(layer.statements)
+    busy = Counter()
+    for line in lines:
+        busy[line.unit] += line.busy
+    assert busy == layer.timing.busy()
+    assert [line.busy for line in lines] == sorted((line.busy for line in lines), reverse=True)
+    (products,) = (line for line in lines if line.unit == "gemm")
+    assert products.call.text == "s[ops.gem].tensorize(b_tns, target.gemm)"
+    shown = found.summary().splitlines()
+    (row,) = (text for text in shown if text.split()[:2] == [str(products.call), "gemm"])
+    assert row.endswith(products.call.text) and f"{products.busy:,}" in row.split()
+    found.write(tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f'<span title="{products.call.text}">{products.call}</span>' in page
+
+
+def test_a_program_of_a_file_of_another_process_has_no_lines(tmp_path):
+    program = compiled("matmul", TINY)
+    found = profile_program(replace(program, sources=program.sources.without_calls()))
+    assert schedule_lines(found.layers[0].statements) == []
+    assert "line of the schedule" not in found.summary()
+    found.write(tmp_path / "out")
+    assert "<button>schedule</button>" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_nodes_of_a_joined_program_add_up(tmp_path):

@@ -48,6 +48,9 @@ def test_instructions_say_what_emitted_them(target):
         else:
             assert (args["stage"], args["line"]) == (source.stage, source.line)
             assert args["statement"] == source.text and args["layer"] == program().name
+            assert args["schedule line"] == str(source.call)
+            assert args["schedule"] == source.call.text
+            assert source.call.text.startswith("s[")
     assert any("loops" in args for args in found)
 
 
