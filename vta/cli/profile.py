@@ -1,7 +1,9 @@
-"""`vta profile`: where the cycles of a program or of a network went."""
+"""`vta profile`: where the cycles of a program, a network or the programs of a script went."""
 
 from __future__ import annotations
 
+import runpy
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,7 @@ FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("file", type=EXISTING_FILE, required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENT...]")
 @target_option(
     ("sim", "tsim"), default="sim", show_default=True,
     help="The timing model, or the RTL in Verilator with probes.",
@@ -55,6 +58,7 @@ FOLDER = click.Path(path_type=Path)
 @calibrate_option
 def profile(
     file: Path | None,
+    arguments: tuple[str, ...],
     target: str,
     memory: str,
     folder: Path | None,
@@ -65,7 +69,8 @@ def profile(
     preprocess: str | None,
     calibration: Path | None,
 ) -> None:
-    """Write a profile of FILE: a program (.vta), a network (.vtanet) or a model (.onnx).
+    """Write a profile of FILE: a program (.vta), a network (.vtanet), a model (.onnx), or a Python
+    script (.py), which is run with the ARGUMENTs: of the programs that it runs.
 
     The folder gets trace.json.gz for ui.perfetto.dev, report.html, layers.csv, and profile.json for
     --diff. Data decides no cycle, so FILE needs no inputs. If the run fails, the profile holds what
@@ -82,19 +87,48 @@ def profile(
         raise click.UsageError(
             "give FILE, a program or a model, and -o FOLDER (or two profiles to --diff)"
         )
+    is_script = file.suffix == ".py"
+    if arguments and not is_script:
+        raise click.UsageError(f"{file} takes no arguments; got {' '.join(arguments)}")
+    if is_script and (config or preset):
+        raise click.UsageError(
+            "a script chooses its machine itself, by vta.get_env() and VTA_CONFIG for example; it "
+            "takes no --config and no --preset"
+        )
     from vta.memory_timing import MemoryTiming
     from vta.profiling.output import require_folder
 
     require_folder(folder, force=force)
     MemoryTiming.of(memory)
-    chosen = machine(config, preset) if config or preset else None
-    options = ModelOptions(preprocess, calibration)
-    found = _profile(file, target, memory, chosen, options)
+    if is_script:
+        found = _script(file, arguments, target, memory)
+    else:
+        chosen = machine(config, preset) if config or preset else None
+        options = ModelOptions(preprocess, calibration)
+        found = _profile(file, target, memory, chosen, options)
     paths = found.write(folder, force=force)
     click.echo(found.summary())
     click.echo(f"{', '.join(path.name for path in paths)} -> {folder}")
     if found.failure is not None:
         raise VTAError(f"{found.name}: the run failed: {found.failure}")
+
+
+def _script(file: Path, arguments: tuple[str, ...], target: str, memory: str) -> Profile:
+    """The programs that a script runs, as ``python FILE ARGUMENT...``."""
+    from vta import profiling
+
+    argv, path = sys.argv, list(sys.path)
+    sys.argv = [str(file), *arguments]
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        with profiling.profile() as recorder:
+            runpy.run_path(str(file), run_name="__main__")
+    except SystemExit as ended:
+        if ended.code:
+            raise
+    finally:
+        sys.argv, sys.path[:] = argv, path
+    return profiling.profile_programs(file.name, recorder.programs, target=target, memory=memory)
 
 
 def _profile(

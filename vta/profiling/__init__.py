@@ -4,6 +4,14 @@
 from vta.profiling.layers import Layer
 from vta.profiling.recorder import profile
 from vta.profiling.results import Profile
-from vta.profiling.run import TARGETS, profile_network, profile_program
+from vta.profiling.run import TARGETS, profile_network, profile_program, profile_programs
 
-__all__ = ["TARGETS", "Layer", "Profile", "profile", "profile_network", "profile_program"]
+__all__ = [
+    "TARGETS",
+    "Layer",
+    "Profile",
+    "profile",
+    "profile_network",
+    "profile_program",
+    "profile_programs",
+]

@@ -67,7 +67,8 @@ def _schedule_lines(profile: ProfileData) -> list[str]:
         ]
         for line in found[:LINES]
     ]  # fmt: skip
-    return ["", *_aligned([titles, *rows], left=(0, 1, 5))]
+    note = "Waits of different instructions overlap in time."
+    return ["", *_aligned([titles, *rows], left=(0, 1, 5)), note]
 
 
 def _aligned(rows: list[list[str]], left: tuple[int, ...]) -> Iterator[str]:
