@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vta.config import UOP_BYTES
 from vta.isa import AluOpcode
 
 if TYPE_CHECKING:
@@ -59,18 +60,18 @@ class Nests:
         assert constants.banks.max() < 8, "the bits of banks are bytes here"
         self.isa, self.constants = isa, constants
         self.bits = (1 << constants.banks).astype(np.uint8)
-        self._groups: dict[tuple[int, tuple[int, ...]], dict[bytes, int]] = {}
+        self._groups: dict[tuple[int, bytes], dict[bytes, int]] = {}
         self._count = 0
 
-    def number(self, uops: bytes, shape: tuple[int, ...]) -> int:
+    def number(self, uops: bytes, shape: bytes) -> int:
         """The number of a nest; equal ones have one.
 
         Parameters
         ----------
         uops : bytes
             Its micro-ops.
-        shape : tuple of int
-            The fields of :class:`Shape`.
+        shape : bytes
+            The fields of :class:`Shape`, 8 bytes each.
         """
         group = self._groups.setdefault((len(uops), shape), {})
         found = group.get(uops)
@@ -91,26 +92,34 @@ class Nests:
         banks : two ndarrays of uint8
             As of :func:`vta.sim.timing.work.works_of`.
         """
-        table = np.zeros((8, self._count), np.int64)
+        table = np.empty((8, self._count), np.int64)
+        table[:] = [[0], [0], [0], [0], [0], [0], [NO_LOW], [NO_HIGH]]
+        order: list[int] = []
         first, second = [np.zeros(1, np.uint8)], [np.zeros(1, np.uint8)]
-        at = 1
-        for (_, fields), group in self._groups.items():
-            shape = Shape._make(fields)
-            numbers = list(group.values())
-            uops = self.isa.uop_indices(np.frombuffer(b"".join(group), "<u4"))
-            dst = _tiles(uops["dst"], len(group), shape, shape.dst_out, shape.dst_in)
+        at, end = 1, 0
+        words = b"".join(uops for group in self._groups.values() for uops in group)
+        indices = self.isa.uop_indices(np.frombuffer(words, "<u4"))
+        all_dst, all_src = (indices[name].astype(np.int32) for name in ("dst", "src"))
+        for (size, fields), group in self._groups.items():
+            shape = Shape._make(np.frombuffer(fields, np.int64).tolist())
+            begin, end = end, end + size // UOP_BYTES * len(group)
+            dst = _tiles(all_dst[begin:end], len(group), shape, shape.dst_out, shape.dst_in)
             src = None
             if shape.two_sources:
-                src = _tiles(uops["src"], len(group), shape, shape.src_out, shape.src_in)
+                src = _tiles(all_src[begin:end], len(group), shape, shape.src_out, shape.src_in)
             operations = dst.shape[1]
-            rows = table[:, numbers]
-            rows[2] = at + operations * np.arange(len(group))
+            rows = table[:, len(order) : len(order) + len(group)]
+            order += group.values()
+            rows[2] = range(at, at + dst.size, operations)
             rows[3] = operations
             rows[4], rows[5] = dst.min(1), dst.max(1)
-            rows[6:] = [[NO_LOW], [NO_HIGH]] if src is None else (src.min(1), src.max(1))
+            if src is not None:
+                rows[6], rows[7] = src.min(1), src.max(1)
             bits = self.bits[dst]
             if shape.alu_opcode < 0:
-                one, other = _gemm_banks(dst, bits, shape.overwrites, self.constants.forwarded)
+                one, other = _gemm_banks(
+                    dst, bits, bool(shape.overwrites), self.constants.forwarded
+                )
             else:
                 rows[0] = _alu_hazards(shape, dst, src, self.constants)
                 one, other = bits, np.zeros_like(bits)
@@ -119,19 +128,24 @@ class Nests:
                     if not shape.start:
                         # A run reads no tile from its bank: first 0, then the result before.
                         rows[1] = _alu_conflicts(one, other)
-            table[:, numbers] = rows
             first.append(one.ravel())
             second.append(other.ravel())
             at += dst.size
-        return table, (np.concatenate(first), np.concatenate(second))
+        by_number = np.empty_like(table)
+        by_number[:, order] = table
+        return by_number, (np.concatenate(first), np.concatenate(second))
 
 
-def _tiles(indices: Ints, nests: int, shape: Shape, out: int, inner: int) -> npt.NDArray[np.int32]:
+def _tiles(
+    indices: npt.NDArray[np.int32], nests: int, shape: Shape, out: int, inner: int
+) -> npt.NDArray[np.int32]:
     """The accumulator of each micro-op in time, a row a nest."""
+    each = indices.reshape(nests, 1, -1)
+    if shape.out == shape.inner == 1:
+        return each[:, 0]
     steps = np.arange(shape.out, dtype=np.int32)[:, None] * out + (
         np.arange(shape.inner, dtype=np.int32) * inner
     )
-    each = indices.astype(np.int32).reshape(nests, 1, -1)
     return (steps.reshape(1, -1, 1) + each).reshape(nests, -1)
 
 

@@ -9,16 +9,15 @@ import numpy as np
 
 from vta.config import INSN_BYTES, UOP_BYTES
 from vta.isa import Isa, MemId, Opcode, PipelineModule
-from vta.isa.tokens import TOKEN_QUEUES
 from vta.sim.timing import state
 from vta.sim.timing.constants import Constants, Pipeline
-from vta.sim.timing.nests import NO_HIGH, NO_LOW, Nests
+from vta.sim.timing.fields import columns, heads
+from vta.sim.timing.nests import NO_HIGH, NO_LOW, Nests, Shape
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vta.config import VTAConfig
-    from vta.isa.formats import Field
 
     Ints = npt.NDArray[np.int64]
 
@@ -91,30 +90,18 @@ class _Reader:
         self._transfers()
         self._compute()
 
-    def _column(self, field: Field, which: Ints | None = None) -> Ints:
-        """A field of the instructions ``which``, or of all, as int64 without its sign."""
-        half, shift = divmod(field.offset, 64)
-        words = self.bits[:, half] if which is None else self.bits[which, half]
-        mask = np.uint64((1 << field.width) - 1)
-        return (words >> np.uint64(shift) & mask).astype(np.int64)
+    def _columns(self, which: Ints, layout: str, *names: str) -> Ints:
+        """Fields of the instructions ``which``, as :func:`~vta.sim.timing.fields.columns`."""
+        return columns(self.cfg, self.bits[which], layout, names)
 
     def _modules(self) -> None:
         """Modules, tokens, and the order of the instructions in each module."""
-        work, layout = self.work, self.isa.memory
-        self.opcode = self._column(layout["opcode"])
-        self.is_transfer = (self.opcode == Opcode.LOAD) | (self.opcode == Opcode.STORE)
-        self.memory = np.where(self.is_transfer, self._column(layout["memory"]), 0)
-        is_load = (self.opcode == Opcode.LOAD) & np.isin(self.memory, (MemId.INP, MemId.WGT))
-        module = np.full(len(self.opcode), int(PipelineModule.COMPUTE))
-        module[is_load] = PipelineModule.LOAD
-        module[self.opcode == Opcode.STORE] = PipelineModule.STORE
-        for number, queue in enumerate(TOKEN_QUEUES):
-            for row, flag, end in (
-                (state.POPS, queue.pop_flag, queue.target),
-                (state.PUSHES, queue.push_flag, queue.source),
-            ):
-                moves = (self._column(layout[flag]) == 1) & (module == end)
-                work[row] |= moves.astype(np.int64) << number
+        work = self.work
+        self.opcode, is_transfer, self.memory, module, pops, pushes, decode = heads(
+            self.cfg, self.bits
+        )
+        self.is_transfer = is_transfer == 1
+        work[state.POPS], work[state.PUSHES], work[state.DECODE] = pops, pushes, decode
         work[state.MODULE] = module - PipelineModule.LOAD
         for number in range(len(PipelineModule)):
             (inside,) = np.nonzero(work[state.MODULE] == number)
@@ -122,29 +109,25 @@ class _Reader:
             work[state.POSITION, inside] = np.arange(len(inside))
         work[[state.WRITE_LOW, state.READ_LOW, state.UOP_LOW]] = NO_LOW
         work[[state.WRITE_HIGH, state.READ_HIGH, state.UOP_HIGH]] = NO_HIGH
-        work[state.DECODE] = np.where(
-            module == PipelineModule.COMPUTE, Pipeline.RANGES_NO_ACCESS, 0
-        )
 
     # ---- transfers --------------------------------------------------------------------------
 
     def _transfers(self) -> None:
         """Rows, and the ranges of the LOADs of the compute module."""
-        work, layout, isa = self.work, self.isa.memory, self.isa
+        work, isa = self.work, self.isa
         (which,) = np.nonzero(self.is_transfer)
-        names = ("y_size", "x_size", "x_stride", "y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
-        count, elements, stride, top, bottom, left, right = (
-            self._column(layout[name], which) for name in names
-        )
+        count, elements, stride, top, bottom, left, right, address, base = self._columns(
+            which, "memory", "y_size", "x_size", "x_stride", "y_pad_0", "y_pad_1", "x_pad_0",
+            "x_pad_1", "dram_base", "sram_base",
+        )  # fmt: skip
         memory, is_store = self.memory[which], self.opcode[which] == Opcode.STORE
-        size = np.ones(layout["memory"].high + 1, np.int64)
+        size = np.ones(isa.memory["memory"].high + 1, np.int64)
         for kind in MemId:
             size[kind] = isa.elem_bytes(kind)
         size = size[memory]
-        address = self._column(layout["dram_base"], which)
         if self.cfg.extension:
-            pads = (self._column(isa.pad_load["has_pad_value"], which) == 1) & ~is_store
-            address = np.where(pads, self._column(isa.pad_load["dram_base"], which), address)
+            pads, padded = self._columns(which, "pad_load", "has_pad_value", "dram_base")
+            address = np.where((pads == 1) & ~is_store, padded, address)
         is_nop = elements == 0
         pitch = left + elements + right
         lead, trail = top * pitch + left, bottom * pitch + right
@@ -174,7 +157,6 @@ class _Reader:
         loads = in_compute & ~is_nop & (total > 0)
         one = np.where(total == 1, Pipeline.RANGES_ONE_ROW, Pipeline.RANGES_ROWS)
         work[state.DECODE, which[loads]] = one[loads]
-        base = self._column(layout["sram_base"], which)
         last = base + total * pitch - 1
         for is_uop, row in ((False, state.WRITE_LOW), (True, state.UOP_LOW)):
             selected = loads & ((memory == MemId.UOP) == is_uop)
@@ -211,54 +193,58 @@ class _Reader:
         (which,) = np.nonzero(is_nest)
         is_alu = self.opcode[which] == Opcode.ALU
         work[state.UNIT, which] = np.where(is_alu, state.ALU_UNIT, state.GEMM_UNIT)
-        gemm, alu = self.isa.gemm, self.isa.alu
-
-        def column(name: str) -> Ints:
-            return self._column(gemm[name], which)
-
-        low, high, out, inner = (
-            column(name) for name in ("uop_bgn", "uop_end", "iter_out", "iter_in")
-        )
+        low, high, out, inner, resets, *dst_factors = self._columns(
+            which, "gemm", "uop_bgn", "uop_end", "iter_out", "iter_in", "reset", "dst_factor_out",
+            "dst_factor_in",
+        )  # fmt: skip
         operations = out * inner * np.maximum(high - low, 0)
         work[state.OPERATIONS, which] = np.maximum(operations, 1)
-        starts = column("start") if self.cfg.extension else np.zeros_like(low)
-        overwrites = ~is_alu & ((column("reset") | starts) == 1)
-        code = np.where(is_alu, self._column(alu["alu_opcode"], which), -1)
-        two = is_alu & (self._column(alu["use_imm"], which) == 0)
-        sources = tuple(
-            np.where(is_alu, self._column(alu[name], which), 0)
-            for name in ("src_factor_out", "src_factor_in")
+        starts = np.zeros_like(low)
+        if self.cfg.extension:
+            (starts,) = self._columns(which, "gemm", "start")
+        overwrites = ~is_alu & ((resets | starts) == 1)
+        code, immediate, *src_factors = self._columns(
+            which, "alu", "alu_opcode", "use_imm", "src_factor_out", "src_factor_in"
         )
+        code = np.where(is_alu, code, -1)
+        two = is_alu & (immediate == 0)
+        src_factors = [factor * is_alu for factor in src_factors]
         some = operations > 0
         work[state.UOP_LOW, which[some]] = low[some]
         work[state.UOP_HIGH, which[some]] = high[some] - 1
-        decode = np.where(two, Pipeline.RANGES_TWO_OPERANDS, Pipeline.RANGES_LOOP)
-        columns = (
-            column("dst_factor_out"), column("dst_factor_in"), *sources, code, two, starts == 1,
-            overwrites,
-        )  # fmt: skip
-        shapes = zip(*(values[some].tolist() for values in (out, inner, *columns)), strict=True)
-        walk = (values[some].tolist() for values in (which, decode, low, high))
+        shapes = np.array([
+            out, inner, *dst_factors, *src_factors, code, two, starts, overwrites,
+        ], np.int64).T[some].tobytes()  # fmt: skip
+        each = len(Shape._fields) * 8
+        walk = zip(*(values[some].tolist() for values in (which, low, high)), strict=True)
         loads = iter([*sorted(self.uop_loads), len(self.bits)])
         load = next(loads)
-        lanes = self.constants.uop_lanes
-        found: list[tuple[int, bool, int]] = []
-        for i, cycles, begin, end, shape in zip(*walk, shapes, strict=True):
+        reads, numbers = [], []
+        known: dict[tuple[int, int], bytes] = {}
+        """Micro-ops by their range, since the last LOAD."""
+        for number, (i, begin, end) in enumerate(walk):
             while load < i:
                 self._load_uops(load)
+                known.clear()
                 load = next(loads)
-            reads = (begin, end) not in self.cached
-            if reads:
-                self.cached.append((begin, end))
-                cycles = max(cycles, Pipeline.BOUNDS_READ + (end - 1) // lanes - begin // lanes)
-            uops = self.sram[begin * UOP_BYTES : end * UOP_BYTES]
-            found.append((cycles, reads, self.nests.number(bytes(uops), shape)))
+            key = begin, end
+            is_read = key not in self.cached
+            if is_read:
+                self.cached.append(key)
+            uops = known.get(key)
+            if uops is None:
+                uops = known[key] = bytes(self.sram[begin * UOP_BYTES : end * UOP_BYTES])
+            reads.append(is_read)
+            numbers.append(self.nests.number(uops, shapes[number * each : (number + 1) * each]))
         table, self.banks = self.nests.computed()
-        if found:
-            cycles, reads, numbers = np.array(found, np.int64).T
-            work[np.ix_([state.DECODE, state.READS_UOPS], which[some])] = cycles, reads
+        if numbers:
+            nests, lanes = which[some], self.constants.uop_lanes
+            read = Pipeline.BOUNDS_READ + (high[some] - 1) // lanes - low[some] // lanes
+            decode = np.where(two, Pipeline.RANGES_TWO_OPERANDS, Pipeline.RANGES_LOOP)[some]
+            work[state.DECODE, nests] = np.where(reads, np.maximum(decode, read), decode)
+            work[state.READS_UOPS, nests] = reads
             rows = [
                 state.STALLS, state.CONFLICTS, state.BANKS_AT, state.BANKS,
                 state.WRITE_LOW, state.WRITE_HIGH, state.READ_LOW, state.READ_HIGH,
             ]  # fmt: skip
-            work[np.ix_(rows, which[some])] = table[:, numbers]
+            work[np.ix_(rows, nests)] = table[:, numbers]

@@ -66,7 +66,10 @@ def test_every_nest_is_as_a_walk_through_it(seed):
             )
     chosen = [random_nest(random, shapes) for _ in range(60)]
     nests = Nests(ISA, CONSTANTS)
-    numbers = [nests.number(ISA.encode_uops(uops).tobytes(), shape) for uops, shape in chosen]
+    numbers = [
+        nests.number(ISA.encode_uops(uops).tobytes(), np.array(shape, np.int64).tobytes())
+        for uops, shape in chosen
+    ]
     table, (first, second) = nests.computed()
     some_stall = 0
     for number, (uops, shape) in zip(numbers, chosen, strict=True):
@@ -96,9 +99,9 @@ def test_every_nest_is_as_a_walk_through_it(seed):
 
 def test_equal_nests_are_computed_once():
     nests = Nests(ISA, CONSTANTS)
-    shape = Shape(2, 2, 1, 1, 0, 0, -1, False, False, False)
+    shape = np.array(Shape(2, 2, 1, 1, 0, 0, -1, False, False, False), np.int64).tobytes()
     one = nests.number(ISA.encode_uops([Uop(1)]).tobytes(), shape)
-    assert nests.number(ISA.encode_uops([Uop(1)]).tobytes(), tuple(shape)) == one
+    assert nests.number(ISA.encode_uops([Uop(1)]).tobytes(), bytes(shape)) == one
     assert nests.number(ISA.encode_uops([Uop(2)]).tobytes(), shape) != one
     table, (first, _) = nests.computed()
     assert table.shape == (8, 2) and len(first) == 1 + 2 * 4
