@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.network import Network
     from vta.profiling import Profile
+    from vta.program import Program
 
 __all__ = ["profile"]
 
@@ -95,40 +96,54 @@ def profile(
             "a script chooses its machine itself, by vta.get_env() and VTA_CONFIG for example; it "
             "takes no --config and no --preset"
         )
+    from vta import profiling
     from vta.memory_timing import MemoryTiming
     from vta.profiling.output import require_folder
 
     require_folder(folder, force=force)
     MemoryTiming.of(memory)
+    place = folder.absolute()  # a script may change the working directory
+    error: BaseException | None = None
     if is_script:
-        found = _script(file, arguments, target, memory)
+        programs, error = _run_script(file, arguments)
+        if error is not None and not programs:
+            raise error
+        found = profiling.profile_programs(file.name, programs, target=target, memory=memory)
     else:
         chosen = machine(config, preset) if config or preset else None
         options = ModelOptions(preprocess, calibration)
         found = _profile(file, target, memory, chosen, options)
-    paths = found.write(folder, force=force)
+    paths = found.write(place, force=force)
     click.echo(found.summary())
     click.echo(f"{', '.join(path.name for path in paths)} -> {folder}")
+    if error is not None:
+        click.echo(f"{file} failed; the profile has the programs that ran before", err=True)
+        raise error
     if found.failure is not None:
         raise VTAError(f"{found.name}: the run failed: {found.failure}")
 
 
-def _script(file: Path, arguments: tuple[str, ...], target: str, memory: str) -> Profile:
-    """The programs that a script runs, as ``python FILE ARGUMENT...``."""
+def _run_script(
+    file: Path, arguments: tuple[str, ...]
+) -> tuple[list[Program], BaseException | None]:
+    """The programs that a script runs, as ``python FILE ARGUMENT...``, and what ended it early: an
+    error, Ctrl-C, or an exit with a code."""
     from vta import profiling
 
     argv, path = sys.argv, list(sys.path)
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, str(file.resolve().parent))
-    try:
-        with profiling.profile() as recorder:
+    error: BaseException | None = None
+    with profiling.profile() as recorder:
+        try:
             runpy.run_path(str(file), run_name="__main__")
-    except SystemExit as ended:
-        if ended.code:
-            raise
-    finally:
-        sys.argv, sys.path[:] = argv, path
-    return profiling.profile_programs(file.name, recorder.programs, target=target, memory=memory)
+        except SystemExit as ended:
+            error = ended if ended.code else None
+        except BaseException as raised:  # the profile has what ran before, then it is raised again
+            error = raised
+        finally:
+            sys.argv, sys.path[:] = argv, path
+    return recorder.programs, error
 
 
 def _profile(

@@ -3,13 +3,16 @@
 import gzip
 import json
 import sys
+from pathlib import Path
 
 from click.testing import CliRunner
 
 from vta.cli import main
 
 SCRIPT = """\
+import os
 import sys
+import tempfile
 
 import beside
 import numpy as np
@@ -36,6 +39,9 @@ f = vta.build(s, [A, C], name="plus_one")
 device = LocalSession(env.cfg.replace(target="sim")).ext_dev(0)
 for _ in range(int(sys.argv[1])):
     f(array(np.zeros(shape, "int32"), device), empty(shape, "int8", device))
+if sys.argv[2] == "error":
+    os.chdir(tempfile.gettempdir())
+    raise LookupError("after the programs")
 sys.exit(int(sys.argv[2]))
 """
 
@@ -65,7 +71,7 @@ def test_programs_of_a_script_with_the_lines_of_its_schedule(tmp_path):
         if "schedule line" in event.get("args", {})
     }
     asked = dict(enumerate(SCRIPT.splitlines(), 1))
-    assert lines == {f"plus_one.py:{number}": asked[number] for number in (21, 22, 23)}
+    assert lines == {f"plus_one.py:{number}": asked[number] for number in (23, 24, 25)}
     for line in lines:
         assert line in result.output
         assert line in (tmp_path / "out" / "report.html").read_text()
@@ -77,9 +83,21 @@ def test_a_script_that_runs_no_program_or_fails(tmp_path):
     nothing = run(tmp_path, "--", "0", "0")
     assert nothing.exit_code == 1
     assert "plus_one.py: no program of the accelerator has run" in nothing.output
-    assert run(tmp_path, "--", "1", "3").exit_code == 3
     assert isinstance(run(tmp_path, "--", "x", "0").exception, ValueError)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_script_that_fails_leaves_the_profile_of_what_ran_before(tmp_path, monkeypatch):
+    assert run(tmp_path, "--", "1", "3").exit_code == 3
+    layers = (tmp_path / "out" / "layers.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in layers] == ["layer", "plus_one"]
+
+    monkeypatch.chdir(tmp_path)  # the folder stays where it was asked for
+    failed = run(Path("."), "--force", "--", "2", "error")
+    assert isinstance(failed.exception, LookupError)
+    assert "plus_one.py failed; the profile has the programs that ran before" in failed.output
+    layers = (tmp_path / "out" / "layers.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in layers] == ["layer", "plus_one", "plus_one"]
 
 
 def test_what_a_script_does_not_take(tmp_path):
