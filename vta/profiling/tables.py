@@ -15,8 +15,9 @@ __all__ = ["html_table", "layers_csv", "summary"]
 
 LINES = 12
 """Lines of the schedule in a summary at most."""
-TEXT = 60
+TEXT = 72
 """Characters of such a line that are shown at most."""
+NOTE = "Waits of different instructions overlap in time."
 
 
 def _shown(profile: ProfileData) -> list[CycleCause]:
@@ -50,25 +51,28 @@ def summary(profile: ProfileData) -> str:
     lines = [profile.heading, *_aligned([titles, *rows], left=(0, len(titles) - 1))]
     if profile.failure is not None:
         lines.append(f"the run failed: {profile.failure}")
-    lines += _schedule_lines(profile)
+    titles, rows = _line_rows(profile)
+    if rows:
+        lines += ["", *_aligned([titles, *rows], left=(0, 1, 5)), NOTE]
     return "\n".join(lines)
 
 
-def _schedule_lines(profile: ProfileData) -> list[str]:
-    """The lines of the user's script with the most busy cycles, below an empty line."""
+def _line_rows(profile: ProfileData) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows: the lines of the user's script with the most busy cycles."""
     found = schedule_lines(row for layer in profile.layers for row in layer.statements)
-    if not found:
-        return []
     titles = ["line of the schedule", "unit", "instructions", "busy", "waited", ""]
     rows = [
         [
             str(line.call), line.unit, f"{line.instructions:,}", f"{line.busy:,}",
-            f"{line.waited:,}", line.call.text[:TEXT],
+            f"{line.waited:,}", _cut(line.call.text),
         ]
         for line in found[:LINES]
     ]  # fmt: skip
-    note = "Waits of different instructions overlap in time."
-    return ["", *_aligned([titles, *rows], left=(0, 1, 5)), note]
+    return titles, rows
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT else f"{text[: TEXT - 4]} ..."
 
 
 def _aligned(rows: list[list[str]], left: tuple[int, ...]) -> Iterator[str]:
@@ -83,9 +87,10 @@ def _aligned(rows: list[list[str]], left: tuple[int, ...]) -> Iterator[str]:
 
 
 def html_table(profile: ProfileData) -> str:
-    """The same as an HTML table."""
-    titles, rows = _rows(profile)
-    return html_tables.table(titles, rows, profile.heading)
+    """The same as HTML tables."""
+    layers = html_tables.table(*_rows(profile), profile.heading)
+    titles, rows = _line_rows(profile)
+    return layers + html_tables.table(titles, rows, NOTE) if rows else layers
 
 
 def layers_csv(profile: ProfileData) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from tests.sim.timing.test_timing import compiled
 from tests.support.networks import integer
 from tests.support.onnx_models import quantised, residual
+from vta.call_site import CallSite
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
 from vta.isa import Finish, Load, Store
@@ -45,16 +46,26 @@ def test_lines_of_the_schedule_have_all_work_of_the_instructions(tmp_path):
     shown = found.summary().splitlines()
     (row,) = (text for text in shown if text.split()[:2] == [str(products.call), "gemm"])
     assert row.endswith(products.call.text) and f"{products.busy:,}" in row.split()
+    assert products.call.text in found._repr_html_()
     found.write(tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert f'<span title="{products.call.text}">{products.call}</span>' in page
+
+
+def test_a_long_line_of_a_schedule_is_cut(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(f"s[C].pragma(axis, {'long' * 30})\n")
+    program = compiled("matmul", TINY)
+    calls = [CallSite(str(script), 1)] * len(program.sources.table)
+    found = profile_program(replace(program, sources=program.sources.with_calls(calls)))
+    assert f"s[C].pragma(axis, {'long' * 12}lo ...\n" in found.summary()
 
 
 def test_a_program_of_a_file_of_another_process_has_no_lines(tmp_path):
     program = compiled("matmul", TINY)
     found = profile_program(replace(program, sources=program.sources.without_calls()))
     assert schedule_lines(found.layers[0].statements) == []
-    assert "line of the schedule" not in found.summary()
+    assert "line of the schedule" not in found.summary() + found._repr_html_()
     found.write(tmp_path / "out")
     assert "<button>schedule</button>" not in (tmp_path / "out" / "report.html").read_text()
 
