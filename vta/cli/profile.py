@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import runpy
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -107,7 +108,7 @@ def profile(
     if is_script:
         programs, error = _run_script(file, arguments)
         if error is not None and not programs:
-            raise error
+            _end_as(error, file)
         found = profiling.profile_programs(file.name, programs, target=target, memory=memory)
     else:
         chosen = machine(config, preset) if config or preset else None
@@ -118,7 +119,7 @@ def profile(
     click.echo(f"{', '.join(path.name for path in paths)} -> {folder}")
     if error is not None:
         click.echo(f"{file} failed; the profile has the programs that ran before", err=True)
-        raise error
+        _end_as(error, file)
     if found.failure is not None:
         raise VTAError(f"{found.name}: the run failed: {found.failure}")
 
@@ -144,6 +145,17 @@ def _run_script(
         finally:
             sys.argv, sys.path[:] = argv, path
     return recorder.programs, error
+
+
+def _end_as(error: BaseException, file: Path) -> NoReturn:
+    """End as the script did: with its exit code, or with its own part of the traceback."""
+    if not isinstance(error, Exception):
+        raise error
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename != str(file):
+        frames = frames.tb_next
+    traceback.print_exception(error.with_traceback(frames or error.__traceback__))
+    raise SystemExit(1)
 
 
 def _profile(

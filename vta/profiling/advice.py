@@ -31,6 +31,16 @@ _REMEDY = {
     CycleCause.END: "the last stores are exposed; a smaller last block ends earlier",
 }
 
+_REMEDY_OF_VECTORS = {
+    CycleCause.RESETS: "GEMM resets accumulators for the ALU; fewer blocks, or constants that stay "
+    "on chip, need fewer resets",
+    CycleCause.BANK: "operands of one ALU instruction are in the same bank; other tile sizes "
+    "change the banks",
+    CycleCause.ALU: "the layer has no products; fewer passes of the ALU, or its fusion with the "
+    "layer that computes its input, take less",
+}
+"""For layers without products, where nothing is there for GEMM to do meanwhile."""
+
 _BOUND = {"products": "its products", "ALU": "the ALU", "bus": "the bus"}
 
 
@@ -45,7 +55,13 @@ def advice(profile: ProfileData) -> list[str]:
     losses.sort(key=lambda loss: -loss[0])
     lines = [
         f"{layer.name}: {cycles:,} cycles ({cycles / max(layer.cycles, 1):.0%} of the layer) on "
-        f"{cause.label}; {_REMEDY[cause]}. The layer is bound by {_BOUND[layer.bound]}."
+        f"{cause.label}; {_remedy(layer, cause)}. The layer is bound by {_BOUND[layer.bound]}."
         for cycles, layer, cause in losses[:LINES]
     ]
     return lines or ["No loss of one percent or more: GEMM works in nearly all cycles."]
+
+
+def _remedy(layer: Layer, cause: CycleCause) -> str:
+    if not layer.products and cause in _REMEDY_OF_VECTORS:
+        return _REMEDY_OF_VECTORS[cause]
+    return _REMEDY[cause]
