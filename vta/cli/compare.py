@@ -15,11 +15,12 @@ from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
 from vta.cli.compile import progress_display
 from vta.cli.console import report_console
 from vta.cli.devices import Place, place_options
-from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option, write_all
+from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option
 from vta.cli.quantize import preprocess_option, preprocessing_of
 from vta.cli.run_network import read_inputs
 from vta.environment import get_env
 from vta.pictures import error_picture, png_bytes
+from vta.whole_files import write_all
 
 if TYPE_CHECKING:
     from vta.comparison import Array, Difference, TensorComparison

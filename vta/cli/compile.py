@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, shape_option, write_all
+from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, shape_option
 from vta.cli.quantize import (
     calibrate_option,
     classes_option,
@@ -25,6 +25,7 @@ from vta.errors import VTAError
 from vta.memory_timing import PRESETS
 from vta.network_file import network_bytes, network_from_bytes
 from vta.preprocessing import Preprocessing
+from vta.whole_files import write_all
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

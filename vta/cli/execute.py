@@ -18,10 +18,10 @@ from vta.cli.options import (
     machine_options,
     read,
     target_option,
-    write_all,
 )
 from vta.config import INSN_BYTES
 from vta.errors import ExecutionError
+from vta.whole_files import write_all
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig

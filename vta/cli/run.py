@@ -33,13 +33,13 @@ from vta.cli.options import (
     machine_options,
     read,
     shape_option,
-    write_all,
 )
 from vta.cli.quantize import calibrate_option, classes_option, preprocess_option
 from vta.cli.run_network import run_network
 from vta.environment import get_env
 from vta.errors import ProgramError
 from vta.program import Program
+from vta.whole_files import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,12 +20,12 @@ from vta.cli.options import (
     machine,
     machine_options,
     shape_option,
-    write_all,
 )
 from vta.environment import get_env
 from vta.errors import TuningError
 from vta.memory_timing import PRESETS
 from vta.targets import TARGETS
+from vta.whole_files import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from vta.errors import VTAError
+from vta.whole_files import write_all
 
 __all__ = ["require_folder", "write_file", "write_folder"]
 
@@ -34,7 +34,7 @@ def write_file(path: Path, content: bytes) -> None:
     VTAError
         If it cannot be written.
     """
-    _write({path: content})
+    write_all({path: content})
 
 
 def write_folder(
@@ -57,27 +57,10 @@ def write_folder(
     except OSError as error:
         raise VTAError(f"cannot make the folder {folder}: {error.strerror}") from None
     try:
-        _write(contents)
+        write_all(contents)
     except VTAError:
         if is_new:
             with suppress(OSError):
                 folder.rmdir()
         raise
     return list(contents)
-
-
-def _write(contents: Mapping[Path, bytes]) -> None:
-    """Write all files beside their places before the first of them replaces an older one."""
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
-    path = next(iter(parts))
-    try:
-        for path, part in parts.items():
-            part.write_bytes(contents[path])
-        for path, part in parts.items():
-            part.replace(path)
-    except OSError as error:
-        raise VTAError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        for part in parts.values():
-            with suppress(OSError):
-                part.unlink()

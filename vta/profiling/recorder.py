@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,10 +33,12 @@ class Recorder:
         self._target, self._memory = target, memory
         self._devices: dict[tuple[str, str | None], None] = {}
         self.programs: list[Program] = []
+        self._profile: Profile | None = None  # of all programs
 
     def record(self, program: Program, device: Device) -> None:
         """A program runs on a device."""
         self.programs.append(program)
+        self._profile = None
         memory = device.memory_preset if isinstance(device, TimesMemory) else None
         self._devices[device.name, memory] = None
 
@@ -92,10 +93,14 @@ class Recorder:
         (memory,) = found
         return str(memory)
 
-    @cached_property
+    @property
     def result(self) -> Profile:
-        """The profile of the programs, in the order of their runs."""
-        return profile_programs("profile", self.programs, target=self.target, memory=self.memory)
+        """The profile of the programs that ran until now, in the order of their runs."""
+        if self._profile is None:
+            self._profile = profile_programs(
+                "profile", self.programs, target=self.target, memory=self.memory
+            )
+        return self._profile
 
     def summary(self) -> str:
         """See :meth:`vta.profiling.Profile.summary`."""

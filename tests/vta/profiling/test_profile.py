@@ -169,10 +169,10 @@ def test_an_existing_folder_needs_force(tmp_path):
 
 
 def test_no_space_is_a_message(tmp_path, monkeypatch):
-    def full(self, data):
+    def full(self, mode):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("pathlib.Path.open", full)
     with pytest.raises(VTAError, match=r"cannot write .*trace\.json\.gz: No space left on device"):
         profiled().write(tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -27,6 +27,28 @@ def test_programs_inside_the_block_are_profiled(tmp_path):
     assert (tmp_path / "trace.json").read_text().startswith("{")
 
 
+def test_a_summary_inside_the_block_does_not_keep_later_programs_out():
+    device = LocalSession(TINY.replace(target="sim")).ext_dev(0)
+    module, (arrays, _) = vadd_module(), vadd_arrays(device)
+    with vta.profile() as p:
+        module(*arrays)
+        once = p.result.cycles
+        module(*arrays)
+    assert p.result.cycles == 2 * once
+
+
+def test_what_is_no_regular_file_is_written_to_and_stays(tmp_path):
+    """A rename would replace the node of a device, /dev/full for example."""
+    device = LocalSession(TINY.replace(target="sim")).ext_dev(0)
+    module, (arrays, _) = vadd_module(), vadd_arrays(device)
+    with vta.profile() as p:
+        module(*arrays)
+    link, file = tmp_path / "link.json", tmp_path / "file.json"
+    link.symlink_to(file)
+    p.to_perfetto(link)
+    assert link.is_symlink() and file.read_text().startswith("{")
+
+
 def test_the_profile_has_the_target_and_memory_of_the_device():
     """Programs that ran on the simulated RTL are timed by it, and the profile says so."""
     session = LocalSession(TINY.replace(target="tsim"), memory_preset="ddr")
