@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,8 +170,12 @@ def test_an_existing_folder_needs_force(tmp_path):
 
 
 def test_no_space_is_a_message(tmp_path, monkeypatch):
-    def full(self, mode):
-        raise OSError(28, "No space left on device")
+    opened = Path.open
+
+    def full(self, mode="r", *others, **options):
+        if mode == "xb":
+            raise OSError(28, "No space left on device")
+        return opened(self, mode, *others, **options)
 
     monkeypatch.setattr("pathlib.Path.open", full)
     with pytest.raises(VTAError, match=r"cannot write .*trace\.json\.gz: No space left on device"):
