@@ -8,6 +8,7 @@ Wires are not in them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from vta.boards.synthesis.parts import CYCLONE_V, ECP5, SEVEN
 
@@ -44,7 +45,7 @@ class FamilyDelays:
     cells : mapping of str to CellDelays
     registers : mapping of str to tuple of str
         Cells whose delays depend on parameters that are not 0: their entries in ``cells`` are
-        called ``CELL+PARAMETER``, with the first of these that is set.
+        called ``CELL+PARAMETER+...``, with those of these that are set, in this order.
     wire : int
         What a wire between two cells is taken for in an estimate; carry chains have none.
     carry : tuple of str
@@ -90,6 +91,33 @@ def _seven_ram(writes: str, reads: str, outputs: str, *, address: str = "") -> C
 
 
 _SEVEN_DSP_IN = dict.fromkeys(("RSTA", "RSTB", "RSTM", "RSTP", "CEA2", "CEB2", "CEM", "CEP"), 400)
+_SEVEN_DSP_REGISTERS = ("PREG", "MREG", "AREG", "BREG")
+
+
+def _seven_dsp(used: tuple[str, ...]) -> CellDelays:
+    """A multiplier with these of its registers: an input ends in its own one, or else in the next
+    one on its way; the output comes from the last one."""
+    through: dict[str, dict[str, int]] = {}
+    setup: dict[str, int] = dict(_SEVEN_DSP_IN) if used else {}
+    for pin, to_input, to_product, to_output, comb in (
+        ("A", 254, 1416, 2739, 2823), ("B", 324, 1285, 2608, 2690),
+    ):  # fmt: skip
+        if f"{pin}REG" in used:
+            setup[pin] = to_input
+        elif "MREG" in used:
+            setup[pin] = to_product
+        elif "PREG" in used:
+            setup[pin] = to_output
+        else:
+            through[pin] = {"P": comb}
+    if "PREG" in used:
+        setup["C"] = 1244
+    else:
+        through["C"] = {"P": 1325}
+    from_registers = {"PREG": 329, "MREG": 1671, "AREG": 2952, "BREG": 2813}
+    last = [from_registers[name] for name in _SEVEN_DSP_REGISTERS if name in used][:1]
+    return CellDelays(through, setup, {"P": last[0]} if last else {})
+
 
 _SEVEN = FamilyDelays(
     cells={
@@ -129,18 +157,15 @@ _SEVEN = FamilyDelays(
             )
             for name in ("RAMB36E1", "RAMB18E1")
         },
-        "DSP48E1": CellDelays({"A": {"P": 2823}, "B": {"P": 2690}, "C": {"P": 1325}}),
-        "DSP48E1+PREG": CellDelays(
-            {}, {"A": 2739, "B": 2608, "C": 1244, **_SEVEN_DSP_IN}, {"P": 329}
-        ),
-        "DSP48E1+MREG": CellDelays(
-            {"C": {"P": 1325}}, {"A": 1416, "B": 1285, **_SEVEN_DSP_IN}, {"P": 1671}
-        ),
-        "DSP48E1+AREG": CellDelays({}, {"A": 254, "B": 324, **_SEVEN_DSP_IN}, {"P": 2952}),
+        **{
+            "+".join(("DSP48E1", *used)): _seven_dsp(used)
+            for count in range(len(_SEVEN_DSP_REGISTERS) + 1)
+            for used in combinations(_SEVEN_DSP_REGISTERS, count)
+        },
     },
     wire=600,
     carry=("CO",),
-    registers={"DSP48E1": ("PREG", "MREG", "AREG")},
+    registers={"DSP48E1": _SEVEN_DSP_REGISTERS},
 )  # fmt: skip
 
 

@@ -100,11 +100,11 @@ class _Netlist:
                     self.names[bit], ranks[bit] = signal, rank
 
     def _kind(self, cell: Mapping[str, Any]) -> CellDelays:
-        kind = cell["type"]
+        kind, used = cell["type"], ""
         for parameter in self.delays.registers.get(kind, ()):
             if int(cell["parameters"].get(parameter, "0"), 2):
-                kind = f"{kind}+{parameter}"
-                break
+                used = f"{used}+{parameter}"
+        kind = f"{kind}{used}"
         if kind not in self.delays.cells:
             raise SynthesisError(
                 f"{self.family.name}: the delays of cell {kind} are not known; known cells are "

@@ -67,6 +67,28 @@ def test_alike_registers_are_listed_once():
     assert len(longest_paths(netlist(cells, **names), "top", SEVEN, 9)) == 1
 
 
+@pytest.mark.parametrize(
+    ("used", "setup_of_a", "setup_of_b"),
+    [((), None, None), (("AREG", "MREG"), 254, 1285), (("BREG", "MREG"), 1416, 324),
+     (("PREG",), 2739, 2608), (("AREG", "BREG", "MREG", "PREG"), 254, 324)],
+)  # fmt: skip
+def test_an_input_of_a_multiplier_ends_in_the_next_register_on_its_way(
+    used, setup_of_a, setup_of_b
+):
+    parameters = {name: str(int(name in used)) for name in ("AREG", "BREG", "MREG", "PREG")}
+    for pin, setup, comb in (("A", setup_of_a, 2823), ("B", setup_of_b, 2690)):
+        cells = [
+            cell("FDRE", D="0", Q=1, CE="1", R="0"),
+            cell("DSP48E1", parameters, **{"A": ["0"], "B": ["0"], "P": [2], pin: [1]}),
+            cell("FDRE", D=2, Q=3, CE="1", R="0"),
+        ]
+        found = longest_paths(netlist(cells, a__x=[1], b__p=[2], c__y=[3]), "top", SEVEN, 5)
+        logic = {path.end: path.logic for path in found if path.start == "a.x"}
+        end = "c.y" if setup is None else "b.p"
+        delay = 303 + (comb if setup is None else setup)
+        assert logic == {end: pytest.approx(delay / 1000, abs=0.006)}, pin
+
+
 def test_registers_inside_a_multiplier_are_ends():
     cells = [
         cell("FDRE", D="0", Q=1, CE="1", R="0"),
