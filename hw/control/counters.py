@@ -46,8 +46,8 @@ class Counters(wiring.Component):
     cycles, <name> : out
         The counts of the counters that are not stored.
     read, index, value : in, in, out
-        With ``stored``. ``value`` is the count ``index`` in a cycle with ``read``, at most every
-        other one, and 0 in the others.
+        With ``stored``. In the cycle after ``read``, at most every other one, ``value`` is the
+        count ``index`` of the cycle of ``read``; in the other cycles it is 0. It is a register.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class Counters(wiring.Component):
             read.addr.eq(Mux(clearing, WORDS - 1, index)),
             high.eq(read.data + (Array(carries)[index] & ~clearing)),
             write.addr.eq(index), write.data.eq(high), write.en.eq(1),
-            self.value.eq(Mux(self.read, Cat(low[:low_bits], high), 0)),
         ]  # fmt: skip
+        m.d.sync += self.value.eq(Mux(self.read, Cat(low[:low_bits], high), 0))
         with m.If(~self.read):
             m.d.sync += walk.eq(Mux(walk == len(self.stored) - 1, 0, walk + 1))
             with m.If(clearing):

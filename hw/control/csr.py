@@ -65,8 +65,8 @@ class ControlRegisters(wiring.Component):
         The read-only registers. A read of the low half of a 64-bit register latches its high half
         for the next read.
     counter_read, counter_index, counter_value : out, out, in
-        A counter of 64 bits, by its index in :data:`COUNTERS`, in the cycle in which it is read; 0
-        in a cycle without ``counter_read``.
+        A counter of 64 bits, by its index in :data:`COUNTERS`: its value in a cycle with
+        ``counter_read``, in the cycle after it; 0 in the other cycles.
     busy, done, failed : in
         The bits of STATUS.
     launch, reset, clear_done : out
@@ -145,15 +145,18 @@ class ControlRegisters(wiring.Component):
         # The register of the address, one-hot; the word is an AND-OR over all registers.
         select = Signal(len(REGISTERS), reset_less=True)
         high = Signal(32)
+        reads_counter = Signal()
         m.d.comb += bus.arready.eq(~addr_valid & ~select_valid & ~bus.rvalid)
         m.d.sync += [
             select_valid.eq(addr_valid),
             select.eq(Cat(addr[2:] == register.offset >> 2 for register in REGISTERS)),
-            self.counter_read.eq(addr_valid & (addr[6:] == COUNTERS_BASE >> 6) & ~addr[2]),
-            self.counter_index.eq(addr[3:6]),
+            reads_counter.eq(self.counter_read),
+            self.counter_read.eq(0),
         ]
+        m.d.comb += self.counter_index.eq(addr[3:6])
         with m.If(bus.arvalid & bus.arready):
-            m.d.sync += [addr_valid.eq(1), addr.eq(bus.araddr)]
+            is_counter = (bus.araddr[6:] == COUNTERS_BASE >> 6) & ~bus.araddr[2]
+            m.d.sync += [addr_valid.eq(1), addr.eq(bus.araddr), self.counter_read.eq(is_counter)]
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(addr_valid):
@@ -173,7 +176,7 @@ class ControlRegisters(wiring.Component):
             "INSN_ADDR_HI": self.insn_addr[32:],
         }
         words = [self.counter_value[:32]]
-        highs = [(self.counter_read, self.counter_value[32:])]
+        highs = [(reads_counter, self.counter_value[32:])]
         for selected, register in zip(select, REGISTERS, strict=True):
             name = register.name
             if name in COUNTERS:

@@ -45,12 +45,14 @@ def show(dut, values):
 
 
 async def give_counters(dut, counts):
-    """Answers each read of a counter with ``counts[name]``, in its own cycle."""
+    """Answers each read of a counter with ``counts[name]``, in the next cycle."""
+    answer = 0
     while True:
         await RisingEdge(dut.clk)
+        dut.counter_value.value = answer
         await Timer(1, "ns")
         name = COUNTERS[int(dut.counter_index.value)]
-        dut.counter_value.value = counts[name] if int(dut.counter_read.value) else 0
+        answer = counts[name] if int(dut.counter_read.value) else 0
 
 
 @cocotb.test()

@@ -23,10 +23,10 @@ def test_every_register_reads_what_it_should():
 
     async def counter_memory(ctx):
         while True:
-            read, index = ctx.get(dut.counter_read), ctx.get(dut.counter_index)
-            ctx.set(dut.counter_value, counters[index] if read else 0)
-            await ctx.tick()
             await ctx.delay(1e-8)
+            read, index = ctx.get(dut.counter_read), ctx.get(dut.counter_index)
+            await ctx.tick()
+            ctx.set(dut.counter_value, counters[index] if read else 0)
 
     async def body(ctx):
         host = LiteHost(ctx, dut.bus)
