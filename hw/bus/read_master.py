@@ -8,7 +8,7 @@ Arbitration is per burst.
 
 from collections.abc import Collection
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -106,6 +106,8 @@ class ReadMaster(wiring.Component):
         last_grant = Signal(range(count))
         grant = Signal(range(count))
         requests = Signal(count)
+        outranked = Signal(count)
+        """Readers that wait for another one with a request: the grant, without its own index."""
         advance = Signal()
         m.d.comb += [
             advance.eq(~self.arvalid | self.arready),
@@ -118,13 +120,16 @@ class ReadMaster(wiring.Component):
         for index, reader in enumerate(readers):
             m.d.comb += [
                 requests[index].eq(reader.burst.valid),
-                reader.burst.ready.eq(advance & (grant == index)),
+                reader.burst.ready.eq(advance & ~outranked[index]),
             ]
         with m.Switch(last_grant):
             for last in range(count):
                 with m.Case(last):
-                    for distance in reversed(range(1, count + 1)):
-                        index = (last + distance) % count
+                    order = [(last + distance) % count for distance in range(1, count + 1)]
+                    for rank, index in reversed(list(enumerate(order))):
+                        m.d.comb += outranked[index].eq(
+                            Cat(requests[other] for other in order[:rank]).any()
+                        )
                         with m.If(requests[index]):
                             m.d.comb += grant.eq(index)
         bursts = Array(reader.burst.payload for reader in readers)

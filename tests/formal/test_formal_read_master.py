@@ -172,7 +172,7 @@ def test_reads_of_all_kinds_happen(properties):
     [
         (Handshakes, "advance.eq(~self.arvalid | self.arready)", "advance.eq(1)"),
         (TransactionLogs, "self.arid.eq(grant)", "self.arid.eq(last_grant)"),
-        (TransactionLogs, "reader.burst.ready.eq(advance & (grant == index))",
+        (TransactionLogs, "reader.burst.ready.eq(advance & ~outranked[index])",
          "reader.burst.ready.eq(advance)"),
         (TransactionLogs, "BEATS_IN_FLIGHT - number * self.burst_beats", "BEATS_IN_FLIGHT"),
         (TransactionLogs, "Mux(issued_before, beats_fit(2), beats_fit(1))", "beats_fit(1)"),
