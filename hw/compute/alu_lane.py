@@ -125,7 +125,7 @@ class AluLane(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [shift.eq(scale.shift), zero_point.eq(scale.zero_point)]
         m.d.comb += [
-            rescale.product.eq(product.product),
+            rescale.product.eq(product.product), rescale.sign.eq(product.sign),
             rescale.word.eq(Cat(product.guard, product.word)),
             rescale.shift.eq(shift), rescale.zero_point.eq(zero_point),
             rescale.limits.eq(self.limits), self.wb_result.eq(rescale.result),

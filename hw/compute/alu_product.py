@@ -51,6 +51,8 @@ class LaneProduct:
     ----------
     product : Signal
         In EX2, signed.
+    sign : Signal
+        In EX2, from a register: the sign of the product of a SHR or REQUANTISE.
     word : Value
         In EX2: the word of the product; 0 for an operation without one.
     guard : Value
@@ -69,12 +71,14 @@ class LaneProduct:
         high = Signal(range(-(1 << WORD - 1), 1 << WORD - 1), reset_less=True)
         cross = Signal(HALF, reset_less=True)
         words = Signal(WORDS, reset_less=True)
+        self.sign = Signal(reset_less=True)
         with m.If(valid):
             m.d.sync += [
                 low.eq(Cat(x[:HALF], Const(0, 1)).as_signed() * factor),
                 high.eq(x[HALF:].as_signed() * factor),
                 cross.eq(Mux(is_multiply, x[:HALF] * y[HALF:], 0)),
                 words.eq(0),
+                self.sign.eq((x[-1] ^ sign) & x.any() & factor.any()),
             ]
             with m.Switch(opcode):
                 with m.Case(AluOpcode.MUL):
@@ -115,7 +119,7 @@ class LaneProduct:
         ]
 
     def _word(self, words):
-        product, sign = self.product, self.product[-1]
+        product, sign = self.product, self.sign
         low, middle, high = product[:HALF], product[HALF:WORD], product[WORD:]
         lower_half = (
             (words.from_0, low), (words.from_16, middle), (words.from_32, high),

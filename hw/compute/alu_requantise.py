@@ -20,7 +20,7 @@ write (:class:`UnforwardedHazard`).
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -37,18 +37,19 @@ WORD_BITS = RESULT_BITS + 2 + 15
 
 
 def shift_right(m: Module, value, sign, amount, bits: int):
-    """The low ``bits`` bits of ``value`` shifted right by ``amount``, and whether one of the higher
-    bits differs from ``sign``, the sign of the number that ``value`` is a part of.
+    """The low ``bits`` bits of ``value`` shifted right by ``amount``, and for each step whether one
+    of the bits that it discards differs from ``sign``, the sign of the number that ``value`` is a
+    part of.
 
     The large steps come first. After the step of ``2**n`` only the bits that the smaller steps can
     move into the result remain: ``bits + 2**n - 1``. The others are compared with the sign.
     """
     assert len(value) == bits + (1 << len(amount)) - 1
-    differs = 0
+    differs = []
     for n in reversed(range(len(amount))):
         step = 1 << n
         width = bits + step - 1
-        differs |= ~amount[n] & (value[width:] ^ sign.replicate(len(value[width:]))).any()
+        differs.append(~amount[n] & (value[width:] ^ sign.replicate(len(value[width:]))).any())
         shifted = Signal(width, name=f"shifted_{step}")
         m.d.comb += shifted.eq(Mux(amount[n], value[step:], value))
         value = shifted
@@ -67,6 +68,8 @@ class Rescale(wiring.Component):
     ----------
     product, word : In
         In EX2: the product, and from the bit below ``16 * (shift // 16)`` on its next bits.
+    sign : In
+        In EX2, from a register: the sign of the product.
     shift, zero_point : In
         In EX2, from registers.
     limits : In
@@ -81,7 +84,7 @@ class Rescale(wiring.Component):
     def __init__(self) -> None:
         scale = layout_of(SCALE)
         super().__init__({
-            "product": In(PRODUCT_BITS), "word": In(WORD_BITS),
+            "product": In(PRODUCT_BITS), "sign": In(1), "word": In(WORD_BITS),
             "shift": In(scale["shift"].shape), "zero_point": In(scale["zero_point"].shape),
             "limits": In(LIMITS.bits), "result": Out(signed(32)),
         })  # fmt: skip
@@ -90,14 +93,17 @@ class Rescale(wiring.Component):
         m = Module()
         # EX2. The bits above the word that a shift by less than 16, or than 32, leaves are
         # compared with the sign.
-        product, sign = self.product, self.product[-1]
+        product, sign = self.product, self.sign
         limits = data.View(layout_of(LIMITS), self.limits)
         word_end = WORD_BITS - 1
         differs = product[word_end:] ^ sign.replicate(PRODUCT_BITS - word_end)
         kept, far = shift_right(m, self.word, sign, self.shift[:4], RESULT_BITS + 2)
-        far |= ~self.shift[5] & (differs[HALF:].any() | (~self.shift[4] & differs[:HALF].any()))
+        far += [
+            ~self.shift[5] & differs[HALF:].any(),
+            ~self.shift[5] & ~self.shift[4] & differs[:HALF].any(),
+        ]
         shifted = Signal(RESULT_BITS + 2, reset_less=True)
-        negative, is_far = Signal(reset_less=True), Signal(reset_less=True)
+        negative, far_bits = Signal(reset_less=True), Signal(len(far), reset_less=True)
         zero_point = Signal.like(self.zero_point, reset_less=True)
         # What the rounded value is added to for a comparison with a limit: the sum is negative if
         # the result is below ``low``, or not above ``high``.
@@ -107,7 +113,7 @@ class Rescale(wiring.Component):
         m.d.sync += [
             shifted.eq(kept),
             negative.eq(sign),
-            is_far.eq(far | (kept[-1] ^ sign)),
+            far_bits.eq(Cat(far)),
             zero_point.eq(self.zero_point),
             from_low.eq(self.zero_point - limits.low),
             from_high.eq(self.zero_point + ~limits.high),
@@ -116,6 +122,7 @@ class Rescale(wiring.Component):
         ]  # fmt: skip
 
         # WB. Three sums side by side, each with the rounding as its carry.
+        is_far = far_bits.any() | (shifted[-1] ^ negative)
         rounding, near = shifted[0], shifted[1:].as_signed()
         total = near + zero_point + rounding
         is_low = Mux(is_far, negative, (near + from_low + rounding)[-1])

@@ -351,7 +351,11 @@ MUTANTS = (
     Mutant(
         "requantise-wraps", "a value beyond the limits of REQUANTISE wraps",
         "compute/alu_requantise.py",
-        "is_far.eq(far | (kept[-1] ^ sign))", "is_far.eq(0)",
+        "far_bits.any() | (shifted[-1] ^ negative)", "0",
+    ),
+    Mutant(
+        "requantise-zero", "0 times a negative multiplier is negative", "compute/alu_product.py",
+        "(x[-1] ^ sign) & x.any() & factor.any()", "x[-1] ^ sign",
     ),
     Mutant(
         "requantise-short", "the product of REQUANTISE has an unsigned upper half",
