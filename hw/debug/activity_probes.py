@@ -7,7 +7,7 @@ a state is high in each cycle in which it holds.
 from collections.abc import Callable
 from typing import ClassVar
 
-from amaranth.hdl import Cat, ValueLike
+from amaranth.hdl import Cat, Const, ValueLike
 
 from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.debug.stall_probes import (
@@ -67,6 +67,14 @@ def compute_tokens(s: ProbeContext) -> ValueLike:
     return s.at[f"{SCOREBOARD}.next_valid"] & ~s.at["compute.issue.tokens_available"]
 
 
+def uop_hazard(s: ProbeContext) -> ValueLike:
+    """The access ranges of an instruction stall on micro-ops that an older LOAD has not written."""
+    if s.isa.cfg.issue_depth == 1:
+        return Const(0)  # one instruction in flight: no ranges
+    reads = s.at["compute.issue.access_ranges.uop_bounds.read_pending"]
+    return reads & s.at[f"{SCOREBOARD}.uop_hazard"]
+
+
 def unit_queue_full(s: ProbeContext) -> ValueLike:
     """The next instruction of the compute module stalls because its unit does not accept it."""
     ready = {
@@ -98,6 +106,7 @@ ACTIVITY: dict[str, Callable[[ProbeContext], ValueLike]] = {
         s.at[f"{SCOREBOARD}.next_valid"] & s.at[f"{SCOREBOARD}.dependencies_valid"]
         & s.at[f"{SCOREBOARD}.dependencies"].any()
     ),
+    "compute uop hazard": uop_hazard,
     "compute full": lambda s: (
         s.at[f"{SCOREBOARD}.next_valid"] & s.entries()[-1].valid
     ),

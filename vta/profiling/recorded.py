@@ -103,6 +103,7 @@ _WAITS = {
     "store": (("store token", Cause.TOKEN), ("store limit", Cause.QUEUE)),
     "compute": (
         ("compute token", Cause.TOKEN), ("compute hazard", Cause.HAZARD),
+        ("compute uop hazard", Cause.HAZARD),
         ("compute full", Cause.QUEUE), ("compute unit full", Cause.UNIT),
     ),
 }  # fmt: skip

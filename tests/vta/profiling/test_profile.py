@@ -25,6 +25,7 @@ from vta.profiling import profile_program
 from vta.profiling.difference import difference, read_profile
 from vta.profiling.tokens import token_edges
 from vta.program import Program
+from vta.sim.timing import Cause
 
 TINY = VTAConfig.preset("tiny")
 FILES = {"trace.json.gz", "report.html", "layers.csv", "profile.json"}
@@ -83,6 +84,19 @@ def test_waits_before_issue_add_up(target):
     for insn in profiled(target=target).layers[0].timing.instructions:
         before = [wait for wait in insn.waits if wait.end <= insn.issue]
         assert sum(wait.cycles for wait in before) == insn.issue - insn.head
+
+
+@pytest.mark.parametrize("target", ["sim", "tsim"])
+def test_a_wait_for_micro_ops_is_a_hazard(target):
+    """The ALU's first instruction waits until its operands and micro-ops are loaded."""
+    instructions = profiled("vadd", target).layers[0].timing.instructions
+    loaded = max(insn.end for insn in instructions if insn.unit == "loader")
+    (alu,) = (insn for insn in instructions if insn.unit == "alu")
+    longest = max(alu.waits, key=lambda wait: wait.cycles)
+    assert longest.cause is Cause.HAZARD
+    hazards = [wait for wait in alu.waits if wait.cause is Cause.HAZARD]
+    assert abs(hazards[-1].end - loaded) <= 4
+    assert hazards[-1].end - hazards[0].begin > (alu.issue - alu.head) / 2
 
 
 def test_each_token_has_a_producer_and_a_consumer():
