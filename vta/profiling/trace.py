@@ -15,8 +15,10 @@ import numpy as np
 
 from vta.isa import TOKEN_QUEUES, PipelineModule, TokenCounts, disassemble
 from vta.profiling.causes import CycleCause
+from vta.profiling.hazards import HazardEntries
 from vta.profiling.layers import Layer, ProfileData
 from vta.profiling.tokens import token_edges
+from vta.sim.timing import Cause
 
 if TYPE_CHECKING:
     from vta.sim.timing import InstructionTiming
@@ -111,6 +113,7 @@ def _layer(layer: Layer, begin: int, number: int) -> Iterator[dict[str, Any]]:
             yield _slice("nodes", begin + node.begin, node.cycles, node.name)
     for first, last, cause in runs(layer):
         yield _slice("causes", begin + first, last - first, CycleCause(cause).label)
+    hazards = HazardEntries(layer.program, layer.timing)
     by_index = {timing.index: timing for timing in layer.timing.instructions}
     begins: dict[int, int] = {}
     newest: dict[str, int] = {}
@@ -121,7 +124,7 @@ def _layer(layer: Layer, begin: int, number: int) -> Iterator[dict[str, Any]]:
         begins[timing.index] = start
         newest[timing.unit] = max(start, timing.end) + 1
         yield _instruction(layer, timing, begin, start)
-        yield from _waits(layer, timing, begin, newest)
+        yield from _waits(layer, timing, begin, newest, hazards)
     for edge, (queue, producer, consumer) in enumerate(token_edges(layer.program.instructions)):
         if producer in by_index and consumer in by_index:
             yield from _flow(
@@ -161,8 +164,9 @@ def _instruction(layer: Layer, timing: InstructionTiming, begin: int, start: int
 
 
 def _waits(
-    layer: Layer, timing: InstructionTiming, begin: int, newest: dict[str, int]
-) -> Iterator[dict[str, Any]]:
+    layer: Layer, timing: InstructionTiming, begin: int, newest: dict[str, int],
+    hazards: HazardEntries,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The waits of an instruction from the head of its queue to its issue. An instruction of the
     compute module can be at the head while an older one waits for its issue: the wait of the older
     one is shown."""
@@ -174,10 +178,15 @@ def _waits(
         newest[track] = wait.end
         args: dict[str, Any] = {"index": timing.index}
         name = str(wait.cause)
-        if wait.source is not None:
-            source = layer.program.instructions[wait.source]
+        index = wait.source
+        if wait.cause is Cause.HAZARD:
+            index = hazards.source(wait, timing.index)
+        if index is not None:
+            source = layer.program.instructions[index]
             name = f"{name} of {source.module.name.lower()}"
-            args |= {"for index": wait.source, "for": disassemble(source)}
+            args |= {"for index": index, "for": disassemble(source)}
+            if wait.cause is Cause.HAZARD and (entries := hazards.between(index, timing.index)):
+                args["entries"] = ", ".join(entries)
         yield _slice(track, begin + first, wait.end - first, name, args)
 
 
