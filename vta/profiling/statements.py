@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from vta.call_site import CallSite
+    from vta.isa import PipelineModule
     from vta.program import Program
     from vta.program_sources import InstructionSource
-    from vta.sim.timing import Cause, Timing
+    from vta.sim.timing import Cause, InstructionTiming, Timing
 
 __all__ = ["Node", "ScheduleLine", "Statement", "nodes", "schedule_lines", "statements"]
 
@@ -31,7 +32,9 @@ class Statement:
     busy : int
         Cycles that the unit worked for them.
     waits : dict of Cause to int
-        Cycles that they waited. Waits of different instructions overlap in time.
+        Cycles that they waited, as the oldest of their module before issue, and of their unit
+        afterwards: an instruction behind another one waits for that one alone. Waits of different
+        modules and units overlap in time.
     """
 
     source: InstructionSource
@@ -55,7 +58,7 @@ def statements(program: Program, timing: Timing) -> list[Statement]:
     """The statements of a program, those with the most busy cycles first; none if the program has
     no sources."""
     found: dict[tuple[InstructionSource, str], Statement] = {}
-    for time in timing.instructions:
+    for time, waits in _own_waits(timing):
         source = program.sources.of(time.index)
         if source is None:
             continue
@@ -65,9 +68,29 @@ def statements(program: Program, timing: Timing) -> list[Statement]:
         row = found[key]
         row.instructions += 1
         row.busy += time.busy
-        for wait in time.waits:
-            row.waits[wait.cause] += wait.cycles
+        for cause, cycles in waits:
+            row.waits[cause] += cycles
     return sorted(found.values(), key=lambda row: -row.busy)
+
+
+def _own_waits(
+    timing: Timing,
+) -> Iterator[tuple[InstructionTiming, list[tuple[Cause, int]]]]:
+    """Each instruction with its waits, without the cycles in which an older instruction of its
+    module is not issued, or an older one of its unit has not ended."""
+    issued: dict[PipelineModule, int] = {}
+    ended: dict[str, int] = {}
+    for time in timing.instructions:
+        waits = []
+        for wait in time.waits:
+            before_issue = wait.end <= time.issue
+            free = issued.get(time.module, 0) if before_issue else ended.get(time.unit, 0)
+            cycles = wait.end - max(wait.begin, free)
+            if cycles > 0:
+                waits.append((wait.cause, cycles))
+        issued[time.module] = time.issue + 1
+        ended[time.unit] = max(ended.get(time.unit, 0), time.end + 1)
+        yield time, waits
 
 
 @dataclass

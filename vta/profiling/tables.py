@@ -17,7 +17,7 @@ LINES = 12
 """Lines of the schedule in a summary at most."""
 TEXT = 72
 """Characters of such a line that are shown at most."""
-NOTE = "Waits of different instructions overlap in time."
+NOTE = "Waits of different units overlap in time."
 
 
 def _shown(profile: ProfileData) -> list[CycleCause]:

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
+
 from tests.sim.timing.test_timing import compiled
 from tests.support.networks import integer
 from tests.support.onnx_models import quantised, residual
@@ -12,6 +14,7 @@ from vta.config import VTAConfig
 from vta.isa import Finish, Load, Store
 from vta.profiling import profile_network, profile_program
 from vta.profiling.statements import schedule_lines
+from vta.sim.timing import Cause
 
 TINY = VTAConfig.preset("tiny")
 
@@ -30,6 +33,23 @@ def test_statements_have_all_work_of_the_instructions():
     assert sum(row.instructions for row in layer.statements) == len(emitted)
     lines = [r for r in layer.statements if r.source.text.startswith("uop_push(gemm, dst")]
     assert {row.unit for row in lines} == {"gemm", "loader"}  # the products, and their micro-ops
+
+
+@pytest.mark.parametrize("target", ["sim", "tsim"])
+def test_an_instruction_behind_another_one_waits_for_that_one_alone(target):
+    """Instructions are issued in order, so that the waits of a module do not overlap: those of the
+    products are for tokens, and no cycle counts twice."""
+    layer = profile_program(compiled("matmul", TINY), target=target).layers[0]
+    waited = Counter()
+    for row in layer.statements:
+        waited[row.unit] += row.waited - row.waits[Cause.MEMORY] - row.waits[Cause.BANK]
+    assert sum(waited[unit] for unit in ("gemm", "alu", "loader", "none")) <= layer.cycles
+    assert waited["load"] <= layer.cycles and waited["store"] <= layer.cycles
+    (products,) = (
+        row for row in layer.statements
+        if row.unit == "gemm" and row.source.text.startswith("uop_push(gemm, dst")
+    )  # fmt: skip
+    assert products.largest == Cause.TOKEN
 
 
 def test_lines_of_the_schedule_have_all_work_of_the_instructions(tmp_path):
