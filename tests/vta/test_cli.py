@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tests.support import fst
 from tests.support.configurations import CONFIGURATIONS
 from vta.cli import main
-from vta.isa import Finish, Instruction, Isa, Load, MemId, Store
+from vta.isa import Finish, Gemm, Instruction, Isa, Load, MemId, Store
 
 TINY = CONFIGURATIONS["tiny"]
 LOAD = Load(memory=MemId.ACC, dram_base=0x100, y_size=1, x_size=2, x_stride=2, push_next=True)
@@ -214,6 +214,18 @@ def test_exec_writes_the_times_of_instructions(files):
     assert len(named) == len(Path("insns.bin").read_bytes()) // 16
     refused = vta(*EXEC, "--target", "sim", "--trace-events", "events.json")
     assert refused.exit_code == 2 and "--trace-events is for --target tsim" in refused.output
+
+
+def test_exec_writes_the_times_of_instructions_with_micro_ops(files):
+    """The micro-ops of a stream are in the image: its trace has no tracks of memory in use."""
+    uops = Load(memory=MemId.UOP, sram_base=0, dram_base=0x410, y_size=1, x_size=2, x_stride=2)
+    reset = Gemm(uop_bgn=0, uop_end=2, iter_out=1, iter_in=1, reset=True, push_next=True)
+    write("insns.bin", uops, reset, STORE, Finish())
+    result = vta(*EXEC, "--target", "tsim", "--trace-events", "events.json")
+    assert result.exit_code == 0, result.output
+    events = json.loads(Path("events.json").read_bytes())["traceEvents"]
+    assert sum("instruction" in e.get("args", {}) for e in events) == 4
+    assert not any("in use" in event["name"] for event in events)
 
 
 @pytest.mark.parametrize(

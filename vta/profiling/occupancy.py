@@ -47,7 +47,10 @@ def occupancy(program: Program, timing: Timing, bins: int) -> tuple[int, Curves]
     dict of (MemId, str) to ndarray of int64, shape (points,)
         The most entries in use at once in the cycles of each point. Buffers have the names of the
         stages that write them; ``micro-ops``, and the name of the memory where there is no source.
+        None for a raw stream with loops of micro-ops, which are somewhere in DRAM.
     """
+    if not program.uops and any(isinstance(i, Gemm | Alu) for i in program.instructions):
+        return max(1, timing.cycles), {}
     isa = Isa.of(program.cfg)
     memories = {memory: _Memory(isa.depth(memory)) for memory in MEMORIES}
     uops = np.zeros(isa.depth(MemId.UOP), np.uint32)
@@ -58,7 +61,7 @@ def occupancy(program: Program, timing: Timing, bins: int) -> tuple[int, Curves]
             name = memory.name.lower() if source is None else source.stage
             name = "micro-ops" if memory is MemId.UOP else name
             memories[memory].access(places, reads, writes, name, time.start, time.end + 1)
-        if isinstance(insn, Load) and insn.memory is MemId.UOP and not insn.is_nop:
+        if isinstance(insn, Load) and insn.memory is MemId.UOP and not insn.is_nop and program.uops:
             words = program.uop_words[insn.dram_base : insn.dram_base + insn.x_size]
             uops[insn.sram_base : insn.sram_base + insn.x_size] = words
     width = max(1, -(-timing.cycles // bins))
