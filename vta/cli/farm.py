@@ -85,4 +85,4 @@ def farm(
             f"{job}: {len(failures)} of {len(tasks)} parts failed: "
             + ", ".join(f"{failure.name} ({folder_of(failure, out)})" for failure in failures)
         )
-    click.echo(f"{job}: all {len(tasks)} parts passed")
+    click.echo(f"{job}: {len(tasks)} of {len(tasks)} parts passed")

@@ -110,7 +110,7 @@ def tune(
         raise click.UsageError("give models or operators, --import or --export")
     log = ScheduleLog(log_file or user_log(), create=bool(what or imports))
     for path in imports:
-        click.echo(f"{path}: {log.merge(path)} schedules are new or faster")
+        click.echo(f"{path}: new or faster schedules: {log.merge(path)}")
     if what:
         cfg = get_env().cfg if not config and not preset else machine(config, preset)
         wanted = _workloads(what, cfg, dict(shapes))
@@ -136,7 +136,8 @@ def tune(
         _print(layers, cfg, memory, log.path)
     if export is not None:
         write_all({export: log.export().encode()})
-        click.echo(f"{len(log.entries())} schedules of {log.path} -> {export}")
+        count = len(log.entries())
+        click.echo(f"{count} schedule{'s' * (count != 1)} of {log.path} -> {export}")
 
 
 def _workloads(

@@ -6,15 +6,20 @@ here: results of another version are not taken, and tasks that hang are given to
 
 from __future__ import annotations
 
+import logging
 import queue
+import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vta.errors import TuningError
 from vta.extras import importing
 from vta.tuning.identity import identity
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 Future = Any
 """``distributed.Future``, whose types are partial."""
@@ -262,6 +267,18 @@ class DaskEngine:
             self.cluster.close()
 
 
+def dask_setup(worker: Any) -> None:
+    """Called by Dask when a worker process of :func:`open_engine` starts: Ctrl-C in a terminal
+    reaches all processes, and the one that started the workers ends them."""
+    del worker
+
+    def stay(number: int, frame: FrameType | None) -> None:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # no word on closed connections
+
+    # A function, unlike SIG_IGN, is not inherited: compilers that a task has started still end.
+    signal.signal(signal.SIGINT, stay)
+
+
 def _version() -> str:
     """On a worker: its version."""
     return identity()
@@ -323,7 +340,7 @@ def open_engine(
             prepare()
         cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-            host="127.0.0.1", resources={}, silence_logs=40,
+            host="127.0.0.1", resources={}, silence_logs=40, preload=[__name__],
         )  # fmt: skip
     try:
         client = distributed.Client(  # type: ignore[no-untyped-call]

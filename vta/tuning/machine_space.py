@@ -76,6 +76,9 @@ class MachineSpace:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise TuningError(f"cannot read {path}: {error.strerror}") from None
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise TuningError(f"{path} is no YAML: line {line}: {error.problem}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise TuningError(f"{path} is no YAML: {error}") from None
         return cls.from_dict(found, path)

@@ -90,9 +90,9 @@ def test_export_and_import(folder, tmp_path):
     result = vta("tune", "--log", folder / "log.sqlite", "--export", lines)
     assert f"3 schedules of {folder / 'log.sqlite'} -> {lines}" in result.output
     result = vta("tune", "--log", other, "--import", lines)
-    assert result.output == f"{lines}: 3 schedules are new or faster\n"
+    assert result.output == f"{lines}: new or faster schedules: 3\n"
     result = vta("tune", "--log", other, "--merge", folder / "log.sqlite")
-    assert "0 schedules are new or faster" in result.output
+    assert "new or faster schedules: 0" in result.output
 
 
 @pytest.mark.parametrize(

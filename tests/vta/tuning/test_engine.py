@@ -158,3 +158,16 @@ def test_worker_without_a_scheduler():
     assert done.returncode == 1
     assert "no Dask scheduler at tcp://127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_reaches_the_command_alone():
+    """A terminal sends Ctrl-C to worker processes, too; they go on until the command ends them."""
+    engine = open_engine(None, 1)
+    engine.hang_seconds = 30.0
+    try:
+        (pid,) = engine.client.run(os.getpid).values()
+        os.kill(pid, signal.SIGINT)
+        engine.submit(Task(os.getpid, ()))
+        assert engine.next().value == pid
+    finally:
+        engine.close()

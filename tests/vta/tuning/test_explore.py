@@ -106,7 +106,7 @@ def test_the_command_writes_a_table_plots_and_machines(model, space, tmp_path, m
         ("part: XC7Z020\nmachine: {LOG_BLOCK: [a]}", "must be a list of integers"),
         ("part: XC7Z020\nmemory: fast\nmachine: {LOG_BLOCK: [4]}", "memory 'fast'; presets are"),
         ("part: XC7Z020\nbase: mine\nmachine: {LOG_BLOCK: [4]}", "base mine: "),
-        ("part: [", "is no YAML"),
+        ("part: [", "is no YAML: line 1: expected the node content"),
     ],
 )
 def test_a_file_that_is_no_space(text, words, space):
