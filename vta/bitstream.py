@@ -27,6 +27,7 @@ DATA_FORMATS = {
     "xilinx-bin": "Vivado's .bin: the same without the header, bytes as in the .bit",
     "rbf": "Quartus' raw binary file for the HPS' FPGA manager",
     "ecp5-bit": "ecppack's .bit",
+    "gowin-fs": "gowin_pack's .fs, with a comment in front that says the usercode",
 }
 """How the vendor's file is laid out."""
 

@@ -43,7 +43,7 @@ loading a board, viewers of waves, and
 _EXTRAS = {
     "rtl": "tsim", "formal": "proofs", "onnx": "onnx", "quantize": "onnx", "profile": "profile",
     "timing": "tune", "tune": "tune", "remote": "remote", "uart": "uart", "synth": "synthesis",
-    "sdram": "boards", "test": "tests", "docs": "docs",
+    "sdram": "boards", "gowin": "boards", "test": "tests", "docs": "docs",
 }  # fmt: skip
 """Of each extra but `dev`: the level that its packages are for."""
 _SECONDS = 20

@@ -45,7 +45,7 @@ def missing_package(purpose: str, package: str | None, extra: str) -> str:
         The module that was not found: the ``name`` of a :class:`ModuleNotFoundError`.
     extra : str
         The extra that brings the package: ``rtl``, ``formal``, ``remote``, ``uart``, ``synth``,
-        ``sdram``, ``test`` or ``dev``.
+        ``sdram``, ``gowin``, ``test`` or ``dev``.
 
     Raises
     ------

@@ -189,11 +189,11 @@ _GOWIN_COSTS = _costs(
     LUT4={
         "LUT1 LUT2 LUT3 LUT4 INV ALU": 1,
         "RAM16SDP1 RAM16SDP2 RAM16SDP4": 4,
-        "MUX2_LUT5 MUX2_LUT6 MUX2_LUT7 MUX2_LUT8 VCC GND": 0,
+        "MUX2_LUT5 MUX2_LUT6 MUX2_LUT7 MUX2_LUT8 VCC GND BUFG IBUF OBUF TBUF IOBUF": 0,
     },
     FF={"DFF DFFE DFFS DFFSE DFFR DFFRE DFFP DFFPE DFFC DFFCE": 1},
     DSP={"MULT9X9": Fraction(1, 2), "MULT18X18": 1, "MULT36X36": 4},
-    BSRAM={"SP SPX9 SDP SDPB SDPX9 SDPX9B DPB DPX9B": 1},
+    BSRAM={"SP SPX9 SDP SDPB SDPX9 SDPX9B DPB DPX9B pROM pROMX9": 1},
 )
 """An adder takes a LUT a bit, a memory of 16 words the four LUTs of half a logic block; a DSP is a
 multiplier of 18 x 18."""
@@ -236,6 +236,7 @@ PARTS = {
         Part("5CSEBA6", CYCLONE_V, {"ALM": 41_910, "FF": 167_640, "DSP": 112, "M10K": 553}),
         Part("GW2AR-18C", GW2A, {"LUT4": 20_736, "FF": 15_552, "DSP": 48, "BSRAM": 46}),
         Part("GW5A-25A", GW5A, {"LUT4": 23_040, "FF": 23_040, "DSP": 28, "BSRAM": 56}),
+        Part("GW5AST-138C", GW5A, {"LUT4": 138_240, "FF": 138_240, "DSP": 298, "BSRAM": 340}),
         _ecp5("LFE5U-25F", "--25k", 24_288, 28, 56),
         _ecp5("LFE5U-45F", "--45k", 43_848, 72, 108),
         _ecp5("LFE5U-85F", "--85k", 83_640, 156, 208),

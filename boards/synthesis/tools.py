@@ -13,8 +13,8 @@ from vta.extras import install_command
 __all__ = ["tool"]
 
 
-def tool(name: str) -> str:
-    """The path of a tool.
+def tool(name: str, extra: str = "synth") -> str:
+    """The path of a tool that comes with an extra of this package.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def tool(name: str) -> str:
     if found is None:
         raise SynthesisError(
             f"{name} is neither beside {sys.executable} nor on PATH; "
-            f"it comes with: {install_command('synth')}"
+            f"it comes with: {install_command(extra)}"
         )
     if name.startswith("yowasp-"):
         prepare_yowasp()

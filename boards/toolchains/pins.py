@@ -1,11 +1,12 @@
 """The check that every port of a design has its pin, whatever language the constraints are in."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Set
 
 from vta.boards.toolchains.toolchain import TOP, CheckError, Design
 
-__all__ = ["port_bits", "require_pins", "require_port"]
+__all__ = ["check_pins", "port_bits", "require_pins", "require_port"]
 
 
 def port_bits(design: Design) -> set[str]:
@@ -56,3 +57,28 @@ def require_pins(design: Design, file: str, pins: Mapping[str, str], standards: 
     shared = [pin for pin, number in Counter(pins.values()).items() if number > 1]
     if shared:
         raise CheckError(f"{file}: two ports are at {shared[0]}")
+
+
+def check_pins(design: Design, file: str, place: re.Pattern[str], standard: re.Pattern[str]) -> str:
+    """Check that a constraints file gives every bit of every port a pin of its own and an I/O
+    standard; returns what was found, for people.
+
+    Parameters
+    ----------
+    design : Design
+    file : str
+        The name of the constraints file in the design's project.
+    place, standard : re.Pattern
+        Match the constraints; the groups are the port and its pin, the port and its standard.
+
+    Raises
+    ------
+    CheckError
+        As :func:`require_port` and :func:`require_pins`.
+    """
+    text = design.files[file]
+    pins, standards = dict(place.findall(text)), dict(standard.findall(text))
+    for port in (*pins, *standards):
+        require_port(design, port, file)
+    require_pins(design, file, pins, standards.keys())
+    return f"{len(port_bits(design))} ports, each with a pin and an I/O standard"

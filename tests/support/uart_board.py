@@ -80,9 +80,20 @@ _ULX3S = Pins(
     leds=tuple(f"led_{number}__io" for number in range(4)),
     led_on=1,
 )
+_TANG_MEGA_138K = Pins(
+    cells="gowin_cells.v",
+    clock="clk50_0__io",
+    button="button_0__io",
+    button_up=1,
+    rx="uart_0__rx__io",
+    tx="uart_0__tx__io",
+    leds=tuple(f"led_{number}__io" for number in range(4)),
+    led_on=0,
+)
 PINS = {
     "ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S, "ulx3s_25f": _ULX3S,
     "ulx3s_85f_sdram": replace(_ULX3S, around="sdram.v"),
+    "tang_mega_138k": _TANG_MEGA_138K,
 }  # fmt: skip
 
 

@@ -117,7 +117,10 @@ def test_arrays_of_the_other_byte_order_and_layout():
         ((*INPUTS, "--output", "A=c.npy"), "--output A=c.npy: no such tensor; there are C"),
         ((*INPUTS, "--output", "=c.npy"), "'=c.npy' is not NAME=FILE.npy"),
         ((*INPUTS, "--memory", "ddr"), "--memory is for the targets tsim; the target is sim"),
-        ((*INPUTS, "--serial", "x"), "--serial is for the targets ulx3s; the target is sim"),
+        (
+            (*INPUTS, "--serial", "x"),
+            "--serial is for the targets ulx3s, tangmega138k; the target is sim",
+        ),
         ((*INPUTS, "--remote", "x"), "'x' is not HOST:PORT"),
         ((*INPUTS, "--remote", "x:1", "--target", "sim"), "--target goes without --remote"),
         ((*INPUTS, "--token-file", "a.npy"), "--token-file is for --remote HOST:PORT"),

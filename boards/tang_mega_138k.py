@@ -1,0 +1,40 @@
+"""Tang Mega 138K Pro with a Gowin GW5AST-138C: every tool is open."""
+
+from amaranth_boards.tang_mega_138k_pro_dock import TangMega138kProDockPlatform
+
+from vta.boards.board import Board
+from vta.boards.shells.tang_mega import OSCILLATOR_HZ, tang_mega_shell
+from vta.boards.shells.uart_shell import BLOCK_RAM
+from vta.boards.synthesis.parts import PARTS
+from vta.boards.toolchains.gowin import GowinProject, GowinToolchain
+from vta.config import VTAConfig
+
+__all__ = ["BOARD", "MEMORY_BYTES"]
+
+MEMORY_BYTES = 128 * 1024
+"""64 of the 340 block RAMs."""
+
+
+class TangMega138kPlatform(GowinProject, TangMega138kProDockPlatform):
+    """The pins of the board."""
+
+    device = "GW5AST-138C"
+
+
+BOARD = Board(
+    name="tang_mega_138k",
+    title="Tang Mega 138K Pro with GW5AST-138C (Sipeed)",
+    part=PARTS["GW5AST-138C"],
+    platform=TangMega138kPlatform,
+    config=VTAConfig.preset("tiny_small").replace(
+        target="tangmega138k",
+        log_uop_buff_size=12,
+        log_inp_buff_size=12,
+        log_wgt_buff_size=14,
+        log_acc_buff_size=13,
+    ),
+    clock_hz=OSCILLATOR_HZ,
+    shell=tang_mega_shell(MEMORY_BYTES),
+    toolchain=GowinToolchain(device=TangMega138kPlatform.part, die="GW5AST-138C"),
+    memory=BLOCK_RAM,
+)
