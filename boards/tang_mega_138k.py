@@ -11,8 +11,8 @@ from vta.config import VTAConfig
 
 __all__ = ["BOARD", "MEMORY_BYTES"]
 
-MEMORY_BYTES = 128 * 1024
-"""64 of the 340 block RAMs."""
+MEMORY_BYTES = 64 * 1024
+"""32 of the 340 block RAMs."""
 
 
 class TangMega138kPlatform(GowinProject, TangMega138kProDockPlatform):
@@ -28,10 +28,11 @@ BOARD = Board(
     platform=TangMega138kPlatform,
     config=VTAConfig.preset("tiny_small").replace(
         target="tangmega138k",
-        log_uop_buff_size=12,
-        log_inp_buff_size=12,
-        log_wgt_buff_size=14,
-        log_acc_buff_size=13,
+        log_block=1,
+        log_uop_buff_size=11,
+        log_inp_buff_size=11,
+        log_wgt_buff_size=12,
+        log_acc_buff_size=12,
     ),
     clock_hz=OSCILLATOR_HZ,
     shell=tang_mega_shell(MEMORY_BYTES),
