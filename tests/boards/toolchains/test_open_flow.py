@@ -71,7 +71,7 @@ echo '{"LUT4": 40, "ALU": 6, "TBUF": 3, "DFFE": '$FAKE_FF'}}}' >> stat.json""",
         "gowin_pack": 'echo 0110 > "$5"',
     },
     resources="46 of 138,240 LUT4, 7 of 138,240 FF, 0 of 298 DSP, 0 of 340 BSRAM (Yosys, flat)",
-    too_large=r"1x4_.* does not fit GW5AST-138C: it takes 138,241 of 138,240 FF",
+    too_large=r"1x2_.* does not fit GW5AST-138C: it takes 138,241 of 138,240 FF",
     bitstream="vta_top.fs", data_format="gowin-fs",
     name="Yosys, nextpnr and Project Apicula",
 )  # fmt: skip
