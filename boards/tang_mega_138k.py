@@ -1,5 +1,9 @@
 """Tang Mega 138K Pro with a Gowin GW5AST-138C: every tool is open."""
 
+from typing import ClassVar
+
+from amaranth.build import Attrs
+from amaranth_boards.resources import UARTResource
 from amaranth_boards.tang_mega_138k_pro_dock import TangMega138kProDockPlatform
 
 from vta.boards.board import Board
@@ -16,9 +20,14 @@ MEMORY_BYTES = 64 * 1024
 
 
 class TangMega138kPlatform(GowinProject, TangMega138kProDockPlatform):
-    """The pins of the board."""
+    """The pins of the board. In amaranth-boards the two wires of the serial line are exchanged: the
+    boards' files of LiteX and of others who have the board receive at N16."""
 
     device = "GW5AST-138C"
+    resources: ClassVar = [
+        *(pin for pin in TangMega138kProDockPlatform.resources if pin.name != "uart"),
+        UARTResource(0, rx="N16", tx="P15", attrs=Attrs(PULL_MODE="UP", IO_TYPE="LVCMOS33")),
+    ]
 
 
 BOARD = Board(
