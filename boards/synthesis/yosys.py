@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -85,8 +86,9 @@ class Yosys:
     def _one(
         self, module: VerilogModule, modules: dict[str, VerilogModule], family: Family, kept: Path
     ) -> None:
-        folder = kept.with_suffix("")
-        folder.mkdir(parents=True, exist_ok=True)
+        # Of this run alone: other processes may synthesise the same module at the same time.
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{kept.stem}-", dir=kept.parent))
         inner = sorted(set(module.cells))
         text = module.text + "".join(modules[name].stub for name in inner)
         (folder / "module.v").write_text(text, encoding="utf-8")
@@ -99,7 +101,9 @@ class Yosys:
         counted = cells_of(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
         modules_in_it = {name.removeprefix("\\") for name in inner}
         cells = {cell: number for cell, number in counted.items() if cell not in modules_in_it}
-        kept.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
+        result = folder / "cells.json"
+        result.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
+        result.replace(kept)
         shutil.rmtree(folder)
 
     def flat(self, verilog: str, top: str, family: Family, folder: Path) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Yosys on blocks of known cost, for every family."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from amaranth.back import verilog
@@ -118,3 +120,24 @@ def test_without_the_tool(tmp_path, monkeypatch):
     monkeypatch.setattr(yosys.Yosys, "TOOL", "no-such-yosys")
     with pytest.raises(SynthesisError, match=r"neither .* nor on PATH; .* pip install"):
         Yosys(tmp_path)
+
+
+def test_two_runs_of_the_same_module_at_the_same_time(tmp_path, monkeypatch):
+    """As of two workers whose machines have a module in common: both have the result."""
+    both = Barrier(2)
+
+    def run(self, arguments, folder):
+        if "-V" in arguments:
+            return "Yosys"
+        both.wait(timeout=60)
+        (folder / "stat.json").write_text('{"design": {"num_cells_by_type": {"LUT4": 3}}}')
+        both.wait(timeout=60)
+        return ""
+
+    monkeypatch.setattr(Yosys, "_run", run)
+    text = "module block (clk);\n  input clk;\nendmodule\n"
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(Yosys(tmp_path).cells, text, "block", ECP5) for _ in range(2)]
+        assert [run.result() for run in runs] == [{"block": Counter(LUT4=3)}] * 2
+    (kept,) = tmp_path.iterdir()
+    assert kept.suffix == ".json"
