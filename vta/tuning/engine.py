@@ -49,6 +49,8 @@ class Task:
         The caller's; it stays in this process.
     on_board : bool
         Whether the worker must have a board.
+    patience : float
+        How many times as long as other tasks it may take before it counts as hung.
     tries : int
         Workers that were lost with it, hung, or have another version.
     """
@@ -57,6 +59,7 @@ class Task:
     arguments: tuple[Any, ...]
     tag: Any = None
     on_board: bool = False
+    patience: float = 1.0
     tries: int = 0
 
 
@@ -123,7 +126,8 @@ class DaskEngine:
     warn : callable
         ``warn(text)``: told of workers that are left out.
     hang_seconds : float
-        Without any result for so long, tasks are given to other workers.
+        Without any result for so long, times the largest patience of the tasks, these are given
+        to other workers.
     """
 
     client: Any
@@ -193,7 +197,7 @@ class DaskEngine:
         """
         while True:
             try:
-                future = self._finished.get(timeout=self.hang_seconds)
+                future = self._finished.get(timeout=self._limit())
             except queue.Empty:
                 self._give_to_others()
                 continue
@@ -203,6 +207,12 @@ class DaskEngine:
             done = self._done(future, task)
             if done is not None:
                 return done
+
+    def _limit(self) -> float:
+        """The seconds without any result after which the running tasks hang."""
+        return self.hang_seconds * max(
+            (task.patience for task in self._running.values()), default=1
+        )
 
     def _done(self, future: Future, task: Task) -> Done | None:
         """The result; None if the task was submitted again."""
@@ -240,10 +250,10 @@ class DaskEngine:
         }
         if not self.client.scheduler_info(n_workers=-1)["workers"]:
             raise TuningError(
-                f"no worker is left, and none came back in {self.hang_seconds:.0f} s; the log has "
+                f"no worker is left, and none came back in {self._limit():.0f} s; the log has "
                 f"what was finished before"
             )
-        self.warn(f"no result for {self.hang_seconds:.0f} s: {', '.join(sorted(holders))} hang")
+        self.warn(f"no result for {self._limit():.0f} s: {', '.join(sorted(holders))} hang")
         tasks = [self._running.pop(future) for future in stuck]
         self.client.cancel(stuck, force=True)
         for worker in sorted(holders):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Exploration", "Point", "explore", "network_cycles", "part_resources"]
 
+SYNTHESIS_PATIENCE = 8.0
+"""A first synthesis of a large machine takes minutes, on a busy computer more than half an hour."""
+
 
 @dataclass
 class Point:
@@ -194,7 +197,14 @@ def explore(
         for name, content in models.items():
             arguments = (name, content, machine.to_dict(), space.memories)
             engine.submit(Task(network_cycles, arguments, (number, name)))
-        engine.submit(Task(part_resources, (machine.to_dict(), part.name), (number, None)))
+        engine.submit(
+            Task(
+                part_resources,
+                (machine.to_dict(), part.name),
+                (number, None),
+                patience=SYNTHESIS_PATIENCE,
+            )
+        )
     cycles: dict[int, dict[str, Any]] = {number: {} for number in range(len(machines))}
     used: dict[int, dict[str, float]] = {}
     for done_count in range(1, count + 1):

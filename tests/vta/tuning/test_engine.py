@@ -94,6 +94,19 @@ def hang_once(path):
     time.sleep(300)
 
 
+def test_a_task_may_take_as_long_as_its_patience(scheduler, start):
+    start()
+    told = []
+    engine = open_engine(scheduler, 0, told.append)
+    engine.hang_seconds = 1.0
+    try:
+        engine.submit(Task(time.sleep, (2.5,), "slow", patience=100.0))
+        assert engine.next().task.tag == "slow"
+        assert told == []
+    finally:
+        engine.close()
+
+
 def test_a_task_that_hangs_is_done_by_another_worker(scheduler, start, tmp_path):
     start()
     start()
