@@ -16,7 +16,7 @@ from tests.support.expected_time import KEY, estimate
 from vta.sim.rtl.build import builds_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 settings.register_profile(
     "vta", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -88,6 +88,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if workers is not None and config.cache is not None and exitstatus in (0, 1):
         seconds = time.monotonic() - config.stash[BEGAN]
         config.cache.set(KEY, {"seconds": round(seconds), "workers": workers})
+
+
+@pytest.fixture(autouse=True)
+def no_environment_stays() -> Iterator[None]:
+    """A test that leaves another current environment fails, in place of a later one."""
+    yield
+    module = sys.modules.get("vta.environment")
+    if module is not None:
+        left, module.Environment.current = module.Environment.current, None
+        assert left is None, f"the test leaves {left} as the current environment"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from vta.build_module import build
 from vta.compiler import ops
 from vta.compiler.graph.compile_network import compile_network
 from vta.config import VTAConfig
+from vta.environment import Environment
 from vta.program import Program
 
 DEFAULT = VTAConfig.preset("default")
@@ -44,6 +45,7 @@ def profiled(script, monkeypatch):
     """The programs that a script runs on the reference model."""
     monkeypatch.setattr(sys, "argv", [str(script), "--target", "sim"])
     monkeypatch.syspath_prepend(str(script.parent))
+    monkeypatch.setattr(Environment, "current", None)  # the tutorials set their own
     with vta.profile() as p:
         runpy.run_path(str(script), run_name="__main__")
     return p.programs

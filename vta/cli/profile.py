@@ -22,7 +22,7 @@ from vta.cli.options import (
     target_option,
 )
 from vta.cli.quantize import calibrate_option, preprocess_option
-from vta.environment import get_env
+from vta.environment import Environment, get_env
 from vta.errors import ProgramError, VTAError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _run_script(
     error, Ctrl-C, or an exit with a code."""
     from vta import profiling
 
-    argv, path = sys.argv, list(sys.path)
+    argv, path, environment = sys.argv, list(sys.path), Environment.current
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, str(file.resolve().parent))
     error: BaseException | None = None
@@ -143,7 +143,7 @@ def _run_script(
         except BaseException as raised:  # the profile has what ran before, then it is raised again
             error = raised
         finally:
-            sys.argv, sys.path[:] = argv, path
+            sys.argv, sys.path[:], Environment.current = argv, path, environment
     return recorder.programs, error
 
 
