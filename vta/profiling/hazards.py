@@ -48,7 +48,7 @@ class HazardEntries:
     def source(self, wait: Wait, younger: int) -> int | None:
         """The older instruction that an instruction waits for; the simulated RTL does not say so.
 
-        Of those in flight when the wait begins, with common entries, the one that retires last.
+        Of the instructions in flight when the wait begins, with common entries, the last to retire.
         """
         if wait.source is not None:
             return wait.source

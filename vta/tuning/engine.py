@@ -279,7 +279,7 @@ class DaskEngine:
 
 def dask_setup(worker: Any) -> None:
     """Called by Dask when a worker process of :func:`open_engine` starts: Ctrl-C in a terminal
-    reaches all processes, and the one that started the workers ends them."""
+    reaches all processes, and the process of the command ends its workers."""
     del worker
 
     def stay(number: int, frame: FrameType | None) -> None:
