@@ -10,11 +10,7 @@ import numpy as np
 
 from vta.compiler.driver import compile_func
 from vta.compiler.graph.launches import grouped, launches
-from vta.compiler.graph.passes.adds_into_convolutions import adds_into_convolutions
-from vta.compiler.graph.passes.gather_windows import gather_windows
-from vta.compiler.graph.passes.layouts import layouts
-from vta.compiler.graph.passes.padding_into_loads import padding_into_loads
-from vta.compiler.graph.passes.split_channels import split_channels
+from vta.compiler.graph.pipeline import machine_graph
 from vta.compiler.graph.placement import joined, placed
 from vta.compiler.graph.registry import row_of
 from vta.compiler.lower.lower import lower
@@ -64,8 +60,7 @@ def compile_network(
             f"networks need a machine with int8 activations and equal blocks; this one has "
             f"{cfg.block_in} and {cfg.block_out} lanes, {cfg.inp_width} and {cfg.out_width} bits"
         )
-    graph = split_channels(gather_windows(padding_into_loads(graph, cfg), cfg), cfg)
-    graph = layouts(adds_into_convolutions(graph, cfg), cfg)
+    graph = machine_graph(graph, cfg)
     tensors: dict[str, NetworkTensor] = {}
     for tensor in graph.tensors.values():
         tensors[tensor.name] = _tensor(tensor, cfg)

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vta.compiler.graph.ir import Graph
+from vta.compiler.graph.passes.adds_into_convolutions import adds_into_convolutions
 from vta.compiler.graph.passes.explicit_padding import explicit_padding
 from vta.compiler.graph.passes.fold_pointwise import fold_pointwise
 from vta.compiler.graph.passes.fuse_activations import fuse_activations
+from vta.compiler.graph.passes.gather_windows import gather_windows
 from vta.compiler.graph.passes.integers import integers
 from vta.compiler.graph.passes.join_reshapes import join_reshapes
+from vta.compiler.graph.passes.layouts import layouts
 from vta.compiler.graph.passes.matrix_products import matrix_products
+from vta.compiler.graph.passes.padding_into_loads import padding_into_loads
 from vta.compiler.graph.passes.pads_into_convolutions import pads_into_convolutions
 from vta.compiler.graph.passes.quantize_before_reshape import quantize_before_reshape
 from vta.compiler.graph.passes.requantise import requantise
 from vta.compiler.graph.passes.rescale_into_producer import rescale_into_producer
 from vta.compiler.graph.passes.reshape_into_dense import reshape_into_dense
+from vta.compiler.graph.passes.split_channels import split_channels
 from vta.compiler.graph.passes.transposed_into_convolution import transposed_into_convolution
 
-__all__ = ["PASSES", "integer_graph"]
+if TYPE_CHECKING:
+    from vta.config import VTAConfig
+
+__all__ = ["MACHINE_PASSES", "PASSES", "integer_graph", "machine_graph"]
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "quantize_before_reshape": quantize_before_reshape,
@@ -35,6 +44,15 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "requantise": requantise,
 }
 """Every pass by name, in the order in which they run; the machine is not known to them."""
+
+MACHINE_PASSES: dict[str, Callable[[Graph, VTAConfig], Graph]] = {
+    "padding_into_loads": padding_into_loads,
+    "gather_windows": gather_windows,
+    "split_channels": split_channels,
+    "adds_into_convolutions": adds_into_convolutions,
+    "layouts": layouts,
+}
+"""The passes that follow for one machine, by name, in the order in which they run."""
 
 
 def integer_graph(
@@ -58,4 +76,18 @@ def integer_graph(
         graph = requantise(graph, one_pass=True) if one_pass and run is requantise else run(graph)
         if observe is not None:
             observe(graph, name)
+    return graph
+
+
+def machine_graph(graph: Graph, cfg: VTAConfig) -> Graph:
+    """The graph of :func:`integer_graph` for one machine: each node is an operator of the library
+    or a step of the host.
+
+    Raises
+    ------
+    ModelError
+        If a node does not fit the machine.
+    """
+    for run in MACHINE_PASSES.values():
+        graph = run(graph, cfg)
     return graph

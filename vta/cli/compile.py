@@ -238,11 +238,15 @@ def compile_command(
     write_all({result: content})
     programs = sum(step.program is not None for step in network.steps)
     tuned = sum(step.tuned for step in network.steps)
-    note = f" ({tuned} tuned)" if tuned else ""
+    note = f" ({tuned} tuned)" if schedules is not None else ""
     click.echo(
         f"{network.name} for {cfg.fingerprint}: {programs} programs{note}, "
         f"{len(network.host_steps)} steps of the host, {len(content):,} bytes -> {result}"
     )
+    untuned = [step.name for step in network.steps if step.products and not step.tuned]
+    if schedules is not None and untuned:
+        click.echo(f"{schedules} has no schedule for these; theirs is the default: ", nl=False)
+        click.echo(", ".join(untuned))
 
 
 def progress_display() -> Progress:

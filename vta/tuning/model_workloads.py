@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vta.compiler.graph.passes.gather_windows import gather_windows
-from vta.compiler.graph.passes.layouts import layouts
-from vta.compiler.graph.pipeline import integer_graph
+from vta.compiler.graph.pipeline import integer_graph, machine_graph
 from vta.compiler.graph.registry import row_of
 from vta.compiler.ops.requantise import one_pass_on
 from vta.errors import CompileError, ModelError, TuningError
@@ -41,7 +39,7 @@ def model_workloads(
 
     floats = import_model(read_model(path), Path(path).stem, shapes)
     graph = integer_graph(floats, one_pass=one_pass_on(cfg))
-    graph = layouts(gather_windows(graph, cfg), cfg)
+    graph = machine_graph(graph, cfg)
     with recorded() as found:
         for node in graph.nodes:
             lower = row_of(node).lower
