@@ -18,7 +18,7 @@ from vta.cli.tune import engine_options
 from vta.errors import VTAError
 
 if TYPE_CHECKING:
-    from vta.tuning.explore import Exploration, Point
+    from vta.tuning.explore import Exploration
 
 __all__ = ["explore"]
 
@@ -78,7 +78,7 @@ def _write(found: Exploration, folder: Path) -> None:
     front = found.pareto
     rows = [
         {
-            "machine": number,
+            "machine": point.number,
             "config": point.machine.to_dict(),
             "memory": point.memory,
             "cycles": point.cycles,
@@ -86,7 +86,7 @@ def _write(found: Exploration, folder: Path) -> None:
             "used": point.used,
             "pareto": point in front,
         }
-        for number, point in enumerate(found.points)
+        for point in found.points
     ]
     refused = [{"keys": dict(each.keys), "why": each.why} for each in found.refused]
     report: dict[str, Any] = {
@@ -98,8 +98,8 @@ def _write(found: Exploration, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "machines.json").write_text(json.dumps(report, indent=2) + "\n")
-        for number, point in enumerate(found.points):
-            own = folder / f"machine-{number}"
+        for point in found.of_memory(found.space.memories[0]):
+            own = folder / f"machine-{point.number}"
             own.mkdir(exist_ok=True)
             text = json.dumps(point.machine.to_dict(), indent=2)
             (own / "vta_config.json").write_text(text + "\n")
@@ -110,30 +110,34 @@ def _write(found: Exploration, folder: Path) -> None:
 
 
 def _print(found: Exploration) -> None:
-    front = found.pareto
-    varied = list(found.space.values)
-    names = list(found.points[0].cycles)
-    resources = list(found.points[0].used)
+    console = report_console(160)
+    console.print(f"machines on {found.space.part}; * on the Pareto front", highlight=False)
+    for memory in found.space.memories:
+        console.print(f"\nmemory {memory}", highlight=False)
+        console.print(_table(found, memory))
+    for each in found.refused:
+        named = ", ".join(f"{key} {value}" for key, value in each.keys.items())
+        console.print(f"refused: {named}: {each.why}", highlight=False, markup=False)
+
+
+def _table(found: Exploration, memory: str) -> Table:
+    """The machines with a memory preset, the fastest one first."""
+    front = [point for point in found.pareto if point.memory == memory]
+    points = sorted(found.of_memory(memory), key=lambda point: point.total)
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for title in ("", "", *varied, "memory", *names, "B/cycle", *resources):
+    for title in ("", "", *found.space.varied_keys, *points[0].cycles, "B/cycle"):
         table.add_column(title, justify="right", overflow="fold")
-    points: list[tuple[int, Point]] = sorted(
-        enumerate(found.points), key=lambda item: item[1].total
-    )
-    for number, point in points:
+    for title in points[0].used:
+        table.add_column(title, justify="right", no_wrap=True)
+    for point in points:
         keys = found.space.varied(point.machine)
         used = [
             f"{amount:,.0f} ({amount / found.capacity[name]:.0%})"
             for name, amount in point.used.items()
         ]
         table.add_row(
-            str(number), "*" if point in front else "", *(str(keys[key]) for key in varied),
-            point.memory, *(f"{point.cycles[name]:,}" for name in names),
-            f"{point.bandwidth:.2f}", *used,
+            str(point.number), "*" if point in front else "",
+            *(str(keys[key]) for key in found.space.varied_keys),
+            *(f"{cycles:,}" for cycles in point.cycles.values()), f"{point.bandwidth:.2f}", *used,
         )  # fmt: skip
-    console = report_console(160)
-    console.print(f"machines on {found.space.part}; * no other one is better", highlight=False)
-    console.print(table)
-    for each in found.refused:
-        named = ", ".join(f"{key} {value}" for key, value in each.keys.items())
-        console.print(f"refused: {named}: {each.why}", highlight=False, markup=False)
+    return table

@@ -33,6 +33,8 @@ class Point:
 
     Attributes
     ----------
+    number : int
+        Of the machine, among those that fit.
     machine : VTAConfig
     memory : str
     cycles : dict of str to int
@@ -43,6 +45,7 @@ class Point:
         Of each resource of the part.
     """
 
+    number: int
     machine: VTAConfig
     memory: str
     cycles: dict[str, int] = field(default_factory=dict)
@@ -70,7 +73,7 @@ class Exploration:
     capacity : mapping of str to int
         Of the part.
     points : list of Point
-        The machines that fit.
+        The machines that fit, each with each memory.
     refused : list of Refused
         The others, and why.
     """
@@ -82,16 +85,24 @@ class Exploration:
 
     @property
     def pareto(self) -> list[Point]:
-        """The points of which no other one is better in cycles or a resource, and as good in the
-        rest."""
-        costs = [(point.total, *point.used.values()) for point in self.points]
-        return [
-            point
-            for point, own in zip(self.points, costs)
-            if not any(
-                other != own and all(a <= b for a, b in zip(other, own)) for other in costs
-            )
-        ]  # fmt: skip
+        """The points that no machine with the same memory dominates: none is better in cycles or
+        a resource and as good in the rest."""
+        front: list[Point] = []
+        for memory in self.space.memories:
+            points = self.of_memory(memory)
+            costs = [(point.total, *point.used.values()) for point in points]
+            front += [
+                point
+                for point, own in zip(points, costs)
+                if not any(
+                    other != own and all(a <= b for a, b in zip(other, own)) for other in costs
+                )
+            ]
+        return front
+
+    def of_memory(self, memory: str) -> list[Point]:
+        """The points with a memory preset, in order of their machines."""
+        return [point for point in self.points if point.memory == memory]
 
 
 def network_cycles(
@@ -217,7 +228,8 @@ def explore(
             cycles[number][model] = value
         what = model or f"{part.name}, {machines[number].fingerprint}"
         report(done_count, count, what)
-    points = []
+    points: list[Point] = []
+    fitting = 0
     for number, machine in enumerate(machines):
         why = [r["refused"] for r in cycles[number].values() if "refused" in r]
         why += [
@@ -232,11 +244,12 @@ def explore(
         moved = sum(result["bytes"] for result in results.values())
         points += [
             Point(
-                machine, memory, {name: r["cycles"][memory] for name, r in results.items()},
-                moved, used[number],
+                fitting, machine, memory,
+                {name: r["cycles"][memory] for name, r in results.items()}, moved, used[number],
             )
             for memory in space.memories
         ]  # fmt: skip
+        fitting += 1
     if not points:
         raise _empty(refused)
     return Exploration(space, part.capacity, points, refused)

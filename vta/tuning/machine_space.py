@@ -143,6 +143,11 @@ class MachineSpace:
             except ConfigError as error:
                 yield Refused(keys, str(error))
 
+    @property
+    def varied_keys(self) -> list[str]:
+        """The keys that have more than one value."""
+        return [key for key, numbers in self.values.items() if len(numbers) > 1]
+
     def varied(self, cfg: VTAConfig) -> dict[str, int]:
         """The keys of a machine that this space varies, and their values."""
         all_keys: Mapping[str, Any] = cfg.to_dict()

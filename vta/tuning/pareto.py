@@ -7,38 +7,58 @@ from typing import TYPE_CHECKING
 from vta.extras import importing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from vta.tuning.explore import Exploration, Point
 
 __all__ = ["plot_page", "plot_picture"]
 
-TITLE = "cycles against the fullest resource of {part}"
-X_TITLE = "share of the part's fullest resource, %"
+TITLE = "cycles and resources of machines on {part}"
+X_TITLE = "{resource}, % of {capacity:,}"
 Y_TITLE = "cycles of all models"
+PANEL = (3.4, 4.2)
+"""Width and height of the panel of a resource, in inches."""
+LABEL = 0.06
+"""How far apart labels are at least, as a share of the panel."""
 
 
-def _x(found: Exploration, point: Point) -> float:
-    """The largest share of a resource, in per cent."""
-    return max(100 * used / found.capacity[name] for name, used in point.used.items())
+def _share(found: Exploration, point: Point, resource: str) -> float:
+    """How much of a resource a point takes, in per cent of the part."""
+    return 100 * point.used[resource] / found.capacity[resource]
 
 
-def _line(found: Exploration, memory: str) -> list[Point]:
-    """The points of the front of the plot, from left to right."""
-    line: list[Point] = []
-    points = [point for point in found.points if point.memory == memory]
-    for point in sorted(points, key=lambda p: (_x(found, p), p.total)):
-        if not line or point.total < line[-1].total:
-            line.append(point)
-    return line
+def _front(found: Exploration, memory: str, resource: str) -> list[Point]:
+    """The points with the fewest cycles for their share of a resource, from left to right."""
+    front: list[Point] = []
+    for point in sorted(
+        found.of_memory(memory), key=lambda p: (_share(found, p, resource), p.total)
+    ):
+        if not front or point.total < front[-1].total:
+            front.append(point)
+    return front
 
 
-def _groups(found: Exploration) -> Sequence[tuple[str, list[Point]]]:
-    return [
-        (memory, [point for point in found.points if point.memory == memory])
-        for memory in found.space.memories
-    ]
+def _apart(found: Exploration, front: list[Point], resource: str) -> list[Point]:
+    """The points of a front whose labels do not cover each other, from the fastest one on."""
+    shares = [_share(found, point, resource) for point in found.points]
+    wide, high = max(shares) - min(shares), max(point.total for point in found.points)
+    labelled: list[Point] = []
+    for point in reversed(front):
+        if not any(
+            abs(_share(found, point, resource) - _share(found, other, resource)) < LABEL * wide
+            and abs(point.total - other.total) < LABEL * high
+            for other in labelled
+        ):
+            labelled.append(point)
+    return labelled
+
+
+def _titles(found: Exploration) -> dict[str, str]:
+    """The title of the axis of each resource."""
+    return {
+        name: X_TITLE.format(resource=name, capacity=found.capacity[name])
+        for name in found.points[0].used
+    }
 
 
 def plot_picture(found: Exploration, path: Path) -> None:
@@ -55,24 +75,32 @@ def plot_picture(found: Exploration, path: Path) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    titles = _titles(found)
+    figure = Figure(figsize=(PANEL[0] * len(titles), PANEL[1]), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for memory, points in _groups(found):
-        shown = axes.scatter([_x(found, p) for p in points], [p.total for p in points])
-        line = _line(found, memory)
-        axes.step(
-            [_x(found, p) for p in line], [p.total for p in line], where="post",
-            color=shown.get_facecolor()[0], label=f"memory {memory}",
-        )  # fmt: skip
-        for point in line:
-            axes.annotate(
-                str(found.points.index(point)), (_x(found, point), point.total),
-                textcoords="offset points", xytext=(4, 4), fontsize=8,
+    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    for axes, (resource, title) in zip(panels, titles.items()):
+        for memory in found.space.memories:
+            points = found.of_memory(memory)
+            shown = axes.scatter(
+                [_share(found, p, resource) for p in points], [p.total for p in points],
+                label=f"memory {memory}",
             )  # fmt: skip
-    axes.set(title=TITLE.format(part=found.space.part), xlabel=X_TITLE, ylabel=Y_TITLE)
-    axes.set_ylim(bottom=0)
-    axes.legend()
+            front = _front(found, memory, resource)
+            axes.step(
+                [_share(found, p, resource) for p in front], [p.total for p in front],
+                where="post", color=shown.get_facecolor()[0],
+            )  # fmt: skip
+            for point in _apart(found, front, resource):
+                axes.annotate(
+                    str(point.number), (_share(found, point, resource), point.total),
+                    textcoords="offset points", xytext=(4, 4), fontsize=8,
+                )  # fmt: skip
+        axes.set(xlabel=title)
+    panels[0].set(ylabel=Y_TITLE)
+    panels[0].set_ylim(bottom=0)
+    panels[-1].legend()
+    figure.suptitle(TITLE.format(part=found.space.part))
     figure.savefig(path, format="png", dpi=120)
 
 
@@ -87,23 +115,29 @@ def plot_page(found: Exploration, path: Path) -> None:
         If the file cannot be written.
     """
     with importing("a page of machines", "tune"):
-        from plotly import graph_objects
+        from plotly.colors import qualitative
+        from plotly.subplots import make_subplots
 
-    figure = graph_objects.Figure()
-    for memory, points in _groups(found):
-        figure.add_scatter(
-            x=[_x(found, p) for p in points], y=[p.total for p in points], mode="markers",
-            name=f"memory {memory}", text=[_text(found, p) for p in points], hoverinfo="text",
-        )  # fmt: skip
-        line = _line(found, memory)
-        figure.add_scatter(
-            x=[_x(found, p) for p in line], y=[p.total for p in line], mode="lines",
-            line={"shape": "hv"}, name=f"front, {memory}", hoverinfo="skip",
-        )  # fmt: skip
-    figure.update_layout(
-        title=TITLE.format(part=found.space.part), xaxis_title=X_TITLE, yaxis_title=Y_TITLE,
-        yaxis_rangemode="tozero",
-    )  # fmt: skip
+    titles = _titles(found)
+    figure = make_subplots(rows=1, cols=len(titles), shared_yaxes=True, horizontal_spacing=0.02)
+    for column, (resource, title) in enumerate(titles.items(), 1):
+        for memory, color in zip(found.space.memories, qualitative.Plotly):
+            points, front = found.of_memory(memory), _front(found, memory, resource)
+            figure.add_scatter(
+                x=[_share(found, p, resource) for p in points], y=[p.total for p in points],
+                mode="markers", marker={"color": color, "size": 9}, name=f"memory {memory}",
+                legendgroup=memory, showlegend=column == 1, text=[_text(found, p) for p in points],
+                hoverinfo="text", row=1, col=column,
+            )  # fmt: skip
+            figure.add_scatter(
+                x=[_share(found, p, resource) for p in front], y=[p.total for p in front],
+                mode="lines", line={"shape": "hv", "color": color}, legendgroup=memory,
+                showlegend=False, hoverinfo="skip", row=1, col=column,
+            )  # fmt: skip
+        figure.update_xaxes(title_text=title, row=1, col=column)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title_text=Y_TITLE, row=1, col=1)
+    figure.update_layout(title=TITLE.format(part=found.space.part))
     path.write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
 
 
@@ -114,6 +148,6 @@ def _text(found: Exploration, point: Point) -> str:
     used = [
         f"{name} {amount:,.0f} of {found.capacity[name]:,}" for name, amount in point.used.items()
     ]
-    head = f"<b>machine {found.points.index(point)}, memory {point.memory}</b>"
+    head = f"<b>machine {point.number}, memory {point.memory}</b>"
     moved = f"{point.bandwidth:.2f} bytes of DRAM a cycle"
     return "<br>".join([head, *keys, *cycles, moved, *used])

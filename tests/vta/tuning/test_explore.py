@@ -68,13 +68,21 @@ def test_points_cycles_and_front(model, space, monkeypatch):
         assert point.total == sum(estimate(p, point.memory).cycles for p in programs)
         assert point.bytes_moved == sum(p.dram_bytes for p in programs)
     front = found.pareto
-    best = min(found.points, key=lambda p: (p.total, p.used["EBR"]))
-    assert best in front
-    worse = [
-        p for p in found.points
-        if any(q.total < p.total and q.used == p.used for q in found.points)
+    assert [(p.number, p.memory) for p in found.points] == [
+        (0, "ideal"), (0, "ddr"), (1, "ideal"), (1, "ddr")
     ]  # fmt: skip
-    assert worse and not any(point in front for point in worse)
+    for memory in ("ideal", "ddr"):
+        points = found.of_memory(memory)
+        assert min(points, key=lambda p: (p.total, p.used["EBR"])) in front
+        worse = [
+            p for p in points
+            if any(
+                (q.total, q.used["EBR"]) != (p.total, p.used["EBR"])
+                and q.total <= p.total and q.used["EBR"] <= p.used["EBR"]
+                for q in points
+            )
+        ]  # fmt: skip
+        assert {p.number for p in points if p not in front} == {p.number for p in worse}
 
 
 def test_the_command_writes_a_table_plots_and_machines(model, space, tmp_path, monkeypatch):
