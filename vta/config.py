@@ -54,6 +54,7 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
     "ISSUE_DEPTH": (1, 8, 8, "instructions in flight in the compute module; 1: no overlap"),
     "UNIT_QUEUE_DEPTH": (1, 8, 4, "issued instructions that wait for GEMM, and for the ALU"),
     "LOG_ACC_BANKS": (0, 2, 2, "log2 of the banks of the accumulator SRAM"),
+    "LOG_ALU_BEATS": (0, 2, 0, "log2 of the cycles of the ALU for a tile"),
     "FETCH_BEATS": (16, 64, 64, "bus beats of instructions that are read ahead"),
     "LOAD_ROWS": (2, 32, 32, "rows in flight of each load engine"),
     "READ_BURSTS": (2, 32, 32, "outstanding bursts of each reader of the memory port"),
@@ -61,8 +62,8 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
 }
 """The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
 MICROARCHITECTURE = (
-    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "FETCH_BEATS", "LOAD_ROWS", "READ_BURSTS",
-    "READ_QUEUE_DEPTH",
+    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "LOG_ALU_BEATS", "FETCH_BEATS", "LOAD_ROWS",
+    "READ_BURSTS", "READ_QUEUE_DEPTH",
 )  # fmt: skip
 """The keys that trade cycles for area: the results of a program do not depend on them."""
 _TEXT_KEYS = ("TARGET", "HW_VER")
@@ -102,6 +103,7 @@ class VTAConfig:
     issue_depth: int = 8
     unit_queue_depth: int = 4
     log_acc_banks: int = 2
+    log_alu_beats: int = 0
     fetch_beats: int = 64
     load_rows: int = 32
     read_bursts: int = 32
@@ -136,6 +138,13 @@ class VTAConfig:
                     f"{shape}, {width}: an element of the {name} SRAM would be {bits} bits; "
                     f"must be 8 to {8 * MAX_ELEM_BYTES} (one byte to one page)"
                 )
+        log_lanes = self.log_batch + self.log_block
+        if self.log_alu_beats > log_lanes:
+            raise ConfigError(
+                f"{shape}, LOG_ALU_BEATS {self.log_alu_beats}: the ALU would execute the "
+                f"{1 << log_lanes} lanes of a tile in {self.alu_beats} cycles; must be at most one "
+                f"cycle a lane (LOG_ALU_BEATS 0 to {log_lanes})"
+            )
         for name in _BUFFERS:
             size = getattr(self, f"log_{name}_buff_size")
             log_depth = getattr(self, f"log_{name}_depth")
@@ -331,6 +340,18 @@ class VTAConfig:
     @property
     def acc8_elem_bytes(self) -> int:
         return self.acc8_elem_bits // 8
+
+    # ---- micro-architecture ------------------------------------------------------------------
+
+    @property
+    def alu_beats(self) -> int:
+        """Cycles in which the ALU executes a tile, each for an equal part of its lanes."""
+        return 1 << self.log_alu_beats
+
+    @property
+    def alu_lanes(self) -> int:
+        """Lanes of the ALU: values of an accumulator tile that it computes in a cycle."""
+        return self.batch * self.block_out >> self.log_alu_beats
 
     # ---- depths -----------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ MARGIN = 4
 CYCLES_PER_RUN = 20_000
 CYCLES_PER_INSTRUCTION = 500
 CYCLES_PER_OPERATION = 4
-"""Of the GEMM core and the ALU; a machine as it should be takes one."""
+"""Of the GEMM core, and for each beat of the ALU; a machine as it should be takes one."""
 
 
 def cycle_bound(isa: Isa, stream: bytes, timing: MemoryTiming) -> int:
@@ -36,8 +36,8 @@ def cycle_bound(isa: Isa, stream: bytes, timing: MemoryTiming) -> int:
     opcode = words[:, 0] & 7
     transfers = _transfers(isa, words[np.isin(opcode, (Opcode.LOAD, Opcode.STORE))], timing)
     operations = sum(
-        _operations(isa.format_of(kind), words[opcode == kind])
-        for kind in (Opcode.GEMM, Opcode.ALU)
+        _operations(isa.format_of(kind), words[opcode == kind]) * cycles
+        for kind, cycles in ((Opcode.GEMM, 1), (Opcode.ALU, isa.cfg.alu_beats))
     )
     each = CYCLES_PER_INSTRUCTION + round_trip + timing.slowest_beat
     total = CYCLES_PER_RUN + len(words) * each + transfers + operations * CYCLES_PER_OPERATION

@@ -316,9 +316,10 @@ class _Timeline:
         self.issue = max(self.issue + ISSUE, self.end.summed)
         writes = tiles * -(-self.shape.inputs // self.tiling.inputs)
         lost = CONFLICTS * writes if self.gemm > self.issue else 0
-        self.alu = max(self.issue, self.alu) + passes * (tiles + ALU_START) + lost
+        vectors = tiles * self.cfg.alu_beats
+        self.alu = max(self.issue, self.alu) + passes * (vectors + ALU_START) + lost
         self.issue += ISSUE * (passes - 1)
-        self.busy["alu"] += tiles * passes
+        self.busy["alu"] += vectors * passes
         beats = tiles * self.out
         # In-order retirement: the store waits for the products that were issued ahead as well.
         self.write = max(self.alu, self.gemm, self.write) + max(

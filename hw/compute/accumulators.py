@@ -31,6 +31,7 @@ banks of each cycle come from registers.
 
 from collections.abc import Sequence
 from functools import reduce
+from math import gcd
 from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -168,6 +169,9 @@ class Accumulators(wiring.Component):
         Whether the block has ``tile_read``.
     most_banks : int
         log2 of the largest number of banks.
+    alu_parts : int
+        Parts of a tile, each with a bit in the mask of ``alu_write``; a power of 2 that divides
+        ``lanes``.
 
     Attributes
     ----------
@@ -188,7 +192,7 @@ class Accumulators(wiring.Component):
         A bit for each bank. What ``alu_dst_read``, ``alu_src_read`` reads of a reserved bank is
         undefined. The ALU issues no micro-op while the bank of its ``dst`` is reserved.
     alu_write : In(SramWriteSignature)
-        Whole tiles; never stalls.
+        ``alu_parts`` parts of a tile; never stalls.
     alu_write_lookahead : In(LookaheadSignature)
         The tile that ``alu_write`` writes in the next cycle. Each write is announced.
     load_write : In(SramWriteSignature)
@@ -205,21 +209,27 @@ class Accumulators(wiring.Component):
 
     def __init__(
         self, *, log_depth: int, lanes: int, lane_bits: int, out_bits: int, granule: int,
-        reads_tiles: bool = False, most_banks: int = VTAConfig.log_acc_banks,
+        reads_tiles: bool = False, most_banks: int = VTAConfig.log_acc_banks, alu_parts: int = 1,
     ) -> None:  # fmt: skip
         bits = lanes * lane_bits
         assert bits % granule == 0 and granule % lane_bits == 0 and out_bits <= lane_bits
+        assert lanes % alu_parts == 0
         self.log_depth, self.lanes, self.lane_bits = log_depth, lanes, lane_bits
-        self.out_bits, self.granule, self.reads_tiles = out_bits, granule, reads_tiles
+        self.out_bits, self.reads_tiles = out_bits, reads_tiles
+        self.granule = gcd(granule, bits // alu_parts)
         self.most_banks, self.log_banks = most_banks, log_banks(log_depth, most_banks)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         lookahead = LookaheadSignature(log_depth=log_depth)
         banks = 1 << self.log_banks
         whole_tiles = SramWriteSignature(log_depth=log_depth, bits=bits, granule=bits)
+        alu_parts_of_tiles = SramWriteSignature(
+            log_depth=log_depth, bits=bits, granule=bits // alu_parts
+        )
         parts = SramWriteSignature(log_depth=log_depth, bits=bits, granule=granule)
         super().__init__({
             "gemm_read": In(read), "alu_dst_read": In(read), "alu_src_read": In(read),
-            "gemm_write": In(whole_tiles), "alu_write": In(whole_tiles), "load_write": In(parts),
+            "gemm_write": In(whole_tiles), "alu_write": In(alu_parts_of_tiles),
+            "load_write": In(parts),
             "gemm_read_lookahead": In(lookahead), "gemm_write_lookahead": In(lookahead),
             "alu_write_lookahead": In(lookahead),
             "alu_dst_reserved": Out(banks), "alu_src_reserved": Out(banks), "load_stall": Out(1),
@@ -313,17 +323,23 @@ class Accumulators(wiring.Component):
         load is ever overridden, and then ``load_stall`` is set."""
         writes_bank = self._is_bank(self.load_write.addr, number)
         addr, data = self.load_write.addr, self.load_write.data
-        mask = Mux(writes_bank, self.load_write.mask, 0)
+        mask = Mux(writes_bank, self._bank_mask(bank, self.load_write), 0)
         for writer, banks in (
             (self.alu_write, arbiter.alu_written),
             (self.gemm_write, arbiter.gemm_written),
         ):
             addr = Mux(banks[number], writer.addr, addr)
             data = Mux(banks[number], writer.data, data)
-            mask = Mux(banks[number], writer.mask.replicate(len(bank.mask)), mask)
+            mask = Mux(banks[number], self._bank_mask(bank, writer), mask)
         m.d.comb += [
             bank.addr.eq(addr[self.log_banks :]), bank.data.eq(data), bank.mask.eq(mask)
         ]  # fmt: skip
+
+    @staticmethod
+    def _bank_mask(bank, writer):
+        """The mask of ``writer`` with as many bits as that of a bank."""
+        times = len(bank.mask) // len(writer.mask)
+        return Cat(bit.replicate(times) for bit in writer.mask)
 
     def _is_bank(self, addr, number: int):
         """Whether the tile ``addr`` is in bank ``number``."""

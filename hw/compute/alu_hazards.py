@@ -184,11 +184,14 @@ class AluHazards(wiring.Component):
     uop : IndexedUopLayout
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``.
     log_depth : int
-        log2 of the number of tiles.
+        log2 of the number of tiles, or of parts of tiles.
     starts_runs : bool
         Whether ``insn`` has ``start``: the micro-op reads no ``dst``, in its place is 0.
     most_banks : int
         log2 of the largest number of banks.
+    log_beats : int
+        log2 of the parts of a tile. An index is that of a part: its low ``log_beats`` bits are the
+        part of the tile, which is in the bank of the tile.
 
     Attributes
     ----------
@@ -212,10 +215,10 @@ class AluHazards(wiring.Component):
 
     def __init__(
         self, uop: IndexedUopLayout, *, log_depth: int, starts_runs: bool = False,
-        most_banks: int = VTAConfig.log_acc_banks,
+        most_banks: int = VTAConfig.log_acc_banks, log_beats: int = 0,
     ) -> None:  # fmt: skip
-        self.starts_runs, self.most_banks = starts_runs, most_banks
-        self.banks = banks = 1 << log_banks(log_depth, most_banks)
+        self.starts_runs, self.most_banks, self.log_beats = starts_runs, most_banks, log_beats
+        self.banks = banks = 1 << log_banks(log_depth - log_beats, most_banks)
         in_flight = data.ArrayLayout(InFlightLayout(log_depth), FORWARDING_STAGES)
         super().__init__({
             "uop": In(stream.Signature(uop)),
@@ -318,7 +321,7 @@ class AluHazards(wiring.Component):
                     operand.producers.eq(one_cycle_later(in_flight, issued_now)),
                     operand.bank_unless_op.eq(new_needs & ~in_flight[:-1].any()),
                     operand.is_older_dst.eq(Mux(self.current.valid, is_current_dst, is_early_dst)),
-                    operand.bank.eq(bank_select(1, index, self.most_banks)),
+                    operand.bank.eq(bank_select(1, index[self.log_beats :], self.most_banks)),
                 ]
             with m.Else():
                 m.d.sync += [
@@ -389,11 +392,12 @@ class AluHazards(wiring.Component):
         return ~(reserved & operand.bank).any()
 
     def _conflict(self, one, other):
-        """Whether two tiles differ and are in one bank."""
+        """Whether two tiles, or parts of tiles, differ and are in one bank."""
         if self.banks == 1:
             return one != other
 
-        def bank(tile):
+        def bank(index):
+            tile = index[self.log_beats :]
             return bank_index(tile, len(tile), self.most_banks)
 
         same_bank = bank(one) == bank(other)

@@ -59,15 +59,18 @@ class AluPipeline(wiring.Component):
     uop : IndexedUopLayout
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
     log_depth : int
-        log2 of the number of tiles.
+        log2 of the number of tiles, or of parts of tiles.
     lanes : int
-        Values in a tile.
+        Values in a tile, or in a part of one.
     requantises : bool
         Whether the ALU has REQUANTISE.
     starts_runs : bool
         Whether instructions can start runs; ``insn`` of a micro-op then has ``start`` too.
     most_banks : int
         log2 of the largest number of banks.
+    log_beats : int
+        log2 of the parts of a tile. A micro-op is then one beat (:mod:`vta.hw.compute.alu_beats`):
+        an index is that of a part, its low ``log_beats`` bits are the part of the tile.
 
     Attributes
     ----------
@@ -95,11 +98,11 @@ class AluPipeline(wiring.Component):
 
     def __init__(
         self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True,
-        starts_runs: bool = False, most_banks: int = VTAConfig.log_acc_banks,
+        starts_runs: bool = False, most_banks: int = VTAConfig.log_acc_banks, log_beats: int = 0,
     ) -> None:  # fmt: skip
         bits = lanes * LANE_BITS
-        banks = 1 << log_banks(log_depth, most_banks)
-        self.most_banks = most_banks
+        banks = 1 << log_banks(log_depth - log_beats, most_banks)
+        self.most_banks, self.log_beats = most_banks, log_beats
         self.log_depth, self.requantises = log_depth, requantises
         self.starts_runs = starts_runs
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
@@ -126,6 +129,7 @@ class AluPipeline(wiring.Component):
             log_depth=self.log_depth,
             starts_runs=self.starts_runs,
             most_banks=self.most_banks,
+            log_beats=self.log_beats,
         )
         m.d.comb += [
             hazards.dst_reserved.eq(self.dst_reserved),
@@ -222,15 +226,17 @@ class AluPipeline(wiring.Component):
 
     def _start_runs(self, m: Module, hazards):
         """In front of HAZARD: ``start`` remains set for the first micro-op of a run only, which
-        becomes the ADD of ``y`` to 0. Returns the stream of micro-ops as they come."""
+        becomes the ADD of ``y`` to 0. All beats of a micro-op see the same older micro-op. Returns
+        the stream of micro-ops as they come."""
         accepted = stream.Signature(self.uop.payload.shape()).create()
         uop = hazards.uop.payload
-        m.submodules.runs = runs = RunDetector(log_depth=self.log_depth)
+        m.submodules.runs = runs = RunDetector(log_depth=self.log_depth - self.log_beats)
+        beat, tile = accepted.payload.dst[: self.log_beats], accepted.payload.dst[self.log_beats :]
         starts = accepted.payload.insn.start & runs.first
         m.d.comb += [
-            runs.valid.eq(accepted.valid & accepted.ready),
+            runs.valid.eq(accepted.valid & accepted.ready & (accepted.payload.last | beat.all())),
             runs.last.eq(accepted.payload.last),
-            runs.dst.eq(accepted.payload.dst),
+            runs.dst.eq(tile),
             uop.eq(accepted.payload),
             uop.insn.start.eq(starts),
             hazards.uop.valid.eq(accepted.valid),

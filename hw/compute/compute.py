@@ -122,6 +122,7 @@ class Compute(wiring.Component):
             granule=min(cfg.bus_bits, cfg.acc_elem_bits),
             reads_tiles=self.stores_acc,
             most_banks=cfg.log_acc_banks,
+            alu_parts=cfg.alu_beats,
         )
 
         # Instructions and completions.

@@ -110,8 +110,11 @@ class Constants:
         A GEMM micro-op is offered to the read, and to the write, of its accumulator.
     alu_read, alu_write : int
         An ALU micro-op is offered to its reads; its reads to its write.
+    alu_beats : int
+        Cycles of an ALU micro-op, each for a part of its tile.
     alu_late : dict of AluOpcode to int
-        Cycles by which the result of an operation comes too late for the next micro-op.
+        Cycles by which the result of a beat comes too late for the same beat of the next
+        micro-op, if that were the next beat.
     forwarded : int
         Distance of two GEMM micro-ops up to which the younger one's old value is forwarded.
     uop_lanes : int
@@ -145,6 +148,7 @@ class Constants:
     gemm_write: int
     alu_read: int
     alu_write: int
+    alu_beats: int
     alu_late: dict[AluOpcode, int]
     forwarded: int
     uop_lanes: int
@@ -211,6 +215,7 @@ class Constants:
             gemm_write=accumulate_after + Accumulate.LATENCY,
             alu_read=AluPipeline.ISSUE_LATENCY,
             alu_write=AluPipeline.LATENCY,
+            alu_beats=cfg.alu_beats,
             alu_late={
                 **dict.fromkeys(TWO_CYCLE_OPERATIONS, 1),
                 **dict.fromkeys(WB_OPERATIONS, AluPipeline.LATENCY),

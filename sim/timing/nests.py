@@ -107,15 +107,18 @@ class Nests:
             src = None
             if shape.two_sources:
                 src = _tiles(all_src[begin:end], len(group), shape, shape.src_out, shape.src_in)
-            operations = dst.shape[1]
             rows = table[:, len(order) : len(order) + len(group)]
             order += group.values()
-            rows[2] = range(at, at + dst.size, operations)
-            rows[3] = operations
             rows[4], rows[5] = dst.min(1), dst.max(1)
             if src is not None:
                 rows[6], rows[7] = src.min(1), src.max(1)
-            bits = self.bits[dst]
+            beats = self.constants.alu_beats if shape.alu_opcode >= 0 else 1
+            bits = np.repeat(self.bits[dst], beats, axis=1)
+            src_bits = None if src is None else np.repeat(self.bits[src], beats, axis=1)
+            dst, src = _beats(dst, beats), None if src is None else _beats(src, beats)
+            operations = dst.shape[1]
+            rows[2] = range(at, at + dst.size, operations)
+            rows[3] = operations
             if shape.alu_opcode < 0:
                 one, other = _gemm_banks(
                     dst, bits, bool(shape.overwrites), self.constants.forwarded
@@ -123,8 +126,8 @@ class Nests:
             else:
                 rows[0] = _alu_hazards(shape, dst, src, self.constants)
                 one, other = bits, np.zeros_like(bits)
-                if src is not None:
-                    other = self.bits[src] * (src != dst)
+                if src is not None and src_bits is not None:
+                    other = src_bits * (src != dst)
                     if not shape.start:
                         # A run reads no tile from its bank: first 0, then the result before.
                         rows[1] = _alu_conflicts(one, other)
@@ -147,6 +150,14 @@ def _tiles(
         np.arange(shape.inner, dtype=np.int32) * inner
     )
     return (steps.reshape(1, -1, 1) + each).reshape(nests, -1)
+
+
+def _beats(tiles: npt.NDArray[np.int32], beats: int) -> npt.NDArray[np.int32]:
+    """The part of a tile that each beat of the ALU accesses (``vta.hw.compute.alu_beats``)."""
+    if beats == 1:
+        return tiles
+    parts = tiles[:, :, None] * np.int32(beats) + np.arange(beats, dtype=np.int32)
+    return parts.reshape(len(tiles), -1)
 
 
 def _gemm_banks(

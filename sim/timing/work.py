@@ -51,7 +51,7 @@ def works_of(
                                   read, micro-ops
         READS_UOPS                its micro-ops are read when its ranges are computed:
                                   they are not cached
-        OPERATIONS                micro-ops; 1 for a loop nest without any
+        OPERATIONS                micro-ops, of the ALU their beats; 1 for a loop nest without any
         STALLS, CONFLICTS         cycles of the unit between its own micro-ops: hazards,
                                   and bank conflicts
         BANKS_AT, BANKS           its micro-ops in the two arrays of banks
@@ -198,7 +198,8 @@ class _Reader:
             "dst_factor_in",
         )  # fmt: skip
         operations = out * inner * np.maximum(high - low, 0)
-        work[state.OPERATIONS, which] = np.maximum(operations, 1)
+        each_takes = np.where(is_alu, self.constants.alu_beats, 1)
+        work[state.OPERATIONS, which] = np.maximum(operations * each_takes, 1)
         starts = np.zeros_like(low)
         if self.cfg.extension:
             (starts,) = self._columns(which, "gemm", "start")

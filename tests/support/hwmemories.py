@@ -75,12 +75,14 @@ async def serve_banks(ctx, memory, reads, writes, *, is_ready):
         values = iter(values)
         for (port, _), free in zip(reads, frees):
             en, addr = next(values), next(values)
-            right = en and free[bank_index(addr, len(port.addr))]
+            right = en and free[bank_index(addr, len(port.addr), len(free).bit_length() - 1)]
             ctx.set(port.data, memory[addr] if right else ~memory[addr])
-        for _ in writes:
+        for port in writes:
             mask, addr, data = next(values), next(values), next(values)
-            if mask:
-                memory[addr] = data
+            part = len(port.data) // len(port.mask)
+            parts = (n for n in range(len(port.mask)) if mask >> n & 1)
+            written = sum(((1 << part) - 1) << n * part for n in parts)
+            memory[addr] = memory[addr] & ~written | data & written
 
 
 async def serve_uops(ctx, memory, ports, *, is_ready=None):

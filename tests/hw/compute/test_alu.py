@@ -29,11 +29,6 @@ from vta.memmap import ErrorCode, Source
 TINY = VTAConfig.preset("tiny")
 
 
-def bank(tile):
-    """The bank of a tile of the tiny machine."""
-    return bank_index(tile, TINY.log_acc_depth)
-
-
 @dataclass
 class Trace:
     """What the ALU did: the cycles of each kind of event, the error in the end, and the
@@ -64,6 +59,8 @@ class Monitor:
     contract with the accumulators."""
 
     def __init__(self, dut):
+        cfg = dut.isa.cfg
+        self.bank = partial(bank_index, log_depth=cfg.log_acc_depth, most=cfg.log_acc_banks)
         self.signals = {
             "start": dut.insn.valid & dut.insn.ready, "tile": dut.tile, "done": dut.done,
             "both_read": dut.dst_read.en & dut.src_read.en,
@@ -85,7 +82,7 @@ class Monitor:
             now = SimpleNamespace(**dict(zip(self.signals, values, strict=True)))
             self._record(now, cycle)
             if now.both_read:
-                assert now.dst == now.src or bank(now.dst) != bank(now.src), cycle
+                assert now.dst == now.src or self.bank(now.dst) != self.bank(now.src), cycle
             self._check_write(now, cycle)
 
     def _record(self, now, cycle):
@@ -105,7 +102,7 @@ class Monitor:
         self.announced_write = now.announced_addr if now.announce else None
         self.reserved_at_read.append(now.dst_reserved)
         reserved = self.reserved_at_read.pop(0)
-        assert tile is None or not reserved >> bank(tile) & 1, cycle
+        assert tile is None or not reserved >> self.bank(tile) & 1, cycle
 
 
 def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
@@ -119,6 +116,7 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
     acc = [pack(row, 32) for row in model.acc]
     operations = sum(insn.operations for insn in insns)
     each = 5 if any(insn.alu_opcode in WB_OPERATIONS for insn in insns) else 2
+    each = max(each, 2 * cfg.alu_beats)
     cycles = 40 + int(each * operations / bank_probability**2 + 4 * len(insns) / start_probability)
     monitor = Monitor(dut)
 
