@@ -23,7 +23,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
         (1, 1, 0, 1, 16, 2, 2, 2),
         (8, 4, 2, 0, 64, 32, 32, 32),
         (3, 2, 1, 2, 24, 5, 3, 4),
-    ),  # fmt: skip
+    ),
 }
 """Parameters of :func:`tests.support.configurations.machine` and what they may be."""
 

@@ -1,6 +1,7 @@
 """Configurations: derived sizes by hand, what is refused and how it is told."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -60,6 +61,17 @@ def test_programs_do_not_depend_on_the_microarchitecture(key):
     assert other != cfg
     assert other.fingerprint == cfg.fingerprint
     assert cfg.differences(other) == ""
+
+
+def test_the_alu_has_at_least_one_lane():
+    tiny = VTAConfig.preset("tiny")
+    assert [tiny.replace(log_alu_beats=n).alu_lanes for n in range(3)] == [4, 2, 1]
+    message = (
+        "LOG_BATCH is 0, LOG_BLOCK 1, LOG_ALU_BEATS 2: the ALU would execute the 2 lanes of a tile "
+        "in 4 cycles; must be at most one cycle a lane (LOG_ALU_BEATS 0 to 1)"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        VTAConfig(log_block=1, log_alu_beats=2)
 
 
 def test_the_smallest_form_of_tiny_runs_the_same_programs():

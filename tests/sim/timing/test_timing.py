@@ -82,6 +82,27 @@ def test_tiny_machine_within_tolerance(kind, memory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", ["ideal", "ddr"])
+@pytest.mark.parametrize("beats", [1, 2])
+def test_an_alu_with_fewer_lanes_within_tolerance(beats, memory):
+    """Programs of the tutorials, and a chain of each operation that only the ALU delays."""
+    cfg = TINY.replace(log_alu_beats=beats)
+    for kind in ("vadd", "matmul"):
+        assert_close(compiled(kind, cfg), cfg, memory)
+    for opcode in AluOpcode:
+        for use_imm in (source == "imm" for source in opcode.y_sources):
+            stream = [
+                *[Alu(alu_opcode=opcode, use_imm=use_imm, uop_end=1, iter_out=8, iter_in=5,
+                      dst_factor_out=1, src_factor_in=3)] * 20,
+                Finish(),
+            ]  # fmt: skip
+            result = verilated(cfg, memory).run(stream, Memory(0x1000, np.zeros(0x8000, np.uint8)))
+            timing = estimate_stream(cfg, stream, memory=memory)
+            assert result.cycle_count > 800 << beats
+            assert timing.cycles == pytest.approx(result.cycle_count, rel=TOLERANCE), opcode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", ["ideal", "ddr"])
 @pytest.mark.parametrize("kind", ["vadd", "matmul", "conv2d"])
 def test_tutorials_within_tolerance(kind, memory):
     cfg = VTAConfig.preset("default")
