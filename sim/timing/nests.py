@@ -156,8 +156,9 @@ def _beats(tiles: npt.NDArray[np.int32], beats: int) -> npt.NDArray[np.int32]:
     """The part of a tile that each beat of the ALU accesses (``vta.hw.compute.alu_beats``)."""
     if beats == 1:
         return tiles
-    parts = tiles[:, :, None] * np.int32(beats) + np.arange(beats, dtype=np.int32)
-    return parts.reshape(len(tiles), -1)
+    indices = np.repeat(tiles, beats, axis=1) * np.int32(beats)
+    indices += np.tile(np.arange(beats, dtype=np.int32), tiles.shape[1])
+    return indices
 
 
 def _gemm_banks(
