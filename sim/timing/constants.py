@@ -113,8 +113,8 @@ class Constants:
     alu_beats : int
         Cycles of an ALU micro-op, each for a part of its tile.
     alu_late : dict of AluOpcode to int
-        Cycles by which the result of a beat comes too late for the same beat of the next
-        micro-op, if that were the next beat.
+        Cycles by which the result of an operation comes too late for the next beat, which is the
+        next micro-op on a machine with all lanes.
     forwarded : int
         Distance of two GEMM micro-ops up to which the younger one's old value is forwarded.
     uop_lanes : int

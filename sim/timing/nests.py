@@ -112,6 +112,8 @@ class Nests:
             rows[4], rows[5] = dst.min(1), dst.max(1)
             if src is not None:
                 rows[6], rows[7] = src.min(1), src.max(1)
+            if shape.alu_opcode >= 0:
+                rows[0] = _alu_hazards(shape, dst, src, self.constants)
             beats = self.constants.alu_beats if shape.alu_opcode >= 0 else 1
             bits = np.repeat(self.bits[dst], beats, axis=1)
             src_bits = None if src is None else np.repeat(self.bits[src], beats, axis=1)
@@ -124,7 +126,6 @@ class Nests:
                     dst, bits, bool(shape.overwrites), self.constants.forwarded
                 )
             else:
-                rows[0] = _alu_hazards(shape, dst, src, self.constants)
                 one, other = bits, np.zeros_like(bits)
                 if src is not None and src_bits is not None:
                     other = src_bits * (src != dst)
@@ -179,15 +180,20 @@ def _alu_hazards(
     constants: Constants,
 ) -> Ints:
     """Cycles in which the ALU stalls for results of the instruction that come late (RAW,
-    ``vta.hw.compute.alu_hazards``). ``src`` is None for an immediate."""
+    ``vta.hw.compute.alu_hazards``). ``src`` is None for an immediate.
+
+    A beat waits for the same beat of an older micro-op; what the first beat waits, the others of
+    its micro-op need not.
+    """
+    beats = constants.alu_beats
     late = constants.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
     waits = np.zeros(dst.shape, np.int64)
-    for distance in range(1, late + 1):  # the nearest producer decides
+    for distance in range(1, late // beats + 1):  # the nearest producer decides
         same = dst[:, distance:] == dst[:, :-distance]
         if src is not None:
             same = same | (src[:, distance:] == dst[:, :-distance])
         younger = waits[:, distance:]
-        younger[same & (younger == 0)] = late + 1 - distance
+        younger[same & (younger == 0)] = late + 1 - distance * beats
     stalls: Ints = waits.sum(1)
     return stalls
 

@@ -1,5 +1,6 @@
 """Loop nests of the timing model against a walk through their micro-ops, one by one."""
 
+import dataclasses
 from random import Random
 
 import numpy as np
@@ -25,7 +26,7 @@ def walk(uops, shape):
                 )
 
 
-def stalls(operands, shape):
+def stalls(operands, shape, beats=1):
     """Cycles of the ALU's own stalls: for late results, and for two operands in one bank."""
     banks, late = CONSTANTS.banks, CONSTANTS.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
     found, conflicts, early = 0, 0, False
@@ -33,12 +34,14 @@ def stalls(operands, shape):
         for distance in range(1, min(late, n) + 1):
             written = operands[n - distance][0]
             if written == dst or (shape.two_sources and written == src):
-                found += late + 1 - distance
+                found += max(late + 1 - distance * beats, 0)
                 break
+    for n, (dst, src) in enumerate([operand for operand in operands for _ in range(beats)]):
+        older = operands[(n - 1) // beats][0]
         if not shape.two_sources or shape.start:
             continue
         # A source is read early as long as it is in another bank than the older destination.
-        if src == dst or (n and banks[src] == banks[operands[n - 1][0]]):
+        if src == dst or (n and banks[src] == banks[older]):
             early = False
         if banks[dst] == banks[src] and dst != src and not early:
             conflicts += 1
@@ -53,8 +56,10 @@ def random_nest(random, shapes):
     return uops, random.choice(shapes)
 
 
+@pytest.mark.parametrize("beats", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_nest_is_as_a_walk_through_it(seed):
+def test_every_nest_is_as_a_walk_through_it(seed, beats):
+    constants = dataclasses.replace(CONSTANTS, alu_beats=beats)
     random = Random(seed)
     shapes = []
     for opcode in (-1, AluOpcode.ADD, AluOpcode.SHR, AluOpcode.MUL, AluOpcode.MAX):
@@ -65,7 +70,7 @@ def test_every_nest_is_as_a_walk_through_it(seed):
                 Shape(*loops, *steps, int(opcode), two, False, opcode < 0 and random.random() < 0.5)
             )
     chosen = [random_nest(random, shapes) for _ in range(60)]
-    nests = Nests(ISA, CONSTANTS)
+    nests = Nests(ISA, constants)
     numbers = [
         nests.number(ISA.encode_uops(uops).tobytes(), np.array(shape, np.int64).tobytes())
         for uops, shape in chosen
@@ -76,16 +81,17 @@ def test_every_nest_is_as_a_walk_through_it(seed):
         operands = list(walk(uops, shape))
         hazards, conflicts, at, count, low, high, *read = table[:, number].tolist()
         dst, src = np.array(operands).T
-        assert (count, low, high) == (len(operands), dst.min(), dst.max())
+        each = beats if shape.alu_opcode >= 0 else 1
+        assert (count, low, high) == (len(operands) * each, dst.min(), dst.max())
         expected = (src.min(), src.max()) if shape.two_sources else (NO_LOW, NO_HIGH)
         assert tuple(read) == expected
         bits = 1 << CONSTANTS.banks[dst]
         if shape.alu_opcode >= 0:
-            assert (hazards, conflicts) == stalls(operands, shape)
+            assert (hazards, conflicts) == stalls(operands, shape, beats)
             some_stall += conflicts
-            assert first[at : at + count].tolist() == bits.tolist()
+            assert first[at : at + count].tolist() == bits.repeat(beats).tolist()
             used = (1 << CONSTANTS.banks[src]) * (src != dst) * shape.two_sources
-            assert second[at : at + count].tolist() == used.tolist()
+            assert second[at : at + count].tolist() == used.repeat(beats).tolist()
             continue
         for n in range(count):
             forwarded = any(

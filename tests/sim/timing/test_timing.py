@@ -92,7 +92,7 @@ def test_an_alu_with_fewer_lanes_within_tolerance(beats, memory):
         for use_imm in (source == "imm" for source in opcode.y_sources):
             stream = [
                 *[Alu(alu_opcode=opcode, use_imm=use_imm, uop_end=1, iter_out=8, iter_in=5,
-                      dst_factor_out=1, src_factor_in=3)] * 20,
+                      dst_factor_out=1, src_factor_out=1)] * 20,
                 Finish(),
             ]  # fmt: skip
             result = verilated(cfg, memory).run(stream, Memory(0x1000, np.zeros(0x8000, np.uint8)))
