@@ -28,11 +28,15 @@ result, after WB too, to one that is written in the tenth; one that reads an unf
 accepted in the sixth at the earliest, and written in the eleventh."""
 QUEUE = 6
 """Micro-ops in the pipeline, at most: two in READ, four behind it."""
-UOP = IndexedUopLayout(
-    Isa.of(VTAConfig.preset("tiny")).alu,
-    (Index("dst", LOG_DEPTH), Index("src", LOG_DEPTH, "use_imm")),
-    ("alu_opcode", "use_imm", "imm", "start"),
-)
+
+
+def uop_layout(log_depth):
+    """A micro-op, or a beat of one, with indices of ``log_depth`` bits."""
+    return IndexedUopLayout(
+        Isa.of(VTAConfig.preset("tiny")).alu,
+        (Index("dst", log_depth), Index("src", log_depth, "use_imm")),
+        ("alu_opcode", "use_imm", "imm", "start"),
+    )
 
 
 def operation(opcode, x, y):
@@ -81,11 +85,15 @@ class ResultsInOrder(Properties):
     does a port in a cycle after no read.
     """
 
-    def __init__(self, pipeline=alu_pipeline, **components):
-        """``pipeline``: the module, or a broken one. ``components``: broken ones to put into the
-        pipeline, by name."""
+    def __init__(self, pipeline=alu_pipeline, log_beats=0, **components):
+        """``pipeline``: the module, or a broken one. ``log_beats``: log2 of the parts of a tile.
+        ``components``: broken ones to put into the pipeline, by name."""
+        self.log_beats, self.log_depth = log_beats, LOG_DEPTH + log_beats
         small = shrunk(pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
-        block = small.AluPipeline(UOP, log_depth=LOG_DEPTH, lanes=1, starts_runs=True)
+        block = small.AluPipeline(
+            uop_layout(self.log_depth), log_depth=self.log_depth, lanes=1, starts_runs=True,
+            log_beats=log_beats,
+        )  # fmt: skip
         self.undefined = {name: Signal(LANE_BITS) for name in ("dst", "src")}
         self.power_up = Signal(LANE_BITS)
         super().__init__(block, [*self.undefined.values(), self.power_up])
@@ -107,6 +115,8 @@ class ResultsInOrder(Properties):
                 | ((opcode == AluOpcode.REQUANTISE) & ~uop.insn.use_imm)
             ),
         ]
+        if self.log_beats:
+            self._beats(m, uop)
         power_up = constant(m, self.power_up)
         self._memory(m, power_up)
         accepted = block.uop.valid & block.uop.ready
@@ -115,7 +125,7 @@ class ResultsInOrder(Properties):
         # The queue of expected results, the oldest first.
         expected = [
             Signal(
-                data.StructLayout({"dst": LOG_DEPTH, "value": LANE_BITS, "last": 1}),
+                data.StructLayout({"dst": self.log_depth, "value": LANE_BITS, "last": 1}),
                 name=f"expected{n}",
             )
             for n in range(QUEUE)
@@ -154,44 +164,64 @@ class ResultsInOrder(Properties):
         """The tiles, written by the pipeline alone, behind its two read ports. All of them hold
         ``power_up`` in the first cycle."""
         block = self.block
-        tiles = data.ArrayLayout(LANE_BITS, TILES)
+        tiles = data.ArrayLayout(LANE_BITS, TILES << self.log_beats)
         changed = Signal(tiles)  # bits that differ from power_up
         with m.If(block.write.mask):
             m.d.sync += changed[block.write.addr].eq(block.write.data ^ power_up)
         dst, src = block.dst_read, block.src_read
-        same_bank = bank_index(dst.addr, LOG_DEPTH) == bank_index(src.addr, LOG_DEPTH)
+        same_bank = self._bank(dst.addr) == self._bank(src.addr)
         m.d.comb += Assert(~(dst.en & src.en & same_bank & (dst.addr != src.addr)))
         for name, port, reserved in (
             ("dst", dst, block.dst_reserved), ("src", src, block.src_reserved)
         ):  # fmt: skip
             is_defined = Signal(name=f"{name}_is_defined")
             value = Signal(LANE_BITS, name=f"{name}_value")
-            is_reserved = reserved.bit_select(bank_index(port.addr, LOG_DEPTH), 1)
+            is_reserved = reserved.bit_select(self._bank(port.addr), 1)
             m.d.sync += [
                 is_defined.eq(port.en & ~is_reserved),
                 value.eq(changed[port.addr] ^ power_up),
             ]
             m.d.comb += port.data.eq(Mux(is_defined, value, self.undefined[name]))
-        dst_reserved = block.dst_reserved.bit_select(bank_index(dst.addr, LOG_DEPTH), 1)
+        dst_reserved = block.dst_reserved.bit_select(self._bank(dst.addr), 1)
         m.d.comb += Assert(~(block.tile & dst_reserved))
 
-    @staticmethod
-    def _reference(m, accepted, uop, power_up):
+    def _bank(self, index):
+        """The bank of a tile, also by the index of a part of it."""
+        return bank_index(index[self.log_beats :], LOG_DEPTH)
+
+    def _beats(self, m, uop):
+        """Micro-ops come in beats, which differ in the part of the tiles only; the last beat of an
+        instruction is the last one of its micro-op."""
+        beat, older = Signal(self.log_beats), Signal.like(uop)
+        parts = (uop.dst[: self.log_beats], uop.src[: self.log_beats])
+        m.d.comb += [Assume(part == beat) for part in parts]
+        m.d.comb += Assume(~uop.last | beat.all())
+        with m.If(beat != 0):
+            m.d.comb += [
+                Assume(uop.dst[self.log_beats :] == older.dst[self.log_beats :]),
+                Assume(uop.src[self.log_beats :] == older.src[self.log_beats :]),
+                Assume(uop.insn == older.insn),
+            ]
+        with m.If(self.block.uop.valid & self.block.uop.ready):
+            m.d.sync += [beat.eq(beat + 1), older.eq(uop)]
+
+    def _reference(self, m, accepted, uop, power_up):
         """Executes a micro-op when it is accepted; returns its result."""
-        changed = Signal(data.ArrayLayout(LANE_BITS, TILES), name="reference")
+        parts = data.ArrayLayout(LANE_BITS, TILES << self.log_beats)
+        changed = Signal(parts, name="reference")
         x, src = changed[uop.dst] ^ power_up, changed[uop.src] ^ power_up
         y = Mux(uop.insn.use_imm, uop.insn.imm[:LANE_BITS], src)
         result = Signal(LANE_BITS)
-        dst_before, same_instruction = Signal.like(uop.dst), Signal()
-        starts = uop.insn.start & ~(same_instruction & (uop.dst == dst_before))
+        tile, beat = uop.dst[self.log_beats :], uop.dst[: self.log_beats]
+        tile_before, same_instruction = Signal.like(tile), Signal()
+        starts = uop.insn.start & ~(same_instruction & (tile == tile_before))
         limits = Mux(uop.insn.alu_opcode == AluOpcode.REQUANTISE, uop.insn.imm[:LANE_BITS], 0)
         result_of_x = operation(uop.insn.alu_opcode, x, y) ^ limits
         m.d.comb += result.eq(Mux(starts, y, result_of_x))
         with m.If(accepted):
-            m.d.sync += [
-                changed[uop.dst].eq(result ^ power_up),
-                dst_before.eq(uop.dst), same_instruction.eq(~uop.last),
-            ]  # fmt: skip
+            m.d.sync += changed[uop.dst].eq(result ^ power_up)
+            with m.If(beat.all()):
+                m.d.sync += [tile_before.eq(tile), same_instruction.eq(~uop.last)]
         return result
 
     def _reach(self, m, count):
@@ -205,8 +235,21 @@ class ResultsInOrder(Properties):
 
 
 @pytest.mark.formal
-def test_every_result_is_that_of_execution_in_order():
-    hold(ResultsInOrder(), depth=DEPTH)
+@pytest.mark.parametrize("log_beats", [0, 1])
+def test_every_result_is_that_of_execution_in_order(log_beats):
+    hold(ResultsInOrder(log_beats=log_beats), depth=DEPTH)
+
+
+BEATS = [
+    ("run-of-a-beat", "(accepted.payload.last | beat.all())", "1"),
+    ("run-of-a-part", "runs.dst.eq(tile)", "runs.dst.eq(accepted.payload.dst)"),
+]
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(("old", "new"), [row[1:] for row in BEATS], ids=[row[0] for row in BEATS])
+def test_broken_beats_are_found(old, new):
+    refute(ResultsInOrder(mutant(alu_pipeline, old, new), log_beats=1), depth=DEPTH)
 
 
 @pytest.mark.formal
