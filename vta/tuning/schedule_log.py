@@ -21,7 +21,7 @@ import platformdirs
 from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.tiling import require_fit
 from vta.compiler.ops.tiling_source import tilings_from
-from vta.config import MICROARCHITECTURE, VTAConfig
+from vta.config import KEYS, MICROARCHITECTURE, VTAConfig
 from vta.errors import ConfigError, OperatorError, TuningError
 from vta.tuning.log_file import transaction
 from vta.tuning.trial_store import TRIAL_TABLES
@@ -50,6 +50,10 @@ _TABLES = (
         PRIMARY KEY (fingerprint, memory, workload)
     )""",
 )
+
+LATER_KEYS = ("LOG_ALU_BEATS",)
+"""Keys of the micro-architecture that logs of format 2 from before the key do not have: their
+machines have its default."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,17 @@ class Entry:
 
 def machine_key(cfg: VTAConfig) -> str:
     """The machine with all that cycles depend on: fingerprint, bus width, extension, and the
-    numbers of :data:`vta.config.MICROARCHITECTURE` in that order."""
-    numbers = ".".join(str(getattr(cfg, name.lower())) for name in MICROARCHITECTURE)
-    return f"{_first_key(cfg)}_micro{numbers}"
+    numbers of :data:`vta.config.MICROARCHITECTURE` in that order. Those of :data:`LATER_KEYS` are
+    behind the others, by name, and only if they are not the default."""
+    numbers = ".".join(
+        str(getattr(cfg, name.lower())) for name in MICROARCHITECTURE if name not in LATER_KEYS
+    )
+    later = (
+        f"_{name.lower()}{getattr(cfg, name.lower())}"
+        for name in LATER_KEYS
+        if getattr(cfg, name.lower()) != KEYS[name][2]
+    )
+    return f"{_first_key(cfg)}_micro{numbers}{''.join(later)}"
 
 
 def _first_key(cfg: VTAConfig) -> str:

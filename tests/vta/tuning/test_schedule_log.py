@@ -66,6 +66,18 @@ def test_machines_that_differ_in_their_micro_architecture_only(log):
         Entry.from_dict(lines)
 
 
+def test_an_entry_from_before_a_key_is_for_its_default(log):
+    """A machine that has another value is another machine."""
+    values = entry().to_dict()
+    assert values["fingerprint"].endswith("_micro8.4.2.64.32.32.32")
+    del values["machine"]["LOG_ALU_BEATS"]
+    assert Entry.from_dict(values).machine == TINY
+    fewer_lanes = TINY.replace(log_alu_beats=1)
+    log.add([entry(cycles=50), entry(cycles=90, cfg=fewer_lanes)])
+    assert [each.cycles for each in log.entries(fewer_lanes)] == [90]
+    assert [each.cycles for each in log.entries(TINY)] == [50]
+
+
 def first_format(log, forget=()):
     """Makes a log one of format 1: keys without the micro-architecture; perhaps entries, too."""
     with sqlite3.connect(log.path) as database:
