@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy.typing as npt
@@ -54,7 +55,7 @@ class ConvShape:
     added: int = 0
     numbers: int = 0
 
-    @property
+    @cached_property
     def kept(self) -> int:
         """Tiles of constants in the accumulators."""
         return self.constants * self.groups * self.outputs + self.numbers
@@ -64,40 +65,40 @@ class ConvShape:
         """Blocks in the accumulators besides those of the sums."""
         return ADDED_SLOTS * self.added
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Taps of the kernel."""
         return self.window.kernel[0] * self.window.kernel[1]
 
-    @property
+    @cached_property
     def out_height(self) -> int:
         return self.window.out[0]
 
-    @property
+    @cached_property
     def out_width(self) -> int:
         return self.window.out[1]
 
-    @property
+    @cached_property
     def tiles(self) -> int:
         """Tiles of the result."""
         return self.images * self.groups * self.outputs * self.out_height * self.out_width
 
-    @property
+    @cached_property
     def products(self) -> int:
         """Tile products of the whole convolution."""
         return round(self.tiles * self.inputs * self.taps_of_tile)
 
-    @property
+    @cached_property
     def taps_of_tile(self) -> float:
         """Products of a tile of the result for each tile of input channels, on average."""
         return self.taps
 
-    @property
+    @cached_property
     def vectors(self) -> int:
         """Vectors of the ALU of the whole convolution."""
         return self.tiles * self.passes
 
-    @property
+    @cached_property
     def row_step(self) -> int:
         """Input rows from one output row to the next, as they lie on chip.
 
@@ -148,11 +149,11 @@ class TransposedShape(ConvShape):
     def can_skip_columns(self) -> bool:
         return False
 
-    @property
+    @cached_property
     def out_height(self) -> int:
         return self.result[0]
 
-    @property
+    @cached_property
     def out_width(self) -> int:
         return self.result[1]
 
@@ -160,7 +161,7 @@ class TransposedShape(ConvShape):
         """Never: where taps meet zeros a tile may have no product at all."""
         return False
 
-    @property
+    @cached_property
     def taps_of_tile(self) -> float:
         """Taps that meet a pixel of the data; the others would meet zeros between them."""
         hits = 1

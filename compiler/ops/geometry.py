@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -144,19 +145,19 @@ class Window:
         top, left, bottom, right = self.padding
         return replace(self, padding=(top, left, bottom + more[0], right + more[1]))
 
-    @property
+    @cached_property
     def extents(self) -> tuple[int, int]:
         """Rows and columns from the first tap to the last."""
         rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation))
         return rows, columns
 
-    @property
+    @cached_property
     def padded(self) -> tuple[int, int]:
         """Height and width with padding."""
         top, left, bottom, right = self.padding
         return self.size[0] + top + bottom, self.size[1] + left + right
 
-    @property
+    @cached_property
     def out(self) -> tuple[int, int]:
         """Height and width of the result."""
         height, width = (
