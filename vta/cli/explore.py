@@ -13,6 +13,7 @@ from rich.table import Table
 
 from vta.cli.compile import progress_display
 from vta.cli.console import report_console
+from vta.cli.interrupts import interruptible
 from vta.cli.options import EXISTING_FILE, read
 from vta.cli.tune import engine_options
 from vta.errors import VTAError
@@ -54,7 +55,11 @@ def explore(
     if len(contents) < len(models):
         raise click.UsageError("two models have the same name")
     warnings = Console(stderr=True)
-    with progress_display() as progress:
+    kept = (
+        "machines and modules that were synthesised are kept in the cache, and the same command "
+        "does the rest"
+    )
+    with interruptible(lambda: kept), progress_display() as progress:
         task = progress.add_task(f"{len(space)} machines", total=None)
 
         def show(done: int, count: int, what: str) -> None:

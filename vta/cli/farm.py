@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from vta.cli.compile import progress_display
+from vta.cli.interrupts import interruptible
 from vta.cli.options import machine, machine_options
 from vta.cli.tune import engine_options
 
@@ -66,10 +67,21 @@ def farm(
     else:
         tasks = checkout_tasks(job, only)
     errors = Console(stderr=True)
-    with progress_display() as progress:
+    results: list[Result] = []
+
+    def kept() -> str:
+        failed = [str(folder_of(result, out)) for result in results if not result.passed]
+        return (
+            f"{len(results) - len(failed)} of {len(tasks)} parts passed, {len(failed)} failed"
+            + (f" ({', '.join(failed)})" if failed else "")
+            + "; the same command begins with the first part again"
+        )
+
+    with interruptible(kept), progress_display() as progress:
         shown = progress.add_task(job, total=len(tasks))
 
         def show(result: Result) -> None:
+            results.append(result)
             progress.update(shown, advance=1, description=f"{job}: {result.name}")
             if not result.passed:
                 where = folder_of(result, out)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from vta.cli.console import report_console
+from vta.cli.interrupts import interruptible
 from vta.cli.options import (
     FILE,
     TargetName,
@@ -22,7 +23,6 @@ from vta.cli.options import (
     shape_option,
 )
 from vta.environment import get_env
-from vta.errors import TuningError
 from vta.memory_timing import PRESETS
 from vta.targets import TARGETS
 from vta.whole_files import write_all
@@ -114,7 +114,8 @@ def tune(
     if what:
         cfg = get_env().cfg if not config and not preset else machine(config, preset)
         wanted = _workloads(what, cfg, dict(shapes))
-        with _Display(cfg, trials) as display:
+        kept = f"{log.path} has the trials so far, and the same command goes on"
+        with interruptible(lambda: kept), _Display(cfg, trials) as display:
             from vta.tuning.engine import open_engine
             from vta.tuning.search import Search
 
@@ -127,10 +128,6 @@ def tune(
                 )  # fmt: skip
                 display.begin(search.layers)
                 layers = search.run()
-            except KeyboardInterrupt:
-                raise TuningError(
-                    f"interrupted; {log.path} has the trials so far, and the same command goes on"
-                ) from None
             finally:
                 engine.close()
         _print(layers, cfg, memory, log.path)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import queue
 import signal
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -309,6 +311,26 @@ def _checked(
         return where, ours, None, error
 
 
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """SIGINT and SIGTERM that come inside have their effect at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
 def open_engine(
     scheduler: str | None,
     workers: int,
@@ -342,29 +364,34 @@ def open_engine(
     with importing("a search on workers", "tune"):
         import distributed
 
-    cluster = None
-    if scheduler is None:
-        if estimates:
-            from vta.sim.timing import prepare
+    cluster: Any = None
+    engine: DaskEngine | None = None
+    try:
+        if scheduler is None:
+            if estimates:
+                from vta.sim.timing import prepare
 
-            prepare()
-        cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-            host="127.0.0.1", resources={}, silence_logs=40, preload=[__name__],
-        )  # fmt: skip
-    try:
-        client = distributed.Client(  # type: ignore[no-untyped-call]
-            cluster or scheduler, timeout=CONNECT_SECONDS
-        )
-    except (OSError, ValueError, TimeoutError) as error:
-        raise TuningError(
-            f"no Dask scheduler at {scheduler} ({error or type(error).__name__}); start one with "
-            f"`dask scheduler`, and workers with `vta worker tcp://HOST:8786`"
-        ) from None
-    engine = DaskEngine(client, warn, cluster=cluster)
-    try:
+                prepare()
+            with _interrupts_wait():  # a cluster that is half started cannot be closed
+                cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
+                    host="127.0.0.1", resources={}, silence_logs=40, preload=[__name__],
+                )  # fmt: skip
+        try:
+            client = distributed.Client(  # type: ignore[no-untyped-call]
+                cluster or scheduler, timeout=CONNECT_SECONDS
+            )
+        except (OSError, ValueError, TimeoutError) as error:
+            raise TuningError(
+                f"no Dask scheduler at {scheduler} ({error or type(error).__name__}); start one "
+                f"with `dask scheduler`, and workers with `vta worker tcp://HOST:8786`"
+            ) from None
+        engine = DaskEngine(client, warn, cluster=cluster)
         engine.require_workers()
     except BaseException:
-        engine.close()
+        if engine is not None:
+            engine.close()
+        elif cluster is not None:
+            cluster.close()
         raise
     return engine
