@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def explore(
     contents = {path.stem: read(path) for path in models}
     if len(contents) < len(models):
         raise click.UsageError("two models have the same name")
+    _make(folder)
     warnings = Console(stderr=True)
     kept = (
         "machines and modules that were synthesised are kept in the cache, and the same command "
@@ -75,6 +77,16 @@ def explore(
     _write(found, folder)
     _print(found)
     click.echo(f"plots, machines.json and a vta_config.json for each machine -> {folder}")
+
+
+def _make(folder: Path) -> None:
+    """The folder is tried before minutes of work, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise VTAError(f"cannot write into {folder}: {error.strerror}") from None
 
 
 def _write(found: Exploration, folder: Path) -> None:
@@ -101,7 +113,6 @@ def _write(found: Exploration, folder: Path) -> None:
         "refused": refused,
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / "machines.json").write_text(json.dumps(report, indent=2) + "\n")
         for point in found.of_memory(found.space.memories[0]):
             own = folder / f"machine-{point.number}"

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from vta.memory_timing import PRESETS as MEMORIES
 
 __all__ = ["MachineSpace", "Refused"]
 
+MOST_MACHINES = 4096
+"""Combinations of a space: each takes minutes of synthesis."""
 _ENTRIES = ("part", "base", "memory", "machine")
 
 
@@ -73,7 +76,9 @@ class MachineSpace:
             import yaml
         path = Path(path)
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            _require_unique_keys(yaml.compose(text, Loader=yaml.SafeLoader), path)
+            found = yaml.safe_load(text)
         except OSError as error:
             raise TuningError(f"cannot read {path}: {error.strerror}") from None
         except yaml.MarkedYAMLError as error:
@@ -112,11 +117,14 @@ class MachineSpace:
         memories = found.get("memory", "ideal")
         memories = memories if isinstance(memories, list) else [memories]
         for memory in memories:
-            if memory not in MEMORIES:
+            if not isinstance(memory, str) or memory not in MEMORIES:
                 raise TuningError(f"{path}: memory {memory!r}; presets are {', '.join(MEMORIES)}")
         if not memories:
             raise TuningError(f"{path}: memory is empty; presets are {', '.join(MEMORIES)}")
-        base = str(found.get("base", "default"))
+        for entry in ("part", "base"):
+            if not isinstance(found.get(entry, ""), str):
+                raise TuningError(f"{path}: {entry} is {found[entry]!r}; must be a name")
+        base = found.get("base", "default")
         try:
             cfg = (
                 VTAConfig.preset(base)
@@ -125,14 +133,16 @@ class MachineSpace:
             )
         except (ConfigError, OSError) as error:
             raise TuningError(f"{path}: base {base}: {error}") from None
-        return cls(str(found["part"]), cfg, tuple(dict.fromkeys(memories)), values)
+        space = cls(found["part"], cfg, tuple(dict.fromkeys(memories)), values)
+        if len(space) > MOST_MACHINES:
+            raise TuningError(
+                f"{path}: {len(space):,} combinations of keys; at most {MOST_MACHINES:,}"
+            )
+        return space
 
     def __len__(self) -> int:
         """Combinations, those that are no machine among them."""
-        count = 1
-        for numbers in self.values.values():
-            count *= len(numbers)
-        return count
+        return prod(len(numbers) for numbers in self.values.values())
 
     def machines(self) -> Iterator[VTAConfig | Refused]:
         """Each combination in order: a machine, or why it is none."""
@@ -152,3 +162,19 @@ class MachineSpace:
         """The keys of a machine that this space varies, and their values."""
         all_keys: Mapping[str, Any] = cfg.to_dict()
         return {key: int(all_keys[key]) for key in self.values}
+
+
+def _require_unique_keys(root: Any, path: Path) -> None:
+    """Refuse an entry that is there twice: YAML would take the last one."""
+    from yaml import MappingNode
+
+    inner = [value for _, value in root.value] if isinstance(root, MappingNode) else []
+    for node in (root, *inner):
+        if not isinstance(node, MappingNode):
+            continue
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise TuningError(f"{path}, line {key.start_mark.line + 1}: {name} is there twice")
+            seen.add(name)

@@ -103,6 +103,15 @@ def test_the_command_writes_a_table_plots_and_machines(model, space, tmp_path, m
     assert 'src="http' not in page
 
 
+def test_the_folder_is_tried_before_the_work(model, space, tmp_path, monkeypatch):
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr(explore_module, "explore", None)
+    arguments = ["explore", model, "--space", space(), "-o", tmp_path / "out" / "in"]
+    result = CliRunner().invoke(main, [*map(str, arguments), "--workers", "0"])
+    assert result.exit_code == 1
+    assert "out/in: Not a directory" in result.output
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -114,6 +123,11 @@ def test_the_command_writes_a_table_plots_and_machines(model, space, tmp_path, m
         ("part: XC7Z020\nmachine: {LOG_BLOCK: [a]}", "must be a list of integers"),
         ("part: XC7Z020\nmemory: fast\nmachine: {LOG_BLOCK: [4]}", "memory 'fast'; presets are"),
         ("part: XC7Z020\nbase: mine\nmachine: {LOG_BLOCK: [4]}", "base mine: "),
+        ("part: XC7Z020\nmemory: [[ideal]]\nmachine: {LOG_BLOCK: [4]}", r"memory \['ideal'\]; pre"),
+        ("part: XC7Z020\nmachine:\n  LOG_BLOCK: [4]\n  LOG_BLOCK: [5]", "line 4: LOG_BLOCK is the"),
+        ("part:\nmachine: {LOG_BLOCK: [4]}", "part is None; must be a name"),
+        ("part: XC7Z020\nbase: [tiny]\nmachine: {LOG_BLOCK: [4]}", r"base is \['tiny'\]; must be"),
+        (f"part: XC7Z020\nmachine: {{LOG_BLOCK: {[*range(4097)]}}}", "4,097 combinations of keys"),
         ("part: [", "is no YAML: line 1: expected the node content"),
     ],
 )
