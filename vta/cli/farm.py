@@ -12,6 +12,7 @@ from vta.cli.compile import progress_display
 from vta.cli.interrupts import interruptible
 from vta.cli.options import machine, machine_options
 from vta.cli.tune import engine_options
+from vta.memory_timing import PRESETS
 
 if TYPE_CHECKING:
     from vta.tuning.farm import Result
@@ -29,7 +30,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     help="fuzz: how many.",
 )  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="fuzz: of the programs.")
-@click.option("--memory", default="chaos", show_default=True, help="fuzz: the simulated DRAM.")
+@click.option(
+    "--memory", default="chaos", show_default=True, type=click.Choice(list(PRESETS)),
+    help="fuzz: the simulated DRAM.",
+)  # fmt: skip
 @machine_options("fuzz: the preset `tiny`")
 @click.option(
     "--out", type=FOLDER, default=Path("farm-failures"), show_default=True,

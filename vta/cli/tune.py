@@ -63,14 +63,17 @@ def engine_options(command: click.decorators.FC) -> click.decorators.FC:
     help="Schedules of each layer.",
 )  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(min=0), help="Begin no trials after this time.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same log.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0),
+    help="The same seed gives the same log.",
+)  # fmt: skip
 @engine_options
 @click.option(
     "--log", "log_file", type=FILE, help="The log of schedules. Default: that of the user."
 )
 @click.option(
     "--measure-on", default="tsim", show_default=True, metavar="TARGET",
-    type=TargetName(TARGETS),
+    type=TargetName([name for name in TARGETS if name != "sim"]),  # which counts no cycles
     help="What the best schedules are measured on: tsim, or the board of a worker that was started "
     "with --board.",
 )  # fmt: skip
@@ -121,6 +124,8 @@ def tune(
 
             engine = open_engine(scheduler, workers, display.warn, estimates=True)
             try:
+                if measure_on != "tsim":
+                    engine.require_board()
                 search = Search(
                     log, cfg, wanted, engine, memory=memory, trials=trials, seed=seed,
                     seconds=None if minutes is None else 60 * minutes, target=measure_on,

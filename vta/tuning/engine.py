@@ -10,6 +10,7 @@ import logging
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,6 +91,7 @@ class Engine(Protocol):
 
     def submit(self, task: Task) -> None: ...
     def next(self) -> Done: ...
+    def require_board(self) -> None: ...
     def cancel(self) -> None: ...
     def close(self) -> None: ...
 
@@ -109,6 +111,9 @@ class InProcess:
             return Done(task, task.function(*task.arguments))
         except Exception as error:
             return Done(task, None, error)
+
+    def require_board(self) -> None:
+        """Nothing is required: a task on the board says what this computer lacks."""
 
     def cancel(self) -> None:
         """Forget what was not started."""
@@ -170,6 +175,33 @@ class DaskEngine:
                 + "; install the same version there"
             )
 
+    def require_board(self, seconds: float = CONNECT_SECONDS) -> None:
+        """Wait for a worker with a board.
+
+        Raises
+        ------
+        TuningError
+            If there is none in time: tasks on a board would wait for ever.
+        """
+        end = time.monotonic() + seconds
+        while not any(BOARD in known["resources"] for known in self._workers().values()):
+            if self.cluster is not None:
+                raise TuningError(
+                    "the worker processes of this computer have no board; take --workers 0 on the "
+                    "board, or a scheduler with a worker that was started with --board"
+                )
+            if time.monotonic() > end:
+                where = self.client.scheduler.address
+                raise TuningError(
+                    f"no worker of {where} has a board; start one there: vta worker {where} --board"
+                )
+            time.sleep(0.1)
+
+    def _workers(self) -> dict[str, Any]:
+        """What the scheduler knows of each worker of this version, by its address."""
+        known = self.client.scheduler_info(n_workers=-1)["workers"]
+        return {where: each for where, each in known.items() if where not in self._foreign}
+
     def _leave_out(self, worker: str, theirs: Any) -> None:
         if worker not in self._foreign:
             self._foreign.add(worker)
@@ -178,8 +210,7 @@ class DaskEngine:
     def submit(self, task: Task) -> None:
         allowed = None
         if self._foreign:
-            known = self.client.scheduler_info(n_workers=-1)["workers"]
-            allowed = sorted(known.keys() - self._foreign)
+            allowed = sorted(self._workers())
             if not allowed:
                 raise TuningError("all workers run another version: " + ", ".join(self._foreign))
         future = self.client.submit(

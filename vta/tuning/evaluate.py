@@ -66,7 +66,7 @@ def measure(job: Job, target: str, seed: int) -> dict[str, Any]:
     ----------
     job : dict
     target : str
-        ``tsim``, ``sim``, or the board of this computer.
+        ``tsim``, or the board of this computer.
     seed : int
         Of the inputs (:func:`vta.tuning.workload.inputs_of`).
 

@@ -103,6 +103,9 @@ def test_export_and_import(folder, tmp_path):
         (("dense((1, 8), 0)",), "units is 0; must be an integer of at least 1"),
         (("dense((1, 8), 8)", "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler at tcp://"),
         (("dense((1, 8), 8)", "--scheduler", "nonsense://x"), "no Dask scheduler at nonsense://"),
+        (("dense((1, 8), 8)", "--measure-on", "sim"), "must be one of tsim, pynq"),
+        (("dense((1, 8), 8)", "--seed", "-1"), "-1 is not in the range"),
+        (("dense((1, 8), 8)", "--workers", "1", "--measure-on", "pynq"), "computer have no board"),
     ],
 )
 def test_what_is_refused(arguments, words, tmp_path):

@@ -152,6 +152,18 @@ def test_tasks_for_a_board(scheduler, start):
         engine.close()
 
 
+def test_a_search_on_a_board_without_one(scheduler, start):
+    start()
+    engine = open_engine(scheduler, 0)
+    try:
+        with pytest.raises(TuningError, match=r"no worker of tcp://.* has a board; start one"):
+            engine.require_board(seconds=0)
+        start("--board")
+        engine.require_board()
+    finally:
+        engine.close()
+
+
 def where():
     """The process of a worker."""
     return os.getpid()

@@ -106,3 +106,10 @@ def test_a_word_too_many():
     )
     assert done.returncode == 2
     assert "'x' is one too many" in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--memory", "fast"), ("--workers", "-1")])
+def test_options_that_are_refused(option):
+    result = CliRunner().invoke(main, ["farm", "fuzz", *option])
+    assert result.exit_code == 2
+    assert option[1] in result.output
