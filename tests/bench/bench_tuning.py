@@ -32,7 +32,7 @@ from vta.tuning import ScheduleLog, Workload
 from vta.tuning.engine import DaskEngine, InProcess, Task, open_engine
 from vta.tuning.evaluate import Job, model_cycles
 from vta.tuning.identity import identity
-from vta.tuning.search import Layer, Search, total
+from vta.tuning.search import Layer, Search, together, total
 from vta.tuning.study import BATCH, Study
 from vta.tuning.workload import recorded
 
@@ -155,19 +155,22 @@ def rate(workers: int, seconds: float) -> Rate:
             studies = [Study(log.path, w, CFG, "ddr", 0, 10_000) for w in chosen]
             waiting: dict[int, list[object]] = {}
             results: dict[int, dict[object, dict[str, object]]] = {}
-            left = 0
+            left, size = 0, together(len(studies), workers)
 
             def go_on(number: int) -> None:
                 nonlocal left
                 proposals = studies[number].ask()
                 waiting[number], results[number] = [p.tiling for p in proposals], {}
                 left += len(proposals)
+                tasks = []
                 for p in proposals:
                     job = {
                         "workload": chosen[number].to_dict(), "tiling": p.tiling.to_dict(),
                         "machine": CFG.to_dict(), "memory": "ddr",
                     }  # fmt: skip
-                    engine.submit(Task(timed_cycles, (job, p.limit), (number, p.tiling)))
+                    tasks.append(Task(timed_cycles, (job, p.limit), (number, p.tiling)))
+                for first in range(0, len(tasks), size):
+                    engine.submit(*tasks[first : first + size])
 
             def busy() -> float:
                 return sum(engine.client.run(time.process_time).values())
@@ -182,7 +185,7 @@ def rate(workers: int, seconds: float) -> Rate:
                 if finished.error is not None:
                     raise finished.error
                 left -= 1
-                late += left < workers
+                late += -(-left // size) < workers
                 number, tiling = finished.task.tag
                 results[number][tiling], own = finished.value
                 tasks += own

@@ -35,6 +35,8 @@ CONNECT_SECONDS = 10.0
 WORKER_SECONDS = 60.0
 HANG_SECONDS = 1800.0
 """Longer than the first build of the simulated RTL on a busy computer."""
+COUNT_SECONDS = 10.0
+"""Between two counts of the workers."""
 MOST_TRIES = 8
 """Workers that may be lost, or hang, with one task."""
 
@@ -87,9 +89,15 @@ class Done:
 
 
 class Engine(Protocol):
-    """Runs tasks. ``next`` gives the results in any order."""
+    """Runs tasks. ``next`` gives the results in any order.
 
-    def submit(self, task: Task) -> None: ...
+    Tasks of one ``submit`` go to a worker together, which costs less than a message for each.
+    ``workers`` is how many there are, so that callers submit groups for all of them.
+    """
+
+    @property
+    def workers(self) -> int: ...
+    def submit(self, *tasks: Task) -> None: ...
     def next(self) -> Done: ...
     def require_board(self) -> None: ...
     def cancel(self) -> None: ...
@@ -102,8 +110,12 @@ class InProcess:
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
 
-    def submit(self, task: Task) -> None:
-        self._tasks.append(task)
+    @property
+    def workers(self) -> int:
+        return 1
+
+    def submit(self, *tasks: Task) -> None:
+        self._tasks.extend(tasks)
 
     def next(self) -> Done:
         task = self._tasks.popleft()
@@ -141,9 +153,20 @@ class DaskEngine:
     warn: Callable[[str], None] = lambda text: None
     hang_seconds: float = HANG_SECONDS
     cluster: Any = None
-    _running: dict[Future, Task] = field(default_factory=dict)
+    _running: dict[Future, tuple[Task, ...]] = field(default_factory=dict)
+    _results: deque[Done] = field(default_factory=deque)
     _finished: queue.Queue[Future] = field(default_factory=queue.Queue)
     _foreign: set[str] = field(default_factory=set)
+    _counted: tuple[float, int] | None = None
+
+    @property
+    def workers(self) -> int:
+        """Workers with this version, counted anew every :data:`COUNT_SECONDS`; at least 1."""
+        now = time.monotonic()
+        if self._counted is None or now - self._counted[0] > COUNT_SECONDS:
+            found = self.client.scheduler_info(n_workers=-1)["workers"]
+            self._counted = now, max(len(found.keys() - self._foreign), 1)
+        return self._counted[1]
 
     def require_workers(self, seconds: float = WORKER_SECONDS) -> None:
         """Wait for a worker, and leave those out that run another version.
@@ -207,17 +230,27 @@ class DaskEngine:
             self._foreign.add(worker)
             self.warn(f"worker {worker} is left out: it has {theirs}, this is {identity()}")
 
-    def submit(self, task: Task) -> None:
+    def submit(self, *tasks: Task) -> None:
+        """Give tasks to one worker, which does them in turn.
+
+        Raises
+        ------
+        TuningError
+            If all workers run another version.
+        """
+        if not tasks:
+            return
         allowed = None
         if self._foreign:
             allowed = sorted(self._workers())
             if not allowed:
                 raise TuningError("all workers run another version: " + ", ".join(self._foreign))
         future = self.client.submit(
-            _checked, identity(), task.function, task.arguments,
-            pure=False, workers=allowed, resources={BOARD: 1} if task.on_board else None,
+            _checked, identity(), [(task.function, task.arguments) for task in tasks],
+            pure=False, workers=allowed,
+            resources={BOARD: 1} if any(task.on_board for task in tasks) else None,
         )  # fmt: skip
-        self._running[future] = task
+        self._running[future] = tasks
         future.add_done_callback(self._finished.put)
 
     def next(self) -> Done:
@@ -228,41 +261,43 @@ class DaskEngine:
         TuningError
             If too many workers were lost with one task, or hang.
         """
-        while True:
+        while not self._results:
             try:
                 future = self._finished.get(timeout=self._limit())
             except queue.Empty:
                 self._give_to_others()
                 continue
-            task = self._running.pop(future, None)
-            if task is None:
-                continue  # it was given to another worker
-            done = self._done(future, task)
-            if done is not None:
-                return done
+            tasks = self._running.pop(future, None)
+            if tasks is not None:  # else they were given to another worker
+                self._results.extend(self._done(future, tasks))
+        return self._results.popleft()
 
     def _limit(self) -> float:
         """The seconds without any result after which the running tasks hang."""
         return self.hang_seconds * max(
-            (task.patience for task in self._running.values()), default=1
+            (sum(task.patience for task in tasks) for tasks in self._running.values()), default=1
         )
 
-    def _done(self, future: Future, task: Task) -> Done | None:
-        """The result; None if the task was submitted again."""
+    def _done(self, future: Future, tasks: tuple[Task, ...]) -> list[Done]:
+        """The results; none if the tasks were submitted again."""
         from distributed import KilledWorker
 
         if future.status == "finished":
-            worker, theirs, value, error = future.result()
+            worker, theirs, results = future.result()
             if theirs == identity():
-                return Done(task, value, error, worker)
+                return [
+                    Done(task, value, error, worker)
+                    for task, (value, error) in zip(tasks, results, strict=True)
+                ]
             self._leave_out(worker, theirs)
         else:
             lost = future.exception() if future.status == "error" else None
             if lost is not None and not isinstance(lost, KilledWorker):
                 # A worker that cannot even read the task: another version, or a damaged one.
                 self.warn(f"a task was not run: {lost!r}; it is repeated")
-        self._again(task)
-        return None
+        for task in tasks:  # each for itself: one of them may be what the worker was lost with
+            self._again(task)
+        return []
 
     def _again(self, task: Task) -> None:
         task.tries += 1
@@ -287,7 +322,7 @@ class DaskEngine:
                 f"what was finished before"
             )
         self.warn(f"no result for {self._limit():.0f} s: {', '.join(sorted(holders))} hang")
-        tasks = [self._running.pop(future) for future in stuck]
+        tasks = [task for future in stuck for task in self._running.pop(future)]
         self.client.cancel(stuck, force=True)
         for worker in sorted(holders):
             try:
@@ -301,6 +336,7 @@ class DaskEngine:
         """Forget what has not finished."""
         futures = list(self._running)
         self._running.clear()
+        self._results.clear()
         self.client.cancel(futures)
 
     def close(self) -> None:
@@ -328,18 +364,22 @@ def _version() -> str:
 
 
 def _checked(
-    expected: str, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[str, str, Any, Exception | None]:
-    """On a worker: the address, the version, the result, and the error of a function."""
+    expected: str, calls: list[tuple[Callable[..., Any], tuple[Any, ...]]]
+) -> tuple[str, str, list[tuple[Any, Exception | None]]]:
+    """On a worker: the address, the version, and the result and the error of each call; no
+    results if the version is not the expected one."""
     from distributed import get_worker
 
     where, ours = get_worker().address, identity()
     if ours != expected:
-        return where, ours, None, None
-    try:
-        return where, ours, function(*arguments), None
-    except Exception as error:
-        return where, ours, None, error
+        return where, ours, []
+    results: list[tuple[Any, Exception | None]] = []
+    for function, arguments in calls:
+        try:
+            results.append((function(*arguments), None))
+        except Exception as error:
+            results.append((None, error))
+    return where, ours, results
 
 
 @contextmanager

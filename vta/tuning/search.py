@@ -17,7 +17,7 @@ from vta.tuning.engine import Engine, Task
 from vta.tuning.evaluate import Job, measure, model_cycles
 from vta.tuning.identity import identity
 from vta.tuning.schedule_log import Entry, ScheduleLog
-from vta.tuning.study import Study
+from vta.tuning.study import BATCH, Study
 from vta.tuning.workload import inputs_of
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from vta.tuning.engine import Done
     from vta.tuning.workload import Workload
 
-__all__ = ["FINALISTS", "Layer", "Search", "total"]
+__all__ = ["FINALISTS", "Layer", "Search", "together", "total"]
 
 FINALISTS = 12
 """Schedules of a workload that are measured beside the tiler's."""
+GROUPS = 2
+"""Groups of trials in flight for each worker, if there are enough trials."""
 
 
 @dataclass
@@ -71,6 +73,18 @@ class Layer:
             return self.entry.cycles
         best = self.study.best
         return best.cycles if best is not None else None
+
+
+def together(layers: int, workers: int) -> int:
+    """Trials that a worker gets at once: as many as leave :data:`GROUPS` groups for each worker.
+
+    Parameters
+    ----------
+    layers : int
+        With a batch in flight.
+    workers : int
+    """
+    return max(1, min(BATCH, layers * BATCH // (GROUPS * workers)))
 
 
 class Search:
@@ -159,15 +173,11 @@ class Search:
             "memory": self.memory,
         }
 
-    def _submit(self, layer: Layer, tiling: Tiling, limit: float | None = None) -> None:
-        job = self._job(layer, tiling)
-        tag = (layer, tiling)
-        if layer.measuring:
-            task = Task(measure, (job, self.target, self.seed), tag, on_board=self.target != "tsim")
-        else:
-            task = Task(model_cycles, (job, limit), tag)
-        self.engine.submit(task)
-        self._in_flight += 1
+    def _submit(self, tasks: list[Task], together: int = 1) -> None:
+        """Submit tasks in groups."""
+        for first in range(0, len(tasks), together):
+            self.engine.submit(*tasks[first : first + together])
+        self._in_flight += len(tasks)
 
     def _go_on(self, layer: Layer) -> None:
         """Submit the next batch of a layer, or its finalists."""
@@ -176,9 +186,14 @@ class Search:
         while not layer.study.done and not late:
             proposals = layer.study.ask()
             layer.waiting = {proposal.tiling: 1 for proposal in proposals}
-            for proposal in proposals:
-                self._submit(layer, proposal.tiling, proposal.limit)
             if proposals:
+                self._submit(
+                    [
+                        Task(model_cycles, (self._job(layer, p.tiling), p.limit), (layer, p.tiling))
+                        for p in proposals
+                    ],
+                    together(sum(not each.measuring for each in self.layers), self.engine.workers),
+                )
                 return
             layer.study.tell({})
         layer.measuring = True
@@ -186,8 +201,13 @@ class Search:
         op = layer.workload.operator(self.cfg, layer.study.default)
         layer.expected = op.reference(*inputs_of(op, self.seed))
         layer.waiting = dict.fromkeys(finalists, 1)
-        for tiling in finalists:
-            self._submit(layer, tiling)
+        self._submit([
+            Task(
+                measure, (self._job(layer, tiling), self.target, self.seed), (layer, tiling),
+                on_board=self.target != "tsim",
+            )
+            for tiling in finalists
+        ])  # fmt: skip
 
     def _take(self, done: Done) -> None:
         layer, tiling = done.task.tag

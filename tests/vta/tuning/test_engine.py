@@ -16,7 +16,7 @@ from vta.errors import TuningError
 from vta.tuning import ScheduleLog, parse_workload
 from vta.tuning import engine as engine_module
 from vta.tuning.engine import DaskEngine, InProcess, Task, open_engine
-from vta.tuning.search import Search
+from vta.tuning.search import Search, together
 
 TINY = VTAConfig.preset("tiny")
 CALLS = ("conv2d((1, 8, 6, 6), 8, 3, padding=1)", "dense((1, 16), 16)")
@@ -167,6 +167,49 @@ def test_a_search_on_a_board_without_one(scheduler, start):
 def where():
     """The process of a worker."""
     return os.getpid()
+
+
+def test_tasks_of_one_group(scheduler, start):
+    """One worker does them in turn; an error of one leaves the results of the others."""
+    start()
+    start()
+    engine = open_engine(scheduler, 0)
+    try:
+        assert engine.workers >= 1
+        group = [Task(where, (), 0), Task(int, ("x",), 1), Task(where, (), 2)]
+        engine.submit(*group)
+        first, second, third = (engine.next() for _ in group)
+        assert [done.task.tag for done in (first, second, third)] == [0, 1, 2]
+        assert first.value == third.value != os.getpid()
+        assert isinstance(second.error, ValueError)
+    finally:
+        engine.close()
+
+
+def test_a_group_of_a_lost_worker_is_repeated_one_by_one(scheduler, start, tmp_path):
+    """The task that its worker is lost with takes no other task with it."""
+    start()
+    engine = open_engine(scheduler, 0)
+    told = []
+    engine.warn = told.append
+    engine.hang_seconds = 2.0
+    try:
+        start()
+        engine.submit(Task(where, (), 0), Task(hang_once, (str(tmp_path / "first"),), 1))
+        assert {engine.next().task.tag for _ in range(2)} == {0, 1}
+        assert "hang" in told[0]
+    finally:
+        engine.close()
+
+
+def test_groups_of_trials():
+    """Whole batches where few workers have many layers; single trials where workers would wait."""
+    assert [together(10, 2), together(4, 2), together(1, 1)] == [8, 8, 4]
+    assert [together(1, 2), together(1, 100), together(10, 100)] == [2, 1, 1]
+    for layers in range(1, 30):
+        for workers in range(1, 60):
+            groups = layers * -(-8 // together(layers, workers))
+            assert groups >= min(2 * workers, 8 * layers)
 
 
 def test_an_error_of_a_task_comes_back():
