@@ -244,11 +244,21 @@ class _Timeline:
         self.read = self.shape.kept * tile
         for block in self._blocks():
             self._block(*block)
-            if bound is not None and max(self.gemm, self.read) > bound:
+            if bound is not None and self._at_least() > bound:
                 return None
         self._finish()
         busy = {name: round(value) for name, value in self.busy.items()}
         return Cost(round(max(self.write, self.alu)), **busy)
+
+    def _at_least(self) -> float:
+        """Cycles in the end at least: each resource has the rest of its work before it."""
+        shape, busy = self.shape, self.busy
+        return max(
+            self.read,
+            self.gemm + shape.products - busy["gemm"],
+            self.alu + shape.vectors * self.cfg.alu_beats - busy["alu"],
+            self.write + shape.tiles * self.out - busy["write"],
+        )
 
     def _blocks(self) -> Iterator[tuple[int, int, int, int, int]]:
         """(image, group, channel, row, column) of each block's first tile, in order."""

@@ -67,8 +67,9 @@ def choose(name: str, shape: ConvShape, cfg: VTAConfig) -> Tiling:
     best: Tiling | None = None
     least = float("inf")
     for tiling in candidates(shape, cfg)[:FINALISTS]:
-        quick = estimate(shape, tiling, cfg, least)
-        if quick is None or quick.cycles >= least:
+        # No memory answers earlier than the first one: half of the sum is left for it.
+        quick = estimate(shape, tiling, cfg, least / 2)
+        if quick is None or 2 * quick.cycles >= least:
             continue
         slow = estimate(shape, tiling, cfg, least - quick.cycles, DRAM)
         if slow is not None and quick.cycles + slow.cycles < least:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 from hypothesis import assume, given, settings
@@ -12,6 +13,9 @@ from tests.support.configurations import configurations
 from tests.support.operators import program_of
 from vta.check import check_program
 from vta.compiler.ops import OnePass, Requantise, conv2d, tiling
+from vta.compiler.ops.conv_shape import ConvShape
+from vta.compiler.ops.cost import estimate
+from vta.compiler.ops.geometry import Window
 from vta.config import VTAConfig
 from vta.errors import OperatorError
 from vta.sim.timing import estimate as timing
@@ -72,3 +76,17 @@ def test_rows_of_one_tile_are_not_stored_alone():
     other = conv2d(size, 192, 1, cfg=cfg, requantise=rule, tiling=narrow)
     cycles = [timing(program_of(op), "ddr").cycles for op in (chosen, other)]
     assert cycles[0] < 0.9 * cycles[1]
+
+
+@pytest.mark.parametrize("extension", [0, 1])
+def test_a_bound_is_kept(extension):
+    """A tiling is given up only if its cycles are above the bound. `ddr` is not faster than
+    a memory that answers at once."""
+    cfg = VTAConfig.preset("default").replace(extension=extension)
+    shape = ConvShape(1, 2, 4, Window.of("conv2d", (14, 14), 3, 1, 1), 2)
+    for tried in islice(tiling.candidates(shape, cfg), 0, 600, 20):
+        cycles = estimate(shape, tried, cfg, timing=tiling.DRAM).cycles
+        assert estimate(shape, tried, cfg, cycles + 1, tiling.DRAM).cycles == cycles
+        below = estimate(shape, tried, cfg, 0.7 * cycles, tiling.DRAM)
+        assert below is None or below.cycles > 0.7 * cycles
+        assert estimate(shape, tried, cfg).cycles <= cycles
