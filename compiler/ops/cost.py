@@ -19,7 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
+
+import numpy.typing as npt
 
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.uop_cache import Kernel, UopCache
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
 
 __all__ = [
-    "GEMM_START", "ISSUE", "LOAD_START", "Cost", "Order", "Tiling", "beat_cycles", "estimate",
+    "ALU_START", "CONFLICTS", "GEMM_START", "IDEAL", "ISSUE", "LOAD_START", "PIPELINE",
+    "UOP_QUEUED", "UOP_START", "Cost", "Order", "Tiling", "beat_cycles", "estimate", "row_cycles",
+    "store_cycles",
 ]  # fmt: skip
 
 Order = Literal["yo", "oy"]
@@ -53,6 +57,8 @@ UOP_QUEUED = 220
 """Cycles that the same load waits for bursts of other loads, if the bus is busy all the time."""
 STORE_ROW = 3
 """Cycles of the shortest row of a store, a burst of its own, with a memory that answers at once."""
+STORE_BURST = 1.2
+"""Cycles that a burst of a store takes of a bus that loads share, apart from its beats."""
 CONFLICTS = 0.5
 """Cycles that the ALU loses to the GEMM core for each accumulator that GEMM writes, at most: both
 use a bank of four for the time of one access, however many passes the ALU makes."""
@@ -61,6 +67,8 @@ FEW_PRODUCTS = 4
 ACC_BANKS = 4
 """Banks of the accumulators: tiles that are a multiple of them apart share a bank."""
 IDEAL = MemoryTiming.of("ideal")
+Tiles = TypeVar("Tiles", float, npt.NDArray[Any])
+"""One number, or an array of them."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +199,17 @@ def beat_cycles(size: int, cfg: VTAConfig, timing: MemoryTiming) -> float:
     return size / cfg.bus_bytes / timing.beat_rate
 
 
+def store_cycles(cfg: VTAConfig, timing: MemoryTiming, tiles: Tiles, bursts: Tiles) -> Tiles:
+    """Cycles of the bus for a store of ``tiles`` tiles of the result in so many bursts."""
+    cycles = tiles * beat_cycles(cfg.out_elem_bytes, cfg, timing)
+    return cycles + bursts * STORE_BURST if timing.shared_bus else cycles
+
+
+def row_cycles(timing: MemoryTiming) -> float:
+    """Cycles of a row of a store that is a burst of its own, of which several are in flight."""
+    return max(STORE_ROW, (PIPELINE + timing.write_latency) / timing.outstanding_writes)
+
+
 def estimate(
     shape: ConvShape,
     tiling: Tiling,
@@ -226,10 +245,7 @@ class _Timeline:
             for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes, 4)
         )
         self.latency = PIPELINE + timing.read_latency
-        # Of rows that are bursts of their own: so many are under way.
-        self.row_write = max(
-            STORE_ROW, (PIPELINE + timing.write_latency) / timing.outstanding_writes
-        )
+        self.row_write = row_cycles(timing)
         # When each resource is free, and when each slot's last reader is done.
         self.issue = self.read = self.write = self.gemm = self.alu = 0.0
         self.free = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots, [0.0] * tiling.acc_slots]
@@ -330,7 +346,7 @@ class _Timeline:
         self.alu = max(self.issue, self.alu) + passes * (vectors + ALU_START) + lost
         self.issue += ISSUE * (passes - 1)
         self.busy["alu"] += vectors * passes
-        beats = tiles * self.out
+        beats = store_cycles(self.cfg, self.timing, tiles, self.end.bursts)
         # In-order retirement: the store waits for the products that were issued ahead as well.
         self.write = max(self.alu, self.gemm, self.write) + max(
             beats, self.row_write * self.end.bursts

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -19,14 +20,22 @@ import numpy.typing as npt
 
 from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.cost import (
+    ALU_START,
+    CONFLICTS,
     GEMM_START,
+    IDEAL,
     ISSUE,
     LOAD_START,
+    PIPELINE,
+    UOP_QUEUED,
+    UOP_START,
     Cost,
     Order,
     Tiling,
     beat_cycles,
     estimate,
+    row_cycles,
+    store_cycles,
 )
 from vta.errors import OperatorError
 from vta.memory_timing import MemoryTiming
@@ -50,7 +59,7 @@ MOST_SLOTS = 16
 MOST_IMAGES = 8
 """Batches of images of a block."""
 ACC_SLOTS = (1, 2, 3)
-FINALISTS = 32
+FINALISTS = 64
 ORDERS: tuple[Order, Order] = ("yo", "oy")
 
 _Numbers = npt.NDArray[Any]
@@ -64,6 +73,15 @@ def choose(name: str, shape: ConvShape, cfg: VTAConfig) -> Tiling:
     OperatorError
         If none fits: it says which memory the smallest one exceeds.
     """
+    best = _cheapest(shape, cfg)
+    if best is None:
+        raise _too_large(name, shape, cfg)
+    return best
+
+
+@lru_cache(maxsize=256)
+def _cheapest(shape: ConvShape, cfg: VTAConfig) -> Tiling | None:
+    """The tiling of :func:`choose`, which networks ask for many times; None if none fits."""
     best: Tiling | None = None
     least = float("inf")
     for tiling in candidates(shape, cfg)[:FINALISTS]:
@@ -74,8 +92,6 @@ def choose(name: str, shape: ConvShape, cfg: VTAConfig) -> Tiling:
         slow = estimate(shape, tiling, cfg, least - quick.cycles, DRAM)
         if slow is not None and quick.cycles + slow.cycles < least:
             best, least = replace(tiling, cost=quick), quick.cycles + slow.cycles
-    if best is None:
-        raise _too_large(name, shape, cfg)
     return best
 
 
@@ -199,39 +215,86 @@ class _Tilings:
             & (self.weights(shape) <= cfg.wgt_depth)
             & (self.images * self.weights(shape) <= cfg.uop_depth)
             & (whole | (self.groups == 1))
+            & ((self.order == 0) | self._has_orders(shape))
         )
         return fits
 
+    def _has_orders(self, shape: ConvShape) -> _Numbers:
+        """Whether the orders differ: blocks have neighbours in channels and in the image."""
+        one_place = (self.rows == shape.out_height) & (self.columns == shape.out_width)
+        differ: _Numbers = (self.outputs < shape.outputs) & ~one_place
+        return differ
+
     def rank(self, shape: ConvShape, cfg: VTAConfig) -> _Numbers:
-        """About how many cycles they take: the busiest resource, and what nothing overlaps."""
+        """About how many cycles they take with a memory that answers at once, and with a DRAM,
+        together."""
+        return self._cycles(shape, cfg, IDEAL) + self._cycles(shape, cfg, DRAM)
+
+    def _cycles(self, shape: ConvShape, cfg: VTAConfig, timing: MemoryTiming) -> _Numbers:
+        """About how many cycles they take with a memory: the time of the busiest resource, or of
+        the longest wait for a slot, and what nothing overlaps."""
         inp_slots, wgt_slots = self.slots(shape, cfg)
         down, across = -(-shape.out_height // self.rows), -(-shape.out_width // self.columns)
         places, chunks = down * across, -(-shape.inputs // self.inputs)
         channels = -(-shape.outputs // self.outputs)
         turns = -(-shape.images // self.images)
         sets = turns * -(-shape.groups // self.groups)
-        inp, wgt, out = (
-            beat_cycles(size, cfg, DRAM)
-            for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes)
+        inp, wgt, out, uop = (
+            beat_cycles(size, cfg, timing)
+            for size in (cfg.inp_elem_bytes, cfg.wgt_elem_bytes, cfg.out_elem_bytes, 4)
         )
+        blocks = sets * places * channels
+        steps = blocks * chunks
         # How often all inputs and all weights are loaded: once if the slots hold what comes again.
         yo = self.order == 0
         keep_inp = np.where(yo, inp_slots >= chunks, inp_slots >= chunks * places)
         keep_wgt = np.where(yo, wgt_slots >= chunks * channels, wgt_slots >= chunks)
         once = (shape.groups == 1) & (wgt_slots >= chunks * channels)
+        inp_times = np.where(keep_inp, 1, channels)
+        wgt_times = np.where(keep_wgt, np.where(once, 1, turns), places * turns)
         all_inp = turns * shape.groups * shape.inputs * places * self.pixels(shape) * inp
         all_wgt = shape.groups * shape.outputs * shape.inputs * shape.taps * wgt
-        blocks = sets * places * channels
-        loads = blocks * np.where(chunks == 1, 1, shape.inputs) * self.groups * self.images
-        read = np.where(keep_inp, 1, channels) * all_inp + loads * LOAD_START
-        read = read + np.where(keep_wgt, np.where(once, 1, turns), places * turns) * all_wgt
-        read = read + shape.tiles * out  # the bus of a DRAM is shared
+        data_loads = turns * shape.groups * places * shape.inputs * self.images * inp_times
+        wgt_loads = -(-shape.groups // self.groups) * channels * chunks * wgt_times
+        read = inp_times * all_inp + wgt_times * all_wgt + (data_loads + wgt_loads) * LOAD_START
         read = read + shape.added * (shape.tiles * inp + blocks * LOAD_START)
-        block = self.images * self.groups * self.outputs * self.rows * self.columns
-        bubble = np.maximum(ISSUE * shape.passes - block * self.inputs * shape.taps_of_tile, 0)
+        rows = np.where(self.columns < shape.out_width, self.rows, 1)
+        bursts = blocks * self.images * self.groups * self.outputs * rows
+        stored = store_cycles(cfg, timing, shape.tiles, bursts)
+        if timing.shared_bus:
+            read = read + stored
+        write = np.maximum(stored, bursts * row_cycles(timing))
         resets = 0 if shape.starts_sums(cfg) else shape.tiles
-        gemm = shape.products + resets + blocks * (chunks * GEMM_START + bubble)
-        alu = shape.vectors + blocks * ISSUE * shape.passes
+        gemm = shape.products + resets + steps * GEMM_START
+        alu = shape.vectors * cfg.alu_beats + blocks * shape.passes * ALU_START
+        alu = alu + CONFLICTS * shape.tiles * chunks
+        kernels, misses = self._kernels(shape, cfg, (places, channels, chunks, steps))
+        busy = np.minimum(read / gemm, 1)
+        issue = steps * ISSUE + blocks * shape.passes * ISSUE
+        issue = issue + misses * (
+            UOP_START + timing.read_latency + kernels * uop + UOP_QUEUED * busy
+        )
+        # What holds back a block or a step: the slot that one before it still has.
+        held = blocks * (PIPELINE + timing.write_latency)
+        after_store = (gemm + alu + write + held) / self.acc_slots
+        after_next = (gemm + write + held) / np.maximum(self.acc_slots - 1, 1)
+        held = inp_times * blocks // channels * chunks * (PIPELINE + timing.read_latency)
+        after_load = (inp_times * all_inp + gemm + held) / inp_slots
+        # What the inner loop holds stays until its last turn: with few slots, the loads for the
+        # next turn of the outer loop overlap with two turns of the inner one only.
+        slots = np.where(yo, inp_slots, wgt_slots)
+        again = np.where(yo, channels, places) > 1
+        load = np.where(
+            yo, self.groups * shape.inputs * self.pixels(shape) * inp,
+            self.groups * self.outputs * shape.inputs * shape.taps * wgt,
+        )  # fmt: skip
+        share = np.clip(2 - slots / chunks, 0, 1) * again
+        reloads = sets * np.where(yo, places, channels)
+        gemm = gemm + reloads * np.maximum(load * share - 2 * gemm / blocks, 0)
+        in_step = self._in_step(shape, cfg, timing)
+        longest = np.maximum.reduce([
+            gemm, in_step, read, issue, after_store, after_next, after_load
+        ])  # fmt: skip
         last = (
             (shape.images - (turns - 1) * self.images)
             * (shape.groups - (-(-shape.groups // self.groups) - 1) * self.groups)
@@ -240,10 +303,76 @@ class _Tilings:
             * (shape.out_width - (across - 1) * self.columns)
         )
         first = self.groups * self.inputs * self.pixels(shape) * inp + self.weights(shape) * wgt
-        alone = np.where(self.acc_slots > 1, 0, alu + shape.tiles * out)
-        longest = np.maximum(np.maximum(gemm + alone, alu), read)
-        cycles: _Numbers = longest + first + last * (shape.passes + out)
+        cycles: _Numbers = longest + first + last * (shape.passes * cfg.alu_beats + out)
         return cycles
+
+    def _in_step(self, shape: ConvShape, cfg: VTAConfig, timing: MemoryTiming) -> _Numbers:
+        """Cycles of products, ALU and stores, of which one has a block, the next one the block
+        before, and the last one the block before that.
+
+        Where blocks of the inner loop are not equal, a small one in one of them waits for a large
+        one in another.
+        """
+        down, across = -(-shape.out_height // self.rows), -(-shape.out_width // self.columns)
+        channels, chunks = -(-shape.outputs // self.outputs), -(-shape.inputs // self.inputs)
+        tiles = self.images * self.groups * self.outputs * self.rows * self.columns
+        resets = 0 if shape.starts_sums(cfg) else tiles
+        gemm = tiles * shape.inputs * shape.taps_of_tile + resets + chunks * GEMM_START
+        alu = shape.passes * (tiles * cfg.alu_beats + ALU_START) + CONFLICTS * tiles * chunks
+        rows = np.where(self.columns < shape.out_width, self.rows, 1)
+        bursts = self.images * self.groups * self.outputs * rows
+        store = np.maximum(store_cycles(cfg, timing, tiles, bursts), bursts * row_cycles(timing))
+        by_channel = (self.order == 0) & (channels > 1)
+        by_column = ~by_channel & (across > 1)
+        by_row = ~by_channel & ~by_column & (down > 1)
+        count = np.select([by_channel, by_column, by_row], [channels, across, down], channels)
+        left = np.select(
+            [by_channel, by_column, by_row],
+            [
+                shape.outputs / self.outputs - (channels - 1),
+                shape.out_width / self.columns - (across - 1),
+                shape.out_height / self.rows - (down - 1),
+            ],
+            shape.outputs / self.outputs - (channels - 1),
+        )
+
+        def slowest(*parts: _Numbers) -> _Numbers:
+            longest: _Numbers = np.maximum.reduce(parts)
+            return longest
+
+        equal = slowest(gemm, alu, store)
+        two = slowest(gemm * left, alu, store * left) + slowest(gemm, alu * left, store)
+        more = (
+            slowest(gemm * left, alu, store)
+            + slowest(gemm, alu * left, store)
+            + slowest(gemm, alu, store * left)
+            + (count - 3) * equal
+        )
+        round_of_blocks = np.select([count == 1, count == 2], [equal * left, two], more)
+        cycles: _Numbers = shape.tiles / (tiles * (count - 1 + left)) * round_of_blocks
+        return cycles
+
+    def _kernels(
+        self,
+        shape: ConvShape,
+        cfg: VTAConfig,
+        counts: tuple[_Numbers, _Numbers, _Numbers, _Numbers],
+    ) -> tuple[_Numbers, _Numbers]:
+        """Micro-ops of the kernel of a step, and how often such a kernel is loaded: once for each
+        combination of slots, if the memory holds these kernels."""
+        places, channels, chunks, steps = counts
+        inp_slots, wgt_slots = self.slots(shape, cfg)
+        size = self.images * self.inputs * shape.taps * self.groups * self.outputs
+        yo = self.order == 0
+        # The ring that turns while the other one holds what comes again.
+        outer, inner = np.where(yo, places, channels), np.where(yo, channels, places)
+        ring = np.where(yo, inp_slots, wgt_slots)
+        turns = np.lcm(
+            ring // np.gcd(ring, chunks), self.acc_slots // np.gcd(self.acc_slots, inner)
+        )
+        distinct = np.minimum(outer, turns) * inner * chunks
+        distinct = np.minimum(distinct, steps)
+        return size, np.where(distinct * size <= cfg.uop_depth, distinct, steps)
 
     def numbered(self, shape: ConvShape, cfg: VTAConfig) -> npt.NDArray[np.int64]:
         """The rows of :func:`table`."""
