@@ -24,7 +24,7 @@ on [the page on the command line](../tools/command-line.md).
 def page() -> str:
     """The page in Markdown."""
     out = HEAD
-    context = click.Context(main, info_name="vta")
+    context = click.Context(main, info_name="vta", **main.context_settings)
     for name in sorted(main.commands):
         out += _command(main.commands[name], click.Context(
             main.commands[name], info_name=name, parent=context
