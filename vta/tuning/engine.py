@@ -1,7 +1,8 @@
 """Where tasks run: in this process, on worker processes of this computer, or on a cluster.
 
 Dask distributed sends tasks to workers, notices lost ones and gives their tasks to others. Added
-here: results of another version are not taken, and tasks that hang are given to other workers.
+here: results of another version are not taken, and tasks that hang, end in an error or have a
+wrong result are given to other workers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Future = Any
 """``distributed.Future``, whose types are partial."""
 
-__all__ = ["BOARD", "DaskEngine", "Engine", "InProcess", "Task", "open_engine"]
+__all__ = ["BOARD", "DaskEngine", "Engine", "InProcess", "Task", "checked_results", "open_engine"]
 
 BOARD = "board"
 """The resource of a worker with a board: one task at a time."""
@@ -39,6 +40,8 @@ COUNT_SECONDS = 10.0
 """Between two counts of the workers."""
 MOST_TRIES = 8
 """Workers that may be lost, or hang, with one task."""
+MOST_OPINIONS = 3
+"""Workers that do a task whose result is wrong, or an error, each time."""
 
 
 @dataclass
@@ -58,6 +61,8 @@ class Task:
         How many times as long as other tasks it may take before it counts as hung.
     tries : int
         Workers that were lost with it, hung, or have another version.
+    done_by : set of str
+        Workers whose result was wrong, or an error.
     """
 
     function: Callable[..., Any]
@@ -66,6 +71,7 @@ class Task:
     on_board: bool = False
     patience: float = 1.0
     tries: int = 0
+    done_by: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,15 @@ class Engine(Protocol):
 
     Tasks of one ``submit`` go to a worker together, which costs less than a message for each.
     ``workers`` is how many there are, so that callers submit groups for all of them.
+    ``elsewhere(done, why)`` submits a task again whose result is wrong, or an error, to a worker
+    that has not done the task yet; False: there is none.
     """
 
     @property
     def workers(self) -> int: ...
     def submit(self, *tasks: Task) -> None: ...
     def next(self) -> Done: ...
+    def elsewhere(self, done: Done, why: str) -> bool: ...
     def require_board(self) -> None: ...
     def cancel(self) -> None: ...
     def close(self) -> None: ...
@@ -123,6 +132,10 @@ class InProcess:
             return Done(task, task.function(*task.arguments))
         except Exception as error:
             return Done(task, None, error)
+
+    def elsewhere(self, done: Done, why: str) -> bool:
+        """False: there is this process only."""
+        return False
 
     def require_board(self) -> None:
         """Nothing is required: a task on the board says what this computer lacks."""
@@ -245,10 +258,14 @@ class DaskEngine:
             allowed = sorted(self._workers())
             if not allowed:
                 raise TuningError("all workers run another version: " + ", ".join(self._foreign))
+        repeated = any(task.done_by for task in tasks)  # such a task is alone
+        if repeated:
+            allowed = self._others(tasks[0]) or allowed
         future = self.client.submit(
             _checked, identity(), [(task.function, task.arguments) for task in tasks],
             pure=False, workers=allowed,
             resources={BOARD: 1} if any(task.on_board for task in tasks) else None,
+            allow_other_workers=repeated and allowed is not None,  # if those are lost meanwhile
         )  # fmt: skip
         self._running[future] = tasks
         future.add_done_callback(self._finished.put)
@@ -271,6 +288,36 @@ class DaskEngine:
             if tasks is not None:  # else they were given to another worker
                 self._results.extend(self._done(future, tasks))
         return self._results.popleft()
+
+    def elsewhere(self, done: Done, why: str) -> bool:
+        """Submit a task again whose result is wrong, to a worker that has not done the task yet.
+
+        Parameters
+        ----------
+        done : Done
+        why : str
+            What is wrong, for a warning.
+
+        Returns
+        -------
+        bool
+            False if there is no such worker, or enough workers have done the task.
+        """
+        task = done.task
+        task.done_by.add(done.worker)
+        if len(task.done_by) >= MOST_OPINIONS or not self._others(task):
+            return False
+        self.warn(f"{why}; the task is repeated on another worker")
+        self.submit(task)
+        return True
+
+    def _others(self, task: Task) -> list[str]:
+        """Workers that can do a task and have not done it."""
+        return sorted(
+            where
+            for where, known in self._workers().items()
+            if where not in task.done_by and (not task.on_board or BOARD in known["resources"])
+        )
 
     def _limit(self) -> float:
         """The seconds without any result after which the running tasks hang."""
@@ -344,6 +391,28 @@ class DaskEngine:
         self.client.close()
         if self.cluster is not None:
             self.cluster.close()
+
+
+def checked_results(
+    engine: Engine, count: int, fault: Callable[[Done], str | None]
+) -> Iterator[Done]:
+    """The results of tasks that were submitted.
+
+    Parameters
+    ----------
+    engine : Engine
+    count : int
+        Of the tasks.
+    fault : callable
+        ``fault(done)``: what is wrong with a result, or None. The task is then repeated on other
+        workers; the last one's result is given as it is.
+    """
+    while count:
+        done = engine.next()
+        why = fault(done)
+        if why is None or not engine.elsewhere(done, why):
+            count -= 1
+            yield done
 
 
 def dask_setup(worker: Any) -> None:

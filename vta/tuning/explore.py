@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from vta.cache import cache_folder
 from vta.config import VTAConfig
+from vta.config_file import shown
 from vta.errors import TuningError, VTAError
-from vta.tuning.engine import Engine, Task
+from vta.tuning.engine import Engine, Task, checked_results
 from vta.tuning.identity import identity
 from vta.tuning.machine_space import MachineSpace, Refused
 
@@ -218,10 +220,13 @@ def explore(
         )
     cycles: dict[int, dict[str, Any]] = {number: {} for number in range(len(machines))}
     used: dict[int, dict[str, float]] = {}
-    for done_count in range(1, count + 1):
-        done = engine.next()
+    checked = checked_results(engine, count, lambda done: _fault(done, machines))
+    for done_count, done in enumerate(checked, 1):
         number, model = done.task.tag
-        value = _value(done, machines[number])
+        fault = _fault(done, machines)
+        if fault is not None:
+            raise TuningError(fault)
+        value = done.value
         if model is None:
             used[number] = value
         else:
@@ -255,10 +260,24 @@ def explore(
     return Exploration(space, part.capacity, points, refused)
 
 
-def _value(done: Done, machine: VTAConfig) -> Any:
+def _fault(done: Done, machines: Sequence[VTAConfig]) -> str | None:
+    """Why a worker's answer is no result of a task; None if it is one."""
+    number, model = done.task.tag
     if done.error is not None:
-        raise TuningError(f"machine {machine.fingerprint} on {done.worker}: {done.error}")
-    return done.value
+        return f"machine {machines[number].fingerprint} on {done.worker}: {done.error}"
+    value = done.value
+    if isinstance(value, dict):
+        if model is not None and [*value] == ["refused"] and isinstance(value["refused"], str):
+            return None
+        numbers = [*value.values()]
+        if model is not None and [*value] == ["cycles", "bytes"]:
+            each = value["cycles"]
+            numbers = [*each.values(), value["bytes"]] if isinstance(each, dict) else [None]
+        elif model is not None:
+            numbers = [None]
+        if numbers and all(isinstance(n, int | float) and 0 <= n < math.inf for n in numbers):
+            return None
+    return f"worker {done.worker} returned no result of a machine: {shown(value)}"
 
 
 def _empty(refused: Sequence[Refused]) -> TuningError:

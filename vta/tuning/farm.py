@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vta.config import VTAConfig
+from vta.config_file import shown
 from vta.errors import TuningError
 from vta.extras import checkout
-from vta.tuning.engine import Engine, Task
+from vta.tuning.engine import Engine, Task, checked_results
 
 if TYPE_CHECKING:
     from vta.tuning.engine import Done
@@ -215,8 +216,8 @@ def farm(
     for task in tasks:
         engine.submit(task)
     failures = []
-    for _ in tasks:
-        result = _of(engine.next())
+    for done in checked_results(engine, len(tasks), _fault):
+        result = _of(done)
         if not result.passed:
             failures.append(result)
             _write(result, out)
@@ -224,11 +225,29 @@ def farm(
     return failures
 
 
+def _fault(done: Done) -> str | None:
+    """Why a worker's answer is no result of a part; None if it is one."""
+    if done.error is not None:
+        return f"{done.task.tag} on {done.worker}: {type(done.error).__name__}: {done.error}"
+    value = done.value
+    if (
+        isinstance(value, dict)
+        and value.keys() == {"passed", "text", "files"}
+        and isinstance(value["passed"], bool)
+        and isinstance(value["text"], str)
+        and isinstance(value["files"], dict)
+        and all(isinstance(part, kind) for file in value["files"].items()
+                for part, kind in zip(file, (str, bytes)))
+    ):  # fmt: skip
+        return None
+    return f"{done.task.tag}: worker {done.worker} returned no result of a part: {shown(value)}"
+
+
 def _of(done: Done) -> Result:
     name = str(done.task.tag)
-    if done.error is not None:
-        text = f"{type(done.error).__name__}: {done.error}"
-        return Result(name, False, text, {}, done.worker)
+    fault = _fault(done)
+    if fault is not None:
+        return Result(name, False, fault, {}, done.worker)
     value = done.value
     return Result(name, value["passed"], value["text"], value["files"], done.worker)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vta.config_file import shown
 from vta.errors import TuningError
 from vta.tuning.engine import Engine, Task
 from vta.tuning.evaluate import Job, measure, model_cycles
@@ -34,6 +36,8 @@ FINALISTS = 12
 """Schedules of a workload that are measured beside the tiler's."""
 GROUPS = 2
 """Groups of trials in flight for each worker, if there are enough trials."""
+_TRIALS = (["cycles"], ["cycles", "estimate"], ["pruned"])
+"""Keys of a result of the timing model."""
 
 
 @dataclass
@@ -211,17 +215,19 @@ class Search:
 
     def _take(self, done: Done) -> None:
         layer, tiling = done.task.tag
-        if done.error is not None:
-            raise TuningError(
-                f"{layer.workload.title(self.cfg)}, schedule {tiling.to_dict()} on {done.worker}: "
-                f"{done.error}"
-            )
-        result = done.value
-        if layer.measuring:
-            if self._is_right(layer, tiling, done):
-                layer.results[tiling] = result
-        else:
-            layer.results[tiling] = _checked(result, done)
+        unusable = self._unusable(layer, tiling, done)
+        fault = unusable
+        if fault is None and layer.measuring and "refused" not in done.value:
+            fault = self._wrong(layer, tiling, done)
+        if fault is not None and self.engine.elsewhere(done, fault):
+            self._in_flight += 1
+            return
+        if unusable is not None:
+            raise TuningError(unusable)
+        if fault is not None:
+            self._warn(fault)
+        elif not layer.measuring or "refused" not in done.value:
+            layer.results[tiling] = done.value
         layer.waiting.pop(tiling)
         if layer.waiting:
             return
@@ -232,35 +238,45 @@ class Search:
             self._report(layer)
             self._go_on(layer)
 
-    def _is_right(self, layer: Layer, tiling: Tiling, done: Done) -> bool:
-        """Whether a measured result equals the integer reference; else it is written down."""
-        if "refused" in done.value:
-            return False
+    def _unusable(self, layer: Layer, tiling: Tiling, done: Done) -> str | None:
+        """Why a worker's answer is no result of a task; None if it is one."""
+        if done.error is not None:
+            title = layer.workload.title(self.cfg)
+            return f"{title}, schedule {tiling.to_dict()} on {done.worker}: {done.error}"
+        if (_is_measured if layer.measuring else _is_trial)(done.value):
+            return None
+        return f"worker {done.worker} returned no result of a trial: {shown(done.value)}"
+
+    def _wrong(self, layer: Layer, tiling: Tiling, done: Done) -> str | None:
+        """What is wrong with a measured result, which is written down; None if it equals the
+        integer reference."""
         op = layer.workload.operator(self.cfg, tiling)
-        tiles = np.asarray(done.value["tiles"])
+        tiles = done.value["tiles"]
         assert layer.expected is not None
         shape = tuple(op.args[-1].shape)
         found = op.unpack(tiles) if tiles.shape == shape else tiles
         if found.shape == layer.expected.shape and np.array_equal(found, layer.expected):
-            _checked({"cycles": done.value["cycles"]}, done)
-            return True
-        self.wrong.mkdir(parents=True, exist_ok=True)
-        words = json.dumps([layer.workload.key, tiling.to_dict()])
+            return None
+        words = json.dumps([layer.workload.key, tiling.to_dict(), done.worker])
         path = self.wrong / f"{hashlib.sha256(words.encode()).hexdigest()[:12]}.npz"
         inputs = {
             f"input_{operand.name}": values
             for operand, values in zip(op.operands, inputs_of(op, self.seed))
         }
         job = json.dumps({**self._job(layer, tiling), "worker": done.worker})
-        np.savez_compressed(
-            path, allow_pickle=False, job=np.array(job), expected=layer.expected, found=tiles,
-            **inputs,
-        )  # fmt: skip
-        self._warn(
+        try:
+            self.wrong.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(
+                path, allow_pickle=False, job=np.array(job), expected=layer.expected, found=tiles,
+                **inputs,
+            )  # fmt: skip
+            where = f"inputs and results are in {path}"
+        except OSError as error:
+            where = f"inputs and results cannot be written to {path}: {error.strerror}"
+        return (
             f"{layer.workload.title(self.cfg)}: a wrong result of worker {done.worker}, schedule "
-            f"{tiling.to_dict()}; it is not stored; inputs and results are in {path}"
+            f"{tiling.to_dict()}; it is not stored; {where}"
         )
-        return False
 
     def _store(self, layer: Layer) -> None:
         study, results = layer.study, layer.results
@@ -283,23 +299,33 @@ class Search:
         self._report(layer)
 
 
-def _checked(result: Any, done: Done) -> dict[str, Any]:
-    """The result of a worker.
+def _is_refusal(value: Any) -> bool:
+    return isinstance(value, dict) and [*value] == ["refused"] and isinstance(value["refused"], str)
 
-    Raises
-    ------
-    TuningError
-        If it is none.
-    """
-    if isinstance(result, dict) and result:
-        kind = tuple(result)
-        numbers = [value for value in result.values() if not isinstance(value, bool)]
-        positive = all(isinstance(value, int | float) and value > 0 for value in numbers)
-        if kind in (("cycles",), ("cycles", "estimate"), ("pruned",)) and positive and numbers:
-            return result
-        if kind == ("refused",) and isinstance(result["refused"], str):
-            return result
-    raise TuningError(f"worker {done.worker} returned no result of a trial: {result!r}")
+
+def _is_trial(value: Any) -> bool:
+    """Whether a value is one that :func:`vta.tuning.evaluate.model_cycles` can return."""
+    if _is_refusal(value):
+        return True
+    if not isinstance(value, dict) or [*value] not in _TRIALS:
+        return False
+    return all(_is_positive(number) for number in value.values())
+
+
+def _is_measured(value: Any) -> bool:
+    """Whether a value is one that :func:`vta.tuning.evaluate.measure` can return."""
+    if _is_refusal(value):
+        return True
+    if not isinstance(value, dict) or [*value] != ["cycles", "tiles"]:
+        return False
+    tiles = value["tiles"]
+    is_array = isinstance(tiles, np.ndarray) and np.issubdtype(tiles.dtype, np.integer)
+    return is_array and _is_positive(value["cycles"])
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0
 
 
 def total(layers: Iterable[Layer]) -> tuple[int, int]:

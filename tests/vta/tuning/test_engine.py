@@ -15,7 +15,7 @@ from vta.config import VTAConfig
 from vta.errors import TuningError
 from vta.tuning import ScheduleLog, parse_workload
 from vta.tuning import engine as engine_module
-from vta.tuning.engine import DaskEngine, InProcess, Task, open_engine
+from vta.tuning.engine import DaskEngine, InProcess, Task, checked_results, open_engine
 from vta.tuning.search import Search, together
 
 TINY = VTAConfig.preset("tiny")
@@ -119,6 +119,42 @@ def test_a_task_that_hangs_is_done_by_another_worker(scheduler, start, tmp_path)
         assert done.task.tag == "tag"
         assert isinstance(done.value, int)
         assert "hang" in told[0]
+    finally:
+        engine.close()
+
+
+def fail_once(path):
+    """Raises in the first process that calls it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return os.getpid()
+    raise RuntimeError(f"process {os.getpid()} has no compiler")
+
+
+def never():
+    raise RuntimeError("always")
+
+
+def test_an_error_of_one_worker_is_not_that_of_another(scheduler, start, tmp_path):
+    start()
+    start()
+    told = []
+    engine = open_engine(scheduler, 0, told.append)
+
+    def fault(done):
+        return done.error and f"{done.worker}: {done.error}"
+
+    try:
+        engine.submit(Task(fail_once, (str(tmp_path / "first"),)))
+        (done,) = checked_results(engine, 1, fault)
+        assert isinstance(done.value, int)
+        assert "has no compiler; the task is repeated on another worker" in told[0]
+        assert str(done.value) not in told[0]
+        engine.submit(Task(never, ()))
+        (done,) = checked_results(engine, 1, fault)
+        assert str(done.error) == "always"
+        assert len(told) == 2  # both workers were asked
     finally:
         engine.close()
 

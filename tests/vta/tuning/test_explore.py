@@ -151,6 +151,13 @@ def test_a_model_that_no_machine_runs(model, space, monkeypatch):
         explore({"m": model.read_bytes()}, MachineSpace.from_file(path), InProcess())
 
 
+@pytest.mark.parametrize("value", [None, {}, {"LUT4": "many"}, {"LUT4": float("nan")}])
+def test_garbage_of_a_worker(value, model, space, monkeypatch):
+    monkeypatch.setattr(explore_module, "part_resources", lambda machine, part: value)
+    with pytest.raises(TuningError, match="worker this process returned no result of a machine"):
+        explore({"m": model.read_bytes()}, MachineSpace.from_file(space()), InProcess())
+
+
 def test_a_machine_is_synthesised_once(tmp_path, monkeypatch):
     """For a version of Yosys; then not even its Verilog is written."""
     made = []

@@ -113,3 +113,14 @@ def test_options_that_are_refused(option):
     result = CliRunner().invoke(main, ["farm", "fuzz", *option])
     assert result.exit_code == 2
     assert option[1] in result.output
+
+
+def garbage():
+    return {"passed": "perhaps"}
+
+
+def test_garbage_of_a_worker_is_a_part_that_failed(tmp_path):
+    engine = InProcess()
+    (failure,) = farm([Task(garbage, (), "part")], engine, tmp_path)
+    assert "returned no result of a part" in failure.text
+    assert "returned no result of a part" in (tmp_path / "part" / "report.txt").read_text()

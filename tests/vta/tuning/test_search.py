@@ -10,7 +10,7 @@ from vta.config import VTAConfig
 from vta.errors import TuningError
 from vta.tuning import ScheduleLog, parse_workload
 from vta.tuning import search as search_module
-from vta.tuning.engine import InProcess
+from vta.tuning.engine import Done, InProcess
 from vta.tuning.evaluate import measure, model_cycles
 from vta.tuning.search import Search, total
 from vta.tuning.study import BATCH
@@ -140,6 +140,43 @@ def test_a_wrong_result_is_written_down_and_not_stored(finished, tmp_path):
         result = measure(job, "sim", seed=0)["tiles"]
         assert (case["found"] != result).sum() == 1
         assert case["input_data"].shape == (1, 8, 6, 6)
+
+
+class Liar(Lying):
+    """A worker whose measured results are all wrong, and another one that does tasks again."""
+
+    def __init__(self):
+        super().__init__(lambda tiling: True)
+
+    def elsewhere(self, done, why):
+        if done.task.done_by:
+            return False
+        done.task.done_by.add(done.worker)
+        value = done.task.function(*done.task.arguments)
+        self.again.append(Done(done.task, value, None, "the other worker"))
+        return True
+
+    def next(self):
+        return self.again.pop() if self.again else super().next()
+
+
+def test_a_wrong_result_is_asked_of_another_worker(finished, tmp_path):
+    """The log is the same as without the worker that lies."""
+    log = ScheduleLog(tmp_path / "log.sqlite", create=True)
+    engine = Liar()
+    engine.again = []
+    make(log, engine, wrong=tmp_path / "wrong").run()
+    assert log.export() == finished[0].export()
+    assert [*(tmp_path / "wrong").iterdir()]
+
+
+@pytest.mark.parametrize("value", [None, {"cycles": 7}, {"cycles": 7, "tiles": "none"}])
+def test_garbage_of_a_measurement(value, tmp_path, monkeypatch):
+    log = ScheduleLog(tmp_path / "log.sqlite", create=True)
+    monkeypatch.setattr(search_module, "measure", lambda job, target, seed: value)
+    with pytest.raises(TuningError, match="worker this process returned no result of a trial"):
+        make(log, calls=CALLS[:1]).run()
+    assert not log.entries()
 
 
 def test_a_wrong_result_of_the_default_schedule_is_an_error(tmp_path):
