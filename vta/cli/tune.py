@@ -116,6 +116,7 @@ def tune(
         click.echo(f"{path}: new or faster schedules: {log.merge(path)}")
     if what:
         cfg = get_env().cfg if not config and not preset else machine(config, preset)
+        log.entries(cfg, memory)  # a damaged log is an error before the search, not after
         wanted = _workloads(what, cfg, dict(shapes))
         kept = f"{log.path} has the trials so far, and the same command goes on"
         with interruptible(lambda: kept), _Display(cfg, trials) as display:

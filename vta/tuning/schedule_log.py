@@ -22,7 +22,10 @@ from vta.compiler.ops.cost import Tiling
 from vta.compiler.ops.tiling import require_fit
 from vta.compiler.ops.tiling_source import tilings_from
 from vta.config import KEYS, MICROARCHITECTURE, VTAConfig
+from vta.config_file import shown
 from vta.errors import ConfigError, OperatorError, TuningError
+from vta.memory_timing import PRESETS as MEMORIES
+from vta.targets import TARGETS
 from vta.tuning.log_file import transaction
 from vta.tuning.trial_store import TRIAL_TABLES
 from vta.tuning.workload import Workload
@@ -116,10 +119,10 @@ class Entry:
         """
         try:
             numbers: dict[str, Any] = {
-                name: int(values[name]) for name in ("cycles", "default_cycles", "seed", "trials")
+                name: _number(values[name], name, least) for name, least in _LEAST.items()
             }
             texts: dict[str, Any] = {
-                name: str(values[name]) for name in ("memory", "device", "version")
+                name: _text(values[name], name, allowed) for name, allowed in _TEXTS.items()
             }
             machine = VTAConfig.from_dict(values["machine"])
             found = values["fingerprint"]
@@ -128,13 +131,28 @@ class Entry:
             workload = Workload.from_dict(values["workload"])
             tiling = Tiling.from_dict(values["tiling"])
             require_fit("schedule", workload.shape, tiling, machine)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise TuningError(f"no entry of a log of schedules: {error!r}") from None
-        except (ConfigError, OperatorError) as error:
+        except (ValueError, ConfigError, OperatorError) as error:
             raise TuningError(f"no entry of a log of schedules: {error}") from None
-        if min(numbers["cycles"], numbers["default_cycles"]) < 1:
-            raise TuningError(f"no entry of a log of schedules: {numbers}; cycles must be positive")
         return cls(machine=machine, workload=workload, tiling=tiling, **numbers, **texts)
+
+
+_LEAST = {"cycles": 1, "default_cycles": 1, "seed": 0, "trials": 1}
+_TEXTS = {"memory": tuple(MEMORIES), "device": TARGETS, "version": ()}
+"""Texts of an entry, each with the values that it can have; none: any."""
+
+
+def _number(value: Any, name: str, least: int) -> int:
+    if type(value) is not int or not least <= value < 1 << 63:
+        raise ValueError(f"{name} is {shown(value)}; must be an integer of at least {least}")
+    return value
+
+
+def _text(value: Any, name: str, allowed: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or (allowed and value not in allowed):
+        raise ValueError(f"{name} is {shown(value)}; must be {' or '.join(allowed) or 'a text'}")
+    return value
 
 
 def machine_key(cfg: VTAConfig) -> str:
@@ -249,7 +267,7 @@ class ScheduleLog:
             for name in ("machine", "workload", "tiling"):
                 values[name] = json.loads(values[name])
             return Entry.from_dict(values)
-        except (ValueError, TypeError, TuningError) as error:
+        except (ValueError, TypeError, RecursionError, TuningError) as error:
             raise TuningError(f"log of schedules {self.path}: {error}") from None
 
     def add(self, entries: Iterable[Entry]) -> int:
@@ -311,9 +329,11 @@ class ScheduleLog:
             raise TuningError(f"{other} is neither a log of schedules nor JSON lines") from None
         entries = []
         for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
             try:
                 entries.append(Entry.from_dict(json.loads(line)))
-            except (ValueError, TuningError) as error:
+            except (ValueError, RecursionError, TuningError) as error:
                 raise TuningError(f"{other}, line {number}: {error}") from None
         return self.add(entries)
 

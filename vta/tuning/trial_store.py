@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vta.compiler.ops.cost import Tiling
-from vta.errors import TuningError
+from vta.config_file import shown
+from vta.errors import OperatorError, TuningError
 from vta.tuning.log_file import transaction
 
 __all__ = ["TRIAL_TABLES", "Trial", "TrialStore"]
@@ -91,11 +92,8 @@ class TrialStore:
                 (self.study,),
             ).fetchall()
         try:
-            found = [
-                Trial(number, json.loads(point), Tiling.from_dict(json.loads(tiling)), *rest)
-                for number, point, tiling, *rest in rows
-            ]
-        except (ValueError, TypeError, KeyError) as error:
+            found = [_trial(*row) for row in rows]
+        except (ValueError, TypeError, KeyError, RecursionError, OperatorError) as error:
             raise TuningError(f"log of schedules {self.path}: no trial: {error!r}") from None
         if [trial.number for trial in found] != [*range(len(found))]:
             raise TuningError(f"log of schedules {self.path}: trials of {self.study} are missing")
@@ -121,3 +119,24 @@ class TrialStore:
             database.executemany(
                 "INSERT INTO vta_trials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
             )
+
+
+def _trial(
+    number: int, point: str, tiling: str, cycles: Any, estimate: Any, refused: str | None
+) -> Trial:
+    """The trial of a row.
+
+    Raises
+    ------
+    ValueError, TypeError, OperatorError
+        If the row is no trial.
+    """
+    for value in (cycles, estimate):
+        if value is not None and (not isinstance(value, int | float) or value <= 0):
+            raise ValueError(f"cycles are {value!r}")
+    values = json.loads(point)
+    if not isinstance(values, dict) or not all(
+        isinstance(each, int | float) and 0 <= each <= 1 for each in values.values()
+    ):
+        raise ValueError(f"a point is {shown(point)}; must map names to numbers from 0 to 1")
+    return Trial(number, values, Tiling.from_dict(json.loads(tiling)), cycles, estimate, refused)

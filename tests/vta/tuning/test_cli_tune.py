@@ -1,6 +1,7 @@
 """`vta tune`, and the commands that take its schedules."""
 
 import json
+import sqlite3
 
 import numpy as np
 import onnx
@@ -113,6 +114,18 @@ def test_what_is_refused(arguments, words, tmp_path):
     result = vta("tune", *arguments, *log, "--preset", "tiny")
     assert result.exit_code
     assert words in result.output
+
+
+def test_a_damaged_log_is_an_error_before_the_search(folder, tmp_path):
+    log = tmp_path / "log.sqlite"
+    log.write_bytes((folder / "log.sqlite").read_bytes())
+    with sqlite3.connect(log) as database:
+        database.execute("UPDATE vta_schedules SET tiling = '{}'")
+    before = log.read_bytes()
+    result = vta("tune", folder / "int8.onnx", "--preset", "tiny", "--log", log)
+    assert result.exit_code == 1
+    assert "log.sqlite: no entry of a log of schedules: tiling: missing" in result.output
+    assert log.read_bytes() == before
 
 
 def test_a_model_without_layers_to_tune(tmp_path):

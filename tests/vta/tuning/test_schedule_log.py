@@ -9,6 +9,7 @@ import pytest
 from vta.config import MICROARCHITECTURE, VTAConfig
 from vta.errors import TuningError
 from vta.tuning import Entry, ScheduleLog, parse_workload, tuned
+from vta.tuning.trial_store import Trial, TrialStore
 
 DEFAULT = VTAConfig()
 TINY = VTAConfig.preset("tiny").replace(
@@ -137,6 +138,44 @@ def test_export_and_merge(log, tmp_path):
     assert log.export() == other.export()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("cycles", 1.5, "cycles is 1.5; must be an integer of at least 1"),
+        ("cycles", True, "cycles is True; must be"),
+        ("cycles", 10**30, "cycles is 1000.*; must be an integer"),
+        ("trials", -4, "trials is -4; must be an integer of at least 1"),
+        ("memory", "quick", "memory is 'quick'; must be ideal or ddr"),
+        ("device", "nowhere", "device is 'nowhere'; must be sim or tsim"),
+        ("version", 3, "version is 3; must be a text"),
+    ],
+)
+def test_values_that_no_entry_has(key, value, words, log, tmp_path):
+    lines = tmp_path / "log.jsonl"
+    lines.write_text("\n" + json.dumps({**entry().to_dict(), key: value}) + "\n\n")
+    with pytest.raises(TuningError, match=f"line 2: no entry of a log of schedules: {words}"):
+        log.merge(lines)
+    assert not log.entries()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("cycles = 'x'", "cycles are 'x'"),
+        ("point = '[1]'", "must map names to numbers"),
+        ("tiling = '{}'", "tiling: missing or unknown"),
+    ],
+)
+def test_damaged_trials(change, words, log):
+    tiling = entry().tiling
+    TrialStore(log.path, "study", {}).add([Trial(0, {"rows": 0.5}, tiling, 90, 95)])
+    assert TrialStore(log.path, "study", {}).trials()[0].tiling == tiling
+    with sqlite3.connect(log.path) as database:
+        database.execute(f"UPDATE vta_trials SET {change}")
+    with pytest.raises(TuningError, match=f"no trial: .*{words}"):
+        TrialStore(log.path, "study", {}).trials()
+
+
 def test_a_foreign_line_is_refused_and_nothing_is_added(log, tmp_path):
     lines = tmp_path / "log.jsonl"
     for bad in ("{", "[]", '{"cycles": 1}', entry().to_dict()):
@@ -147,6 +186,9 @@ def test_a_foreign_line_is_refused_and_nothing_is_added(log, tmp_path):
         with pytest.raises(TuningError, match="line 2"):
             log.merge(lines)
         assert not log.entries()
+    lines.write_text("[" * 100_000)
+    with pytest.raises(TuningError, match="line 1"):
+        log.merge(lines)
     lines.write_bytes(b"\xff\xfe\0")
     with pytest.raises(TuningError, match="neither a log of schedules nor JSON lines"):
         log.merge(lines)
