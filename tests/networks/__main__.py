@@ -91,15 +91,13 @@ def write_frames(path, folder):
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.networks", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "models", nargs="*", default=["squeezenet"], choices=MODELS, help="default: squeezenet"
-    )
+    parser.add_argument("models", nargs="*", choices=MODELS, help="default: squeezenet")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     try:
         write_photos(given.folder / "photos")
         print(given.folder / "photos")
-        for name in given.models:
+        for name in given.models or ["squeezenet"]:
             print(write_model(name, given.folder))
         if "wakeword" in given.models:
             write_frames(given.folder / "wakeword.onnx", given.folder / "frames")
