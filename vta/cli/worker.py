@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 
 import click
 
@@ -22,7 +23,7 @@ CONNECT_SECONDS = 5.0
 )  # fmt: skip
 @click.option("--name", help="In reports. Default: the address.")
 def worker(scheduler: str, board: bool, name: str | None) -> None:
-    """Work for the Dask scheduler at ADDRESS, as tcp://host:8786, until it ends or Ctrl-C.
+    """Work for the Dask scheduler at ADDRESS, as tcp://host:8786, until it ends, Ctrl-C or SIGTERM.
 
     One process, which does one task at a time and is restarted if it dies: start as many as the
     computer has cores. `vta tune --scheduler ADDRESS` sends the tasks; both sides must have the
@@ -55,6 +56,8 @@ def worker(scheduler: str, board: bool, name: str | None) -> None:
             await nanny.finished()
 
     logging.getLogger("distributed").setLevel(logging.WARNING)
+    # SIGTERM, of a cluster's job that ends, is handled as Ctrl-C is.
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         asyncio.run(serve())
     except KeyboardInterrupt:

@@ -254,6 +254,12 @@ def test_an_error_of_a_task_comes_back():
     assert isinstance(engine.next().error, ValueError)
 
 
+def test_a_worker_ends_on_sigterm(start):
+    process = start()
+    process.terminate()
+    assert process.wait(60) == 0
+
+
 def test_worker_without_a_scheduler():
     done = subprocess.run(
         [sys.executable, "-m", "vta", "worker", "tcp://127.0.0.1:1"],
