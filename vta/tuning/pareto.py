@@ -98,7 +98,7 @@ def plot_picture(found: Exploration, path: Path) -> None:
                 )  # fmt: skip
         axes.set(xlabel=title)
     panels[0].set(ylabel=Y_TITLE)
-    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylim(0, 1.08 * max(point.total for point in found.points))
     panels[-1].legend()
     figure.suptitle(TITLE.format(part=found.space.part))
     figure.savefig(path, format="png", dpi=120)

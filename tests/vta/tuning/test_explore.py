@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from tests.support.onnx_models import digits, quantised
 from vta.boards.synthesis.parts import PARTS
@@ -16,9 +17,11 @@ from vta.networks import compile_model
 from vta.sim.timing import estimate
 from vta.tuning import explore as explore_module
 from vta.tuning.engine import InProcess
-from vta.tuning.explore import explore, part_resources
+from vta.tuning.explore import Exploration, Point, explore, part_resources
 from vta.tuning.machine_space import MachineSpace, Refused
+from vta.tuning.pareto import plot_picture
 
+TINY = VTAConfig.preset("tiny")
 SPACE = """
 part: LFE5U-25F
 base: tiny
@@ -149,6 +152,16 @@ def test_a_model_that_no_machine_runs(model, space, monkeypatch):
     path = space("part: LFE5U-25F\nbase: tiny\nmachine: {LOG_INP_WIDTH: [2]}")
     with pytest.raises(TuningError, match=r"no machine that fits:\n.*networks need a machine with"):
         explore({"m": model.read_bytes()}, MachineSpace.from_file(path), InProcess())
+
+
+def test_all_points_are_inside_the_panels(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    space = MachineSpace("XC7Z020", TINY, ("ideal", "ddr"), {"EXTENSION": (1,)})
+    points = [Point(0, TINY, m, {"m": n}, 9, {"LUT": 9.0}) for m, n in (("ideal", 80), ("ddr", 99))]
+    plot_picture(Exploration(space, {"LUT": 100}, points, []), tmp_path / "p.png")
+    for axes in figures[0].axes:
+        assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 1.05 * 99
 
 
 @pytest.mark.parametrize("value", [None, {}, {"LUT4": "many"}, {"LUT4": float("nan")}])
