@@ -130,7 +130,10 @@ class Alu(wiring.Component):
             log_beats=cfg.log_alu_beats,
         )
         m.submodules.ports = ports = BeatPorts(
-            log_depth=cfg.log_acc_depth, bits=cfg.acc_elem_bits, log_beats=cfg.log_alu_beats
+            log_depth=cfg.log_acc_depth,
+            bits=cfg.acc_elem_bits,
+            log_beats=cfg.log_alu_beats,
+            one_bank=log_banks(cfg.log_acc_depth, cfg.log_acc_banks) == 0,
         )
         wiring.connect(m, sequencer.op, beats.i)
         wiring.connect(m, beats.o, pipeline.uop)

@@ -75,6 +75,9 @@ class BeatPorts(wiring.Component):
         log2 of the number of tiles, and the width of a tile.
     log_beats : int
         log2 of the parts of a tile, at least 1.
+    one_bank : bool
+        The accumulators have one bank, so both ports return what the last read of any of them
+        does: they share the selection of the part.
 
     Attributes
     ----------
@@ -84,8 +87,10 @@ class BeatPorts(wiring.Component):
         The accumulators. ``write`` has a bit of its mask for each part.
     """
 
-    def __init__(self, *, log_depth: int, bits: int, log_beats: int) -> None:
-        self.log_beats = log_beats
+    def __init__(
+        self, *, log_depth: int, bits: int, log_beats: int, one_bank: bool = False
+    ) -> None:  # fmt: skip
+        self.log_beats, self.one_bank = log_beats, one_bank
         part = {"log_depth": log_depth + log_beats, "bits": bits >> log_beats}
         read, read_part = (
             SramReadSignature(log_depth=log_depth, bits=bits),
@@ -105,11 +110,14 @@ class BeatPorts(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits, beats = len(self.write_part.data), 1 << self.log_beats
-        for name, part, read in (
-            ("dst", self.dst_part, self.dst_read),
-            ("src", self.src_part, self.src_read),
-        ):
-            beat = Signal(self.log_beats, name=f"{name}_beat", reset_less=True)
+        dst_beat, src_beat = (
+            Signal(self.log_beats, name=f"{name}_beat", reset_less=True) for name in ("dst", "src")
+        )
+        ports = (
+            (self.dst_part, self.dst_read, dst_beat),
+            (self.src_part, self.src_read, dst_beat if self.one_bank else src_beat),
+        )
+        for part, read, beat in ports:
             with m.If(part.en):
                 m.d.sync += beat.eq(part.addr[: self.log_beats])
             m.d.comb += [

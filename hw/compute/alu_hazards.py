@@ -46,7 +46,7 @@ Stages are named in :mod:`vta.hw.compute.alu_pipeline`. Every comparison of two 
 the cycle in which a micro-op is accepted, and kept in registers, so that READ compares nothing.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -61,6 +61,7 @@ __all__ = [
     "InFlightLayout",
     "OperandSource",
     "ReadCandidateLayout",
+    "forwarding_sources",
 ]
 
 FORWARDING_STAGES = 4
@@ -155,12 +156,22 @@ class ReadCandidateLayout(data.StructLayout):
         })  # fmt: skip
 
 
-def forwarding_source(producers):
+def forwarding_sources(log_beats: int = 0) -> tuple[int, ...]:
+    """What an operand can be forwarded from, the oldest result first.
+
+    A beat depends on beats of older micro-ops with the same number only, and these were issued at
+    least ``2**log_beats`` cycles before: their results are that much older.
+    """
+    oldest_first = (OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX2, OperandSource.EX1)
+    return oldest_first[: FORWARDING_STAGES + 1 - (1 << log_beats)]
+
+
+def forwarding_source(producers, log_beats: int = 0):
     """Source of an operand in the next cycle: its youngest producer, which is then a stage further,
     or its bank if it has none."""
     source = OperandSource.BANK
-    oldest_first = (OperandSource.AFTER_WB, OperandSource.WB, OperandSource.EX2, OperandSource.EX1)
-    for is_producer, stage in zip(reversed(producers), oldest_first, strict=True):
+    sources = forwarding_sources(log_beats)
+    for is_producer, stage in zip(reversed(producers[-len(sources) :]), sources, strict=True):
         source = Mux(is_producer, stage, source)
     return source
 
@@ -272,7 +283,7 @@ class AluHazards(wiring.Component):
                 Mux(
                     current.uop.insn.use_imm,
                     OperandSource.IMMEDIATE,
-                    forwarding_source(current.src.producers),
+                    forwarding_source(current.src.producers, self.log_beats),
                 )
             ),
             self.current.src.read.eq(src_in_bank & ~src_blocked),
@@ -309,7 +320,9 @@ class AluHazards(wiring.Component):
         raw_stall_accepted, raw_stall_kept = [], []
         for name in ("dst", "src"):
             index, operand = new[name], current[name]
-            is_early_dst, is_current_dst = index == early.uop.dst, index == old.dst
+            # The next older micro-op is another beat, and has no tile of this one.
+            is_early_dst = index == early.uop.dst if self.log_beats < 2 else Const(0)
+            is_current_dst = index == old.dst if self.log_beats == 0 else Const(0)
             # is_older_dst: the next older micro-op is in the current slot now, or, if that slot is
             # empty, in the early slot.
             new_needs, old_needs = self._needs(new, name), self._needs(old, name)
@@ -383,7 +396,7 @@ class AluHazards(wiring.Component):
 
     def _dst_source(self, slot):
         """Source of ``dst`` in the next cycle."""
-        source = forwarding_source(slot.dst.producers)
+        source = forwarding_source(slot.dst.producers, self.log_beats)
         return Mux(self._needs_dst(slot.uop), source, 0) if self.starts_runs else source
 
     @staticmethod

@@ -13,7 +13,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.alu_hazards import OperandSource, ReadCandidateLayout
+from vta.hw.compute.alu_hazards import OperandSource, ReadCandidateLayout, forwarding_sources
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature
 from vta.isa import AluOpcode
@@ -155,6 +155,8 @@ class OperandForwarding(wiring.Component):
         As of :class:`OperandFetch`.
     tile : ArrayLayout
         Of the lanes of a tile.
+    log_beats : int
+        log2 of the parts of a tile, as of :class:`~vta.hw.compute.alu_hazards.AluHazards`.
 
     Attributes
     ----------
@@ -174,7 +176,10 @@ class OperandForwarding(wiring.Component):
 
     LATENCY = 1
 
-    def __init__(self, uop: IndexedUopLayout, *, tile: data.ArrayLayout) -> None:
+    def __init__(
+        self, uop: IndexedUopLayout, *, tile: data.ArrayLayout, log_beats: int = 0
+    ) -> None:  # fmt: skip
+        self.log_beats = log_beats
         bits = Shape.cast(tile).width
         super().__init__({
             "valid": In(1), "fetched": In(FetchedLayout(uop)),
@@ -194,6 +199,7 @@ class OperandForwarding(wiring.Component):
             OperandSource.WB: self.wb,
             OperandSource.AFTER_WB: self.after_wb,
         }
+        forwarded = {source: forwarded[source] for source in forwarding_sources(self.log_beats)}
         dst_sources = {OperandSource.BANK: self.dst_bank, **forwarded}
         src_sources = {
             OperandSource.BANK: self.src_bank,

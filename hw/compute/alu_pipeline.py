@@ -144,7 +144,9 @@ class AluPipeline(wiring.Component):
         self._connect_fetch(m, fetch, hazards, op)
 
         # OP
-        m.submodules.forwarding = forwarding = OperandForwarding(layout, tile=tile)
+        m.submodules.forwarding = forwarding = OperandForwarding(
+            layout, tile=tile, log_beats=self.log_beats
+        )
         ex1_result = Signal(tile)
         ex2_result = Signal(tile)
         wb_result = Signal(tile, reset_less=True)
@@ -164,8 +166,10 @@ class AluPipeline(wiring.Component):
         # EX1, EX2
         m.d.sync += [ex1.eq(op), ex2.eq(ex1), wb.eq(ex2)]
         ex2_writes, wb_writes = Signal(), Signal()  # a write is deferred to the next micro-op
+        # The next beat is in another part of a tile.
+        is_other_tile = op.dst != ex1.dst if self.log_beats == 0 else 1
         m.d.sync += [
-            ex2_writes.eq(ex1.valid & (ex1.last | ~op.valid | (op.dst != ex1.dst))),
+            ex2_writes.eq(ex1.valid & (ex1.last | ~op.valid | is_other_tile)),
             wb_writes.eq(ex2_writes),
         ]
         lanes = self._connect_lanes(m, ex1.valid, forwarding, ex1_result, ex2_result)

@@ -235,7 +235,7 @@ class ResultsInOrder(Properties):
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize("log_beats", [0, 1])
+@pytest.mark.parametrize("log_beats", [0, 1, 2])
 def test_every_result_is_that_of_execution_in_order(log_beats):
     hold(ResultsInOrder(log_beats=log_beats), depth=DEPTH)
 
@@ -250,6 +250,23 @@ BEATS = [
 @pytest.mark.parametrize(("old", "new"), [row[1:] for row in BEATS], ids=[row[0] for row in BEATS])
 def test_broken_beats_are_found(old, new):
     refute(ResultsInOrder(mutant(alu_pipeline, old, new), log_beats=1), depth=DEPTH)
+
+
+BEATS_OF_HAZARDS = [
+    ("stage-missed", "FORWARDING_STAGES + 1 - (1 << log_beats)",
+     "FORWARDING_STAGES - (1 << log_beats)"),
+    ("early-missed", "index == early.uop.dst if self.log_beats < 2",
+     "index == early.uop.dst if self.log_beats < 1"),
+]  # fmt: skip
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"), [row[1:] for row in BEATS_OF_HAZARDS], ids=[row[0] for row in BEATS_OF_HAZARDS]
+)
+def test_broken_hazards_of_beats_are_found(old, new):
+    broken = mutant(alu_hazards, old, new)
+    refute(ResultsInOrder(AluHazards=broken.AluHazards, log_beats=1), depth=DEPTH)
 
 
 @pytest.mark.formal
@@ -319,7 +336,7 @@ PIPELINE = [
     ("result-late", "wb_is_one.eq(ex2_is_one)", "wb_is_one.eq(wb_is_one)"),
     ("deferred-beyond-last", "ex1.last | ~op.valid", "~op.valid"),
     ("deferred-to-none", "ex1.last | ~op.valid | ", "ex1.last | "),
-    ("deferred-to-other-tile", "(op.dst != ex1.dst)", "0"),
+    ("deferred-to-other-tile", "is_other_tile)", "0)"),
 ]  # fmt: skip
 
 
