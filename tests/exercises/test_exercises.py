@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,12 @@ def test_all_are_here():
         for part in ("**Goal.**", "## Background", "## Steps", "## How it is graded"):
             assert part in text, (name, part)
         assert f"make exercise EXERCISE={name}" in text
+
+
+def test_the_fault_of_the_solution_is_in_the_rtl():
+    """The slow test runs it; a change of the RTL can take its text away."""
+    names = runpy.run_path(str(EXERCISES / "solutions" / "hazard" / "answer.py"))
+    assert (ROOT / "hw" / names["FILE"]).read_text().count(names["OLD"]) == 1
 
 
 def test_what_is_given_fails(tmp_path):
