@@ -63,6 +63,7 @@ def test_farm(passed, words, tmp_path, monkeypatch):
 
 
 def test_explore(tmp_path, monkeypatch):
+    monkeypatch.setattr(Interrupted, "results", 1)
     monkeypatch.setattr(engine_module, "open_engine", lambda *_, **__: Interrupted())
     quantised(digits(size=8), tmp_path)
     (tmp_path / "space.yaml").write_text(SPACE)

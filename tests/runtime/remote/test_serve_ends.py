@@ -20,7 +20,7 @@ from vta.runtime.remote import wire
 
 ISA = Isa.of(TINY)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-END_SECONDS = 10
+END_SECONDS = 30
 """Seconds, on a machine that is busy with other tests; what is cut off takes minutes."""
 
 
