@@ -245,8 +245,7 @@ def compile_command(
     )
     untuned = [step.name for step in network.steps if step.products and not step.tuned]
     if schedules is not None and untuned:
-        click.echo(f"{schedules} has no schedule for these; theirs is the default: ", nl=False)
-        click.echo(", ".join(untuned))
+        click.echo(f"no schedule in {schedules}, so with the default one: {', '.join(untuned)}")
 
 
 def progress_display() -> Progress:

@@ -76,6 +76,24 @@ def test_a_compiled_network_says_that_it_is_tuned(folder):
     assert not any(step.tuned for step in cached.steps)  # not that of the cache
 
 
+def test_layers_that_a_log_does_not_have_are_named(folder, tmp_path):
+    # The kernel of conv1 is 1x1 by now: the host gathers the windows of its only channel.
+    part = ScheduleLog(tmp_path / "part.sqlite", create=True)
+    part.add(
+        entry
+        for entry in ScheduleLog(folder / "log.sqlite").entries(TINY, MEMORY)
+        if max(entry.workload.shape.window.kernel) == 3
+    )
+    result = vta(
+        "compile", folder / "int8.onnx", "-o", tmp_path / "net.vtanet", "--preset", "tiny",
+        "--schedules", part.path,
+    )  # fmt: skip
+    assert "programs (1 tuned)" in result.output
+    assert result.output.endswith(
+        f"no schedule in {part.path}, so with the default one: conv1, fc\n"
+    )
+
+
 def test_a_log_of_another_machine_or_memory(folder):
     common = ("run", folder / "int8.onnx", "--input", folder / "x.npy", "--schedules")
     result = vta(*common, folder / "log.sqlite", "--preset", "ulx3s_85f")
