@@ -22,6 +22,7 @@ import filelock
 from vta.cache import cache_folder, make_writable
 from vta.sim.timing import (
     kernel,
+    kernel_alu,
     kernel_bus,
     kernel_compute,
     kernel_dma,
@@ -44,7 +45,9 @@ INTERPRETED_INSTRUCTIONS = 40_000
 LOADED_INSTRUCTIONS = 5_000
 """The same, about half a second, where the compiled kernel is kept."""
 
-_MODULES = (kernel, kernel_bus, kernel_compute, kernel_dma, kernel_modules, kernel_retire)
+_MODULES = (
+    kernel, kernel_alu, kernel_bus, kernel_compute, kernel_dma, kernel_modules, kernel_retire,
+)  # fmt: skip
 _estimated = 0
 
 

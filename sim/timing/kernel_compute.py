@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vta.sim.timing.kernel_alu import alu_stalls
 from vta.sim.timing.kernel_dma import accept_transfer, engine_free
 from vta.sim.timing.kernel_modules import (
     bound,
@@ -25,11 +26,8 @@ from vta.sim.timing.state import (
     ALU_TAIL,
     ALU_UNIT,
     BANKED,
-    BANKS,
-    BANKS_AT,
     BUSY,
     COMPUTE_MODULE,
-    CONFLICTS,
     DECODE,
     DECODES,
     DONE,
@@ -60,7 +58,6 @@ from vta.sim.timing.state import (
     RETIRE,
     RING,
     SEQUENCE,
-    STALLS,
     START,
     TAKEN,
     UNIT,
@@ -80,8 +77,6 @@ __all__ = ["end_alu", "issue_compute"]
 
 RECENT_LOADS = 16
 """LOADs of micro-ops that are remembered: more than can be in flight."""
-HISTORY = 64
-"""GEMM instructions that are remembered: those that an instruction of the ALU can overlap."""
 
 
 def overlap(s: State, low: int, i: int, other_low: int, other: int) -> bool:
@@ -228,7 +223,7 @@ def begin(s: State, i: int, accepts: int, count: int, started: int, free: int) -
     first = max(accepted + k.sequencer, free)
     insn[START][i] = first
     insn[BUSY][i] = s.work[OPERATIONS][i]
-    insn[LAST][i] = first + s.work[OPERATIONS][i] - 1 + s.work[STALLS][i]
+    insn[LAST][i] = first + s.work[OPERATIONS][i] - 1
     usual = insn[ISSUE][i] + k.ISSUE_TO_START + k.sequencer
     if first > usual:
         add_wait(s, i, UNITS, usual, first, -1)
@@ -263,11 +258,9 @@ def start_alu(s: State, i: int) -> None:
 
 
 def delay_alu(s: State, i: int) -> None:
-    """Add the stalls for banks that GEMM reserves; the ALU ends in a cycle that may change as long
-    as GEMM issues."""
-    plain = s.work[OPERATIONS][i] + s.work[STALLS][i]
+    """Add the stalls; the ALU ends in a cycle that may change as long as GEMM issues."""
     first = s.insn[START][i]
-    s.insn[LAST][i] = first + plain + bank_stalls(s, i, first) - 1
+    s.insn[LAST][i] = first + s.work[OPERATIONS][i] + alu_stalls(s, i, first) - 1
 
 
 def end_alu(s: State) -> None:
@@ -286,79 +279,3 @@ def end_alu(s: State) -> None:
         start_alu(s, insn[ALU_LIST][value[ALU_HEAD]])
     retire_in_order(s)
     mark(s, COMPUTE_MODULE)
-
-
-# ---- banks --------------------------------------------------------------------------------------
-
-
-def bank_stalls(s: State, i: int, first: int) -> int:
-    """Cycles that an ALU instruction stalls for banks, those of its own tiles and those that GEMM
-    reads or writes; its first micro-op is offered in ``first``.
-
-    As stage READ does (``vta.hw.compute.alu_hazards``, ``.alu_operands``): a micro-op whose source
-    is read and whose destination stalls waits in the early slot, and the source of the next one is
-    read in the cycle in which its destination is.
-    """
-    value, work, ring, k = s.value, s.work, s.ring, s.k
-    count = work[BANKS][i]
-    if not count:
-        return 0
-    # GEMM instructions in the order of time: `reading` reads, and `writing` writes, in this cycle.
-    start = first + k.alu_read
-    reading = max(value[GEMMS] - HISTORY, 0)
-    while reading < value[GEMMS]:
-        gemm = ring[GEMM_INSN][reading & (RING - 1)]
-        if ring[GEMM_FIRST][reading & (RING - 1)] + work[BANKS][gemm] + k.gemm_write >= start:
-            break
-        reading += 1
-    writing = reading
-    if reading == value[GEMMS]:
-        return int(work[CONFLICTS][i])
-    at = work[BANKS_AT][i]
-    has_conflicts = work[CONFLICTS][i] > 0
-    cycle = start
-    issued = 0
-    number = 0  # the micro-op in the current slot
-    early = False  # the older one is in the early slot
-    while issued < count:
-        reads = 0
-        while reading < value[GEMMS]:
-            gemm = ring[GEMM_INSN][reading & (RING - 1)]
-            offset = cycle - ring[GEMM_FIRST][reading & (RING - 1)] - k.gemm_read
-            if offset < work[BANKS][gemm]:
-                if offset >= 0:
-                    reads = s.first_bank[work[BANKS_AT][gemm] + offset]
-                break
-            reading += 1
-        writes = 0
-        while writing < value[GEMMS]:
-            gemm = ring[GEMM_INSN][writing & (RING - 1)]
-            offset = cycle + k.alu_write - ring[GEMM_FIRST][writing & (RING - 1)] - k.gemm_write
-            if offset < work[BANKS][gemm]:
-                if offset >= 0:
-                    writes = s.second_bank[work[BANKS_AT][gemm] + offset]
-                break
-            writing += 1
-        if writing == value[GEMMS] and reading == value[GEMMS] and not has_conflicts:
-            break
-        source = s.second_bank[at + number] if number < count else 0
-        if early:
-            older = s.first_bank[at + number - 1]
-            if not (reads | writes) & older:
-                issued += 1
-                if source and not source & (reads | older):
-                    number += 1
-                else:
-                    early = False
-        elif not reads & source:
-            stalls = (reads | writes) & s.first_bank[at + number]
-            if has_conflicts and source & s.first_bank[at + number]:
-                stalls = 1
-            if not stalls:
-                issued += 1
-                number += 1
-            elif source:
-                early = True
-                number += 1
-        cycle += 1
-    return int(cycle - start - issued)

@@ -1,4 +1,4 @@
-"""Loop nests without time: the accumulators and banks of their micro-ops, and their own stalls.
+"""Loop nests without time: the accumulators, banks and producers of their micro-ops.
 
 Nests of one shape differ in their micro-ops only; they are the rows of one matrix here.
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from vta.config import UOP_BYTES
 from vta.isa import AluOpcode
+from vta.sim.timing.state import BANK_BITS, DISTANCE_AT, DISTANCE_BITS, MARK, MOST_DISTANT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,7 +58,7 @@ class Nests:
     """The different loop nests of a stream, each with at least one micro-op."""
 
     def __init__(self, isa: Isa, constants: Constants) -> None:
-        assert constants.banks.max() < 8, "the bits of banks are bytes here"
+        assert 1 << constants.banks.max() <= BANK_BITS, "the bits of banks are a part of a byte"
         self.isa, self.constants = isa, constants
         self.bits = (1 << constants.banks).astype(np.uint8)
         self._groups: dict[tuple[int, bytes], dict[bytes, int]] = {}
@@ -86,9 +87,9 @@ class Nests:
         Returns
         -------
         table : ndarray of int64, shape (8, nests)
-            Stalls of the unit for hazards and for bank conflicts of its own micro-ops, place and
-            number of the banks, first and last accumulator that is written, first and last that is
-            only read.
+            ALU: cycles by which results come too late, and whether the nest may stall beside no
+            GEMM; place and number of the banks, first and last accumulator that is written, first
+            and last that is only read.
         banks : two ndarrays of uint8
             As of :func:`vta.sim.timing.work.works_of`.
         """
@@ -112,8 +113,6 @@ class Nests:
             rows[4], rows[5] = dst.min(1), dst.max(1)
             if src is not None:
                 rows[6], rows[7] = src.min(1), src.max(1)
-            if shape.alu_opcode >= 0:
-                rows[0] = _alu_hazards(shape, dst, src, self.constants)
             beats = self.constants.alu_beats if shape.alu_opcode >= 0 else 1
             bits = np.repeat(self.bits[dst], beats, axis=1)
             src_bits = None if src is None else np.repeat(self.bits[src], beats, axis=1)
@@ -126,12 +125,9 @@ class Nests:
                     dst, bits, bool(shape.overwrites), self.constants.forwarded
                 )
             else:
-                one, other = bits, np.zeros_like(bits)
-                if src is not None and src_bits is not None:
-                    other = src_bits * (src != dst)
-                    if not shape.start:
-                        # A run reads no tile from its bank: first 0, then the result before.
-                        rows[1] = _alu_conflicts(one, other)
+                one, other = _alu_operands(shape, dst, src, bits, src_bits)
+                rows[0] = self.constants.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
+                rows[1] = _may_stall(int(rows[0, 0]), one, other)
             first.append(one.ravel())
             second.append(other.ravel())
             at += dst.size
@@ -173,45 +169,43 @@ def _gemm_banks(
     return reads, writes
 
 
-def _alu_hazards(
+def _distances(tiles: npt.NDArray[np.int32], dst: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+    """For each micro-op, how many before is the nearest that writes the tile; 0 without one that
+    can matter."""
+    found = np.zeros(tiles.shape, np.uint8)
+    for distance in range(min(MOST_DISTANT, tiles.shape[1] - 1), 0, -1):
+        found[:, distance:][tiles[:, distance:] == dst[:, :-distance]] = distance
+    return found
+
+
+def _alu_operands(
     shape: Shape,
     dst: npt.NDArray[np.int32],
     src: npt.NDArray[np.int32] | None,
-    constants: Constants,
-) -> Ints:
-    """Cycles in which the ALU stalls for results of the instruction that come late (RAW,
-    ``vta.hw.compute.alu_hazards``). ``src`` is None for an immediate.
+    bits: npt.NDArray[np.uint8],
+    src_bits: npt.NDArray[np.uint8] | None,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """For each micro-op the bytes of its destination and its source; ``src`` is None for an
+    immediate."""
+    distances = _distances(dst, dst)
+    marks = np.zeros(dst.shape, np.uint8)
+    if shape.start:
+        # The first micro-op of a run does not read its destination.
+        marks[:] = MARK
+        marks[:, 1:] *= dst[:, 1:] != dst[:, :-1]
+        distances[marks > 0] = 0
+    one = (bits | distances << DISTANCE_AT | marks).astype(np.uint8)
+    if src is None or src_bits is None:
+        return one, np.zeros_like(one)
+    other = src_bits | _distances(src, dst) << DISTANCE_AT | (src == dst) * np.uint8(MARK)
+    return one, other.astype(np.uint8)
 
-    A beat waits for the same beat of an older micro-op; what the first beat waits, the others of
-    its micro-op need not.
-    """
-    beats = constants.alu_beats
-    late = constants.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
-    waits = np.zeros(dst.shape, np.int64)
-    for distance in range(1, late // beats + 1):  # the nearest producer decides
-        same = dst[:, distance:] == dst[:, :-distance]
-        if src is not None:
-            same = same | (src[:, distance:] == dst[:, :-distance])
-        younger = waits[:, distance:]
-        younger[same & (younger == 0)] = late + 1 - distance * beats
-    stalls: Ints = waits.sum(1)
+
+def _may_stall(
+    late: int, one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.bool_]:
+    """Whether nests of the ALU have a late result that is read soon, or two tiles in one bank."""
+    conflicts = (one & other & BANK_BITS > 0) & (other & MARK == 0)
+    distances = (one | other) >> DISTANCE_AT & DISTANCE_BITS
+    stalls: npt.NDArray[np.bool_] = (conflicts | (late > 0) & (distances > 0)).any(1)
     return stalls
-
-
-def _alu_conflicts(dst: npt.NDArray[np.uint8], src: npt.NDArray[np.uint8]) -> Ints:
-    """Cycles in which the ALU stalls because a micro-op has two tiles in one bank; the operands are
-    bits of banks.
-
-    A conflict stalls once, and sources are read early from then on, until one is in the bank of the
-    next older destination: one stall for each stretch between these that has a conflict.
-    """
-    conflict = (dst & src) > 0
-    stalls = np.zeros(len(dst), np.int64)
-    if not conflict.any():
-        return stalls
-    begins = np.ones_like(conflict)
-    begins[:, 1:] = (src[:, 1:] & dst[:, :-1]) > 0
-    begins |= src == 0
-    stretch = np.cumsum(begins.ravel()).reshape(begins.shape)
-    _, place = np.unique(stretch[conflict], return_index=True)
-    return stalls + np.bincount(np.nonzero(conflict)[0][place], minlength=len(dst))

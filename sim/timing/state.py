@@ -97,14 +97,21 @@ SPAN_BEGIN, SPAN_END = 0, 2
 # Fields of the work of an instruction.
 (
     MODULE, UNIT, POPS, PUSHES, DECODE, WRITE_LOW, WRITE_HIGH, READ_LOW, READ_HIGH, UOP_LOW,
-    UOP_HIGH, READS_UOPS, OPERATIONS, STALLS, CONFLICTS, BANKS_AT, BANKS,
+    UOP_HIGH, READS_UOPS, OPERATIONS, NEST, LATE, MAY_STALL, BANKS_AT, BANKS,
     ROWS, ELEMENTS, STRIDE, NBYTES, LEAD, BETWEEN, TRAIL, PER_BEAT, BEATS_EACH, DELAY, GAP, ADDRESS,
     SEQUENCE, _SEQUENCE_1, _SEQUENCE_2, POSITION,
-) = range(33)  # fmt: skip
+) = range(34)  # fmt: skip
 WORK_FIELDS = POSITION + 1
 """``SEQUENCE`` and the two behind it: the instructions of each module in order."""
 NO_UNIT, LOAD_UNIT, STORE_UNIT, GEMM_UNIT, ALU_UNIT, LOADER_UNIT = range(6)
 UNIT_NAMES = ("none", "load", "store", "gemm", "alu", "loader")
+
+# The byte of an operand of a micro-op: a bit for its bank; from DISTANCE_AT on how many micro-ops
+# before its producer is, 0 if that is further away than MOST_DISTANT; MARK.
+BANK_BITS = 0x0F
+DISTANCE_AT, DISTANCE_BITS, MOST_DISTANT = 4, 7, 5
+MARK = 0x80
+"""Destination: it is not read. Source: it is the destination."""
 
 CAUSES = tuple(Cause)
 DECODES, TOKENS, HAZARDS, UNITS, FULL, MEMORIES, BANKED = range(len(CAUSES))
@@ -132,7 +139,10 @@ class State(NamedTuple):
     work : int64, (fields of ``work``, n)
         What each instruction has to do.
     first_bank, second_bank : uint8
-        For each micro-op, a bit for a bank. GEMM: read and written; ALU: destination and source.
+        For each micro-op, a bit for a bank. GEMM: read and written; ALU: destination and source,
+        each a byte of an operand.
+    nest_stalls : int64, (nests,)
+        Stalls of a nest of the ALU beside no GEMM, once they are computed.
     value : int64, (SCALARS,)
     each : int64, (TRIPLES, 3)
     ring : int64, (RINGS, RING)
@@ -148,6 +158,7 @@ class State(NamedTuple):
     work: Any
     first_bank: Any
     second_bank: Any
+    nest_stalls: Any
     value: Any
     each: Any
     ring: Any
@@ -194,12 +205,13 @@ def initial_state(
     each[PLACE_TAIL, STORE_ENGINE] = constants.store_rows_in_flight
     insn = np.full((TIMES, count), UNKNOWN, np.int64)
     insn[ROW] = insn[WAITS] = insn[BUSY] = 0
+    nest_stalls = np.full(work[NEST].max(initial=0) + 1, UNKNOWN, np.int64)
     stalled = max(timing.stall_r, timing.stall_w)
     bus = np.zeros(4)
     bus[BEAT_INTERVAL] = 1 / (timing.beat_rate * max(1 - stalled, 0.01))
     bus[ADDRESS_INTERVAL] = 1 / max(1 - timing.stall_ar, 0.01)
     return State(
-        k, work, *banks, value, each, np.zeros((RINGS, RING), np.int64), insn,
+        k, work, *banks, nest_stalls, value, each, np.zeros((RINGS, RING), np.int64), insn,
         np.zeros((2, QUEUES), np.int64), bus, np.zeros((4, RING)),
         np.empty((WAIT_FIELDS, count * WAIT_LIMIT), np.int64),
     )  # fmt: skip

@@ -52,8 +52,8 @@ def works_of(
         READS_UOPS                its micro-ops are read when its ranges are computed:
                                   they are not cached
         OPERATIONS                micro-ops, of the ALU their beats; 1 for a loop nest without any
-        STALLS, CONFLICTS         cycles of the unit between its own micro-ops: hazards,
-                                  and bank conflicts
+        NEST, LATE, MAY_STALL     ALU: the number of its loop nest, cycles by which results
+                                  come too late, whether it may stall beside no GEMM
         BANKS_AT, BANKS           its micro-ops in the two arrays of banks
         ROWS, ELEMENTS, STRIDE,   the rows of a transfer: their number, elements, bytes
         NBYTES, ADDRESS           from row to row, bytes, first byte
@@ -66,8 +66,8 @@ def works_of(
         POSITION                  their places there
         ========================  =====================================================
     banks : two ndarrays of uint8
-        For each micro-op a bit, or 0. GEMM: the bank that it reads, and the bank that it writes;
-        ALU: the bank of its destination, and of a source that is another tile.
+        For each micro-op. GEMM: a bit for the bank that it reads, and for the bank that it writes,
+        or 0; ALU: its destination, and its source or 0, as :mod:`vta.sim.timing.state` says.
     """
     reader = _Reader(cfg, code, uop_words, uop_base)
     return reader.work, reader.banks
@@ -245,7 +245,8 @@ class _Reader:
             work[state.DECODE, nests] = np.where(reads, np.maximum(decode, read), decode)
             work[state.READS_UOPS, nests] = reads
             rows = [
-                state.STALLS, state.CONFLICTS, state.BANKS_AT, state.BANKS,
+                state.LATE, state.MAY_STALL, state.BANKS_AT, state.BANKS,
                 state.WRITE_LOW, state.WRITE_HIGH, state.READ_LOW, state.READ_HIGH,
             ]  # fmt: skip
             work[np.ix_(rows, nests)] = table[:, numbers]
+            work[state.NEST, nests] = numbers

@@ -10,6 +10,7 @@ from vta.config import VTAConfig
 from vta.isa import AluOpcode, Isa, Uop
 from vta.sim.timing.constants import Constants
 from vta.sim.timing.nests import NO_HIGH, NO_LOW, Nests, Shape
+from vta.sim.timing.state import MOST_DISTANT
 
 TINY = VTAConfig.preset("tiny")
 ISA, CONSTANTS = Isa.of(TINY), Constants.of(TINY)
@@ -26,27 +27,30 @@ def walk(uops, shape):
                 )
 
 
-def stalls(operands, shape, beats=1):
-    """Cycles of the ALU's own stalls: for late results, and for two operands in one bank."""
+def distance(tile, number, operands, beats):
+    """How many micro-ops of the ALU, which are beats, before the nearest producer of a tile is."""
+    for n in range(1, number + 1):
+        if operands[number - n][0] == tile:
+            return n * beats if n * beats <= MOST_DISTANT else 0
+    return 0
+
+
+def alu_bytes(operands, shape, beats):
+    """The bytes of the two operands of each beat, and whether the nest may stall by itself."""
     banks, late = CONSTANTS.banks, CONSTANTS.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
-    found, conflicts, early = 0, 0, False
+    found, may_stall = [], False
     for n, (dst, src) in enumerate(operands):
-        for distance in range(1, min(late, n) + 1):
-            written = operands[n - distance][0]
-            if written == dst or (shape.two_sources and written == src):
-                found += max(late + 1 - distance * beats, 0)
-                break
-    for n, (dst, src) in enumerate([operand for operand in operands for _ in range(beats)]):
-        older = operands[(n - 1) // beats][0]
-        if not shape.two_sources or shape.start:
-            continue
-        # A source is read early as long as it is in another bank than the older destination.
-        if src == dst or (n and banks[src] == banks[older]):
-            early = False
-        if banks[dst] == banks[src] and dst != src and not early:
-            conflicts += 1
-            early = True
-    return found, conflicts
+        starts = shape.start and (n == 0 or operands[n - 1][0] != dst)
+        apart = 0 if starts else distance(dst, n, operands, beats)
+        one = 1 << banks[dst] | apart << 4 | starts << 7
+        other, src_apart = 0, 0
+        if shape.two_sources:
+            src_apart = distance(src, n, operands, beats)
+            other = 1 << banks[src] | src_apart << 4 | (src == dst) << 7
+            may_stall |= banks[dst] == banks[src] and dst != src
+        may_stall |= late > 0 and max(apart, src_apart) > 0
+        found += [(one, other)] * beats
+    return *np.array(found).T.tolist(), may_stall
 
 
 def random_nest(random, shapes):
@@ -62,12 +66,26 @@ def test_every_nest_is_as_a_walk_through_it(seed, beats):
     constants = dataclasses.replace(CONSTANTS, alu_beats=beats)
     random = Random(seed)
     shapes = []
-    for opcode in (-1, AluOpcode.ADD, AluOpcode.SHR, AluOpcode.MUL, AluOpcode.MAX):
+    for opcode in (
+        -1,
+        AluOpcode.ADD,
+        AluOpcode.SHR,
+        AluOpcode.MUL,
+        AluOpcode.MAX,
+        AluOpcode.REQUANTISE,
+    ):
         for two in (False, True) if opcode >= 0 else (False,):
             loops = random.randint(1, 4), random.randint(1, 4)
             steps = [random.randrange(4) for _ in range(4)]
             shapes.append(
-                Shape(*loops, *steps, int(opcode), two, False, opcode < 0 and random.random() < 0.5)
+                Shape(
+                    *loops,
+                    *steps,
+                    int(opcode),
+                    two,
+                    opcode >= 0 and random.random() < 0.3,
+                    opcode < 0 and random.random() < 0.5,
+                )
             )
     chosen = [random_nest(random, shapes) for _ in range(60)]
     nests = Nests(ISA, constants)
@@ -76,10 +94,10 @@ def test_every_nest_is_as_a_walk_through_it(seed, beats):
         for uops, shape in chosen
     ]
     table, (first, second) = nests.computed()
-    some_stall = 0
+    some_stall = False
     for number, (uops, shape) in zip(numbers, chosen, strict=True):
         operands = list(walk(uops, shape))
-        hazards, conflicts, at, count, low, high, *read = table[:, number].tolist()
+        late, may_stall, at, count, low, high, *read = table[:, number].tolist()
         dst, src = np.array(operands).T
         each = beats if shape.alu_opcode >= 0 else 1
         assert (count, low, high) == (len(operands) * each, dst.min(), dst.max())
@@ -87,11 +105,12 @@ def test_every_nest_is_as_a_walk_through_it(seed, beats):
         assert tuple(read) == expected
         bits = 1 << CONSTANTS.banks[dst]
         if shape.alu_opcode >= 0:
-            assert (hazards, conflicts) == stalls(operands, shape, beats)
-            some_stall += conflicts
-            assert first[at : at + count].tolist() == bits.repeat(beats).tolist()
-            used = (1 << CONSTANTS.banks[src]) * (src != dst) * shape.two_sources
-            assert second[at : at + count].tolist() == used.repeat(beats).tolist()
+            assert late == CONSTANTS.alu_late.get(AluOpcode.of(shape.alu_opcode), 0)
+            one, other, expected = alu_bytes(operands, shape, beats)
+            assert first[at : at + count].tolist() == one
+            assert second[at : at + count].tolist() == other
+            assert may_stall == expected
+            some_stall |= expected
             continue
         for n in range(count):
             forwarded = any(
