@@ -16,7 +16,7 @@ measure    extents (:mod:`~vta.hw.compute.range_extent`) and micro-op bounds
            (:mod:`~vta.hw.compute.uop_bounds`) are computed side by side
 sum        the instruction advances, once ``request`` is empty: exact ranges
            (:mod:`~vta.hw.compute.range_sum`) go into registers
-clip       clipped ranges go into ``request``
+clip       clipped ranges go into ``request``; the reads of a unit that only writes are its writes
 request    ``request`` is offered
 =========  ====================================================================================
 
@@ -232,7 +232,14 @@ class AccessRanges(wiring.Component):
         with m.If(self.request.ready):
             m.d.sync += self.request.valid.eq(0)
         with m.If(summed):
-            m.d.sync += [self.request.valid.eq(1), request.ranges.eq(range_sum.ranges)]
+            ranges = range_sum.ranges
+            reads = Mux(request.unit == ExecutionUnit.ALU, ranges.reads, ranges.writes)
+            m.d.sync += [
+                self.request.valid.eq(1),
+                request.ranges.writes.eq(ranges.writes),
+                request.ranges.reads.eq(reads),
+                request.ranges.uops.eq(ranges.uops),
+            ]
         return m
 
 

@@ -1,6 +1,6 @@
 """An issue request: an instruction, its execution unit and its access ranges; and the hazard test.
 
-``hazards = {WAW, WAR, RAW}`` over the accumulators, and ``WAR | RAW | WAW`` over the micro-ops if
+``hazards = {WAW, WAR or RAW}`` over the accumulators, and ``WAR | RAW | WAW`` over the micro-ops if
 one of the two instructions is a LOAD
 
 An access range goes from the lowest to the highest entry that an instruction accesses. A range may
@@ -54,9 +54,9 @@ class UopRangeLayout(data.StructLayout):
 class AccessRangesLayout(data.StructLayout):
     """The ranges that an instruction accesses.
 
-    ``writes``: accumulators that are written, and read too by GEMM and ALU. ``reads``: accumulators
-    that are only read, the second operand of the ALU. ``uops``: micro-ops, which a LOAD writes and
-    GEMM and ALU read.
+    ``writes``: accumulators that are written, and read too by GEMM and ALU. ``reads``: of the ALU
+    the accumulators that are only read, its second operand; of the other units, which have none,
+    the same as ``writes``. ``uops``: micro-ops, which a LOAD writes and GEMM and ALU read.
     """
 
     def __init__(self, isa: Isa) -> None:
@@ -78,22 +78,25 @@ def overlap(a, b):
     return a.used & b.used & (a.low <= b.high) & (b.low <= a.high)
 
 
-HAZARDS = 4
+HAZARDS = 3
 """Bits of :func:`hazards_between`."""
 
 
 def hazards_between(younger, younger_unit, older, older_unit):
     """The hazards of ``younger`` with ``older``, an instruction of another unit: a bit each for
-    WAW, WAR and RAW on accumulators, and one for the micro-ops. The bits are not combined here: the
-    scoreboard has them in registers first, because the comparisons take most of a cycle.
+    WAW on accumulators, for WAR or RAW on accumulators, and for the micro-ops. The bits are not
+    combined here: the scoreboard has them in registers first, because the comparisons take most of
+    a cycle.
+
+    Only the ALU reads accumulators that it does not write, and one of the two is not the ALU: its
+    ``reads`` are its ``writes``. So WAR and RAW are one comparison.
 
     ``younger`` and ``older`` are views of an :class:`AccessRangesLayout`. Two instructions of one
     unit need no test: a unit executes in order, and each instruction sees the results of the older
     ones.
     """
     waw = overlap(younger.writes, older.writes)
-    war = overlap(younger.writes, older.reads)
-    raw = overlap(younger.reads, older.writes)
+    war_or_raw = overlap(younger.reads, older.reads)
     one_is_load = (younger_unit == ExecutionUnit.LOAD) | (older_unit == ExecutionUnit.LOAD)
     uop_hazard = one_is_load & overlap(younger.uops, older.uops)
-    return Cat(waw, war, raw, uop_hazard)
+    return Cat(waw, war_or_raw, uop_hazard)

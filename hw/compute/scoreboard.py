@@ -1,8 +1,9 @@
 """The scoreboard: the instructions in flight, and what the next instruction depends on.
 
-An entry holds an instruction from its issue to its retirement. Entries are ordered by age, the
-oldest in ``entry0``; all entries shift by one when the oldest retires. The next request to issue
-is in a register in front of the entries, with a dependency bit for each entry.
+An entry holds an instruction from its issue to its retirement. The entries are a ring: an
+instruction stays in its entry, ``free`` marks the entry that the next one will take, and ``oldest``
+the next one to retire. The next request to issue is in a register in front of the entries, with a
+dependency bit for each entry.
 
 ======================================  =====================================================
 hazard of the request with an entry     detected and resolved
@@ -48,7 +49,8 @@ class EntryLayout(data.StructLayout):
     """An instruction in flight.
 
     ``executing``: issued and not done. ``older_on_unit``: number of older instructions on the same
-    unit that are not done. ``finish``, ``push_prev``, ``push_next``: what its retirement does.
+    unit that are not done. ``finish``, ``push_prev``, ``push_next``: what its retirement does. The
+    fields of an entry that is not ``valid``, but for ``executing``, mean nothing.
     """
 
     def __init__(self, isa: Isa) -> None:
@@ -103,6 +105,7 @@ class Scoreboard(wiring.Component):
             "retire_push_prev": Out(1), "retire_push_next": Out(1),
         })  # fmt: skip
         self.entries = [Signal(EntryLayout(isa), name=f"entry{n}") for n in range(self.depth)]
+        self.oldest = Signal(self.depth, init=1)  # one bit for each entry, one of them set
         self.dependencies_valid = Signal()
 
     def elaborate(self, platform):
@@ -110,15 +113,8 @@ class Scoreboard(wiring.Component):
         self._accept_request(m)
         self._track_dependencies(m)
         self._update_entries(m)
+        self._retire(m)
         self._find_uop_loads(m)
-        oldest = self.entries[0]
-        m.d.comb += [
-            self.in_flight.eq(oldest.valid),
-            self.retire.eq(oldest.valid & ~oldest.executing),
-            self.retire_finish.eq(oldest.finish),
-            self.retire_push_prev.eq(oldest.push_prev),
-            self.retire_push_next.eq(oldest.push_next),
-        ]
         return m
 
     def _done(self, unit):
@@ -141,77 +137,80 @@ class Scoreboard(wiring.Component):
         """Drives ``ready_to_issue``, from a dependency bit for each entry.
 
         No request issues in the cycle after it is accepted, so entries are compared with it before
-        any younger one can be added.
+        any younger one can be added. An entry is not filled again before the request has issued.
         """
         request = self.request.payload
         hazards = Signal(self.depth)  # of the cycle in which the request is accepted
-        retired = Signal()  # in the cycle before
         dependencies = Signal(self.depth)
         independent = Signal(init=1)  # a register that equals ~dependencies.any()
+        full = Signal()  # a cycle late when an instruction issues, as ``dependencies_valid`` is
         still_executing = Signal(self.depth)
         if self.depth > 1:  # a single entry is free when the next instruction issues
             for n, entry in enumerate(self.entries):
                 between = Signal(HAZARDS, name=f"hazards_between{n}")
-                other_unit = entry.unit != request.unit
+                other_unit = Signal(name=f"other_unit{n}")
                 bits = hazards_between(request.ranges, request.unit, entry.ranges, entry.unit)
-                m.d.sync += between.eq(Mux(other_unit, bits, 0))
-                m.d.comb += hazards[n].eq(between.any())
-        # The bits shift with the entries: ``hazards`` a cycle later, because it is registered.
-        shifted_hazards = Mux(retired, hazards >> 1, hazards)
+                m.d.sync += [between.eq(bits), other_unit.eq(entry.unit != request.unit)]
+                m.d.comb += hazards[n].eq(other_unit & between.any())
         executing = Cat(entry.executing for entry in self.entries)
+        valid = Cat(entry.valid for entry in self.entries)
         m.d.comb += [
-            still_executing.eq(
-                Mux(self.dependencies_valid, dependencies, shifted_hazards) & executing
-            ),
-            self.ready_to_issue.eq(self.dependencies_valid & ~self.entries[-1].valid & independent),
+            still_executing.eq(Mux(self.dependencies_valid, dependencies, hazards) & executing),
+            self.ready_to_issue.eq(self.dependencies_valid & ~full & independent),
         ]
         m.d.sync += [
-            # The bit that is shifted out is that of an instruction that is done.
             independent.eq(~still_executing.any()),
-            retired.eq(self.retire),
+            full.eq(valid.all() & ~self.retire),
             self.dependencies_valid.eq(self.next_valid & ~self.issue),
-            dependencies.eq(Mux(self.retire, still_executing >> 1, still_executing)),
+            dependencies.eq(still_executing),
         ]
 
     def _update_entries(self, m: Module) -> None:
-        """An issued request goes behind the youngest entry. All entries shift when the oldest one
-        retires."""
+        """An issued request goes into the entry ``free``. The issue, which is late, changes two
+        bits of an entry, ``valid`` and ``executing``: the other fields of an entry that is not
+        valid follow the next request, issued or not."""
         insn = data.View(layout_of(self.isa.memory), self.next.insn)
-        new = Signal(EntryLayout(self.isa), name="new_entry")
-        m.d.comb += [
-            new.valid.eq(1),
-            new.executing.eq(self.next.unit != ExecutionUnit.NONE),
-            new.unit.eq(self.next.unit),
-            new.older_on_unit.eq(self._older_on_next_unit(m) - self._done(self.next.unit)),
-            new.ranges.eq(self.next.ranges),
-            new.finish.eq(insn.opcode == Opcode.FINISH),
-            new.push_prev.eq(insn.push_prev),
-            new.push_next.eq(insn.push_next),
-        ]
-        updated = [Signal(EntryLayout(self.isa), name=f"updated{n}") for n in range(self.depth + 1)]
-        accepts = [Signal(name=f"accepts{n}") for n in range(self.depth + 1)]  # before the shift
+        older_on_unit = self._older_on_next_unit(m) - self._done(self.next.unit)
+        free = Signal(self.depth, init=1)
+        executes = self.issue & (self.next.unit != ExecutionUnit.NONE)
+        with m.If(self.issue):
+            m.d.sync += free.eq(free.rotate_left(1))
         for n, entry in enumerate(self.entries):
             unit_done = self._done(entry.unit)
             entry_done = unit_done & (entry.older_on_unit == 0)
-            m.d.comb += [
-                accepts[n].eq(self.issue & ~entry.valid & (self.entries[n - 1].valid if n else 1)),
-                updated[n].eq(entry),
-                updated[n].executing.eq(entry.executing & ~entry_done),
-                updated[n].older_on_unit.eq(entry.older_on_unit - unit_done),
+            m.d.sync += [
+                entry.valid.eq(
+                    (entry.valid & ~(self.retire & self.oldest[n])) | (self.issue & free[n])
+                ),
+                entry.executing.eq((entry.executing & ~entry_done) | (executes & free[n])),
             ]
-            with m.If(accepts[n]):
-                m.d.comb += updated[n].eq(new)
-        for n, entry in enumerate(self.entries):
-            for field in ("valid", "executing", "older_on_unit"):
-                following, same = updated[n + 1][field], updated[n][field]
-                m.d.sync += entry[field].eq(Mux(self.retire, following, same))
-            # The other fields do not depend on ``issue``, which is late and would fan out to all of
-            # them: an entry that is not valid follows the next request, issued or not.
-            has_younger = self.entries[n + 1].valid if n + 1 < self.depth else 0
-            younger = self.entries[n + 1] if n + 1 < self.depth else new
-            with m.If(self.retire | ~entry.valid):
-                for field in ("unit", "finish", "push_prev", "push_next", "ranges"):
-                    m.d.sync += entry[field].eq(Mux(has_younger, younger[field], new[field]))
+            with m.If(entry.valid):
+                m.d.sync += entry.older_on_unit.eq(entry.older_on_unit - unit_done)
+            with m.Else():
+                m.d.sync += [
+                    entry.unit.eq(self.next.unit),
+                    entry.older_on_unit.eq(older_on_unit),
+                    entry.ranges.eq(self.next.ranges),
+                    entry.finish.eq(insn.opcode == Opcode.FINISH),
+                    entry.push_prev.eq(insn.push_prev),
+                    entry.push_next.eq(insn.push_next),
+                ]
+
+    def _retire(self, m: Module) -> None:
+        """The oldest instruction retires when it is done."""
+
+        def of_oldest(bits):
+            return (self.oldest & Cat(bits)).any()
+
+        m.d.comb += [
+            self.in_flight.eq(Cat(entry.valid for entry in self.entries).any()),
+            self.retire.eq(of_oldest(entry.valid & ~entry.executing for entry in self.entries)),
+            self.retire_finish.eq(of_oldest(entry.finish for entry in self.entries)),
+            self.retire_push_prev.eq(of_oldest(entry.push_prev for entry in self.entries)),
+            self.retire_push_next.eq(of_oldest(entry.push_next for entry in self.entries)),
+        ]
+        with m.If(self.retire):
+            m.d.sync += self.oldest.eq(self.oldest.rotate_left(1))
 
     def _older_on_next_unit(self, m: Module) -> Signal:
         """The executing instructions on the unit of ``next``, in a register that is valid with the

@@ -16,6 +16,7 @@ from vta.hw.debug.stall_probes import (
     ProbeContext,
     alu_stalls,
     no_token,
+    scoreboard_full,
     unready,
 )
 from vta.memmap import Source
@@ -107,9 +108,7 @@ ACTIVITY: dict[str, Callable[[ProbeContext], ValueLike]] = {
         & s.at[f"{SCOREBOARD}.dependencies"].any()
     ),
     "compute uop hazard": uop_hazard,
-    "compute full": lambda s: (
-        s.at[f"{SCOREBOARD}.next_valid"] & s.entries()[-1].valid
-    ),
+    "compute full": scoreboard_full,
     "compute unit full": unit_queue_full,
     "compute issued": signal("compute.issue.issued"),
     "compute retired": signal("compute.retired"),

@@ -55,7 +55,7 @@ class ProbeContext:
         return data.View(IssueRequest(self.isa), self.at[f"{SCOREBOARD}.next"])
 
     def entries(self):
-        """The instructions in flight of the compute module, the oldest first."""
+        """The entries of the compute module's scoreboard, a ring."""
         layout = EntryLayout(self.isa)
         return [
             data.View(layout, self.at[f"{SCOREBOARD}.entry{n}"])
@@ -109,7 +109,13 @@ def no_token(module: str, prev: str | None = None, next: str | None = None):
 
 def scoreboard_full(s: ProbeContext) -> ValueLike:
     """The next instruction of the compute module stalls because no scoreboard entry is free."""
-    return s.head("compute")[1] & s.entries()[-1].valid
+    return s.head("compute")[1] & Cat(one.valid for one in s.entries()).all()
+
+
+def out_of_order_completion(s: ProbeContext) -> ValueLike:
+    """A younger instruction of the compute module is done before the oldest one."""
+    some_done = Cat(one.valid & ~one.executing for one in s.entries()).any()
+    return some_done & ~s.at[f"{SCOREBOARD}.retire"]
 
 
 def hazard(new, old):
@@ -185,9 +191,7 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
     },
     "compute": {
         "scoreboard full": scoreboard_full,
-        "out-of-order completion": lambda s: Cat(
-            one.valid & ~one.executing for one in s.entries()[1:]
-        ).any() & s.entries()[0].executing,
+        "out-of-order completion": out_of_order_completion,
         **{
             f"{new.name} hazard with {old.name}": hazard(new, old)
             for new in UNITS for old in UNITS if new is not old

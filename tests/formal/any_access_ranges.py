@@ -16,7 +16,7 @@ from vta.hw.compute.uop_memory import UopReadSignature
 from vta.hw.interfaces import layout_of
 from vta.isa import Isa, Opcode
 
-__all__ = ["CFG", "ISA", "RANGES", "UNITS", "AnyAccessRanges", "unit_of"]
+__all__ = ["CFG", "ISA", "RANGES", "UNITS", "AnyAccessRanges", "reads_are_legal", "unit_of"]
 
 CFG = VTAConfig.preset("tiny").replace(log_acc_buff_size=7, log_uop_buff_size=5)
 """With 8 accumulators and 8 micro-ops."""
@@ -34,6 +34,12 @@ def unit_of(word):
     load_or_none = Mux(is_load, ExecutionUnit.LOAD.value, ExecutionUnit.NONE.value)
     alu = Mux(insn.opcode == Opcode.ALU, ExecutionUnit.ALU.value, load_or_none)
     return Mux(insn.opcode == Opcode.GEMM, ExecutionUnit.GEMM.value, alu)
+
+
+def reads_are_legal(unit, ranges):
+    """Only the ALU has ``reads`` of its own; those of the other units are their ``writes``."""
+    same = ranges.reads.as_value() == ranges.writes.as_value()
+    return (unit == ExecutionUnit.ALU.value) | same
 
 
 class AnyAccessRanges(wiring.Component):

@@ -12,6 +12,7 @@ from tests.formal.reference_semantics import ISA, LOG_UOP, SIZE_BITS, Point, Ref
 from tests.formal.runner import Properties, constant, prove, reach, refute
 from tests.formal.transaction_log import keep_log
 from vta.hw.compute import access_ranges, range_extent, range_sum, uop_bounds
+from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.uop_memory import log_lanes
 from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.interfaces import layout_of
@@ -24,8 +25,9 @@ DEPTH, DEPTH_RELOADED = 16, 36
 
 class RangesContainAccesses(AccessRangeRegisters, Properties):
     """Any instructions are accepted, and each is watched at one point (:class:`Point`). The access
-    at the point is in the ranges of the request; an instruction without accesses has no ranges. The
-    requests are the accepted instructions, in order, each with its unit.
+    at the point is in the ranges of the request; an instruction without accesses has no ranges. Of
+    a unit that only writes accumulators, ``reads`` are ``writes``. The requests are the accepted
+    instructions, in order, each with its unit.
 
     Of the micro-op SRAM only the micro-op ``u`` is modelled: it has any value at first, and changes
     to any other while a LOAD in flight writes it. The others read as anything at any time, and the
@@ -64,7 +66,13 @@ class RangesContainAccesses(AccessRangeRegisters, Properties):
                 Assert(request.payload.insn == log[0]),
                 Assert(request.payload.unit.as_value() == oldest.unit),
             ]
-            oldest.check(request.payload.ranges)
+            ranges, is_alu = request.payload.ranges, oldest.unit == ExecutionUnit.ALU.value
+            only_read = SimpleNamespace(
+                used=ranges.reads.used & is_alu, low=ranges.reads.low, high=ranges.reads.high
+            )
+            oldest.check({"writes": ranges.writes, "reads": only_read, "uops": ranges.uops})
+            same = ranges.reads.as_value() == ranges.writes.as_value()
+            m.d.comb += Assert(is_alu | same)
         self._cover(m, oldest, enters, leaves, sram)
         if self.invariants:
             measured = ReferenceAccess(m, registers["decoder.word"], point, uop, "measured")
@@ -184,6 +192,14 @@ BROKEN = {
     "other-extent": (range_sum, "bounds.src_high + self.src", "bounds.src_high + self.dst"),
     "one-uop-more": (range_sum, "uops.high.eq(loop.uop_end - 1)", "uops.high.eq(loop.uop_end)"),
     "uops-into-accumulators": (range_sum, "(writes, ~loads_uops)", "(writes, 1)"),
+    "writes-of-alu-as-reads": (
+        access_ranges, "Mux(request.unit == ExecutionUnit.ALU, ranges.reads, ranges.writes)",
+        "ranges.writes",
+    ),
+    "reads-without-writes": (
+        access_ranges, "Mux(request.unit == ExecutionUnit.ALU, ranges.reads, ranges.writes)",
+        "ranges.reads",
+    ),
     # order
     "bounds-not-waited-for": (access_ranges, "extent.done & bounds_ready", "extent.done"),
     "extent-not-waited-for": (access_ranges, "extent.done & bounds_ready", "bounds_ready"),

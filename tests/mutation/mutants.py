@@ -157,27 +157,27 @@ MUTANTS = (
     Mutant(
         "units-overlap", "an instruction issues with hazards against other units",
         "compute/scoreboard.py",
-        "other_unit = entry.unit != request.unit", "other_unit = 0",
+        "other_unit.eq(entry.unit != request.unit)", "other_unit.eq(0)",
     ),
     Mutant(
         "raw-missed", "RAW: the ALU reads what GEMM or a load has not written yet",
         "compute/issue_request.py",
-        "war, raw, uop_hazard)", "war, uop_hazard)",
+        "overlap(younger.reads, older.reads)", "overlap(younger.writes, older.reads)",
     ),
     Mutant(
         "war-missed", "WAR: GEMM or a load writes what the ALU has not read yet",
         "compute/issue_request.py",
-        "Cat(waw, war,", "Cat(waw,",
+        "overlap(younger.reads, older.reads)", "overlap(younger.reads, older.writes)",
     ),
     Mutant(
-        "waw-missed", "WAW: two units write the same accumulators in any order",
+        "waw-missed", "WAW: the ALU and another unit write the same accumulators in any order",
         "compute/issue_request.py",
-        "Cat(waw, war,", "Cat(war,",
+        "Cat(waw, war_or_raw,", "Cat(war_or_raw,",
     ),
     Mutant(
         "uops-in-use", "micro-ops are loaded while a unit still reads them",
         "compute/issue_request.py",
-        "raw, uop_hazard)", "raw)",
+        "war_or_raw, uop_hazard)", "war_or_raw)",
     ),
     Mutant(
         "range-short", "the range of an instruction misses its last entry",
@@ -206,8 +206,7 @@ MUTANTS = (
     Mutant(
         "done-at-issue", "at issue, an instruction that is done in this cycle counts as executing",
         "compute/scoreboard.py",
-        "new.older_on_unit.eq(self._older_on_next_unit(m) - self._done(self.next.unit))",
-        "new.older_on_unit.eq(self._older_on_next_unit(m))",
+        "self._older_on_next_unit(m) - self._done(self.next.unit)", "self._older_on_next_unit(m)",
     ),
     Mutant(
         "token-stays", "compute sees a token that was popped as available", "compute/issue.py",

@@ -21,7 +21,8 @@ LOAD_CYCLES = 40
 
 @dataclass(frozen=True)
 class Ranges:
-    """The first and the last entry of each range, or None."""
+    """The first and the last entry of each range, or None. ``reads`` are those of the ALU; in a
+    request, the other units have their ``writes`` there."""
 
     writes: tuple[int, int] | None = None
     reads: tuple[int, int] | None = None
@@ -139,6 +140,9 @@ def run_access_ranges(isa, insns, uops, loads=None, *, probability=1.0, seed=0) 
                     name: (one.low, one.high) if one.used else None
                     for name, one in ((n, now.ranges[n]) for n in ("writes", "reads", "uops"))
                 }
+                if now.unit is not ExecutionUnit.ALU:
+                    assert given["reads"] == given["writes"]
+                    given["reads"] = None
                 requests.append(Request(cycle, now.unit, Ranges(**given)))
                 if number in loads:
                     in_flight.append((cycle + rng.randrange(LOAD_CYCLES), number))

@@ -1,8 +1,8 @@
 """A read after a write that issue does not see."""
 
 FILE = "compute/issue_request.py"
-OLD = "return Cat(waw, war, raw, uop_hazard)"
-NEW = "return Cat(waw, war, 0, uop_hazard)"
+OLD = "overlap(younger.reads, older.reads)"
+NEW = "overlap(younger.writes, older.reads)"
 KIND = "RAW"
 EXPLANATION = """
 Instruction 3, a GEMM, writes sums that instruction 4, an ALU ADD, reads as src. The two units run

@@ -35,8 +35,11 @@ class HazardTest(wiring.Component):
         return m
 
 
-def ranges(**used):
-    """The value of an AccessRangesLayout from (low, high) of the ranges that are used."""
+def ranges(unit, **used):
+    """The value of an AccessRangesLayout from (low, high) of the ranges that are used. Of a unit
+    other than the ALU ``reads`` are ``writes``."""
+    if unit is not ALU and "writes" in used:
+        used["reads"] = used["writes"]
     unused = {"used": 0, "low": 0, "high": 0}
     return {
         name: {"used": 1, "low": used[name][0], "high": used[name][1]} if name in used else unused
@@ -54,7 +57,9 @@ def ranges(**used):
         ((ALU, {"writes": (4, 7)}), (GEMM, {"writes": (1, 3)}), False),
         ((ALU, {"reads": (4, 7)}), (LOAD, {"writes": (6, 9)}), True),  # RAW
         ((LOAD, {"writes": (4, 7)}), (ALU, {"reads": (6, 9)}), True),  # WAR
-        ((ALU, {"reads": (4, 7)}), (GEMM, {"reads": (4, 7)}), False),  # two reads
+        ((ALU, {"reads": (4, 7)}), (GEMM, {"writes": (6, 9)}), True),  # RAW
+        ((ALU, {"writes": (1, 2), "reads": (4, 7)}), (LOAD, {"writes": (8, 9)}), False),
+        ((GEMM, {"writes": (4, 7)}), (LOAD, {"writes": (7, 9)}), True),  # WAW
         ((GEMM, {"uops": (2, 3)}), (LOAD, {"uops": (3, 5)}), True),  # RAW on micro-ops
         ((LOAD, {"uops": (2, 3)}), (ALU, {"uops": (3, 5)}), True),  # WAR on micro-ops
         ((GEMM, {"uops": (2, 3)}), (ALU, {"uops": (2, 3)}), False),  # two reads of micro-ops
@@ -67,9 +72,9 @@ def test_hazards(younger, older, hazard):
 
     async def testbench(ctx):
         ctx.set(dut.younger_unit, younger[0])
-        ctx.set(dut.younger, ranges(**younger[1]))
+        ctx.set(dut.younger, ranges(younger[0], **younger[1]))
         ctx.set(dut.older_unit, older[0])
-        ctx.set(dut.older, ranges(**older[1]))
+        ctx.set(dut.older, ranges(older[0], **older[1]))
         assert ctx.get(dut.hazard) == hazard
 
     simulate(dut, testbench, clock=False)
