@@ -29,7 +29,8 @@ from tests.bench.bench_layers import PAGE, write
 from tests.bench.networks import NETWORKS
 from vta.config import VTAConfig
 from vta.tuning import ScheduleLog, Workload
-from vta.tuning.engine import DaskEngine, InProcess, Task, open_engine
+from vta.tuning.dask_engine import DaskEngine, open_engine
+from vta.tuning.engine import InProcess, Task
 from vta.tuning.evaluate import Job, model_cycles
 from vta.tuning.identity import identity
 from vta.tuning.search import Layer, Search, together, total

@@ -9,8 +9,9 @@ from tests.support.onnx_models import digits, quantised
 from vta.cli import main
 from vta.cli.interrupts import interruptible
 from vta.errors import TuningError
-from vta.tuning import engine as engine_module
-from vta.tuning.engine import Done, InProcess, _interrupts_wait
+from vta.tuning import dask_engine
+from vta.tuning.dask_engine import _interrupts_wait
+from vta.tuning.engine import Done, InProcess
 
 SPACE = "part: XC7Z020\nbase: tiny\nmachine: {EXTENSION: [0, 1]}"
 
@@ -55,7 +56,7 @@ class Interrupted(InProcess):
 )
 def test_farm(passed, words, tmp_path, monkeypatch):
     monkeypatch.setattr(Interrupted, "passed", passed)
-    monkeypatch.setattr(engine_module, "open_engine", lambda *_, **__: Interrupted())
+    monkeypatch.setattr(dask_engine, "open_engine", lambda *_, **__: Interrupted())
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["farm", "fuzz", "--programs", "300", "--out", "cases"])
     assert result.exit_code == 1
@@ -64,7 +65,7 @@ def test_farm(passed, words, tmp_path, monkeypatch):
 
 def test_explore(tmp_path, monkeypatch):
     monkeypatch.setattr(Interrupted, "results", 1)
-    monkeypatch.setattr(engine_module, "open_engine", lambda *_, **__: Interrupted())
+    monkeypatch.setattr(dask_engine, "open_engine", lambda *_, **__: Interrupted())
     quantised(digits(size=8), tmp_path)
     (tmp_path / "space.yaml").write_text(SPACE)
     result = CliRunner().invoke(

@@ -47,7 +47,7 @@ def explore(
     has synthesised. Machines that do not fit the part are refused. The folder gets machines.json,
     pareto.png, pareto.html, and for each machine the vta_config.json to go on with.
     """
-    from vta.tuning.engine import open_engine
+    from vta.tuning.dask_engine import open_engine
     from vta.tuning.explore import explore as compare
     from vta.tuning.machine_space import MachineSpace
 

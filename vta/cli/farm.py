@@ -59,7 +59,7 @@ def farm(
     the tests whose name has a WORD. They need a checkout of the project on each worker. The exit
     code is 1 if a case fails.
     """
-    from vta.tuning.engine import open_engine
+    from vta.tuning.dask_engine import open_engine
     from vta.tuning.farm import checkout_tasks, folder_of, fuzz_tasks
     from vta.tuning.farm import farm as run
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from vta.cli.options import machine, machine_options
+from vta.cli.options import FiniteRange, machine, machine_options
 
 if TYPE_CHECKING:
     from vta.sim.fuzzing.campaign import Campaign, Failure
@@ -25,7 +25,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.option(
-    "--minutes", default=5.0, show_default=True, type=click.FloatRange(min=0),
+    "--minutes", default=5.0, show_default=True, type=FiniteRange(min=0),
     help="Stop after this time.",
 )  # fmt: skip
 @click.option("--programs", type=click.IntRange(min=1), help="Stop after so many programs.")
@@ -36,7 +36,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--memory", default="chaos", show_default=True, help="Behaviour of the simulated DRAM."
 )
 @click.option(
-    "--shrink", default=2.0, show_default=True, type=click.FloatRange(min=0),
+    "--shrink", default=2.0, show_default=True, type=FiniteRange(min=0),
     help="Minutes for making a failing program small.",
 )  # fmt: skip
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "ADDRESS",
     "EXISTING_FILE",
     "FILE",
+    "FiniteRange",
     "TargetName",
     "bitstream_option",
     "buffer_option",
@@ -52,6 +54,18 @@ class _Address(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 ADDRESS = _Address()
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without NaN, which is neither below nor above a limit, and infinity."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 class TargetName(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2

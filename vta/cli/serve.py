@@ -19,6 +19,7 @@ import click
 from vta.cli.devices import device_options, memory_option, serial_option
 from vta.cli.options import (
     EXISTING_FILE,
+    FiniteRange,
     bitstream_option,
     buffer_option,
     machine,
@@ -94,7 +95,7 @@ END_SECONDS = 0.8
     "--idle",
     default=Limits.idle_seconds,
     show_default=True,
-    type=click.FloatRange(1),
+    type=FiniteRange(1),
     metavar="SECONDS",
     help="End sessions that ask for nothing so long.",
 )

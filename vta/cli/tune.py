@@ -17,6 +17,7 @@ from vta.cli.console import report_console
 from vta.cli.interrupts import interruptible
 from vta.cli.options import (
     FILE,
+    FiniteRange,
     TargetName,
     machine,
     machine_options,
@@ -62,7 +63,7 @@ def engine_options(command: click.decorators.FC) -> click.decorators.FC:
     "--trials", default=64, show_default=True, type=click.IntRange(min=1),
     help="Schedules of each layer.",
 )  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(min=0), help="Begin no trials after this time.")
+@click.option("--minutes", type=FiniteRange(min=0), help="Begin no trials after this time.")
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0),
     help="The same seed gives the same log.",
@@ -111,16 +112,16 @@ def tune(
 
     if not what and not imports and export is None:
         raise click.UsageError("give models or operators, --import or --export")
+    cfg = get_env().cfg if not config and not preset else machine(config, preset)
+    wanted = _workloads(what, cfg, dict(shapes))  # a name that is none makes no log
     log = ScheduleLog(log_file or user_log(), create=bool(what or imports))
     for path in imports:
         click.echo(f"{path}: new or faster schedules: {log.merge(path)}")
     if what:
-        cfg = get_env().cfg if not config and not preset else machine(config, preset)
         log.entries(cfg, memory)  # a damaged log is an error before the search, not after
-        wanted = _workloads(what, cfg, dict(shapes))
         kept = f"{log.path} has the trials so far, and the same command goes on"
         with interruptible(lambda: kept), _Display(cfg, trials) as display:
-            from vta.tuning.engine import open_engine
+            from vta.tuning.dask_engine import open_engine
             from vta.tuning.search import Search
 
             engine = open_engine(scheduler, workers, display.warn, estimates=True)

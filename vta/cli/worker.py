@@ -36,7 +36,7 @@ def worker(scheduler: str, board: bool, name: str | None) -> None:
         from distributed import Nanny
         from distributed.comm.core import connect
 
-    from vta.tuning.engine import BOARD
+    from vta.tuning.dask_engine import BOARD
 
     async def serve() -> None:
         try:  # a Nanny alone would try for ever

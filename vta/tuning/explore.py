@@ -221,9 +221,8 @@ def explore(
     cycles: dict[int, dict[str, Any]] = {number: {} for number in range(len(machines))}
     used: dict[int, dict[str, float]] = {}
     checked = checked_results(engine, count, lambda done: _fault(done, machines))
-    for done_count, done in enumerate(checked, 1):
+    for done_count, (done, fault) in enumerate(checked, 1):
         number, model = done.task.tag
-        fault = _fault(done, machines)
         if fault is not None:
             raise TuningError(fault)
         value = done.value

@@ -216,8 +216,8 @@ def farm(
     for task in tasks:
         engine.submit(task)
     failures = []
-    for done in checked_results(engine, len(tasks), _fault):
-        result = _of(done)
+    for done, fault in checked_results(engine, len(tasks), _fault):
+        result = _of(done, fault)
         if not result.passed:
             failures.append(result)
             _write(result, out)
@@ -243,9 +243,8 @@ def _fault(done: Done) -> str | None:
     return f"{done.task.tag}: worker {done.worker} returned no result of a part: {shown(value)}"
 
 
-def _of(done: Done) -> Result:
+def _of(done: Done, fault: str | None) -> Result:
     name = str(done.task.tag)
-    fault = _fault(done)
     if fault is not None:
         return Result(name, False, fault, {}, done.worker)
     value = done.value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,8 @@ class Workload:
         """
         try:
             shape, rule = dict(values["shape"]), dict(values["requantise"])
+            _require_known("a workload", values, ("operator", "shape", "requantise", "residual"))
+            _require_known("a window", shape["window"], _WINDOW)
             sizes = {name: tuple(map(int, shape["window"][name])) for name in _WINDOW}
             window = Window("conv2d", **sizes)  # type: ignore[arg-type]  # checked by its use
             if "result" in shape:
@@ -175,6 +177,13 @@ class Workload:
             dilation=window.dilation, groups=shape.groups, im2col=False, residual=self.residual,
             **common,
         )  # fmt: skip
+
+
+def _require_known(what: str, values: Mapping[str, Any], names: Iterable[str]) -> None:
+    """ValueError if there are other keys: values of a later version would be lost."""
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ValueError(f"{what} has no {', '.join(unknown)}")
 
 
 def inputs_of(op: Operator, seed: int) -> list[Array]:

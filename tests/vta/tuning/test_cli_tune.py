@@ -124,6 +124,7 @@ def test_export_and_import(folder, tmp_path):
         (("dense((1, 8), 8)", "--scheduler", "nonsense://x"), "no Dask scheduler at nonsense://"),
         (("dense((1, 8), 8)", "--measure-on", "sim"), "must be one of tsim, pynq"),
         (("dense((1, 8), 8)", "--seed", "-1"), "-1 is not in the range"),
+        (("dense((1, 8), 8)", "--minutes", "nan"), "nan is not a finite number"),
         (("dense((1, 8), 8)", "--workers", "1", "--measure-on", "pynq"), "computer have no board"),
     ],
 )
@@ -132,6 +133,12 @@ def test_what_is_refused(arguments, words, tmp_path):
     result = vta("tune", *arguments, *log, "--preset", "tiny")
     assert result.exit_code
     assert words in result.output
+
+
+def test_a_name_that_is_no_operator_makes_no_log(tmp_path):
+    log = tmp_path / "log.sqlite"
+    assert vta("tune", "conv1d((1, 2), 3)", "--log", log, "--preset", "tiny").exit_code
+    assert not log.exists()
 
 
 def test_a_damaged_log_is_an_error_before_the_search(folder, tmp_path):

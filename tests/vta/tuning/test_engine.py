@@ -13,9 +13,9 @@ from distributed import LocalCluster
 
 from vta.config import VTAConfig
 from vta.errors import TuningError
-from vta.tuning import ScheduleLog, parse_workload
-from vta.tuning import engine as engine_module
-from vta.tuning.engine import DaskEngine, InProcess, Task, checked_results, open_engine
+from vta.tuning import ScheduleLog, dask_engine, parse_workload
+from vta.tuning.dask_engine import DaskEngine, open_engine
+from vta.tuning.engine import InProcess, Task, checked_results
 from vta.tuning.search import Search, together
 
 TINY = VTAConfig.preset("tiny")
@@ -147,12 +147,14 @@ def test_an_error_of_one_worker_is_not_that_of_another(scheduler, start, tmp_pat
 
     try:
         engine.submit(Task(fail_once, (str(tmp_path / "first"),)))
-        (done,) = checked_results(engine, 1, fault)
+        ((done, why),) = checked_results(engine, 1, fault)
+        assert why is None
         assert isinstance(done.value, int)
         assert "has no compiler; the task is repeated on another worker" in told[0]
         assert str(done.value) not in told[0]
         engine.submit(Task(never, ()))
-        (done,) = checked_results(engine, 1, fault)
+        ((done, why),) = checked_results(engine, 1, fault)
+        assert why == fault(done)
         assert str(done.error) == "always"
         assert len(told) == 2  # both workers were asked
     finally:
@@ -162,7 +164,7 @@ def test_an_error_of_one_worker_is_not_that_of_another(scheduler, start, tmp_pat
 def test_workers_of_another_version_are_left_out(scheduler, start, monkeypatch):
     start()
     told = []
-    monkeypatch.setattr(engine_module, "identity", lambda: "0.0.1+other")
+    monkeypatch.setattr(dask_engine, "identity", lambda: "0.0.1+other")
     with pytest.raises(TuningError, match=r"no worker of tcp://.* runs 0\.0\.1\+other: .* has 0\."):
         open_engine(scheduler, 0, told.append)
     assert "is left out" in told[0]

@@ -73,6 +73,18 @@ def test_data_that_is_no_workload(values):
         Workload.from_dict(values)
 
 
+@pytest.mark.parametrize("part", [None, "shape", "requantise"])
+def test_a_key_of_a_later_version_is_not_lost(part):
+    values = parse_workload("dense((1, 8), 8)", TINY).to_dict()
+    (values if part is None else values[part])["sparsity"] = 2
+    with pytest.raises(TuningError, match="sparsity"):
+        Workload.from_dict(values)
+    values = parse_workload("dense((1, 8), 8)", TINY).to_dict()
+    values["shape"]["window"]["sparsity"] = [2, 2]
+    with pytest.raises(TuningError, match="sparsity"):
+        Workload.from_dict(values)
+
+
 def test_every_point_of_the_space_is_a_tiling_that_fits():
     workload = parse_workload(CALLS[0], TINY)
     space = Space(workload, TINY)
