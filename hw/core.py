@@ -71,11 +71,13 @@ class Core(wiring.Component):
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
         compute = Compute(cfg, paired=self.paired)
         store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
+        clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}
         reads = ReadMaster(
-            clients=3, **bus, bus=self.bus, bursts_in_flight=cfg.read_bursts,
+            clients=len(clients), **bus, bus=self.bus, bursts_in_flight=cfg.read_bursts,
             queue_depth=cfg.read_queue_depth, unqueued=(Source.FETCH,),
+            beats_bits=[clients[Source(n)].beats_bits for n in range(len(clients))],
         )  # fmt: skip
-        writes = WriteMaster(**bus, bus=self.bus)
+        writes = WriteMaster(**bus, bus=self.bus, beats_bits=store.beats_bits)
         m.submodules.registers = registers = ControlRegisters(
             config_words(cfg), capabilities_of(cfg)
         )
@@ -90,7 +92,6 @@ class Core(wiring.Component):
         m.submodules.writes = ResetInserter(control.reset_bus)(writes)
 
         # The memory port.
-        clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}
         for source, block in clients.items():
             connect(m, block.read, reads.client[source])
         connect(m, store.write, writes.port)

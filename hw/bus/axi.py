@@ -97,19 +97,24 @@ class BurstSplitter(wiring.Component):
         Widths of the bus.
     burst_beats : int
         Largest number of beats of a burst, a power of two.
+    beats_bits : int or None
+        Requests have fewer than ``2 ** beats_bits`` beats; None: any number.
 
     Attributes
     ----------
     request : stream of WriteRequest, in
-        Requests of any length.
+        Requests of up to that many beats.
     burst : stream of Burst, out
         The first burst is valid :attr:`LATENCY` cycles after its request.
     """
 
     LATENCY = 2
 
-    def __init__(self, *, addr_bits: int, data_bits: int, burst_beats: int) -> None:
+    def __init__(
+        self, *, addr_bits: int, data_bits: int, burst_beats: int, beats_bits: int | None = None
+    ) -> None:
         self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
+        self.beats_bits = BEATS_BITS if beats_bits is None else beats_bits
         super().__init__({
             "request": In(stream.Signature(WriteRequest(addr_bits))),
             "burst": Out(stream.Signature(Burst(addr_bits))),
@@ -121,8 +126,9 @@ class BurstSplitter(wiring.Component):
         burst, size = self.burst.payload, self.burst_beats
         # The beats from ``beat`` on. ``reach`` is their end, counted from the last multiple of
         # ``burst_beats``. The sum takes a cycle, then each burst takes a cycle.
+        reach_bits = (2**self.beats_bits - 1 + size - 1).bit_length()
         beats = data.StructLayout({
-            "beat": self.addr_bits - log_beat, "reach": BEATS_BITS + 1, "last": 1
+            "beat": self.addr_bits - log_beat, "reach": reach_bits, "last": 1
         })  # fmt: skip
         accepted = Signal(beats)
         """The next request."""
@@ -151,7 +157,7 @@ class BurstSplitter(wiring.Component):
             m.d.sync += [
                 accepted_valid.eq(self.request.valid),
                 accepted.beat.eq(beat),
-                accepted.reach.eq(new.beats + beat % size),
+                accepted.reach.eq(new.beats[: self.beats_bits] + beat % size),
                 accepted.last.eq(new.last),
             ]
         with m.If(load):

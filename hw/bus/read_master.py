@@ -6,7 +6,7 @@
 Arbitration is per burst.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
@@ -43,6 +43,8 @@ class ReadMaster(wiring.Component):
     unqueued : collection of int
         Readers that are always ready for the beats that they requested. They have a register in
         place of the queue.
+    beats_bits : sequence of int, or None
+        Requests of reader ``i`` have fewer than ``2 ** beats_bits[i]`` beats; None: any number.
 
     Attributes
     ----------
@@ -63,9 +65,10 @@ class ReadMaster(wiring.Component):
         self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4,
         bursts_in_flight: int = VTAConfig.read_bursts,
         queue_depth: int = VTAConfig.read_queue_depth, unqueued: Collection[int] = (),
+        beats_bits: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
-        self.unqueued = unqueued
+        self.unqueued, self.beats_bits = unqueued, beats_bits
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
@@ -87,6 +90,7 @@ class ReadMaster(wiring.Component):
                 burst_beats=self.bus.burst_beats,
                 bursts_in_flight=self.bursts_in_flight,
                 queue_depth=1 if index in self.unqueued else self.queue_depth,
+                beats_bits=self.beats_bits and self.beats_bits[index],
             )
             m.submodules[f"reader{index}"] = reader
             connect(m, flipped(port), reader.port)
@@ -176,6 +180,8 @@ class ReadChannel(wiring.Component):
         Largest number of beats of a burst.
     bursts_in_flight, queue_depth : int
         As of :class:`ReadMaster`. A queue of one beat is a register.
+    beats_bits : int or None
+        As of :class:`~vta.hw.bus.axi.BurstSplitter`.
 
     Attributes
     ----------
@@ -195,8 +201,9 @@ class ReadChannel(wiring.Component):
 
     def __init__(
         self, *, addr_bits: int, data_bits: int, burst_beats: int, bursts_in_flight: int,
-        queue_depth: int,
+        queue_depth: int, beats_bits: int | None = None,
     ) -> None:  # fmt: skip
+        self.beats_bits = beats_bits
         self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         super().__init__({
@@ -212,8 +219,9 @@ class ReadChannel(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.splitter = splitter = BurstSplitter(
-            addr_bits=self.addr_bits, data_bits=self.data_bits, burst_beats=self.burst_beats
-        )
+            addr_bits=self.addr_bits, data_bits=self.data_bits, burst_beats=self.burst_beats,
+            beats_bits=self.beats_bits,
+        )  # fmt: skip
         beats = self._queue(m)
         m.submodules.addresses = addresses = SyncFIFO(
             width=self.addr_bits, depth=self.bursts_in_flight

@@ -27,6 +27,8 @@ class WriteMaster(wiring.Component):
         Widths of the bus.
     bus : BusTraits
         Requirements of the port.
+    beats_bits : int or None
+        Requests have fewer than ``2 ** beats_bits`` beats; None: any number.
 
     Attributes
     ----------
@@ -43,8 +45,12 @@ class WriteMaster(wiring.Component):
         The first SLVERR or DECERR, with the address of its burst. No ``done`` follows.
     """
 
-    def __init__(self, *, addr_bits: int, data_bits: int, bus: BusTraits = AXI4) -> None:
+    def __init__(
+        self, *, addr_bits: int, data_bits: int, bus: BusTraits = AXI4,
+        beats_bits: int | None = None,
+    ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
+        self.beats_bits = beats_bits
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "port": In(WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)),
@@ -60,6 +66,7 @@ class WriteMaster(wiring.Component):
             addr_bits=self.addr_bits,
             data_bits=self.data_bits,
             burst_beats=self.bus.burst_beats,
+            beats_bits=self.beats_bits,
         )
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
         m.submodules.responses = responses = SyncFIFO(

@@ -34,7 +34,7 @@ from vta.hw.compute.issue import Issue
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.uop_memory import UopMemory
 from vta.hw.dma.load import LoadEngine, pad_load_of
-from vta.hw.dma.rows import MemoryKind
+from vta.hw.dma.rows import MemoryKind, beats_bits
 from vta.hw.interfaces import (
     ReadPortSignature,
     SramReadSignature,
@@ -83,6 +83,10 @@ class Compute(wiring.Component):
     def __init__(self, cfg: VTAConfig, *, paired: bool = False):
         self.cfg, self.paired = cfg, paired
         self.isa = isa = Isa.of(cfg)
+        memories = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
+        self.kinds = tuple(MemoryKind.of(cfg, memory) for memory in memories)
+        self.beats_bits = beats_bits(self.kinds, cfg.bus_bits)
+        """Width of the number of beats of a request."""
         self.stores_acc = Capability.STORE_ACC in isa.capabilities
         acc_read = TileReadSignature(log_depth=cfg.log_acc_depth, bits=cfg.acc_elem_bits)
         super().__init__({
@@ -102,7 +106,7 @@ class Compute(wiring.Component):
         m.submodules.issue = issue = Issue(isa)
         m.submodules.loader = loader = LoadEngine(
             isa.memory,
-            [MemoryKind.of(cfg, memory) for memory in (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)],
+            self.kinds,
             addr_bits=cfg.addr_bits,
             data_bits=cfg.bus_bits,
             source=Source.COMPUTE,

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.config import VTAConfig
 from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_writer import RowWriter, write_signature
-from vta.hw.dma.rows import MemoryKind
+from vta.hw.dma.rows import MemoryKind, beats_bits
 from vta.hw.interfaces import (
     ErrorLayout,
     ReadPortSignature,
@@ -127,24 +127,22 @@ class LoadEngine(wiring.Component):
         )
         m.submodules.writer = writer = RowWriter(
             self.kinds,
-            addr_bits=self.addr_bits,
             data_bits=self.data_bits,
             source=self.source,
             has_pad_value=self.pad_load is not None,
         )
-        m.submodules.rows = rows = SyncFIFO(
-            width=len(generator.row.payload.as_value()), depth=self.rows_in_flight
-        )
-
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row = generator.row.payload
+        m.submodules.rows = rows = SyncFIFO(
+            width=len(row.row.as_value()), depth=self.rows_in_flight
+        )
         has_beats = row.beats != 0
         m.d.comb += [
             self.read.request.valid.eq(generator.row.valid & has_beats & rows.w_rdy),
             self.read.request.payload.addr.eq(row.addr),
             self.read.request.payload.beats.eq(row.beats),
             rows.w_en.eq(generator.row.valid & (~has_beats | self.read.request.ready)),
-            rows.w_data.eq(row),
+            rows.w_data.eq(row.row),
             generator.row.ready.eq(rows.w_rdy & (~has_beats | self.read.request.ready)),
         ]
         m.d.comb += writer.stall.eq(self.stall)
@@ -194,6 +192,8 @@ class LoadModule(wiring.Component):
         self, isa: Isa, kinds: Sequence[MemoryKind], *, addr_bits: int, data_bits: int
     ) -> None:
         self.isa = isa
+        self.beats_bits = beats_bits(tuple(kinds), data_bits)
+        """Width of the number of beats of a request."""
         self.engine = LoadEngine(
             isa.memory,
             kinds,

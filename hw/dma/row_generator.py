@@ -9,7 +9,15 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.rows import COUNT_BITS, ZEROS_BITS, MemoryKind, Row, index_range, pad_member
+from vta.hw.dma.rows import (
+    SRAM_BASE_BITS,
+    BusRow,
+    MemoryKind,
+    count_bits,
+    index_range,
+    pad_member,
+    saturated,
+)
 from vta.hw.interfaces import ErrorLayout, layout_of
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format
@@ -18,7 +26,10 @@ from vta.memmap import ErrorCode, Source
 __all__ = ["DescriptorBuilder", "ElementRow", "RowGenerator", "RowSequencer", "TransferDescriptor"]
 
 ELEMENT_BITS = 34
-"""Width of an element index in DRAM: ``dram_base + y_size * x_stride + x_size < 2^34``."""
+"""Width of an element index in DRAM: ``dram_base + y_size * x_stride < 2^34``."""
+
+PAD_ROWS_BITS = 5
+"""Width of a number of rows of padding, which is at most 30."""
 
 
 def _sum(a, b, c):
@@ -39,28 +50,35 @@ class TransferDescriptor(data.StructLayout):
     ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
     ``between`` before each further row, ``trail`` after the last. ``has_columns`` is low for a
     NOP. ``pad_value`` is the value of the zeros' lanes, if there is one. Without ``pads`` there
-    are no zeros, and no members for them.
+    are no zeros, and no members for them. ``rows`` and ``count`` saturate
+    (:func:`~vta.hw.dma.rows.count_bits`).
     """
 
-    def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
-        zeros = {"lead": ZEROS_BITS, "between": 5, "trail": ZEROS_BITS} if pads else {}
+    def __init__(
+        self, kinds: tuple[MemoryKind, ...], *, has_pad_value: bool = False, pads: bool = True
+    ) -> None:
+        bits = count_bits(kinds)
+        zeros = {name: bits + PAD_ROWS_BITS for name in ("lead", "trail")} | {"between": 5}
         super().__init__({
-            "kind": index_range(kinds), "sram_base": 16, "element": 32, "stride": 16,
-            "rows": 16, "count": COUNT_BITS, "has_columns": 1,
-            **zeros,
+            "kind": index_range(len(kinds)), "sram_base": SRAM_BASE_BITS, "element": 32,
+            "stride": 16, "rows": bits, "count": bits, "has_columns": 1,
+            **(zeros if pads else {}),
             **pad_member(has_pad_value),
         })  # fmt: skip
 
 
 class ElementRow(data.StructLayout):
-    """A row in units of elements: DRAM elements ``element`` to ``end - 1`` after ``zeros``
+    """A row in units of elements: ``count`` DRAM elements from ``element`` on, after ``zeros``
     zeros. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
 
-    def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
+    def __init__(
+        self, kinds: tuple[MemoryKind, ...], *, has_pad_value: bool = False, pads: bool = True
+    ) -> None:
+        bits = count_bits(kinds)
         super().__init__({
-            "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
-            **({"zeros": ZEROS_BITS} if pads else {}), "count": COUNT_BITS, "has_columns": 1,
-            "element": ELEMENT_BITS, "end": ELEMENT_BITS, **pad_member(has_pad_value),
+            "kind": index_range(len(kinds)), "sram_base": SRAM_BASE_BITS, "first": 1, "last": 1,
+            **({"zeros": bits} if pads else {}), "count": bits, "has_columns": 1,
+            "element": ELEMENT_BITS, **pad_member(has_pad_value),
         })  # fmt: skip
 
 
@@ -95,7 +113,8 @@ class DescriptorBuilder(wiring.Component):
         pads: bool = True,
     ) -> None:  # fmt: skip
         self.insn, self.kinds, self.pad_load, self.pads = insn, kinds, pad_load, pads
-        descriptor = TransferDescriptor(len(kinds), has_pad_value=pad_load is not None, pads=pads)
+        self.bits = count_bits(kinds)
+        descriptor = TransferDescriptor(kinds, has_pad_value=pad_load is not None, pads=pads)
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
             "descriptor": Out(stream.Signature(descriptor)),
@@ -103,24 +122,29 @@ class DescriptorBuilder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Cycle 0: the pitch of a padded row, and the rows of zeros at the end.
+        # Cycle 0: the pitch of a padded row, and the rows of zeros at the end. The pitch saturates
+        # in the next cycle, if it or ``x_size`` has more than ``bits`` bits.
         pitch_valid = Signal()
         products_valid = Signal()
         insn = Signal(layout_of(self.insn))
-        pitch = Signal(range(2**16 + 30))
-        trail_rows = Signal(5)
+        pitch = Signal(range(2**self.bits + 30))
+        wide = Signal()
+        trail_rows = Signal(PAD_ROWS_BITS)
         new = self.request.payload
         m.d.comb += self.request.ready.eq(~pitch_valid)
         with m.If(self.request.ready):
             m.d.sync += [
                 pitch_valid.eq(self.request.valid),
                 insn.eq(new),
-                pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1)),
+                pitch.eq(_sum(new.x_pad_0, new.x_size[: self.bits], new.x_pad_1)),
+                wide.eq(new.x_size[self.bits :].any()),
                 trail_rows.eq(new.y_pad_1 + Mux(new.y_size == 0, new.y_pad_0, 0)),
             ]
         # Cycle 1: products. Cycle 2: sums.
         m.d.sync += products_valid.eq(pitch_valid)
-        products = self._products(m, insn, pitch, trail_rows)
+        overflow = pitch[self.bits :].any() | wide
+        saturated_pitch = pitch[: self.bits] | overflow.replicate(self.bits)
+        products = self._products(m, insn, saturated_pitch, trail_rows)
         with m.If(self.descriptor.ready):
             m.d.sync += self.descriptor.valid.eq(0)
         with m.If(products_valid & ~self.descriptor.valid):
@@ -137,9 +161,10 @@ class DescriptorBuilder(wiring.Component):
         products = Signal(
             data.StructLayout({
                 "kind": index_range(len(self.kinds)),
-                "has_columns": 1, "contiguous": 1, "elements": 32,
-                **{f"{name}_{part}": ZEROS_BITS for name in ("lead", "trail")
-                   for part in ("low", "high", "columns") if self.pads},
+                "has_columns": 1, "contiguous": 1, "elements": 2 * self.bits,
+                **{f"{name}_{part}": bits for name in ("lead", "trail")
+                   for part, bits in (("low", self.bits + 2), ("high", self.bits + 3),
+                                      ("columns", 4)) if self.pads},
             })
         )  # fmt: skip
         for index, kind in enumerate(self.kinds):
@@ -152,7 +177,9 @@ class DescriptorBuilder(wiring.Component):
         m.d.sync += [
             products.has_columns.eq(insn.x_size != 0),
             products.contiguous.eq(has_rows & gapless),
-            products.elements.eq(insn.x_size * insn.y_size),
+            products.elements.eq(
+                saturated(insn.x_size, self.bits) * saturated(insn.y_size, self.bits)
+            ),
         ]
         if not self.pads:
             return products
@@ -174,8 +201,8 @@ class DescriptorBuilder(wiring.Component):
             out.sram_base.eq(insn.sram_base),
             out.element.eq(insn.dram_base),
             out.stride.eq(insn.x_stride),
-            out.rows.eq(insn.y_size),
-            out.count.eq(insn.x_size),
+            out.rows.eq(saturated(insn.y_size, self.bits)),
+            out.count.eq(saturated(insn.x_size, self.bits)),
             out.has_columns.eq(parts.has_columns),
         ]
         if self.pads:
@@ -194,9 +221,7 @@ class DescriptorBuilder(wiring.Component):
             if self.pads:
                 m.d.sync += out.trail.eq(0)
         with m.Elif(parts.contiguous):
-            # More elements than COUNT_BITS can count are more than an SRAM has: saturate.
-            overflow = parts.elements[COUNT_BITS:].any()
-            m.d.sync += [out.rows.eq(1), out.count.eq(Mux(overflow, ~0, parts.elements))]
+            m.d.sync += [out.rows.eq(1), out.count.eq(saturated(parts.elements, self.bits))]
 
 
 class RowSequencer(wiring.Component):
@@ -204,8 +229,8 @@ class RowSequencer(wiring.Component):
 
     Parameters
     ----------
-    kinds : int
-        Number of memories.
+    kinds : tuple of MemoryKind
+        The memories.
     has_pad_value : bool
         Whether descriptors and rows have the member ``pad_value``.
     pads : bool
@@ -222,7 +247,10 @@ class RowSequencer(wiring.Component):
 
     LATENCY = 2
 
-    def __init__(self, kinds: int, *, has_pad_value: bool = False, pads: bool = True) -> None:
+    def __init__(
+        self, kinds: tuple[MemoryKind, ...], *, has_pad_value: bool = False, pads: bool = True
+    ) -> None:
+        self.bits = count_bits(kinds)
         self.has_pad_value, self.pads = has_pad_value, pads
         self.descriptor_layout = TransferDescriptor(kinds, has_pad_value=has_pad_value, pads=pads)
         row = ElementRow(kinds, has_pad_value=has_pad_value, pads=pads)
@@ -262,14 +290,12 @@ class RowSequencer(wiring.Component):
             with m.If(current.rows == 0):
                 m.d.sync += [
                     row_out.count.eq(0),
-                    row_out.end.eq(0),
                     row_out.has_columns.eq(0),
                 ]
             with m.Else():
                 m.d.sync += [
                     row_out.count.eq(current.count),
                     row_out.has_columns.eq(current.has_columns),
-                    row_out.end.eq(element + current.count),
                     element.eq(element + current.stride),
                     current.rows.eq(current.rows - 1),
                 ]
@@ -284,15 +310,16 @@ class RowSequencer(wiring.Component):
 
     def _zeros(self, m, current, advance):
         """The zeros of each row; returns whether there are none after the last row."""
-        zeros, no_trail = Signal(ZEROS_BITS), Signal()
+        zeros, no_trail = Signal(self.bits), Signal()
         with m.If(advance):
             with m.If(current.rows == 0):
-                m.d.sync += self.row.payload.zeros.eq(current.trail)
+                m.d.sync += self.row.payload.zeros.eq(saturated(current.trail, self.bits))
             with m.Else():
-                m.d.sync += [self.row.payload.zeros.eq(zeros), zeros.eq(current.between)]
+                between = saturated(current.between, self.bits)
+                m.d.sync += [self.row.payload.zeros.eq(zeros), zeros.eq(between)]
         with m.If(self.descriptor.ready):
             new = self.descriptor.payload
-            m.d.sync += [no_trail.eq(new.trail == 0), zeros.eq(new.lead)]
+            m.d.sync += [no_trail.eq(new.trail == 0), zeros.eq(saturated(new.lead, self.bits))]
         return no_trail
 
 
@@ -318,7 +345,7 @@ class RowGenerator(wiring.Component):
     ----------
     request : stream of the instruction layout, in
         Legal transfers. A transfer of no columns becomes one row with neither zeros nor elements.
-    row : stream of Row, out
+    row : stream of BusRow, out
         The first row is valid :attr:`LATENCY` cycles after its request. A skid buffer drives the
         stream: there is no combinational path from ``row.ready`` to ``request.ready``.
     error : ErrorLayout, out
@@ -342,9 +369,9 @@ class RowGenerator(wiring.Component):
         self.insn, self.kinds, self.source, self.pads = insn, kinds, source, pads
         self.addr_bits, self.data_bits = addr_bits, data_bits
         self.pad_load, self.has_pad_value = pad_load, pad_load is not None
-        row = Row(
-            kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits,
-            has_pad_value=self.has_pad_value, pads=pads,
+        row = BusRow(
+            kinds, addr_bits=addr_bits, data_bits=data_bits, has_pad_value=self.has_pad_value,
+            pads=pads,
         )  # fmt: skip
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
@@ -358,7 +385,7 @@ class RowGenerator(wiring.Component):
             self.insn, self.kinds, self.pad_load, pads=self.pads
         )
         m.submodules.sequencer = sequencer = RowSequencer(
-            len(self.kinds), has_pad_value=self.has_pad_value, pads=self.pads
+            self.kinds, has_pad_value=self.has_pad_value, pads=self.pads
         )
         m.submodules.skid = skid = SkidBuffer(self.row.payload.shape())
         connect(m, flipped(self.request), builder.request)
@@ -368,22 +395,25 @@ class RowGenerator(wiring.Component):
         return m
 
     def _address(self, m, elements, row):
-        """From ``elements`` (stream of ElementRow) to ``row`` (stream of Row): byte addresses and
-        beats, or an error if the row leaves the address space."""
+        """From ``elements`` (stream of ElementRow) to ``row`` (stream of BusRow): byte addresses
+        and beats, or an error if the row leaves the address space."""
         log_beat = (self.data_bits // 8).bit_length() - 1
-        source, out = elements.payload, row.payload
-        # The widest element is one page.
-        begin = Signal(ELEMENT_BITS + 12)
-        end = Signal(ELEMENT_BITS + 12)
-        size = Signal(COUNT_BITS + 12)
-        offset = begin[:log_beat]
+        source, bus_row, out = elements.payload, row.payload, row.payload.row
         shifts = [kind.log_bytes for kind in self.kinds]
+        begin = Signal(ELEMENT_BITS + max(shifts))
+        size = Signal(count_bits(self.kinds) + max(shifts))
+        offset = begin[:log_beat]
         m.d.comb += [
             begin.eq(Array(source.element << shift for shift in shifts)[source.kind]),
-            end.eq(Array(source.end << shift for shift in shifts)[source.kind]),
             size.eq(Array(source.count << shift for shift in shifts)[source.kind]),
         ]
-        out_of_range = elements.valid & (end > 1 << self.addr_bits)
+        # A row begins beyond the address space, or in its last part, as large as a row can be, and
+        # ends beyond.
+        part = min(len(size), self.addr_bits)
+        in_last_part = begin[part : self.addr_bits].all()
+        leaves_part = begin[:part] + size > 1 << part
+        beyond = begin[self.addr_bits :].any() | (in_last_part & leaves_part)
+        out_of_range = elements.valid & source.has_columns & beyond
         no_error = self.error.code == ErrorCode.NONE
         beats = _sum(size, offset, (1 << log_beat) - 1) >> log_beat
         m.d.comb += [
@@ -394,9 +424,9 @@ class RowGenerator(wiring.Component):
             out.first.eq(source.first),
             out.last.eq(source.last),
             out.count.eq(source.count),
-            out.addr.eq(begin[log_beat:] << log_beat),
+            bus_row.addr.eq(begin[log_beat:] << log_beat),
+            bus_row.beats.eq(Mux(source.has_columns, beats, 0)),
             out.offset.eq(offset),
-            out.beats.eq(Mux(source.has_columns, beats, 0)),
         ]
         if self.pads:
             m.d.comb += out.zeros.eq(source.zeros)

@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dma.rows import INDEX_BITS, MemoryKind, Row, index_range
+from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range
 from vta.hw.interfaces import ErrorLayout, SramReadSignature, WritePortSignature
 from vta.memmap import ErrorCode, Source
 
@@ -25,6 +25,8 @@ class RowReader(wiring.Component):
     ----------
     kind : MemoryKind
         The memory.
+    kinds : tuple of MemoryKind
+        All memories of the rows' layout.
     addr_bits, data_bits : int
         Widths of the bus.
     waits : bool
@@ -55,12 +57,12 @@ class RowReader(wiring.Component):
     """
 
     def __init__(
-        self, kind: MemoryKind, *, addr_bits: int, data_bits: int, waits: bool = False,
-        ask_ahead: int = 0,
+        self, kind: MemoryKind, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int,
+        waits: bool = False, ask_ahead: int = 0,
     ) -> None:  # fmt: skip
         self.kind, self.data_bits = kind, data_bits
         self.waits, self.ask_ahead = waits, ask_ahead
-        self.row_layout = Row(kinds=1, addr_bits=addr_bits, data_bits=data_bits, pads=False)
+        self.row_layout = Row(kinds, data_bits=data_bits, pads=False)
         self.parts = kind.beats_per_element(data_bits)
         self.lanes = kind.elements_per_beat(data_bits)
         port = WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)
@@ -95,11 +97,12 @@ class RowReader(wiring.Component):
         row = Signal(self.row_layout)
         next_row = data.View(self.row_layout, self.row.payload)
         row_valid = Signal()
-        index = Signal(INDEX_BITS)
+        sram_index = SramIndex((self.kind,))
+        index = sram_index.value
         lane = Signal(index_range(self.lanes))
         read = Signal()
         row_end = Signal()
-        in_range = index < 2**self.kind.log_depth
+        in_range = sram_index.within(self.kind)
         enable = row_valid & (self.error.code == ErrorCode.NONE)
         remaining = enable & (row.count != 0)
         available = self.sram_ready | ~in_range if self.waits else 1
@@ -121,7 +124,7 @@ class RowReader(wiring.Component):
                 element.row_end.eq(row.count == 1),
             ]
         with m.If(read):
-            m.d.sync += [row.count.eq(row.count - 1), index.eq(index + 1), lane.eq(lane + 1)]
+            m.d.sync += [row.count.eq(row.count - 1), sram_index.step(), lane.eq(lane + 1)]
             with m.If(~in_range):
                 m.d.sync += [
                     self.error.code.eq(ErrorCode.SRAM_RANGE),
@@ -133,7 +136,7 @@ class RowReader(wiring.Component):
             with m.If(self.row.valid):
                 m.d.sync += lane.eq(next_row.offset >> self.kind.log_bytes)
                 with m.If(next_row.first):
-                    m.d.sync += index.eq(next_row.sram_base)
+                    m.d.sync += sram_index.load(next_row.sram_base)
 
     def _split(self, m, element, element_ready, ask):
         """Stage 1 for elements of a beat or more: ``parts`` beats each."""

@@ -10,7 +10,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.rows import INDEX_BITS, MemoryKind, Row, index_range
+from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import PAD_VALUE_MEMORIES
@@ -95,8 +95,8 @@ class WriteSequencer(wiring.Component):
     ----------
     kinds : tuple of MemoryKind
         The memories; ``Row.kind`` is an index into them.
-    addr_bits, data_bits : int
-        Widths of the bus.
+    data_bits : int
+        Width of the bus.
     source : Source
         The reporter of the errors.
     has_pad_value : bool
@@ -116,14 +116,12 @@ class WriteSequencer(wiring.Component):
     """
 
     def __init__(
-        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source,
+        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source,
         has_pad_value: bool = False,
     ) -> None:  # fmt: skip
         self.kinds, self.data_bits, self.source = kinds, data_bits, source
         self.has_pad_value = has_pad_value
-        self.row_layout = Row(
-            kinds=len(kinds), addr_bits=addr_bits, data_bits=data_bits, has_pad_value=has_pad_value
-        )
+        self.row_layout = Row(kinds, data_bits=data_bits, has_pad_value=has_pad_value)
         super().__init__({
             "row": In(stream.Signature(self.row_layout.size)),
             "beat": In(stream.Signature(data_bits)),
@@ -220,12 +218,12 @@ class WriteSequencer(wiring.Component):
     def _index(self, m, row, next_row, element_end):
         """The SRAM index of the current element, a register that continues from row to row of an
         instruction, and whether the SRAM has that element."""
-        index = Signal(INDEX_BITS)
+        index = SramIndex(self.kinds)
         with m.If(element_end):
-            m.d.sync += index.eq(index + 1)
+            m.d.sync += index.step()
         with m.If(self.row.ready & self.row.valid & next_row.first):
-            m.d.sync += index.eq(next_row.sram_base)
-        return index, self._of_kind(row.kind, lambda kind: index < 2**kind.log_depth)
+            m.d.sync += index.load(next_row.sram_base)
+        return index.value, self._of_kind(row.kind, index.within)
 
     def _padding(self, row):
         """A beat of padding: the pad value in each lane of the memory. Narrower lanes have its low
@@ -349,8 +347,8 @@ class RowWriter(wiring.Component):
     ----------
     kinds : tuple of MemoryKind
         The memories; those with the same ``sram`` share a write port.
-    addr_bits, data_bits : int
-        Widths of the bus.
+    data_bits : int
+        Width of the bus.
     source : Source
         The reporter of the errors.
     has_pad_value : bool
@@ -372,11 +370,11 @@ class RowWriter(wiring.Component):
     """
 
     def __init__(
-        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int, source: Source,
+        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source,
         has_pad_value: bool = False,
     ) -> None:  # fmt: skip
         self.sequencer = WriteSequencer(
-            kinds, addr_bits=addr_bits, data_bits=data_bits, source=source,
+            kinds, data_bits=data_bits, source=source,
             has_pad_value=has_pad_value,
         )  # fmt: skip
         self.formatter = WriteFormatter(kinds, data_bits)

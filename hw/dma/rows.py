@@ -7,36 +7,54 @@ execute them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Shape, signed
+from amaranth.hdl import Mux, Shape, Signal, signed
 from amaranth.lib import data
 
-from vta.hw.interfaces import BEATS_BITS
 from vta.isa import MemId
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
 
 __all__ = [
-    "COUNT_BITS",
-    "INDEX_BITS",
-    "ZEROS_BITS",
+    "SRAM_BASE_BITS",
+    "BusRow",
     "MemoryKind",
     "Row",
+    "SramIndex",
+    "beats_bits",
+    "count_bits",
     "index_range",
     "pad_member",
+    "saturated",
 ]
 
-COUNT_BITS = 17
-"""Width of the number of elements of a row; more than any SRAM holds."""
-
-INDEX_BITS = 17
-"""Width of an element index in an SRAM, with room to count beyond the last element."""
-
-ZEROS_BITS = 21
-"""Width of the number of elements of padding before a row: ``30 * (15 + x_size + 15) < 2^21``."""
+SRAM_BASE_BITS = 16
+"""Width of ``sram_base`` of an instruction."""
 
 PAD_VALUE_BITS = 8
 """Width of the value of a lane of the padding."""
+
+
+def count_bits(kinds: "tuple[MemoryKind, ...]") -> int:
+    """Width of a number of elements: of a row, of its zeros, of rows.
+
+    Larger numbers saturate (:func:`saturated`). The largest one is more than any of the memories
+    holds, so that a transfer of so many elements ends with the error SRAM_RANGE at the same element
+    as one of more.
+    """
+    return max(1, *(kind.log_depth for kind in kinds)) + 1
+
+
+def saturated(value, bits: int):
+    """The unsigned ``value``, or the largest number of ``bits`` bits if that is smaller."""
+    return Mux(value[bits:].any(), (1 << bits) - 1, value[:bits]) if len(value) > bits else value
+
+
+def beats_bits(kinds: "tuple[MemoryKind, ...]", data_bits: int) -> int:
+    """Width of the number of beats of a row, on a bus of ``data_bits``."""
+    beat_bytes = data_bits // 8
+    most = max(kind.elem_bytes for kind in kinds) * ((1 << count_bits(kinds)) - 1)
+    return ((most + 2 * (beat_bytes - 1)) // beat_bytes).bit_length()
 
 
 def index_range(count: int) -> range:
@@ -127,19 +145,63 @@ class Row(data.StructLayout):
 
     ``first`` and ``last`` mark the first and the last row of an instruction; ``sram_base``, the
     SRAM index of the first element, is valid only with ``first``. ``kind`` is an index into the
-    memories of the row generator. The row occupies ``beats`` bus beats from ``addr`` on (aligned
-    to the bus) and begins ``offset`` bytes into the first of them. A row without DRAM elements
-    (``count = beats = 0``) causes no bus request. With ``has_pad_value`` each lane of the padding
-    is ``pad_value``, otherwise 0. Without ``pads`` there is no padding, and no member ``zeros``.
+    memories ``kinds``. The elements begin ``offset`` bytes into the first of their bus beats.
+    With ``has_pad_value`` each lane of the padding is ``pad_value``, otherwise 0. Without ``pads``
+    there is no padding, and no member ``zeros``. ``zeros`` and ``count`` saturate
+    (:func:`count_bits`).
     """
 
     def __init__(
-        self, *, kinds: int, addr_bits: int, data_bits: int, has_pad_value: bool = False,
+        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, has_pad_value: bool = False,
         pads: bool = True,
     ) -> None:  # fmt: skip
+        bits = count_bits(kinds)
         super().__init__({
-            "kind": index_range(kinds), "sram_base": 16, "first": 1, "last": 1,
-            **({"zeros": ZEROS_BITS} if pads else {}), "count": COUNT_BITS,
-            "addr": addr_bits, "beats": BEATS_BITS, "offset": range(data_bits // 8),
-            **pad_member(has_pad_value),
+            "kind": index_range(len(kinds)), "sram_base": SRAM_BASE_BITS, "first": 1, "last": 1,
+            **({"zeros": bits} if pads else {}), "count": bits,
+            "offset": range(data_bits // 8), **pad_member(has_pad_value),
         })  # fmt: skip
+
+
+class BusRow(data.StructLayout):
+    """A row and its place in DRAM: it occupies ``beats`` bus beats from ``addr`` on, which is
+    aligned to the bus. A row without DRAM elements (``row.count = beats = 0``) causes no request.
+    """
+
+    def __init__(
+        self, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int,
+        has_pad_value: bool = False, pads: bool = True,
+    ) -> None:  # fmt: skip
+        row = Row(kinds, data_bits=data_bits, has_pad_value=has_pad_value, pads=pads)
+        super().__init__({
+            "row": row, "addr": addr_bits, "beats": beats_bits(kinds, data_bits),
+        })  # fmt: skip
+
+
+class SramIndex:
+    """The SRAM index of an element: ``load`` sets it, ``step`` increments it.
+
+    Only the low bits count. They hold the first index beyond the deepest memory, where a transfer
+    ends with an error, so an index whose high bits are not 0 is never incremented.
+
+    Attributes
+    ----------
+    value : Signal
+        The index.
+    """
+
+    def __init__(self, kinds: tuple[MemoryKind, ...]) -> None:
+        self._low = count_bits(kinds)
+        self.value = Signal(max(SRAM_BASE_BITS, self._low), name="index")
+
+    def load(self, base):
+        """The statement that sets the index."""
+        return self.value.eq(base)
+
+    def step(self):
+        """The statement that increments the index."""
+        return self.value[: self._low].eq(self.value[: self._low] + 1)
+
+    def within(self, kind: MemoryKind):
+        """Whether the SRAM of ``kind`` has an element with this index."""
+        return ~self.value[kind.log_depth :].any()

@@ -20,7 +20,7 @@ from amaranth.lib.wiring import Out
 
 from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_reader import RowReader
-from vta.hw.dma.rows import MemoryKind
+from vta.hw.dma.rows import MemoryKind, beats_bits
 from vta.hw.interfaces import (
     SramReadSignature,
     TileReadSignature,
@@ -80,6 +80,8 @@ class StoreModule(wiring.Component):
     ) -> None:
         self.isa, self.kinds = isa, tuple(kinds)
         self.addr_bits, self.data_bits = addr_bits, data_bits
+        self.beats_bits = beats_bits(self.kinds, data_bits)
+        """Width of the number of beats of a request."""
         self.sizes = [kind.elem_bytes // kinds[0].elem_bytes for kind in kinds]
         """Elements of OUT that an element of each kind is as large as."""
         ports = {"out": SramReadSignature, "acc": TileReadSignature}
@@ -98,24 +100,21 @@ class StoreModule(wiring.Component):
             self.isa.memory, self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits,
             source=Source.STORE, pads=False,
         )  # fmt: skip
-        m.submodules.rows = rows = SyncFIFO(
-            width=len(generator.row.payload.as_value()), depth=ROWS_IN_FLIGHT
-        )
-
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row, request = generator.row.payload, self.write.request
+        m.submodules.rows = rows = SyncFIFO(width=len(row.row.as_value()), depth=ROWS_IN_FLIGHT)
         has_beats = row.beats != 0
         m.d.comb += [
             request.valid.eq(generator.row.valid & has_beats & rows.w_rdy),
             request.payload.addr.eq(row.addr),
             request.payload.beats.eq(row.beats),
-            request.payload.last.eq(row.last),
+            request.payload.last.eq(row.row.last),
             rows.w_en.eq(generator.row.valid & (~has_beats | request.ready)),
-            rows.w_data.eq(row),
+            rows.w_data.eq(row.row),
             generator.row.ready.eq(rows.w_rdy & (~has_beats | request.ready)),
         ]
         m.d.comb += self.error.eq(generator.error)
-        self._read(m, rows, row.shape())
+        self._read(m, rows, row.row.shape())
         self._issue_and_retire(m, generator.request)
         return m
 
@@ -126,7 +125,7 @@ class StoreModule(wiring.Component):
         for kind in self.kinds:
             waits = kind.memory is MemId.ACC
             reader = RowReader(
-                kind, addr_bits=self.addr_bits, data_bits=self.data_bits,
+                kind, self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits,
                 waits=waits, ask_ahead=TileReadSignature.LATENCY if waits else 0,
             )  # fmt: skip
             m.submodules[f"{kind.sram}_reader"] = reader

@@ -61,6 +61,8 @@ class Fetch(wiring.Component):
         self, isa: Isa, *, addr_bits: int, data_bits: int, room: int = VTAConfig.fetch_beats
     ) -> None:
         self.isa, self.addr_bits, self.data_bits, self.room = isa, addr_bits, data_bits, room
+        self.beats_bits = StreamReader.CHUNK.bit_length()
+        """Width of the number of beats of a request."""
         queue = stream.Signature(INSN_BITS)
         super().__init__({
             "start": In(1), "addr": In(64), "count": In(COUNT_BITS),

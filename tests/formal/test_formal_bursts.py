@@ -20,11 +20,15 @@ class BurstsAreTheRequest(Properties):
     """The requests that were taken and not yet handed on, at most two, are kept in a ledger; each
     burst must be the beginning of the oldest."""
 
-    def __init__(self, module=axi, *, data_bits=512, burst_beats=BURST_BEATS):
+    def __init__(self, module=axi, *, data_bits=512, burst_beats=BURST_BEATS, beats_bits=None):
         self.beat_bytes, self.burst_beats = data_bits // 8, burst_beats
+        self.most_beats = 2 ** (BEATS_BITS if beats_bits is None else beats_bits)
         super().__init__(
-            module.BurstSplitter(addr_bits=ADDR_BITS, data_bits=data_bits, burst_beats=burst_beats)
-        )
+            module.BurstSplitter(
+                addr_bits=ADDR_BITS, data_bits=data_bits, burst_beats=burst_beats,
+                beats_bits=beats_bits,
+            )
+        )  # fmt: skip
 
     def elaborate(self, platform):
         block, request, burst = self.block, self.block.request, self.block.burst
@@ -36,6 +40,7 @@ class BurstsAreTheRequest(Properties):
         m.d.comb += [
             Assume(asked.addr % self.beat_bytes == 0),
             Assume(asked.beats != 0),
+            Assume(asked.beats < self.most_beats),
             Assume(asked.addr + asked.beats * self.beat_bytes <= 1 << ADDR_BITS),
         ]
 
@@ -84,9 +89,9 @@ class BurstsAreTheRequest(Properties):
                 m.d.sync += [has_next.eq(1), *(next_one[f].eq(asked[f]) for f in FIELDS)]
 
         # How the registers of the block and the ledger belong together, for the induction.
+        reach_bits = (self.most_beats - 1 + self.burst_beats - 1).bit_length()
         rest = StructLayout({
-            "beat": ADDR_BITS - self.beat_bytes.bit_length() + 1, "reach": BEATS_BITS + 1,
-            "last": 1,
+            "beat": ADDR_BITS - self.beat_bytes.bit_length() + 1, "reach": reach_bits, "last": 1,
         })  # fmt: skip
         remaining, accepted = View(rest, paths["remaining"]), View(rest, paths["accepted"])
         accepted_valid = paths["accepted_valid"]
@@ -113,9 +118,11 @@ class BurstsAreTheRequest(Properties):
         with m.If(has_next):
             m.d.comb += [Assert(next_one.beats != 0), Assert(next_one.addr % self.beat_bytes == 0)]
             m.d.comb += Assert(next_one.addr + next_one.beats * self.beat_bytes <= 1 << ADDR_BITS)
+            m.d.comb += Assert(next_one.beats < self.most_beats)
         with m.If(has_oldest):
             m.d.comb += [
                 Assert(oldest.beats != 0),
+                Assert(oldest.beats < self.most_beats),
                 Assert(oldest.addr % self.beat_bytes == 0),
                 Assert(oldest.addr + oldest.beats * self.beat_bytes <= 1 << ADDR_BITS),
             ]
@@ -136,11 +143,17 @@ class BurstsAreTheRequest(Properties):
 
 
 @pytest.mark.parametrize(
-    ("data_bits", "burst_beats"),
-    [(512, 64), pytest.param(64, 64, marks=pytest.mark.formal), (64, 16)],
-)
-def test_bursts_are_the_request(data_bits, burst_beats):
-    prove(BurstsAreTheRequest(data_bits=data_bits, burst_beats=burst_beats), depth=2)
+    ("data_bits", "burst_beats", "beats_bits"),
+    [
+        (512, 64, None), pytest.param(64, 64, None, marks=pytest.mark.formal), (64, 16, None),
+        (64, 64, 5), (64, 16, 8),
+    ],
+)  # fmt: skip
+def test_bursts_are_the_request(data_bits, burst_beats, beats_bits):
+    prove(
+        BurstsAreTheRequest(data_bits=data_bits, burst_beats=burst_beats, beats_bits=beats_bits),
+        depth=2,
+    )
 
 
 @pytest.mark.formal
@@ -153,7 +166,7 @@ def test_requests_of_all_kinds_happen():
     ("old", "new"),
     [
         ("size - 1) - remaining.beat % size)", "size - 1))"),
-        ("new.beats + beat % size)", "new.beats + (beat + 1) % size)"),
+        ("beats_bits] + beat % size)", "beats_bits] + (beat + 1) % size)"),
         ("| (reach == blocks * size)", ""),
         ("(accepted.reach - 1) % size", "accepted.reach % size"),
         ("burst.last.eq(remaining.last & last_burst)", "burst.last.eq(remaining.last)"),

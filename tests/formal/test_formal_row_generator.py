@@ -21,11 +21,18 @@ SIZES = {
     "x_pad_0": 1, "x_pad_1": 1, "y_pad_0": 1, "y_pad_1": 1,
 }  # fmt: skip
 """Bits of the fields that may have any value; the others are 0."""
-KINDS = tuple(
-    MemoryKind(memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=8)
-    for memory, sram, size in ((MemId.INP, "inp", 2), (MemId.WGT, "wgt", 32))
-)
-"""One with elements smaller than a beat, one with elements wider."""
+LARGE = SIZES | {"x_size": 3, "y_size": 3}
+"""Transfers of more elements than the smallest memories hold, in each direction."""
+
+
+def _kinds(log_depth):
+    """One with elements smaller than a beat, one with elements wider."""
+    return tuple(
+        MemoryKind(
+            memory=memory, sram=sram, elem_bytes=size, sram_bits=size * 8, log_depth=log_depth
+        )
+        for memory, sram, size in ((MemId.INP, "inp", 2), (MemId.WGT, "wgt", 32))
+    )
 
 
 class ExactlyTheElements(Properties):
@@ -35,14 +42,20 @@ class ExactlyTheElements(Properties):
 
     With ``stalls`` a row may have to wait for any time before it is taken. Without ``pads`` the
     generator is that of STOREs, and a transfer of elements has no pads.
+
+    A transfer of more elements than the memories hold may have fewer rows, zeros and elements than
+    it says, but the first of them, up to one beyond the memory, are right.
     """
 
-    def __init__(self, module=row_generator, *, memory=MemId.INP, stalls=False, pads=True):
-        self.memory, self.stalls, self.pads = memory, stalls, pads
-        self.r, self.c = Signal(3), Signal(3)
-        self.fields = {name: Signal(bits, name=name) for name, bits in SIZES.items()}
+    def __init__(
+        self, module=row_generator, *, memory=MemId.INP, stalls=False, pads=True, log_depth=8,
+        sizes=SIZES,
+    ):  # fmt: skip
+        self.memory, self.stalls, self.pads, self.depth = memory, stalls, pads, 1 << log_depth
+        self.r, self.c = Signal(4), Signal(4)
+        self.fields = {name: Signal(bits, name=name) for name, bits in sizes.items()}
         block = module.RowGenerator(
-            INSN, KINDS, addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD,
+            INSN, _kinds(log_depth), addr_bits=32, data_bits=DATA_BITS, source=Source.LOAD,
             pad_load=ISA.pad_load, pads=pads,
         )  # fmt: skip
         self.has_pad_value, self.pad_value = Signal(), Signal(signed(8))
@@ -52,7 +65,7 @@ class ExactlyTheElements(Properties):
     def elaborate(self, platform):
         m = super().elaborate(platform)
         block, row = self.block, self.block.row
-        out = row.payload
+        bus, out = row.payload, row.payload.row
         r, c = constant(m, self.r), constant(m, self.c)
         has_pad_value = constant(m, self.has_pad_value)
         pad_value = constant(m, self.pad_value)
@@ -102,10 +115,10 @@ class ExactlyTheElements(Properties):
         m.d.comb += [
             after_zeros.eq(at + zeros),
             after.eq(after_zeros + out.count),
-            begin.eq(out.addr + out.offset),
+            begin.eq(bus.addr + out.offset),
             end.eq(begin + (out.count << log_bytes)),
         ]
-        here = row.valid & (insn.x_size != 0)
+        here = row.valid & (insn.x_size != 0) & (place <= self.depth)
         in_zeros = here & (place >= at) & (place < after_zeros)
         in_data = here & (place >= after_zeros) & (place < after)
         with m.If(row.valid):
@@ -117,15 +130,21 @@ class ExactlyTheElements(Properties):
                 Assert(zeros <= total),
                 Assert(out.count <= total),
                 Assert(after <= total),
-                Assert(out.last == (after == total)),
-                Assert(out.addr % BEAT == 0),
+                Assert(
+                    Mux(
+                        total <= self.depth,
+                        out.last == (after == total),
+                        ~out.last | (after > self.depth),
+                    )
+                ),
+                Assert(bus.addr % BEAT == 0),
             ]
             with m.If(out.count == 0):
-                m.d.comb += Assert(out.beats == 0)
+                m.d.comb += Assert(bus.beats == 0)
             with m.Else():
                 m.d.comb += [
-                    Assert(out.addr + out.beats * BEAT >= end),
-                    Assert(out.addr + out.beats * BEAT < end + BEAT),
+                    Assert(bus.addr + bus.beats * BEAT >= end),
+                    Assert(bus.addr + bus.beats * BEAT < end + BEAT),
                 ]
         with m.If(in_zeros):
             m.d.comb += Assert(~is_data)
@@ -138,11 +157,11 @@ class ExactlyTheElements(Properties):
             m.d.sync += [at.eq(Mux(out.last, 0, after)), first.eq(out.last)]
 
         # A row waits, unchanged, until it is taken; a transfer ends as often as it is asked for.
-        waited, before = Signal(), Signal.like(out)
+        waited, before = Signal(), Signal.like(row.payload)
         asked = Signal(3)
         m.d.sync += [
             waited.eq(row.valid & ~row.ready),
-            before.eq(out),
+            before.eq(row.payload),
             asked.eq(
                 asked
                 + (block.request.valid & block.request.ready)
@@ -150,7 +169,7 @@ class ExactlyTheElements(Properties):
             ),
         ]
         m.d.comb += [
-            Assert(~waited | (row.valid & (out == before))),
+            Assert(~waited | (row.valid & (row.payload == before))),
             Assert(~row.valid | (asked != 0)),
             Assert(block.error.code == 0),
         ]
@@ -176,6 +195,12 @@ def test_rows_are_exactly_the_elements(memory):
 @pytest.mark.parametrize("memory", [MemId.INP, MemId.WGT])
 def test_rows_without_pads_are_exactly_the_elements(memory):
     hold(ExactlyTheElements(memory=memory, pads=False), depth=DEPTH)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("pads", [True, False])
+def test_rows_of_too_many_elements_begin_with_the_right_ones(pads):
+    hold(ExactlyTheElements(pads=pads, log_depth=1, sizes=LARGE), depth=DEPTH)
 
 
 @pytest.mark.formal
@@ -207,7 +232,7 @@ def test_transfers_of_all_kinds_happen(memory):
          "last.eq(current.rows == 0)"),
         ("_sum(size, offset, (1 << log_beat) - 1)", "(size + (1 << log_beat) - 1)"),
         ("advance.eq(~self.row.valid | self.row.ready)", "advance.eq(1)"),
-        ("zeros.eq(current.between)]", "zeros.eq(current.lead)]"),
+        ("saturated(current.between, self.bits)", "saturated(current.lead, self.bits)"),
         ("out.element.eq(load.dram_base)", "out.element.eq(insn.dram_base)"),
         ("row_out.pad_value.eq(current.pad_value)", "row_out.pad_value.eq(0)"),
     ],
@@ -218,3 +243,23 @@ def test_transfers_of_all_kinds_happen(memory):
 )  # fmt: skip
 def test_broken_row_generators_are_found(old, new):
     refute(ExactlyTheElements(mutant(row_generator, old, new), stalls=True), depth=13)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("overflow = pitch[self.bits :].any() | wide", "overflow = wide"),
+        ("overflow = pitch[self.bits :].any() | wide", "overflow = pitch[self.bits :].any()"),
+        ("out.rows.eq(saturated(insn.y_size, self.bits))", "out.rows.eq(insn.y_size)"),
+        ("out.count.eq(saturated(insn.x_size, self.bits))", "out.count.eq(insn.x_size)"),
+        ("out.count.eq(saturated(parts.elements, self.bits))", "out.count.eq(parts.elements)"),
+        ("zeros.eq(saturated(new.lead, self.bits))", "zeros.eq(new.lead)"),
+        ("zeros.eq(saturated(current.trail, self.bits))", "zeros.eq(current.trail)"),
+    ],
+    ids=["pitch-wraps", "wide-rows-wrap", "rows-wrap", "columns-wrap", "elements-wrap",
+         "lead-wraps", "trail-wraps"],
+)  # fmt: skip
+def test_numbers_that_wrap_are_found(old, new):
+    broken = mutant(row_generator, old, new)
+    refute(ExactlyTheElements(broken, log_depth=1, sizes=LARGE), depth=13)

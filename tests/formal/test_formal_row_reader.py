@@ -32,7 +32,7 @@ class ExactlyTheRows(Properties):
             log_depth=self.depth.bit_length() - 1,
         )  # fmt: skip
         self.log_bytes = kind.log_bytes
-        self.layout = Row(kinds=1, addr_bits=ADDR_BITS, data_bits=DATA_BITS, pads=False)
+        self.layout = Row((kind,), data_bits=DATA_BITS, pads=False)
         self.reading = Signal(
             data.StructLayout({"active": 1, "row": self.layout, "base": 24, "reads": 18})
         )
@@ -44,8 +44,9 @@ class ExactlyTheRows(Properties):
         self.any_contents, self.contents = Signal(self.depth * elem_bytes * 8), None
         self.waits, self.ask_ahead = waits, ask_ahead
         block = module.RowReader(
-            kind, addr_bits=ADDR_BITS, data_bits=DATA_BITS, waits=waits, ask_ahead=ask_ahead
-        )
+            kind, (kind,), addr_bits=ADDR_BITS, data_bits=DATA_BITS, waits=waits,
+            ask_ahead=ask_ahead,
+        )  # fmt: skip
         super().__init__(block, [self.any_contents])
 
     def elaborate(self, platform):
@@ -66,11 +67,12 @@ class ExactlyTheRows(Properties):
 
     def well_formed(self, row):
         """The guarantees of the row generator for a row (``test_formal_row_generator.py``)."""
+        return [row.offset & (min(self.elem_bytes, BEAT) - 1) == 0]
+
+    def beats(self, row):
+        """The beats that a row occupies, as the row generator requests them."""
         size = row.count << self.log_bytes
-        return [
-            row.offset & (min(self.elem_bytes, BEAT) - 1) == 0,
-            row.beats == Mux(row.count == 0, 0, (size + row.offset + BEAT - 1) // BEAT),
-        ]
+        return Mux(row.count == 0, 0, (size + row.offset + BEAT - 1) // BEAT)
 
     def _world(self, m):
         """Rows are well formed; the data of the SRAM is valid in the next cycle and held."""
@@ -98,7 +100,7 @@ class ExactlyTheRows(Properties):
                 held.valid & (~beat_complete | (beat_accepted & ((held.sent + 1) * BEAT >= after)))
             ),
             Assert(beat.valid == (held.valid & beat_complete)),
-            Assert(~(element_leaves & last) | (held.sent + beat_accepted == row.beats)),
+            Assert(~(element_leaves & last) | (held.sent + beat_accepted == self.beats(row))),
         ]
         m.d.sync += held.sent.eq(held.sent + beat_accepted)
         for lane in range(BEAT):
@@ -114,8 +116,8 @@ class ExactlyTheRows(Properties):
                 m.d.comb += Assert(right)
         inside_a_beat = max(0, BEAT - self.elem_bytes)
         m.d.comb += [
-            Cover(beat_accepted & last & (row.beats >= 3) & (row.offset == inside_a_beat)),
-            Cover(beat_accepted & last & (row.beats >= 3) & (row.offset == 0)),
+            Cover(beat_accepted & last & (self.beats(row) >= 3) & (row.offset == inside_a_beat)),
+            Cover(beat_accepted & last & (self.beats(row) >= 3) & (row.offset == 0)),
             Cover(beat.valid & ~beat.ready & ~last),
         ]
         return element_leaves

@@ -280,6 +280,6 @@ def test_no_line_of_the_verilog_is_too_long():
     for each beat of a large tile."""
     cfg = machine(batch=2, block=6, inp=2, wgt=2, log_bus_width=7)
     kinds = tuple(MemoryKind.of(cfg, memory) for memory in (MemId.ACC, MemId.ACC_8BIT))
-    writer = RowWriter(kinds, addr_bits=32, data_bits=cfg.bus_bits, source=Source.COMPUTE)
+    writer = RowWriter(kinds, data_bits=cfg.bus_bits, source=Source.COMPUTE)
     text = verilog.convert(writer, emit_src=False)
     assert max(map(len, text.splitlines())) < 20_000
