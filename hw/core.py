@@ -40,6 +40,9 @@ class Core(wiring.Component):
     paired : bool
         Compute two products of GEMM in one multiplier where that is exact, for parts with
         multipliers of 25 x 18 bits. Results and cycles are the same.
+    wide_luts : bool
+        Select by codes and not by a bit for each value, for parts with LUTs of six inputs
+        (:mod:`vta.hw.lib.selection`). Results and cycles are the same.
     bus : BusTraits
         Requirements of the memory port.
 
@@ -53,8 +56,11 @@ class Core(wiring.Component):
         Asserted from the end of a run until the next launch, or until ``done`` is cleared.
     """
 
-    def __init__(self, cfg: VTAConfig, *, paired: bool = False, bus: BusTraits = AXI4) -> None:
-        self.cfg, self.paired, self.bus = cfg, paired, bus
+    def __init__(
+        self, cfg: VTAConfig, *, paired: bool = False, wide_luts: bool = False,
+        bus: BusTraits = AXI4,
+    ) -> None:  # fmt: skip
+        self.cfg, self.paired, self.wide_luts, self.bus = cfg, paired, wide_luts, bus
         super().__init__({
             "m_axi": Out(AXISignature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "s_axi": In(AXI4LiteSignature(addr_bits=ADDR_BITS)),
@@ -69,7 +75,7 @@ class Core(wiring.Component):
 
         fetch = Fetch(isa, **bus, room=cfg.fetch_beats)
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
-        compute = Compute(cfg, paired=self.paired)
+        compute = Compute(cfg, paired=self.paired, wide_luts=self.wide_luts)
         store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
         clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}
         reads = ReadMaster(

@@ -126,11 +126,16 @@ def _without_collections() -> Iterator[None]:
 
 @_without_collections()
 def emit_verilog(
-    cfg: VTAConfig, *, paired: bool = False, observed: bool = False, active: bool = False
+    cfg: VTAConfig,
+    *,
+    paired: bool = False,
+    wide_luts: bool = False,
+    observed: bool = False,
+    active: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
-    With ``paired`` two products share a multiplier, see :class:`~vta.hw.core.Core`; with
+    For ``paired`` and ``wide_luts`` see :class:`~vta.hw.core.Core`; with
     ``observed`` it has a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`;
     with ``active`` one for profiles, see :class:`~vta.hw.debug.activity_probes.ActiveCore`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
@@ -143,7 +148,7 @@ def emit_verilog(
         If no cache folder for Yosys can be written.
     """
     prepare_builtin_yosys()
-    core = _core_class(observed, active)(cfg, paired=paired)
+    core = _core_class(observed, active)(cfg, paired=paired, wide_luts=wide_luts)
     ports = _ports(core)
     text = verilog.convert(
         core,

@@ -137,8 +137,9 @@ class ZynqShell(_Shell):
 
     def _machine(self, cfg):
         return ProcessorMachine(
-            cfg, control=GP0, memory=HP0, base=ZYNQ_REGISTERS, bus=HP0_TRAITS, paired=True
-        )
+            cfg, control=GP0, memory=HP0, base=ZYNQ_REGISTERS, bus=HP0_TRAITS, paired=True,
+            wide_luts=True,
+        )  # fmt: skip
 
     def _processing_system(self, fclk, reset_n):
         return Instance(
@@ -168,7 +169,7 @@ class UltraScaleShell(_Shell):
     def _machine(self, cfg):
         return ProcessorMachine(
             cfg, control=HPM0_FPD, memory=HP0_FPD, base=ULTRASCALE_REGISTERS, bus=HP0_FPD_TRAITS,
-            paired=True,
+            paired=True, wide_luts=True,
         )  # fmt: skip
 
     def _processing_system(self, fclk, reset_n):

@@ -37,6 +37,8 @@ class Family:
     paired : bool
         Whether a multiplier is wide enough for two narrow products (``Core(paired=...)``) and
         cannot be split into narrow ones.
+    wide_luts : bool
+        Whether a LUT has six inputs (``Core(wide_luts=...)``).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Family:
     resources: tuple[str, ...]
     costs: Mapping[str, Mapping[str, Fraction]]
     paired: bool = False
+    wide_luts: bool = False
     inserted: tuple[str, str] | tuple[()] = ()
 
     def script(self, top: str) -> str:
@@ -132,6 +135,7 @@ SEVEN = Family(
     resources=_XILINX_RESOURCES,
     costs=_XILINX_COSTS,
     paired=True,
+    wide_luts=True,
 )
 
 ULTRASCALE_PLUS = Family(
@@ -140,6 +144,7 @@ ULTRASCALE_PLUS = Family(
     resources=_XILINX_RESOURCES,
     costs=_XILINX_COSTS,
     paired=True,
+    wide_luts=True,
 )
 
 CYCLONE_V = Family(
@@ -163,6 +168,7 @@ CYCLONE_V = Family(
     ),
     # Left to itself, the command makes LUTs of sums of three and more; these make carry chains.
     inserted=("map_bram", "maccmap; techmap -map +/intel_alm/common/arith_alm_map.v"),
+    wide_luts=True,
 )
 """An ALM holds two functions of up to four inputs, two bits of an adder, or one function of five
 or six inputs (two of five that share inputs are counted apart: an upper estimate); four registers;

@@ -30,9 +30,7 @@ banks of each cycle come from registers.
 """
 
 from collections.abc import Sequence
-from functools import reduce
 from math import gcd
-from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -42,6 +40,7 @@ from vta.config import VTAConfig
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.compute.tile_reader import TileReader
 from vta.hw.interfaces import SramReadSignature, SramWriteSignature, TileReadSignature
+from vta.hw.lib.selection import selected_by_bits, selected_by_code
 from vta.hw.lib.sram import Sram
 
 __all__ = ["BANK_HASH", "Accumulators", "BankArbiter", "bank_index", "log_banks"]
@@ -172,6 +171,8 @@ class Accumulators(wiring.Component):
     alu_parts : int
         Parts of a tile, each with a bit in the mask of ``alu_write``; a power of 2 that divides
         ``lanes``.
+    wide_luts : bool
+        The part has LUTs of six inputs (:mod:`vta.hw.lib.selection`).
 
     Attributes
     ----------
@@ -210,7 +211,9 @@ class Accumulators(wiring.Component):
     def __init__(
         self, *, log_depth: int, lanes: int, lane_bits: int, out_bits: int, granule: int,
         reads_tiles: bool = False, most_banks: int = VTAConfig.log_acc_banks, alu_parts: int = 1,
+        wide_luts: bool = False,
     ) -> None:  # fmt: skip
+        self.wide_luts = wide_luts
         bits = lanes * lane_bits
         assert bits % granule == 0 and granule % lane_bits == 0 and out_bits <= lane_bits
         assert lanes % alu_parts == 0
@@ -351,9 +354,13 @@ class Accumulators(wiring.Component):
         if len(tiles) == 1:
             m.d.comb += reader.data.eq(tiles[0])
             return
-        # A bit for each bank: the selection is an AND and an OR, which merge with later logic.
+        if self.wide_luts:
+            bank_code = Signal(self.log_banks, reset_less=True)
+            with m.If(reader.en):
+                m.d.sync += bank_code.eq(bank_index(reader.addr, self.log_depth, self.most_banks))
+            m.d.comb += reader.data.eq(selected_by_code(bank_code, tiles))
+            return
         bank_read = Signal(len(tiles), reset_less=True)
         with m.If(reader.en):
             m.d.sync += bank_read.eq(bank_select(1, reader.addr, self.most_banks))
-        selected = (Mux(is_read, tile, 0) for is_read, tile in zip(bank_read, tiles, strict=True))
-        m.d.comb += reader.data.eq(reduce(or_, selected))
+        m.d.comb += reader.data.eq(selected_by_bits(bank_read, tiles))

@@ -6,28 +6,54 @@ READ issues a micro-op and starts the reads of its tiles. OP takes each operand 
 or from a forwarding path; the hazard information selects (:mod:`vta.hw.compute.alu_hazards`).
 """
 
-from functools import reduce
-from operator import or_
-
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.alu_hazards import OperandSource, ReadCandidateLayout, forwarding_sources
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature
+from vta.hw.lib.selection import code_of, selected_by_bits, selected_by_code
 from vta.isa import AluOpcode
 
 __all__ = ["FetchedLayout", "OperandFetch", "OperandForwarding"]
 
 
-class FetchedLayout(data.StructLayout):
-    """A micro-op in stage OP: what it computes, and the sources of its operands."""
+class OperandCode(data.StructLayout):
+    """The source of an operand as codes, so that two LUTs of six inputs select a bit of it.
 
-    def __init__(self, uop: IndexedUopLayout) -> None:
+    ``forwarded`` is the number of the stage in
+    :func:`~vta.hw.compute.alu_hazards.forwarding_sources`. ``read`` is a code of two bits. Of
+    ``dst``: bit 0 for a forwarded result, bit 1 for any source; without a source the operand is 0.
+    Of ``src``: 0 for the bank, 1 for the early source read, 2 for the immediate, 3 for a forwarded
+    result.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"read": 2, "forwarded": 2})
+
+    @staticmethod
+    def of(source, name: str, log_beats: int):
+        """The codes of an OperandSource of the operand ``name``, as a value."""
+        bits = {one: (Value.cast(source) & one.value).any() for one in OperandSource}
+        forwarded = [bits[one] for one in forwarding_sources(log_beats)]
+        is_forwarded = Cat(forwarded).any()
+        if name == "src":
+            read = (bits[OperandSource.EARLY], bits[OperandSource.IMMEDIATE])
+        else:
+            read = (0, bits[OperandSource.BANK])
+        return Cat(read[0] | is_forwarded, read[1] | is_forwarded, code_of(forwarded))
+
+
+class FetchedLayout(data.StructLayout):
+    """A micro-op in stage OP: what it computes, and the sources of its operands, as a bit for each
+    or, with ``wide_luts``, as codes."""
+
+    def __init__(self, uop: IndexedUopLayout, *, wide_luts: bool = False) -> None:
+        source = OperandCode() if wide_luts else OperandSource
         super().__init__({
             "opcode": AluOpcode, "imm": uop["insn"].shape["imm"].shape,
-            "dst_source": OperandSource, "src_source": OperandSource,
+            "dst_source": source, "src_source": source,
         })  # fmt: skip
 
 
@@ -50,6 +76,8 @@ class OperandFetch(wiring.Component):
         With ``dst``, ``src`` and the instruction's ``alu_opcode``, ``use_imm``, ``imm``.
     log_depth, bits : int
         log2 of the number of tiles, and the width of a tile.
+    log_beats, wide_luts
+        As of :class:`OperandForwarding`.
 
     Attributes
     ----------
@@ -71,7 +99,11 @@ class OperandFetch(wiring.Component):
         Data of the last early source read, from two cycles after the read on.
     """
 
-    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, bits: int) -> None:
+    def __init__(
+        self, uop: IndexedUopLayout, *, log_depth: int, bits: int, log_beats: int = 0,
+        wide_luts: bool = False,
+    ) -> None:  # fmt: skip
+        self.log_beats, self.wide_luts = log_beats, wide_luts
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         candidate = ReadCandidateLayout(uop)
         super().__init__({
@@ -79,7 +111,7 @@ class OperandFetch(wiring.Component):
             "current_leaves": Out(1), "current_to_early": Out(1),
             "dst_read": Out(read), "src_read": Out(read),
             "issue_valid": Out(1), "issue_last": Out(1), "issue_dst": Out(log_depth),
-            "fetched": Out(FetchedLayout(uop)), "early_src": Out(bits),
+            "fetched": Out(FetchedLayout(uop, wide_luts=wide_luts)), "early_src": Out(bits),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -133,8 +165,8 @@ class OperandFetch(wiring.Component):
                     m.d.sync += [
                         fetched.opcode.eq(candidate.uop.insn.alu_opcode),
                         fetched.imm.eq(candidate.uop.insn.imm),
-                        fetched.dst_source.eq(candidate.dst.source),
-                        fetched.src_source.eq(candidate.src.source),
+                        fetched.dst_source.eq(self._source("dst", candidate.dst.source)),
+                        fetched.src_source.eq(self._source("src", candidate.src.source)),
                     ]
 
         early_src = Signal(self.early_src.shape(), reset_less=True)
@@ -144,6 +176,10 @@ class OperandFetch(wiring.Component):
             m.d.sync += early_src.eq(self.src_read.data)
         m.d.comb += self.early_src.eq(early_src)
         return m
+
+    def _source(self, name, source):
+        """The source of the operand ``name`` as :class:`FetchedLayout` has it."""
+        return OperandCode.of(source, name, self.log_beats) if self.wide_luts else source
 
 
 class OperandForwarding(wiring.Component):
@@ -157,6 +193,8 @@ class OperandForwarding(wiring.Component):
         Of the lanes of a tile.
     log_beats : int
         log2 of the parts of a tile, as of :class:`~vta.hw.compute.alu_hazards.AluHazards`.
+    wide_luts : bool
+        The part has LUTs of six inputs (:mod:`vta.hw.lib.selection`).
 
     Attributes
     ----------
@@ -177,12 +215,13 @@ class OperandForwarding(wiring.Component):
     LATENCY = 1
 
     def __init__(
-        self, uop: IndexedUopLayout, *, tile: data.ArrayLayout, log_beats: int = 0
+        self, uop: IndexedUopLayout, *, tile: data.ArrayLayout, log_beats: int = 0,
+        wide_luts: bool = False,
     ) -> None:  # fmt: skip
-        self.log_beats = log_beats
+        self.log_beats, self.wide_luts = log_beats, wide_luts
         bits = Shape.cast(tile).width
         super().__init__({
-            "valid": In(1), "fetched": In(FetchedLayout(uop)),
+            "valid": In(1), "fetched": In(FetchedLayout(uop, wide_luts=wide_luts)),
             "dst_bank": In(bits), "src_bank": In(bits), "early_src": In(bits),
             "ex1": In(bits), "ex2": In(bits), "wb": In(bits), "after_wb": In(bits),
             "opcode": Out(AluOpcode), "imm": Out(FetchedLayout(uop)["imm"].shape),
@@ -200,33 +239,44 @@ class OperandForwarding(wiring.Component):
             OperandSource.AFTER_WB: self.after_wb,
         }
         forwarded = {source: forwarded[source] for source in forwarding_sources(self.log_beats)}
-        dst_sources = {OperandSource.BANK: self.dst_bank, **forwarded}
-        src_sources = {
-            OperandSource.BANK: self.src_bank,
-            OperandSource.EARLY: self.early_src,
-            OperandSource.IMMEDIATE: imm.as_value(),
-            **forwarded,
-        }
+        select = self._select_by_code if self.wide_luts else self._select_by_bits
+        next_x, next_y = select(forwarded, imm.as_value())
         x = Signal(self.x.shape(), reset_less=True)
         y = Signal(self.y.shape(), reset_less=True)
         with m.If(self.valid):
             m.d.sync += [
                 self.opcode.eq(self.fetched.opcode),
                 self.imm.eq(self.fetched.imm),
-                Value.cast(x).eq(self._select(self.fetched.dst_source, dst_sources)),
-                Value.cast(y).eq(self._select(self.fetched.src_source, src_sources)),
+                Value.cast(x).eq(next_x),
+                Value.cast(y).eq(next_y),
             ]
         m.d.comb += [self.x.eq(x), self.y.eq(y)]
         return m
 
-    @staticmethod
-    def _select(source, values):
-        """The value of a one-hot ``source``: an AND and an OR, so that a late value passes few
-        gates."""
-        return reduce(
-            or_,
-            (
-                Mux((Value.cast(source) & one.value).any(), value, 0)
-                for one, value in values.items()
-            ),
+    def _select_by_bits(self, forwarded, imm):
+        """Both operands, for LUTs of four inputs; a late value passes few gates."""
+
+        def select(source, values):
+            bits = [(Value.cast(source) & one.value).any() for one in values]
+            return selected_by_bits(bits, list(values.values()))
+
+        src_sources = {
+            OperandSource.BANK: self.src_bank,
+            OperandSource.EARLY: self.early_src,
+            OperandSource.IMMEDIATE: imm,
+        }
+        return (
+            select(self.fetched.dst_source, {OperandSource.BANK: self.dst_bank} | forwarded),
+            select(self.fetched.src_source, src_sources | forwarded),
         )
+
+    def _select_by_code(self, forwarded, imm):
+        """Both operands, for LUTs of six inputs: one for the forwarded result, one for the operand.
+        The immediate, whose bits are in all lanes, is gated beside them."""
+        dst, src = self.fetched.dst_source, self.fetched.src_source
+        results = list(forwarded.values())
+        late_x, late_y = (selected_by_code(one.forwarded, results) for one in (dst, src))
+        x = Mux(dst.read[1], Mux(dst.read[0], late_x, self.dst_bank), 0)
+        y = selected_by_code(src.read, [self.src_bank, self.early_src, 0, late_y])
+        from_imm = src.read[1] & ~src.read[0]
+        return x, y | Mux(from_imm, imm, 0)

@@ -71,6 +71,8 @@ class AluPipeline(wiring.Component):
     log_beats : int
         log2 of the parts of a tile. A micro-op is then one beat (:mod:`vta.hw.compute.alu_beats`):
         an index is that of a part, its low ``log_beats`` bits are the part of the tile.
+    wide_luts : bool
+        As of :class:`~vta.hw.compute.alu_operands.OperandForwarding`.
 
     Attributes
     ----------
@@ -99,7 +101,9 @@ class AluPipeline(wiring.Component):
     def __init__(
         self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True,
         starts_runs: bool = False, most_banks: int = VTAConfig.log_acc_banks, log_beats: int = 0,
+        wide_luts: bool = False,
     ) -> None:  # fmt: skip
+        self.wide_luts = wide_luts
         bits = lanes * LANE_BITS
         banks = 1 << log_banks(log_depth - log_beats, most_banks)
         self.most_banks, self.log_beats = most_banks, log_beats
@@ -139,13 +143,14 @@ class AluPipeline(wiring.Component):
 
         # READ
         m.submodules.fetch = fetch = OperandFetch(
-            layout, log_depth=self.log_depth, bits=len(self.write.data)
-        )
+            layout, log_depth=self.log_depth, bits=len(self.write.data),
+            log_beats=self.log_beats, wide_luts=self.wide_luts,
+        )  # fmt: skip
         self._connect_fetch(m, fetch, hazards, op)
 
         # OP
         m.submodules.forwarding = forwarding = OperandForwarding(
-            layout, tile=tile, log_beats=self.log_beats
+            layout, tile=tile, log_beats=self.log_beats, wide_luts=self.wide_luts
         )
         ex1_result = Signal(tile)
         ex2_result = Signal(tile)

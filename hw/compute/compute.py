@@ -57,6 +57,8 @@ class Compute(wiring.Component):
         The machine.
     paired : bool
         As of :class:`~vta.hw.compute.gemm.Gemm`.
+    wide_luts : bool
+        As of :class:`~vta.hw.compute.accumulators.Accumulators`.
 
     Attributes
     ----------
@@ -80,8 +82,8 @@ class Compute(wiring.Component):
         FINISH has been executed; held until reset.
     """
 
-    def __init__(self, cfg: VTAConfig, *, paired: bool = False):
-        self.cfg, self.paired = cfg, paired
+    def __init__(self, cfg: VTAConfig, *, paired: bool = False, wide_luts: bool = False):
+        self.cfg, self.paired, self.wide_luts = cfg, paired, wide_luts
         self.isa = isa = Isa.of(cfg)
         memories = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
         self.kinds = tuple(MemoryKind.of(cfg, memory) for memory in memories)
@@ -114,7 +116,7 @@ class Compute(wiring.Component):
             rows_in_flight=cfg.load_rows,
         )
         m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
-        m.submodules.alu = alu = Alu(isa)
+        m.submodules.alu = alu = Alu(isa, wide_luts=self.wide_luts)
         m.submodules.uops = uops = UopMemory(
             log_depth=cfg.log_uop_depth, bits=isa.uop.bits, readers=3
         )
@@ -127,6 +129,7 @@ class Compute(wiring.Component):
             reads_tiles=self.stores_acc,
             most_banks=cfg.log_acc_banks,
             alu_parts=cfg.alu_beats,
+            wide_luts=self.wide_luts,
         )
 
         # Instructions and completions.

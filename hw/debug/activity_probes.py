@@ -143,7 +143,7 @@ class ActiveCore(ObservedCore):
 
     Parameters
     ----------
-    cfg, paired
+    cfg, paired, wide_luts
         As of :class:`~vta.hw.core.Core`.
 
     Attributes

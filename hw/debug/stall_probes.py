@@ -219,7 +219,7 @@ class ObservedCore(wiring.Component):
 
     Parameters
     ----------
-    cfg, paired
+    cfg, paired, wide_luts
         As of :class:`~vta.hw.core.Core`.
 
     Attributes
@@ -237,8 +237,8 @@ class ObservedCore(wiring.Component):
     NAMES = tuple(PROBES)
     """The names of the bits, ``group: name``."""
 
-    def __init__(self, cfg: VTAConfig, *, paired: bool = False) -> None:
-        self.core = Core(cfg, paired=paired)
+    def __init__(self, cfg: VTAConfig, *, paired: bool = False, wide_luts: bool = False) -> None:
+        self.core = Core(cfg, paired=paired, wide_luts=wide_luts)
         super().__init__({**self.core.signature.members, self.PORT: Out(len(self.PROBES))})
 
     def elaborate(self, platform):

@@ -85,14 +85,14 @@ class ResultsInOrder(Properties):
     does a port in a cycle after no read.
     """
 
-    def __init__(self, pipeline=alu_pipeline, log_beats=0, **components):
+    def __init__(self, pipeline=alu_pipeline, log_beats=0, wide_luts=False, **components):
         """``pipeline``: the module, or a broken one. ``log_beats``: log2 of the parts of a tile.
-        ``components``: broken ones to put into the pipeline, by name."""
+        ``wide_luts``: of the pipeline. ``components``: broken ones to put into it, by name."""
         self.log_beats, self.log_depth = log_beats, LOG_DEPTH + log_beats
         small = shrunk(pipeline, AluLane=SmallLane, LANE_BITS=LANE_BITS, **components)
         block = small.AluPipeline(
             uop_layout(self.log_depth), log_depth=self.log_depth, lanes=1, starts_runs=True,
-            log_beats=log_beats,
+            log_beats=log_beats, wide_luts=wide_luts,
         )  # fmt: skip
         self.undefined = {name: Signal(LANE_BITS) for name in ("dst", "src")}
         self.power_up = Signal(LANE_BITS)
@@ -235,9 +235,10 @@ class ResultsInOrder(Properties):
 
 
 @pytest.mark.formal
+@pytest.mark.parametrize("wide_luts", [False, True])
 @pytest.mark.parametrize("log_beats", [0, 1, 2])
-def test_every_result_is_that_of_execution_in_order(log_beats):
-    hold(ResultsInOrder(log_beats=log_beats), depth=DEPTH)
+def test_every_result_is_that_of_execution_in_order(log_beats, wide_luts):
+    hold(ResultsInOrder(log_beats=log_beats, wide_luts=wide_luts), depth=DEPTH)
 
 
 BEATS = [
@@ -366,4 +367,24 @@ def test_broken_operand_fetch_is_found(old, new):
     properties = ResultsInOrder(
         OperandFetch=broken.OperandFetch, OperandForwarding=broken.OperandForwarding
     )
+    refute(properties, depth=DEPTH)
+
+
+CODES = [
+    ("no-source-is-bank", "read = (0, bits[OperandSource.BANK])", "read = (0, 1)"),
+    ("early-is-bank", "(bits[OperandSource.EARLY], bits", "(0, bits"),
+    ("immediate-everywhere", "Mux(from_imm, imm, 0)", "imm"),
+    ("x-from-y", "one.forwarded, results) for one in (dst, src)",
+     "one.forwarded, results) for one in (src, src)"),
+]  # fmt: skip
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(("old", "new"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
+def test_broken_codes_of_operands_are_found(old, new):
+    broken = mutant(alu_operands, old, new)
+    properties = ResultsInOrder(
+        OperandFetch=broken.OperandFetch, OperandForwarding=broken.OperandForwarding,
+        wide_luts=True,
+    )  # fmt: skip
     refute(properties, depth=DEPTH)

@@ -45,10 +45,10 @@ class LastWriteSeen(Properties):
     of ACC asks for any tile, and holds what it asks for until it is ready.
     """
 
-    def __init__(self, module=acc, *, invariants=False):
+    def __init__(self, module=acc, *, invariants=False, wide_luts=False):
         block = module.Accumulators(
             log_depth=LOG_DEPTH, lanes=LANES, lane_bits=LANE_BITS, out_bits=OUT_BITS,
-            granule=LANE_BITS, reads_tiles=True,
+            granule=LANE_BITS, reads_tiles=True, wide_luts=wide_luts,
         )  # fmt: skip
         self.invariants = invariants
         self.watched, self.alu_issue = Signal(LOG_DEPTH), Signal()
@@ -214,9 +214,10 @@ class LastWriteSeen(Properties):
 
 
 @pytest.mark.formal
-def test_every_read_returns_the_last_write():
-    prove(LastWriteSeen(invariants=True), depth=2)
-    reach(LastWriteSeen(), depth=8)
+@pytest.mark.parametrize("wide_luts", [False, True])
+def test_every_read_returns_the_last_write(wide_luts):
+    prove(LastWriteSeen(invariants=True, wide_luts=wide_luts), depth=2)
+    reach(LastWriteSeen(wide_luts=wide_luts), depth=8)
 
 
 @pytest.mark.formal
@@ -239,7 +240,8 @@ def test_every_read_returns_the_last_write():
         ("with m.If(reader.en & self._is_bank(reader.addr, number)):",
          "with m.If(reader.en):"),
         ("0b110_1010_0101, 0b001_0001_1110", "0b110_1010_0101, 0b001_0001_1101"),
-        ("zip(bank_read, tiles, strict=True)", "zip(bank_select(1, reader.addr), tiles)"),
+        ("selected_by_bits(bank_read, tiles)",
+         "selected_by_bits(bank_select(1, reader.addr), tiles)"),
         ("mask = Mux(writes_bank, self._bank_mask(bank, self.load_write), 0)",
          "mask = Mux(writes_bank, self._bank_mask(bank, self.load_write) | 1, 0)"),
         ("mask = Mux(writes_bank, self._bank_mask(bank, self.load_write), 0)",
@@ -256,3 +258,10 @@ def test_every_read_returns_the_last_write():
 )  # fmt: skip
 def test_broken_banks_are_found(old, new):
     refute(LastWriteSeen(mutant(acc, old, new)), depth=8)
+
+
+@pytest.mark.formal
+def test_a_broken_code_of_a_bank_is_found():
+    of_next_read = "selected_by_code(bank_index(reader.addr, self.log_depth), tiles)"
+    broken = mutant(acc, "selected_by_code(bank_code, tiles)", of_next_read)
+    refute(LastWriteSeen(broken, wide_luts=True), depth=8)
