@@ -118,8 +118,7 @@ class ControlRegisters(wiring.Component):
         with m.If(write):
             m.d.sync += [has_addr.eq(0), has_data.eq(0), bus.bvalid.eq(1)]
 
-        enabled = Cat(bit.replicate(8) for bit in strb)
-        bits = word & enabled
+        bits = word & Cat(bit.replicate(8) for bit in strb)
         targets = {
             "INSN_COUNT": self.insn_count,
             "INSN_ADDR": self.insn_addr[:32],
@@ -135,7 +134,10 @@ class ControlRegisters(wiring.Component):
                 m.d.comb += self.clear_done.eq((bits & memmap.STATUS_DONE) != 0)
             for name, target in targets.items():
                 with m.Case(memmap.register(name).offset >> 2):
-                    m.d.sync += target.eq((target & ~enabled) | bits)
+                    for byte in range(4):  # an enable for each byte, and no logic for its bits
+                        with m.If(strb[byte]):
+                            part = slice(8 * byte, 8 * byte + 8)
+                            m.d.sync += target[part].eq(word[part])
 
     def _read(self, m):
         bus = self.bus
