@@ -10,7 +10,7 @@ cycle  of a range of one word that is not cached
 1      read: the word is read, if the port is granted and ``stall_read`` is low
 2      arrive: the word is at the port
 3      hold: the word is in a register
-4      select: the micro-ops inside the range are in registers
+4      select: the micro-ops, and which of them are inside the range, are in registers
 5      pairs: minima and maxima of pairs are in registers
 6      word: the bounds of the word are in registers, and are merged into the range
 7      cache: the bounds of the range go into the cache
@@ -65,8 +65,7 @@ class WordBounds(wiring.Component):
     begin, end : In
         The range; constant while a word is in the pipeline.
     bounds_valid, bounds : Out
-        ``latency`` cycles after ``valid``. ``low`` is all ones and ``high`` is 0 if no micro-op
-        of the word is inside.
+        ``latency`` cycles after ``valid``. At least one micro-op of the word must be inside.
     busy : Out(1)
         A word is in the pipeline, or enters it in this cycle.
     """
@@ -102,25 +101,54 @@ class WordBounds(wiring.Component):
         numbers = [Cat(Const(n, self.log_lanes), held_number) for n in lanes]
         inside = [(number >= self.begin) & (number < self.end) for number in numbers]
         uops = [data.View(uop, held.word_select(n, uop.size)) for n in lanes]
-        for field in FIELDS:
-            width = self.isa.uop[field].width
-            for end, select, neutral in (("low", _min, 2**width - 1), ("high", _max, 0)):
-                values = [Mux(one, u[field], neutral) for one, u in zip(inside, uops)]
-                name = f"{field}_{end}"
-                m.d.comb += self.bounds[name].eq(self._reduce(m, values, width, select, name))
+        values = {field: [u[field] for u in uops] for field in FIELDS}
+        self._reduce(m, inside, values)
         return m
 
+    def _reduce(self, m: Module, inside, values) -> None:
+        """Drives ``bounds``: a tree with a register in front and one after each level. A node has
+        the bounds of its micro-ops inside the range, and whether there are any; two micro-ops are
+        compared once for both ends."""
+        any_inside = self._registers(m, "any", 1, inside)
+        ends = {}
+        for field in FIELDS:
+            registers = self._registers(m, field, self.isa.uop[field].width, values[field])
+            ends[field] = (registers, registers)
+        while len(any_inside) > 1:
+            pairs = range(0, len(any_inside), 2)
+            for field, (lows, highs) in ends.items():
+                smaller, larger = [], []
+                for n in pairs:
+                    only_second = ~any_inside[n]
+                    second_is_smaller = lows[n + 1] < lows[n]
+                    second_is_larger = (
+                        ~second_is_smaller if lows is highs else highs[n] < highs[n + 1]
+                    )
+                    take_low = any_inside[n + 1] & (only_second | second_is_smaller)
+                    take_high = any_inside[n + 1] & (only_second | second_is_larger)
+                    smaller.append(Mux(take_low, lows[n + 1], lows[n]))
+                    larger.append(Mux(take_high, highs[n + 1], highs[n]))
+                width = self.isa.uop[field].width
+                ends[field] = (
+                    self._registers(m, f"{field}_low", width, smaller),
+                    self._registers(m, f"{field}_high", width, larger),
+                )
+            any_inside = self._registers(
+                m, "any", 1, [any_inside[n] | any_inside[n + 1] for n in pairs]
+            )
+        for field, (lows, highs) in ends.items():
+            m.d.comb += [
+                self.bounds[f"{field}_low"].eq(lows[0]), self.bounds[f"{field}_high"].eq(highs[0]),
+            ]  # fmt: skip
+
     @staticmethod
-    def _reduce(m: Module, values, width: int, select, name: str):
-        """A tree of ``select`` over ``values``, with a register in front and one after each level;
-        returns its result."""
-        while True:
-            level = Signal(data.ArrayLayout(width, len(values)), name=f"{name}{len(values)}",
-                           reset_less=True)  # fmt: skip
-            m.d.sync += [register.eq(value) for register, value in zip(level, values)]
-            if len(values) == 1:
-                return level[0]
-            values = [select(*level[n : n + 2]) for n in range(0, len(values), 2)]
+    def _registers(m: Module, name: str, width: int, values):
+        """A register for each of ``values``; their number is a part of the name."""
+        level = Signal(
+            data.ArrayLayout(width, len(values)), name=f"{name}{len(values)}", reset_less=True
+        )
+        m.d.sync += [register.eq(value) for register, value in zip(level, values)]
+        return list(level)
 
 
 class UopBounds(wiring.Component):

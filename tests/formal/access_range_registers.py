@@ -224,18 +224,22 @@ class AccessRangeRegisters:
 
     @staticmethod
     def _in_tree(registers, measured, u, uop, level):
-        """Whether a register at ``level`` of the minimum and maximum trees includes the indices of
-        the micro-op; and, if that is the only one, whether all others are neutral."""
-        lanes, holds = 1 << (LOG_LANES - level), []
-        for side, lane in ((side, lane) for side in SIDES for lane in range(lanes)):
-            width, here = ISA.uop[side].width, (u[:LOG_LANES] >> level) == lane
-            low, high = (
-                registers[f"uop_bounds.word_bounds.{side}_{end}{lanes}"].word_select(lane, width)
-                for end in ("low", "high")
-            )
-            holds += [
-                ~here | ((low <= uop[side]) & (uop[side] <= high)),
-                ~(here & measured.only_uop) | (low == high),
-                ~(~here & measured.only_uop) | (low.all() & (high == 0)),
-            ]
+        """Whether the registers at ``level`` of the tree include the indices of the micro-op; and,
+        if that is the only one, whether no other is inside the range."""
+        tree, lanes, holds = "uop_bounds.word_bounds.", 1 << (LOG_LANES - level), []
+        for lane in range(lanes):
+            here = (u[:LOG_LANES] >> level) == lane
+            if lanes > 1:
+                inside = registers[f"{tree}any{lanes}"][lane]
+                holds.append(Mux(here, inside, ~(measured.only_uop & inside)))
+            for side in SIDES:
+                names = [f"{side}_low", f"{side}_high"] if level else [side, side]
+                low, high = (
+                    registers[f"{tree}{name}{lanes}"].word_select(lane, ISA.uop[side].width)
+                    for name in names
+                )
+                holds += [
+                    ~here | ((low <= uop[side]) & (uop[side] <= high)),
+                    ~(here & measured.only_uop) | (low == high),
+                ]
         return Cat(holds).all()

@@ -211,6 +211,13 @@ BROKEN = {
     "word-in-pipeline": (uop_bounds, "~read_pending & ~word_bounds.busy", "~read_pending"),
     "not-granted": (uop_bounds, "granted = self.read.en & self.read.ready",
                     "granted = self.read.en"),
+    "second-not-smaller": (uop_bounds, "only_second | second_is_smaller", "only_second"),
+    "second-not-larger": (uop_bounds, "only_second | second_is_larger", "only_second"),
+    "second-alone-missed": (uop_bounds, "(only_second | second_is_smaller)", "second_is_smaller"),
+    "second-outside-taken": (
+        uop_bounds, "any_inside[n + 1] & (only_second | second_is_smaller)",
+        "(only_second | second_is_smaller)",
+    ),
     "smaller-for-larger": (uop_bounds, "return Mux(x < y, y, x)", "return Mux(x < y, x, y)"),
 }  # fmt: skip
 """Name: (module, source text, what it becomes)."""
