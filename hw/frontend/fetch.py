@@ -2,19 +2,17 @@
 
 ``queue[module(insn[i])] <- insn[i]``, in order; stalls while the target queue is full
 
-    read requests -> StreamReader -> skid buffer -> decode stage -> dispatch -> module queues
+    read requests -> StreamReader -> decode stage -> dispatch -> module queues
 """
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH, VTAConfig
 from vta.hw.frontend.decode import InstructionDecoder
 from vta.hw.interfaces import ErrorLayout, ReadPortSignature
 from vta.hw.lib.block_queue import BlockQueue
-from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import INSN_BITS, Isa, PipelineModule
 from vta.memmap import ErrorCode, Source
 
@@ -110,10 +108,7 @@ class Fetch(wiring.Component):
         # The check is long: the reader starts meanwhile, and is disabled before its first request.
         with m.If(started):
             m.d.sync += disabled.eq(bad_addr)
-        # Ends the combinational path from the queues to the stream reader.
-        m.submodules.skid = skid = SkidBuffer(INSN_BITS)
-        connect(m, reader.insn, skid.i)
-        self._dispatch(m, skid.o, addr, remaining)
+        self._dispatch(m, reader.insn, addr, remaining)
         with m.If(started & bad_addr):
             self._fail(m, ErrorCode.ADDRESS, addr)
         return m
@@ -212,11 +207,15 @@ class StreamReader(wiring.Component):
     read : ReadPortSignature, out
         The bus. ``beat.ready`` is always asserted while requested beats are outstanding.
     insn : stream of 128 bits, out
-        The instructions in order; after the last, the remaining words of the last beat.
+        The instructions in order; after the last, the remaining words of the last beat. Payload and
+        ``valid`` are registers.
     """
 
     CHUNK = 16
     """Largest number of beats of a request."""
+    BLOCK_RAM_DEPTH = 64
+    """Words of the buffer, at least: from here on Yosys puts it into block RAM of the ECP5, where
+    32 words in LUTs take more than all other logic of the reader."""
 
     def __init__(self, *, addr_bits: int, data_bits: int, room: int) -> None:
         self.addr_bits, self.data_bits, self.room = addr_bits, data_bits, room
@@ -228,7 +227,8 @@ class StreamReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.buffer = buffer = SyncFIFO(width=self.data_bits, depth=self.room)
+        depth = max(self.room, self.BLOCK_RAM_DEPTH)
+        m.submodules.buffer = buffer = BlockQueue(width=self.data_bits, depth=depth)
         m.d.comb += [
             buffer.w_data.eq(self.read.beat.payload),
             buffer.w_en.eq(self.read.beat.valid),
@@ -285,28 +285,32 @@ class StreamReader(wiring.Component):
             ]
 
     def _join(self, m, buffer):
-        """Two beats make an instruction."""
-        low = Signal(INSN_BITS - self.data_bits)
+        """Two beats make an instruction: they go into the two halves of the output register."""
         has_low = Signal()
-        m.d.comb += [
-            self.insn.payload.eq((buffer.r_data << len(low)) | low),
-            self.insn.valid.eq(buffer.r_rdy & has_low),
-            buffer.r_en.eq(~has_low | self.insn.ready),
-        ]
-        with m.If(buffer.r_rdy & buffer.r_en):
-            m.d.sync += [has_low.eq(~has_low), low.eq(buffer.r_data)]
+        low, high = self.insn.payload[: self.data_bits], self.insn.payload[self.data_bits :]
+        m.d.comb += buffer.r_en.eq(~self.insn.valid | self.insn.ready)
+        with m.If(buffer.r_en):
+            m.d.sync += self.insn.valid.eq(buffer.r_rdy & has_low)
+            with m.If(buffer.r_rdy):
+                m.d.sync += has_low.eq(~has_low)
+                with m.If(has_low):
+                    m.d.sync += high.eq(buffer.r_data)
+                with m.Else():
+                    m.d.sync += low.eq(buffer.r_data)
 
     def _split(self, m, buffer):
         """A beat is one instruction or several."""
         lanes = self.data_bits // INSN_BITS
         lane = Signal(range(max(lanes, 2)))
-        m.d.comb += [
-            self.insn.payload.eq(buffer.r_data.word_select(lane, INSN_BITS)),
-            self.insn.valid.eq(buffer.r_rdy),
-            buffer.r_en.eq(self.insn.ready & (lane == lanes - 1)),
-        ]
+        accepts = ~self.insn.valid | self.insn.ready
+        m.d.comb += buffer.r_en.eq(accepts & (lane == lanes - 1))
+        with m.If(accepts):
+            m.d.sync += [
+                self.insn.valid.eq(buffer.r_rdy),
+                self.insn.payload.eq(buffer.r_data.word_select(lane, INSN_BITS)),
+            ]
         if lanes > 1:
             with m.If(self.start):
                 m.d.sync += lane.eq(self.addr // INSN_BYTES)
-            with m.Elif(self.insn.valid & self.insn.ready):
+            with m.Elif(buffer.r_rdy & accepts):
                 m.d.sync += lane.eq(lane + 1)

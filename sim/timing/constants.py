@@ -29,8 +29,8 @@ class Pipeline:
 
     LAUNCH_TO_FETCH = 4
     """Start of a run to the first request of fetch: address check and first chunk."""
-    BEAT_TO_DISPATCH = 3
-    """Last beat of an instruction on the bus to its dispatch: buffer, skid buffer, decode."""
+    BEAT_TO_DISPATCH = 4
+    """Last beat of an instruction on the bus to its dispatch: buffer (two), instruction, decode."""
     DISPATCH_TO_HEAD = 3
     """Dispatch into an empty queue to the head of the module: queue and output register."""
     CHUNK_INTERVAL = 2

@@ -34,6 +34,7 @@ DEPTHS = {64: 14, 256: 11}
 def _fetch(data_bits, module=fetch):
     module.INSN_QUEUE_DEPTH = QUEUE
     module.StreamReader.CHUNK = CHUNK
+    module.StreamReader.BLOCK_RAM_DEPTH = 1
     return module.Fetch(ISA, addr_bits=ADDR_BITS, data_bits=data_bits, room=ROOM)
 
 
@@ -240,16 +241,19 @@ def test_streams_of_all_kinds_happen(data_bits):
         (64, 6, "fits.eq(room >= self.CHUNK)", "fits.eq(room != 0)"),
         (64, 6, "computed.eq(~self.start & ~accepted)", "computed.eq(~self.start)"),
         (64, 3, "beat.eq(beat + self.CHUNK)", "beat.eq(beat + self.CHUNK - 1)"),
-        (64, 3, "(buffer.r_data << len(low)) | low", "(low << len(low)) | buffer.r_data"),
+        (64, 3, "with m.If(has_low):", "with m.If(~has_low):"),
+        (64, 6, "buffer.r_en.eq(~self.insn.valid | self.insn.ready)", "buffer.r_en.eq(1)"),
+        (256, 6, "accepts = ~self.insn.valid | self.insn.ready", "accepts = self.insn.ready | 1"),
         (256, 3, "valid = decoded & self.busy &", "valid = decoded &"),
         (256, 3, "lane.eq(self.addr // INSN_BYTES)", "lane.eq(0)"),
-        (256, 3, "self.insn.ready & (lane == lanes - 1)", "self.insn.ready"),
+        (256, 3, "accepts & (lane == lanes - 1)", "accepts"),
         (256, 3, "(skipped + lanes - 1)) // lanes", "skipped) // lanes"),
     ],
     ids=["illegal-dispatched", "full-queue-ignored", "full-a-cycle-late", "in-every-queue",
          "overwritten-before-a-queue", "overwritten-behind-a-queue", "wrong-error-address",
          "end-of-memory-refused", "asked-in-spite-of-an-error", "asked-without-room",
-         "asked-again", "wrong-address", "halves-swapped", "goes-on-behind-the-end",
+         "asked-again", "wrong-address", "halves-swapped", "join-overwritten", "split-overwritten",
+         "goes-on-behind-the-end",
          "first-place-ignored", "rest-of-a-beat-lost", "last-beat-not-asked"],
 )  # fmt: skip
 def test_broken_fetches_are_found(data_bits, longest, old, new):

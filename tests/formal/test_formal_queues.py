@@ -1,4 +1,5 @@
-"""The queues between and inside the blocks (of Amaranth): each item leaves once and in order."""
+"""The queues between and inside the blocks (``SyncFIFO`` is of Amaranth): each item leaves once
+and in order."""
 
 import pytest
 from amaranth.hdl import Assert, Cover, Mux, Signal
@@ -8,6 +9,7 @@ from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
 from tests.formal.transaction_log import keep_log
 from vta.hw.debug.signal_paths import SignalPaths
+from vta.hw.lib import block_queue
 
 WIDTH, DEPTH = 2, 4
 
@@ -19,7 +21,7 @@ class InOrder(Properties):
 
     def __init__(self, module, name):
         super().__init__(getattr(module, name)(width=WIDTH, depth=DEPTH))
-        self.buffered = name == "SyncFIFOBuffered"
+        self.buffered = name == "BlockQueue"
 
     def elaborate(self, platform):
         block, paths = self.block, SignalPaths(self.block)
@@ -30,10 +32,11 @@ class InOrder(Properties):
         waited = Signal()
         m.d.sync += waited.eq((level != 0) & ~block.r_rdy)
         m.d.comb += [
-            Assert(block.level == level),
+            Assert(block.w_level == level),
+            Assert(block.r_level == level),
             Assert(~block.r_rdy | (level != 0)),
             Assert(~block.r_rdy | (block.r_data == log[0])),
-            Assert(block.w_rdy | (level >= (DEPTH - 1 if self.buffered else DEPTH))),
+            Assert(block.w_rdy == (level != DEPTH)),
             Assert(block.r_rdy | (level == 0) | (~waited if self.buffered else 0)),
             Assert(level <= DEPTH),
             Cover((level == DEPTH) & reads & (log[0] == 1) & (log[DEPTH - 1] == 2)),
@@ -45,18 +48,16 @@ class InOrder(Properties):
             m.d.comb += Assert(~(writes & word_is_read & (paths["produce"] == paths["consume"])))
 
         # What the memory and its two pointers hold, for the induction.
-        size = DEPTH - 1 if self.buffered else DEPTH
         ahead = block.r_rdy if self.buffered else 0  # entries before those of the memory
         produce, consume = paths["produce"], paths["consume"]
-        distance = (produce + size - consume) % size
+        distance = (produce + DEPTH - consume) % DEPTH
         m.d.comb += [
-            Assert((produce < size) & (consume < size)),
-            Assert(distance == (level - ahead) % size),
-            Assert(level - ahead <= size),
+            Assert(distance == (level - ahead) % DEPTH),
+            Assert(level - ahead <= DEPTH),
         ]
-        for n in range(size):
+        for n in range(DEPTH):
             place, word = Signal.like(consume, name=f"place{n}"), Signal(WIDTH, name=f"word{n}")
-            m.d.comb += place.eq((consume + n) % size)
+            m.d.comb += place.eq((consume + n) % DEPTH)
             paths.probe_memory("storage", place, word)
             with m.If(n + ahead < level):
                 entry = log[n]
@@ -70,19 +71,20 @@ class InOrder(Properties):
         return [self.block.w_data, self.block.w_en, self.block.r_en]
 
 
-QUEUES = ("SyncFIFO", "SyncFIFOBuffered")
+QUEUES = {"SyncFIFO": fifo, "BlockQueue": block_queue}
+"""Name: its module."""
 
 
 @pytest.mark.formal
 @pytest.mark.parametrize("name", QUEUES)
 def test_what_goes_in_comes_out_in_order(name):
-    prove(InOrder(fifo, name), depth=3)
+    prove(InOrder(QUEUES[name], name), depth=3)
 
 
 @pytest.mark.formal
 @pytest.mark.parametrize("name", QUEUES)
 def test_queues_fill_and_empty(name):
-    reach(InOrder(fifo, name), depth=10)
+    reach(InOrder(QUEUES[name], name), depth=10)
 
 
 @pytest.mark.formal
@@ -91,10 +93,21 @@ def test_queues_fill_and_empty(name):
     [
         ("SyncFIFO", "self.w_rdy.eq(self.level != self.depth)", "self.w_rdy.eq(1)"),
         ("SyncFIFO", "self.r_rdy.eq(self.level != 0)", "self.r_rdy.eq(1)"),
-        ("SyncFIFOBuffered", "inner_r_rdy & (~self.r_rdy | self.r_en)", "inner_r_rdy"),
-        ("SyncFIFOBuffered", "produce.eq(_incr(produce, inner_depth))", "produce.eq(produce + 1)"),
+        ("BlockQueue", "self.w_rdy.eq(level != self.depth)", "self.w_rdy.eq(1)"),
+        ("BlockQueue", "(level > self.r_rdy) &", "(level != 0) &"),
+        ("BlockQueue", "& (~self.r_rdy | self.r_en)", ""),
+        ("BlockQueue", "with m.Elif(self.r_en):", "with m.Elif(0):"),
+        ("BlockQueue", "with m.If(enters ^ leaves)", "with m.If(enters | leaves)"),
     ],
-    ids=["overflow", "underflow", "output-overwritten", "wrong-wrap"],
+    ids=[
+        "overflow",
+        "underflow",
+        "block-overflow",
+        "block-underflow",
+        "output-overwritten",
+        "output-stays",
+        "miscounted",
+    ],
 )
 def test_broken_queues_are_found(name, old, new):
-    refute(InOrder(mutant(fifo, old, new), name), depth=8)
+    refute(InOrder(mutant(QUEUES[name], old, new), name), depth=8)
