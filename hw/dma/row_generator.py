@@ -48,17 +48,17 @@ class TransferDescriptor(data.StructLayout):
 
     ``element`` is the DRAM index of the first element, ``stride`` the distance of rows in DRAM,
     ``sram_base`` the SRAM index of the first element. ``lead`` zeros are before the first row,
-    ``between`` before each further row, ``trail`` after the last. ``has_columns`` is low for a
-    NOP. ``pad_value`` is the value of the zeros' lanes, if there is one. Without ``pads`` there
-    are no zeros, and no members for them. ``rows`` and ``count`` saturate
-    (:func:`~vta.hw.dma.rows.count_bits`).
+    ``between`` before each further row; ``no_trail`` if none are after the last. Without rows
+    ``lead`` are all zeros. ``has_columns`` is low for a NOP. ``pad_value`` is the value of the
+    zeros' lanes, if there is one. Without ``pads`` there are no zeros, and no members for them.
+    ``rows`` and ``count`` saturate (:func:`~vta.hw.dma.rows.count_bits`).
     """
 
     def __init__(
         self, kinds: tuple[MemoryKind, ...], *, has_pad_value: bool = False, pads: bool = True
     ) -> None:
         bits = count_bits(kinds)
-        zeros = {name: bits + PAD_ROWS_BITS for name in ("lead", "trail")} | {"between": 5}
+        zeros = {"lead": bits + PAD_ROWS_BITS, "between": 5, "no_trail": 1}
         super().__init__({
             "kind": index_range(len(kinds)), "sram_base": SRAM_BASE_BITS, "element": 32,
             "stride": 16, "rows": bits, "count": bits, "has_columns": 1,
@@ -85,7 +85,9 @@ class ElementRow(data.StructLayout):
 class DescriptorBuilder(wiring.Component):
     """Turns an instruction into a descriptor: padded pitch, then products, then sums.
 
-    One instruction at a time; rows that are contiguous in DRAM and in the SRAM become one row.
+    One instruction at a time; rows that are contiguous in DRAM and in the SRAM become one row. The
+    zeros before the first row and those after the last are products of the same logic, in
+    consecutive cycles.
 
     Parameters
     ----------
@@ -104,6 +106,9 @@ class DescriptorBuilder(wiring.Component):
         Legal transfers.
     descriptor : stream of TransferDescriptor, out
         Valid :attr:`LATENCY` cycles after the request.
+    trail : out
+        The zeros after the last row of the descriptor, from the cycle after it is valid until one
+        cycle after it is accepted.
     """
 
     LATENCY = 3
@@ -118,18 +123,19 @@ class DescriptorBuilder(wiring.Component):
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
             "descriptor": Out(stream.Signature(descriptor)),
+            **({"trail": Out(self.bits + PAD_ROWS_BITS)} if pads else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        # Cycle 0: the pitch of a padded row, and the rows of zeros at the end. The pitch saturates
+        # Cycle 0: the pitch of a padded row, and the first rows of zeros. The pitch saturates
         # in the next cycle, if it or ``x_size`` has more than ``bits`` bits.
         pitch_valid = Signal()
         products_valid = Signal()
         insn = Signal(layout_of(self.insn))
         pitch = Signal(range(2**self.bits + 30))
         wide = Signal()
-        trail_rows = Signal(PAD_ROWS_BITS)
+        lead_rows = Signal(PAD_ROWS_BITS)
         new = self.request.payload
         m.d.comb += self.request.ready.eq(~pitch_valid)
         with m.If(self.request.ready):
@@ -138,33 +144,45 @@ class DescriptorBuilder(wiring.Component):
                 insn.eq(new),
                 pitch.eq(_sum(new.x_pad_0, new.x_size[: self.bits], new.x_pad_1)),
                 wide.eq(new.x_size[self.bits :].any()),
-                trail_rows.eq(new.y_pad_1 + Mux(new.y_size == 0, new.y_pad_0, 0)),
+                lead_rows.eq(new.y_pad_0 + Mux(new.y_size == 0, new.y_pad_1, 0)),
             ]
-        # Cycle 1: products. Cycle 2: sums.
+        # Cycle 1: products. Cycle 2: sums, and products of the trail. Cycle 3: its sum.
         m.d.sync += products_valid.eq(pitch_valid)
         overflow = pitch[self.bits :].any() | wide
         saturated_pitch = pitch[: self.bits] | overflow.replicate(self.bits)
-        products = self._products(m, insn, saturated_pitch, trail_rows)
+        load = Signal()
+        m.d.comb += load.eq(products_valid & ~self.descriptor.valid)
+        products = self._products(m, insn, saturated_pitch, lead_rows, load)
         with m.If(self.descriptor.ready):
             m.d.sync += self.descriptor.valid.eq(0)
-        with m.If(products_valid & ~self.descriptor.valid):
+        with m.If(load):
             m.d.sync += [self.descriptor.valid.eq(1), pitch_valid.eq(0), products_valid.eq(0)]
             self._descriptor(m, insn, products)
+        if self.pads:
+            trail_valid = Signal()
+            m.d.sync += trail_valid.eq(load)
+            with m.If(trail_valid):
+                m.d.sync += self.trail.eq(self._zeros(products))
         return m
 
-    def _products(self, m, insn, pitch, trail_rows):
+    @staticmethod
+    def _zeros(products):
+        """``rows * pitch + columns`` of zeros."""
+        return _sum(products.low, products.high << 2, products.columns)
+
+    def _products(self, m, insn, pitch, lead_rows, trails):
         """The registered products: elements, and rows of zeros times ``pitch``.
 
-        ``lead`` and ``trail`` are the sums of three parts: ``low + 4 * high + columns``, where
-        ``columns`` are the zeros in the row of the first, or last, element.
+        The zeros before the first row, or with ``trails`` those after the last, are the sum of
+        three parts: ``low + 4 * high + columns``, where ``columns`` are the zeros in the row of the
+        first, or last, element.
         """
         products = Signal(
             data.StructLayout({
                 "kind": index_range(len(self.kinds)),
                 "has_columns": 1, "contiguous": 1, "elements": 2 * self.bits,
-                **{f"{name}_{part}": bits for name in ("lead", "trail")
-                   for part, bits in (("low", self.bits + 2), ("high", self.bits + 3),
-                                      ("columns", 4)) if self.pads},
+                **({"low": self.bits + 2, "high": self.bits + 3, "columns": 4}
+                   if self.pads else {}),
             })
         )  # fmt: skip
         for index, kind in enumerate(self.kinds):
@@ -183,13 +201,12 @@ class DescriptorBuilder(wiring.Component):
         ]
         if not self.pads:
             return products
+        rows = Signal(PAD_ROWS_BITS)
+        m.d.comb += rows.eq(Mux(trails, insn.y_pad_1, lead_rows))
         m.d.sync += [
-            products.lead_low.eq(_times(insn.y_pad_0[:2], pitch)),
-            products.lead_high.eq(_times(insn.y_pad_0[2:], pitch)),
-            products.lead_columns.eq(insn.x_pad_0),
-            products.trail_low.eq(_times(trail_rows[:2], pitch)),
-            products.trail_high.eq(_times(trail_rows[2:], pitch)),
-            products.trail_columns.eq(Mux(has_rows, insn.x_pad_1, 0)),
+            products.low.eq(_times(rows[:2], pitch)),
+            products.high.eq(_times(rows[2:], pitch)),
+            products.columns.eq(Mux(trails, insn.x_pad_1, Mux(has_rows, insn.x_pad_0, 0))),
         ]
         return products
 
@@ -207,9 +224,9 @@ class DescriptorBuilder(wiring.Component):
         ]
         if self.pads:
             m.d.sync += [
-                out.lead.eq(_sum(parts.lead_low, parts.lead_high << 2, parts.lead_columns)),
+                out.lead.eq(self._zeros(parts)),
                 out.between.eq(insn.x_pad_0 + insn.x_pad_1),
-                out.trail.eq(_sum(parts.trail_low, parts.trail_high << 2, parts.trail_columns)),
+                out.no_trail.eq((insn.y_pad_1 == 0) & (insn.x_pad_1 == 0)),
             ]
         if self.pad_load is not None:
             load = data.View(layout_of(self.pad_load), Value.cast(insn))
@@ -219,7 +236,7 @@ class DescriptorBuilder(wiring.Component):
         with m.If(~parts.has_columns):
             m.d.sync += out.rows.eq(0)
             if self.pads:
-                m.d.sync += out.trail.eq(0)
+                m.d.sync += out.lead.eq(0)
         with m.Elif(parts.contiguous):
             m.d.sync += [out.rows.eq(1), out.count.eq(saturated(parts.elements, self.bits))]
 
@@ -240,6 +257,8 @@ class RowSequencer(wiring.Component):
     ----------
     descriptor : stream of TransferDescriptor, in
         Accepted in the cycle of the last row of the previous descriptor.
+    trail : in
+        As of :class:`DescriptorBuilder`.
     row : stream of ElementRow, out
         The first row is valid :attr:`LATENCY` cycles after its descriptor was accepted. Zeros
         after the last row of elements, and a transfer without elements, are a row of their own.
@@ -256,6 +275,7 @@ class RowSequencer(wiring.Component):
         row = ElementRow(kinds, has_pad_value=has_pad_value, pads=pads)
         super().__init__({
             "descriptor": In(stream.Signature(self.descriptor_layout)),
+            **({"trail": In(self.bits + PAD_ROWS_BITS)} if pads else {}),
             "row": Out(stream.Signature(row)),
         })  # fmt: skip
 
@@ -269,7 +289,7 @@ class RowSequencer(wiring.Component):
         first = Signal()
         last = Signal()
         advance = Signal()
-        no_trail = self._zeros(m, current, advance) if self.pads else 1
+        no_trail = self._zeros(m, current, first, advance) if self.pads else 1
         m.d.comb += [
             advance.eq(~self.row.valid | self.row.ready),
             last.eq((current.rows == 0) | ((current.rows == 1) & no_trail)),
@@ -308,19 +328,23 @@ class RowSequencer(wiring.Component):
             ]
         return m
 
-    def _zeros(self, m, current, advance):
+    def _zeros(self, m, current, first, advance):
         """The zeros of each row; returns whether there are none after the last row."""
-        zeros, no_trail = Signal(self.bits), Signal()
+        zeros, trail = Signal(self.bits), Signal(self.bits)
+        accepted = Signal()
+        m.d.sync += accepted.eq(self.descriptor.valid & self.descriptor.ready)
+        with m.If(accepted):
+            m.d.sync += trail.eq(saturated(self.trail, self.bits))
         with m.If(advance):
-            with m.If(current.rows == 0):
-                m.d.sync += self.row.payload.zeros.eq(saturated(current.trail, self.bits))
+            with m.If((current.rows == 0) & ~first):
+                m.d.sync += self.row.payload.zeros.eq(trail)
             with m.Else():
                 between = saturated(current.between, self.bits)
                 m.d.sync += [self.row.payload.zeros.eq(zeros), zeros.eq(between)]
         with m.If(self.descriptor.ready):
             new = self.descriptor.payload
-            m.d.sync += [no_trail.eq(new.trail == 0), zeros.eq(saturated(new.lead, self.bits))]
-        return no_trail
+            m.d.sync += zeros.eq(saturated(new.lead, self.bits))
+        return current.no_trail
 
 
 class RowGenerator(wiring.Component):
@@ -390,6 +414,8 @@ class RowGenerator(wiring.Component):
         m.submodules.skid = skid = SkidBuffer(self.row.payload.shape())
         connect(m, flipped(self.request), builder.request)
         connect(m, builder.descriptor, sequencer.descriptor)
+        if self.pads:
+            m.d.comb += sequencer.trail.eq(builder.trail)
         connect(m, skid.o, flipped(self.row))
         self._address(m, sequencer.row, skid.i)
         return m
