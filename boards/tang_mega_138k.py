@@ -38,6 +38,7 @@ BOARD = Board(
     config=VTAConfig.preset("tiny_small").replace(
         target="tangmega138k",
         log_block=1,
+        log_alu_beats=1,
         log_uop_buff_size=11,
         log_inp_buff_size=11,
         log_wgt_buff_size=12,

@@ -28,6 +28,7 @@ BOARD = Board(
     config=VTAConfig.preset("tiny_small").replace(
         target="ulx3s",
         log_block=1,
+        log_alu_beats=1,
         log_uop_buff_size=11,
         log_inp_buff_size=11,
         log_wgt_buff_size=12,

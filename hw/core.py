@@ -77,11 +77,15 @@ class Core(wiring.Component):
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
         compute = Compute(cfg, paired=self.paired, wide_luts=self.wide_luts)
         store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
+        shared = compute.shares_loader
         clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}
+        if shared:
+            clients = {Source.FETCH: fetch, Source.LOAD: compute}
         reads = ReadMaster(
             clients=len(clients), **bus, bus=self.bus, bursts_in_flight=cfg.read_bursts,
             queue_depth=cfg.read_queue_depth, unqueued=(Source.FETCH,),
             beats_bits=[clients[Source(n)].beats_bits for n in range(len(clients))],
+            shared=(Source.LOAD, Source.COMPUTE) if shared else None,
         )  # fmt: skip
         writes = WriteMaster(**bus, bus=self.bus, beats_bits=store.beats_bits)
         m.submodules.registers = registers = ControlRegisters(
@@ -106,11 +110,16 @@ class Core(wiring.Component):
                 pin, signal = getattr(self.m_axi, name), getattr(master, name)
                 m.d.comb += pin.eq(signal) if member.flow is Out else signal.eq(pin)
 
+        # The load engine of two modules.
+        if shared:
+            connect(m, load.request, compute.load_request)
+            m.d.comb += [load.done.eq(compute.load_done), reads.second.eq(compute.read_second)]
+
         # Instructions, tokens, operands.
         for name in MODULES:
             connect(m, getattr(fetch, name), blocks[name].insn)
             connect(m, blocks[name].tokens, getattr(tokens, name))
-        self._operands(m, load, compute)
+        self._operands(m, compute if shared else load, compute)
         connect(m, store.out_read, compute.out_read)
         if compute.stores_acc:
             connect(m, store.acc_read, compute.acc_read)
@@ -124,7 +133,7 @@ class Core(wiring.Component):
         return m
 
     def _operands(self, m, load, compute):
-        """The input and weight SRAMs: load writes, compute reads."""
+        """The input and weight SRAMs: the load engine ``load`` writes, compute reads."""
         for name in ("inp", "wgt"):
             write = getattr(load, f"write_{name}")
             sram = Sram(
@@ -139,7 +148,8 @@ class Core(wiring.Component):
     def _counters(self, m, registers, control, blocks):
         """The performance counters and their events."""
         cfg = self.cfg
-        load, compute, store = (blocks[name] for name in MODULES)
+        _, compute, store = (blocks[name] for name in MODULES)
+        load = compute if compute.shares_loader else blocks["load"]
         events = {
             "inp_load_nbytes": (load.loaded_inp, cfg.inp_elem_bytes),
             "wgt_load_nbytes": (load.loaded_wgt, cfg.wgt_elem_bytes),

@@ -56,14 +56,15 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
     "LOG_ACC_BANKS": (0, 2, 2, "log2 of the banks of the accumulator SRAM"),
     "LOG_ALU_BEATS": (0, 2, 0, "log2 of the cycles of the ALU for a tile"),
     "FETCH_BEATS": (16, 64, 64, "bus beats of instructions that are read ahead"),
+    "LOAD_ENGINES": (1, 2, 2, "1: the load and compute modules share a load engine"),
     "LOAD_ROWS": (2, 32, 32, "rows in flight of each load engine"),
     "READ_BURSTS": (2, 32, 32, "outstanding bursts of each reader of the memory port"),
     "READ_QUEUE_DEPTH": (2, 32, 32, "bus beats that wait for each reader of the memory port"),
 }
 """The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
 MICROARCHITECTURE = (
-    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "LOG_ALU_BEATS", "FETCH_BEATS", "LOAD_ROWS",
-    "READ_BURSTS", "READ_QUEUE_DEPTH",
+    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "LOG_ALU_BEATS", "FETCH_BEATS",
+    "LOAD_ENGINES", "LOAD_ROWS", "READ_BURSTS", "READ_QUEUE_DEPTH",
 )  # fmt: skip
 """The keys that trade cycles for area: the results of a program do not depend on them."""
 _TEXT_KEYS = ("TARGET", "HW_VER")
@@ -105,6 +106,7 @@ class VTAConfig:
     log_acc_banks: int = 2
     log_alu_beats: int = 0
     fetch_beats: int = 64
+    load_engines: int = 2
     load_rows: int = 32
     read_bursts: int = 32
     read_queue_depth: int = 32

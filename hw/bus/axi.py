@@ -81,11 +81,11 @@ def error_of(resp):
 
 
 class Burst(data.StructLayout):
-    """``len + 1`` beats from ``addr`` on; ``last`` is set in the last burst of a request that had
-    ``last`` set."""
+    """``len + 1`` beats from ``addr`` on; ``marked`` is set in each burst of a request that had
+    ``last`` set, ``last`` in the last one of them."""
 
     def __init__(self, addr_bits: int) -> None:
-        super().__init__({"addr": addr_bits, "len": 8, "last": 1})
+        super().__init__({"addr": addr_bits, "len": 8, "last": 1, "marked": 1})
 
 
 class BurstSplitter(wiring.Component):
@@ -150,6 +150,7 @@ class BurstSplitter(wiring.Component):
             burst.addr.eq(remaining.beat << log_beat),
             burst.len.eq((Mux(last_burst, last_beat, size - 1) - remaining.beat % size) % size),
             burst.last.eq(remaining.last & last_burst),
+            burst.marked.eq(remaining.last),
         ]
         with m.If(self.request.ready):
             new = self.request.payload

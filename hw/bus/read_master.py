@@ -9,7 +9,7 @@ Arbitration is per burst.
 from collections.abc import Collection, Sequence
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -45,11 +45,15 @@ class ReadMaster(wiring.Component):
         place of the queue.
     beats_bits : sequence of int, or None
         Requests of reader ``i`` have fewer than ``2 ** beats_bits[i]`` beats; None: any number.
+    shared : (int, int) or None
+        A reader that reads for two modules, and the source of its errors for the second one.
 
     Attributes
     ----------
     client : list of ReadPortSignature, in
         The readers.
+    second : in
+        The request that the shared reader makes in this cycle is one for the second module.
     ar*, r* : out
         The AXI4 channels.
     abort : in
@@ -65,15 +69,16 @@ class ReadMaster(wiring.Component):
         self, *, clients: int, addr_bits: int, data_bits: int, bus: BusTraits = AXI4,
         bursts_in_flight: int = VTAConfig.read_bursts,
         queue_depth: int = VTAConfig.read_queue_depth, unqueued: Collection[int] = (),
-        beats_bits: Sequence[int] | None = None,
+        beats_bits: Sequence[int] | None = None, shared: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
-        self.unqueued, self.beats_bits = unqueued, beats_bits
+        self.unqueued, self.beats_bits, self.shared = unqueued, beats_bits, shared
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "client": In(port).array(clients),
+            "second": In(1),
             **channels(axi, "ar", "r"),
             "abort": In(1),
             "idle": Out(1),
@@ -92,6 +97,8 @@ class ReadMaster(wiring.Component):
                 queue_depth=1 if index in self.unqueued else self.queue_depth,
                 beats_bits=self.beats_bits and self.beats_bits[index],
             )
+            if self.shared is not None and index == self.shared[0]:
+                m.d.comb += reader.mark.eq(self.second)
             m.submodules[f"reader{index}"] = reader
             connect(m, flipped(port), reader.port)
             m.d.comb += reader.abort.eq(self.abort)
@@ -160,11 +167,17 @@ class ReadMaster(wiring.Component):
                 with m.Case(index):
                     m.d.comb += self.rready.eq(reader.beat.ready)
         addresses = Array(reader.beat_addr for reader in readers)
+        source = Signal.like(self.rid)
+        m.d.comb += source.eq(self.rid)
+        if self.shared is not None:
+            shared, second = self.shared
+            with m.If((self.rid == shared) & readers[shared].beat_mark):
+                m.d.comb += source.eq(second)
         failed = self.rvalid & self.rready & self.rresp[1]
         with m.If(failed & (self.error.code == ErrorCode.NONE)):
             m.d.sync += [
                 self.error.code.eq(error_of(self.rresp)),
-                self.error.source.eq(self.rid),
+                self.error.source.eq(source),
                 self.error.addr.eq(addresses[self.rid]),
             ]
 
@@ -187,12 +200,14 @@ class ReadChannel(wiring.Component):
     ----------
     port : ReadPortSignature, in
         The reader.
+    mark : in
+        A bit of the request that :attr:`beat_mark` gives back.
     burst : stream of Burst, out
         Valid while the credits of the reader cover one more burst.
     beat, beat_last : stream of data_bits, and RLAST, in
         The beats of the reader on the R channel.
-    beat_addr : out
-        The address of the next beat on the R channel.
+    beat_addr, beat_mark : out
+        The address of the next beat on the R channel, and the mark of its request.
     abort : in
         As of :class:`ReadMaster`.
     busy : out
@@ -208,10 +223,12 @@ class ReadChannel(wiring.Component):
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         super().__init__({
             "port": In(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
+            "mark": In(1),
             "burst": Out(stream.Signature(Burst(addr_bits))),
             "beat": In(stream.Signature(data_bits)),
             "beat_last": In(1),
             "beat_addr": Out(addr_bits),
+            "beat_mark": Out(1),
             "abort": In(1),
             "busy": Out(1),
         })  # fmt: skip
@@ -223,9 +240,9 @@ class ReadChannel(wiring.Component):
             beats_bits=self.beats_bits,
         )  # fmt: skip
         beats = self._queue(m)
-        m.submodules.addresses = addresses = SyncFIFO(
-            width=self.addr_bits, depth=self.bursts_in_flight
-        )
+        entry = data.StructLayout({"addr": self.addr_bits, "mark": 1})
+        m.submodules.addresses = addresses = SyncFIFO(width=entry.size, depth=self.bursts_in_flight)
+        oldest, newest = data.View(entry, addresses.r_data), data.View(entry, addresses.w_data)
         # Ends the combinational path from the bus to the reader.
         m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
         request, burst = self.port.request, skid.o
@@ -245,7 +262,9 @@ class ReadChannel(wiring.Component):
             burst.ready.eq(self.burst.ready & allowed),
             issued.eq(self.burst.valid & self.burst.ready),
             arrived.eq(self.beat.valid & self.beat.ready),
-            addresses.w_data.eq(burst.payload.addr),
+            splitter.request.payload.last.eq(self.mark),
+            newest.addr.eq(burst.payload.addr),
+            newest.mark.eq(burst.payload.marked),
             addresses.w_en.eq(issued),
             addresses.r_en.eq(arrived & self.beat_last),
         ]
@@ -253,12 +272,13 @@ class ReadChannel(wiring.Component):
         # No burst crosses a multiple of its largest size: only these bits of the address change.
         log_beat = (self.data_bits // 8).bit_length() - 1
         within_burst = slice(log_beat, log_beat + self.burst_beats.bit_length() - 1)
-        first = addresses.r_data[within_burst]
+        first = oldest.addr[within_burst]
         beat_index = Signal(range(self.burst_beats))
         with m.If(arrived):
             m.d.sync += beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))
         m.d.comb += [
-            self.beat_addr.eq(addresses.r_data),
+            self.beat_addr.eq(oldest.addr),
+            self.beat_mark.eq(oldest.mark),
             self.beat_addr[within_burst].eq(first + beat_index),
             beats.payload.eq(self.beat.payload),
             beats.valid.eq(self.beat.valid & ~self.abort),

@@ -35,6 +35,7 @@ from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD
 from vta.hw.compute.uop_memory import UopMemory
 from vta.hw.dma.load import LoadEngine, pad_load_of
 from vta.hw.dma.rows import MemoryKind, beats_bits
+from vta.hw.dma.shared_load import SharedLoadEngine
 from vta.hw.interfaces import (
     ReadPortSignature,
     SramReadSignature,
@@ -73,6 +74,9 @@ class Compute(wiring.Component):
         The low ``out_width`` bits of every accumulator, for the store module.
     acc_read : In(TileReadSignature)
         Whole accumulators, for the store module, on a machine that stores them.
+    load_request, load_done, write_<inp, wgt>, loaded_<inp, wgt>, read_second
+        On a machine with one load engine, which is in this module: the ports of the load module
+        (:class:`~vta.hw.dma.shared_load.SharedLoadEngine`).
     loaded_uop, loaded_acc : Out(1)
         An element (an accumulator tile also from ACC_8BIT) came from DRAM in this cycle, for the
         byte counters.
@@ -86,14 +90,17 @@ class Compute(wiring.Component):
         self.cfg, self.paired, self.wide_luts = cfg, paired, wide_luts
         self.isa = isa = Isa.of(cfg)
         memories = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
-        self.kinds = tuple(MemoryKind.of(cfg, memory) for memory in memories)
-        self.beats_bits = beats_bits(self.kinds, cfg.bus_bits)
+        self.kinds = [MemoryKind.of(cfg, memory) for memory in memories]
+        self.loader = self._loader()
+        self.beats_bits = beats_bits(tuple(self.loader.kinds), cfg.bus_bits)
         """Width of the number of beats of a request."""
+        self.shares_loader = isinstance(self.loader, SharedLoadEngine)
         self.stores_acc = Capability.STORE_ACC in isa.capabilities
         acc_read = TileReadSignature(log_depth=cfg.log_acc_depth, bits=cfg.acc_elem_bits)
         super().__init__({
             **module_status(isa),
             **({"acc_read": In(acc_read)} if self.stores_acc else {}),
+            **(self._load_module_ports() if self.shares_loader else {}),
             "read": Out(ReadPortSignature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "inp_read": Out(SramReadSignature(log_depth=cfg.log_inp_depth, bits=cfg.inp_elem_bits)),
             "wgt_read": Out(SramReadSignature(log_depth=cfg.log_wgt_depth, bits=cfg.wgt_elem_bits)),
@@ -102,19 +109,32 @@ class Compute(wiring.Component):
             "finished": Out(1),
         })  # fmt: skip
 
+    def _loader(self) -> LoadEngine | SharedLoadEngine:
+        """The load engine: that of this module, or the one that the load module uses, too."""
+        cfg, isa = self.cfg, self.isa
+        bus = {"addr_bits": cfg.addr_bits, "data_bits": cfg.bus_bits}
+        if cfg.load_engines == 1:
+            first = [MemoryKind.of(cfg, memory) for memory in (MemId.INP, MemId.WGT)]
+            return SharedLoadEngine(isa, first, self.kinds, **bus)
+        return LoadEngine(
+            isa.memory, self.kinds, **bus, source=Source.COMPUTE, pad_load=pad_load_of(isa),
+            rows_in_flight=cfg.load_rows,
+        )  # fmt: skip
+
+    def _load_module_ports(self) -> dict:
+        """The ports of the shared load engine that belong to the load module."""
+        members = self.loader.signature.members
+        names = ("write_inp", "write_wgt", "loaded_inp", "loaded_wgt", "read_second")
+        return {
+            **{name: members[name] for name in names},
+            "load_request": members["first"], "load_done": Out(1),
+        }  # fmt: skip
+
     def elaborate(self, platform):
         m = Module()
         cfg, isa = self.cfg, self.isa
         m.submodules.issue = issue = Issue(isa)
-        m.submodules.loader = loader = LoadEngine(
-            isa.memory,
-            self.kinds,
-            addr_bits=cfg.addr_bits,
-            data_bits=cfg.bus_bits,
-            source=Source.COMPUTE,
-            pad_load=pad_load_of(isa),
-            rows_in_flight=cfg.load_rows,
-        )
+        m.submodules.loader = loader = self.loader
         m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
         m.submodules.alu = alu = Alu(isa, wide_luts=self.wide_luts)
         m.submodules.uops = uops = UopMemory(
@@ -135,7 +155,12 @@ class Compute(wiring.Component):
         # Instructions and completions.
         wiring.connect(m, wiring.flipped(self.insn), issue.insn)
         wiring.connect(m, wiring.flipped(self.tokens), issue.tokens)
-        wiring.connect(m, issue.load, loader.request)
+        if self.shares_loader:
+            load_request, load_done = loader.second, loader.second_done
+            self._connect_load_module(m, loader)
+        else:
+            load_request, load_done = loader.request, loader.done
+        wiring.connect(m, issue.load, load_request)
         self._queue(m, "gemm", issue.gemm, gemm.insn)
         self._queue(m, "alu", issue.alu, alu.insn)
         m.d.comb += [
@@ -146,7 +171,7 @@ class Compute(wiring.Component):
             self.finished.eq(issue.finished),
         ]
         # Registered: a bank conflict may stall the last write of a LOAD by one cycle.
-        m.d.sync += issue.load_done.eq(loader.done)
+        m.d.sync += issue.load_done.eq(load_done)
 
         self._connect_memories(m, issue, loader, gemm, alu, uops, accumulators)
 
@@ -162,6 +187,18 @@ class Compute(wiring.Component):
             with m.If(block.error.code != ErrorCode.NONE):
                 m.d.comb += self.error.eq(block.error)
         return m
+
+    def _connect_load_module(self, m: Module, loader) -> None:
+        """The ports of the shared load engine that belong to the load module."""
+        wiring.connect(m, wiring.flipped(self.load_request), loader.first)
+        wiring.connect(m, wiring.flipped(self.write_inp), loader.write_inp)
+        wiring.connect(m, wiring.flipped(self.write_wgt), loader.write_wgt)
+        m.d.comb += [
+            self.load_done.eq(loader.first_done),
+            self.loaded_inp.eq(loader.loaded_inp),
+            self.loaded_wgt.eq(loader.loaded_wgt),
+            self.read_second.eq(loader.read_second),
+        ]
 
     def _connect_memories(self, m: Module, issue, loader, gemm, alu, uops, accumulators) -> None:
         """The memory ports of LOAD, GEMM and ALU, and those of the store module."""

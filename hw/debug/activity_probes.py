@@ -53,9 +53,15 @@ def executed(unit: str, *, last: bool = False):
     return probe
 
 
-def writes(engine: str, *srams: str):
-    """A load engine writes a part of an SRAM."""
-    return lambda s: Cat(s.at[f"{engine}.write_{sram}__mask"] for sram in srams).any()
+def writes(module: str, *srams: str):
+    """The load engine of ``module`` writes a part of an SRAM."""
+    return lambda s: Cat(s.loads(module, f"write_{sram}__mask") for sram in srams).any()
+
+
+def loader_done(s: ProbeContext) -> ValueLike:
+    """A LOAD of the compute module has made its last write."""
+    shared = s.isa.cfg.load_engines == 1
+    return s.at["compute.loader.second_done" if shared else "compute.loader.done"]
 
 
 def read_beat(source: Source):
@@ -79,7 +85,7 @@ def uop_hazard(s: ProbeContext) -> ValueLike:
 def unit_queue_full(s: ProbeContext) -> ValueLike:
     """The next instruction of the compute module stalls because its unit does not accept it."""
     ready = {
-        ExecutionUnit.LOAD: s.at["compute.loader.generator.request__ready"],
+        ExecutionUnit.LOAD: s.at["compute.load__ready"],
         ExecutionUnit.GEMM: s.at["compute.gemm_queue.w_rdy"],
         ExecutionUnit.ALU: s.at["compute.alu_queue.w_rdy"],
     }
@@ -97,7 +103,7 @@ ACTIVITY: dict[str, Callable[[ProbeContext], ValueLike]] = {
     "load issued": signal("load.issue"),
     "load token": signal("load.token_stall"),
     "load limit": unready("fetch.load__valid", "load.in_flight.w_rdy"),
-    "load write": writes("load.engine", "inp", "wgt"),
+    "load write": writes("load", "inp", "wgt"),
     "load retired": signal("load.retired"),
     "compute accepted": both("fetch.compute__valid", "compute.insn__ready"),
     "compute l2g": no_token("compute", prev="l2g"),
@@ -113,8 +119,8 @@ ACTIVITY: dict[str, Callable[[ProbeContext], ValueLike]] = {
     "compute issued": signal("compute.issue.issued"),
     "compute retired": signal("compute.retired"),
     "loader issued": next_unit(ExecutionUnit.LOAD),
-    "loader write": writes("compute.loader", "uop", "acc"),
-    "loader done": signal("compute.loader.done"),
+    "loader write": writes("compute", "uop", "acc"),
+    "loader done": loader_done,
     "gemm uop": executed("gemm"),
     "gemm last uop": executed("gemm", last=True),
     "gemm product": signal("compute.gemm.product"),

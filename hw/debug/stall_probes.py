@@ -42,6 +42,18 @@ class ProbeContext:
     def __init__(self, core: Core, paths: SignalPaths) -> None:
         self.bus, self.at, self.isa = core.m_axi, paths, Isa.of(core.cfg)
 
+    def loads(self, module: str, signal: str):
+        """A signal of the load engine of ``module``, or of the one that the modules share."""
+        if self.isa.cfg.load_engines == 1:
+            return self.at[f"compute.loader.engine.{signal}"]
+        engine = {"load": "load.engine", "compute": "compute.loader"}[module]
+        return self.at[f"{engine}.{signal}"]
+
+    def reader(self, source: Source) -> str:
+        """The path of the reader of a module; a shared load engine has that of the load module."""
+        shared = self.isa.cfg.load_engines == 1 and source is Source.COMPUTE
+        return f"reads.reader{Source.LOAD if shared else source}"
+
     def head(self, module: str):
         """The head of the instruction queue of ``module``, in the layout of a LOAD, and valid."""
         if module == "compute":
@@ -70,8 +82,12 @@ def stalled(channel: str):
 
 def out_of_credits(source: Source):
     """A burst of a reader stalls because of the limit on outstanding beats and bursts."""
-    reader = f"reads.reader{source}"
-    return lambda s: s.at[f"{reader}.skid.o__valid"] & ~s.at[f"{reader}.allowed"]
+
+    def stall(s: ProbeContext) -> ValueLike:
+        reader = s.reader(source)
+        return s.at[f"{reader}.skid.o__valid"] & ~s.at[f"{reader}.allowed"]
+
+    return stall
 
 
 def blocking(source: Source):
@@ -92,6 +108,16 @@ def empty(module: str):
 def unready(valid: str, ready: str):
     """Valid without ready, of two signals."""
     return lambda s: s.at[valid] & ~s.at[ready]
+
+
+def rows_full(module: str):
+    """The row queue of the load engine of ``module`` is full."""
+    return lambda s: s.loads(module, "generator.row__valid") & ~s.loads(module, "rows.w_rdy")
+
+
+def no_beat(module: str, source: Source):
+    """The load engine of ``module`` waits for the bus."""
+    return lambda s: s.loads(module, "busy") & ~s.at[f"{s.reader(source)}.beats.r_rdy"]
 
 
 def no_token(module: str, prev: str | None = None, next: str | None = None):
@@ -166,10 +192,8 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
         **{f"{each.name.lower()} empty": empty(each.name.lower()) for each in PipelineModule},
         "load in-flight limit": unready("fetch.load__valid", "load.in_flight.w_rdy"),
         "store in-flight limit": unready("fetch.store__valid", "store.in_flight.w_rdy"),
-        "load row queue full": unready(
-            "load.engine.generator.row__valid", "load.engine.rows.w_rdy"),
-        "compute row queue full": unready(
-            "compute.loader.generator.row__valid", "compute.loader.rows.w_rdy"),
+        "load row queue full": rows_full("load"),
+        "compute row queue full": rows_full("compute"),
         "store row queue full": unready("store.generator.row__valid", "store.rows.w_rdy"),
     },
     "tokens": {
@@ -181,8 +205,8 @@ STALLS: dict[str, dict[str, Callable[[ProbeContext], ValueLike]]] = {
     },
     "data": {
         "fetch stalls on R": unready("fetch.busy", "fetch.reader.buffer.r_rdy"),
-        "load stalls on R": unready("load.engine.busy", "reads.reader1.beats.r_rdy"),
-        "compute stalls on R": unready("compute.loader.busy", "reads.reader2.beats.r_rdy"),
+        "load stalls on R": no_beat("load", Source.LOAD),
+        "compute stalls on R": no_beat("compute", Source.COMPUTE),
         "store stalls on W": unready("store.write__beat__valid", "writes.port__beat__ready"),
         "W stalls on store": unready("writes.lengths.r_rdy", "store.write__beat__valid"),
         "store stalls on B": lambda s: (

@@ -6,7 +6,9 @@ zeros, or the pad value in each lane
     LoadEngine: request -> RowGenerator -> { read requests, row queue } -> RowWriter -> SRAM
 
 :class:`LoadEngine` executes the LOADs of the load module (INP, WGT) and of the compute module (UOP,
-ACC, ACC_8BIT). :class:`LoadModule` adds the instruction queue and the tokens of the load module.
+ACC, ACC_8BIT), or of both
+(:mod:`vta.hw.dma.shared_load`). :class:`LoadModule` adds the instruction
+queue and the tokens of the load module.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vta.config import VTAConfig
 from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_writer import RowWriter, write_signature
-from vta.hw.dma.rows import MemoryKind, beats_bits
+from vta.hw.dma.rows import MemoryKind, beats_bits, index_range
 from vta.hw.interfaces import (
     ErrorLayout,
     ReadPortSignature,
@@ -53,8 +55,8 @@ class LoadEngine(wiring.Component):
         The memories that requests may name. Those with the same ``sram`` share a write port.
     addr_bits, data_bits : int
         Widths of the bus.
-    source : Source
-        The reporter of the errors.
+    source : Source or sequence of Source
+        The reporter of the errors, or that of each memory.
     pad_load : Format or None
         The layout of a LOAD with a pad value (``Isa.pad_load``); None on a machine without the
         extension.
@@ -71,10 +73,14 @@ class LoadEngine(wiring.Component):
     done : out
         Strobe, once for each request, in order, in the cycle of its last write: a read that is
         issued in the next cycle returns the new elements.
+    done_kind : out
+        With ``done``: the memory of the request, an index into ``kinds``.
     busy : out
         Asserted from the cycle after a request is accepted to the cycle of its ``done``.
     read : ReadPortSignature, out
         The bus.
+    read_kind : out
+        With a request on the bus: the memory that the request is for.
     write_<sram> : SramWriteSignature, out
         One for each SRAM; ``granule`` is the smaller of a beat and an element of the SRAM.
     stall : in
@@ -94,7 +100,7 @@ class LoadEngine(wiring.Component):
         *,
         addr_bits: int,
         data_bits: int,
-        source: Source,
+        source: Source | Sequence[Source],
         pad_load: Format | None = None,
         rows_in_flight: int = VTAConfig.load_rows,
     ) -> None:
@@ -105,7 +111,9 @@ class LoadEngine(wiring.Component):
         members = {
             "request": In(stream.Signature(layout_of(insn))),
             "done": Out(1),
+            "done_kind": Out(index_range(len(self.kinds))),
             "busy": Out(1),
+            "read_kind": Out(index_range(len(self.kinds))),
             "stall": In(1),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "error": Out(ErrorLayout()),
@@ -160,7 +168,12 @@ class LoadEngine(wiring.Component):
         m.d.sync += in_flight.eq(
             in_flight + (self.request.valid & self.request.ready) - writer.done
         )
-        m.d.comb += [self.done.eq(writer.done), self.busy.eq(in_flight != 0)]
+        m.d.comb += [
+            self.done.eq(writer.done),
+            self.done_kind.eq(writer.done_kind),
+            self.read_kind.eq(row.row.kind),
+            self.busy.eq(in_flight != 0),
+        ]
         return m
 
 
@@ -185,7 +198,10 @@ class LoadModule(wiring.Component):
     insn, tokens, state, retired, error
         See :func:`~vta.hw.interfaces.module_status`.
     read, write_<sram>, loaded_<sram>
-        As of :class:`LoadEngine`.
+        As of :class:`LoadEngine`, on a machine with two load engines.
+    request, done
+        As of :class:`LoadEngine`, to the engine that the module shares with the compute module, on
+        a machine with one.
     """
 
     def __init__(
@@ -194,6 +210,11 @@ class LoadModule(wiring.Component):
         self.isa = isa
         self.beats_bits = beats_bits(tuple(kinds), data_bits)
         """Width of the number of beats of a request."""
+        self.engine = None
+        if isa.cfg.load_engines == 1:
+            request = stream.Signature(layout_of(isa.memory))
+            super().__init__({**module_status(isa), "request": Out(request), "done": In(1)})
+            return
         self.engine = LoadEngine(
             isa.memory,
             kinds,
@@ -204,7 +225,9 @@ class LoadModule(wiring.Component):
             rows_in_flight=isa.cfg.load_rows,
         )
         members = dict(self.engine.signature.members)
-        self.forwarded = [n for n in members if n.startswith(("read", "write_", "loaded_"))]
+        self.forwarded = [
+            name for name in members if name == "read" or name.startswith(("write_", "loaded_"))
+        ]
         super().__init__({
             **module_status(isa),
             **{name: members[name] for name in self.forwarded},
@@ -212,34 +235,42 @@ class LoadModule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.engine = engine = self.engine
         m.submodules.in_flight = in_flight = SyncFIFO(width=1, depth=LOADS_IN_FLIGHT)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
+        if self.engine is None:
+            request, done = self.request, self.done
+        else:
+            request, done = self._own_engine(m)
 
         token_stall = Signal()
         issue = Signal()
         m.d.comb += [
             token_stall.eq(self.insn.valid & insn.pop_next & ~self.tokens.next_avail),
-            issue.eq(self.insn.valid & ~token_stall & in_flight.w_rdy & engine.request.ready),
+            request.valid.eq(self.insn.valid & ~token_stall & in_flight.w_rdy),
+            request.payload.eq(self.insn.payload),
+            issue.eq(request.valid & request.ready),
             self.insn.ready.eq(issue),
-            engine.request.valid.eq(issue),
-            engine.request.payload.eq(self.insn.payload),
             in_flight.w_en.eq(issue),
             in_flight.w_data.eq(insn.push_next),
             self.tokens.pop_next.eq(issue & insn.pop_next),
-            in_flight.r_en.eq(engine.done),
-            self.tokens.push_next.eq(engine.done & in_flight.r_data),
-            self.retired.eq(engine.done),
-            self.error.eq(engine.error),
+            in_flight.r_en.eq(done),
+            self.tokens.push_next.eq(done & in_flight.r_data),
+            self.retired.eq(done),
         ]
-        with m.If(engine.busy | (self.insn.valid & ~token_stall)):
+        with m.If(in_flight.r_rdy | (self.insn.valid & ~token_stall)):
             m.d.comb += self.state.eq(ModuleState.RUNNING)
         with m.Elif(token_stall):
             m.d.comb += self.state.eq(ModuleState.WAITING)
+        return m
+
+    def _own_engine(self, m):
+        """The request stream and the completions of the engine of this module."""
+        m.submodules.engine = engine = self.engine
+        m.d.comb += self.error.eq(engine.error)
         for name in self.forwarded:
             outer, inner = getattr(self, name), getattr(engine, name)
             if name.startswith("loaded_"):
                 m.d.comb += outer.eq(inner)
             else:
                 connect(m, flipped(outer), inner)
-        return m
+        return engine.request, engine.done

@@ -5,6 +5,8 @@
     request -> DescriptorBuilder -> RowSequencer -> byte addresses -> skid buffer -> row
 """
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -16,6 +18,7 @@ from vta.hw.dma.rows import (
     count_bits,
     index_range,
     pad_member,
+    reported_by,
     saturated,
 )
 from vta.hw.interfaces import ErrorLayout, layout_of
@@ -358,8 +361,8 @@ class RowGenerator(wiring.Component):
         The memories that requests may name.
     addr_bits, data_bits : int
         Widths of the bus.
-    source : Source
-        The reporter of the errors.
+    source : Source or sequence of Source
+        The reporter of the errors, or that of each memory.
     pad_load : Format or None
         The layout of a LOAD with a pad value (``Isa.pad_load``), if requests may have one.
     pads : bool
@@ -386,7 +389,7 @@ class RowGenerator(wiring.Component):
         *,
         addr_bits: int,
         data_bits: int,
-        source: Source,
+        source: Source | Sequence[Source],
         pad_load: Format | None = None,
         pads: bool = True,
     ) -> None:
@@ -461,6 +464,6 @@ class RowGenerator(wiring.Component):
         with m.If(out_of_range & no_error):
             m.d.sync += [
                 self.error.code.eq(ErrorCode.ADDRESS),
-                self.error.source.eq(self.source),
+                self.error.source.eq(reported_by(self.source, source.kind)),
                 self.error.addr.eq(begin),
             ]

@@ -6,11 +6,13 @@ write a cycle
     rows, beats -> WriteSequencer -> skid buffer -> WriteFormatter -> SRAM write ports
 """
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range
+from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range, reported_by
 from vta.hw.interfaces import ErrorLayout, SramWriteSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import PAD_VALUE_MEMORIES
@@ -97,8 +99,8 @@ class WriteSequencer(wiring.Component):
         The memories; ``Row.kind`` is an index into them.
     data_bits : int
         Width of the bus.
-    source : Source
-        The reporter of the errors.
+    source : Source or sequence of Source
+        The reporter of the errors, or that of each memory.
     has_pad_value : bool
         Whether rows have the member ``pad_value``.
 
@@ -116,7 +118,7 @@ class WriteSequencer(wiring.Component):
     """
 
     def __init__(
-        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source,
+        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source | Sequence[Source],
         has_pad_value: bool = False,
     ) -> None:  # fmt: skip
         self.kinds, self.data_bits, self.source = kinds, data_bits, source
@@ -168,7 +170,7 @@ class WriteSequencer(wiring.Component):
         with m.If((write_zero | write_data) & ~in_range):
             m.d.sync += [
                 self.error.code.eq(ErrorCode.SRAM_RANGE),
-                self.error.source.eq(self.source),
+                self.error.source.eq(reported_by(self.source, row.kind)),
                 self.error.addr.eq(index),
             ]
         op = self.op.payload
@@ -272,7 +274,7 @@ class WriteFormatter(wiring.Component):
     ----------
     op : stream of WriteOperation, in
         Accepted unless ``stall`` is asserted.
-    stall, done, write_<sram>, loaded_<sram>
+    stall, done, done_kind, write_<sram>, loaded_<sram>
         As of :class:`RowWriter`.
     """
 
@@ -290,6 +292,7 @@ class WriteFormatter(wiring.Component):
             self.op.ready.eq(~self.stall),
             accepted.eq(self.op.valid & self.op.ready),
             self.done.eq(accepted & self.op.payload.load_end),
+            self.done_kind.eq(self.op.payload.kind),
         ]
         for sram in dict.fromkeys(kind.sram for kind in self.kinds):
             self._drive(m, sram, accepted)
@@ -330,7 +333,7 @@ class WriteFormatter(wiring.Component):
 
 def _write_ports(kinds: tuple[MemoryKind, ...], data_bits: int) -> dict:
     """The ports towards the SRAMs and the load engine, see :class:`RowWriter`."""
-    ports = {"stall": In(1), "done": Out(1)}
+    ports = {"stall": In(1), "done": Out(1), "done_kind": Out(index_range(len(kinds)))}
     for kind in kinds:
         ports[f"write_{kind.sram}"] = Out(write_signature(kind, data_bits))
         ports[f"loaded_{kind.sram}"] = Out(1)
@@ -349,8 +352,8 @@ class RowWriter(wiring.Component):
         The memories; those with the same ``sram`` share a write port.
     data_bits : int
         Width of the bus.
-    source : Source
-        The reporter of the errors.
+    source : Source or sequence of Source
+        The reporter of the errors, or that of each memory.
     has_pad_value : bool
         Whether rows have the member ``pad_value``.
 
@@ -363,6 +366,8 @@ class RowWriter(wiring.Component):
         again in the next cycle.
     done : out
         Strobe. The last write of an instruction is on its port.
+    done_kind : out
+        With ``done``: the memory of the instruction, an index into ``kinds``.
     write_<sram> : SramWriteSignature, out
         One for each SRAM.
     loaded_<sram> : out
@@ -370,7 +375,7 @@ class RowWriter(wiring.Component):
     """
 
     def __init__(
-        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source,
+        self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source | Sequence[Source],
         has_pad_value: bool = False,
     ) -> None:  # fmt: skip
         self.sequencer = WriteSequencer(
@@ -397,6 +402,7 @@ class RowWriter(wiring.Component):
             self.error.eq(sequencer.error),
             formatter.stall.eq(self.stall),
             self.done.eq(formatter.done),
+            self.done_kind.eq(formatter.done_kind),
         ]
         for name in self.signature.members:
             if name.startswith("write_"):

@@ -7,10 +7,11 @@ execute them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Mux, Shape, Signal, signed
+from amaranth.hdl import Array, Mux, Shape, Signal, signed
 from amaranth.lib import data
 
 from vta.isa import MemId
+from vta.memmap import Source
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -25,6 +26,7 @@ __all__ = [
     "count_bits",
     "index_range",
     "pad_member",
+    "reported_by",
     "saturated",
 ]
 
@@ -55,6 +57,18 @@ def beats_bits(kinds: "tuple[MemoryKind, ...]", data_bits: int) -> int:
     beat_bytes = data_bits // 8
     most = max(kind.elem_bytes for kind in kinds) * ((1 << count_bits(kinds)) - 1)
     return ((most + 2 * (beat_bytes - 1)) // beat_bytes).bit_length()
+
+
+def reported_by(source, kind):
+    """The reporter of an error of a transfer of the memory with the number ``kind``.
+
+    Parameters
+    ----------
+    source : Source or sequence of Source
+        The reporter, or one for each memory.
+    kind : Value
+    """
+    return source if isinstance(source, Source) else Array(source)[kind]
 
 
 def index_range(count: int) -> range:

@@ -54,6 +54,14 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+_SHARED_ENGINE = {
+    "load.engine.busy": "compute.loader.engine.busy",
+    "compute.loader.busy": "compute.loader.engine.busy",
+    "compute.loader.done": "compute.loader.second_done",
+}
+"""Other paths of a machine with one load engine."""
+
+
 def signals(cfg: VTAConfig, *, active: bool) -> dict[str, list[str]]:
     """The signals of each group by their paths in the wave file; buses with their range of bits.
 
@@ -64,8 +72,9 @@ def signals(cfg: VTAConfig, *, active: bool) -> dict[str, list[str]]:
     """
     top = "TOP.vta_core.core." if active else "TOP.vta_core."
     addr = cfg.addr_bits - 1
+    other = _SHARED_ENGINE if cfg.load_engines == 1 else {}
     return {
-        group: [_path(name.format(addr=addr), top, active) for name in names]
+        group: [_path(other.get(name, name).format(addr=addr), top, active) for name in names]
         for group, names in _GROUPS.items()
     }
 

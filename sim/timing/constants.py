@@ -95,6 +95,9 @@ class Constants:
         Request of a transfer to its descriptor; to its first row.
     skid : int
         A skid buffer.
+    loader : int
+        The reader of the bus, and load engine, of the compute module: the third one, or the second
+        one, which the load module uses, too.
     rows_in_flight, loads_in_flight, stores_in_flight, store_rows_in_flight : int
         Limits of the load and store modules.
     burst_beats, beats_in_flight, bursts_in_flight, write_bursts_in_flight : int
@@ -129,6 +132,7 @@ class Constants:
     descriptor: int
     row_generator: int
     skid: int
+    loader: int
     rows_in_flight: int
     loads_in_flight: int
     stores_in_flight: int
@@ -191,6 +195,7 @@ class Constants:
             descriptor=DescriptorBuilder.LATENCY,
             row_generator=RowGenerator.LATENCY,
             skid=SkidBuffer.LATENCY,
+            loader=cfg.load_engines,
             rows_in_flight=cfg.load_rows,
             loads_in_flight=load.LOADS_IN_FLIGHT,
             stores_in_flight=store.STORES_IN_FLIGHT,

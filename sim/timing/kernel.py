@@ -20,7 +20,7 @@ from vta.sim.timing.kernel_modules import (
     issue_transfers,
     request_chunks,
 )
-from vta.sim.timing.kernel_retire import mark
+from vta.sim.timing.kernel_retire import mark, mark_engine
 from vta.sim.timing.state import (
     ACCEPTED,
     ALU_HEAD,
@@ -33,7 +33,6 @@ from vta.sim.timing.state import (
     GRANT_READY,
     LAST,
     LAST_GRANT,
-    LOAD_ENGINE,
     LOAD_MODULE,
     NEVER,
     NEXT_ARBITRATION,
@@ -126,5 +125,5 @@ def arrive(s: State) -> None:
     else:
         consumed, finished = load_burst(s, reader, beats, first, last)
         if finished:
-            mark(s, LOAD_MODULE if reader == LOAD_ENGINE else COMPUTE_MODULE)
+            mark_engine(s, reader)
     release(s, reader, beats, first, last, consumed)

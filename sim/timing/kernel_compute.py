@@ -14,7 +14,7 @@ from vta.sim.timing.kernel_modules import (
     token_bounds,
     waits_until,
 )
-from vta.sim.timing.kernel_retire import add_wait, mark, retire_in_order
+from vta.sim.timing.kernel_retire import add_wait, mark, mark_engine, retire_in_order
 from vta.sim.timing.state import (
     ADVANCE,
     ALU_ACCEPT,
@@ -45,7 +45,6 @@ from vta.sim.timing.state import (
     ISSUE,
     ISSUED,
     LAST,
-    LOADER,
     LOADER_UNIT,
     NEVER,
     NEXT,
@@ -158,7 +157,7 @@ def issue_bounds(s: State, i: int) -> bool:
             return False
         bound(s, FULL, retire + k.RETIRE_TO_ISSUE, -1)
     if unit == LOADER_UNIT:
-        free = engine_free(s, LOADER)
+        free = engine_free(s, k.loader)
         if free == NEVER:
             return False
         bound(s, UNITS, free, -1)
@@ -196,8 +195,8 @@ def issue(s: State, i: int) -> None:
         if s.work[UOP_LOW][i] <= s.work[UOP_HIGH][i]:
             s.ring[UOP_LOAD][value[UOP_LOADS] & (RING - 1)] = i
             value[UOP_LOADS] += 1
-        if accept_transfer(s, LOADER, i, cycle):
-            mark(s, COMPUTE_MODULE)
+        if accept_transfer(s, s.k.loader, i, cycle):
+            mark_engine(s, s.k.loader)
     else:
         insn[START][i] = cycle
         insn[END][i] = cycle

@@ -17,6 +17,7 @@ from vta.sim.timing.state import (
     BOUND_END,
     BOUND_SOURCE,
     BOUNDS,
+    COMPUTE_MODULE,
     DECODES,
     DISPATCHED,
     DISPATCHED_COUNT,
@@ -235,4 +236,5 @@ def issue_transfers(s: State, module: int) -> None:
         insn[HEAD][i] = head
         insn[ISSUE][i] = issue
         queue_pop(s, module, issue)
-        accept_transfer(s, engine, i, issue)
+        if accept_transfer(s, engine, i, issue) and engine == k.loader:
+            mark(s, COMPUTE_MODULE)

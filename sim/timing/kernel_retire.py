@@ -14,7 +14,7 @@ from vta.sim.timing.state import (
     LAST_RETIRE,
     LOAD_ENGINE,
     LOAD_MODULE,
-    LOADER,
+    LOADER_UNIT,
     LOADING,
     MEMORIES,
     PUSHES,
@@ -30,6 +30,7 @@ from vta.sim.timing.state import (
     TOKEN_AT,
     TOKEN_PUSHED,
     TOKEN_SOURCE,
+    UNIT,
     UNKNOWN,
     WAIT_BEGIN,
     WAIT_CAUSE,
@@ -42,7 +43,15 @@ from vta.sim.timing.state import (
 if TYPE_CHECKING:
     from vta.sim.timing.state import State
 
-__all__ = ["add_wait", "mark", "push_tokens", "retire_in_order", "transfer_done"]
+__all__ = ["add_wait", "mark", "mark_engine", "push_tokens", "retire_in_order", "transfer_done"]
+
+
+def mark_engine(s: State, engine: int) -> None:
+    """A load engine may accept a transfer."""
+    if engine == LOAD_ENGINE:
+        mark(s, LOAD_MODULE)
+    if engine == s.k.loader:
+        mark(s, COMPUTE_MODULE)
 
 
 def mark(s: State, part: int) -> None:
@@ -92,7 +101,7 @@ def transfer_done(s: State, engine: int, i: int, first: int, last: int, busy: in
     insn[START][i] = first
     insn[END][i] = last
     insn[BUSY][i] = busy
-    if engine == LOADER:
+    if s.work[UNIT][i] == LOADER_UNIT:
         s.value[LOADING] += 1
         insn[DONE][i] = last + k.LOAD_DONE
         retire_in_order(s)

@@ -37,8 +37,9 @@ WAIT_FIELDS = 4
 QUEUES = 4
 # Pipeline modules, and what can make progress.
 LOAD_MODULE, COMPUTE_MODULE, STORE_MODULE = range(3)
-# Readers of the bus, and transfer engines: fetch reads and the store engine does not.
-FETCH, LOAD_ENGINE, LOADER = range(3)
+# Readers of the bus, and transfer engines: fetch reads and the store engine does not. The load
+# engine of the compute module is ``Constants.loader``.
+FETCH, LOAD_ENGINE = range(2)
 STORE_ENGINE = 0
 
 # Scalars.

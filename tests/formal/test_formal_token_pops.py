@@ -14,7 +14,7 @@ from vta.hw.debug.signal_paths import SignalPaths
 from vta.hw.dma import load, store
 from vta.hw.dma.rows import MemoryKind
 from vta.hw.interfaces import layout_of
-from vta.isa import MemId
+from vta.isa import Isa, MemId
 
 
 class ComputeTokens(Properties):
@@ -68,13 +68,22 @@ def load_tokens(module=load):
     return DmaTokens(module.LoadModule(ISA, kinds, addr_bits=32, data_bits=64))
 
 
+def shared_load_tokens(module=load):
+    """Of a load module without an engine of its own."""
+    kinds = [MemoryKind.of(CFG, memory) for memory in (MemId.INP, MemId.WGT)]
+    isa = Isa.of(CFG.replace(load_engines=1))
+    return DmaTokens(module.LoadModule(isa, kinds, addr_bits=32, data_bits=64))
+
+
 def store_tokens(module=store):
     kind = MemoryKind.of(CFG, MemId.OUT)
     return DmaTokens(module.StoreModule(ISA, [kind], addr_bits=32, data_bits=64))
 
 
 @pytest.mark.formal
-@pytest.mark.parametrize("properties", [ComputeTokens, load_tokens, store_tokens])
+@pytest.mark.parametrize(
+    "properties", [ComputeTokens, load_tokens, shared_load_tokens, store_tokens]
+)
 def test_no_token_is_popped_that_is_not_available(properties):
     prove(properties(), depth=1)
     reach(properties(), depth=7)
@@ -95,6 +104,9 @@ BROKEN = {
         "next_available.eq(tokens", "next_available.eq(next_available | tokens",
     ),
     "load-does-not-wait": (load, load_tokens, "insn.pop_next & ~self.tokens.next_avail", "0"),
+    "shared-load-does-not-wait": (
+        load, shared_load_tokens, "insn.pop_next & ~self.tokens.next_avail", "0",
+    ),
     "store-pops-early": (
         store, store_tokens,
         "self.tokens.pop_prev.eq(issue &", "self.tokens.pop_prev.eq(",

@@ -23,7 +23,8 @@ def machine(
     The depths are those of uop, inp, wgt and acc. ``queues`` are the values of the keys of the
     micro-architecture, in their order; none for the defaults.
     """
-    others |= dict(zip((key.lower() for key in MICROARCHITECTURE), queues))
+    if queues:
+        others |= dict(zip((key.lower() for key in MICROARCHITECTURE), queues, strict=True))
     uop_depth, inp_depth, wgt_depth, acc_depth = depths
     return VTAConfig(
         log_batch=batch,

@@ -20,9 +20,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "depths": ((6, 6, 6, 6), (1, 1, 1, 1), (5, 9, 3, 4), (9, 2, 5, 7)),
     "addr_bits": (32, 40, 64),
     "queues": (
-        (1, 1, 0, 1, 16, 2, 2, 2),
-        (8, 4, 2, 0, 64, 32, 32, 32),
-        (3, 2, 1, 2, 24, 5, 3, 4),
+        (1, 1, 0, 1, 16, 1, 2, 2, 2),
+        (8, 4, 2, 0, 64, 2, 32, 32, 32),
+        (3, 2, 1, 2, 24, 1, 5, 3, 4),
     ),
 }
 """Parameters of :func:`tests.support.configurations.machine` and what they may be."""

@@ -244,6 +244,36 @@ def test_read_errors_name_reader_and_beat():
     block.run(body, *peers)
 
 
+@pytest.mark.parametrize(("second", "source"), [(0, Source.LOAD), (1, Source.COMPUTE)])
+def test_read_errors_of_a_shared_reader_name_the_module(second, source):
+    """Of three requests the middle one fails; the others belong to the other module."""
+    bad = BASE + 4096 + 8 * 70
+    mem = memory(read_errors={bad: 2})
+    block = bench(
+        ReadMaster, clients=2, addr_bits=32, data_bits=64, shared=(Source.LOAD, Source.COMPUTE)
+    )
+    dut = block.dut
+    items = [{"addr": BASE + at, "beats": 100} for at in (0, 4096, 8192)]
+
+    async def owners(ctx):
+        request = dut.client[1].request
+        for owner in (1 - second, second, 1 - second):
+            ctx.set(dut.second, owner)
+            await ctx.tick().until(request.valid & request.ready)
+
+    async def body(ctx):
+        await ctx.tick().repeat(400)
+        error = [ctx.get(dut.error[key]) for key in ("code", "source", "addr")]
+        assert error == [ErrorCode.AXI_SLVERR, source, bad]
+
+    block.run(
+        body, owners,
+        partial(serve_axi_reads, axi=dut, memory=mem),
+        partial(send, stream=dut.client[1].request, items=items, is_ready=StallGenerator()),
+        partial(receive, stream=dut.client[1].beat, into=[], is_ready=StallGenerator()),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("bits", [64, 512])
 @pytest.mark.parametrize(
     ("bus", "client"), [(1.0, 1.0), (0.5, 0.5), (1.0, 0.25), (0.25, 1.0)],
