@@ -252,7 +252,8 @@ def test_streams_of_all_kinds_happen(data_bits):
          "overwritten-before-a-queue", "overwritten-behind-a-queue", "wrong-error-address",
          "end-of-memory-refused", "asked-in-spite-of-an-error", "asked-without-room",
          "asked-again", "wrong-address", "halves-swapped", "split-overwritten",
-         "goes-on-behind-the-end", "first-place-ignored", "rest-of-a-beat-lost", "last-beat-not-asked"],
+         "goes-on-behind-the-end", "first-place-ignored", "rest-of-a-beat-lost",
+         "last-beat-not-asked"],
 )  # fmt: skip
 def test_broken_fetches_are_found(data_bits, longest, old, new):
     refute(EachOnce(data_bits, mutant(fetch, old, new), longest=longest), depth=18)
