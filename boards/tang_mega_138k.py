@@ -7,13 +7,15 @@ from amaranth_boards.resources import UARTResource
 from amaranth_boards.tang_mega_138k_pro_dock import TangMega138kProDockPlatform
 
 from vta.boards.board import Board
-from vta.boards.shells.tang_mega import OSCILLATOR_HZ, tang_mega_shell
+from vta.boards.shells.tang import tang_shell
 from vta.boards.shells.uart_shell import BLOCK_RAM
 from vta.boards.synthesis.parts import PARTS
 from vta.boards.toolchains.gowin import GowinProject, GowinToolchain
 from vta.config import VTAConfig
 
 __all__ = ["BOARD", "MEMORY_BYTES"]
+
+OSCILLATOR_HZ = 50_000_000
 
 MEMORY_BYTES = 64 * 1024
 """32 of the 340 block RAMs."""
@@ -45,7 +47,7 @@ BOARD = Board(
         log_acc_buff_size=12,
     ),
     clock_hz=OSCILLATOR_HZ,
-    shell=tang_mega_shell(MEMORY_BYTES),
+    shell=tang_shell(MEMORY_BYTES, OSCILLATOR_HZ),
     toolchain=GowinToolchain(device=TangMega138kPlatform.part, die="GW5AST-138C"),
     memory=BLOCK_RAM,
 )

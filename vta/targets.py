@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TARGETS", "wrong_target"]
 
-TARGETS = ("sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s", "tangmega138k")
+TARGETS = (
+    "sim", "tsim", "pynq", "ultra96", "zcu104", "de10nano", "ulx3s", "tangmega138k", "tangnano20k",
+)  # fmt: skip
 """Where a program may run. `sim` is the reference model, `tsim` the simulated RTL, the others are
 boards."""
 

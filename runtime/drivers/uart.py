@@ -35,7 +35,7 @@ __all__ = [
     "open_uart",
 ]
 
-UART_TARGETS = ("ulx3s", "tangmega138k")
+UART_TARGETS = ("ulx3s", "tangmega138k", "tangnano20k")
 """The targets that are opened with :func:`open_uart`."""
 
 BAUD = 1_000_000

@@ -90,10 +90,11 @@ _TANG_MEGA_138K = Pins(
     leds=tuple(f"led_{number}__io" for number in range(4)),
     led_on=0,
 )
+_TANG_NANO_20K = replace(_TANG_MEGA_138K, clock="clk27_0__io", button_up=0)
 PINS = {
     "ulx3s_85f": _ULX3S, "ulx3s_45f": _ULX3S, "ulx3s_25f": _ULX3S,
     "ulx3s_85f_sdram": replace(_ULX3S, around="sdram.v"),
-    "tang_mega_138k": _TANG_MEGA_138K,
+    "tang_mega_138k": _TANG_MEGA_138K, "tang_nano_20k": _TANG_NANO_20K,
 }  # fmt: skip
 
 

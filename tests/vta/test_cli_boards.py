@@ -70,7 +70,7 @@ def test_serve_a_board_elsewhere(tmp_path):
         (
             "de10nano",
             "--serial=x",
-            "--serial is for the targets ulx3s, tangmega138k; the target is de10nano",
+            "--serial is for the targets ulx3s, tangmega138k, tangnano20k; the target is de10nano",
         ),
         (
             "ulx3s",

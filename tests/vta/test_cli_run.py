@@ -119,7 +119,7 @@ def test_arrays_of_the_other_byte_order_and_layout():
         ((*INPUTS, "--memory", "ddr"), "--memory is for the targets tsim; the target is sim"),
         (
             (*INPUTS, "--serial", "x"),
-            "--serial is for the targets ulx3s, tangmega138k; the target is sim",
+            "--serial is for the targets ulx3s, tangmega138k, tangnano20k; the target is sim",
         ),
         ((*INPUTS, "--remote", "x"), "'x' is not HOST:PORT"),
         ((*INPUTS, "--remote", "x:1", "--target", "sim"), "--target goes without --remote"),
