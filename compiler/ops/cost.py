@@ -9,7 +9,14 @@ chunk of a block the ALU finishes the block and the store module writes it.
 time: the read bus, the GEMM core, the ALU, and the write bus. A load waits for the step that last
 read its slot, products wait for their loads, and a block waits for the store of the block that had
 its accumulators before. The compute module issues in order: the ALU instructions of a block issue
-behind the first products of the next block (:mod:`vta.compiler.codegen.pipelined_stream`).
+behind the first products of the next block, or, if these are few, of the next two blocks
+(:mod:`vta.compiler.codegen.pipelined_stream`).
+
+Micro-ops of the ALU passes are loaded behind the products of their block. Where the products of a
+step are few, these loads come often, and are played there: they wait together, while products are
+summed. For larger steps each is played in front of the ALU passes and waits alone, which stands for
+waits of the issue that are not played. On a machine that issues one instruction at a time all is
+played as for larger steps, with one block ahead.
 
 Units: all sizes are tiles of the machine, all times are clock cycles.
 """
@@ -23,6 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy.typing as npt
 
+from vta.compiler.codegen.pipelined_stream import HIDING_PRODUCTS, MAX_GEMMS
 from vta.compiler.codegen.rings import Ring
 from vta.compiler.codegen.uop_cache import Kernel, UopCache
 from vta.compiler.ops.geometry import integer
@@ -52,7 +60,8 @@ GEMM_START = 6
 ISSUE = 8
 """Cycles from the issue of an instruction to that of the instruction behind it, in order."""
 UOP_START = 20
-"""Cycles that the load of missing micro-ops delays the issue, apart from their beats."""
+"""Cycles from the issue of a load of micro-ops to that of an instruction that reads them, apart
+from their beats."""
 UOP_QUEUED = 220
 """Cycles that the same load waits for bursts of other loads, if the bus is busy all the time."""
 STORE_ROW = 3
@@ -180,6 +189,11 @@ class Tiling:
             integer(f"tiling: {name}", values[name], 1)
         return cls(**values)
 
+    def products(self, shape: ConvShape) -> float:
+        """Products of a whole chunk of a whole block."""
+        tiles = self.images * self.groups * self.outputs * self.rows * self.columns
+        return tiles * self.inputs * shape.taps_of_tile
+
     def walks_columns(self, taps: int) -> bool:
         """Whether products pass along columns first, not along channels.
 
@@ -223,13 +237,25 @@ def estimate(
 
 @dataclass
 class _End:
-    """The end of a block that has not issued yet: ALU passes and the store."""
+    """The end of a block that has not issued yet: ALU passes and the store.
 
-    summed: float
+    Attributes
+    ----------
+    ready : float
+        When its sums are complete, and the micro-ops that are loaded behind its products.
+    tiles, bursts : int
+        Of the store.
+    slot : int
+        That of its sums.
+    kernels : list
+        Micro-ops that are loaded in front of the ALU passes.
+    """
+
+    ready: float
     tiles: int
     bursts: int
     slot: int
-    channel: tuple[int, int]
+    kernels: list[tuple[int | str, ...]]
 
 
 class _Timeline:
@@ -246,6 +272,7 @@ class _Timeline:
         )
         self.latency = PIPELINE + timing.read_latency
         self.row_write = row_cycles(timing)
+        self.issues_ahead = cfg.issue_depth > 1
         # When each resource is free, and when each slot's last reader is done.
         self.issue = self.read = self.write = self.gemm = self.alu = 0.0
         self.free = [[0.0] * tiling.inp_slots, [0.0] * tiling.wgt_slots, [0.0] * tiling.acc_slots]
@@ -253,7 +280,10 @@ class _Timeline:
         self.busy = {"gemm": 0.0, "alu": 0.0, "read": 0.0, "write": 0.0}
         self.micro_ops = UopCache(cfg.uop_depth)
         self.kernels: dict[tuple[int | str, ...], Kernel] = {}
-        self.end: _End | None = None
+        self.loaded: dict[Kernel, float] = {}  # when
+        self.ends: list[_End] = []
+        # GEMM instructions, and their products, since the first of the ends was deferred.
+        self.gemms, self.products = 0, 0.0
 
     def run(self, bound: float | None) -> Cost | None:
         tile = beat_cycles(self.cfg.acc_elem_bytes, self.cfg, self.timing)
@@ -297,9 +327,9 @@ class _Timeline:
         columns = min(tiling.columns, shape.out_width - column)
         images = min(tiling.images, shape.images - image)
         tiles = images * outputs * rows * columns
-        if tiling.acc_slots == 1:
-            self._finish()
         sums, _ = self.rings[2].take(())
+        if any(end.slot == sums for end in self.ends):
+            self._finish()
         if shape.added:
             beats = shape.added * tiles * self.inp
             self.read += beats + LOAD_START
@@ -307,8 +337,8 @@ class _Timeline:
         if shape.starts_sums(self.cfg):
             self.issue = max(self.issue, self.free[2][sums])
         else:
-            self._micro_ops(("reset", sums, rows, columns, outputs, images), 1)
-            self.issue = max(self.issue + ISSUE, self.free[2][sums])
+            loaded = self._micro_ops(("reset", sums, rows, columns, outputs, images), 1)
+            self.issue = max(max(self.issue, loaded) + ISSUE, self.free[2][sums])
             self.gemm = max(self.gemm, self.issue) + tiles + GEMM_START
             self.busy["gemm"] += tiles
         for chunk in range(0, shape.inputs, tiling.inputs):
@@ -322,43 +352,55 @@ class _Timeline:
             kernel = (i, w, sums, rows, columns, outputs, inputs, images)
             depth = images * inputs * shape.taps
             walks_columns = tiling.walks_columns(shape.taps)
-            self._micro_ops(kernel, depth * (columns if walks_columns else outputs))
-            self.issue = max(self.issue + ISSUE, self.filled[0][i], self.filled[1][w])
+            loaded = self._micro_ops(kernel, depth * (columns if walks_columns else outputs))
+            self.issue = max(max(self.issue, loaded) + ISSUE, self.filled[0][i], self.filled[1][w])
             products = tiles * inputs * shape.taps_of_tile
             self.gemm = max(self.gemm, self.issue) + products + GEMM_START
             self.busy["gemm"] += products
             self.free[0][i] = self.free[1][w] = self.gemm
-            self._finish()
+            if self.ends:
+                self.gemms += 1
+                self.products += products
+                hidden = self.gemms >= MAX_GEMMS or self.products >= HIDING_PRODUCTS
+                if hidden or not self.issues_ahead:
+                    self._finish()
         bursts = images * outputs * (rows if columns < shape.out_width else 1)
-        self.end = _End(self.gemm, tiles, bursts, sums, (group, channel))
+        kernels = [("bias", sums, group, channel, tiles), ("alu", sums, tiles)]
+        ready = self.gemm
+        if self.issues_ahead and tiling.products(shape) < HIDING_PRODUCTS:
+            ready = max(ready, *(self._micro_ops(kernel, 1) for kernel in kernels))
+            kernels = []
+        self.ends.append(_End(ready, tiles, bursts, sums, kernels))
 
     def _finish(self) -> None:
-        """The ALU passes and the store of the block before."""
-        if self.end is None:
-            return
-        passes, tiles = self.shape.passes, self.end.tiles
-        self._micro_ops(("bias", self.end.slot, *self.end.channel, tiles), 1)
-        self._micro_ops(("alu", self.end.slot, tiles), 1)
-        self.issue = max(self.issue + ISSUE, self.end.summed)
+        """The ALU passes and the stores of the blocks before."""
+        for end in self.ends:
+            self._finish_block(end)
+        self.ends.clear()
+        self.gemms, self.products = 0, 0.0
+
+    def _finish_block(self, end: _End) -> None:
+        """The ALU passes and the store of a block."""
+        passes, tiles = self.shape.passes, end.tiles
+        for kernel in end.kernels:
+            self.issue = max(self.issue, self._micro_ops(kernel, 1))
+        self.issue = max(self.issue + ISSUE, end.ready)
         writes = tiles * -(-self.shape.inputs // self.tiling.inputs)
         lost = CONFLICTS * writes if self.gemm > self.issue else 0
         vectors = tiles * self.cfg.alu_beats
         self.alu = max(self.issue, self.alu) + passes * (vectors + ALU_START) + lost
         self.issue += ISSUE * (passes - 1)
         self.busy["alu"] += vectors * passes
-        beats = store_cycles(self.cfg, self.timing, tiles, self.end.bursts)
+        beats = store_cycles(self.cfg, self.timing, tiles, end.bursts)
         # In-order retirement: the store waits for the products that were issued ahead as well.
-        self.write = max(self.alu, self.gemm, self.write) + max(
-            beats, self.row_write * self.end.bursts
-        )
+        self.write = max(self.alu, self.gemm, self.write) + max(beats, self.row_write * end.bursts)
         if self.timing.shared_bus:
             self.read += beats
         self.busy["write"] += beats
-        self.free[2][self.end.slot] = self.write + PIPELINE + self.timing.write_latency
-        self.end = None
+        self.free[2][end.slot] = self.write + PIPELINE + self.timing.write_latency
 
-    def _micro_ops(self, key: tuple[int | str, ...], size: int) -> None:
-        """The load of a kernel that is not in the micro-op memory."""
+    def _micro_ops(self, key: tuple[int | str, ...], size: int) -> float:
+        """When a kernel is in the micro-op memory; if it is not, its load is issued."""
         kernel = self.kernels.get(key)
         if kernel is None:
             size = min(size, self.cfg.uop_depth)
@@ -368,7 +410,9 @@ class _Timeline:
             beats = size * self.uop
             self.read += beats
             busy = min(self.busy["read"] / max(self.gemm, 1), 1)  # the share of the bus so far
-            self.issue += UOP_START + self.timing.read_latency + beats + UOP_QUEUED * busy
+            start = UOP_START + self.timing.read_latency + beats + UOP_QUEUED * busy
+            self.loaded[kernel] = self.issue + start
+        return self.loaded[kernel]
 
     def _load(self, ring: int, contents: tuple[int, ...], beats: float, insns: int) -> int:
         """The slot that holds ``contents``."""

@@ -2,8 +2,12 @@
 
     python -m tests.bench.bench_tiling [--memory ideal|ddr] [--tilings N] [--json FILE]
     python -m tests.bench.bench_tiling --choosing
+    python -m tests.bench.bench_tiling --sweep PRESET [--json FILE] [--against FILE]
 
 With ``--choosing``: the CPU time of making each operator of the networks, its tiling chosen.
+With ``--sweep``: the cycles of each different layer of :data:`SWEPT` with its default tiling, by
+the timing model with both memories, on the machine of a preset; layers that it cannot hold are left
+out. ``--against`` compares them with a file of an earlier sweep.
 Without: for each shape the chosen tiling and random ones that fit are built, run, and compared with
 the estimate for that memory. The table of docs/benchmarks.md is written anew between its markers.
 """
@@ -29,9 +33,12 @@ from vta.compiler.ops.cost import estimate
 from vta.compiler.ops.geometry import Window
 from vta.compiler.ops.tiling import candidates, choose
 from vta.config import VTAConfig
+from vta.environment import Environment
+from vta.errors import OperatorError
 from vta.memory_timing import MemoryTiming
 from vta.rpc import LocalSession
 from vta.runtime import array, empty
+from vta.sim.timing import estimate as timing
 
 SHAPES = {
     "28x28x32-128, 1x1": (28, 32, 128, 1, 1),
@@ -47,6 +54,7 @@ SHAPES = {
     "13x13x64-256, 3x3": (13, 64, 256, 3, 1),
 }
 """Size, input channels, output channels, kernel, stride."""
+SWEPT = ("SqueezeNet 1.1", "MobileNetV2", "ResNet-18")
 
 
 def measure(device, memory: str, name: str, number: int, seed: int):
@@ -94,6 +102,41 @@ def choosing() -> None:
     )
 
 
+def sweep(preset: str) -> dict[str, dict[str, list[int]]]:
+    """By network and layer, the cycles with `ideal` and `ddr`."""
+    cfg = VTAConfig.preset(preset).replace(target="sim")
+    found: dict[str, dict[str, list[int]]] = {}
+    for network in SWEPT:
+        layers = found[network] = {}
+        for layer in NETWORKS[network]:
+            if layer.work in layers:
+                continue
+            try:
+                op = layer.build(cfg)
+            except OperatorError as error:
+                print(f"{network} {layer.work}: {error}", file=sys.stderr)
+                continue
+            with Environment(cfg):
+                program = build(op.schedule, op.args, name=op.name).program
+            cycles = layers[layer.work] = [timing(program, m).cycles for m in ("ideal", "ddr")]
+            print(network, layer.work, *cycles, file=sys.stderr, flush=True)
+    return found
+
+
+def print_changes(before: dict[str, dict[str, list[int]]], now: dict[str, dict[str, list[int]]]):
+    """Print the totals of each network, and the layers whose cycles changed."""
+    for network, layers in now.items():
+        for number, memory in enumerate(("ideal", "ddr")):
+            old, new = (sum(c[number] for c in each[network].values()) for each in (before, now))
+            print(
+                f"{network}, {len(layers)} layers, {memory}: {old:,} {new:,} {new / old - 1:+.1%}"
+            )
+        for work, cycles in layers.items():
+            changes = [f"{y / x - 1:+.1%}" for x, y in zip(before[network][work], cycles)]
+            if before[network][work] != cycles:
+                print(f"    {work}: {before[network][work]} {cycles} {' '.join(changes)}")
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="append", choices=["ideal", "ddr"])
@@ -102,7 +145,16 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--shape", action="append", choices=list(SHAPES))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--choosing", action="store_true", help="the time of choosing a tiling")
+    parser.add_argument("--sweep", metavar="PRESET", help="every layer of three networks")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="an earlier sweep's --json")
     options = parser.parse_args(arguments)
+    if options.sweep:
+        swept = sweep(options.sweep)
+        if options.json:
+            options.json.write_text(json.dumps(swept, indent=1) + "\n")
+        if options.against:
+            print_changes(json.loads(options.against.read_text()), swept)
+        return
     if options.choosing:
         choosing()
         return
