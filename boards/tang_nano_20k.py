@@ -35,7 +35,7 @@ class TangNano20kPlatform(GowinProject, GowinPlatform):
         *LEDResources(pins="15 16 17 18 19 20", invert=True, attrs=_PIN),
         UARTResource(0, rx="70", tx="69", attrs=Attrs(PULL_MODE="UP", IO_TYPE="LVCMOS33")),
     ]
-    connectors: ClassVar = []
+    connectors: ClassVar[tuple[()]] = ()
 
 
 BOARD = Board(
