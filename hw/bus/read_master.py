@@ -95,7 +95,7 @@ class ReadMaster(wiring.Component):
                 burst_beats=self.bus.burst_beats,
                 bursts_in_flight=self.bursts_in_flight,
                 queue_depth=1 if index in self.unqueued else self.queue_depth,
-                beats_bits=self.beats_bits and self.beats_bits[index],
+                beats_bits=None if self.beats_bits is None else self.beats_bits[index],
             )
             if self.shared is not None and index == self.shared[0]:
                 m.d.comb += reader.mark.eq(self.second)

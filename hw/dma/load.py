@@ -240,7 +240,7 @@ class LoadModule(wiring.Component):
         if self.engine is None:
             request, done = self.request, self.done
         else:
-            request, done = self._own_engine(m)
+            request, done = self._own_engine(m, self.engine)
 
         token_stall = Signal()
         issue = Signal()
@@ -263,9 +263,9 @@ class LoadModule(wiring.Component):
             m.d.comb += self.state.eq(ModuleState.WAITING)
         return m
 
-    def _own_engine(self, m):
+    def _own_engine(self, m: Module, engine: LoadEngine):
         """The request stream and the completions of the engine of this module."""
-        m.submodules.engine = engine = self.engine
+        m.submodules.engine = engine
         m.d.comb += self.error.eq(engine.error)
         for name in self.forwarded:
             outer, inner = getattr(self, name), getattr(engine, name)
