@@ -41,22 +41,22 @@ MUTANTS = (
     Mutant(
         "pad-top-short", "rows of zeros at the top are a right pad too narrow",
         "dma/row_generator.py",
-        "pitch.eq(_sum(new.x_pad_0, new.x_size, new.x_pad_1))",
-        "pitch.eq(new.x_pad_0 + new.x_size)",
+        "pitch.eq(_sum(new.x_pad_0, new.x_size[: self.bits], new.x_pad_1))",
+        "pitch.eq(new.x_pad_0 + new.x_size[: self.bits])",
     ),
     Mutant(
         "pad-first-row", "with rows of zeros above, the first row loses its left pad",
         "dma/row_generator.py",
-        "products.lead_columns.eq(insn.x_pad_0)",
-        "products.lead_columns.eq(Mux(insn.y_pad_0 == 0, insn.x_pad_0, 0))",
+        "Mux(has_rows, insn.x_pad_0, 0)",
+        "Mux(has_rows & (insn.y_pad_0 == 0), insn.x_pad_0, 0)",
     ),
     Mutant(
         "pad-last-row", "the last row loses its right pad", "dma/row_generator.py",
-        "Mux(has_rows, insn.x_pad_1, 0)", "0",
+        "Mux(trails, insn.x_pad_1, ", "Mux(trails, 0, ",
     ),
     Mutant(
-        "pad-only", "a load of only padding omits the upper pad", "dma/row_generator.py",
-        "Mux(new.y_size == 0, new.y_pad_0, 0)", "0",
+        "pad-only", "a load of only padding omits the lower pad", "dma/row_generator.py",
+        "Mux(new.y_size == 0, new.y_pad_1, 0)", "0",
     ),
     Mutant(
         "store-acc-over-alu", "a bank that is read for a STORE of ACC is not reserved from the ALU",
@@ -130,7 +130,7 @@ MUTANTS = (
     ),
     Mutant(
         "load-pushes-early", "load pushes its token at issue", "dma/load.py",
-        "self.tokens.push_next.eq(engine.done & in_flight.r_data)",
+        "self.tokens.push_next.eq(done & in_flight.r_data)",
         "self.tokens.push_next.eq(issue & insn.push_next)",
     ),
     Mutant(

@@ -92,7 +92,10 @@ def test_valid_configurations_have_an_instruction_set(cfg):
     ("changes", "message"),
     [
         ({"TARGET": "moon"}, "TARGET is 'moon'; must be one of sim, tsim"),
-        ({"TARGET": "intelfocl"}, "138k; intelfocl was a PCIe card .* which Intel has ended"),
+        (
+            {"TARGET": "intelfocl"},
+            "tangnano20k; intelfocl was a PCIe card .* which Intel has ended",
+        ),
         ({"HW_VER": ""}, "HW_VER is ''"),
         ({"HW_VER": 3}, "HW_VER is 3"),
         ({"HW_VER": "\ud800"}, r"HW_VER is '\\ud800'; must be a string of 1 to 64 printable"),

@@ -170,11 +170,13 @@ def test_what_is_no_request_ends_the_session(server, message):
 
 
 def test_an_oversize_message_ends_the_session(server):
-    with websocket(server) as socket:
-        with pytest.raises(ConnectionClosed) as error:
+    for _ in range(3):  # a reset of the connection may overtake the close frame
+        with websocket(server) as socket, pytest.raises(ConnectionClosed) as error:
             socket.send(bytes(wire.MAX_MESSAGE_BYTES + 1))
             socket.recv(10)
-        assert error.value.rcvd.code == 1009
+        if error.value.rcvd is not None:
+            break
+    assert error.value.rcvd.code == 1009
     still_serves(server)
 
 

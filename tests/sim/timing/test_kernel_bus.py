@@ -7,7 +7,7 @@ from vta.config import VTAConfig
 from vta.memory_timing import MemoryTiming
 from vta.sim.timing.kernel_bus import move_data, queue_free, release
 from vta.sim.timing.state import (
-    LOADER,
+    LOAD_ENGINE,
     OUT_BEATS,
     READS,
     UNKNOWN,
@@ -55,14 +55,14 @@ def test_a_full_queue_has_room_once_the_beat_that_fills_it_is_consumed(shared):
     """Bursts of four beats, consumed one in fifteen cycles; the queue holds 32 beats."""
     depth = shared.k.beat_queue
     assert depth % 4 == 0
-    shared.ring[OUT_BEATS + LOADER] = 4
+    shared.ring[OUT_BEATS + LOAD_ENGINE] = 4
     for number in range(depth // 4 + 3):
         consumed = 15 * number + 14
-        free = queue_free(shared, LOADER, 4, consumed)
+        free = queue_free(shared, LOAD_ENGINE, 4, consumed)
         full = number - depth // 4
         assert free == (UNKNOWN if full < 0 else 15 * full + 14)
-        release(shared, LOADER, 4, 0, 3, consumed)
-    assert queue_free(shared, LOADER, depth + 8, 1000) == 1000 - depth
+        release(shared, LOAD_ENGINE, 4, 0, 3, consumed)
+    assert queue_free(shared, LOAD_ENGINE, depth + 8, 1000) == 1000 - depth
 
 
 def test_buses_of_their_own_delay_nothing():
