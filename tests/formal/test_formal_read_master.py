@@ -184,7 +184,7 @@ def test_reads_of_all_kinds_happen(properties):
         (TransactionLogs, "beats.ready | self.abort", "1"),
         (TransactionLogs, "beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))",
          "beat_index.eq(beat_index + 1)"),
-        (TransactionLogs, "self.error.source.eq(self.rid)", "self.error.source.eq(self.arid)"),
+        (TransactionLogs, "source.eq(self.rid)", "source.eq(self.arid)"),
         (TransactionLogs, "self.beat.valid & ~self.abort", "self.beat.valid"),
     ],
     ids=["address-withdrawn", "wrong-id", "burst-of-another", "too-many-beats", "one-more-before",
