@@ -1,5 +1,7 @@
 """One load engine for two modules, where area counts more than cycles.
 
+::
+
     load module -> first  --+
                             +-> round robin -> LoadEngine -> INP, WGT, UOP and accumulator SRAMs
     compute     -> second --+
