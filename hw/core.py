@@ -24,10 +24,17 @@ from vta.hw.dma.rows import MemoryKind
 from vta.hw.dma.store import StoreModule, stored_memories
 from vta.hw.frontend.fetch import Fetch
 from vta.hw.frontend.token_queues import TokenQueues
-from vta.hw.interfaces import AXI4LiteSignature, AXISignature
+from vta.hw.interfaces import AXI4LiteSignature, AXISignature, error_addr_bits
 from vta.hw.lib.sram import Sram
 from vta.isa import TOKEN_QUEUES, Isa, MemId, capabilities_of
-from vta.memmap import ADDR_BITS, COUNTERS, ErrorCode, Source, config_words
+from vta.memmap import (
+    ADDR_BITS,
+    COUNTERS,
+    MODULES_NO_DETAIL,
+    ErrorCode,
+    Source,
+    config_words,
+)
 
 
 class Core(wiring.Component):
@@ -70,6 +77,7 @@ class Core(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, isa = self.cfg, Isa.of(self.cfg)
+        error_bits = error_addr_bits(cfg)
         bus = {"addr_bits": cfg.addr_bits, "data_bits": cfg.bus_bits}
         kinds = {memory: MemoryKind.of(cfg, memory) for memory in MemId}
 
@@ -86,12 +94,15 @@ class Core(wiring.Component):
             queue_depth=cfg.read_queue_depth, unqueued=(Source.FETCH,),
             beats_bits=[clients[Source(n)].beats_bits for n in range(len(clients))],
             shared=(Source.LOAD, Source.COMPUTE) if shared else None,
+            error_addr_bits=error_bits,
         )  # fmt: skip
-        writes = WriteMaster(**bus, bus=self.bus, beats_bits=store.beats_bits)
+        writes = WriteMaster(
+            **bus, bus=self.bus, beats_bits=store.beats_bits, error_addr_bits=error_bits
+        )
         m.submodules.registers = registers = ControlRegisters(
             config_words(cfg), capabilities_of(cfg)
         )
-        m.submodules.control = control = RunControl(errors=6)
+        m.submodules.control = control = RunControl(errors=6, error_addr_bits=error_bits)
         m.submodules.tokens = tokens = TokenQueues()
 
         # An error and the end of a run reset the modules, then the bus masters.
@@ -160,7 +171,7 @@ class Core(wiring.Component):
             "alu_counter": (compute.tile, 1),
             **{  # an instruction that retires in the first cycle of a reset may be the faulty one
                 f"insns_{name}": (blocks[name].retired & ~control.reset_modules, 1)
-                for name in MODULES
+                for name in (MODULES if cfg.error_detail else ())
             },
         }
         assert set(COUNTERS) <= set(events)
@@ -216,5 +227,7 @@ class Core(wiring.Component):
             registers.failed.eq(error.code != ErrorCode.NONE),
             registers.values.error.eq(Cat(error.code, error.source)),
             registers.values.error_addr.eq(error.addr),
-            registers.values.modules.eq(control.modules),
+            registers.values.modules.eq(
+                control.modules if self.cfg.error_detail else control.modules | MODULES_NO_DETAIL
+            ),
         ]

@@ -7,6 +7,7 @@ micro-op layouts are generated from the tables of :mod:`vta.isa`, which the enco
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.config import VTAConfig
 from vta.isa import Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 
@@ -97,12 +98,22 @@ class AXI4LiteSignature(wiring.Signature):
         })  # fmt: skip
 
 
+ERROR_ADDR_BITS = 64
+"""Width of the address or index of an error."""
+
+
+def error_addr_bits(cfg: VTAConfig) -> int:
+    """Width of the address of an error in this machine: 0 if it is not reported."""
+    return ERROR_ADDR_BITS if cfg.error_detail else 0
+
+
 class ErrorLayout(data.StructLayout):
     """An error of a block: ``code`` is 0 (``ErrorCode.NONE``) without one, else the fields are held
-    until the block is reset."""
+    until the block is reset. Without an address (``addr_bits`` 0) an assignment to ``addr`` has no
+    effect."""
 
-    def __init__(self) -> None:
-        super().__init__({"code": ErrorCodeShape, "source": 3, "addr": 64})
+    def __init__(self, addr_bits: int = ERROR_ADDR_BITS) -> None:
+        super().__init__({"code": ErrorCodeShape, "source": 3, "addr": addr_bits})
 
 
 ErrorCodeShape = 8
@@ -237,5 +248,5 @@ def module_status(isa: Isa) -> dict:
         "tokens": Out(TokenSignature()),
         "state": Out(ModuleState),
         "retired": Out(1),
-        "error": Out(ErrorLayout()),
+        "error": Out(ErrorLayout(error_addr_bits(isa.cfg))),
     }

@@ -60,13 +60,15 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
     "LOAD_ROWS": (2, 32, 32, "rows in flight of each load engine"),
     "READ_BURSTS": (2, 32, 32, "outstanding bursts of each reader of the memory port"),
     "READ_QUEUE_DEPTH": (2, 32, 32, "bus beats that wait for each reader of the memory port"),
+    "ERROR_DETAIL": (0, 1, 1, "1: errors are reported with address; 0: code and module only"),
 }
 """The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
 MICROARCHITECTURE = (
     "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "LOG_ALU_BEATS", "FETCH_BEATS",
-    "LOAD_ENGINES", "LOAD_ROWS", "READ_BURSTS", "READ_QUEUE_DEPTH",
+    "LOAD_ENGINES", "LOAD_ROWS", "READ_BURSTS", "READ_QUEUE_DEPTH", "ERROR_DETAIL",
 )  # fmt: skip
-"""The keys that trade cycles for area: the results of a program do not depend on them."""
+"""The keys that trade cycles, or the details of errors, for area: the results of a program do not
+depend on them."""
 _TEXT_KEYS = ("TARGET", "HW_VER")
 _NO_PROGRAM_KEYS = (*_TEXT_KEYS, "LOG_BUS_WIDTH", "ADDR_BITS", "EXTENSION", *MICROARCHITECTURE)
 """What a program does not depend on, EXTENSION unless its instructions use the extension."""
@@ -110,6 +112,7 @@ class VTAConfig:
     load_rows: int = 32
     read_bursts: int = 32
     read_queue_depth: int = 32
+    error_detail: int = 1
 
     # ---- construction -----------------------------------------------------------------------
 

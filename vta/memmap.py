@@ -146,7 +146,8 @@ def _registers() -> Iterator[Register]:
         "MODULES",
         0x034,
         "ro",
-        "[1:0] load, [3:2] compute, [5:4] store: ModuleState; bit 8 fetch busy",
+        "[1:0] load, [3:2] compute, [5:4] store: ModuleState; bit 8 fetch busy; bit 9 the machine "
+        "reports errors without details (ERROR_DETAIL 0): ERROR_ADDR and INSNS_* read 0",
     )
     yield Register(
         "CYCLES", 0x040, "ro", "cycles from launch to done of the last or current run, low half"
@@ -180,6 +181,7 @@ CONTROL_RESET = 1 << 1
 STATUS_BUSY = 1 << 0
 STATUS_DONE = 1 << 1
 STATUS_ERROR = 1 << 2
+MODULES_NO_DETAIL = 1 << 9
 
 
 def register(name: str) -> Register:
@@ -238,6 +240,7 @@ def c_header() -> str:
     define("STATUS_BUSY", STATUS_BUSY)
     define("STATUS_DONE", STATUS_DONE)
     define("STATUS_ERROR", STATUS_ERROR)
+    define("MODULES_NO_DETAIL", MODULES_NO_DETAIL)
     for prefix, values in (("ERROR", ErrorCode), ("SOURCE", Source), ("STATE", ModuleState)):
         for value in values:
             define(f"{prefix}_{value.name}", value)

@@ -8,14 +8,14 @@ Arbitration is per burst.
 
 from collections.abc import Collection, Sequence
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Elaboratable, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import VTAConfig
 from vta.hw.bus.axi import AXI4, INCR, Burst, BurstSplitter, BusTraits, channels, error_of
-from vta.hw.interfaces import AXISignature, ErrorLayout, ReadPortSignature
+from vta.hw.interfaces import ERROR_ADDR_BITS, AXISignature, ErrorLayout, ReadPortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode
 
@@ -47,6 +47,8 @@ class ReadMaster(wiring.Component):
         Requests of reader ``i`` have fewer than ``2 ** beats_bits[i]`` beats; None: any number.
     shared : (int, int) or None
         A reader that reads for two modules, and the source of its errors for the second one.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -70,10 +72,12 @@ class ReadMaster(wiring.Component):
         bursts_in_flight: int = VTAConfig.read_bursts,
         queue_depth: int = VTAConfig.read_queue_depth, unqueued: Collection[int] = (),
         beats_bits: Sequence[int] | None = None, shared: tuple[int, int] | None = None,
+        error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
         self.unqueued, self.beats_bits, self.shared = unqueued, beats_bits, shared
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
+        self.error_addr_bits = error_addr_bits
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         port = ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
@@ -82,12 +86,13 @@ class ReadMaster(wiring.Component):
             **channels(axi, "ar", "r"),
             "abort": In(1),
             "idle": Out(1),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         readers = []
+        shared = () if self.shared is None else self.shared[:1]
         for index, port in enumerate(self.client):
             reader = ReadChannel(
                 addr_bits=self.addr_bits,
@@ -96,8 +101,10 @@ class ReadMaster(wiring.Component):
                 bursts_in_flight=self.bursts_in_flight,
                 queue_depth=1 if index in self.unqueued else self.queue_depth,
                 beats_bits=None if self.beats_bits is None else self.beats_bits[index],
+                keeps_addresses=self.error_addr_bits > 0,
+                keeps_marks=self.error_addr_bits > 0 or index in shared,
             )
-            if self.shared is not None and index == self.shared[0]:
+            if index in shared:
                 m.d.comb += reader.mark.eq(self.second)
             m.submodules[f"reader{index}"] = reader
             connect(m, flipped(port), reader.port)
@@ -195,6 +202,8 @@ class ReadChannel(wiring.Component):
         As of :class:`ReadMaster`. A queue of one beat is a register.
     beats_bits : int or None
         As of :class:`~vta.hw.bus.axi.BurstSplitter`.
+    keeps_addresses, keeps_marks : bool
+        Whether ``beat_addr``, and ``beat_mark``, is driven; else it is 0.
 
     Attributes
     ----------
@@ -216,9 +225,11 @@ class ReadChannel(wiring.Component):
 
     def __init__(
         self, *, addr_bits: int, data_bits: int, burst_beats: int, bursts_in_flight: int,
-        queue_depth: int, beats_bits: int | None = None,
+        queue_depth: int, beats_bits: int | None = None, keeps_addresses: bool = True,
+        keeps_marks: bool = True,
     ) -> None:  # fmt: skip
         self.beats_bits = beats_bits
+        self.keeps_addresses, self.keeps_marks = keeps_addresses, keeps_marks
         self.addr_bits, self.data_bits, self.burst_beats = addr_bits, data_bits, burst_beats
         self.bursts_in_flight, self.queue_depth = bursts_in_flight, queue_depth
         super().__init__({
@@ -240,8 +251,11 @@ class ReadChannel(wiring.Component):
             beats_bits=self.beats_bits,
         )  # fmt: skip
         beats = self._queue(m)
-        entry = data.StructLayout({"addr": self.addr_bits, "mark": 1})
-        m.submodules.addresses = addresses = SyncFIFO(width=entry.size, depth=self.bursts_in_flight)
+        entry = data.StructLayout({
+            "addr": self.addr_bits if self.keeps_addresses else 0, "mark": int(self.keeps_marks)
+        })  # fmt: skip
+        queue = SyncFIFO if entry.size else EmptyEntries
+        m.submodules.addresses = addresses = queue(width=entry.size, depth=self.bursts_in_flight)
         oldest, newest = data.View(entry, addresses.r_data), data.View(entry, addresses.w_data)
         # Ends the combinational path from the bus to the reader.
         m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())
@@ -269,22 +283,29 @@ class ReadChannel(wiring.Component):
             addresses.r_en.eq(arrived & self.beat_last),
         ]
 
-        # No burst crosses a multiple of its largest size: only these bits of the address change.
-        log_beat = (self.data_bits // 8).bit_length() - 1
-        within_burst = slice(log_beat, log_beat + self.burst_beats.bit_length() - 1)
-        first = oldest.addr[within_burst]
-        beat_index = Signal(range(self.burst_beats))
-        with m.If(arrived):
-            m.d.sync += beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))
+        if self.keeps_addresses:
+            self._drive_beat_addr(m, oldest.addr, arrived)
         m.d.comb += [
-            self.beat_addr.eq(oldest.addr),
             self.beat_mark.eq(oldest.mark),
-            self.beat_addr[within_burst].eq(first + beat_index),
             beats.payload.eq(self.beat.payload),
             beats.valid.eq(self.beat.valid & ~self.abort),
             self.beat.ready.eq(beats.ready | self.abort),
         ]
         return m
+
+    def _drive_beat_addr(self, m, addr, arrived):
+        """``beat_addr`` from the address of the oldest burst."""
+        # No burst crosses a multiple of its largest size: only these bits of the address change.
+        log_beat = (self.data_bits // 8).bit_length() - 1
+        within_burst = slice(log_beat, log_beat + self.burst_beats.bit_length() - 1)
+        first = addr[within_burst]
+        beat_index = Signal(range(self.burst_beats))
+        with m.If(arrived):
+            m.d.sync += beat_index.eq(Mux(self.beat_last, 0, beat_index + 1))
+        m.d.comb += [
+            self.beat_addr.eq(addr),
+            self.beat_addr[within_burst].eq(first + beat_index),
+        ]
 
     def _queue(self, m):
         """The queue of the beats; returns the stream into it."""
@@ -333,3 +354,27 @@ class ReadChannel(wiring.Component):
         ]
         m.d.comb += self.busy.eq((in_flight != 0) | (change != 0))
         return has_credit
+
+
+class EmptyEntries(Elaboratable):
+    """The number of entries of a queue whose entries have no bits, with the ports of ``SyncFIFO``
+    that :class:`ReadChannel` needs. The memory of a queue has bits.
+
+    Parameters
+    ----------
+    width : int
+        0.
+    depth : int
+        Largest number of entries. The user neither writes to a full queue nor reads an empty one.
+    """
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        assert width == 0
+        self.w_data, self.r_data = Signal(0), Signal(0)
+        self.w_en, self.r_en = Signal(), Signal()
+        self.w_level = Signal(range(depth + 1))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.w_level.eq(self.w_level + self.w_en - self.r_en)
+        return m

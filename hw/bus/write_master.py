@@ -10,7 +10,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.bus.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
-from vta.hw.interfaces import AXISignature, ErrorLayout, WritePortSignature
+from vta.hw.interfaces import ERROR_ADDR_BITS, AXISignature, ErrorLayout, WritePortSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode, Source
 
@@ -29,6 +29,8 @@ class WriteMaster(wiring.Component):
         Requirements of the port.
     beats_bits : int or None
         Requests have fewer than ``2 ** beats_bits`` beats; None: any number.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -47,17 +49,17 @@ class WriteMaster(wiring.Component):
 
     def __init__(
         self, *, addr_bits: int, data_bits: int, bus: BusTraits = AXI4,
-        beats_bits: int | None = None,
+        beats_bits: int | None = None, error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:  # fmt: skip
         self.addr_bits, self.data_bits, self.bus = addr_bits, data_bits, bus
-        self.beats_bits = beats_bits
+        self.beats_bits, self.error_addr_bits = beats_bits, error_addr_bits
         axi = AXISignature(addr_bits=addr_bits, data_bits=data_bits)
         super().__init__({
             "port": In(WritePortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             **channels(axi, "aw", "w", "b"),
             "abort": In(1),
             "idle": Out(1),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -70,7 +72,7 @@ class WriteMaster(wiring.Component):
         )
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
         m.submodules.responses = responses = SyncFIFO(
-            width=self.addr_bits + 1, depth=BURSTS_IN_FLIGHT
+            width=(self.addr_bits if self.error_addr_bits else 0) + 1, depth=BURSTS_IN_FLIGHT
         )
         # Ends the combinational path from the bus to the writer.
         m.submodules.skid = skid = SkidBuffer(splitter.burst.payload.shape())

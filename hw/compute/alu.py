@@ -25,7 +25,13 @@ from vta.hw.compute.alu_pipeline import AluPipeline
 from vta.hw.compute.lookahead import LookaheadSignature
 from vta.hw.compute.sequencer import Index, IndexedUopLayout, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
-from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
+from vta.hw.interfaces import (
+    ErrorLayout,
+    SramReadSignature,
+    SramWriteSignature,
+    error_addr_bits,
+    layout_of,
+)
 from vta.isa import Capability, Isa
 
 __all__ = ["Alu"]
@@ -78,7 +84,7 @@ class Alu(wiring.Component):
             "dst_read": Out(read), "src_read": Out(read), "acc_write": Out(write),
             "dst_reserved": In(banks), "src_reserved": In(banks),
             "acc_write_lookahead": Out(LookaheadSignature(log_depth=cfg.log_acc_depth)),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits(isa.cfg))),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -93,7 +99,7 @@ class Alu(wiring.Component):
 
         m.submodules.sequencer = sequencer = Sequencer(
             self.isa.alu, self.isa.uop, indices(cfg.log_acc_depth), carried,
-            log_depth=cfg.log_uop_depth,
+            log_depth=cfg.log_uop_depth, error_addr_bits=error_addr_bits(cfg),
         )  # fmt: skip
         m.submodules.pipeline = pipeline = AluPipeline(
             IndexedUopLayout(self.isa.alu, indices(cfg.log_acc_depth + beats), carried),

@@ -40,6 +40,7 @@ from vta.hw.interfaces import (
     ReadPortSignature,
     SramReadSignature,
     TileReadSignature,
+    error_addr_bits,
     module_status,
 )
 from vta.hw.lib.register_queue import RegisterQueue
@@ -118,7 +119,7 @@ class Compute(wiring.Component):
             return SharedLoadEngine(isa, first, self.kinds, **bus)
         return LoadEngine(
             isa.memory, self.kinds, **bus, source=Source.COMPUTE, pad_load=pad_load_of(isa),
-            rows_in_flight=cfg.load_rows,
+            rows_in_flight=cfg.load_rows, error_addr_bits=error_addr_bits(cfg),
         )  # fmt: skip
 
     def _load_module_ports(self) -> dict:

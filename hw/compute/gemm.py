@@ -44,7 +44,13 @@ from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.compute.run_detector import RunDetector
 from vta.hw.compute.sequencer import Index, Sequencer
 from vta.hw.compute.uop_memory import connect_uops, uop_ports
-from vta.hw.interfaces import ErrorLayout, SramReadSignature, SramWriteSignature, layout_of
+from vta.hw.interfaces import (
+    ErrorLayout,
+    SramReadSignature,
+    SramWriteSignature,
+    error_addr_bits,
+    layout_of,
+)
 from vta.isa import Capability, Isa
 
 __all__ = ["Gemm", "RunDetector", "TileProduct"]
@@ -179,7 +185,7 @@ class Gemm(wiring.Component):
             ),
             "acc_read_lookahead": Out(LookaheadSignature(log_depth=cfg.log_acc_depth)),
             "acc_write_lookahead": Out(LookaheadSignature(log_depth=cfg.log_acc_depth)),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits(isa.cfg))),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -196,6 +202,7 @@ class Gemm(wiring.Component):
             ),
             ("reset", "start") if starts_sums else ("reset",),
             log_depth=cfg.log_uop_depth,
+            error_addr_bits=error_addr_bits(cfg),
         )
         wiring.connect(m, wiring.flipped(self.insn), sequencer.insn)
         connect_uops(m, sequencer, wiring.flipped(self))

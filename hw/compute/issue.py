@@ -42,7 +42,7 @@ from vta.hw.compute.access_ranges import AccessRanges, InOrderRequests
 from vta.hw.compute.issue_request import ExecutionUnit
 from vta.hw.compute.scoreboard import Scoreboard
 from vta.hw.compute.uop_memory import UopReadSignature
-from vta.hw.interfaces import ErrorLayout, TokenSignature, layout_of
+from vta.hw.interfaces import ErrorLayout, TokenSignature, error_addr_bits, layout_of
 from vta.isa import Isa, Opcode
 from vta.memmap import ErrorCode, ModuleState, Source
 
@@ -79,13 +79,13 @@ class Issue(wiring.Component):
     Access ranges are computed while older instructions execute."""
 
     def __init__(self, isa: Isa) -> None:
-        self.isa = isa
+        self.isa, self.error_layout = isa, ErrorLayout(error_addr_bits(isa.cfg))
         super().__init__({
             "insn": In(stream.Signature(isa.memory.bits)),
             "tokens": Out(TokenSignature()),
             "state": Out(ModuleState),
             "retired": Out(1),
-            "error": Out(ErrorLayout()),
+            "error": Out(self.error_layout),
             "load": Out(stream.Signature(layout_of(isa.memory))),
             "gemm": Out(stream.Signature(layout_of(isa.gemm))),
             "alu": Out(stream.Signature(layout_of(isa.alu))),
@@ -165,7 +165,7 @@ class Issue(wiring.Component):
             m.d.sync += self.finished.eq(1)
         after_finish = {"code": ErrorCode.AFTER_FINISH, "source": Source.COMPUTE, "addr": 0}
         with m.If(self.finished & scoreboard.next_valid):
-            m.d.comb += self.error.eq(ErrorLayout().const(after_finish))
+            m.d.comb += self.error.eq(self.error_layout.const(after_finish))
 
         self._drive_state(m, access_ranges, scoreboard, tokens_available)
         return m

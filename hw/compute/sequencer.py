@@ -34,7 +34,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.loop_counter import IndexOffset, LoopCounter
 from vta.hw.compute.uop_memory import UopBuffer, log_lanes, uop_ports
-from vta.hw.interfaces import ErrorLayout, layout_of
+from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout, layout_of
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
@@ -181,12 +181,15 @@ class IndexCheck(wiring.Component):
         From the next cycle on, until reset: SRAM_RANGE with the first such index.
     """
 
-    def __init__(self, indices: Sequence[Index], insn, sum_bits: dict[str, int]) -> None:
+    def __init__(
+        self, indices: Sequence[Index], insn, sum_bits: dict[str, int],
+        error_addr_bits: int = ERROR_ADDR_BITS,
+    ) -> None:  # fmt: skip
         self.indices = tuple(indices)
         super().__init__({
             "valid": In(1), "insn": In(insn),
             **{f"{name}_sum": In(bits) for name, bits in sum_bits.items()},
-            "out_of_range": Out(1), "error": Out(ErrorLayout()),
+            "out_of_range": Out(1), "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -221,6 +224,8 @@ class Sequencer(wiring.Component):
         Fields of the instruction that each micro-op carries.
     log_depth : int
         log2 of the number of micro-ops that the SRAM holds.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -241,8 +246,9 @@ class Sequencer(wiring.Component):
 
     def __init__(
         self, insn: Format, uop: Format, indices: Sequence[Index], carried: Sequence[str], *,
-        log_depth: int,
+        log_depth: int, error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:  # fmt: skip
+        self.error_addr_bits = error_addr_bits
         self.format, self.uop, self.log_depth = insn, uop, log_depth
         self.indices, self.carried = tuple(indices), tuple(carried)
         assert all(index.unused_if is None or index.unused_if in carried for index in indices)
@@ -254,7 +260,7 @@ class Sequencer(wiring.Component):
             "insn": In(stream.Signature(layout_of(insn))),
             **uop_ports(log_depth=log_depth, bits=uop.bits),
             "op": Out(stream.Signature(self.op_layout)),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -265,7 +271,7 @@ class Sequencer(wiring.Component):
         m.submodules.selected = selected = SkidBuffer(self.selected_layout)
         m.submodules.buffer = buffer = UopBuffer(log_depth=self.log_depth, bits=self.uop.bits)
         m.submodules.check = check = IndexCheck(
-            self.indices, self.op_layout["insn"].shape, self.sum_bits
+            self.indices, self.op_layout["insn"].shape, self.sum_bits, self.error_addr_bits
         )
         m.submodules.checked = checked = SkidBuffer(self.op_layout)
         wiring.connect(m, wiring.flipped(self.insn), select.insn)

@@ -10,7 +10,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.interfaces import ErrorLayout
+from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout
 from vta.memmap import ErrorCode, ModuleState, Source
 
 MODULES = ("load", "compute", "store")
@@ -44,6 +44,8 @@ class RunControl(wiring.Component):
     errors : int
         Number of blocks that report errors. The first error is recorded; of errors in the same
         cycle the one with the lowest index.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -78,17 +80,18 @@ class RunControl(wiring.Component):
 
     WATCHDOG_CYCLES = 64
 
-    def __init__(self, *, errors: int) -> None:
+    def __init__(self, *, errors: int, error_addr_bits: int = ERROR_ADDR_BITS) -> None:
+        self.error_layout = ErrorLayout(error_addr_bits)
         super().__init__({
             "launch": In(1), "reset": In(1), "clear_done": In(1),
             "fetch_busy": In(1), "fetch_blocked": In(1), "dispatched": In(1),
             **{f"state_{name}": In(ModuleState) for name in MODULES},
             **{f"retired_{name}": In(1) for name in MODULES},
             "finished": In(1), "bus_idle": In(1),
-            "reported": In(ErrorLayout()).array(errors),
+            "reported": In(self.error_layout).array(errors),
             "start": Out(1), "clear": Out(1), "running": Out(1),
             "abort": Out(1), "reset_modules": Out(1), "reset_bus": Out(1),
-            "done": Out(1), "error": Out(ErrorLayout()), "modules": Out(32),
+            "done": Out(1), "error": Out(self.error_layout), "modules": Out(32),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -166,7 +169,7 @@ class RunControl(wiring.Component):
         """
         ended = Signal()
         fetching = Signal()
-        failure = Signal(ErrorLayout())
+        failure = Signal(self.error_layout)
         earlier_failed, failures = 0, []
         for reported in self.reported:
             failed = reported.code != ErrorCode.NONE

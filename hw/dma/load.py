@@ -23,8 +23,10 @@ from vta.hw.dma.row_generator import RowGenerator
 from vta.hw.dma.row_writer import RowWriter, write_signature
 from vta.hw.dma.rows import MemoryKind, beats_bits, index_range
 from vta.hw.interfaces import (
+    ERROR_ADDR_BITS,
     ErrorLayout,
     ReadPortSignature,
+    error_addr_bits,
     layout_of,
     module_status,
 )
@@ -63,6 +65,8 @@ class LoadEngine(wiring.Component):
     rows_in_flight : int
         Rows whose data may be outstanding. With rows of two beats, 32 cover a memory latency of 60
         cycles.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -103,9 +107,10 @@ class LoadEngine(wiring.Component):
         source: Source | Sequence[Source],
         pad_load: Format | None = None,
         rows_in_flight: int = VTAConfig.load_rows,
+        error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:
         self.insn, self.kinds, self.pad_load = insn, tuple(kinds), pad_load
-        self.rows_in_flight = rows_in_flight
+        self.rows_in_flight, self.error_addr_bits = rows_in_flight, error_addr_bits
         self.addr_bits, self.data_bits, self.source = addr_bits, data_bits, source
         self.srams = {kind.sram: kind for kind in self.kinds}
         members = {
@@ -116,7 +121,7 @@ class LoadEngine(wiring.Component):
             "read_kind": Out(index_range(len(self.kinds))),
             "stall": In(1),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
         }
         for name, kind in self.srams.items():
             members[f"write_{name}"] = Out(write_signature(kind, data_bits))
@@ -132,12 +137,14 @@ class LoadEngine(wiring.Component):
             data_bits=self.data_bits,
             source=self.source,
             pad_load=self.pad_load,
+            error_addr_bits=self.error_addr_bits,
         )
         m.submodules.writer = writer = RowWriter(
             self.kinds,
             data_bits=self.data_bits,
             source=self.source,
             has_pad_value=self.pad_load is not None,
+            error_addr_bits=self.error_addr_bits,
         )
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row = generator.row.payload
@@ -223,6 +230,7 @@ class LoadModule(wiring.Component):
             source=Source.LOAD,
             pad_load=pad_load_of(isa),
             rows_in_flight=isa.cfg.load_rows,
+            error_addr_bits=error_addr_bits(isa.cfg),
         )
         members = dict(self.engine.signature.members)
         self.forwarded = [

@@ -21,7 +21,7 @@ from vta.hw.dma.rows import (
     reported_by,
     saturated,
 )
-from vta.hw.interfaces import ErrorLayout, layout_of
+from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout, layout_of
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import Format
 from vta.memmap import ErrorCode, Source
@@ -367,6 +367,8 @@ class RowGenerator(wiring.Component):
         The layout of a LOAD with a pad value (``Isa.pad_load``), if requests may have one.
     pads : bool
         Whether requests may have padding. A STORE has none.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -392,6 +394,7 @@ class RowGenerator(wiring.Component):
         source: Source | Sequence[Source],
         pad_load: Format | None = None,
         pads: bool = True,
+        error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:
         self.insn, self.kinds, self.source, self.pads = insn, kinds, source, pads
         self.addr_bits, self.data_bits = addr_bits, data_bits
@@ -403,7 +406,7 @@ class RowGenerator(wiring.Component):
         super().__init__({
             "request": In(stream.Signature(layout_of(insn))),
             "row": Out(stream.Signature(row)),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):

@@ -9,7 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range
-from vta.hw.interfaces import ErrorLayout, SramReadSignature, WritePortSignature
+from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout, SramReadSignature, WritePortSignature
 from vta.memmap import ErrorCode, Source
 
 __all__ = ["RowReader"]
@@ -34,6 +34,8 @@ class RowReader(wiring.Component):
     ask_ahead : int
         With ``waits``: how many cycles before the last beat of an element the next element is asked
         for, where an element is a beat or more.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -58,7 +60,7 @@ class RowReader(wiring.Component):
 
     def __init__(
         self, kind: MemoryKind, kinds: tuple[MemoryKind, ...], *, addr_bits: int, data_bits: int,
-        waits: bool = False, ask_ahead: int = 0,
+        waits: bool = False, ask_ahead: int = 0, error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:  # fmt: skip
         self.kind, self.data_bits = kind, data_bits
         self.waits, self.ask_ahead = waits, ask_ahead
@@ -71,7 +73,7 @@ class RowReader(wiring.Component):
             "sram": Out(SramReadSignature(log_depth=kind.log_depth, bits=kind.sram_bits)),
             "beat": port.members["beat"],
             "read": Out(1), "idle": Out(1),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
             **({"sram_ready": In(1), "sram_take": Out(1)} if waits else {}),
         })  # fmt: skip
 

@@ -13,7 +13,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range, reported_by
-from vta.hw.interfaces import ErrorLayout, SramWriteSignature
+from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout, SramWriteSignature
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.isa import PAD_VALUE_MEMORIES
 from vta.memmap import ErrorCode, Source
@@ -103,6 +103,8 @@ class WriteSequencer(wiring.Component):
         The reporter of the errors, or that of each memory.
     has_pad_value : bool
         Whether rows have the member ``pad_value``.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -119,7 +121,7 @@ class WriteSequencer(wiring.Component):
 
     def __init__(
         self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source | Sequence[Source],
-        has_pad_value: bool = False,
+        has_pad_value: bool = False, error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:  # fmt: skip
         self.kinds, self.data_bits, self.source = kinds, data_bits, source
         self.has_pad_value = has_pad_value
@@ -128,7 +130,7 @@ class WriteSequencer(wiring.Component):
             "row": In(stream.Signature(self.row_layout.size)),
             "beat": In(stream.Signature(data_bits)),
             "op": Out(stream.Signature(WriteOperation(kinds, data_bits))),
-            "error": Out(ErrorLayout()),
+            "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -356,6 +358,8 @@ class RowWriter(wiring.Component):
         The reporter of the errors, or that of each memory.
     has_pad_value : bool
         Whether rows have the member ``pad_value``.
+    error_addr_bits : int
+        As of :class:`~vta.hw.interfaces.ErrorLayout`.
 
     Attributes
     ----------
@@ -376,11 +380,11 @@ class RowWriter(wiring.Component):
 
     def __init__(
         self, kinds: tuple[MemoryKind, ...], *, data_bits: int, source: Source | Sequence[Source],
-        has_pad_value: bool = False,
+        has_pad_value: bool = False, error_addr_bits: int = ERROR_ADDR_BITS,
     ) -> None:  # fmt: skip
         self.sequencer = WriteSequencer(
             kinds, data_bits=data_bits, source=source,
-            has_pad_value=has_pad_value,
+            has_pad_value=has_pad_value, error_addr_bits=error_addr_bits,
         )  # fmt: skip
         self.formatter = WriteFormatter(kinds, data_bits)
         members = self.sequencer.signature.members

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.dma.load import LoadEngine, pad_load_of
 from vta.hw.dma.rows import MemoryKind
-from vta.hw.interfaces import layout_of
+from vta.hw.interfaces import error_addr_bits, layout_of
 from vta.isa import Isa
 from vta.memmap import Source
 
@@ -65,6 +65,7 @@ class SharedLoadEngine(wiring.Component):
             source=[Source.LOAD] * len(first) + [Source.COMPUTE] * len(second),
             pad_load=pad_load_of(isa),
             rows_in_flight=isa.cfg.load_rows,
+            error_addr_bits=error_addr_bits(isa.cfg),
         )
         self.kinds = self.engine.kinds
         members = self.engine.signature.members

@@ -25,6 +25,7 @@ from vta.hw.interfaces import (
     SramReadSignature,
     TileReadSignature,
     WritePortSignature,
+    error_addr_bits,
     layout_of,
     module_status,
 )
@@ -98,7 +99,7 @@ class StoreModule(wiring.Component):
         m = Module()
         m.submodules.generator = generator = RowGenerator(
             self.isa.memory, self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits,
-            source=Source.STORE, pads=False,
+            source=Source.STORE, pads=False, error_addr_bits=error_addr_bits(self.isa.cfg),
         )  # fmt: skip
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row, request = generator.row.payload, self.write.request
@@ -127,6 +128,7 @@ class StoreModule(wiring.Component):
             reader = RowReader(
                 kind, self.kinds, addr_bits=self.addr_bits, data_bits=self.data_bits,
                 waits=waits, ask_ahead=TileReadSignature.LATENCY if waits else 0,
+                error_addr_bits=error_addr_bits(self.isa.cfg),
             )  # fmt: skip
             m.submodules[f"{kind.sram}_reader"] = reader
             port = getattr(self, f"{kind.sram}_read")

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import INSN_BYTES, INSN_QUEUE_DEPTH, VTAConfig
 from vta.hw.frontend.decode import InstructionDecoder
-from vta.hw.interfaces import ErrorLayout, ReadPortSignature
+from vta.hw.interfaces import ErrorLayout, ReadPortSignature, error_addr_bits
 from vta.hw.lib.block_queue import BlockQueue
 from vta.isa import INSN_BITS, Isa, PipelineModule
 from vta.memmap import ErrorCode, Source
@@ -66,7 +66,8 @@ class Fetch(wiring.Component):
             "start": In(1), "addr": In(64), "count": In(COUNT_BITS),
             "read": Out(ReadPortSignature(addr_bits=addr_bits, data_bits=data_bits)),
             "load": Out(queue), "compute": Out(queue), "store": Out(queue),
-            "dispatched": Out(1), "busy": Out(1), "blocked": Out(1), "error": Out(ErrorLayout()),
+            "dispatched": Out(1), "busy": Out(1), "blocked": Out(1),
+            "error": Out(ErrorLayout(error_addr_bits(isa.cfg))),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -116,8 +117,8 @@ class Fetch(wiring.Component):
     def _dispatch(self, m, insn, addr, remaining):
         """The decode stage, a register, and dispatch into the queue of the module.
 
-        ``addr`` is the address of the instruction in the register; ``remaining`` counts this
-        instruction and all younger ones.
+        ``addr`` is the address of the instruction in the register, on a machine that reports it;
+        ``remaining`` counts this instruction and all younger ones.
         """
         m.submodules.decoder = decoder = InstructionDecoder(self.isa)
         decoded = Signal()
@@ -160,11 +161,9 @@ class Fetch(wiring.Component):
             self.blocked.eq(valid & ~queue_ready),
         ]
         with m.If(self.dispatched):
-            m.d.sync += [
-                addr[: self.addr_bits].eq(addr[: self.addr_bits] + INSN_BYTES),
-                remaining.eq(remaining - 1),
-                self.busy.eq(remaining != 1),
-            ]
+            if len(self.error.addr):
+                m.d.sync += addr[: self.addr_bits].eq(addr[: self.addr_bits] + INSN_BYTES)
+            m.d.sync += [remaining.eq(remaining - 1), self.busy.eq(remaining != 1)]
         with m.If(valid & illegal):
             self._fail(m, ErrorCode.ILLEGAL_INSTRUCTION, addr)
 

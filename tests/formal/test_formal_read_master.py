@@ -1,8 +1,10 @@
-"""The read master: the rules of AXI on AR, beats to their readers, errors with their address.
+"""The read master: the rules of AXI on AR, beats to their readers, errors with their address, or
+without one.
 
 The constants are smaller than the real ones, so that the first cycles see full queues: bursts of
 at most 4 beats of 2 bytes, 6 beats and 2 bursts of a reader outstanding, beat queues of 2. One of
-the readers has a register in place of the queue.
+the readers has a register in place of the queue. Where a reader reads for two modules, the second
+one reads the upper half of the memory.
 """
 
 import pytest
@@ -22,17 +24,19 @@ SMALL = {
     "BurstSplitter": shrunk(axi, BEATS_BITS=4).BurstSplitter,
 }  # fmt: skip
 DEPTH = 11
+SHARED = {"shared": (0, 2)}
+NO_ADDRESS = {"error_addr_bits": 0}
 
 
-def _master(module=read_master):
+def _master(module=read_master, **others):
     return module.ReadMaster(
         clients=CLIENTS, addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS, bursts_in_flight=2,
-        queue_depth=2, unqueued=(UNQUEUED,),
+        queue_depth=2, unqueued=(UNQUEUED,), **others,
     )  # fmt: skip
 
 
-def _small(module=read_master):
-    return _master(shrunk(module, **SMALL))
+def _small(module=read_master, **others):
+    return _master(shrunk(module, **SMALL), **others)
 
 
 class Handshakes(Properties):
@@ -72,6 +76,13 @@ class TransactionLogs(Properties):
                 Assume((requested.beats != 0) & (requested.beats < 8)),
                 Assume(requested.addr + requested.beats * BEAT <= 1 << ADDR_BITS),
             ]
+            if self._is_shared(number):
+                last = Signal(ADDR_BITS, name=f"last{number}")
+                m.d.comb += [
+                    last.eq(requested.addr + (requested.beats - 1) * BEAT),
+                    Assume(block.second == requested.addr[-1]),
+                    Assume(last[-1] == requested.addr[-1]),
+                ]
             outstanding.append(self._bursts(m, number, arrives & (block.rid == number)))
             depth = 1 if number == UNQUEUED else 2
             self._beats(m, client, arrives & (block.rid == number), aborted, depth)
@@ -84,6 +95,9 @@ class TransactionLogs(Properties):
             Cover(aborted & block.arvalid),
         ]
         return m
+
+    def _is_shared(self, reader):
+        return self.block.shared is not None and reader == self.block.shared[0]
 
     def _bursts(self, m, reader, arrives):
         """The bus serves the bursts of a reader in order; returns whether a beat is outstanding."""
@@ -115,18 +129,27 @@ class TransactionLogs(Properties):
             Cover((level == 2) & (beat == 1)),
         ]  # fmt: skip
 
-        # The first error names the reader and the address of its beat.
+        # The first error names the module and the address of its beat.
         first_error = arrives & block.rresp[1] & (block.error.code == 0)
         failed = Signal(name=f"failed{reader}")
         error_addr = Signal(ADDR_BITS, name=f"where{reader}")
-        m.d.sync += [failed.eq(first_error), error_addr.eq(log[0].addr + beat * BEAT)]
+        source = Signal.like(block.error.source, name=f"source{reader}")
+        second = log[0].addr[-1] if self._is_shared(reader) else 0
+        m.d.sync += [
+            failed.eq(first_error),
+            error_addr.eq(log[0].addr + beat * BEAT),
+            source.eq(Mux(second, SHARED["shared"][1], reader)),
+        ]
         with m.If(failed):
             m.d.comb += [
                 Assert(block.error.code != 0),
-                Assert(block.error.source == reader),
-                Assert(block.error.addr == error_addr),
+                Assert(block.error.source == source),
                 Cover(error_addr == 6),
             ]
+            if len(block.error.addr):
+                m.d.comb += Assert(block.error.addr == error_addr)
+            if self._is_shared(reader):
+                m.d.comb += Cover(source != reader)
         return level != 0
 
     def _beats(self, m, client, arrives, aborted, depth):
@@ -155,15 +178,23 @@ def test_valid_waits_for_ready():
     prove(Handshakes(_master()), depth=2)
 
 
+MASTERS = {
+    "addresses": {}, "addresses-of-two": SHARED, "no-addresses": NO_ADDRESS,
+    "no-addresses-of-two": NO_ADDRESS | SHARED,
+}  # fmt: skip
+
+
 @pytest.mark.formal
-def test_beats_reach_their_reader():
-    hold(TransactionLogs(_small()), depth=DEPTH)
+@pytest.mark.parametrize("name", MASTERS)
+def test_beats_reach_their_reader(name):
+    hold(TransactionLogs(_small(**MASTERS[name])), depth=DEPTH)
 
 
 @pytest.mark.formal
 @pytest.mark.parametrize("properties", [Handshakes, TransactionLogs])
-def test_reads_of_all_kinds_happen(properties):
-    reach(properties(_small()), depth=14)
+@pytest.mark.parametrize("name", ["addresses", "no-addresses-of-two"])
+def test_reads_of_all_kinds_happen(properties, name):
+    reach(properties(_small(**MASTERS[name])), depth=14)
 
 
 @pytest.mark.formal
@@ -193,3 +224,21 @@ def test_reads_of_all_kinds_happen(properties):
 )  # fmt: skip
 def test_broken_masters_are_found(properties, old, new):
     refute(properties(_master(mutant(read_master, old, new, **SMALL))), depth=DEPTH)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("others", "old", "new"),
+    [
+        (NO_ADDRESS, "self.w_level + self.w_en - self.r_en", "self.w_level - self.r_en"),
+        (NO_ADDRESS, "self.w_level + self.w_en - self.r_en",
+         "Mux(self.r_en, self.w_level - 1, self.w_level + self.w_en)"),
+        (NO_ADDRESS | SHARED, "newest.mark.eq(burst.payload.marked)",
+         "newest.mark.eq(burst.payload.last)"),
+        (NO_ADDRESS | SHARED, "source.eq(second)", "source.eq(0)"),
+    ],
+    ids=["bursts-not-counted", "two-at-once", "last-for-marked", "never-the-second"],
+)  # fmt: skip
+def test_broken_masters_without_addresses_are_found(others, old, new):
+    module = mutant(read_master, old, new, **SMALL)
+    refute(TransactionLogs(_master(module, **others)), depth=DEPTH + 4)

@@ -25,12 +25,12 @@ BURSTS = 4
 """Bursts that the ledgers hold; there are not more in the cycles looked at."""
 
 
-def _master(module=write_master):
-    return module.WriteMaster(addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS)
+def _master(module=write_master, **others):
+    return module.WriteMaster(addr_bits=ADDR_BITS, data_bits=DATA_BITS, bus=BUS, **others)
 
 
-def _small(module=write_master):
-    return _master(shrunk(module, **SMALL))
+def _small(module=write_master, **others):
+    return _master(shrunk(module, **SMALL), **others)
 
 
 class Handshakes(Properties):
@@ -169,6 +169,11 @@ def test_valid_waits_for_ready_and_beats_are_the_writers():
 @pytest.mark.parametrize("properties", [TransactionLogs, Answers])
 def test_bursts_and_answers_are_those_of_the_requests(properties):
     hold(properties(_small()), depth=DEPTH)
+
+
+@pytest.mark.formal
+def test_answers_without_addresses_of_errors():
+    hold(Answers(_small(error_addr_bits=0)), depth=DEPTH)
 
 
 @pytest.mark.formal

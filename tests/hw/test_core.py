@@ -17,7 +17,7 @@ from tests.support.hwpeers import bench as bench_of
 from vta.config import VTAConfig
 from vta.hw.core import Core
 from vta.isa import Alu, AluOpcode, Finish, Gemm, Isa, Load, MemId, Store, Uop
-from vta.memmap import ErrorCode, Source, register
+from vta.memmap import MODULES_NO_DETAIL, ErrorCode, Source, register
 
 TINY = VTAConfig.preset("tiny")
 ISA = Isa.of(TINY)
@@ -239,6 +239,36 @@ def test_errors_end_the_run_and_the_next_one_works(stream, error, probability):
         if isinstance(stream, list) and stream:
             waiting = await host.read(register("MODULES").offset)
             assert (1 in {waiting & 3, waiting >> 2 & 3}) == (error[0] == ErrorCode.DEADLOCK)
+        assert await bench.run(host, vector_add()) == (0, 0, 0)
+        assert await bench.counters(host) == [0, 0, 2 * TILES * 16, 4, TILES * 4, 0, TILES]
+
+    bench.simulate(host)
+    np.testing.assert_array_equal(bench.get(OUT, TILES * 4), expected_sum(bench))
+
+
+@pytest.mark.parametrize("load_engines", [1, 2])
+def test_a_machine_without_details_of_errors_says_so_in_its_registers(load_engines):
+    """ERROR_ADDR and INSNS_* read 0, bit 9 of MODULES 1, whatever has happened."""
+    bench = Bench(cfg=TINY.replace(error_detail=0, load_engines=load_engines), latency=5)
+    add_uop(bench)
+    details = ("ERROR_ADDR", "ERROR_ADDR_HI", "INSNS_LOAD", "INSNS_COMPUTE", "INSNS_STORE")
+
+    async def host(host):
+        async def no_details():
+            assert await host.read(register("MODULES").offset) & MODULES_NO_DETAIL == 1 << 9
+            assert [await host.read(register(name).offset) for name in details] == [0] * 5
+
+        await no_details()
+        assert await bench.run(host, vector_add()) == (0, 0, 0)
+        await no_details()
+        for addr, source in ((B + 8, Source.COMPUTE), (STREAM + 16, Source.FETCH)):
+            bench.memory.read_errors = {addr: SLVERR}
+            assert await bench.run(host, vector_add()) == (ErrorCode.AXI_SLVERR, source, 0)
+            await no_details()
+        bench.memory.read_errors = {}
+        beyond = Load(memory=MemId.INP, dram_base=0xFFFFFFFF, x_size=1, y_size=1)
+        assert await bench.run(host, [beyond, Finish()]) == (ErrorCode.ADDRESS, Source.LOAD, 0)
+        await no_details()
         assert await bench.run(host, vector_add()) == (0, 0, 0)
         assert await bench.counters(host) == [0, 0, 2 * TILES * 16, 4, TILES * 4, 0, TILES]
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.copy_program import check_good
 from tests.support.verilated import verilated
-from vta.config import INSN_BYTES
+from vta.config import INSN_BYTES, VTAConfig
 from vta.cycle_bound import cycle_bound
 from vta.errors import ExecutionError, TimeoutError
 from vta.sim.fuzzing.random_programs import random_program
@@ -49,9 +49,18 @@ def outcome(machine, stream, memory):
         return "refused"
 
 
-@pytest.mark.parametrize("memory", ["ideal", "ddr", "chaos"])
-def test_a_broken_program_ends_and_the_next_one_runs(memory):
-    machine = verilated("tiny", memory)
+MACHINES = {
+    "tiny": VTAConfig.preset("tiny"),
+    "no-detail": VTAConfig.preset("tiny").replace(error_detail=0, load_engines=1),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "memory"),
+    [("tiny", "ideal"), ("tiny", "ddr"), ("tiny", "chaos"), ("no-detail", "chaos")],
+)
+def test_a_broken_program_ends_and_the_next_one_runs(name, memory):
+    machine = verilated(MACHINES[name], memory)
     cfg, refused, run = machine.cfg, 0, 0
     for seed in range(300):
         rng = random.Random(seed)
