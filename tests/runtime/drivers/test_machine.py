@@ -31,8 +31,8 @@ BASE = 0x1E90_0000
 NBYTES = 1 << 20
 
 
-def rtl_board(dram=None, timing=None, base=BASE):
-    return RtlBoard(verilated("tiny")._library, dram or CachedDram(NBYTES), base, timing)
+def rtl_board(dram=None, timing=None, base=BASE, machine="tiny"):
+    return RtlBoard(verilated(machine)._library, dram or CachedDram(NBYTES), base, timing)
 
 
 def opened(board, memory=PortMemory, cfg=TINY, **options):
@@ -266,6 +266,19 @@ def test_a_bus_error_is_told_with_its_address(board, device):
     load = Load(memory=MemId.INP, dram_base=addr // 4, y_size=1, x_size=1, x_stride=1)
     with pytest.raises(ExecutionError, match=rf"the memory answered SLVERR at 0x{addr:x}, asked f"):
         device.run(*put(device, [load, Finish()]))
+    still_runs(device)
+
+
+def test_the_machine_says_that_it_reports_no_details():
+    """The driver's configuration has ERROR_DETAIL 1, as every one that does not name the key."""
+    device = opened(rtl_board(machine=TINY.replace(error_detail=0)))
+    outside = Load(memory=MemId.INP, y_size=1, x_size=1, x_stride=1)
+    text = r"outside the memory, asked for by load; this machine does not report where"
+    with pytest.raises(DramRangeError, match=text) as error:
+        device.run(*put(device, [outside, Finish()]))
+    assert "0x" not in str(error.value) and error.value.index is None
+    with pytest.raises(DeadlockError, match=r"at instruction 1: .*\n.*\n.*waits for l2g"):
+        device.run(*put(device, [Load(memory=MemId.INP), Finish(pop_prev=True)]))
     still_runs(device)
 
 
