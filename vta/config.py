@@ -55,6 +55,7 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
     "UNIT_QUEUE_DEPTH": (1, 8, 4, "issued instructions that wait for GEMM, and for the ALU"),
     "LOG_ACC_BANKS": (0, 2, 2, "log2 of the banks of the accumulator SRAM"),
     "LOG_ALU_BEATS": (0, 2, 0, "log2 of the cycles of the ALU for a tile"),
+    "ALU_MULTIPLIER": (0, 1, 1, "1: products of the ALU in a cycle; 0: in several, without DSP"),
     "FETCH_BEATS": (16, 64, 64, "bus beats of instructions that are read ahead"),
     "LOAD_ENGINES": (1, 2, 2, "1: the load and compute modules share a load engine"),
     "LOAD_ROWS": (2, 32, 32, "rows in flight of each load engine"),
@@ -64,8 +65,8 @@ KEYS: dict[str, tuple[int, int, int, str]] = {
 }
 """The keys of a vta_config.json that are numbers: (lowest, highest, default, meaning)."""
 MICROARCHITECTURE = (
-    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "LOG_ALU_BEATS", "FETCH_BEATS",
-    "LOAD_ENGINES", "LOAD_ROWS", "READ_BURSTS", "READ_QUEUE_DEPTH", "ERROR_DETAIL",
+    "ISSUE_DEPTH", "UNIT_QUEUE_DEPTH", "LOG_ACC_BANKS", "LOG_ALU_BEATS", "ALU_MULTIPLIER",
+    "FETCH_BEATS", "LOAD_ENGINES", "LOAD_ROWS", "READ_BURSTS", "READ_QUEUE_DEPTH", "ERROR_DETAIL",
 )  # fmt: skip
 """The keys that trade cycles, or the details of errors, for area: the results of a program do not
 depend on them."""
@@ -107,6 +108,7 @@ class VTAConfig:
     unit_queue_depth: int = 4
     log_acc_banks: int = 2
     log_alu_beats: int = 0
+    alu_multiplier: int = 1
     fetch_beats: int = 64
     load_engines: int = 2
     load_rows: int = 32

@@ -23,6 +23,8 @@ CYCLES_PER_RUN = 20_000
 CYCLES_PER_INSTRUCTION = 500
 CYCLES_PER_OPERATION = 4
 """Of the GEMM core, and for each beat of the ALU; a machine as it should be takes one."""
+SERIAL_BEATS = 8
+"""So many times that for a beat of an ALU without multipliers."""
 
 
 def cycle_bound(isa: Isa, stream: bytes, timing: MemoryTiming) -> int:
@@ -35,9 +37,10 @@ def cycle_bound(isa: Isa, stream: bytes, timing: MemoryTiming) -> int:
     round_trip = timing.read_latency + timing.write_latency
     opcode = words[:, 0] & 7
     transfers = _transfers(isa, words[np.isin(opcode, (Opcode.LOAD, Opcode.STORE))], timing)
+    alu_cycles = isa.cfg.alu_beats * (1 if isa.cfg.alu_multiplier else SERIAL_BEATS)
     operations = sum(
         _operations(isa.format_of(kind), words[opcode == kind]) * cycles
-        for kind, cycles in ((Opcode.GEMM, 1), (Opcode.ALU, isa.cfg.alu_beats))
+        for kind, cycles in ((Opcode.GEMM, 1), (Opcode.ALU, alu_cycles))
     )
     each = CYCLES_PER_INSTRUCTION + round_trip + timing.slowest_beat
     total = CYCLES_PER_RUN + len(words) * each + transfers + operations * CYCLES_PER_OPERATION

@@ -110,6 +110,7 @@ class Alu(wiring.Component):
             most_banks=cfg.log_acc_banks,
             log_beats=beats,
             wide_luts=self.wide_luts,
+            multiplies=bool(cfg.alu_multiplier),
         )
         wiring.connect(m, wiring.flipped(self.insn), sequencer.insn)
         connect_uops(m, sequencer, wiring.flipped(self))

@@ -66,6 +66,9 @@ class AluLane(wiring.Component):
     ----------
     requantises : bool
         Whether the lane has REQUANTISE. A lane without has no multiplexer or register for it.
+    multiplies : bool
+        Whether the lane has a multiplier. A lane without has the product of an operation in EX2
+        only if it was started before (:mod:`vta.hw.compute.alu_serial`).
 
     Attributes
     ----------
@@ -80,18 +83,21 @@ class AluLane(wiring.Component):
         The immediate of the REQUANTISE in EX2.
     wb_result : Out
         The result of the REQUANTISE in WB, that is two cycles after ``valid``.
+    start, step : In
+        Without a multiplier. The product of the operation in EX1 starts; two bits of it.
     """
 
     LATENCY = 1
     """Cycles from EX1 to EX2."""
 
-    def __init__(self, *, requantises: bool = True) -> None:
-        self.requantises = requantises
+    def __init__(self, *, requantises: bool = True, multiplies: bool = True) -> None:
+        self.requantises, self.multiplies = requantises, multiplies
         word = signed(LANE_BITS)
         super().__init__({
             "valid": In(1), "opcode": In(AluOpcode), "x": In(word), "y": In(word),
             "ex1_result": Out(word), "ex2_result": Out(word),
             "limits": In(LIMITS.bits), "wb_result": Out(word),
+            **({} if multiplies else {"start": In(1), "step": In(1)}),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -110,7 +116,8 @@ class AluLane(wiring.Component):
             m.d.sync += result_of_ex1.eq(self.ex1_result)
         shift = scale.shift if self.requantises else None
         product = LaneProduct(
-            m, self.valid, self.opcode, x, y, None if shift is None else shift[4:]
+            m, self.valid, self.opcode, x, y, None if shift is None else shift[4:],
+            None if self.multiplies else (self.start, self.step),
         )  # fmt: skip
         m.d.comb += self.ex2_result.eq(result_of_ex1 | product.word)
         if self.requantises:

@@ -34,9 +34,15 @@ from amaranth.lib.wiring import In, Out
 from vta.config import VTAConfig
 from vta.hw.compute.accumulators import log_banks
 from vta.hw.compute.alu_hazards import FORWARDING_STAGES, AluHazards, InFlightLayout
-from vta.hw.compute.alu_lane import LANE_BITS, AluLane
+from vta.hw.compute.alu_lane import (
+    LANE_BITS,
+    TWO_CYCLE_OPERATIONS,
+    WB_OPERATIONS,
+    AluLane,
+)
 from vta.hw.compute.alu_operands import OperandFetch, OperandForwarding
 from vta.hw.compute.alu_requantise import UnforwardedHazard
+from vta.hw.compute.alu_serial import SerialGate
 from vta.hw.compute.lookahead import LookaheadSignature
 from vta.hw.compute.run_detector import RunDetector
 from vta.hw.compute.sequencer import IndexedUopLayout
@@ -73,6 +79,9 @@ class AluPipeline(wiring.Component):
         an index is that of a part, its low ``log_beats`` bits are the part of the tile.
     wide_luts : bool
         As of :class:`~vta.hw.compute.alu_operands.OperandForwarding`.
+    multiplies : bool
+        Whether the lanes have multipliers; without, a micro-op with a product takes
+        :func:`~vta.hw.compute.alu_serial.product_period` cycles.
 
     Attributes
     ----------
@@ -101,9 +110,9 @@ class AluPipeline(wiring.Component):
     def __init__(
         self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True,
         starts_runs: bool = False, most_banks: int = VTAConfig.log_acc_banks, log_beats: int = 0,
-        wide_luts: bool = False,
+        wide_luts: bool = False, multiplies: bool = True,
     ) -> None:  # fmt: skip
-        self.wide_luts = wide_luts
+        self.wide_luts, self.multiplies = wide_luts, multiplies
         bits = lanes * LANE_BITS
         banks = 1 << log_banks(log_depth - log_beats, most_banks)
         self.most_banks, self.log_beats = most_banks, log_beats
@@ -123,6 +132,8 @@ class AluPipeline(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layout, tile = self.uop.payload.shape(), self.tile_layout
+        if not self.multiplies:
+            self.gate = SerialGate(layout, (*TWO_CYCLE_OPERATIONS, *WB_OPERATIONS))
         op, ex1, ex2, wb = in_flight = [
             Signal(InFlightLayout(self.log_depth), name=name) for name in ("op", "ex1", "ex2", "wb")
         ]
@@ -171,10 +182,11 @@ class AluPipeline(wiring.Component):
         # EX1, EX2
         m.d.sync += [ex1.eq(op), ex2.eq(ex1), wb.eq(ex2)]
         ex2_writes, wb_writes = Signal(), Signal()  # a write is deferred to the next micro-op
+        writes = ex1.valid if self.multiplies else ex1.valid & ~self.gate.is_first
         # The next beat is in another part of a tile.
         is_other_tile = op.dst != ex1.dst if self.log_beats == 0 else 1
         m.d.sync += [
-            ex2_writes.eq(ex1.valid & (ex1.last | ~op.valid | is_other_tile)),
+            ex2_writes.eq(writes & (ex1.last | ~op.valid | is_other_tile)),
             wb_writes.eq(ex2_writes),
         ]
         lanes = self._connect_lanes(m, ex1.valid, forwarding, ex1_result, ex2_result)
@@ -193,8 +205,10 @@ class AluPipeline(wiring.Component):
             self.done.eq(wb.last),
         ]
         accepted = hazards.uop
+        if not self.multiplies:
+            accepted = self._repeat_products(m, hazards, in_flight, lanes)
         if self.starts_runs:
-            accepted = self._start_runs(m, hazards)
+            accepted = self._start_runs(m, accepted)
         if self.requantises:
             self._requantise(m, accepted, hazards, fetch, forwarding, in_flight, lanes)
         else:
@@ -211,7 +225,9 @@ class AluPipeline(wiring.Component):
             fetch.current.eq(hazards.current),
             hazards.current_leaves.eq(fetch.current_leaves),
             hazards.current_to_early.eq(fetch.current_to_early),
-            self.tile.eq(fetch.issue_valid),
+            self.tile.eq(
+                fetch.issue_valid if self.multiplies else fetch.issue_valid & ~self.gate.is_first
+            ),
         ]
         m.d.sync += [op.valid.eq(fetch.issue_valid), op.last.eq(fetch.issue_last)]
         with m.If(fetch.issue_valid):
@@ -221,7 +237,9 @@ class AluPipeline(wiring.Component):
         """EX1 and EX2: a lane for each value of a tile."""
         lanes = []
         for number in range(self.tile_layout.length):
-            m.submodules[f"lane{number}"] = lane = AluLane(requantises=self.requantises)
+            m.submodules[f"lane{number}"] = lane = AluLane(
+                requantises=self.requantises, multiplies=self.multiplies
+            )
             lanes.append(lane)
             m.d.comb += [
                 lane.valid.eq(valid),
@@ -233,12 +251,23 @@ class AluPipeline(wiring.Component):
             ]
         return lanes
 
-    def _start_runs(self, m: Module, hazards):
+    def _repeat_products(self, m: Module, hazards, in_flight, lanes):
+        """In front of HAZARD: micro-ops with a product pass twice. Returns the stream of micro-ops
+        that pass once."""
+        m.submodules.serial = gate = self.gate
+        wiring.connect(m, gate.o, hazards.uop)
+        held = [slot.valid for slot in (hazards.current, hazards.early, *in_flight)]
+        m.d.comb += [gate.is_empty.eq(~Cat(held).any()), gate.in_ex1.eq(in_flight[1].valid)]
+        for lane in lanes:
+            m.d.comb += [lane.start.eq(gate.start), lane.step.eq(gate.step)]
+        return gate.i
+
+    def _start_runs(self, m: Module, entry):
         """In front of HAZARD: ``start`` remains set for the first micro-op of a run only, which
-        becomes the ADD of ``y`` to 0. All beats of a micro-op see the same older micro-op. Returns
-        the stream of micro-ops as they come."""
+        becomes the ADD of ``y`` to 0. All beats of a micro-op see the same older micro-op.
+        ``entry`` takes the micro-ops; returns the stream of micro-ops as they come."""
         accepted = stream.Signature(self.uop.payload.shape()).create()
-        uop = hazards.uop.payload
+        uop = entry.payload
         m.submodules.runs = runs = RunDetector(log_depth=self.log_depth - self.log_beats)
         beat, tile = accepted.payload.dst[: self.log_beats], accepted.payload.dst[self.log_beats :]
         starts = accepted.payload.insn.start & runs.first
@@ -248,8 +277,8 @@ class AluPipeline(wiring.Component):
             runs.dst.eq(tile),
             uop.eq(accepted.payload),
             uop.insn.start.eq(starts),
-            hazards.uop.valid.eq(accepted.valid),
-            accepted.ready.eq(hazards.uop.ready),
+            entry.valid.eq(accepted.valid),
+            accepted.ready.eq(entry.ready),
         ]
         with m.If(starts):
             m.d.comb += uop.insn.alu_opcode.eq(AluOpcode.ADD)

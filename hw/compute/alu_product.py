@@ -23,6 +23,7 @@ from operator import or_
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 
+from vta.hw.compute.alu_serial import MULTIPLIER_BITS, serial_product
 from vta.isa import AluOpcode
 
 __all__ = ["PRODUCT_BITS", "LaneProduct"]
@@ -46,6 +47,9 @@ class LaneProduct:
         The operation in EX1.
     shift : Value or None
         The bits 4 and 5 of the shift of a REQUANTISE; None for a lane without it.
+    serial : (Value, Value) or None
+        ``start`` and ``step`` of :func:`~vta.hw.compute.alu_serial.serial_product`, for a lane
+        without a multiplier, whose product has to be complete in EX2.
 
     Attributes
     ----------
@@ -59,7 +63,7 @@ class LaneProduct:
         In EX2, of REQUANTISE: the bit of the product right below the word.
     """
 
-    def __init__(self, m: Module, valid, opcode, x, y, shift=None) -> None:
+    def __init__(self, m: Module, valid, opcode, x, y, shift=None, serial=None) -> None:
         is_requantise = 0 if shift is None else opcode == AluOpcode.REQUANTISE
         is_multiply, is_shift = opcode == AluOpcode.MUL, opcode == AluOpcode.SHR
 
@@ -73,10 +77,13 @@ class LaneProduct:
         words = Signal(WORDS, reset_less=True)
         self.sign = Signal(reset_less=True)
         with m.If(valid):
+            if serial is None:
+                m.d.sync += [
+                    low.eq(Cat(x[:HALF], Const(0, 1)).as_signed() * factor),
+                    high.eq(x[HALF:].as_signed() * factor),
+                    cross.eq(Mux(is_multiply, x[:HALF] * y[HALF:], 0)),
+                ]
             m.d.sync += [
-                low.eq(Cat(x[:HALF], Const(0, 1)).as_signed() * factor),
-                high.eq(x[HALF:].as_signed() * factor),
-                cross.eq(Mux(is_multiply, x[:HALF] * y[HALF:], 0)),
                 words.eq(0),
                 self.sign.eq((x[-1] ^ sign) & x.any() & factor.any()),
             ]
@@ -91,8 +98,20 @@ class LaneProduct:
                             Cat(shift == number for number in range(4))
                         )
 
-        # EX2. Three terms become two, a sum and its carries; ``cross`` is 0 where ``low`` can be
-        # negative, and the sign of ``low`` and the last carry are one digit, -1, 0 or 1.
+        # EX2.
+        if serial is None:
+            self.product = self._sum(m, low, high, cross)
+        else:
+            aligned = Cat(Const(0, MULTIPLIER_BITS - len(factor)), factor)
+            multiplier = Mux(is_multiply, y, aligned)[:MULTIPLIER_BITS]
+            self.product = serial_product(m, *serial, x, multiplier, PRODUCT_BITS)
+        self.word, self.guard = self._word(words), self._guard(words)
+
+    @staticmethod
+    def _sum(m: Module, low, high, cross):
+        """EX2: the sum of the products. Three terms become two, a sum and its carries; ``cross`` is
+        0 where ``low`` can be negative, and the sign of ``low`` and the last carry are one digit,
+        -1, 0 or 1."""
         middle = low[HALF:WORD]
         carries = (middle & high[:HALF]) | (middle & cross) | (high[:HALF] & cross)
         digit, negative = low[-1] ^ carries[-1], low[-1] & ~carries[-1]
@@ -101,9 +120,9 @@ class LaneProduct:
             Cat(middle ^ high[:HALF] ^ cross, high[HALF:])
             + Cat(Const(0, 1), carries[:-1], digit, negative.replicate(HALF - 1))
         )
-        self.product = Signal(PRODUCT_BITS)
-        m.d.comb += self.product.eq(Cat(low[:HALF], upper))
-        self.word, self.guard = self._word(words), self._guard(words)
+        product = Signal(PRODUCT_BITS)
+        m.d.comb += product.eq(Cat(low[:HALF], upper))
+        return product
 
     @staticmethod
     def _words_of_shift(words, y):

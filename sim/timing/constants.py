@@ -118,6 +118,9 @@ class Constants:
     alu_late : dict of AluOpcode to int
         Cycles by which the result of an operation comes too late for the next beat, which is the
         next micro-op on a machine with all lanes.
+    alu_periods : dict of AluOpcode to int
+        Cycles from one beat to the next of the operations that take more than one; empty on a
+        machine with multipliers in the ALU.
     forwarded : int
         Distance of two GEMM micro-ops up to which the younger one's old value is forwarded.
     uop_lanes : int
@@ -154,6 +157,7 @@ class Constants:
     alu_write: int
     alu_beats: int
     alu_late: dict[AluOpcode, int]
+    alu_periods: dict[AluOpcode, int]
     forwarded: int
     uop_lanes: int
     tile_read: int
@@ -177,6 +181,7 @@ class Constants:
         from vta.hw.compute.alu import Alu
         from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS, WB_OPERATIONS
         from vta.hw.compute.alu_pipeline import AluPipeline
+        from vta.hw.compute.alu_serial import product_period
         from vta.hw.compute.gemm import TileProduct
         from vta.hw.compute.sequencer import Sequencer
         from vta.hw.compute.tile_reader import TileReader
@@ -225,6 +230,9 @@ class Constants:
                 **dict.fromkeys(TWO_CYCLE_OPERATIONS, 1),
                 **dict.fromkeys(WB_OPERATIONS, AluPipeline.LATENCY),
             },
+            alu_periods={}
+            if cfg.alu_multiplier
+            else {each: product_period(each) for each in (*TWO_CYCLE_OPERATIONS, *WB_OPERATIONS)},
             forwarded=Accumulate.LATENCY - 1,
             uop_lanes=1 << uop_memory.log_lanes(cfg.log_uop_depth),
             tile_read=TileReader.LATENCY,

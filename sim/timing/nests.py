@@ -119,7 +119,8 @@ class Nests:
             dst, src = _beats(dst, beats), None if src is None else _beats(src, beats)
             operations = dst.shape[1]
             rows[2] = range(at, at + dst.size, operations)
-            rows[3] = operations
+            # Nothing stalls a product that takes many cycles.
+            rows[3] = 0 if shape.alu_opcode in self.constants.alu_periods else operations
             if shape.alu_opcode < 0:
                 one, other = _gemm_banks(
                     dst, bits, bool(shape.overwrites), self.constants.forwarded

@@ -119,7 +119,9 @@ DECODES, TOKENS, HAZARDS, UNITS, FULL, MEMORIES, BANKED = range(len(CAUSES))
 """The causes by number, in the order of :class:`Cause`."""
 
 _PIPELINE = tuple(name for name in vars(Pipeline) if name.isupper())
-_CONSTANTS = tuple(name for name in Constants.__annotations__ if name not in ("banks", "alu_late"))
+_CONSTANTS = tuple(
+    name for name in Constants.__annotations__ if name not in ("banks", "alu_late", "alu_periods")
+)
 _LIMITS = (
     "read_latency", "write_latency", "outstanding_reads", "outstanding_writes", "shared_bus",
     "count", "bus_bytes", "stream_beats", "per_insn", "per_beat",

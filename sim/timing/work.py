@@ -51,7 +51,8 @@ def works_of(
                                   read, micro-ops
         READS_UOPS                its micro-ops are read when its ranges are computed:
                                   they are not cached
-        OPERATIONS                micro-ops, of the ALU their beats; 1 for a loop nest without any
+        OPERATIONS                micro-ops, of the ALU their beats, or the cycles of products;
+                                  1 for a loop nest without any
         NEST, LATE, MAY_STALL     ALU: the number of its loop nest, cycles by which results
                                   come too late, whether it may stall beside no GEMM
         BANKS_AT, BANKS           its micro-ops in the two arrays of banks
@@ -198,8 +199,6 @@ class _Reader:
             "dst_factor_in",
         )  # fmt: skip
         operations = out * inner * np.maximum(high - low, 0)
-        each_takes = np.where(is_alu, self.constants.alu_beats, 1)
-        work[state.OPERATIONS, which] = np.maximum(operations * each_takes, 1)
         starts = np.zeros_like(low)
         if self.cfg.extension:
             (starts,) = self._columns(which, "gemm", "start")
@@ -208,6 +207,12 @@ class _Reader:
             which, "alu", "alu_opcode", "use_imm", "src_factor_out", "src_factor_in"
         )
         code = np.where(is_alu, code, -1)
+        cycles = operations * np.where(is_alu, self.constants.alu_beats, 1)
+        for operation, period in self.constants.alu_periods.items():
+            # The next instruction does not wait for the write of the last one.
+            takes = cycles * period - self.constants.alu_read - self.constants.alu_write
+            cycles = np.where(code == operation, takes, cycles)
+        work[state.OPERATIONS, which] = np.maximum(cycles, 1)
         two = is_alu & (immediate == 0)
         src_factors = [factor * is_alu for factor in src_factors]
         some = operations > 0

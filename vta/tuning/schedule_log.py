@@ -54,7 +54,7 @@ _TABLES = (
     )""",
 )
 
-LATER_KEYS = ("LOG_ALU_BEATS", "LOAD_ENGINES", "ERROR_DETAIL")
+LATER_KEYS = ("LOG_ALU_BEATS", "LOAD_ENGINES", "ERROR_DETAIL", "ALU_MULTIPLIER")
 """Keys of the micro-architecture that logs of format 2 from before the key do not have: their
 machines have its default."""
 

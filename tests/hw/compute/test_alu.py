@@ -21,6 +21,7 @@ from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu import Alu
 from vta.hw.compute.alu_lane import TWO_CYCLE_OPERATIONS, WB_OPERATIONS
 from vta.hw.compute.alu_pipeline import AluPipeline
+from vta.hw.compute.alu_serial import product_period
 from vta.hw.compute.sequencer import Sequencer
 from vta.isa import Alu as AluInsn
 from vta.isa import AluOpcode, Uop
@@ -117,6 +118,8 @@ def run(model, insns, *, start_probability=1.0, bank_probability=1.0):
     operations = sum(insn.operations for insn in insns)
     each = 5 if any(insn.alu_opcode in WB_OPERATIONS for insn in insns) else 2
     each = max(each, 2 * cfg.alu_beats)
+    if not cfg.alu_multiplier:
+        each = max(product_period(opcode) for opcode in AluOpcode) * cfg.alu_beats
     cycles = 40 + int(each * operations / bank_probability**2 + 4 * len(insns) / start_probability)
     monitor = Monitor(dut)
 

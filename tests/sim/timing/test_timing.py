@@ -82,10 +82,10 @@ def test_tiny_machine_within_tolerance(kind, memory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", ["ideal", "ddr"])
-@pytest.mark.parametrize("beats", [1, 2])
-def test_an_alu_with_fewer_lanes_within_tolerance(beats, memory):
+@pytest.mark.parametrize(("beats", "multiplier"), [(1, 1), (2, 1), (0, 0), (2, 0)])
+def test_a_smaller_alu_within_tolerance(beats, multiplier, memory):
     """Programs of the tutorials, and a chain of each operation that only the ALU delays."""
-    cfg = TINY.replace(log_alu_beats=beats)
+    cfg = TINY.replace(log_alu_beats=beats, alu_multiplier=multiplier)
     for kind in ("vadd", "matmul"):
         assert_close(compiled(kind, cfg), cfg, memory)
     for opcode in AluOpcode:
@@ -97,7 +97,7 @@ def test_an_alu_with_fewer_lanes_within_tolerance(beats, memory):
             ]  # fmt: skip
             result = verilated(cfg, memory).run(stream, Memory(0x1000, np.zeros(0x8000, np.uint8)))
             timing = estimate_stream(cfg, stream, memory=memory)
-            assert result.cycle_count > 800 << beats
+            assert result.cycle_count > 800 << (beats if multiplier else 0)
             assert timing.cycles == pytest.approx(result.cycle_count, rel=TOLERANCE), opcode
 
 
