@@ -43,5 +43,8 @@ class SkidBuffer(wiring.Component):
             with m.Else():
                 m.d.sync += self.o.payload.eq(self.i.payload)
         with m.Elif(self.i.valid & self.i.ready):
-            m.d.sync += [skid_valid.eq(1), skid.eq(self.i.payload)]
+            m.d.sync += skid_valid.eq(1)
+        # Enabled by a register: the skid register follows the input, whether or not it is needed.
+        with m.If(~skid_valid):
+            m.d.sync += skid.eq(self.i.payload)
         return m

@@ -286,7 +286,7 @@ MUTANTS = (
     Mutant(
         "skid-buffer-drops", "an item that arrives while another one is stalled is lost",
         "lib/skid_buffer.py",
-        "[skid_valid.eq(1), skid.eq(self.i.payload)]", "[skid.eq(self.i.payload)]",
+        "m.d.sync += skid_valid.eq(1)", "m.d.sync += skid_valid.eq(0)",
     ),
     Mutant(
         "gemm-reset-adds", "a reset keeps the old value", "compute/accumulate.py",
