@@ -181,12 +181,14 @@ class ReadMaster(wiring.Component):
             with m.If((self.rid == shared) & readers[shared].beat_mark):
                 m.d.comb += source.eq(second)
         failed = self.rvalid & self.rready & self.rresp[1]
-        with m.If(failed & (self.error.code == ErrorCode.NONE)):
+        # Source and address follow the beats until one fails: their enable knows nothing of these.
+        with m.If(self.error.code == ErrorCode.NONE):
             m.d.sync += [
-                self.error.code.eq(error_of(self.rresp)),
                 self.error.source.eq(source),
                 self.error.addr.eq(addresses[self.rid]),
             ]
+            with m.If(failed):
+                m.d.sync += self.error.code.eq(error_of(self.rresp))
 
 
 class ReadChannel(wiring.Component):

@@ -71,17 +71,18 @@ class TransferDescriptor(data.StructLayout):
 
 
 class ElementRow(data.StructLayout):
-    """A row in units of elements: ``count`` DRAM elements from ``element`` on, after ``zeros``
-    zeros. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
+    """A row: ``count`` DRAM elements after ``zeros`` zeros, ``size`` bytes from the byte ``begin``
+    on. The other fields are those of :class:`~vta.hw.dma.rows.Row`."""
 
     def __init__(
         self, kinds: tuple[MemoryKind, ...], *, has_pad_value: bool = False, pads: bool = True
     ) -> None:
-        bits = count_bits(kinds)
+        bits, log_bytes = count_bits(kinds), max(kind.log_bytes for kind in kinds)
         super().__init__({
             "kind": index_range(len(kinds)), "sram_base": SRAM_BASE_BITS, "first": 1, "last": 1,
             **({"zeros": bits} if pads else {}), "count": bits, "has_columns": 1,
-            "element": ELEMENT_BITS, **pad_member(has_pad_value),
+            "begin": ELEMENT_BITS + log_bytes, "size": bits + log_bytes,
+            **pad_member(has_pad_value),
         })  # fmt: skip
 
 
@@ -131,13 +132,15 @@ class DescriptorBuilder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Cycle 0: the pitch of a padded row, and the first rows of zeros. The pitch saturates
-        # in the next cycle, if it or ``x_size`` has more than ``bits`` bits.
+        # Cycle 0: the numbers of elements and rows, the pitch of a padded row, and the first rows
+        # of zeros. The pitch saturates in the next cycle, if it or ``x_size`` has more than
+        # ``bits`` bits.
         pitch_valid = Signal()
         products_valid = Signal()
         insn = Signal(layout_of(self.insn))
         pitch = Signal(range(2**self.bits + 30))
         wide = Signal()
+        x_count, y_count = Signal(self.bits), Signal(self.bits)
         lead_rows = Signal(PAD_ROWS_BITS)
         new = self.request.payload
         m.d.comb += self.request.ready.eq(~pitch_valid)
@@ -147,6 +150,8 @@ class DescriptorBuilder(wiring.Component):
                 insn.eq(new),
                 pitch.eq(_sum(new.x_pad_0, new.x_size[: self.bits], new.x_pad_1)),
                 wide.eq(new.x_size[self.bits :].any()),
+                x_count.eq(saturated(new.x_size, self.bits)),
+                y_count.eq(saturated(new.y_size, self.bits)),
                 lead_rows.eq(new.y_pad_0 + Mux(new.y_size == 0, new.y_pad_1, 0)),
             ]
         # Cycle 1: products. Cycle 2: sums, and products of the trail. Cycle 3: its sum.
@@ -154,12 +159,15 @@ class DescriptorBuilder(wiring.Component):
         overflow = pitch[self.bits :].any() | wide
         saturated_pitch = pitch[: self.bits] | overflow.replicate(self.bits)
         load = Signal()
+        out = self.descriptor.payload
         m.d.comb += load.eq(products_valid & ~self.descriptor.valid)
         products = self._products(m, insn, saturated_pitch, lead_rows, load)
+        m.d.sync += products.elements.eq(x_count * y_count)
         with m.If(self.descriptor.ready):
             m.d.sync += self.descriptor.valid.eq(0)
         with m.If(load):
             m.d.sync += [self.descriptor.valid.eq(1), pitch_valid.eq(0), products_valid.eq(0)]
+            m.d.sync += [out.rows.eq(y_count), out.count.eq(x_count)]
             self._descriptor(m, insn, products)
         if self.pads:
             trail_valid = Signal()
@@ -198,9 +206,6 @@ class DescriptorBuilder(wiring.Component):
         m.d.sync += [
             products.has_columns.eq(insn.x_size != 0),
             products.contiguous.eq(has_rows & gapless),
-            products.elements.eq(
-                saturated(insn.x_size, self.bits) * saturated(insn.y_size, self.bits)
-            ),
         ]
         if not self.pads:
             return products
@@ -214,15 +219,13 @@ class DescriptorBuilder(wiring.Component):
         return products
 
     def _descriptor(self, m, insn, products):
-        """Load the descriptor register."""
+        """Load the descriptor register; ``rows`` and ``count`` only where ``products`` say so."""
         out, parts = self.descriptor.payload, products
         m.d.sync += [
             out.kind.eq(parts.kind),
             out.sram_base.eq(insn.sram_base),
             out.element.eq(insn.dram_base),
             out.stride.eq(insn.x_stride),
-            out.rows.eq(saturated(insn.y_size, self.bits)),
-            out.count.eq(saturated(insn.x_size, self.bits)),
             out.has_columns.eq(parts.has_columns),
         ]
         if self.pads:
@@ -245,7 +248,7 @@ class DescriptorBuilder(wiring.Component):
 
 
 class RowSequencer(wiring.Component):
-    """Splits descriptors into rows, one a cycle.
+    """Splits descriptors into rows, one a cycle, each with its place in DRAM in bytes.
 
     Parameters
     ----------
@@ -272,7 +275,7 @@ class RowSequencer(wiring.Component):
     def __init__(
         self, kinds: tuple[MemoryKind, ...], *, has_pad_value: bool = False, pads: bool = True
     ) -> None:
-        self.bits = count_bits(kinds)
+        self.bits, self.shifts = count_bits(kinds), [kind.log_bytes for kind in kinds]
         self.has_pad_value, self.pads = has_pad_value, pads
         self.descriptor_layout = TransferDescriptor(kinds, has_pad_value=has_pad_value, pads=pads)
         row = ElementRow(kinds, has_pad_value=has_pad_value, pads=pads)
@@ -305,7 +308,8 @@ class RowSequencer(wiring.Component):
                 row_out.sram_base.eq(current.sram_base),
                 row_out.first.eq(first),
                 row_out.last.eq(last),
-                row_out.element.eq(element),
+                row_out.begin.eq(self._bytes(element, current.kind)),
+                row_out.size.eq(self._bytes(current.count, current.kind)),
                 first.eq(0),
             ]
             if self.has_pad_value:
@@ -330,6 +334,10 @@ class RowSequencer(wiring.Component):
                 element.eq(new.element),
             ]
         return m
+
+    def _bytes(self, elements, kind):
+        """The bytes that so many elements of ``kind`` take."""
+        return Array(elements << shift for shift in self.shifts)[kind]
 
     def _zeros(self, m, current, first, advance):
         """The zeros of each row; returns whether there are none after the last row."""
@@ -427,18 +435,12 @@ class RowGenerator(wiring.Component):
         return m
 
     def _address(self, m, elements, row):
-        """From ``elements`` (stream of ElementRow) to ``row`` (stream of BusRow): byte addresses
+        """From ``elements`` (stream of ElementRow) to ``row`` (stream of BusRow): bus addresses
         and beats, or an error if the row leaves the address space."""
         log_beat = (self.data_bits // 8).bit_length() - 1
         source, bus_row, out = elements.payload, row.payload, row.payload.row
-        shifts = [kind.log_bytes for kind in self.kinds]
-        begin = Signal(ELEMENT_BITS + max(shifts))
-        size = Signal(count_bits(self.kinds) + max(shifts))
+        begin, size = source.begin, source.size
         offset = begin[:log_beat]
-        m.d.comb += [
-            begin.eq(Array(source.element << shift for shift in shifts)[source.kind]),
-            size.eq(Array(source.count << shift for shift in shifts)[source.kind]),
-        ]
         # A row begins beyond the address space, or in its last part, as large as a row can be, and
         # ends beyond.
         part = min(len(size), self.addr_bits)
@@ -446,11 +448,11 @@ class RowGenerator(wiring.Component):
         leaves_part = begin[:part] + size > 1 << part
         beyond = begin[self.addr_bits :].any() | (in_last_part & leaves_part)
         out_of_range = elements.valid & source.has_columns & beyond
-        no_error = self.error.code == ErrorCode.NONE
+        failed = Signal()
         beats = _sum(size, offset, (1 << log_beat) - 1) >> log_beat
         m.d.comb += [
             elements.ready.eq(row.ready),
-            row.valid.eq(elements.valid & ~out_of_range & no_error),
+            row.valid.eq(elements.valid & ~out_of_range & ~failed),
             out.kind.eq(source.kind),
             out.sram_base.eq(source.sram_base),
             out.first.eq(source.first),
@@ -464,9 +466,11 @@ class RowGenerator(wiring.Component):
             m.d.comb += out.zeros.eq(source.zeros)
         if self.has_pad_value:
             m.d.comb += out.pad_value.eq(source.pad_value)
-        with m.If(out_of_range & no_error):
+        # The address follows the rows until one fails, so its enable is a register.
+        m.d.comb += self.error.code.eq(Mux(failed, ErrorCode.ADDRESS, ErrorCode.NONE))
+        with m.If(~failed):
             m.d.sync += [
-                self.error.code.eq(ErrorCode.ADDRESS),
+                failed.eq(out_of_range),
                 self.error.source.eq(reported_by(self.source, source.kind)),
                 self.error.addr.eq(begin),
             ]

@@ -110,8 +110,9 @@ class Fetch(wiring.Component):
         with m.If(started):
             m.d.sync += disabled.eq(bad_addr)
         self._dispatch(m, reader.insn, addr, remaining)
-        with m.If(started & bad_addr):
-            self._fail(m, ErrorCode.ADDRESS, addr)
+        # The check ends in the bits of the code only.
+        with m.If(started):
+            self._fail(m, Mux(bad_addr, ErrorCode.ADDRESS, ErrorCode.NONE), addr)
         return m
 
     def _dispatch(self, m, insn, addr, remaining):
@@ -254,13 +255,15 @@ class StreamReader(wiring.Component):
         nonzero = Signal()
         beats = Signal(range(self.CHUNK + 1))
         fits = Signal()
+        place_freed = Signal()  # a cycle late, which is safe
         whole_chunk = remaining >= self.CHUNK
         m.d.sync += [
             computed.eq(~self.start & ~accepted),
             nonzero.eq(remaining != 0),
             beats.eq(Mux(whole_chunk, self.CHUNK, remaining)),
             fits.eq(room >= self.CHUNK),
-            room.eq(room - Mux(accepted, beats, 0) + beat_read),
+            place_freed.eq(beat_read),
+            room.eq(room - Mux(accepted, beats, 0) + place_freed),
         ]
         m.d.comb += [
             request.payload.addr.eq(beat << log_beat),

@@ -255,8 +255,8 @@ def test_broken_row_generators_are_found(old, new):
     [
         ("overflow = pitch[self.bits :].any() | wide", "overflow = wide"),
         ("overflow = pitch[self.bits :].any() | wide", "overflow = pitch[self.bits :].any()"),
-        ("out.rows.eq(saturated(insn.y_size, self.bits))", "out.rows.eq(insn.y_size)"),
-        ("out.count.eq(saturated(insn.x_size, self.bits))", "out.count.eq(insn.x_size)"),
+        ("y_count.eq(saturated(new.y_size, self.bits))", "y_count.eq(new.y_size)"),
+        ("x_count.eq(saturated(new.x_size, self.bits))", "x_count.eq(new.x_size)"),
         ("out.count.eq(saturated(parts.elements, self.bits))", "out.count.eq(parts.elements)"),
         ("zeros.eq(saturated(new.lead, self.bits))", "zeros.eq(new.lead)"),
         ("trail.eq(saturated(self.trail, self.bits))", "trail.eq(self.trail)"),

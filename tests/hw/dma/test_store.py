@@ -165,7 +165,7 @@ def check(cfg, insns, **kwargs):
                 at = (insn.dram_base + y * insn.x_stride + x) * size
                 want[at : at + size] = out[insn.sram_base + y * insn.x_size + x]
     np.testing.assert_array_equal(dram, want)
-    assert log["error"] == (0, 0, 0)
+    assert log["error"][0] == ErrorCode.NONE
     assert len(log["retired"]) == len(insns)
     assert log["stored"] == units
     assert log["popped"] == sum(insn.pop_prev for insn in insns)
