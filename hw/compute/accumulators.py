@@ -258,7 +258,9 @@ class Accumulators(wiring.Component):
                 bits=self.lanes * self.out_bits,
                 granule=self.granule // self.lane_bits * self.out_bits,
             )
-            self._connect_readers(m, bank.read[0], number, tile_readers)
+            # The reads of GEMM and of a STORE of ACC are announced: their bank is in a register.
+            announced = arbiter.alu_src_reserved[number]
+            self._connect_readers(m, bank.read[0], number, tile_readers, announced)
             self._connect_readers(m, mirror.read[0], number, (self.out_read,))
             self._connect_writers(m, bank.write, number, arbiter)
             lanes = (
@@ -310,14 +312,20 @@ class Accumulators(wiring.Component):
         ]
         return arbiter
 
-    def _connect_readers(self, m: Module, bank, number: int, readers: Sequence) -> None:
+    def _connect_readers(
+        self, m: Module, bank, number: int, readers: Sequence, announced=None
+    ) -> None:
         """The read port of bank ``number`` serves the first of ``readers``, which are in the order
-        of their priority, that reads one of its tiles."""
+        of their priority, that reads one of its tiles: the first one if ``announced``, a register,
+        says so."""
         # The address of the last reader is the default, so its enable, which is late, is not in the
         # path of an address.
         m.d.comb += bank.addr.eq(readers[-1].addr[self.log_banks :])
         for reader in reversed(readers):
-            with m.If(reader.en & self._is_bank(reader.addr, number)):
+            reads = reader.en & self._is_bank(reader.addr, number)
+            if announced is not None and reader is readers[0]:
+                reads = announced
+            with m.If(reads):
                 m.d.comb += [bank.en.eq(1), bank.addr.eq(reader.addr[self.log_banks :])]
 
     def _connect_writers(self, m: Module, bank, number: int, arbiter: BankArbiter) -> None:

@@ -135,11 +135,12 @@ class OperandCandidateLayout(data.StructLayout):
     """What READ needs to know of an operand.
 
     ``source``: its source in the next cycle, if the micro-op is issued in this one. ``read``: the
-    operand is to be read from its bank. ``ready``: nothing stalls the operand.
+    operand is to be read from its bank. ``select``: the same, or both slots have this tile; it is
+    known earlier. ``ready``: nothing stalls the operand.
     """
 
     def __init__(self) -> None:
-        super().__init__({"source": OperandSource, "read": 1, "ready": 1})
+        super().__init__({"source": OperandSource, "read": 1, "select": 1, "ready": 1})
 
 
 class ReadCandidateLayout(data.StructLayout):
@@ -269,9 +270,8 @@ class AluHazards(wiring.Component):
             for operand in (current.dst, current.src, early.dst)
         )
         src_first = dst_in_bank & src_in_bank & current.bank_conflict
-        src_blocked = self.early.valid & (
-            current.src.is_older_dst | (early_dst_in_bank & current.src_conflicts_older_dst)
-        )
+        src_conflicts = self.early.valid & early_dst_in_bank & current.src_conflicts_older_dst
+        src_blocked = src_conflicts | (self.early.valid & current.src.is_older_dst)
         m.d.comb += [
             self.current.uop.eq(current.uop),
             self.current.dst.source.eq(self._dst_source(current)),
@@ -287,6 +287,7 @@ class AluHazards(wiring.Component):
                 )
             ),
             self.current.src.read.eq(src_in_bank & ~src_blocked),
+            self.current.src.select.eq(src_in_bank & ~src_conflicts),
             self.current.src.ready.eq(self._free(self.src_reserved, current.src)),
             self.early.uop.eq(early.uop),
             self.early.dst.source.eq(self._dst_source(early)),

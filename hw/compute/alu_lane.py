@@ -17,7 +17,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.alu_product import LaneProduct
+from vta.hw.compute.alu_product import LaneProduct, OperationLayout
 from vta.hw.compute.alu_requantise import Rescale
 from vta.hw.interfaces import layout_of
 from vta.isa import LIMITS, SCALE, AluOpcode
@@ -34,12 +34,13 @@ __all__ = [
 LANE_BITS = 32
 
 EX1_OPERATIONS = {
-    AluOpcode.MIN: lambda x, y, less: Mux(less, x, y),
-    AluOpcode.MAX: lambda x, y, less: Mux(less, y, x),
-    AluOpcode.ADD: lambda x, y, less: x + y,
+    AluOpcode.MIN: lambda x, y, takes_x: Mux(takes_x, x, y),
+    AluOpcode.MAX: lambda x, y, takes_x: Mux(takes_x, x, y),
+    AluOpcode.ADD: lambda x, y, takes_x: x + y,
 }
 """``{operation: function}`` of the operations that have their result in EX1. A function takes
-``x``, ``y`` and ``x < y``, and returns the result; an operation of one operand takes ``x`` only."""
+``x``, ``y`` and whether MIN, or MAX, takes ``x``, and returns the result; an operation of one
+operand takes ``x`` only."""
 
 
 TWO_CYCLE_OPERATIONS = (AluOpcode.SHR, AluOpcode.MUL)
@@ -72,8 +73,9 @@ class AluLane(wiring.Component):
 
     Attributes
     ----------
-    valid, opcode, x, y : In
-        The operation in EX1, from registers.
+    valid, operation, x, y : In
+        The operation in EX1, from registers; ``operation`` has a bit for each
+        (:class:`~vta.hw.compute.alu_product.OperationLayout`).
     ex1_result : Out
         The result of the operation in EX1, if it is one of :data:`EX1_OPERATIONS`; combinational.
     ex2_result : Out
@@ -82,7 +84,10 @@ class AluLane(wiring.Component):
     limits : In
         The immediate of the REQUANTISE in EX2.
     wb_result : Out
-        The result of the REQUANTISE in WB, that is two cycles after ``valid``.
+        The result of the REQUANTISE in WB, that is two cycles after ``valid``; 0 if
+        ``is_requantise`` was low a cycle before.
+    is_requantise : In(1)
+        A REQUANTISE is in EX2; from a register.
     start, step : In
         Without a multiplier. The product of the operation in EX1 starts; two bits of it.
     """
@@ -94,9 +99,9 @@ class AluLane(wiring.Component):
         self.requantises, self.multiplies = requantises, multiplies
         word = signed(LANE_BITS)
         super().__init__({
-            "valid": In(1), "opcode": In(AluOpcode), "x": In(word), "y": In(word),
+            "valid": In(1), "operation": In(OperationLayout()), "x": In(word), "y": In(word),
             "ex1_result": Out(word), "ex2_result": Out(word),
-            "limits": In(LIMITS.bits), "wb_result": Out(word),
+            "limits": In(LIMITS.bits), "is_requantise": In(1), "wb_result": Out(word),
             **({} if multiplies else {"start": In(1), "step": In(1)}),
         })  # fmt: skip
 
@@ -104,19 +109,25 @@ class AluLane(wiring.Component):
         m = Module()
         x, y = self.x, self.y
         scale = data.View(layout_of(SCALE), y)
-        less = Signal()
-        m.d.comb += less.eq(x < y)
-        with m.Switch(self.opcode):
-            for opcode, result in EX1_OPERATIONS.items():
-                with m.Case(opcode):
-                    operands = (x,) if opcode.is_unary else (x, y, less)
-                    m.d.comb += self.ex1_result.eq(result(*operands))
+        # ``x < y`` of signed numbers: their sign bits change places in a comparison of unsigned
+        # ones, whose result is the carry. MIN and MAX share one multiplexer.
+        less, takes_x = Signal(), Signal()
+        m.d.comb += [
+            less.eq(Cat(x[:-1], y[-1]) < Cat(y[:-1], x[-1])),
+            takes_x.eq(less ^ self.operation.max),
+        ]
+        results = []
+        for opcode, result in EX1_OPERATIONS.items():
+            operands = (x,) if opcode.is_unary else (x, y, takes_x)
+            is_one = self.operation[opcode.name.lower()]
+            results.append(Mux(is_one, result(*operands), 0)[:LANE_BITS])
+        m.d.comb += self.ex1_result.eq(reduce(or_, results))
         result_of_ex1 = Signal(LANE_BITS, reset_less=True)
         with m.If(self.valid):
             m.d.sync += result_of_ex1.eq(self.ex1_result)
         shift = scale.shift if self.requantises else None
         product = LaneProduct(
-            m, self.valid, self.opcode, x, y, None if shift is None else shift[4:],
+            m, self.valid, self.operation, x, y, None if shift is None else shift[4:],
             None if self.multiplies else (self.start, self.step),
         )  # fmt: skip
         m.d.comb += self.ex2_result.eq(result_of_ex1 | product.word)
@@ -135,5 +146,6 @@ class AluLane(wiring.Component):
             rescale.product.eq(product.product), rescale.sign.eq(product.sign),
             rescale.word.eq(Cat(product.guard, product.word)),
             rescale.shift.eq(shift), rescale.zero_point.eq(zero_point),
-            rescale.limits.eq(self.limits), self.wb_result.eq(rescale.result),
+            rescale.limits.eq(self.limits), rescale.is_requantise.eq(self.is_requantise),
+            self.wb_result.eq(rescale.result),
         ]  # fmt: skip

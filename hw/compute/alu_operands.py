@@ -11,12 +11,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.alu_hazards import OperandSource, ReadCandidateLayout, forwarding_sources
+from vta.hw.compute.alu_product import OperationLayout, operation_of
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import SramReadSignature
 from vta.hw.lib.selection import code_of, selected_by_bits, selected_by_code
 from vta.isa import AluOpcode
 
-__all__ = ["FetchedLayout", "OperandFetch", "OperandForwarding"]
+__all__ = ["OPERATION_COPIES", "FetchedLayout", "OperandFetch", "OperandForwarding"]
+
+
+OPERATION_COPIES = 2
+"""Registers that hold the operation in EX1."""
 
 
 class OperandCode(data.StructLayout):
@@ -153,7 +158,7 @@ class OperandFetch(wiring.Component):
         m.d.comb += [
             self.dst_read.en.eq(Mux(early.valid, early.dst.read, current.valid & current.dst.read)),
             self.dst_read.addr.eq(Mux(early.valid, early.uop.dst, current.uop.dst)),
-            self.src_read.en.eq(current.valid & current.src.read),
+            self.src_read.en.eq(current.valid & current.src.select),
             self.src_read.addr.eq(current.uop.src),
         ]
 
@@ -208,8 +213,9 @@ class OperandForwarding(wiring.Component):
         Data of the early source read.
     ex1, ex2, wb, after_wb : In
         The result in each of these stages in this cycle.
-    opcode, imm, x, y : Out
-        The operation, the immediate and the operands, in EX1; held until the next.
+    operation, imm, x, y : Out
+        The operation (equal copies of it, each for a part of the lanes), the immediate and the
+        operands, in EX1; held until the next.
     """
 
     LATENCY = 1
@@ -224,7 +230,8 @@ class OperandForwarding(wiring.Component):
             "valid": In(1), "fetched": In(FetchedLayout(uop, wide_luts=wide_luts)),
             "dst_bank": In(bits), "src_bank": In(bits), "early_src": In(bits),
             "ex1": In(bits), "ex2": In(bits), "wb": In(bits), "after_wb": In(bits),
-            "opcode": Out(AluOpcode), "imm": Out(FetchedLayout(uop)["imm"].shape),
+            "operation": Out(data.ArrayLayout(OperationLayout(), OPERATION_COPIES)),
+            "imm": Out(FetchedLayout(uop)["imm"].shape),
             "x": Out(tile), "y": Out(tile),
         })  # fmt: skip
 
@@ -243,14 +250,19 @@ class OperandForwarding(wiring.Component):
         next_x, next_y = select(forwarded, imm.as_value())
         x = Signal(self.x.shape(), reset_less=True)
         y = Signal(self.y.shape(), reset_less=True)
+        # Two registers, so that each has half of the loads; synthesis would merge two equal ones.
+        operation = Signal(len(AluOpcode), reset_less=True)
+        inverted = Signal(len(AluOpcode), reset_less=True)
+        copies = Cat(operation, ~inverted)
         with m.If(self.valid):
             m.d.sync += [
-                self.opcode.eq(self.fetched.opcode),
+                operation.eq(operation_of(self.fetched.opcode)),
+                inverted.eq(~operation_of(self.fetched.opcode)),
                 self.imm.eq(self.fetched.imm),
                 Value.cast(x).eq(next_x),
                 Value.cast(y).eq(next_y),
             ]
-        m.d.comb += [self.x.eq(x), self.y.eq(y)]
+        m.d.comb += [self.x.eq(x), self.y.eq(y), Value.cast(self.operation).eq(copies)]
         return m
 
     def _select_by_bits(self, forwarded, imm):

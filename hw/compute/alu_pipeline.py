@@ -27,7 +27,7 @@ the next one. Hazards and their costs: :mod:`vta.hw.compute.alu_hazards` and
 :mod:`vta.hw.compute.alu_requantise`. READ and OP: :mod:`vta.hw.compute.alu_operands`.
 """
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,7 +40,7 @@ from vta.hw.compute.alu_lane import (
     WB_OPERATIONS,
     AluLane,
 )
-from vta.hw.compute.alu_operands import OperandFetch, OperandForwarding
+from vta.hw.compute.alu_operands import OPERATION_COPIES, OperandFetch, OperandForwarding
 from vta.hw.compute.alu_requantise import UnforwardedHazard
 from vta.hw.compute.alu_serial import SerialGate
 from vta.hw.compute.lookahead import LookaheadSignature
@@ -190,8 +190,10 @@ class AluPipeline(wiring.Component):
             wb_writes.eq(ex2_writes),
         ]
         lanes = self._connect_lanes(m, ex1.valid, forwarding, ex1_result, ex2_result)
+        ex2_is_unforwarded = Signal()  # a REQUANTISE: its result is not in a register
+        unforwarded_result = Signal.like(self.write.data)  # of a REQUANTISE in WB, otherwise 0
         with m.If(ex2.valid):
-            m.d.sync += wb_result.eq(ex2_result)
+            m.d.sync += wb_result.eq(Mux(ex2_is_unforwarded, 0, ex2_result.as_value()))
 
         # WB
         with m.If(wb.valid):
@@ -201,7 +203,7 @@ class AluPipeline(wiring.Component):
             self.write_lookahead.addr.eq(ex2.dst),
             self.write.mask.eq(wb_writes),
             self.write.addr.eq(wb.dst),
-            self.write.data.eq(wb_result),
+            self.write.data.eq(wb_result.as_value() | unforwarded_result),
             self.done.eq(wb.last),
         ]
         accepted = hazards.uop
@@ -210,7 +212,10 @@ class AluPipeline(wiring.Component):
         if self.starts_runs:
             accepted = self._start_runs(m, accepted)
         if self.requantises:
-            self._requantise(m, accepted, hazards, fetch, forwarding, in_flight, lanes)
+            m.d.comb += unforwarded_result.eq(Cat(lane.wb_result for lane in lanes))
+            self._requantise(
+                m, accepted, hazards, fetch, forwarding, in_flight, lanes, ex2_is_unforwarded
+            )
         else:
             wiring.connect(m, wiring.flipped(self.uop), accepted)
         return m
@@ -236,14 +241,15 @@ class AluPipeline(wiring.Component):
     def _connect_lanes(self, m: Module, valid, forwarding, ex1_result, ex2_result) -> list[AluLane]:
         """EX1 and EX2: a lane for each value of a tile."""
         lanes = []
-        for number in range(self.tile_layout.length):
+        count = self.tile_layout.length
+        for number in range(count):
             m.submodules[f"lane{number}"] = lane = AluLane(
                 requantises=self.requantises, multiplies=self.multiplies
             )
             lanes.append(lane)
             m.d.comb += [
                 lane.valid.eq(valid),
-                lane.opcode.eq(forwarding.opcode),
+                lane.operation.eq(forwarding.operation[number * OPERATION_COPIES // count]),
                 lane.x.eq(forwarding.x[number]),
                 lane.y.eq(forwarding.y[number]),
                 ex1_result[number].eq(lane.ex1_result),
@@ -285,21 +291,18 @@ class AluPipeline(wiring.Component):
         return wiring.flipped(accepted)
 
     def _requantise(
-        self, m: Module, accepted, hazards, fetch, forwarding, in_flight, lanes
+        self, m: Module, accepted, hazards, fetch, forwarding, in_flight, lanes, ex2_is_one
     ) -> None:
         """REQUANTISE: its immediate accompanies it to EX2, its result is written in WB; a micro-op
-        that reads its tile does not enter HAZARD before."""
+        that reads its tile does not enter HAZARD before. Drives ``ex2_is_one``."""
         op, ex1, ex2, _ = in_flight
-        ex2_is_one, wb_is_one = Signal(), Signal()
         ex2_limits = Signal.like(forwarding.imm, reset_less=True)
-        ex1_is_one = forwarding.opcode == AluOpcode.REQUANTISE
+        ex1_is_one = forwarding.operation[0].requantise
         m.d.sync += [
-            ex2_is_one.eq(ex1_is_one), wb_is_one.eq(ex2_is_one),
-            ex2_limits.eq(forwarding.imm),
+            ex2_is_one.eq(ex1_is_one), ex2_limits.eq(forwarding.imm),
         ]  # fmt: skip
-        m.d.comb += [lane.limits.eq(ex2_limits) for lane in lanes]
-        with m.If(wb_is_one):
-            m.d.comb += self.write.data.eq(Cat(lane.wb_result for lane in lanes))
+        for lane in lanes:
+            m.d.comb += [lane.limits.eq(ex2_limits), lane.is_requantise.eq(ex2_is_one)]
 
         m.submodules.unforwarded = gate = UnforwardedHazard(
             self.uop.payload.shape(), log_depth=self.log_depth, stages=5

@@ -20,13 +20,13 @@ are exact but for MUL, whose bits from 32 on have no meaning.
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from vta.hw.compute.alu_serial import MULTIPLIER_BITS, serial_product
 from vta.isa import AluOpcode
 
-__all__ = ["PRODUCT_BITS", "LaneProduct"]
+__all__ = ["PRODUCT_BITS", "LaneProduct", "OperationLayout", "operation_of"]
 
 HALF = 16
 WORD = 2 * HALF
@@ -36,6 +36,19 @@ WORDS = data.StructLayout({"from_minus_16": 1, "from_0": 1, "from_16": 1, "from_
 """The word of the product that is the result; none for the other operations."""
 
 
+class OperationLayout(data.StructLayout):
+    """An operation as a bit for each :class:`AluOpcode`, in the order of their numbers. A lane has
+    it in a register, so no opcode is decoded in front of a multiplier."""
+
+    def __init__(self) -> None:
+        super().__init__({opcode.name.lower(): 1 for opcode in AluOpcode})
+
+
+def operation_of(opcode) -> Value:
+    """The operation ``opcode`` as bits (:class:`OperationLayout`)."""
+    return Cat(opcode == one for one in AluOpcode)
+
+
 class LaneProduct:
     """Adds the multiplier of a lane to ``m``: EX1, registers, EX2.
 
@@ -43,8 +56,8 @@ class LaneProduct:
     ----------
     m : Module
         The lane.
-    valid, opcode, x, y : Signal
-        The operation in EX1.
+    valid, operation, x, y : Signal
+        The operation in EX1, ``operation`` as of :class:`OperationLayout`.
     shift : Value or None
         The bits 4 and 5 of the shift of a REQUANTISE; None for a lane without it.
     serial : (Value, Value) or None
@@ -63,9 +76,9 @@ class LaneProduct:
         In EX2, of REQUANTISE: the bit of the product right below the word.
     """
 
-    def __init__(self, m: Module, valid, opcode, x, y, shift=None, serial=None) -> None:
-        is_requantise = 0 if shift is None else opcode == AluOpcode.REQUANTISE
-        is_multiply, is_shift = opcode == AluOpcode.MUL, opcode == AluOpcode.SHR
+    def __init__(self, m: Module, valid, operation, x, y, shift=None, serial=None) -> None:
+        is_requantise = 0 if shift is None else operation.requantise
+        is_multiply, is_shift = operation.mul, operation.shr
 
         # EX1. The low half of x is unsigned, the high half and the factor are signed.
         power = Cat(0, *(y[:4] == HALF - exponent for exponent in range(1, HALF + 1)), 0)
@@ -87,16 +100,15 @@ class LaneProduct:
                 words.eq(0),
                 self.sign.eq((x[-1] ^ sign) & x.any() & factor.any()),
             ]
-            with m.Switch(opcode):
-                with m.Case(AluOpcode.MUL):
-                    m.d.sync += words.from_0.eq(1)
-                with m.Case(AluOpcode.SHR):
-                    m.d.sync += self._words_of_shift(words, y)
-                if shift is not None:
-                    with m.Case(AluOpcode.REQUANTISE):
-                        m.d.sync += Cat(words.from_0, words.from_16, words.from_32, words.sign).eq(
-                            Cat(shift == number for number in range(4))
-                        )
+            with m.If(is_multiply):
+                m.d.sync += words.from_0.eq(1)
+            with m.If(is_shift):
+                m.d.sync += self._words_of_shift(words, y)
+            if shift is not None:
+                with m.If(is_requantise):
+                    m.d.sync += Cat(words.from_0, words.from_16, words.from_32, words.sign).eq(
+                        Cat(shift == number for number in range(4))
+                    )
 
         # EX2.
         if serial is None:

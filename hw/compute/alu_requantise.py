@@ -74,8 +74,10 @@ class Rescale(wiring.Component):
         In EX2, from registers.
     limits : In
         The immediate, in EX2, from a register.
+    is_requantise : In(1)
+        In EX2, from a register: the operation is a REQUANTISE.
     result : Out(signed(32))
-        In WB.
+        In WB; 0 for other operations.
     """
 
     LATENCY = 1
@@ -86,7 +88,7 @@ class Rescale(wiring.Component):
         super().__init__({
             "product": In(PRODUCT_BITS), "sign": In(1), "word": In(WORD_BITS),
             "shift": In(scale["shift"].shape), "zero_point": In(scale["zero_point"].shape),
-            "limits": In(LIMITS.bits), "result": Out(signed(32)),
+            "limits": In(LIMITS.bits), "is_requantise": In(1), "result": Out(signed(32)),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -109,7 +111,10 @@ class Rescale(wiring.Component):
         # the result is below ``low``, or not above ``high``.
         from_low = Signal(signed(RESULT_BITS + 1), reset_less=True)
         from_high = Signal(signed(RESULT_BITS + 1), reset_less=True)
-        crossed, low, high = Signal(), Signal.like(limits.low), Signal.like(limits.high)
+        # ``clips``: a REQUANTISE whose limits are not crossed; if they are, the upper one wins.
+        clips, crossed = Signal(), Signal()
+        low, high = Signal.like(limits.low), Signal.like(limits.high)
+        are_crossed = limits.low > limits.high
         m.d.sync += [
             shifted.eq(kept),
             negative.eq(sign),
@@ -117,7 +122,8 @@ class Rescale(wiring.Component):
             zero_point.eq(self.zero_point),
             from_low.eq(self.zero_point - limits.low),
             from_high.eq(self.zero_point + ~limits.high),
-            crossed.eq(limits.low > limits.high),
+            clips.eq(self.is_requantise & ~are_crossed),
+            crossed.eq(self.is_requantise & are_crossed),
             low.eq(limits.low), high.eq(limits.high),
         ]  # fmt: skip
 
@@ -125,11 +131,17 @@ class Rescale(wiring.Component):
         is_far = far_bits.any() | (shifted[-1] ^ negative)
         rounding, near = shifted[0], shifted[1:].as_signed()
         total = near + zero_point + rounding
-        is_low = Mux(is_far, negative, (near + from_low + rounding)[-1])
-        is_high = Mux(is_far, ~negative, ~(near + from_high + rounding)[-1])
-        # The upper limit wins if the limits are crossed.
-        result = Mux(is_high | crossed, high, Mux(is_low, low, total))
-        m.d.comb += self.result.eq(result)
+        below, above = (near + from_low + rounding)[-1], ~(near + from_high + rounding)[-1]
+        # One of the three values is selected, by a bit that is one gate behind the sums.
+        is_near = clips & ~is_far
+        takes_high = crossed | (clips & is_far & ~negative) | (is_near & above)
+        takes_low = (clips & is_far & negative) | (is_near & below)
+        takes_total = is_near & ~above & ~below
+        # Between the limits, a value has as many bits as they have.
+        in_limits = total[:RESULT_BITS].as_signed()
+        m.d.comb += self.result.eq(
+            Mux(takes_high, high, 0) | Mux(takes_low, low, 0) | Mux(takes_total, in_limits, 0)
+        )
         return m
 
 

@@ -17,6 +17,7 @@ from vta.config import VTAConfig
 from vta.hw.compute import alu_hazards, alu_operands, alu_pipeline, alu_requantise
 from vta.hw.compute.accumulators import bank_index
 from vta.hw.compute.alu_lane import is_two_cycle
+from vta.hw.compute.alu_product import OperationLayout
 from vta.hw.compute.sequencer import Index, IndexedUopLayout
 from vta.isa import LIMITS, AluOpcode, Isa
 
@@ -39,10 +40,10 @@ def uop_layout(log_depth):
     )
 
 
-def operation(opcode, x, y):
+def operation(is_long, x, y):
     """``x ^ y`` for a one-cycle operation and REQUANTISE, ``x ^ ~y`` for a two-cycle one: each bit
     of an operand changes the result."""
-    return Mux(is_two_cycle(opcode), x ^ ~y, x ^ y)[:LANE_BITS]
+    return Mux(is_long, x ^ ~y, x ^ y)[:LANE_BITS]
 
 
 class SmallLane(wiring.Component):
@@ -53,26 +54,29 @@ class SmallLane(wiring.Component):
     def __init__(self, *, requantises: bool) -> None:
         assert requantises
         super().__init__({
-            "valid": In(1), "opcode": In(AluOpcode), "x": In(LANE_BITS), "y": In(LANE_BITS),
+            "valid": In(1), "operation": In(OperationLayout()),
+            "x": In(LANE_BITS), "y": In(LANE_BITS),
             "ex1_result": Out(LANE_BITS), "ex2_result": Out(LANE_BITS),
-            "limits": In(LIMITS.bits), "wb_result": Out(LANE_BITS),
+            "limits": In(LIMITS.bits), "is_requantise": In(1),
+            "wb_result": Out(LANE_BITS),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        result = operation(self.opcode, self.x, self.y)
-        is_requantise = self.opcode == AluOpcode.REQUANTISE
+        is_long = self.operation.shr | self.operation.mul
+        is_requantise = self.operation.requantise
+        result = operation(is_long, self.x, self.y)
         in_ex2 = Signal(LANE_BITS)
         in_wb = Signal(LANE_BITS)
         m.d.comb += [
-            self.ex1_result.eq(Mux(is_two_cycle(self.opcode) | is_requantise, ~result, result)),
+            self.ex1_result.eq(Mux(is_long | is_requantise, ~result, result)),
             self.wb_result.eq(in_wb),
         ]
         with m.If(self.valid):
             m.d.sync += [
                 in_ex2.eq(result), self.ex2_result.eq(Mux(is_requantise, ~result, result))
             ]  # fmt: skip
-        m.d.sync += in_wb.eq(in_ex2 ^ self.limits[:LANE_BITS])
+        m.d.sync += in_wb.eq(Mux(self.is_requantise, in_ex2 ^ self.limits[:LANE_BITS], 0))
         return m
 
 
@@ -216,7 +220,7 @@ class ResultsInOrder(Properties):
         tile_before, same_instruction = Signal.like(tile), Signal()
         starts = uop.insn.start & ~(same_instruction & (tile == tile_before))
         limits = Mux(uop.insn.alu_opcode == AluOpcode.REQUANTISE, uop.insn.imm[:LANE_BITS], 0)
-        result_of_x = operation(uop.insn.alu_opcode, x, y) ^ limits
+        result_of_x = operation(is_two_cycle(uop.insn.alu_opcode), x, y) ^ limits
         m.d.comb += result.eq(Mux(starts, y, result_of_x))
         with m.If(accepted):
             m.d.sync += changed[uop.dst].eq(result ^ power_up)
@@ -277,8 +281,9 @@ def test_the_pipeline_can_be_full():
 
 HAZARDS = [
     ("no-raw-stall", "~current.raw_stall & self._free", "self._free"),
-    ("early-src-raw", "current.src.is_older_dst | (early_dst_in_bank", "0 | (early_dst_in_bank"),
-    ("early-src-conflict", "(early_dst_in_bank & current.src_conflicts_older_dst)", "0"),
+    ("early-src-raw",
+     "src_conflicts | (self.early.valid & current.src.is_older_dst)", "src_conflicts"),
+    ("early-src-conflict", "early_dst_in_bank & current.src_conflicts_older_dst", "0"),
     ("bank-conflict", "dst_in_bank & src_in_bank & current.bank_conflict", "0"),
     ("early-not-advanced", "one_cycle_later(early.dst.producers, 0)", "early.dst.producers"),
     ("kept-not-advanced", "one_cycle_later(operand.producers, kept_raw)", "operand.producers"),
@@ -334,7 +339,9 @@ PIPELINE = [
     ("ex1-ignored", "(ex1.valid & ex1_is_one", "(0 & ex1_is_one"),
     ("ex2-ignored", "(ex2.valid & ex2_is_one", "(0 & ex2_is_one"),
     ("limits-early", "lane.limits.eq(ex2_limits)", "lane.limits.eq(forwarding.imm)"),
-    ("result-late", "wb_is_one.eq(ex2_is_one)", "wb_is_one.eq(wb_is_one)"),
+    ("result-late", "lane.is_requantise.eq(ex2_is_one)", "lane.is_requantise.eq(ex1_is_one)"),
+    ("result-not-alone", "Mux(ex2_is_unforwarded, 0, ex2_result.as_value())",
+     "ex2_result.as_value()"),
     ("deferred-beyond-last", "ex1.last | ~op.valid", "~op.valid"),
     ("deferred-to-none", "ex1.last | ~op.valid | ", "ex1.last | "),
     ("deferred-to-other-tile", "is_other_tile)", "0)"),

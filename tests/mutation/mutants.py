@@ -252,7 +252,7 @@ MUTANTS = (
     Mutant(
         "early-src-raw", "src is read early although the micro-op in the early slot writes it",
         "compute/alu_hazards.py",
-        "current.src.is_older_dst | (early_dst_in_bank", "0 | (early_dst_in_bank",
+        "src_conflicts | (self.early.valid & current.src.is_older_dst)", "src_conflicts",
     ),
     Mutant(
         "producers-held", "the producers of a stalled micro-op do not advance",
@@ -350,7 +350,7 @@ MUTANTS = (
     Mutant(
         "requantise-wraps", "a value beyond the limits of REQUANTISE wraps",
         "compute/alu_requantise.py",
-        "far_bits.any() | (shifted[-1] ^ negative)", "0",
+        "far_bits.any() | (shifted[-1] ^ negative)", "shifted[-1] & 0",
     ),
     Mutant(
         "requantise-zero", "0 times a negative multiplier is negative", "compute/alu_product.py",
@@ -380,7 +380,8 @@ MUTANTS = (
     ),
     Mutant(
         "min-is-less", "MIN and MAX compare unsigned", "compute/alu_lane.py",
-        "less.eq(x < y)", "less.eq(x.as_unsigned() < y.as_unsigned())",
+        "less.eq(Cat(x[:-1], y[-1]) < Cat(y[:-1], x[-1]))",
+        "less.eq(x.as_unsigned() < y.as_unsigned())",
     ),
     Mutant(
         "outer-goes-on", "the outer loop goes on where the inner one ended",

@@ -62,7 +62,7 @@ def compute(operations):
     async def testbench(ctx):
         ctx.set(dut.valid, 1)
         for operation in operations:
-            ctx.set(dut.opcode, operation.opcode)
+            ctx.set(dut.operation, {operation.opcode.name.lower(): 1})
             ctx.set(dut.x, operation.x)
             ctx.set(dut.y, operation.y)
             ex1_result = ctx.get(dut.ex1_result)
@@ -70,6 +70,7 @@ def compute(operations):
             in_ex2.append((ex1_result, ctx.get(dut.ex2_result)))
             in_wb.append(ctx.get(dut.wb_result))
             ctx.set(dut.limits, operation.imm & 0xFFFF)  # the operation is in EX2 now
+            ctx.set(dut.is_requantise, operation.opcode in WB_OPERATIONS)
         ctx.set(dut.valid, 0)
         ctx.set(dut.x, 5)
         await ctx.tick()
@@ -88,6 +89,7 @@ def check(operations):
             assert wb_result == operation.result, operation
         else:
             assert ex2_result == operation.result, operation
+            assert wb_result == 0, operation
         if operation.opcode in EX1_OPERATIONS:
             assert ex1_result == operation.result, operation
 

@@ -33,8 +33,9 @@ def results(operations):
 
     async def testbench(ctx):
         for operation in operations:
-            for name in ("opcode", "x", "y"):
-                ctx.set(getattr(dut, name), getattr(operation, name))
+            ctx.set(dut.operation, {operation.opcode.name.lower(): 1})
+            ctx.set(dut.x, operation.x)
+            ctx.set(dut.y, operation.y)
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)
@@ -46,6 +47,7 @@ def results(operations):
             await ctx.tick()
             ctx.set(dut.valid, 0)
             ctx.set(dut.limits, operation.imm & 0xFFFF)
+            ctx.set(dut.is_requantise, operation.opcode in WB_OPERATIONS)
             in_ex2 = ctx.get(dut.ex2_result)
             await ctx.tick()
             out.append(ctx.get(dut.wb_result) if operation.opcode in WB_OPERATIONS else in_ex2)
