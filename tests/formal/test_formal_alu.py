@@ -51,8 +51,8 @@ class SmallLane(wiring.Component):
     is wrong, and so are both results before WB of REQUANTISE, whose result depends on its limits
     too."""
 
-    def __init__(self, *, requantises: bool) -> None:
-        assert requantises
+    def __init__(self, *, requantises: bool, multiplies: bool) -> None:
+        assert requantises and multiplies
         super().__init__({
             "valid": In(1), "operation": In(OperationLayout()),
             "x": In(LANE_BITS), "y": In(LANE_BITS),
