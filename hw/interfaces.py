@@ -108,9 +108,9 @@ def error_addr_bits(cfg: VTAConfig) -> int:
 
 
 class ErrorLayout(data.StructLayout):
-    """An error of a block. Without one ``code`` is 0 (``ErrorCode.NONE``), and the other fields have
-    no meaning; with one, all are held until the block is reset. Without an address (``addr_bits``
-    0) an assignment to ``addr`` has no effect."""
+    """An error of a block. Without one ``code`` is 0 (``ErrorCode.NONE``) and the other fields
+    mean nothing; with one, all are held until the block is reset. Without an address
+    (``addr_bits`` 0) an assignment to ``addr`` has no effect."""
 
     def __init__(self, addr_bits: int = ERROR_ADDR_BITS) -> None:
         super().__init__({"code": ErrorCodeShape, "source": 3, "addr": addr_bits})
