@@ -141,7 +141,7 @@ def synthesise(
     """
     flat = flat or routed or paths > 0
     yosys = Yosys(folder / "cache")
-    verilog, sidecar = emit_verilog(cfg, paired=part.family.paired, wide_luts=part.family.wide_luts)
+    verilog, sidecar = emit_verilog(cfg, dsp48=part.family.dsp48, wide_luts=part.family.wide_luts)
     script = part.family.script(TOP)
     digest = hashlib.sha256(f"{yosys.version}\n{script}\n{verilog}".encode()).hexdigest()[:12]
     work = folder / f"{part.family.name.lower().replace(' ', '-')}-{digest}"

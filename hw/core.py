@@ -44,9 +44,10 @@ class Core(wiring.Component):
     ----------
     cfg : VTAConfig
         The machine.
-    paired : bool
-        Compute two products of GEMM in one multiplier where that is exact, for parts with
-        multipliers of 25 x 18 bits. Results and cycles are the same.
+    dsp48 : bool
+        For parts whose multipliers are slices of 25 x 18 bits with an adder of 48 bits behind them:
+        two products of GEMM in one slice where that is exact, and sums of products in the slices.
+        Results and cycles are the same.
     wide_luts : bool
         Select by codes and not by a bit for each value, for parts with LUTs of six inputs
         (:mod:`vta.hw.lib.selection`). Results and cycles are the same.
@@ -64,10 +65,10 @@ class Core(wiring.Component):
     """
 
     def __init__(
-        self, cfg: VTAConfig, *, paired: bool = False, wide_luts: bool = False,
+        self, cfg: VTAConfig, *, dsp48: bool = False, wide_luts: bool = False,
         bus: BusTraits = AXI4,
     ) -> None:  # fmt: skip
-        self.cfg, self.paired, self.wide_luts, self.bus = cfg, paired, wide_luts, bus
+        self.cfg, self.dsp48, self.wide_luts, self.bus = cfg, dsp48, wide_luts, bus
         super().__init__({
             "m_axi": Out(AXISignature(addr_bits=cfg.addr_bits, data_bits=cfg.bus_bits)),
             "s_axi": In(AXI4LiteSignature(addr_bits=ADDR_BITS)),
@@ -83,7 +84,7 @@ class Core(wiring.Component):
 
         fetch = Fetch(isa, **bus, room=cfg.fetch_beats)
         load = LoadModule(isa, [kinds[MemId.INP], kinds[MemId.WGT]], **bus)
-        compute = Compute(cfg, paired=self.paired, wide_luts=self.wide_luts)
+        compute = Compute(cfg, dsp48=self.dsp48, wide_luts=self.wide_luts)
         store = StoreModule(isa, [kinds[memory] for memory in stored_memories(isa)], **bus)
         shared = compute.shares_loader
         clients = {Source.FETCH: fetch, Source.LOAD: load, Source.COMPUTE: compute}

@@ -128,14 +128,14 @@ def _without_collections() -> Iterator[None]:
 def emit_verilog(
     cfg: VTAConfig,
     *,
-    paired: bool = False,
+    dsp48: bool = False,
     wide_luts: bool = False,
     observed: bool = False,
     active: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """The Verilog text of the machine ``cfg`` (module :data:`TOP`), and its sidecar.
 
-    For ``paired`` and ``wide_luts`` see :class:`~vta.hw.core.Core`; with
+    For ``dsp48`` and ``wide_luts`` see :class:`~vta.hw.core.Core`; with
     ``observed`` it has a port for coverage, see :class:`~vta.hw.debug.stall_probes.ObservedCore`;
     with ``active`` one for profiles, see :class:`~vta.hw.debug.activity_probes.ActiveCore`.
     The sidecar holds the format's version, the configuration and its fingerprint, the version of
@@ -148,7 +148,7 @@ def emit_verilog(
         If no cache folder for Yosys can be written.
     """
     prepare_builtin_yosys()
-    core = _core_class(observed, active)(cfg, paired=paired, wide_luts=wide_luts)
+    core = _core_class(observed, active)(cfg, dsp48=dsp48, wide_luts=wide_luts)
     ports = _ports(core)
     text = verilog.convert(
         core,

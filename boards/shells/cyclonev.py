@@ -77,7 +77,7 @@ class CycloneVShell(Elaboratable):
     def __init__(self, cfg: VTAConfig, clock_hz: int) -> None:
         self.cfg, self.clock_hz = cfg, clock_hz
         self.machine = ProcessorMachine(
-            cfg, control=LIGHT_WEIGHT, memory=FPGA2HPS, base=0, bus=TRAITS, paired=False,
+            cfg, control=LIGHT_WEIGHT, memory=FPGA2HPS, base=0, bus=TRAITS, dsp48=False,
             wide_luts=True,
         )  # fmt: skip
 

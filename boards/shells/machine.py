@@ -30,7 +30,7 @@ class ProcessorMachine(wiring.Component):
         Address of the control registers at the master port.
     bus : BusTraits
         What the memory port asks for.
-    paired, wide_luts : bool
+    dsp48, wide_luts : bool
         See :class:`~vta.hw.core.Core`.
 
     Attributes
@@ -45,12 +45,12 @@ class ProcessorMachine(wiring.Component):
 
     def __init__(
         self, cfg: VTAConfig, *, control: AXIPort, memory: AXIPort, base: int, bus: BusTraits,
-        paired: bool, wide_luts: bool,
+        dsp48: bool, wide_luts: bool,
     ) -> None:  # fmt: skip
         # What a user can get wrong has been refused by Board.accept.
         assert cfg.bus_bits == memory.data_bits and cfg.addr_bits <= memory.addr_bits
         assert bus.burst_beats <= memory.burst_beats
-        self.core = Core(cfg, paired=paired, wide_luts=wide_luts, bus=bus)
+        self.core = Core(cfg, dsp48=dsp48, wide_luts=wide_luts, bus=bus)
         self.bridge = RegisterBridge(control, base=base)
         super().__init__({
             "control": In(control.signature),

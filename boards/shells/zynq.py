@@ -137,7 +137,7 @@ class ZynqShell(_Shell):
 
     def _machine(self, cfg):
         return ProcessorMachine(
-            cfg, control=GP0, memory=HP0, base=ZYNQ_REGISTERS, bus=HP0_TRAITS, paired=True,
+            cfg, control=GP0, memory=HP0, base=ZYNQ_REGISTERS, bus=HP0_TRAITS, dsp48=True,
             wide_luts=True,
         )  # fmt: skip
 
@@ -169,7 +169,7 @@ class UltraScaleShell(_Shell):
     def _machine(self, cfg):
         return ProcessorMachine(
             cfg, control=HPM0_FPD, memory=HP0_FPD, base=ULTRASCALE_REGISTERS, bus=HP0_FPD_TRAITS,
-            paired=True, wide_luts=True,
+            dsp48=True, wide_luts=True,
         )  # fmt: skip
 
     def _processing_system(self, fclk, reset_n):

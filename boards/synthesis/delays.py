@@ -90,8 +90,10 @@ def _seven_ram(writes: str, reads: str, outputs: str, *, address: str = "") -> C
     )
 
 
-_SEVEN_DSP_IN = dict.fromkeys(("RSTA", "RSTB", "RSTM", "RSTP", "CEA2", "CEB2", "CEM", "CEP"), 400)
-_SEVEN_DSP_REGISTERS = ("PREG", "MREG", "AREG", "BREG")
+_SEVEN_DSP_IN = dict.fromkeys(
+    ("RSTA", "RSTB", "RSTC", "RSTM", "RSTP", "CEA2", "CEB2", "CEC", "CEM", "CEP"), 400
+)
+_SEVEN_DSP_REGISTERS = ("PREG", "CREG", "MREG", "AREG", "BREG")
 
 
 def _seven_dsp(used: tuple[str, ...]) -> CellDelays:
@@ -110,11 +112,13 @@ def _seven_dsp(used: tuple[str, ...]) -> CellDelays:
             setup[pin] = to_output
         else:
             through[pin] = {"P": comb}
-    if "PREG" in used:
+    if "CREG" in used:
+        setup["C"] = 168
+    elif "PREG" in used:
         setup["C"] = 1244
     else:
         through["C"] = {"P": 1325}
-    from_registers = {"PREG": 329, "MREG": 1671, "AREG": 2952, "BREG": 2813}
+    from_registers = {"PREG": 329, "CREG": 1687, "MREG": 1671, "AREG": 2952, "BREG": 2813}
     last = [from_registers[name] for name in _SEVEN_DSP_REGISTERS if name in used][:1]
     return CellDelays(through, setup, {"P": last[0]} if last else {})
 

@@ -34,9 +34,9 @@ class Family:
     costs : mapping of str to mapping of str to Fraction
         For each cell: how much of which resource one of it takes. Cells that come for free with
         others (carry chains, wide multiplexers) have an empty cost.
-    paired : bool
-        Whether a multiplier is wide enough for two narrow products (``Core(paired=...)``) and
-        cannot be split into narrow ones.
+    dsp48 : bool
+        Whether a multiplier is a slice of 25 x 18 bits with an adder of 48 bits behind it
+        (``Core(dsp48=...)``).
     wide_luts : bool
         Whether a LUT has six inputs (``Core(wide_luts=...)``).
     """
@@ -45,7 +45,7 @@ class Family:
     command: str
     resources: tuple[str, ...]
     costs: Mapping[str, Mapping[str, Fraction]]
-    paired: bool = False
+    dsp48: bool = False
     wide_luts: bool = False
     inserted: tuple[str, str] | tuple[()] = ()
 
@@ -134,7 +134,7 @@ SEVEN = Family(
     command="synth_xilinx -family xc7 -noiopad -noclkbuf",
     resources=_XILINX_RESOURCES,
     costs=_XILINX_COSTS,
-    paired=True,
+    dsp48=True,
     wide_luts=True,
 )
 
@@ -143,7 +143,7 @@ ULTRASCALE_PLUS = Family(
     command="synth_xilinx -family xcup -noiopad -noclkbuf",
     resources=_XILINX_RESOURCES,
     costs=_XILINX_COSTS,
-    paired=True,
+    dsp48=True,
     wide_luts=True,
 )
 

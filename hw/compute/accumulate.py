@@ -37,7 +37,7 @@ arbitrate for the memory either: its reads and writes never stall.
 
 from itertools import pairwise
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -127,15 +127,19 @@ class Accumulate(wiring.Component):
             Signal(self.tile, name=name, reset_less=True)
             for name in ("old", "result", "to_write", "written")
         )
+        # The source of the old value, as a number: four values and its two bits fit in one LUT.
+        sources = (memory, result, to_write, written)
+        source = Signal(range(len(sources)))
+        with m.If(read.forward_2):
+            m.d.sync += source.eq(1)
+        with m.Elif(read.forward_3):
+            m.d.sync += source.eq(2)
+        with m.Elif(read.forward_4):
+            m.d.sync += source.eq(3)
+        with m.Else():
+            m.d.sync += source.eq(0)
         with m.If(fetch.valid):
-            with m.If(fetch.forward_2):
-                m.d.sync += old.eq(result)
-            with m.Elif(fetch.forward_3):
-                m.d.sync += old.eq(to_write)
-            with m.Elif(fetch.forward_4):
-                m.d.sync += old.eq(written)
-            with m.Else():
-                m.d.sync += old.eq(memory)
+            m.d.sync += old.eq(Array(sources)[source])
             with m.If(fetch.start):
                 m.d.sync += old.as_value().eq(0)
         with m.If(add.valid):

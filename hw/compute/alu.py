@@ -44,8 +44,8 @@ class Alu(wiring.Component):
     ----------
     isa : Isa
         Formats of the instruction and the micro-op; the shape is that of ``isa.cfg``.
-    wide_luts : bool
-        As of :class:`~vta.hw.compute.alu_operands.OperandForwarding`.
+    dsp48, wide_luts : bool
+        As of :class:`~vta.hw.core.Core`.
 
     Attributes
     ----------
@@ -69,8 +69,8 @@ class Alu(wiring.Component):
     LATENCY = Sequencer.LATENCY + AluPipeline.ISSUE_LATENCY + AluPipeline.LATENCY
     """Cycles from ``insn`` to the write of the first tile."""
 
-    def __init__(self, isa: Isa, *, wide_luts: bool = False) -> None:
-        self.isa, self.wide_luts, cfg = isa, wide_luts, isa.cfg
+    def __init__(self, isa: Isa, *, dsp48: bool = False, wide_luts: bool = False) -> None:
+        self.isa, self.dsp48, self.wide_luts, cfg = isa, dsp48, wide_luts, isa.cfg
         bits = cfg.acc_elem_bits
         read = SramReadSignature(log_depth=cfg.log_acc_depth, bits=bits)
         banks = 1 << log_banks(cfg.log_acc_depth, cfg.log_acc_banks)
@@ -109,6 +109,7 @@ class Alu(wiring.Component):
             starts_runs=starts_runs,
             most_banks=cfg.log_acc_banks,
             log_beats=beats,
+            dsp48=self.dsp48,
             wide_luts=self.wide_luts,
             multiplies=bool(cfg.alu_multiplier),
         )

@@ -19,6 +19,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.compute.alu_product import LaneProduct, OperationLayout
 from vta.hw.compute.alu_requantise import Rescale
+from vta.hw.compute.alu_slices import SliceProduct
 from vta.hw.interfaces import layout_of
 from vta.isa import LIMITS, SCALE, AluOpcode
 
@@ -70,6 +71,8 @@ class AluLane(wiring.Component):
     multiplies : bool
         Whether the lane has a multiplier. A lane without has the product of an operation in EX2
         only if it was started before (:mod:`vta.hw.compute.alu_serial`).
+    dsp48, wide_luts : bool
+        As of :class:`~vta.hw.core.Core`.
 
     Attributes
     ----------
@@ -95,8 +98,12 @@ class AluLane(wiring.Component):
     LATENCY = 1
     """Cycles from EX1 to EX2."""
 
-    def __init__(self, *, requantises: bool = True, multiplies: bool = True) -> None:
+    def __init__(
+        self, *, requantises: bool = True, multiplies: bool = True, dsp48: bool = False,
+        wide_luts: bool = False,
+    ) -> None:  # fmt: skip
         self.requantises, self.multiplies = requantises, multiplies
+        self.dsp48, self.wide_luts = dsp48, wide_luts
         word = signed(LANE_BITS)
         super().__init__({
             "valid": In(1), "operation": In(OperationLayout()), "x": In(word), "y": In(word),
@@ -122,29 +129,34 @@ class AluLane(wiring.Component):
             is_one = self.operation[opcode.name.lower()]
             results.append(Mux(is_one, result(*operands), 0)[:LANE_BITS])
         m.d.comb += self.ex1_result.eq(reduce(or_, results))
-        result_of_ex1 = Signal(LANE_BITS, reset_less=True)
-        with m.If(self.valid):
-            m.d.sync += result_of_ex1.eq(self.ex1_result)
-        shift = scale.shift if self.requantises else None
-        product = LaneProduct(
-            m, self.valid, self.operation, x, y, None if shift is None else shift[4:],
-            None if self.multiplies else (self.start, self.step),
-        )  # fmt: skip
-        m.d.comb += self.ex2_result.eq(result_of_ex1 | product.word)
+        shift = scale.shift[4:] if self.requantises else None
+        operation = m, self.valid, self.operation, x, y
+        product: LaneProduct | SliceProduct
+        if self.multiplies and self.dsp48:
+            product = SliceProduct(*operation, self.ex1_result, shift)
+            m.d.comb += self.ex2_result.eq(product.word)
+        else:
+            product = LaneProduct(
+                *operation, shift, None if self.multiplies else (self.start, self.step)
+            )
+            result_of_ex1 = Signal(LANE_BITS, reset_less=True)
+            with m.If(self.valid):
+                m.d.sync += result_of_ex1.eq(self.ex1_result)
+            m.d.comb += self.ex2_result.eq(result_of_ex1 | product.word)
         if self.requantises:
             self._requantise(m, product, scale)
         return m
 
-    def _requantise(self, m: Module, product: LaneProduct, scale) -> None:
+    def _requantise(self, m: Module, product: LaneProduct | SliceProduct, scale) -> None:
         """REQUANTISE: its parameters go into registers, the stages EX2 and WB are a module."""
-        m.submodules.rescale = rescale = Rescale()
+        m.submodules.rescale = rescale = Rescale(wide_luts=self.wide_luts)
         shift = Signal.like(scale.shift, reset_less=True)
         zero_point = Signal.like(scale.zero_point, reset_less=True)
         with m.If(self.valid):
             m.d.sync += [shift.eq(scale.shift), zero_point.eq(scale.zero_point)]
         m.d.comb += [
             rescale.product.eq(product.product), rescale.sign.eq(product.sign),
-            rescale.word.eq(Cat(product.guard, product.word)),
+            rescale.word.eq(product.guarded_word),
             rescale.shift.eq(shift), rescale.zero_point.eq(zero_point),
             rescale.limits.eq(self.limits), rescale.is_requantise.eq(self.is_requantise),
             self.wb_result.eq(rescale.result),

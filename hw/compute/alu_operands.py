@@ -283,12 +283,11 @@ class OperandForwarding(wiring.Component):
         )
 
     def _select_by_code(self, forwarded, imm):
-        """Both operands, for LUTs of six inputs: one for the forwarded result, one for the operand.
-        The immediate, whose bits are in all lanes, is gated beside them."""
+        """Both operands, for LUTs of six inputs: one for the forwarded result, one for the
+        operand."""
         dst, src = self.fetched.dst_source, self.fetched.src_source
         results = list(forwarded.values())
         late_x, late_y = (selected_by_code(one.forwarded, results) for one in (dst, src))
         x = Mux(dst.read[1], Mux(dst.read[0], late_x, self.dst_bank), 0)
-        y = selected_by_code(src.read, [self.src_bank, self.early_src, 0, late_y])
-        from_imm = src.read[1] & ~src.read[0]
-        return x, y | Mux(from_imm, imm, 0)
+        y = selected_by_code(src.read, [self.src_bank, self.early_src, imm, late_y])
+        return x, y

@@ -77,8 +77,8 @@ class AluPipeline(wiring.Component):
     log_beats : int
         log2 of the parts of a tile. A micro-op is then one beat (:mod:`vta.hw.compute.alu_beats`):
         an index is that of a part, its low ``log_beats`` bits are the part of the tile.
-    wide_luts : bool
-        As of :class:`~vta.hw.compute.alu_operands.OperandForwarding`.
+    dsp48, wide_luts : bool
+        As of :class:`~vta.hw.core.Core`.
     multiplies : bool
         Whether the lanes have multipliers; without, a micro-op with a product takes
         :func:`~vta.hw.compute.alu_serial.product_period` cycles.
@@ -110,9 +110,9 @@ class AluPipeline(wiring.Component):
     def __init__(
         self, uop: IndexedUopLayout, *, log_depth: int, lanes: int, requantises: bool = True,
         starts_runs: bool = False, most_banks: int = VTAConfig.log_acc_banks, log_beats: int = 0,
-        wide_luts: bool = False, multiplies: bool = True,
+        dsp48: bool = False, wide_luts: bool = False, multiplies: bool = True,
     ) -> None:  # fmt: skip
-        self.wide_luts, self.multiplies = wide_luts, multiplies
+        self.dsp48, self.wide_luts, self.multiplies = dsp48, wide_luts, multiplies
         bits = lanes * LANE_BITS
         banks = 1 << log_banks(log_depth - log_beats, most_banks)
         self.most_banks, self.log_beats = most_banks, log_beats
@@ -244,8 +244,9 @@ class AluPipeline(wiring.Component):
         count = self.tile_layout.length
         for number in range(count):
             m.submodules[f"lane{number}"] = lane = AluLane(
-                requantises=self.requantises, multiplies=self.multiplies
-            )
+                requantises=self.requantises, multiplies=self.multiplies,
+                dsp48=self.dsp48, wide_luts=self.wide_luts,
+            )  # fmt: skip
             lanes.append(lane)
             m.d.comb += [
                 lane.valid.eq(valid),

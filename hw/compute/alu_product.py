@@ -26,7 +26,14 @@ from amaranth.lib import data
 from vta.hw.compute.alu_serial import MULTIPLIER_BITS, serial_product
 from vta.isa import AluOpcode
 
-__all__ = ["PRODUCT_BITS", "LaneProduct", "OperationLayout", "operation_of"]
+__all__ = [
+    "PRODUCT_BITS",
+    "LaneProduct",
+    "OperationLayout",
+    "factor_of",
+    "operation_of",
+    "words_of_shift",
+]
 
 HALF = 16
 WORD = 2 * HALF
@@ -49,6 +56,24 @@ def operation_of(opcode) -> Value:
     return Cat(opcode == one for one in AluOpcode)
 
 
+def factor_of(operation, y, *, requantises: bool):
+    """The factor of ``x``, signed, 18 bits."""
+    power = Cat(0, *(y[:4] == HALF - exponent for exponent in range(1, HALF + 1)), 0)
+    sign = y[HALF - 1] & operation.requantise if requantises else Const(0, 1)
+    return Mux(operation.shr, power, Cat(y[:HALF], sign, sign)).as_signed()
+
+
+def words_of_shift(y):
+    """The word of a SHR by ``y``, as of :data:`WORDS`."""
+    left = y[-1]
+    within = y[5:-1] == left.replicate(WORD - 6)
+    return Cat(
+        left & within & ~y[4], left & within & y[4],
+        ~left & within & ~y[4], ~left & within & y[4],
+        ~left & ~within,
+    )  # fmt: skip
+
+
 class LaneProduct:
     """Adds the multiplier of a lane to ``m``: EX1, registers, EX2.
 
@@ -67,23 +92,20 @@ class LaneProduct:
     Attributes
     ----------
     product : Signal
-        In EX2, signed.
+        In EX2, signed, of a SHR or REQUANTISE.
     sign : Signal
         In EX2, from a register: the sign of the product of a SHR or REQUANTISE.
     word : Value
         In EX2: the word of the product; 0 for an operation without one.
-    guard : Value
-        In EX2, of REQUANTISE: the bit of the product right below the word.
+    guarded_word : Value
+        In EX2, of REQUANTISE: the bit of the product right below the word, and the word.
     """
 
     def __init__(self, m: Module, valid, operation, x, y, shift=None, serial=None) -> None:
-        is_requantise = 0 if shift is None else operation.requantise
-        is_multiply, is_shift = operation.mul, operation.shr
+        is_multiply = operation.mul
 
         # EX1. The low half of x is unsigned, the high half and the factor are signed.
-        power = Cat(0, *(y[:4] == HALF - exponent for exponent in range(1, HALF + 1)), 0)
-        sign = y[HALF - 1] & is_requantise
-        factor = Mux(is_shift, power, Cat(y[:HALF], sign, sign)).as_signed()
+        factor = factor_of(operation, y, requantises=shift is not None)
         low = Signal(range(-(1 << WORD), 1 << WORD), reset_less=True)
         high = Signal(range(-(1 << WORD - 1), 1 << WORD - 1), reset_less=True)
         cross = Signal(HALF, reset_less=True)
@@ -98,26 +120,27 @@ class LaneProduct:
                 ]
             m.d.sync += [
                 words.eq(0),
-                self.sign.eq((x[-1] ^ sign) & x.any() & factor.any()),
+                self.sign.eq((x[-1] ^ factor[-1]) & x.any() & factor.any()),
             ]
             with m.If(is_multiply):
                 m.d.sync += words.from_0.eq(1)
-            with m.If(is_shift):
-                m.d.sync += self._words_of_shift(words, y)
+            with m.If(operation.shr):
+                m.d.sync += words.eq(words_of_shift(y))
             if shift is not None:
-                with m.If(is_requantise):
+                with m.If(operation.requantise):
                     m.d.sync += Cat(words.from_0, words.from_16, words.from_32, words.sign).eq(
                         Cat(shift == number for number in range(4))
                     )
 
-        # EX2.
+        # EX2
         if serial is None:
             self.product = self._sum(m, low, high, cross)
         else:
             aligned = Cat(Const(0, MULTIPLIER_BITS - len(factor)), factor)
             multiplier = Mux(is_multiply, y, aligned)[:MULTIPLIER_BITS]
             self.product = serial_product(m, *serial, x, multiplier, PRODUCT_BITS)
-        self.word, self.guard = self._word(words), self._guard(words)
+        self.word = self._word(words)
+        self.guarded_word = Cat(self._guard(words), self.word)
 
     @staticmethod
     def _sum(m: Module, low, high, cross):
@@ -135,19 +158,6 @@ class LaneProduct:
         product = Signal(PRODUCT_BITS)
         m.d.comb += product.eq(Cat(low[:HALF], upper))
         return product
-
-    @staticmethod
-    def _words_of_shift(words, y):
-        """Assignments to the word of a SHR by ``y``."""
-        left = y[-1]
-        within = y[5:-1] == left.replicate(WORD - 6)
-        return [
-            words.from_minus_16.eq(left & within & ~y[4]),
-            words.from_0.eq(left & within & y[4]),
-            words.from_16.eq(~left & within & ~y[4]),
-            words.from_32.eq(~left & within & y[4]),
-            words.sign.eq(~left & ~within),
-        ]
 
     def _word(self, words):
         product, sign = self.product, self.sign

@@ -27,6 +27,7 @@ from amaranth.lib.wiring import In, Out
 from vta.hw.compute.alu_product import HALF, PRODUCT_BITS
 from vta.hw.compute.sequencer import IndexedUopLayout
 from vta.hw.interfaces import layout_of
+from vta.hw.lib.selection import selected_by_code
 from vta.isa import LIMITS, SCALE
 
 __all__ = ["Rescale", "UnforwardedHazard", "UnforwardedLayout"]
@@ -36,22 +37,28 @@ WORD_BITS = RESULT_BITS + 2 + 15
 """Bits that a shift by 0 to 15 needs for a result with a bit for rounding and one for its sign."""
 
 
-def shift_right(m: Module, value, sign, amount, bits: int):
-    """The low ``bits`` bits of ``value`` shifted right by ``amount``, and for each step whether one
-    of the bits that it discards differs from ``sign``, the sign of the number that ``value`` is a
-    part of.
+def shift_right(m: Module, value, sign, amount, bits: int, *, wide_luts: bool = False):
+    """The low ``bits`` bits of ``value`` shifted right by ``amount``, and flags: one is set if a
+    discarded bit differs from ``sign``, the sign of the number that ``value`` is a part of.
 
-    The large steps come first. After the step of ``2**n`` only the bits that the smaller steps can
-    move into the result remain: ``bits + 2**n - 1``. The others are compared with the sign.
+    A step takes a bit of ``amount``, or two of them for LUTs of six inputs. The large steps come
+    first. After a step by multiples of ``2**n`` only the bits that the smaller steps can move into
+    the result remain: ``bits + 2**n - 1``. The others are compared with the sign.
     """
     assert len(value) == bits + (1 << len(amount)) - 1
     differs = []
-    for n in reversed(range(len(amount))):
-        step = 1 << n
+    in_step = 2 if wide_luts else 1
+    for n in reversed(range(0, len(amount), in_step)):
+        number, step = amount[n : n + in_step], 1 << n
         width = bits + step - 1
-        differs.append(~amount[n] & (value[width:] ^ sign.replicate(len(value[width:]))).any())
-        shifted = Signal(width, name=f"shifted_{step}")
-        m.d.comb += shifted.eq(Mux(amount[n], value[step:], value))
+        for kept in range((1 << in_step) - 1):
+            discarded = value[width + kept * step :][:step]
+            differs.append((number <= kept) & (discarded ^ sign.replicate(step)).any())
+        # A LUT for each bit: restructured by the mapper, the longest path has two levels more.
+        attrs = {"keep": 1} if wide_luts and step > 1 else {}
+        shifted = Signal(width, name=f"shifted_{step}", attrs=attrs)
+        moved = [value[places * step :][:width] for places in range(1 << in_step)]
+        m.d.comb += shifted.eq(selected_by_code(number, moved))
         value = shifted
     return value, differs
 
@@ -63,6 +70,11 @@ class Rescale(wiring.Component):
     the low bits of the shifted value are computed (:func:`shift_right`); if others of its bits
     differ from the sign, the sum with any zero point is beyond 8 bits, and the result is the limit
     on its side.
+
+    Parameters
+    ----------
+    wide_luts : bool
+        As of :class:`~vta.hw.core.Core`.
 
     Attributes
     ----------
@@ -83,7 +95,8 @@ class Rescale(wiring.Component):
     LATENCY = 1
     """Cycles from EX2 to WB."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wide_luts: bool = False) -> None:
+        self.wide_luts = wide_luts
         scale = layout_of(SCALE)
         super().__init__({
             "product": In(PRODUCT_BITS), "sign": In(1), "word": In(WORD_BITS),
@@ -99,7 +112,9 @@ class Rescale(wiring.Component):
         limits = data.View(layout_of(LIMITS), self.limits)
         word_end = WORD_BITS - 1
         differs = product[word_end:] ^ sign.replicate(PRODUCT_BITS - word_end)
-        kept, far = shift_right(m, self.word, sign, self.shift[:4], RESULT_BITS + 2)
+        kept, far = shift_right(
+            m, self.word, sign, self.shift[:4], RESULT_BITS + 2, wide_luts=self.wide_luts
+        )
         far += [
             ~self.shift[5] & differs[HALF:].any(),
             ~self.shift[5] & ~self.shift[4] & differs[:HALF].any(),

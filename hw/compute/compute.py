@@ -57,8 +57,8 @@ class Compute(wiring.Component):
     ----------
     cfg : VTAConfig
         The machine.
-    paired : bool
-        As of :class:`~vta.hw.compute.gemm.Gemm`.
+    dsp48 : bool
+        As of :class:`~vta.hw.core.Core`.
     wide_luts : bool
         As of :class:`~vta.hw.compute.accumulators.Accumulators`.
 
@@ -87,8 +87,8 @@ class Compute(wiring.Component):
         FINISH has been executed; held until reset.
     """
 
-    def __init__(self, cfg: VTAConfig, *, paired: bool = False, wide_luts: bool = False):
-        self.cfg, self.paired, self.wide_luts = cfg, paired, wide_luts
+    def __init__(self, cfg: VTAConfig, *, dsp48: bool = False, wide_luts: bool = False):
+        self.cfg, self.dsp48, self.wide_luts = cfg, dsp48, wide_luts
         self.isa = isa = Isa.of(cfg)
         memories = (MemId.UOP, MemId.ACC, MemId.ACC_8BIT)
         self.kinds = [MemoryKind.of(cfg, memory) for memory in memories]
@@ -136,8 +136,8 @@ class Compute(wiring.Component):
         cfg, isa = self.cfg, self.isa
         m.submodules.issue = issue = Issue(isa)
         m.submodules.loader = loader = self.loader
-        m.submodules.gemm = gemm = Gemm(isa, paired=self.paired)
-        m.submodules.alu = alu = Alu(isa, wide_luts=self.wide_luts)
+        m.submodules.gemm = gemm = Gemm(isa, dsp48=self.dsp48)
+        m.submodules.alu = alu = Alu(isa, dsp48=self.dsp48, wide_luts=self.wide_luts)
         m.submodules.uops = uops = UopMemory(
             log_depth=cfg.log_uop_depth, bits=isa.uop.bits, readers=3
         )

@@ -12,26 +12,19 @@ L          ``sum`` is valid, until the next one; L = 1 + ceil(log4(n))
 No path is longer than a multiplier or two adders. Without ``valid`` no register of the block
 changes, so an idle block takes no dynamic power. There is no accumulator: each sum begins at 0.
 
-Two products with a common factor can share one wide multiplier (:class:`DotProductPair`). With
-``w`` bits for a product::
-
-    a * (b1 * 2**w + b0) + 2**(w-1)  =  (a * b1) * 2**w + (a * b0 + 2**(w-1))
-
-The low part is never negative, so there is no borrow from the high part: the high ``w`` bits are
-``a * b1``, the low ones ``a * b0`` with the top bit inverted. The constant costs no logic in a
-slice with an adder behind its multiplier.
+Two dot products with a common vector can share their multipliers: :mod:`vta.hw.compute.dot_pair`.
 
 For a simulator, :class:`DotProduct` has a form of its own with the same sum in each cycle, which
 tests/formal/test_formal_dot.py proves.
 """
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vta.hw.lib.simulated import SimulatorPlatform
 
-__all__ = ["DotProduct", "DotProductPair", "dot_sum_bits"]
+__all__ = ["FAN_IN", "DotProduct", "dot_latency", "dot_sum_bits"]
 
 FAN_IN = 4
 """Terms that are added between two registers."""
@@ -40,7 +33,7 @@ WORD_BITS = 32
 """Bits of the terms in the form for simulators; no sum has more."""
 
 
-def _latency(length: int) -> int:
+def dot_latency(length: int) -> int:
     """Cycles from ``valid`` to the sum: the products and the levels of the adder tree."""
     stages = 1
     while length > 1:
@@ -54,18 +47,18 @@ def dot_sum_bits(*, length: int, a_bits: int, b_bits: int, max_bits: int) -> int
     return min(a_bits + b_bits + length.bit_length() - 1, max_bits)
 
 
-def _adder_tree(m: Module, terms, valid, sum_bits: int, *, name: str = "") -> Signal:
+def _adder_tree(m: Module, terms, valid, sum_bits: int) -> Signal:
     """The sum of ``terms`` modulo ``2**sum_bits``, a level of :data:`FAN_IN` terms a cycle. The
     registers of the first level change in the cycle after ``valid``."""
     level = 0
     while len(terms) > 1:
         level_valid, level = valid, level + 1
-        valid = Signal(name=f"{name}valid{level}")
+        valid = Signal(name=f"valid{level}")
         m.d.sync += valid.eq(level_valid)
         groups = [terms[k : k + FAN_IN] for k in range(0, len(terms), FAN_IN)]
         bits = min(len(groups[0][0]) + len(groups[0]).bit_length() - 1, sum_bits)
         terms = [
-            Signal(signed(bits), name=f"{name}sum{level}_{k}", reset_less=True)
+            Signal(signed(bits), name=f"sum{level}_{k}", reset_less=True)
             for k in range(len(groups))
         ]
         with m.If(valid):
@@ -107,7 +100,7 @@ class DotProduct(wiring.Component):
             "sum": Out(signed(self.sum_bits)),
         })  # fmt: skip
 
-    latency = staticmethod(_latency)
+    latency = staticmethod(dot_latency)
 
     def elaborate(self, platform):
         m = Module()
@@ -142,7 +135,7 @@ class DotProduct(wiring.Component):
             ]
             m.d.comb += [term.eq(a + b) for term, (a, b) in zip(terms, pairs, strict=True)]
         total, valid = terms[0], self.valid
-        for stage in range(_latency(self.length)):
+        for stage in range(dot_latency(self.length)):
             delayed_total = Signal(signed(WORD_BITS), name=f"total{stage}", reset_less=True)
             delayed_valid = Signal(name=f"valid{stage + 1}")
             m.d.sync += delayed_valid.eq(valid)
@@ -150,58 +143,3 @@ class DotProduct(wiring.Component):
                 m.d.sync += delayed_total.eq(total)
             total, valid = delayed_total, delayed_valid
         return total
-
-
-class DotProductPair(wiring.Component):
-    """``sum0 = sum_k a[k] * b0[k]``, ``sum1 = sum_k a[k] * b1[k]``, with ``length`` multipliers.
-
-    Parameters, timing and the other attributes are those of :class:`DotProduct`.
-
-    Attributes
-    ----------
-    a, b0, b1 : In
-        The vectors, from registers.
-    sum0, sum1 : Out
-        The results.
-    """
-
-    A_BITS, B_BITS = 18, 25
-    """The multiplier, signed times signed."""
-
-    def __init__(self, *, length: int, a_bits: int, b_bits: int, max_bits: int) -> None:
-        assert self.fits(a_bits, b_bits) and a_bits + b_bits <= max_bits
-        self.length = length
-        self.product_bits = a_bits + b_bits
-        self.sum_bits = dot_sum_bits(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=max_bits)
-        b, result = data.ArrayLayout(signed(b_bits), length), signed(self.sum_bits)
-        super().__init__({
-            "valid": In(1),
-            "a": In(data.ArrayLayout(signed(a_bits), length)),
-            "b0": In(b), "b1": In(b),
-            "sum0": Out(result), "sum1": Out(result),
-        })  # fmt: skip
-
-    @classmethod
-    def fits(cls, a_bits: int, b_bits: int) -> bool:
-        """Whether two products of factors of these widths fit into one multiplier."""
-        return a_bits <= cls.A_BITS and a_bits + 2 * b_bits + 1 <= cls.B_BITS
-
-    latency = staticmethod(_latency)
-
-    def elaborate(self, platform):
-        m = Module()
-        bits = self.product_bits
-        low_products, high_products = [], []
-        for k in range(self.length):
-            b_pair = Signal(signed(len(self.b0[k]) + bits + 1), name=f"b_pair{k}")
-            products = Signal(signed(2 * bits), name=f"products{k}", reset_less=True)
-            m.d.comb += b_pair.eq((self.b1[k] << bits) + self.b0[k])
-            with m.If(self.valid):
-                m.d.sync += products.eq(self.a[k] * b_pair + (1 << (bits - 1)))
-            low_products.append(Cat(products[: bits - 1], ~products[bits - 1]).as_signed())
-            high_products.append(products[bits:].as_signed())
-        m.d.comb += [
-            self.sum0.eq(_adder_tree(m, low_products, self.valid, self.sum_bits, name="low_")),
-            self.sum1.eq(_adder_tree(m, high_products, self.valid, self.sum_bits, name="high_")),
-        ]
-        return m

@@ -39,7 +39,8 @@ from amaranth.lib.wiring import In, Out
 
 from vta.config import VTAConfig
 from vta.hw.compute.accumulate import Accumulate
-from vta.hw.compute.dot import DotProduct, DotProductPair, dot_sum_bits
+from vta.hw.compute.dot import DotProduct, dot_sum_bits
+from vta.hw.compute.dot_pair import ChainOffsets, DotProductPair
 from vta.hw.compute.lookahead import GEMM_WRITE_LOOKAHEAD, LookaheadSignature
 from vta.hw.compute.run_detector import RunDetector
 from vta.hw.compute.sequencer import Index, Sequencer
@@ -64,7 +65,7 @@ class TileProduct(wiring.Component):
     cfg : VTAConfig
         Shape of the tiles and width of their values.
     paired : bool
-        Compute two products in one multiplier.
+        Compute two products in one multiplier (:mod:`vta.hw.compute.dot_pair`).
 
     Attributes
     ----------
@@ -111,12 +112,19 @@ class TileProduct(wiring.Component):
 
         sums = []
         for b in range(cfg.batch):
+            if self.paired:
+                m.submodules[f"offsets{b}"] = offsets = ChainOffsets(
+                    length=cfg.block_in, a_bits=cfg.inp_width, b_bits=cfg.wgt_width
+                )
+                m.d.comb += offsets.a.eq(inp[b])
             for c in range(0, cfg.block_out, 2 if self.paired else 1):
                 dot = DotProductPair(**self.widths) if self.paired else DotProduct(**self.widths)
                 m.submodules[f"dot{b}_{c}"] = dot
                 m.d.comb += [dot.valid.eq(multiply_valid), dot.a.eq(inp[b])]
                 if self.paired:
-                    m.d.comb += [dot.b0.eq(wgt[c]), dot.b1.eq(wgt[c + 1])]
+                    m.d.comb += [
+                        dot.b0.eq(wgt[c]), dot.b1.eq(wgt[c + 1]), dot.offsets.eq(offsets.offsets),
+                    ]  # fmt: skip
                     sums += [dot.sum0, dot.sum1]
                 else:
                     m.d.comb += dot.b.eq(wgt[c])
@@ -141,9 +149,8 @@ class Gemm(wiring.Component):
     ----------
     isa : Isa
         Formats of the instruction and the micro-op; the shape is that of ``isa.cfg``.
-    paired : bool
-        Compute two products in one multiplier where the values are narrow enough, for parts with
-        multipliers of 25 x 18 bits.
+    dsp48 : bool
+        As of :class:`~vta.hw.core.Core`: products are paired where the values are narrow enough.
 
     Attributes
     ----------
@@ -164,9 +171,9 @@ class Gemm(wiring.Component):
         before the error still write their results.
     """
 
-    def __init__(self, isa: Isa, *, paired: bool = False) -> None:
+    def __init__(self, isa: Isa, *, dsp48: bool = False) -> None:
         self.isa, self.cfg = isa, (cfg := isa.cfg)
-        self.paired = paired and DotProductPair.fits(cfg.inp_width, cfg.wgt_width)
+        self.paired = dsp48 and DotProductPair.fits(cfg.inp_width, cfg.wgt_width)
         self.accumulate_after = TileProduct.latency(cfg) - Accumulate.ADDEND
         """Cycles from the indices to the hazard stage."""
         self.latency = Sequencer.LATENCY + self.accumulate_after + Accumulate.LATENCY

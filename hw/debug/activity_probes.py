@@ -149,7 +149,7 @@ class ActiveCore(ObservedCore):
 
     Parameters
     ----------
-    cfg, paired, wide_luts
+    cfg, dsp48, wide_luts
         As of :class:`~vta.hw.core.Core`.
 
     Attributes

@@ -243,7 +243,7 @@ class ObservedCore(wiring.Component):
 
     Parameters
     ----------
-    cfg, paired, wide_luts
+    cfg, dsp48, wide_luts
         As of :class:`~vta.hw.core.Core`.
 
     Attributes
@@ -261,8 +261,8 @@ class ObservedCore(wiring.Component):
     NAMES = tuple(PROBES)
     """The names of the bits, ``group: name``."""
 
-    def __init__(self, cfg: VTAConfig, *, paired: bool = False, wide_luts: bool = False) -> None:
-        self.core = Core(cfg, paired=paired, wide_luts=wide_luts)
+    def __init__(self, cfg: VTAConfig, *, dsp48: bool = False, wide_luts: bool = False) -> None:
+        self.core = Core(cfg, dsp48=dsp48, wide_luts=wide_luts)
         super().__init__({**self.core.signature.members, self.PORT: Out(len(self.PROBES))})
 
     def elaborate(self, platform):

@@ -162,10 +162,10 @@ BROKEN = {
     ),
     "not-read": ("| new.forward_4)", "| hold.valid)"),
     "older-result-first": (
-        "with m.If(fetch.forward_2):", "with m.If(fetch.forward_2 & ~fetch.forward_3):",
+        "with m.If(read.forward_2):", "with m.If(read.forward_2 & ~read.forward_3):",
     ),
     "oldest-result-first": (
-        "with m.Elif(fetch.forward_3):", "with m.Elif(fetch.forward_3 & ~fetch.forward_4):",
+        "with m.Elif(read.forward_3):", "with m.Elif(read.forward_3 & ~read.forward_4):",
     ),
     "newest-result-last": (
         "Mux(add.forward_1, result[lane], old[lane])",

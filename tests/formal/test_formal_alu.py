@@ -51,7 +51,9 @@ class SmallLane(wiring.Component):
     is wrong, and so are both results before WB of REQUANTISE, whose result depends on its limits
     too."""
 
-    def __init__(self, *, requantises: bool, multiplies: bool) -> None:
+    def __init__(
+        self, *, requantises: bool, multiplies: bool, dsp48: bool, wide_luts: bool
+    ) -> None:
         assert requantises and multiplies
         super().__init__({
             "valid": In(1), "operation": In(OperationLayout()),
@@ -77,6 +79,12 @@ class SmallLane(wiring.Component):
                 in_ex2.eq(result), self.ex2_result.eq(Mux(is_requantise, ~result, result))
             ]  # fmt: skip
         m.d.sync += in_wb.eq(Mux(self.is_requantise, in_ex2 ^ self.limits[:LANE_BITS], 0))
+        # The real lane requires that the operation is held until the next one.
+        held, is_held = Signal(OperationLayout()), Signal()
+        with m.If(self.valid):
+            m.d.sync += [held.eq(self.operation), is_held.eq(1)]
+        is_same = self.operation.as_value() == held.as_value()
+        m.d.comb += Assert(self.valid | ~is_held | is_same)
         return m
 
 
@@ -380,7 +388,7 @@ def test_broken_operand_fetch_is_found(old, new):
 CODES = [
     ("no-source-is-bank", "read = (0, bits[OperandSource.BANK])", "read = (0, 1)"),
     ("early-is-bank", "(bits[OperandSource.EARLY], bits", "(0, bits"),
-    ("immediate-everywhere", "Mux(from_imm, imm, 0)", "imm"),
+    ("immediate-everywhere", "self.early_src, imm, late_y]", "self.early_src, late_y, late_y]"),
     ("x-from-y", "one.forwarded, results) for one in (dst, src)",
      "one.forwarded, results) for one in (src, src)"),
 ]  # fmt: skip

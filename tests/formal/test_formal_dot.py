@@ -49,7 +49,7 @@ def test_sums_happen():
     [
         ("b.eq(self.b[k]), product", "b.eq(self.b[k].as_unsigned()), product"),
         ("term.eq(a + b)", "term.eq(a - b)"),
-        ("range(_latency(self.length))", "range(_latency(self.length) - 1)"),
+        ("range(dot_latency(self.length))", "range(dot_latency(self.length) - 1)"),
         ("total, valid = terms[0], self.valid", "total, valid = terms[0], 1"),
     ],
 )

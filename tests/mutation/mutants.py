@@ -354,7 +354,7 @@ MUTANTS = (
     ),
     Mutant(
         "requantise-zero", "0 times a negative multiplier is negative", "compute/alu_product.py",
-        "(x[-1] ^ sign) & x.any() & factor.any()", "x[-1] ^ sign",
+        "(x[-1] ^ factor[-1]) & x.any() & factor.any()", "x[-1] ^ factor[-1]",
     ),
     Mutant(
         "requantise-short", "the product of REQUANTISE has an unsigned upper half",

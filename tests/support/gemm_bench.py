@@ -41,7 +41,7 @@ class GemmRun:
 
 
 def run_gemm(
-    model, insns, *, start_probability=1.0, port_probability=1.0, cycles=None, paired=False
+    model, insns, *, start_probability=1.0, port_probability=1.0, cycles=None, dsp48=False
 ) -> GemmRun:
     """Run GEMM instructions on the memories of ``model``, which keeps its own accumulators.
 
@@ -50,7 +50,7 @@ def run_gemm(
     announcement.
     """
     cfg, isa = model.cfg, model.isa
-    block = bench(Gemm, isa, paired=paired)
+    block = bench(Gemm, isa, dsp48=dsp48)
     dut = block.dut
     result = GemmRun(dut.latency)
     if cycles is None:

@@ -8,12 +8,13 @@ from amaranth.hdl import Elaboratable, Module, Signal
 
 from vta.boards.synthesis.netlist import instances, split
 from vta.boards.synthesis.parts import SynthesisError
-from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.compute.dot import DotProduct
+from vta.hw.compute.dot_pair import ProductChain
 from vta.hw.lib.sram import Sram
 
 
 class Design(Elaboratable):
-    """Two pairs on slices of one register, a dot product, a memory."""
+    """Two chains on slices of one register, a dot product, a memory."""
 
     def __init__(self):
         self.out = Signal(64)
@@ -22,16 +23,16 @@ class Design(Elaboratable):
         m = Module()
         common, operand = Signal(2 * 8), Signal(4 * 2 * 8)
         m.d.sync += [common.eq(common - 1), operand.eq(operand + 1)]
-        sizes = {"length": 2, "a_bits": 8, "b_bits": 8, "max_bits": 32}
+        sizes = {"length": 2, "a_bits": 8, "b_bits": 8}
         total = 0
         for n in range(2):
-            m.submodules[f"pair{n}"] = pair = DotProductPair(**sizes)
+            m.submodules[f"chain{n}"] = chain = ProductChain(**sizes)
             m.d.comb += [
-                pair.valid.eq(1), pair.a.eq(common),
-                pair.b0.eq(operand[32 * n :][:16]), pair.b1.eq(operand[32 * n + 16 :][:16]),
+                chain.valid.eq(1), chain.a.eq(common),
+                chain.b0.eq(operand[32 * n :][:16]), chain.b1.eq(operand[32 * n + 16 :][:16]),
             ]  # fmt: skip
-            total += pair.sum0 + pair.sum1
-        m.submodules.dot = dot = DotProduct(**sizes)
+            total += chain.low + chain.high
+        m.submodules.dot = dot = DotProduct(**sizes, max_bits=32)
         m.submodules.memory = memory = Sram(log_depth=4, bits=8)
         m.d.comb += [
             dot.valid.eq(1), dot.a.eq(operand), dot.b.eq(operand >> 8),
@@ -48,13 +49,13 @@ def modules():
 
 
 def test_instances(modules):
-    inner = [f"\\whole.{name}" for name in ("pair0", "pair1", "dot", "memory")]
+    inner = [f"\\whole.{name}" for name in ("chain0", "chain1", "dot", "memory")]
     assert Counter(instances(modules, "whole")) == Counter(["whole", *inner])
 
 
 def test_the_same_module_has_the_same_key(modules):
     keys = {name.removeprefix("\\whole."): part.key(modules) for name, part in modules.items()}
-    assert keys["pair0"] == keys["pair1"]
+    assert keys["chain0"] == keys["chain1"]
     assert len(set(keys.values())) == 4
 
 

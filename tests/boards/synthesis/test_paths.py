@@ -89,6 +89,24 @@ def test_an_input_of_a_multiplier_ends_in_the_next_register_on_its_way(
         assert logic == {end: pytest.approx(delay / 1000, abs=0.006)}, pin
 
 
+@pytest.mark.parametrize(
+    ("used", "setup_of_c", "clocked"),
+    [(("CREG", "MREG"), 168, 1687), (("MREG", "PREG"), 1244, 329), (("CREG", "PREG"), 168, 329)],
+)
+def test_the_addend_of_a_multiplier_ends_in_its_register(used, setup_of_c, clocked):
+    parameters = {name: "1" for name in used}
+    cells = [
+        cell("FDRE", D="0", Q=1, CE="1", R="0"),
+        cell("DSP48E1", parameters, A=["0"], B=["0"], C=[1], P=[2]),
+        cell("FDRE", D=2, Q=3, CE="1", R="0"),
+    ]
+    found = longest_paths(netlist(cells, a__x=[1], b__p=[2], c__y=[3]), "top", SEVEN, 5)
+    delays = {("a.x", "b.p"): 303 + setup_of_c, ("b.p", "c.y"): clocked}
+    assert {(path.start, path.end): path.logic for path in found} == {
+        ends: pytest.approx(delay / 1000, abs=0.006) for ends, delay in delays.items()
+    }
+
+
 def test_registers_inside_a_multiplier_are_ends():
     cells = [
         cell("FDRE", D="0", Q=1, CE="1", R="0"),

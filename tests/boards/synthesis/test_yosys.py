@@ -10,7 +10,9 @@ from amaranth.back import verilog
 from vta.boards.synthesis import yosys
 from vta.boards.synthesis.parts import CYCLONE_V, ECP5, GW2A, GW5A, SEVEN, SynthesisError
 from vta.boards.synthesis.yosys import Yosys
-from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.compute.alu_lane import AluLane
+from vta.hw.compute.dot import DotProduct
+from vta.hw.compute.dot_pair import DotProductPair
 from vta.hw.lib.sram import Sram
 
 
@@ -40,10 +42,19 @@ def test_memories_become_block_ram(tmp_path, family, resource, expected):
     assert used[resource] == expected
 
 
-def test_a_pair_takes_the_multipliers_of_one(tmp_path):
-    sizes = {"length": 4, "a_bits": 8, "b_bits": 8, "max_bits": 32}
-    assert resources(tmp_path, DotProduct(**sizes), SEVEN)["DSP"] == 4
-    assert resources(tmp_path, DotProductPair(**sizes), SEVEN)["DSP"] == 4
+def test_a_pair_takes_the_multipliers_of_one_and_sums_in_their_slices(tmp_path):
+    sizes = {"length": 8, "a_bits": 8, "b_bits": 8, "max_bits": 32}
+    single = resources(tmp_path, DotProduct(**sizes), SEVEN)
+    pair = resources(tmp_path, DotProductPair(**sizes), SEVEN)
+    assert single["DSP"] == pair["DSP"] == 8
+    assert pair["LUT"] <= single["LUT"] < 40
+
+
+def test_a_lane_sums_its_products_in_their_slices(tmp_path):
+    plain = resources(tmp_path, AluLane(requantises=False), SEVEN)
+    slices = resources(tmp_path, AluLane(requantises=False, dsp48=True), SEVEN)
+    assert plain["DSP"] == slices["DSP"] == 3
+    assert slices["LUT"] <= plain["LUT"] - 64
 
 
 def test_narrow_products_share_a_block_of_cyclone_v(tmp_path):

@@ -53,9 +53,15 @@ BY_HAND = [
 ]
 
 
-def compute(operations):
+@pytest.fixture(params=[False, True], ids=["", "dsp48"])
+def dsp48(request):
+    """Whether the lane is that for parts with DSP48 slices."""
+    return request.param
+
+
+def compute(operations, dsp48):
     """The results in EX1, in EX2 and in WB, one operation a cycle; then a cycle without one."""
-    block = bench(AluLane)
+    block = bench(AluLane, dsp48=dsp48, wide_luts=dsp48)
     dut = block.dut
     in_ex2, in_wb = [], []
 
@@ -81,9 +87,9 @@ def compute(operations):
     return [(*pair, wb_result) for pair, wb_result in zip(in_ex2, in_wb[1:], strict=True)]
 
 
-def check(operations):
+def check(operations, dsp48):
     assert AluLane.LATENCY == 1
-    for operation, results in zip(operations, compute(operations), strict=True):
+    for operation, results in zip(operations, compute(operations, dsp48), strict=True):
         ex1_result, ex2_result, wb_result = results
         if operation.opcode in WB_OPERATIONS:
             assert wb_result == operation.result, operation
@@ -94,24 +100,25 @@ def check(operations):
             assert ex1_result == operation.result, operation
 
 
-def test_operations_by_hand():
-    check(BY_HAND)
+def test_operations_by_hand(dsp48):
+    check(BY_HAND, dsp48)
 
 
 @pytest.mark.parametrize("opcode", list(AluOpcode))
-def test_operations_at_the_edges(opcode):
+def test_operations_at_the_edges(opcode, dsp48):
     rng = random.Random(1)
     operands = list(product(EDGES, EDGES))
     operands += [(rng.randint(BOTTOM, TOP), rng.randint(-40, 40)) for _ in range(200)]
     operands += [(rng.randint(BOTTOM, TOP), rng.randint(BOTTOM, TOP)) for _ in range(200)]
     third = [WIDE, Limits(-3, 100).immediate, 0x7F80 - 2**15, 0] if opcode.is_ternary else [0]
-    check([
+    operations = [
         Operation(opcode, x, y, LANE[opcode](x, y, *([imm] if opcode.is_ternary else [])), imm)
         for (x, y), imm in zip(operands, cycle(third))
-    ])  # fmt: skip
+    ]
+    check(operations, dsp48)
 
 
-def test_requantise_at_every_shift():
+def test_requantise_at_every_shift(dsp48):
     """Products of every size around the limits of 8 bits, and halves, against plain integers."""
     rng, operations = random.Random(2), []
     for shift in range(64):
@@ -123,4 +130,16 @@ def test_requantise_at_every_shift():
             imm = rng.choice([WIDE, rng.randint(-(2**15), 2**15 - 1)])
             result = LANE[AluOpcode.REQUANTISE](x, y, imm)
             operations.append(Operation(AluOpcode.REQUANTISE, x, y, result, imm))
-    check(operations)
+    check(operations, dsp48)
+
+
+def test_operations_of_all_kinds_in_turn(dsp48):
+    """What an operation leaves in the registers does not reach the result of the next one."""
+    rng = random.Random(3)
+    operations = []
+    for _ in range(1500):
+        opcode = rng.choice(list(AluOpcode))
+        x, y, imm = rng.choice(EDGES), rng.choice([*EDGES, rng.randint(BOTTOM, TOP)]), WIDE
+        result = LANE[opcode](x, y, *([imm] if opcode.is_ternary else []))
+        operations.append(Operation(opcode, x, y, result, imm))
+    check(operations, dsp48)

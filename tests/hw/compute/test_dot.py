@@ -3,10 +3,11 @@
 import random
 
 import pytest
-from amaranth.hdl import Fragment
+from amaranth.hdl import Fragment, Module
 
 from tests.support.hwpeers import simulate
-from vta.hw.compute.dot import DotProduct, DotProductPair
+from vta.hw.compute.dot import DotProduct
+from vta.hw.compute.dot_pair import ChainOffsets, DotProductPair
 from vta.hw.lib.simulated import SimulatorPlatform
 
 LATENCIES = {2: 2, 4: 2, 8: 3, 16: 3, 32: 4, 64: 4}
@@ -63,17 +64,24 @@ def test_sums(length, a_bits, b_bits, platform):
     simulate(Fragment.get(dut, platform), testbench)
 
 
-@pytest.mark.parametrize(("a_bits", "b_bits"), [(8, 8), (4, 8), (8, 4), (16, 4), (4, 4)])
-def test_pairs(a_bits, b_bits):
+@pytest.mark.parametrize(
+    ("length", "a_bits", "b_bits"),
+    [*((length, 8, 8) for length in LATENCIES), (8, 4, 8), (16, 8, 4), (8, 16, 4), (4, 4, 4)],
+)
+def test_pairs(length, a_bits, b_bits):
     """Each sum of a pair, with the other at its extremes, back to back with gaps."""
-    length = 4
-    dut = DotProductPair(length=length, a_bits=a_bits, b_bits=b_bits, max_bits=32)
+    sizes = {"length": length, "a_bits": a_bits, "b_bits": b_bits}
+    dut, offsets = DotProductPair(**sizes, max_bits=32), ChainOffsets(**sizes)
+    m = Module()
+    m.submodules += [dut, offsets]
+    m.d.comb += [offsets.a.eq(dut.a), dut.offsets.eq(offsets.offsets)]
     rng = random.Random(a_bits)
 
     def vectors(bits):
         low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-        mixed = [[rng.choice([low, high, 0, -1, 1]) for _ in range(length)] for _ in range(3)]
-        return [[low] * length, [high] * length, [-1] * length, *mixed]
+        mixed = [rng.choice([low, high, 0, -1, 1]) for _ in range(length)]
+        anything = [rng.randint(low, high) for _ in range(length)]
+        return [[low] * length, [high] * length, [-1] * length, mixed, anything]
 
     cases = [
         (a, b0, b1) for a in vectors(a_bits) for b0 in vectors(b_bits) for b1 in vectors(b_bits)
@@ -98,7 +106,7 @@ def test_pairs(a_bits, b_bits):
                 if last is not None:
                     assert (ctx.get(dut.sum0), ctx.get(dut.sum1)) == last, (a, b0, b1)
 
-    simulate(dut, testbench)
+    simulate(m, testbench)
 
 
 def test_pairs_of_wide_values_do_not_fit():

@@ -72,14 +72,14 @@ def test_only_the_last_of_consecutive_sums_is_written(distance, writes):
     assert ran.writes[-1] == ran.products[-1] + ran.latency - Sequencer.LATENCY
 
 
-@pytest.mark.parametrize("paired", [False, True], ids=["", "paired"])
+@pytest.mark.parametrize("dsp48", [False, True], ids=["", "dsp48"])
 @pytest.mark.parametrize(
     "cfg",
     [TINY, SQUARE, TINY.replace(extension=0)],
     ids=["tiny", "2x2x2, 16 by 4 bits", "no extension"],
 )
 @pytest.mark.parametrize("probability", [1.0, 0.3])
-def test_random_instructions(cfg, probability, paired):
+def test_random_instructions(cfg, probability, dsp48):
     """Few tiles: almost each micro-op has a RAW hazard with an older one in the pipeline."""
     rng = random.Random(11)
     model = machine(cfg, seed=2)
@@ -104,7 +104,7 @@ def test_random_instructions(cfg, probability, paired):
                 src_factor_in=rng.randrange(2), wgt_factor_out=rng.randrange(2),
             )
         )  # fmt: skip
-    ran = run_gemm(model, insns, start_probability=probability, paired=paired)
+    ran = run_gemm(model, insns, start_probability=probability, dsp48=dsp48)
     products = 0
     for insn in insns:
         model.gemm(insn)

@@ -1,4 +1,4 @@
-"""A machine whose products share multipliers in pairs does what every other one does."""
+"""A machine for parts with DSP48 slices and LUTs of six inputs does what every other one does."""
 
 import pytest
 
@@ -12,10 +12,11 @@ PROGRAMS = 300
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("preset", ["tiny", "default"])
 @pytest.mark.parametrize("memory", ["chaos", "ideal"])
-def test_random_programs(memory, monkeypatch):
-    cfg = VTAConfig.preset("tiny")
-    text, _ = emit_verilog(cfg, paired=True)
+def test_random_programs(memory, preset, monkeypatch):
+    cfg = VTAConfig.preset(preset)
+    text, _ = emit_verilog(cfg, dsp48=True, wide_luts=True)
     assert text != emit_verilog(cfg)[0]
     monkeypatch.setattr(verilator, "_verilog", lambda *_: text)
     machine = verilator.VerilatedMachine(cfg, memory)
