@@ -30,7 +30,8 @@ def memories(cfg: VTAConfig) -> dict[str, tuple[int, int, int]]:
         "accumulators": (4 * (acc_bits // 64), 64, cfg.acc_depth // 4),  # four banks
         "low bytes of accumulators": (4 * (out_bits // 16), 16, cfg.acc_depth // 4),
         "micro-ops": (4, 32, cfg.uop_depth // 4),  # a word of the bus has four
-        "instruction queues": (3, 128, 510),
+        "instruction queues": (3, 128, 512),
+        "prefetched instructions": (1, cfg.bus_bits, max(cfg.fetch_beats, 64)),
     }
 
 

@@ -16,6 +16,14 @@ from vta.tuning.engine import Done, InProcess
 SPACE = "part: XC7Z020\nbase: tiny\nmachine: {EXTENSION: [0, 1]}"
 
 
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Ctrl-C raises, also in a background job of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_in_an_error(number):
     before = signal.getsignal(number)

@@ -39,6 +39,10 @@ def worker(scheduler: str, board: bool, name: str | None) -> None:
     from vta.tuning.dask_engine import BOARD
 
     async def serve() -> None:
+        # Of a cluster's job that ends. Not by SIGINT: a shell's background jobs ignore that.
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:  # a Nanny alone would try for ever
             comm = await connect(  # type: ignore[no-untyped-call]
                 scheduler, timeout=CONNECT_SECONDS
@@ -56,9 +60,7 @@ def worker(scheduler: str, board: bool, name: str | None) -> None:
             await nanny.finished()
 
     logging.getLogger("distributed").setLevel(logging.WARNING)
-    # SIGTERM, of a cluster's job that ends, is handled as Ctrl-C is.
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         asyncio.run(serve())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("the worker has ended", err=True)

@@ -1,4 +1,4 @@
-"""A machine of 8 x 8 tiles with 84 block RAMs.
+"""A machine of 8 x 8 tiles with 86 block RAMs.
 
 A tile of 8 x 8 is the largest that has multipliers: 16 x 16 needs 308. A memory of fewer than 512
 words takes as many block RAMs as one of 512, the words of the widest block RAM. Weights are exactly

@@ -59,7 +59,7 @@ def dsp48(request):
     return request.param
 
 
-def compute(operations, dsp48):
+def compute(operations, dsp48=False):
     """The results in EX1, in EX2 and in WB, one operation a cycle; then a cycle without one."""
     block = bench(AluLane, dsp48=dsp48, wide_luts=dsp48)
     dut = block.dut

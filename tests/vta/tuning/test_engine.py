@@ -256,8 +256,14 @@ def test_an_error_of_a_task_comes_back():
     assert isinstance(engine.next().error, ValueError)
 
 
-def test_a_worker_ends_on_sigterm(start):
-    process = start()
+@pytest.mark.parametrize("interrupt", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_worker_ends_on_sigterm(start, interrupt):
+    """Also as a background job of a shell, which ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        process = start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     process.terminate()
     assert process.wait(60) == 0
 
