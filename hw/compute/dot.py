@@ -24,7 +24,7 @@ from amaranth.lib.wiring import In, Out
 
 from vta.hw.lib.simulated import SimulatorPlatform
 
-__all__ = ["FAN_IN", "DotProduct", "dot_latency", "dot_sum_bits"]
+__all__ = ["FAN_IN", "DotProduct", "adder_levels", "dot_latency", "dot_sum_bits"]
 
 FAN_IN = 4
 """Terms that are added between two registers."""
@@ -47,23 +47,26 @@ def dot_sum_bits(*, length: int, a_bits: int, b_bits: int, max_bits: int) -> int
     return min(a_bits + b_bits + length.bit_length() - 1, max_bits)
 
 
-def _adder_tree(m: Module, terms, valid, sum_bits: int) -> Signal:
-    """The sum of ``terms`` modulo ``2**sum_bits``, a level of :data:`FAN_IN` terms a cycle. The
-    registers of the first level change in the cycle after ``valid``."""
+def adder_levels(
+    m: Module, terms: list, valid, sum_bits: int, *, left: int = 1, name: str = ""
+) -> list:
+    """At most ``left`` terms with the sum of ``terms`` modulo ``2**sum_bits``, a level of
+    :data:`FAN_IN` terms a cycle. The registers of the first level change in the cycle after
+    ``valid``."""
     level = 0
-    while len(terms) > 1:
+    while len(terms) > left:
         level_valid, level = valid, level + 1
-        valid = Signal(name=f"valid{level}")
+        valid = Signal(name=f"{name}valid{level}")
         m.d.sync += valid.eq(level_valid)
         groups = [terms[k : k + FAN_IN] for k in range(0, len(terms), FAN_IN)]
         bits = min(len(groups[0][0]) + len(groups[0]).bit_length() - 1, sum_bits)
         terms = [
-            Signal(signed(bits), name=f"sum{level}_{k}", reset_less=True)
+            Signal(signed(bits), name=f"{name}sum{level}_{k}", reset_less=True)
             for k in range(len(groups))
         ]
         with m.If(valid):
             m.d.sync += [term.eq(sum(group)) for term, group in zip(terms, groups)]
-    return terms[0]
+    return terms
 
 
 class DotProduct(wiring.Component):
@@ -113,7 +116,7 @@ class DotProduct(wiring.Component):
         ]
         with m.If(self.valid):
             m.d.sync += [term.eq(self.a[k] * self.b[k]) for k, term in enumerate(products)]
-        m.d.comb += self.sum.eq(_adder_tree(m, products, self.valid, self.sum_bits))
+        m.d.comb += self.sum.eq(adder_levels(m, products, self.valid, self.sum_bits)[0])
         return m
 
     def _sum_in_words(self, m: Module) -> Signal:

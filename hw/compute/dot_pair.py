@@ -39,7 +39,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.compute.dot import FAN_IN, dot_latency, dot_sum_bits
+from vta.hw.compute.dot import FAN_IN, adder_levels, dot_latency, dot_sum_bits
 
 __all__ = ["ChainOffsets", "DotProductPair", "ProductChain"]
 
@@ -254,30 +254,13 @@ class DotProductPair(wiring.Component):
             lows.append(chain.low)
             highs.append(chain.high)
         valid = self.valid
-        for cycle in range(chains.latency):
+        for cycle in range(chains.latency - 1):
             valid_before, valid = valid, Signal(name=f"valid{cycle + 1}")
             m.d.sync += valid.eq(valid_before)
+        lows = adder_levels(m, lows, valid, self.sum_bits, left=2, name="low_")
+        highs = adder_levels(m, highs, valid, self.sum_bits, left=2, name="high_")
         m.d.comb += [
-            self.sum0.eq(self._sum(m, lows, valid, "low", chains.carry)),
-            self.sum1.eq(self._sum(m, highs, valid, "high", 0)),
+            self.sum0.eq(sum(lows) + chains.carry * chains.number),
+            self.sum1.eq(sum(highs)),
         ]
         return m
-
-    def _sum(self, m: Module, terms: list, valid, name: str, carry: int):
-        """The sum of ``terms``, to each of which ``carry`` is added. With more than two terms, the
-        first registers change in the cycle after ``valid``."""
-        level = 0
-        while len(terms) > 2:
-            groups = [terms[k : k + FAN_IN] for k in range(0, len(terms), FAN_IN)]
-            terms = [
-                Signal(signed(self.sum_bits), name=f"{name}{level}_{k}", reset_less=True)
-                for k in range(len(groups))
-            ]
-            with m.If(valid):
-                m.d.sync += [
-                    term.eq(sum(group) + carry * len(group)) for term, group in zip(terms, groups)
-                ]
-            valid_before, valid = valid, Signal(name=f"{name}_valid{level}")
-            m.d.sync += valid.eq(valid_before)
-            level, carry = level + 1, 0
-        return sum(terms) + carry * len(terms)

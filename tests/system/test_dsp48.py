@@ -11,9 +11,15 @@ from vta.sim.rtl import machine as verilator
 PROGRAMS = 300
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ["tiny", "default"])
-@pytest.mark.parametrize("memory", ["chaos", "ideal"])
+@pytest.mark.parametrize(
+    ("preset", "memory"),
+    [
+        ("tiny", "chaos"),
+        pytest.param("tiny", "ideal", marks=pytest.mark.slow),
+        pytest.param("default", "chaos", marks=pytest.mark.slow),
+        pytest.param("default", "ideal", marks=pytest.mark.slow),
+    ],
+)
 def test_random_programs(memory, preset, monkeypatch):
     cfg = VTAConfig.preset(preset)
     text, _ = emit_verilog(cfg, dsp48=True, wide_luts=True)

@@ -1,12 +1,12 @@
 """The ALU, from instructions to tiles, against the slow executor: results and cycles."""
 
-import random
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from tests.support.alu_programs import random_alu_program
 from tests.support.hwmemories import (
     machine,
     pack,
@@ -229,29 +229,8 @@ def test_raw_hazard_of_both_operands_on_one_tile():
 @pytest.mark.parametrize("bank_probability", [1.0, 0.7, 0.3])
 @pytest.mark.parametrize("start_probability", [1.0, 0.3])
 def test_random_instructions(start_probability, bank_probability):
-    rng = random.Random(5)
-    model = machine(TINY, seed=4)
-    tiles = 5
-    for row in model.acc[:tiles:2]:  # amounts that shift by less than everything
-        row[:] = [rng.randint(-35, 35) for _ in row]
-    set_uops(model, [Uop(rng.randrange(tiles), rng.randrange(tiles), 0) for _ in range(10)])
-    insns = []
-    for _ in range(80):
-        bgn = rng.randrange(11)
-        opcode = rng.choice(list(AluOpcode))
-        insns.append(
-            AluInsn(
-                alu_opcode=opcode, use_imm=rng.choice(opcode.y_sources) == "imm",
-                imm=rng.choice([0, 1, -1, 7, -8, 31, -31, 32, -32, 2**15 - 1, -(2**15)]),
-                reset=rng.random() < 0.2, uop_bgn=bgn, uop_end=rng.randint(bgn, min(bgn + 3, 10)),
-                iter_out=rng.choice([0, 1, 1, 2]), iter_in=rng.choice([0, 1, 2, 3]),
-                dst_factor_out=rng.randrange(2), dst_factor_in=rng.randrange(2),
-                src_factor_out=rng.randrange(2), src_factor_in=rng.randrange(2),
-            )
-        )  # fmt: skip
-    check(
-        model, insns, start_probability=start_probability, bank_probability=bank_probability
-    )  # fmt: skip
+    model, insns = random_alu_program(TINY, 80)
+    check(model, insns, start_probability=start_probability, bank_probability=bank_probability)
 
 
 def test_an_immediate_has_no_hazard_on_src():

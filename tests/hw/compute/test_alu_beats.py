@@ -1,11 +1,10 @@
 """The ALU with fewer lanes than values in a tile: the same results, in two or four times the
 cycles."""
 
-import random
-
 import pytest
 
 from tests.hw.compute.test_alu import check, run
+from tests.support.alu_programs import random_alu_program
 from tests.support.hwmemories import machine, set_uops
 from vta.config import VTAConfig
 from vta.hw.compute.alu import Alu
@@ -71,30 +70,7 @@ def test_a_run_that_starts_overwrites_every_lane(opcode, beats):
     ("start_probability", "bank_probability"), [(1.0, 1.0), (0.3, 0.7), (1.0, 0.3)]
 )
 def test_random_instructions(start_probability, bank_probability, name):
-    cfg = MACHINES[name]
-    rng = random.Random(5)
-    model = machine(cfg, seed=4)
-    tiles = 5
-    for row in model.acc[:tiles:2]:  # amounts that shift by less than everything
-        row[:] = [rng.randint(-35, 35) for _ in row]
-    set_uops(model, [Uop(rng.randrange(tiles), rng.randrange(tiles), 0) for _ in range(10)])
-    opcodes = [one for one in AluOpcode if cfg.extension or one is not AluOpcode.REQUANTISE]
-    insns = []
-    for _ in range(60):
-        bgn = rng.randrange(11)
-        opcode = rng.choice(opcodes)
-        starts = opcode in (AluOpcode.MIN, AluOpcode.MAX, AluOpcode.ADD) and cfg.extension
-        insns.append(
-            AluInsn(
-                alu_opcode=opcode, use_imm=rng.choice(opcode.y_sources) == "imm",
-                imm=rng.choice([0, 1, -1, 7, -8, 31, -31, 32, -32, 2**15 - 1, -(2**15)]),
-                start=bool(starts) and rng.random() < 0.4,
-                uop_bgn=bgn, uop_end=rng.randint(bgn, min(bgn + 3, 10)),
-                iter_out=rng.choice([0, 1, 1, 2]), iter_in=rng.choice([0, 1, 2, 3]),
-                dst_factor_out=rng.randrange(2), dst_factor_in=rng.randrange(2),
-                src_factor_out=rng.randrange(2), src_factor_in=rng.randrange(2),
-            )
-        )  # fmt: skip
+    model, insns = random_alu_program(MACHINES[name], 60)
     check(model, insns, start_probability=start_probability, bank_probability=bank_probability)
 
 

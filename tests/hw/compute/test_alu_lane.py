@@ -53,15 +53,20 @@ BY_HAND = [
 ]
 
 
-@pytest.fixture(params=[False, True], ids=["", "dsp48"])
-def dsp48(request):
-    """Whether the lane is that for parts with DSP48 slices."""
-    return request.param
+PARTS = {
+    "": {}, "wide_luts": {"wide_luts": True}, "dsp48": {"dsp48": True, "wide_luts": True},
+}  # fmt: skip
 
 
-def compute(operations, dsp48=False):
+@pytest.fixture(params=PARTS)
+def part(request):
+    """The options of the lane for a kind of parts."""
+    return PARTS[request.param]
+
+
+def compute(operations, part=PARTS[""]):
     """The results in EX1, in EX2 and in WB, one operation a cycle; then a cycle without one."""
-    block = bench(AluLane, dsp48=dsp48, wide_luts=dsp48)
+    block = bench(AluLane, **part)
     dut = block.dut
     in_ex2, in_wb = [], []
 
@@ -87,9 +92,9 @@ def compute(operations, dsp48=False):
     return [(*pair, wb_result) for pair, wb_result in zip(in_ex2, in_wb[1:], strict=True)]
 
 
-def check(operations, dsp48):
+def check(operations, part):
     assert AluLane.LATENCY == 1
-    for operation, results in zip(operations, compute(operations, dsp48), strict=True):
+    for operation, results in zip(operations, compute(operations, part), strict=True):
         ex1_result, ex2_result, wb_result = results
         if operation.opcode in WB_OPERATIONS:
             assert wb_result == operation.result, operation
@@ -100,12 +105,12 @@ def check(operations, dsp48):
             assert ex1_result == operation.result, operation
 
 
-def test_operations_by_hand(dsp48):
-    check(BY_HAND, dsp48)
+def test_operations_by_hand(part):
+    check(BY_HAND, part)
 
 
 @pytest.mark.parametrize("opcode", list(AluOpcode))
-def test_operations_at_the_edges(opcode, dsp48):
+def test_operations_at_the_edges(opcode, part):
     rng = random.Random(1)
     operands = list(product(EDGES, EDGES))
     operands += [(rng.randint(BOTTOM, TOP), rng.randint(-40, 40)) for _ in range(200)]
@@ -115,10 +120,10 @@ def test_operations_at_the_edges(opcode, dsp48):
         Operation(opcode, x, y, LANE[opcode](x, y, *([imm] if opcode.is_ternary else [])), imm)
         for (x, y), imm in zip(operands, cycle(third))
     ]
-    check(operations, dsp48)
+    check(operations, part)
 
 
-def test_requantise_at_every_shift(dsp48):
+def test_requantise_at_every_shift(part):
     """Products of every size around the limits of 8 bits, and halves, against plain integers."""
     rng, operations = random.Random(2), []
     for shift in range(64):
@@ -130,10 +135,10 @@ def test_requantise_at_every_shift(dsp48):
             imm = rng.choice([WIDE, rng.randint(-(2**15), 2**15 - 1)])
             result = LANE[AluOpcode.REQUANTISE](x, y, imm)
             operations.append(Operation(AluOpcode.REQUANTISE, x, y, result, imm))
-    check(operations, dsp48)
+    check(operations, part)
 
 
-def test_operations_of_all_kinds_in_turn(dsp48):
+def test_operations_of_all_kinds_in_turn(part):
     """What an operation leaves in the registers does not reach the result of the next one."""
     rng = random.Random(3)
     operations = []
@@ -142,4 +147,4 @@ def test_operations_of_all_kinds_in_turn(dsp48):
         x, y, imm = rng.choice(EDGES), rng.choice([*EDGES, rng.randint(BOTTOM, TOP)]), WIDE
         result = LANE[opcode](x, y, *([imm] if opcode.is_ternary else []))
         operations.append(Operation(opcode, x, y, result, imm))
-    check(operations, dsp48)
+    check(operations, part)

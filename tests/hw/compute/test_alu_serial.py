@@ -6,14 +6,15 @@ import pytest
 
 from tests.hw.compute.test_alu import check
 from tests.hw.compute.test_alu_lane import BOTTOM, BY_HAND, EDGES, TOP, WIDE, Operation
+from tests.support.alu_programs import random_alu_program
 from tests.support.hwmemories import machine, set_uops
 from tests.support.hwpeers import bench
 from tests.support.slow_model import LANE
 from vta.config import VTAConfig
 from vta.hw.compute.alu_lane import EX1_OPERATIONS, WB_OPERATIONS, AluLane
 from vta.hw.compute.alu_serial import DIGITS, FACTOR_DIGITS, product_period
-from vta.isa import RUN_OPERATIONS, AluOpcode, Scale, Uop
 from vta.isa import Alu as AluInsn
+from vta.isa import AluOpcode, Scale, Uop
 
 TINY = VTAConfig.preset("tiny").replace(alu_multiplier=0)
 MACHINES = {
@@ -111,28 +112,5 @@ def test_a_chain_of_micro_ops_on_one_tile(opcode):
 )
 def test_random_instructions(start_probability, bank_probability, name):
     """Writes are announced, and only into banks that were free when they were promised."""
-    cfg = MACHINES[name]
-    rng = random.Random(5)
-    model = machine(cfg, seed=4)
-    tiles = 5
-    for row in model.acc[:tiles:2]:  # amounts that shift by less than everything
-        row[:] = [rng.randint(-35, 35) for _ in row]
-    set_uops(model, [Uop(rng.randrange(tiles), rng.randrange(tiles), 0) for _ in range(10)])
-    opcodes = [one for one in AluOpcode if cfg.extension or one is not AluOpcode.REQUANTISE]
-    insns = []
-    for _ in range(40):
-        bgn = rng.randrange(11)
-        opcode = rng.choice(opcodes)
-        starts = opcode in RUN_OPERATIONS and cfg.extension
-        insns.append(
-            AluInsn(
-                alu_opcode=opcode, use_imm=rng.choice(opcode.y_sources) == "imm",
-                imm=rng.choice([0, 1, -1, 7, -8, 31, -31, 32, -32, 2**15 - 1, -(2**15)]),
-                start=bool(starts) and rng.random() < 0.4,
-                uop_bgn=bgn, uop_end=rng.randint(bgn, min(bgn + 3, 10)),
-                iter_out=rng.choice([0, 1, 1, 2]), iter_in=rng.choice([0, 1, 2, 3]),
-                dst_factor_out=rng.randrange(2), dst_factor_in=rng.randrange(2),
-                src_factor_out=rng.randrange(2), src_factor_in=rng.randrange(2),
-            )
-        )  # fmt: skip
+    model, insns = random_alu_program(MACHINES[name], 40)
     check(model, insns, start_probability=start_probability, bank_probability=bank_probability)
