@@ -30,6 +30,9 @@ cycle  of a pair of vectors
 
 A sum of two chains is combinational, so the latency is that of
 :class:`~vta.hw.compute.dot.DotProduct`.
+
+Two products of 8 x 8 bits in a slice: Xilinx, WP486, Deep Learning with INT8 Optimization. The
+offset and the parity are this machine's own; they make chains of eight fit 25 bits.
 """
 
 from functools import reduce
