@@ -64,9 +64,12 @@ def copied_value(
 
 
 def _padding(value: Expr) -> int:
-    """The first constant of nested ``if_then_else``; 0 if there is none."""
+    """The first constant of nested ``if_then_else``, or the constant that all elements are; 0 if
+    there is none."""
     while isinstance(value, Cast):
         value = value.value
+    if isinstance(value, Const):
+        return int(value.value)
     if isinstance(value, Select):
         for side in (value.other, value.then):
             if isinstance(side, Const):

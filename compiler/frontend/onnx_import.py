@@ -110,11 +110,14 @@ class Importer:
         Everything that is known so far; a float graph.
     masks : set of str
         Tensors of the file that may hold infinity: their readers choose, add or limit.
+    later : set of str
+        Results of nodes of the file that come later, whose names :meth:`unused` leaves to them.
     """
 
     def __init__(self, name: str, masks: Iterable[str] = ()) -> None:
         self.name = name
         self.masks = frozenset(masks)
+        self.later: set[str] = set()
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self._names: set[str] = set()
@@ -196,9 +199,9 @@ class Importer:
         return self.tensors[unique]
 
     def unused(self, wanted: str) -> str:
-        """``wanted``, with a number after it if a tensor has that name already."""
+        """``wanted``, with a number after it if another tensor has or gets that name."""
         name, number = wanted, 2
-        while name in self.tensors:
+        while name in self.tensors or name in self.later:
             name, number = f"{wanted}.{number}", number + 1
         return name
 
@@ -292,7 +295,9 @@ def import_model(
         )
     versions = {item.domain: item.version for item in model.opset_import}
     default = versions.get("", versions.get("ai.onnx", 0))
-    for number, proto in enumerate(live_nodes(model.graph)):
+    nodes = live_nodes(model.graph)
+    importer.later.update(result for proto in nodes for result in proto.output)
+    for number, proto in enumerate(nodes):
         node = OnnxNode(
             proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else number}",
             proto.op_type,
@@ -301,6 +306,7 @@ def import_model(
             tuple(proto.output),
             {item.name: _attribute(item) for item in proto.attribute},
         )
+        importer.later.difference_update(node.outputs)
         for extra in node.inputs:
             if extra and extra not in importer.tensors:
                 raise node.error(f"the input {extra} is not computed by an earlier node")

@@ -119,12 +119,10 @@ def _step(
     if lowered.data_shape is not None:
         blank = [blank[0].reshape(lowered.data_shape)]
     packed = operator.pack(*blank, *lowered.constants)[len(data) :]
-    constants = {
-        f"{node.name}:{arg.name}": NetworkTensor(
-            f"{node.name}:{arg.name}", values.shape, values.dtype.name, values.shape, values
-        )
-        for arg, values in zip(operator.args[len(data) :], packed)
-    }
+    constants = {}
+    for arg, values in zip(operator.args[len(data) :], packed):
+        name = graph.unused_name(f"{node.name}:{arg.name}")
+        constants[name] = NetworkTensor(name, values.shape, values.dtype.name, values.shape, values)
     step = Step(
         node.name, node.operator, (*data, *constants), node.output, program,
         products=operator.products, tuned=source.gave,

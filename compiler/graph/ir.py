@@ -207,7 +207,7 @@ class Graph:
         """The graph with other nodes and with tensors added or replaced.
 
         Tensors that nothing uses any more are left out, and so are nodes whose results nothing
-        uses.
+        uses. A name that two nodes have gets a number at one of them.
         """
         every = {**self.tensors, **{tensor.name: tensor for tensor in tensors}}
         results = tuple(self.outputs if outputs is None else outputs)
@@ -221,9 +221,30 @@ class Graph:
         return replace(
             self,
             tensors={name: tensor for name, tensor in every.items() if name in used},
-            nodes=tuple(reversed(kept)),
+            nodes=self._by_own_names(kept[::-1]),
             outputs=results,
         )
+
+    def _by_own_names(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """The nodes, each with a name of its own: that which had a name in this graph, by its
+        result, keeps it, else the first."""
+        before = {(node.name, node.outputs) for node in self.nodes}
+        owners: dict[str, Node] = {}
+        for node in nodes:
+            if (node.name, node.outputs) in before:
+                owners[node.name] = node
+        for node in nodes:
+            owners.setdefault(node.name, node)
+        taken, found = set(owners), []
+        for node in nodes:
+            name, number = node.name, 2
+            if owners[name] is not node:
+                while name in taken:
+                    name, number = f"{node.name}.{number}", number + 1
+                taken.add(name)
+                node = replace(node, name=name)
+            found.append(node)
+        return tuple(found)
 
     def unused_name(self, wanted: str) -> str:
         """``wanted``, with a number after it if a tensor has that name already."""

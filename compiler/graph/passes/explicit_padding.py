@@ -24,7 +24,7 @@ def explicit_padding(graph: Graph) -> Graph:
                 top, left, bottom, right = node.integers("pads")
                 n, c, height, width = data.shape
                 padded = replace(
-                    data, name=f"{node.output}.padded",
+                    data, name=graph.unused_name(f"{node.output}.padded"),
                     shape=(n, c, height + top + bottom, width + left + right),
                 )  # fmt: skip
                 tensors.append(padded)

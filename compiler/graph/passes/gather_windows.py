@@ -37,14 +37,15 @@ def gather_windows(graph: Graph, cfg: VTAConfig) -> Graph:
             if few_channels(c, window, cfg):
                 zero = data.quantisation.zero if isinstance(data.quantisation, Quantisation) else 0
                 taps = replace(
-                    data, name=f"{node.output}.windows",
+                    data, name=graph.unused_name(f"{node.output}.windows"),
                     shape=(n, c * kernel.shape[2] * kernel.shape[3], *window.out),
                 )  # fmt: skip
                 assert kernel.values is not None
                 weights = kernel.values.reshape(kernel.shape[0], -1, 1, 1)
                 flat = replace(
-                    kernel, name=f"{kernel.name}.{node.name}", shape=weights.shape, values=weights
-                )
+                    kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"),
+                    shape=weights.shape, values=weights,
+                )  # fmt: skip
                 tensors += [taps, flat]
                 attributes = {
                     name: node.integers(name) for name in ("strides", "pads", "dilations")

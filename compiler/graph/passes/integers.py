@@ -132,7 +132,7 @@ class _Rewriter:
         """The name of the zero point as int8."""
         if self.graph[name].dtype == "int8":
             return name
-        moved = f"{name}.int8"
+        moved = self.graph.unused_name(f"{name}.int8")
         values = np.array(quantisation.zero, np.int8)
         self.tensors[moved] = Tensor(moved, (), "int8", values=values)
         return moved
@@ -345,7 +345,10 @@ class _Rewriter:
         if node.operator == "pad":
             node = node.with_attributes(value=_stored_value(node, final.quantisation))
         if node.operator not in _RESCALED_FIRST and quantisations[0] != final.quantisation:
-            inner = replace(final, name=f"{final.name}.before", quantisation=quantisations[0])
+            inner = replace(
+                final, name=self.graph.unused_name(f"{final.name}.before"),
+                quantisation=quantisations[0],
+            )  # fmt: skip
             self.tensors[inner.name] = inner
             self.nodes.append(replace(node, inputs=tuple(stored), outputs=(inner.name,)))
             self._rescale(node, "rescale", inner.name, final.name)
@@ -354,7 +357,7 @@ class _Rewriter:
         for number, (name, found) in enumerate(zip(stored, quantisations)):
             if found != final.quantisation:
                 moved = replace(
-                    self.tensors[name], name=f"{final.name}.{number}",
+                    self.tensors[name], name=self.graph.unused_name(f"{final.name}.{number}"),
                     quantisation=final.quantisation,
                 )  # fmt: skip
                 if moved.is_constant:

@@ -37,7 +37,7 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
         if tensors[name].is_constant or tensors[name].layout == wanted:
             return name
         if (name, wanted) not in copies:
-            copy = f"{name}.{wanted}"
+            copy = graph.unused_name(f"{name}.{wanted}")
             tensors[copy] = replace(tensors[name], name=copy, layout=wanted)
             if wanted == "plain":
                 operator = _UNPACK[tensors[name].layout]

@@ -31,8 +31,11 @@ def quantize_before_reshape(graph: Graph) -> Graph:
             continue
         if len(consumers[name]) > 1 or name in graph.outputs or scale.shape not in ((), (1,)):
             continue
-        stored = Tensor(f"{node.output}.before", graph[name].shape, graph[node.output].dtype)
-        real = Tensor(f"{stored.name}.real", stored.shape, "float32")
+        stored = Tensor(
+            graph.unused_name(f"{node.output}.before"), graph[name].shape,
+            graph[node.output].dtype,
+        )  # fmt: skip
+        real = Tensor(graph.unused_name(f"{stored.name}.real"), stored.shape, "float32")
         tensors += [stored, real]
         parameters = node.inputs[1:]
         before[source.name] = [

@@ -53,7 +53,8 @@ def _axis(node: Node, graph: Graph) -> int:
 
 def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, list[Tensor]]:
     def named(tensor: Tensor) -> str:
-        return graph.unused_name(f"{tensor.name}.part_{number}")
+        constant = f".{node.name}" if tensor.is_constant else ""
+        return graph.unused_name(f"{tensor.name}.part_{number}{constant}")
 
     result = graph[node.output]
     constants = []
@@ -62,7 +63,7 @@ def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, li
         values = tensor.values[taken]
         constants.append(
             replace(
-                tensor, name=f"{named(tensor)}.{node.name}", values=values, shape=values.shape,
+                tensor, name=named(tensor), values=values, shape=values.shape,
                 quantisation=None,
             )
         )  # fmt: skip

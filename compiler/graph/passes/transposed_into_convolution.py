@@ -63,12 +63,12 @@ def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
             zeros=tuple(zeros[place] for place in order),
         )  # fmt: skip
     flat = replace(
-        kernel, name=graph.unused_name(f"{kernel.name}.phases"), shape=weights.shape,
+        kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"), shape=weights.shape,
         values=weights, quantisation=quantisation,
     )  # fmt: skip
     every = np.tile(bias.values, count)[order]
     biases = replace(
-        bias, name=graph.unused_name(f"{bias.name}.phases"), shape=every.shape, values=every
+        bias, name=graph.unused_name(f"{bias.name}.{node.name}"), shape=every.shape, values=every
     )
     split = inner("split", n * groups, down, across, each, rows, columns)
     turned = inner("turned", n * groups, each, rows, down, columns, across)

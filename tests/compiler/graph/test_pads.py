@@ -62,3 +62,50 @@ def test_pads_that_cut_pixels_off(pads, tmp_path):
     (want,) = by_onnxruntime(path, {"x": x}).values()
     (got,) = run(integer(path), {"x": x}).outputs.values()
     np.testing.assert_array_equal(got, want)
+
+
+#: Kernel, strides, dilations, pads (top, left, bottom, right) of an image of 1 x 4; results that
+#: read nothing but padding are a row, a column, all rows of the frame.
+BESIDE = {
+    "a row": ((1, 1), (2, 1), (1, 1), (1, 0, 0, 0)),
+    "rows": ((1, 4), (5, 2), (3, 1), (1, 1, 3, 1)),
+    "a column": ((1, 1), (1, 6), (1, 1), (0, 2, 0, 1)),
+    "dilated": ((2, 2), (1, 9), (2, 2), (1, 3, 1, 3)),
+}
+
+
+@pytest.mark.parametrize("groups", [1, 24], ids=["conv", "depthwise"])
+@pytest.mark.parametrize("zero", [0, 20, -128])
+@pytest.mark.parametrize("name", BESIDE)
+def test_windows_that_hold_nothing_but_padding(name, zero, groups, tmp_path):
+    kernel, strides, dilations, pads = BESIDE[name]
+    node = helper.make_node
+    rng = np.random.default_rng(0)
+    weights = {
+        "s": np.float32(0.05), "z": np.int8(zero), "t": np.float32(0.1), "zw": np.int8(0),
+        "w": rng.integers(-90, 90, (24, 24 // groups, *kernel)).astype(np.int8),
+        "b": rng.integers(-9000, 9000, 24).astype(np.int32), "bs": np.float32(0.05 * 0.005),
+        "ws": np.float32(0.005), "zb": np.int32(0),
+    }  # fmt: skip
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"], "d"),
+        node("DequantizeLinear", ["w", "ws", "zw"], ["wd"], "wd"),
+        node("DequantizeLinear", ["b", "bs", "zb"], ["bd"], "bd"),
+        node("Conv", ["d", "wd", "bd"], ["c"], "conv", strides=strides, dilations=dilations,
+             pads=pads, group=groups),
+        node("QuantizeLinear", ["c", "t", "zw"], ["r"], "r"),
+        node("DequantizeLinear", ["r", "t", "zw"], ["y"], "y"),
+    ]  # fmt: skip
+    size = [
+        (extent + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel[axis] - 1) - 1)
+        // strides[axis] + 1
+        for axis, extent in enumerate((1, 4))
+    ]  # fmt: skip
+    path = tmp_path / "m.onnx"
+    onnx.save(model(nodes, {"x": [1, 24, 1, 4]}, {"y": [1, 24, *size]}, weights), path)
+    x = rng.uniform(-8, 8, (1, 24, 1, 4)).astype(np.float32)
+    (want,) = by_onnxruntime(path, {"x": x}).values()
+    (got,) = run(integer(path), {"x": x}).outputs.values()
+    assert np.abs(got - want).max() <= 0.1001
+    assert np.ptp(want) > 1
