@@ -166,8 +166,19 @@ CYCLONE_V = Family(
         },
         M10K={"MISTRAL_M10K": 1},
     ),
-    # Left to itself, the command makes LUTs of sums of three and more; these make carry chains.
-    inserted=("map_bram", "maccmap; techmap -map +/intel_alm/common/arith_alm_map.v"),
+    inserted=(
+        "map_bram",
+        # Left to itself, the command makes LUTs of sums of three and more; these make carry chains.
+        "maccmap; techmap -map +/intel_alm/common/arith_alm_map.v; "
+        # The command makes registers of a small memory that has a value at the start, zeros as
+        # well. Quartus starts an MLAB with zeros, which is what the memories of the RTL have: the
+        # values go. ROMs, whose names begin with $, keep theirs.
+        "setparam -set INIT 1'x t:$mem_v2 n:$* %d; "
+        # A function of five inputs costs as much as one of six here, as below; ABC keeps the best
+        # of three mappings.
+        "setattr -mod -set abc9_lut 2 =MISTRAL_ALUT5; "
+        "scratchpad -copy abc9.script.flow3 abc9.script",
+    ),
     wide_luts=True,
 )
 """An ALM holds two functions of up to four inputs, two bits of an adder, or one function of five

@@ -6,6 +6,7 @@ from threading import Barrier
 
 import pytest
 from amaranth.back import verilog
+from amaranth.lib.fifo import SyncFIFO
 
 from vta.boards.synthesis import yosys
 from vta.boards.synthesis.parts import CYCLONE_V, ECP5, GW2A, GW5A, SEVEN, SynthesisError
@@ -66,6 +67,17 @@ def test_narrow_products_share_a_multiplier_of_gowin(tmp_path):
     block = DotProduct(length=4, a_bits=8, b_bits=8, max_bits=32)
     assert resources(tmp_path, block, GW2A)["DSP"] == 2
     assert resources(tmp_path, block, GW5A)["DSP"] == 0
+
+
+def test_a_queue_is_in_the_luts_of_cyclone_v(tmp_path):
+    """16 words of 40 bits, zeros at the start: two bits an ALM, and no word in registers."""
+    queue = SyncFIFO(depth=16, width=40)
+    ports = [queue.w_data, queue.w_en, queue.w_rdy, queue.r_data, queue.r_en, queue.r_rdy]
+    text = verilog.convert(queue, name="block", ports=ports, emit_src=False)
+    own = Yosys(tmp_path).cells(text, "block", CYCLONE_V)
+    cells = sum(own.values(), Counter())
+    assert cells["MISTRAL_MLAB"] == 40
+    assert cells["MISTRAL_FF"] < 40
 
 
 SUM = """\
