@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from vta.errors import VTAError
+from vta.file_kinds import ANY_ARCHIVE, kind_of
 
 __all__ = ["MANIFEST", "MAX_FILE_BYTES", "FileKind", "shown"]
 
@@ -180,6 +181,9 @@ class FileKind:
             names = [info.filename for info in infos]
             expected = self._expected(names)
             if sorted(names) != sorted(expected):
+                kind = None if set(names) & set(self.members) else kind_of(data)
+                if kind not in (None, ANY_ARCHIVE):
+                    raise self.error(f"not a {self.noun}, but {kind}")
                 listed = ", ".join(shown(name) for name in names[:8]) or "nothing"
                 raise self.error(
                     f"not a {self.noun}: holds {listed}; must hold exactly {', '.join(expected)}"

@@ -7,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 
 from vta.errors import ModelError
 from vta.extras import importing
+from vta.file_kinds import kind_of
 
 with importing("reading ONNX files", "onnx"):
     import onnx
@@ -36,7 +37,10 @@ def read_model(path: str | Path) -> onnx.ModelProto:
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
             raise ModelError(f"{path}: more than {MAX_MODEL_BYTES} bytes")
-        model = onnx.load_model_from_string(path.read_bytes())
+        data = path.read_bytes()
+        if kind := kind_of(data):
+            raise ModelError(f"{path}: not an ONNX model, but {kind}")
+        model = onnx.load_model_from_string(data)
     except OSError as error:
         raise ModelError(f"cannot read the model {path}: {error.strerror}") from None
     except DecodeError as error:

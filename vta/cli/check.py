@@ -8,7 +8,15 @@ import click
 import numpy as np
 
 from vta.check import check_program, check_stream
-from vta.cli.options import ADDRESS, EXISTING_FILE, is_archive, machine, machine_options, read
+from vta.cli.options import (
+    ADDRESS,
+    EXISTING_FILE,
+    is_archive,
+    machine,
+    machine_options,
+    read,
+    require_stream,
+)
 from vta.program import Program
 
 __all__ = ["check"]
@@ -63,6 +71,7 @@ def check(
             saved.require_machine(machine(config, preset))
         report = check_program(saved)
     else:
+        require_stream(program, content)
         image = None if dram is None else np.frombuffer(read(dram), np.uint8)
         report = check_stream(
             machine(config, preset), content, image=image, base=base,

@@ -15,7 +15,7 @@ from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
 from vta.cli.compile import progress_display
 from vta.cli.console import report_console
 from vta.cli.devices import Place, place_options
-from vta.cli.options import EXISTING_FILE, machine, machine_options, shape_option
+from vta.cli.options import EXISTING_FILE, machine, machine_options, require_other, shape_option
 from vta.cli.quantize import preprocess_option, preprocessing_of
 from vta.cli.run_network import read_inputs
 from vta.environment import get_env
@@ -66,6 +66,8 @@ def compare(
     from vta.comparison import compare as compare_tensors
     from vta.comparison import graph_of
 
+    for _, picture in pictures:
+        require_other("--picture", picture, model)
     where = Place(**place)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     graph = graph_of(model, cfg, dict(shapes))

@@ -12,7 +12,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vta.cli.options import EXISTING_FILE, FILE, machine, machine_options, shape_option
+from vta.cli.options import (
+    EXISTING_FILE,
+    FILE,
+    machine,
+    machine_options,
+    require_other,
+    shape_option,
+)
 from vta.cli.quantize import (
     calibrate_option,
     classes_option,
@@ -228,6 +235,7 @@ def compile_command(
     The file has programs for one machine, weights and the preprocessing of photos, and runs where
     no ONNX package is installed. A float model is quantised first, with --calibrate.
     """
+    require_other("--output", result, model)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     with progress_display() as progress:
         options = ModelOptions(

@@ -13,14 +13,16 @@ from vta.cli.options import (
     ADDRESS,
     EXISTING_FILE,
     FILE,
-    is_archive,
     machine,
     machine_options,
     read,
+    require_other,
+    require_stream,
     target_option,
 )
 from vta.config import INSN_BYTES
 from vta.errors import ExecutionError
+from vta.file_kinds import kind_of
 from vta.whole_files import write_all
 
 if TYPE_CHECKING:
@@ -88,11 +90,17 @@ def execute(
     from vta.sim.memory import Memory
 
     stream = read(insns)
-    if is_archive(stream):
+    kind = kind_of(stream) or ""
+    if kind.endswith((" (.vta)", " (.vtanet)")):
         raise click.UsageError(
-            f"{insns} is a saved program, not a raw instruction stream; run it by: vta run {insns} "
-            f"--input NAME=FILE.npy --output NAME=FILE.npy"
+            f"{insns} is {kind.partition(' (')[0]}, not a raw instruction stream; run it by: vta "
+            f"run {insns} --input NAME=FILE.npy --output NAME=FILE.npy"
         )
+    require_stream(insns, stream)
+    for option, result in (
+        ("--out", out), ("--stats", stats), ("--trace", trace), ("--trace-events", events)
+    ):  # fmt: skip
+        require_other(option, result, insns)
     if dram is None:
         raise click.UsageError("--dram is missing: the DRAM image that the stream works on")
     cfg = machine(config, preset)

@@ -9,7 +9,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vta.cli.options import EXISTING_FILE, is_archive, machine, machine_options, read
+from vta.cli.options import (
+    EXISTING_FILE,
+    is_archive,
+    machine,
+    machine_options,
+    read,
+    require_stream,
+)
 from vta.config import INSN_BYTES, PRESETS
 from vta.errors import ProgramError
 from vta.isa import IllegalEncodingError, Isa, TokenCounts, disassemble
@@ -35,11 +42,8 @@ def disasm(insns: Path, config: Path | None, preset: str | None) -> None:
         if config is not None or preset is not None:
             program.require_machine(cfg)
         cfg, content = program.cfg, program.code
-    if len(content) % INSN_BYTES:
-        raise ProgramError(
-            f"{insns}: an instruction stream is a multiple of {INSN_BYTES} bytes; "
-            f"got {len(content)}"
-        )
+    else:
+        require_stream(insns, content)
     isa, counts, illegal = Isa.of(cfg), TokenCounts(), 0
     click.echo(HEADER)
     for offset in range(0, len(content), INSN_BYTES):

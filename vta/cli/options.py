@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vta.config import PRESETS, VTAConfig
+from vta.config import INSN_BYTES, PRESETS, VTAConfig
 from vta.errors import VTAError
+from vta.file_kinds import kind_of
 from vta.network_file import is_network
 from vta.targets import TARGETS, wrong_target
 
@@ -30,6 +31,8 @@ __all__ = [
     "machine",
     "machine_options",
     "read",
+    "require_other",
+    "require_stream",
     "shape_option",
     "target_option",
 ]
@@ -144,6 +147,34 @@ def machine(config: Path | None, preset: str | None, *, otherwise: str = "defaul
 
 
 # ---- files --------------------------------------------------------------------------------------
+
+
+def require_stream(path: Path, content: bytes) -> None:
+    """Refuse a file that is another one than a raw instruction stream.
+
+    Raises
+    ------
+    VTAError
+        If the file is of another kind, or has no whole number of instructions.
+    """
+    kind = "an ONNX model" if is_model(path) else kind_of(content)
+    if kind is not None:
+        raise VTAError(f"{path} is {kind}; must be a saved program or a raw instruction stream")
+    if len(content) % INSN_BYTES:
+        raise VTAError(
+            f"{path}: an instruction stream is a multiple of {INSN_BYTES} bytes; got {len(content)}"
+        )
+
+
+def require_other(option: str, result: Path | None, source: Path) -> None:
+    """Refuse an output that would overwrite the file that a command reads.
+
+    Raises
+    ------
+    click.UsageError
+    """
+    if result is not None and result.resolve() == source.resolve():
+        raise click.UsageError(f"{option}: {result} is the file that the command reads")
 
 
 def is_archive(content: bytes) -> bool:

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from vta.cli.console import report_console
-from vta.cli.options import EXISTING_FILE, FILE, shape_option
+from vta.cli.options import EXISTING_FILE, FILE, require_other, shape_option
 from vta.errors import VTAError
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def quantize(
 
     if calibration is None:
         raise click.UsageError("--calibrate FOLDER is needed: photos, .npy or .npz files")
-    if result.resolve() == model.resolve():
-        raise click.UsageError(f"--output: {result} is the model itself")
+    require_other("--output", result, model)
     preprocessing = preprocessing_of(model, preprocess)
     samples = calibration_inputs(calibration, model, preprocessing, dict(shapes))
     names = read_classes(classes) if classes else None

@@ -32,12 +32,14 @@ from vta.cli.options import (
     machine,
     machine_options,
     read,
+    require_other,
     shape_option,
 )
 from vta.cli.quantize import calibrate_option, classes_option, preprocess_option
 from vta.cli.run_network import run_network
 from vta.environment import get_env
 from vta.errors import ProgramError
+from vta.file_kinds import kind_of
 from vta.program import Program
 from vta.whole_files import write_all
 
@@ -157,6 +159,9 @@ def run(
     of the run; of a model also where each node ran. If the run ends in an error, no file is
     written.
     """
+    for _, result in outputs:
+        require_other("--output", result, file)
+    require_other("--json", json_file, file)
     where = Place(**place)
     content = None if is_model(file) else read(file)
     if content is None or is_network_file(file, content):
@@ -226,9 +231,12 @@ def _runner(file: Path, content: bytes) -> Runner:
         raise ProgramError(f"{file} is a bitstream; `vta program` configures a board with it")
     if is_archive(content):
         return _run_program
+    kind = kind_of(content)
     raise ProgramError(
-        f"{file} is no saved program, which CompiledModule.save writes, and no .onnx file (a raw "
-        f"instruction stream is run by `vta exec`)"
+        f"{file} is {kind}; `vta run` takes a saved program, a network or an ONNX model"
+        if kind is not None
+        else f"{file} is no saved program, which CompiledModule.save writes, and no .onnx file (a "
+        f"raw instruction stream is run by `vta exec`)"
     )
 
 
