@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,21 +22,22 @@ def reported_output() -> Iterator[None]:
     """Around a whole command: a failure to print or to use a file is one line and exit code 1.
 
     A reader that goes away (``| head``) is no failure worth a line. Characters that the encoding of
-    standard output does not have are printed as escapes.
+    standard output does not have are printed as escapes. What is written to a stream that the
+    caller has closed (``>&-``) goes nowhere.
 
     Raises
     ------
     SystemExit
         With exit code 1, after an OSError.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             yield
         finally:
-            if sys.stdout is not None:  # None: closed by the caller, `>&-`
-                sys.stdout.flush()
+            sys.stdout.flush()
     except OSError as error:
         _report(error)
         sys.exit(1)
@@ -58,6 +60,21 @@ def report_output_errors() -> None:
             others(kind, error, trace)
 
     sys.excepthook = hook  # the exit code is 1 after it
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that the caller has closed, which Python has as None, become the null
+    device. Their descriptors, too: the next file that is opened would get them, and the output of
+    other programs with them."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    descriptor = 0
+    while descriptor <= 2:  # the lowest that is free
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _report(error: OSError) -> None:

@@ -59,3 +59,27 @@ def test_every_tutorial_reports_what_it_cannot_write(path):
         call in text
         for call in ("report_output_errors()", "open_session(", "with reported_output():")
     )
+
+
+CLOSED = """
+import os, sys
+from vta.output import reported_output
+with reported_output():
+    from vta.cli.console import report_console
+    for stderr in (False, True):
+        report_console(stderr=stderr).print("a line")
+    sys.stdin.read()
+    with open(sys.argv[1], "w") as file:
+        file.write(str(file.fileno()))
+        os.system("echo what another program prints")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="`>&-` is of a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed, tmp_path):
+    result = tmp_path / "result"
+    line = f'exec "$0" -c "$1" "$2" {closed}'
+    run = subprocess.run(["sh", "-c", line, sys.executable, CLOSED, result], input="", text=True)
+    assert run.returncode == 0
+    assert int(result.read_text()) > 2  # and nothing of the other program

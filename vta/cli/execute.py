@@ -97,10 +97,10 @@ def execute(
             f"run {insns} --input NAME=FILE.npy --output NAME=FILE.npy"
         )
     require_stream(insns, stream)
-    for option, result in (
+    for option, written in (
         ("--out", out), ("--stats", stats), ("--trace", trace), ("--trace-events", events)
     ):  # fmt: skip
-        require_other(option, result, insns)
+        require_other(option, written, insns)
     if dram is None:
         raise click.UsageError("--dram is missing: the DRAM image that the stream works on")
     cfg = machine(config, preset)
