@@ -80,8 +80,10 @@ class HostOperator:
 def _quantize(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     data, scale, zero = arrays
     limits = np.iinfo(zero.dtype)
-    # ONNX divides in the type of the data and rounds halves to even.
-    steps = np.rint(data / _along(scale, data, attributes["axis"])).astype(np.float64)
+    # ONNX divides in the type of the data and rounds halves to even; infinity is clipped.
+    with np.errstate(over="ignore"):
+        quotients = data / _along(scale, data, attributes["axis"])
+    steps = np.rint(quotients).astype(np.float64)
     if np.isnan(steps).any():
         raise ValueError("data hold NaN, which no integer stands for")
     moved = steps + _along(zero, data, attributes["axis"])

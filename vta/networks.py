@@ -13,7 +13,7 @@ from vta.compiler.graph.passes import RUN_BY_HOST_ALWAYS
 from vta.compiler.graph.pipeline import integer_graph
 from vta.compiler.ops.requantise import one_pass_on
 from vta.environment import get_env
-from vta.errors import ModelError
+from vta.errors import ModelError, NetworkError
 from vta.network_cache import cached_network, key_of
 from vta.network_file import load_network
 from vta.preprocessing import CLASSES, METADATA, Preprocessing
@@ -126,6 +126,11 @@ def load(path: str | Path, device: Device | None = None) -> NetworkModule:
     """
     from vta.runtime.session import LocalSession
 
+    if Path(path).suffix.lower() == ".onnx":
+        raise NetworkError(
+            f"{path} is an ONNX model; `vta compile` makes a network of it (in Python, "
+            f"vta.networks.compile_model)"
+        )
     network = load_network(path)
     if device is not None:
         return NetworkModule(network, device)

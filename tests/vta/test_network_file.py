@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import vta
 from tests.support.onnx_builder import Builder
 from tests.support.onnx_models import inputs_of, quantised, residual
+from vta import rpc
 from vta.cli import main
 from vta.config import VTAConfig
 from vta.errors import NetworkError
@@ -22,6 +23,7 @@ from vta.network_check import check_network
 from vta.network_file import load_network, network_bytes, network_from_bytes
 from vta.networks import compile_model
 from vta.quantization import quantise
+from vta.runtime.network import NetworkModule
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,21 @@ def test_the_same_as_the_model(folder):
     assert outputs[0] == outputs[1]
     by_call = vta.load(folder / "net.vtanet")(np.load(folder / "x.npy"))
     assert np.array(outputs[0]["y"], np.float32).tolist() == by_call["y"].tolist()
+
+
+def test_a_model_is_no_network(folder):
+    with pytest.raises(NetworkError, match=r"int8\.onnx is an ONNX model; `vta compile` makes"):
+        vta.load(folder / "int8.onnx")
+
+
+def test_numbers_beyond_the_scale_are_clipped(network):
+    """Also those whose quotient by the scale is beyond float32; a warning would be an error."""
+    module = NetworkModule(network, rpc.LocalSession(network.cfg).ext_dev(0))
+    shape = network.tensors[network.inputs[0]].shape
+    large, huge = (
+        module(np.full(shape, number, np.float32)) for number in (1e6, np.finfo(np.float32).max)
+    )
+    np.testing.assert_array_equal(large["y"], huge["y"])
 
 
 def test_the_same_bytes(folder, network):
