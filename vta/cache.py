@@ -15,6 +15,7 @@ import platformdirs
 from vta.errors import ToolError
 
 __all__ = [
+    "VARIABLE",
     "cache_folder",
     "make_writable",
     "prepare_builtin_yosys",

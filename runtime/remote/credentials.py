@@ -209,8 +209,12 @@ def _first_certificate(text: str) -> str:
 
 def _write_private(path: Path, text: str) -> None:
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with open(handle, "w", encoding="ascii") as file:
-        file.write(text)
+    try:
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError:  # a full disk: the next start makes a token, and does not find half of one
+        path.unlink()
+        raise
 
 
 def _make_certificate(certificate: Path, key: Path) -> None:
@@ -241,6 +245,13 @@ def _make_certificate(certificate: Path, key: Path) -> None:
         )  # fmt: skip
         if run.returncode:
             raise ToolError(f"openssl could not make a certificate ({command}):\n{run.stderr}")
+        for file, end in zip(made, ("PRIVATE KEY", "CERTIFICATE")):
+            # On a full disk some versions write nothing and report nothing.
+            if not file.read_text(encoding="ascii").endswith(f"-----END {end}-----\n"):
+                raise RemoteError(
+                    f"cannot keep the server's credentials in {certificate.parent}: openssl wrote "
+                    f"no whole {end.lower()}; is the disk full?"
+                )
         made[0].chmod(0o600)
         os.replace(made[0], key)
         os.replace(made[1], certificate)

@@ -7,6 +7,7 @@ Verilog, the C++ sources, the flags, the versions of the tools and the CPU.
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import importlib.util
 import os
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from vta import memmap
-from vta.cache import cache_folder, make_writable, temporary_root
+from vta.cache import VARIABLE, cache_folder, make_writable, temporary_root
 from vta.errors import ToolError
 from vta.extras import missing_package
 from vta.sim.rtl.compiler import find_compiler
@@ -230,7 +231,16 @@ class Build:
         make_writable(folder)
         with filelock.FileLock(folder / f"{key}.lock"):
             if not library.exists():
-                self._make(library, folder / f"{key}.log", progress or (lambda text: None))
+                try:
+                    self._make(library, folder / f"{key}.log", progress or (lambda text: None))
+                except OSError as error:
+                    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                        raise
+                    raise ToolError(
+                        f"cannot build the simulator in {temporary_root()} and keep it in "
+                        f"{folder}: {error.strerror}; the environment variables TMPDIR and "
+                        f"{VARIABLE} name other folders"
+                    ) from None
         return library
 
     def _make(self, library: Path, log: Path, progress: Callable[[str], None]) -> None:
@@ -258,8 +268,11 @@ class Build:
 
             library.parent.mkdir(exist_ok=True)
             fresh = library.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(work / "obj" / _LIBRARY, fresh)
-            fresh.replace(library)
+            try:
+                shutil.copyfile(work / "obj" / _LIBRARY, fresh)
+                fresh.replace(library)
+            finally:
+                fresh.unlink(missing_ok=True)
         log.unlink()
 
     def _flags(self) -> list[str]:
@@ -345,13 +358,13 @@ def _keep_runtime(built: Path, runtime: Path) -> None:
     if runtime.exists():
         return
     part = runtime.with_suffix(f".{os.getpid()}")
-    part.mkdir()
-    for compiled in built.glob(_RUNTIME):
-        shutil.copyfile(compiled, part / compiled.name)
     try:
+        part.mkdir()
+        for compiled in built.glob(_RUNTIME):
+            shutil.copyfile(compiled, part / compiled.name)
         part.rename(runtime)
-    except OSError:  # another process was faster
-        shutil.rmtree(part)
+    except OSError:  # another process was faster, or the disk is full: it only saves time
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _count_compiled(compiler: str, progress: Callable[[str], None]) -> Callable[[str], None]:

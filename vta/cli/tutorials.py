@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 import vta
 from vta.errors import ToolError
 from vta.extras import checkout
+from vta.whole_files import write_all
 
 __all__ = ["tutorials"]
 
@@ -30,8 +30,8 @@ def tutorials(folder: Path) -> None:
             "a folder without them is required"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    write_all({folder / script.name: script.read_bytes() for script in scripts})
     for script in scripts:
-        shutil.copyfile(script, folder / script.name)
         click.echo(folder / script.name)
 
 
