@@ -6,11 +6,11 @@ beat -> W, with WLAST from the length queue;  B -> done, from the response queue
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.hw.bus.axi import AXI4, INCR, BurstSplitter, BusTraits, channels, error_of
 from vta.hw.interfaces import ERROR_ADDR_BITS, AXISignature, ErrorLayout, WritePortSignature
+from vta.hw.lib.output_queue import OutputQueue
 from vta.hw.lib.skid_buffer import SkidBuffer
 from vta.memmap import ErrorCode, Source
 
@@ -70,8 +70,8 @@ class WriteMaster(wiring.Component):
             burst_beats=self.bus.burst_beats,
             beats_bits=self.beats_bits,
         )
-        m.submodules.lengths = lengths = SyncFIFO(width=8, depth=4)
-        m.submodules.responses = responses = SyncFIFO(
+        m.submodules.lengths = lengths = OutputQueue(width=8, depth=4)
+        m.submodules.responses = responses = OutputQueue(
             width=(self.addr_bits if self.error_addr_bits else 0) + 1, depth=BURSTS_IN_FLIGHT
         )
         # Ends the combinational path from the bus to the writer.

@@ -119,6 +119,7 @@ class Alu(wiring.Component):
             self._connect_beats(m, sequencer, pipeline)
         else:
             wiring.connect(m, sequencer.op, pipeline.uop)
+            m.d.comb += pipeline.ahead.eq(sequencer.ahead)
             wiring.connect(m, pipeline.dst_read, wiring.flipped(self.dst_read))
             wiring.connect(m, pipeline.src_read, wiring.flipped(self.src_read))
             wiring.connect(m, pipeline.write, wiring.flipped(self.acc_write))
@@ -148,6 +149,7 @@ class Alu(wiring.Component):
         )
         wiring.connect(m, sequencer.op, beats.i)
         wiring.connect(m, beats.o, pipeline.uop)
+        m.d.comb += [beats.i_ahead.eq(sequencer.ahead), pipeline.ahead.eq(beats.ahead)]
         wiring.connect(m, pipeline.dst_read, ports.dst_part)
         wiring.connect(m, pipeline.src_read, ports.src_part)
         wiring.connect(m, pipeline.write, ports.write_part)

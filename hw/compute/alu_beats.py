@@ -10,7 +10,7 @@ The accumulators hold whole tiles: a read returns a tile, of which the beat take
 write has a mask with a bit for each part.
 """
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,20 +38,33 @@ class Beats(wiring.Component):
         Ready in the last beat. An ``empty`` micro-op has one beat.
     o : stream of ``beat``, out
         ``last`` in the last beat of the last micro-op.
+    i_ahead, ahead : In(uop), Out(beat)
+        What ``i`` and ``o`` offer in the next cycle, if this cycle transfers it or it is not valid.
     """
 
     def __init__(
         self, uop: IndexedUopLayout, beat: IndexedUopLayout, *, log_beats: int
     ) -> None:  # fmt: skip
         self.log_beats = log_beats
-        super().__init__({"i": In(stream.Signature(uop)), "o": Out(stream.Signature(beat))})
+        super().__init__({
+            "i": In(stream.Signature(uop)), "i_ahead": In(uop),
+            "o": Out(stream.Signature(beat)), "ahead": Out(beat),
+        })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         uop, out = self.i.payload, self.o.payload
         beat = Signal(self.log_beats)
         is_last = uop.empty | beat.all()
+        next_uop, next_beat, ahead = self.i_ahead, Signal(self.log_beats), self.ahead
+        remains = self.i.valid & ~is_last  # the next beat is of the same micro-op
         m.d.comb += [
+            next_beat.eq(Mux(remains, beat + 1, 0)),
+            ahead.dst.eq(Cat(next_beat, Mux(remains, uop.dst, next_uop.dst))),
+            ahead.src.eq(Cat(next_beat, Mux(remains, uop.src, next_uop.src))),
+            ahead.insn.eq(Mux(remains, uop.insn.as_value(), next_uop.insn.as_value())),
+            ahead.empty.eq(Mux(remains, uop.empty, next_uop.empty)),
+            ahead.last.eq(Mux(remains, uop.last, next_uop.last)),
             out.dst.eq(Cat(beat, uop.dst)),
             out.src.eq(Cat(beat, uop.src)),
             out.insn.eq(uop.insn),

@@ -87,6 +87,8 @@ class AluPipeline(wiring.Component):
     ----------
     uop : stream, in
         Micro-ops; not ready while READ stalls.
+    ahead : In(uop)
+        What ``uop`` offers in the next cycle, if this cycle transfers it or it is not valid.
     dst_read, src_read, write : Out
         The accumulators. ``dst_read`` is :attr:`ISSUE_LATENCY` cycles after ``uop`` at the
         earliest, ``write`` :attr:`LATENCY` cycles after ``dst_read``.
@@ -121,7 +123,7 @@ class AluPipeline(wiring.Component):
         self.tile_layout = data.ArrayLayout(signed(LANE_BITS), lanes)
         read = SramReadSignature(log_depth=log_depth, bits=bits)
         super().__init__({
-            "uop": In(stream.Signature(uop)),
+            "uop": In(stream.Signature(uop)), "ahead": In(uop),
             "dst_read": Out(read), "src_read": Out(read),
             "dst_reserved": In(banks), "src_reserved": In(banks),
             "write_lookahead": Out(LookaheadSignature(log_depth=log_depth)),
@@ -296,7 +298,7 @@ class AluPipeline(wiring.Component):
     ) -> None:
         """REQUANTISE: its immediate accompanies it to EX2, its result is written in WB; a micro-op
         that reads its tile does not enter HAZARD before. Drives ``ex2_is_one``."""
-        op, ex1, ex2, _ = in_flight
+        op, ex1, _, _ = in_flight
         ex2_limits = Signal.like(forwarding.imm, reset_less=True)
         ex1_is_one = forwarding.operation[0].requantise
         m.d.sync += [
@@ -306,18 +308,29 @@ class AluPipeline(wiring.Component):
             m.d.comb += [lane.limits.eq(ex2_limits), lane.is_requantise.eq(ex2_is_one)]
 
         m.submodules.unforwarded = gate = UnforwardedHazard(
-            self.uop.payload.shape(), log_depth=self.log_depth, stages=5
+            self.uop.payload.shape(), log_depth=self.log_depth
         )
         wiring.connect(m, wiring.flipped(self.uop), gate.uop)
         wiring.connect(m, gate.passed, accepted)
-        older = [
-            (slot.valid & (slot.uop.insn.alu_opcode == AluOpcode.REQUANTISE), slot.uop.dst)
-            for slot in (hazards.current, hazards.early)
+
+        def is_one(opcode):
+            return opcode == AluOpcode.REQUANTISE
+
+        current, early = hazards.current, hazards.early
+        older = {
+            "current": (current.valid & is_one(current.uop.insn.alu_opcode), current.uop.dst),
+            "early": (early.valid & is_one(early.uop.insn.alu_opcode), early.uop.dst),
+            "op": (op.valid & is_one(fetch.fetched.opcode), op.dst),
+            "ex1": (ex1.valid & ex1_is_one, ex1.dst),
+        }
+        for name, (valid, dst) in older.items():
+            m.d.comb += [gate.older[name].valid.eq(valid), gate.older[name].dst.eq(dst)]
+        m.d.comb += [
+            gate.ahead.eq(self.ahead),
+            gate.is_unforwarded.eq(is_one(self.uop.payload.insn.alu_opcode)),
+            gate.current_free.eq(hazards.uop.ready),
+            gate.current_to_early.eq(fetch.current_to_early),
+            gate.early_stays.eq(early.valid & ~early.dst.ready),
+            gate.issued.eq(fetch.issue_valid),
+            gate.is_early.eq(early.valid),
         ]
-        older += [
-            (op.valid & (fetch.fetched.opcode == AluOpcode.REQUANTISE), op.dst),
-            (ex1.valid & ex1_is_one, ex1.dst),
-            (ex2.valid & ex2_is_one, ex2.dst),
-        ]
-        for seen, (valid, dst) in zip(gate.older, older, strict=True):
-            m.d.comb += [seen.valid.eq(valid), seen.dst.eq(dst)]

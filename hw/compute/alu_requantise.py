@@ -17,9 +17,6 @@ The result is not forwarded: a micro-op that reads its tile enters the pipeline 
 write (:class:`UnforwardedHazard`).
 """
 
-from functools import reduce
-from operator import or_
-
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -170,38 +167,77 @@ class UnforwardedLayout(data.StructLayout):
 
 class UnforwardedHazard(wiring.Component):
     """A gate in front of the pipeline: a micro-op that reads the tile of an older one whose result
-    is not forwarded stalls until that is in WB. Combinational.
+    is not forwarded stalls until that is in WB.
+
+    A micro-op is compared with the older ones in the cycle before it is offered. A register for
+    each stage says whether the micro-op at the gate reads the tile of the one in that stage, and
+    follows the older micro-op from stage to stage.
 
     Parameters
     ----------
     uop : IndexedUopLayout
         With ``dst``, ``src`` and the instruction's ``use_imm``.
-    log_depth, stages : int
-        log2 of the number of tiles, and the number of stages between the gate and WB.
+    log_depth : int
+        log2 of the number of tiles.
 
     Attributes
     ----------
     uop, passed : stream of ``uop``, in and out
-    older : In(array of UnforwardedLayout)
-        The stages.
+    ahead : In(uop)
+        What ``uop`` offers in the next cycle, if this cycle transfers it or it is not valid.
+    is_unforwarded : In(1)
+        The result of the micro-op at the gate is not forwarded.
+    older : In(struct of UnforwardedLayout)
+        The micro-ops in the slots ``current`` and ``early`` of READ, and in the stages ``op`` and
+        ``ex1``; one in EX2 is in WB when the compared micro-op is at the gate.
+    current_free : In(1)
+        The current slot accepts a micro-op, or is empty, in this cycle.
+    current_to_early, early_stays : In(1)
+        The micro-op in the current slot moves to the early slot; that in the early slot stays.
+    issued : In(1)
+        A micro-op is issued, from the early slot if ``is_early``, else from the current slot.
+    is_early : In(1)
     """
 
-    def __init__(self, uop: IndexedUopLayout, *, log_depth: int, stages: int) -> None:
+    STAGES = ("current", "early", "op", "ex1")
+
+    def __init__(self, uop: IndexedUopLayout, *, log_depth: int) -> None:
+        stage = UnforwardedLayout(log_depth)
         super().__init__({
             "uop": In(stream.Signature(uop)), "passed": Out(stream.Signature(uop)),
-            "older": In(data.ArrayLayout(UnforwardedLayout(log_depth), stages)),
+            "ahead": In(uop), "is_unforwarded": In(1),
+            "older": In(data.StructLayout(dict.fromkeys(self.STAGES, stage))),
+            "current_free": In(1), "current_to_early": In(1), "early_stays": In(1),
+            "issued": In(1), "is_early": In(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        uop, stall = self.uop.payload, Signal()
-        reads_src = ~uop.insn.use_imm
-        hazards = (
-            older.valid & ((older.dst == uop.dst) | (reads_src & (older.dst == uop.src)))
-            for older in self.older
-        )
+        uop, ahead, stall, is_new = self.uop.payload, self.ahead, Signal(), Signal()
+
+        def reads(dst):
+            """Whether the micro-op that is offered next reads the tile ``dst``."""
+            reads_src = ~ahead.insn.use_imm & (ahead.src == dst)
+            return ~ahead.empty & ((ahead.dst == dst) | reads_src)
+
+        hits = {name: Signal(name=f"hits_{name}") for name in (*self.STAGES, "ex2")}
+        seen = {
+            name: Mux(is_new, older.valid & reads(older.dst), hits[name])
+            for name, older in ((name, self.older[name]) for name in self.STAGES)
+        }
+        enters = is_new & self.uop.valid & self.is_unforwarded & reads(uop.dst)
+        m.d.sync += [
+            hits["current"].eq(Mux(self.current_free, enters, seen["current"])),
+            hits["early"].eq(
+                Mux(self.current_to_early, seen["current"], self.early_stays & seen["early"])
+            ),
+            hits["op"].eq(self.issued & Mux(self.is_early, seen["early"], seen["current"])),
+            hits["ex1"].eq(seen["op"]),
+            hits["ex2"].eq(seen["ex1"]),
+        ]
         m.d.comb += [
-            stall.eq(~uop.empty & reduce(or_, hazards)),
+            stall.eq(Cat(hits.values()).any()),
+            is_new.eq(~self.uop.valid | self.uop.ready),
             self.passed.payload.eq(uop),
             self.passed.valid.eq(self.uop.valid & ~stall),
             self.uop.ready.eq(self.passed.ready & ~stall),

@@ -237,6 +237,8 @@ class Sequencer(wiring.Component):
     op : stream of IndexedUopLayout, out
         The first item is offered :attr:`LATENCY` cycles after the cycle in which ``insn`` was
         accepted.
+    ahead : Out(IndexedUopLayout)
+        What ``op`` offers in the next cycle, if this cycle transfers it or it is not valid.
     error : ErrorLayout, out
         SRAM_RANGE with the first index (in the order of ``indices``) that is beyond its memory.
         That micro-op and all younger ones are not offered; the sequencer must be reset.
@@ -259,7 +261,7 @@ class Sequencer(wiring.Component):
         super().__init__({
             "insn": In(stream.Signature(layout_of(insn))),
             **uop_ports(log_depth=log_depth, bits=uop.bits),
-            "op": Out(stream.Signature(self.op_layout)),
+            "op": Out(stream.Signature(self.op_layout)), "ahead": Out(self.op_layout),
             "error": Out(ErrorLayout(error_addr_bits)),
         })  # fmt: skip
 
@@ -277,6 +279,7 @@ class Sequencer(wiring.Component):
         wiring.connect(m, wiring.flipped(self.insn), select.insn)
         wiring.connect(m, select.selected, selected.i)
         wiring.connect(m, checked.o, wiring.flipped(self.op))
+        m.d.comb += self.ahead.eq(checked.ahead)
         wiring.connect(m, buffer.read, wiring.flipped(self.uop_read))
 
         # Fetch: the prefetch buffer has the word of the micro-op. The word behind the micro-op in

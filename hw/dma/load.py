@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vta.config import VTAConfig
@@ -30,6 +29,7 @@ from vta.hw.interfaces import (
     layout_of,
     module_status,
 )
+from vta.hw.lib.output_queue import OutputQueue
 from vta.isa import Capability, Format, Isa
 from vta.memmap import ErrorCode, ModuleState, Source
 
@@ -148,7 +148,7 @@ class LoadEngine(wiring.Component):
         )
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row = generator.row.payload
-        m.submodules.rows = rows = SyncFIFO(
+        m.submodules.rows = rows = OutputQueue(
             width=len(row.row.as_value()), depth=self.rows_in_flight
         )
         has_beats = row.beats != 0
@@ -243,7 +243,7 @@ class LoadModule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.in_flight = in_flight = SyncFIFO(width=1, depth=LOADS_IN_FLIGHT)
+        m.submodules.in_flight = in_flight = OutputQueue(width=1, depth=LOADS_IN_FLIGHT)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
         if self.engine is None:
             request, done = self.request, self.done

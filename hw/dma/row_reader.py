@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vta.hw.dma.row_writer import DownCounter
 from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range
 from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout, SramReadSignature, WritePortSignature
 from vta.memmap import ErrorCode, Source
@@ -96,9 +97,9 @@ class RowReader(wiring.Component):
 
     def _read(self, m, element, element_ready, ask):
         """Stage 0: read the elements of the row, one whenever stage 1 is ready."""
-        row = Signal(self.row_layout)
         next_row = data.View(self.row_layout, self.row.payload)
         row_valid = Signal()
+        m.submodules.count = count = DownCounter(len(next_row.count))
         sram_index = SramIndex((self.kind,))
         index = sram_index.value
         lane = Signal(index_range(self.lanes))
@@ -106,16 +107,19 @@ class RowReader(wiring.Component):
         row_end = Signal()
         in_range = sram_index.within(self.kind)
         enable = row_valid & (self.error.code == ErrorCode.NONE)
-        remaining = enable & (row.count != 0)
+        remaining = enable & count.nonzero
         available = self.sram_ready | ~in_range if self.waits else 1
         m.d.comb += [
             read.eq(remaining & element_ready & available),
             self.idle.eq(~row_valid & ~element.valid),
-            row_end.eq(enable & ((row.count == 0) | (read & (row.count == 1)))),
+            row_end.eq(enable & (~count.nonzero | (read & count.is_one))),
             self.row.ready.eq(~row_valid | row_end),
             self.sram.en.eq(remaining & ask & in_range),
             self.sram.addr.eq(index),
             self.read.eq(read & in_range),
+            count.load.eq(self.row.ready),
+            count.load_value.eq(next_row.count),
+            count.step.eq(read),
         ]
         if self.waits:
             m.d.comb += self.sram_take.eq(self.read)
@@ -123,10 +127,10 @@ class RowReader(wiring.Component):
             m.d.sync += [
                 element.valid.eq(read & in_range),
                 element.lane.eq(lane),
-                element.row_end.eq(row.count == 1),
+                element.row_end.eq(count.is_one),
             ]
         with m.If(read):
-            m.d.sync += [row.count.eq(row.count - 1), sram_index.step(), lane.eq(lane + 1)]
+            m.d.sync += [sram_index.step(), lane.eq(lane + 1)]
             with m.If(~in_range):
                 m.d.sync += [
                     self.error.code.eq(ErrorCode.SRAM_RANGE),
@@ -134,7 +138,7 @@ class RowReader(wiring.Component):
                     self.error.addr.eq(index),
                 ]
         with m.If(self.row.ready):
-            m.d.sync += [row_valid.eq(self.row.valid), row.eq(next_row)]
+            m.d.sync += row_valid.eq(self.row.valid)
             with m.If(self.row.valid):
                 m.d.sync += lane.eq(next_row.offset >> self.kind.log_bytes)
                 with m.If(next_row.first):

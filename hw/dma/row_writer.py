@@ -147,8 +147,9 @@ class WriteSequencer(wiring.Component):
         element_end = Signal()
         row_end = Signal()
         position, packed, last_position = self._position(m, row, next_row, write_data)
+        failed = Signal()  # an error is reported
         m.d.comb += [
-            enable.eq(row_valid & (self.error.code == ErrorCode.NONE) & self.op.ready),
+            enable.eq(row_valid & ~failed & self.op.ready),
             write_zero.eq(enable & zeros.nonzero),
             write_data.eq(enable & ~zeros.nonzero & count.nonzero & self.beat.valid),
             element_end.eq(write_zero | (write_data & (packed | last_position))),
@@ -171,6 +172,7 @@ class WriteSequencer(wiring.Component):
         index, in_range = self._index(m, row, next_row, element_end)
         with m.If((write_zero | write_data) & ~in_range):
             m.d.sync += [
+                failed.eq(1),
                 self.error.code.eq(ErrorCode.SRAM_RANGE),
                 self.error.source.eq(reported_by(self.source, row.kind)),
                 self.error.addr.eq(index),
@@ -197,16 +199,21 @@ class WriteSequencer(wiring.Component):
         """The position within an element that spans beats, or within a beat that packs elements.
 
         Returns ``(position, packed, last_position)``: the register; whether a beat holds several
-        elements; whether the position is the last of its element, or of its beat.
+        elements; a register: whether the position is the last of its element, or of its beat.
         """
         beats = [kind.beats_per_element(self.data_bits) for kind in self.kinds]
         elements = [kind.elements_per_beat(self.data_bits) for kind in self.kinds]
         position = Signal(index_range(max(*beats, *elements)))
         packed = Array(number > 1 for number in elements)[row.kind]
-        positions = (max(pair) for pair in zip(beats, elements, strict=True))
-        last_position = position == Array(number - 1 for number in positions)[row.kind]
+        positions = [max(pair) for pair in zip(beats, elements, strict=True)]
+        last_position = Signal()
+        before_last = Array(max(number - 2, 0) for number in positions)[row.kind]
         with m.If(write_data):
-            m.d.sync += position.eq(Mux(last_position, 0, position + 1))
+            has_one = Array(number == 1 for number in positions)[row.kind]
+            m.d.sync += [
+                position.eq(Mux(last_position, 0, position + 1)),
+                last_position.eq(Mux(last_position, has_one, position == before_last)),
+            ]
         with m.If(self.row.ready & self.row.valid):
             first_element = self._of_kind(
                 next_row.kind,
@@ -216,7 +223,8 @@ class WriteSequencer(wiring.Component):
                     else 0
                 ),
             )
-            m.d.sync += position.eq(first_element)
+            last = Array(number - 1 for number in positions)[next_row.kind]
+            m.d.sync += [position.eq(first_element), last_position.eq(first_element == last)]
         return position, packed, last_position
 
     def _index(self, m, row, next_row, element_end):

@@ -15,7 +15,6 @@ from operator import or_
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out
 
 from vta.hw.dma.row_generator import RowGenerator
@@ -29,6 +28,7 @@ from vta.hw.interfaces import (
     layout_of,
     module_status,
 )
+from vta.hw.lib.output_queue import OutputQueue
 from vta.isa import Capability, Isa, MemId
 from vta.memmap import ErrorCode, ModuleState, Source
 
@@ -103,7 +103,7 @@ class StoreModule(wiring.Component):
         )  # fmt: skip
         # A row forks to the bus and to the row queue; both accept it in the same cycle.
         row, request = generator.row.payload, self.write.request
-        m.submodules.rows = rows = SyncFIFO(width=len(row.row.as_value()), depth=ROWS_IN_FLIGHT)
+        m.submodules.rows = rows = OutputQueue(width=len(row.row.as_value()), depth=ROWS_IN_FLIGHT)
         has_beats = row.beats != 0
         m.d.comb += [
             request.valid.eq(generator.row.valid & has_beats & rows.w_rdy),
@@ -166,7 +166,7 @@ class StoreModule(wiring.Component):
 
     def _issue_and_retire(self, m, request):
         """Issue instructions with their tokens; retire them in order with their responses."""
-        m.submodules.in_flight = in_flight = SyncFIFO(width=2, depth=STORES_IN_FLIGHT)
+        m.submodules.in_flight = in_flight = OutputQueue(width=2, depth=STORES_IN_FLIGHT)
         insn = data.View(layout_of(self.isa.memory), self.insn.payload)
         token_stall = Signal()
         issue = Signal()

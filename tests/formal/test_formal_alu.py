@@ -127,6 +127,7 @@ class ResultsInOrder(Properties):
                 | ((opcode == AluOpcode.REQUANTISE) & ~uop.insn.use_imm)
             ),
         ]
+        self._ahead(m)
         if self.log_beats:
             self._beats(m, uop)
         power_up = constant(m, self.power_up)
@@ -171,6 +172,23 @@ class ResultsInOrder(Properties):
                     ]  # fmt: skip
         self._reach(m, count)
         return m
+
+    def _ahead(self, m):
+        """A micro-op is offered until it is accepted, and was announced in the cycle before it is
+        offered for the first time."""
+        offer = self.block.uop
+        is_kept, is_announced = Signal(), Signal()
+        before, announced = Signal.like(offer.payload), Signal.like(offer.payload)
+        m.d.sync += [
+            is_kept.eq(offer.valid & ~offer.ready), before.eq(offer.payload),
+            is_announced.eq(~offer.valid | offer.ready), announced.eq(self.block.ahead),
+        ]  # fmt: skip
+        is_same = offer.payload.as_value() == before.as_value()
+        is_next = offer.payload.as_value() == announced.as_value()
+        m.d.comb += [
+            Assume(~is_kept | (offer.valid & is_same)),
+            Assume(~(is_announced & offer.valid) | is_next),
+        ]
 
     def _memory(self, m, power_up):
         """The tiles, written by the pipeline alone, behind its two read ports. All of them hold
@@ -332,20 +350,26 @@ def test_broken_hazard_detection_is_found(old, new):
 
 
 UNFORWARDED = [
-    ("dst-ignored", "(older.dst == uop.dst) | (reads_src", "(reads_src"),
-    ("src-ignored", "| (reads_src & (older.dst == uop.src))", ""),
+    ("dst-ignored", "((ahead.dst == dst) | reads_src)", "reads_src"),
+    ("src-ignored", "((ahead.dst == dst) | reads_src)", "(ahead.dst == dst)"),
     ("not-kept", "self.uop.valid & ~stall", "self.uop.valid"),
-]
+    ("next-ignored", "Mux(self.current_free, enters,", "Mux(self.current_free, 0,"),
+    ("forgotten", "older.valid & reads(older.dst), hits[name])",
+     "older.valid & reads(older.dst), 0)"),
+    ("current-forgotten", "enters, seen[\"current\"])", "enters, 0)"),
+    ("early-forgotten", "self.early_stays & seen[\"early\"]", "0"),
+    ("to-early-forgotten", "self.current_to_early, seen[\"current\"]", "self.current_to_early, 0"),
+    ("issued-from-early", "Mux(self.is_early, seen[\"early\"]", "Mux(self.is_early, 0"),
+    ("issued-from-current", "seen[\"early\"], seen[\"current\"])", "seen[\"early\"], 0)"),
+    ("ex1-forgotten", "hits[\"ex2\"].eq(seen[\"ex1\"])", "hits[\"ex2\"].eq(0)"),
+]  # fmt: skip
 PIPELINE = [
     ("each-starts", "accepted.payload.insn.start & runs.first", "accepted.payload.insn.start"),
     ("run-goes-on", "runs.last.eq(accepted.payload.last)", "runs.last.eq(0)"),
-    ("current-ignored", "for slot in (hazards.current, hazards.early)",
-     "for slot in (hazards.early, hazards.early)"),
-    ("early-ignored", "for slot in (hazards.current, hazards.early)",
-     "for slot in (hazards.current, hazards.current)"),
-    ("op-ignored", "(op.valid & (fetch", "(0 & (fetch"),
+    ("current-ignored", "(current.valid & is_one", "(0 & is_one"),
+    ("early-ignored", "(early.valid & is_one", "(0 & is_one"),
+    ("op-ignored", "(op.valid & is_one", "(0 & is_one"),
     ("ex1-ignored", "(ex1.valid & ex1_is_one", "(0 & ex1_is_one"),
-    ("ex2-ignored", "(ex2.valid & ex2_is_one", "(0 & ex2_is_one"),
     ("limits-early", "lane.limits.eq(ex2_limits)", "lane.limits.eq(forwarding.imm)"),
     ("result-late", "lane.is_requantise.eq(ex2_is_one)", "lane.is_requantise.eq(ex1_is_one)"),
     ("result-not-alone", "Mux(ex2_is_unforwarded, 0, ex2_result.as_value())",

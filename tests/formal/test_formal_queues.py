@@ -9,7 +9,7 @@ from tests.formal.mutant import mutant
 from tests.formal.runner import Properties, prove, reach, refute
 from tests.formal.transaction_log import keep_log
 from vta.hw.debug.signal_paths import SignalPaths
-from vta.hw.lib import block_queue
+from vta.hw.lib import block_queue, output_queue
 
 WIDTH, DEPTH = 2, 4
 
@@ -22,6 +22,7 @@ class InOrder(Properties):
     def __init__(self, module, name):
         super().__init__(getattr(module, name)(width=WIDTH, depth=DEPTH))
         self.buffered = name == "BlockQueue"
+        self.has_register = name != "SyncFIFO"
 
     def elaborate(self, platform):
         block, paths = self.block, SignalPaths(self.block)
@@ -48,7 +49,7 @@ class InOrder(Properties):
             m.d.comb += Assert(~(writes & word_is_read & (paths["produce"] == paths["consume"])))
 
         # What the memory and its two pointers hold, for the induction.
-        ahead = block.r_rdy if self.buffered else 0  # entries before those of the memory
+        ahead = block.r_rdy if self.has_register else 0  # entries before those of the memory
         produce, consume = paths["produce"], paths["consume"]
         distance = (produce + DEPTH - consume) % DEPTH
         m.d.comb += [
@@ -61,7 +62,7 @@ class InOrder(Properties):
             paths.probe_memory("storage", place, word)
             with m.If(n + ahead < level):
                 entry = log[n]
-                if self.buffered:
+                if self.has_register:
                     m.d.comb += Assert(word == Mux(ahead, log[n + 1], entry))
                 else:
                     m.d.comb += Assert(word == entry)
@@ -71,7 +72,7 @@ class InOrder(Properties):
         return [self.block.w_data, self.block.w_en, self.block.r_en]
 
 
-QUEUES = {"SyncFIFO": fifo, "BlockQueue": block_queue}
+QUEUES = {"SyncFIFO": fifo, "BlockQueue": block_queue, "OutputQueue": output_queue}
 """Name: its module."""
 
 
@@ -98,6 +99,11 @@ def test_queues_fill_and_empty(name):
         ("BlockQueue", "& (~self.r_rdy | self.r_en)", ""),
         ("BlockQueue", "with m.Elif(self.r_en):", "with m.Elif(0):"),
         ("BlockQueue", "with m.If(enters ^ leaves)", "with m.If(enters | leaves)"),
+        ("OutputQueue", "(is_full | becomes_full)", "is_full"),
+        ("OutputQueue", "~moves_on & (is_full", "(is_full"),
+        ("OutputQueue", "~is_full & (held | ~is_left)", "~is_full & ~is_left"),
+        ("OutputQueue", "with m.If(is_left):", "with m.If(~self.r_rdy):"),
+        ("OutputQueue", "Mux(held, read.data, self.w_data)", "read.data"),
     ],
     ids=[
         "overflow",
@@ -107,6 +113,11 @@ def test_queues_fill_and_empty(name):
         "output-overwritten",
         "output-stays",
         "miscounted",
+        "output-queue-overflow",
+        "output-queue-remains-full",
+        "overtaken",
+        "remains-readable",
+        "not-past-the-memory",
     ],
 )
 def test_broken_queues_are_found(name, old, new):

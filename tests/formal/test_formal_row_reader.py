@@ -188,7 +188,7 @@ class ExactlyTheRows(Properties):
     def _belongs(self, m, paths):
         """The registers of the block in these terms, for the induction."""
         reading, held = self.reading, self.held
-        row, lanes = data.View(self.layout, paths["row"]), max(1, BEAT // self.elem_bytes)
+        count, lanes = paths["count.value"], max(1, BEAT // self.elem_bytes)
         m.d.comb += Assert(self.no_error | ~held.valid)
         with m.If(self.no_error):
             m.d.comb += [
@@ -199,7 +199,9 @@ class ExactlyTheRows(Properties):
             m.d.comb += [
                 *map(Assert, self.well_formed(reading.row)),
                 Assert((reading.reads < reading.row.count) | (reading.row.count == 0)),
-                Assert(row.count == reading.row.count - reading.reads),
+                Assert(count == reading.row.count - reading.reads),
+                Assert(paths["count.nonzero"] == (count != 0)),
+                Assert(paths["count.is_one"] == (count == 1)),
             ]
         with m.Elif(self.no_error):
             m.d.comb += Assert(reading.reads == 0)
@@ -303,7 +305,7 @@ def test_rows_of_all_kinds_happen(elem_bytes):
 @pytest.mark.parametrize(
     ("elem_bytes", "old", "new"),
     [
-        (1, "(read & (row.count == 1))", "(read & (row.count <= 2))"),
+        (1, "(read & count.is_one)", "(read & (count.value <= 2))"),
         (1, "with m.If(next_row.first):", "with m.If(1):"),
         (1, "enable = row_valid & (self.error.code == ErrorCode.NONE)", "enable = row_valid"),
         (1, "self.sram.en.eq(remaining & ask & in_range)", "self.sram.en.eq(remaining & ask)"),
@@ -312,8 +314,8 @@ def test_rows_of_all_kinds_happen(elem_bytes):
         (1, "merged.eq(Mux(complete, 0, beat))", "merged.eq(beat)"),
         (1, "(element.lane == self.lanes - 1) | element.row_end", "element.lane == self.lanes - 1"),
         (1, "(element.lane == self.lanes - 1) | element.row_end", "element.row_end"),
-        (1, "element.row_end.eq(row.count == 1)",
-         "element.row_end.eq((row.count == 1) & row.last)"),
+        (1, "element.row_end.eq(count.is_one)",
+         "element.row_end.eq(count.is_one & ~lane[0])"),
         (1, "~complete | self.beat.ready", "1"),
         (8, "(self.beat.ready & last_part)", "self.beat.ready"),
         (8, "self.sram.data.word_select(part, self.data_bits)",

@@ -118,6 +118,12 @@ class ExactlyTheRows(Properties):
             row_end.eq(active & enable & (steps + (write_zero | write_data) == total)),
         ]
         in_range = place < self.of(row.kind, lambda each: 1 << each.log_depth)
+        narrow, last_part = (1 << log_chunk) < BEAT, (1 << log_parts) - 1
+        is_last_position = Mux(
+            narrow,
+            byte % BEAT >> log_chunk == (Const(BEAT) >> log_chunk) - 1,
+            number & last_part == last_part,
+        )
 
         # The step uses the right beat, and consumes it with its last byte.
         beat_accepted = Signal()
@@ -160,7 +166,6 @@ class ExactlyTheRows(Properties):
         # The registers of the block in these terms, for the induction.
         zeros, count = paths["sequencer.zeros.value"], paths["sequencer.count.value"]
         block_row = data.View(self.layout, paths["sequencer.row"])
-        narrow = (1 << log_chunk) < BEAT
         chosen = data.View(
             data.StructLayout({"zero": 1, "data": 1, "element_end": 1, "load_end": 1}),
             paths["skid.o__payload"][:4],
@@ -168,6 +173,7 @@ class ExactlyTheRows(Properties):
         m.d.comb += [
             Assert(paths["sequencer.row_valid"] == active),
             Assert(paths["skid.o__valid"] == op_pending),
+            Assert(paths["sequencer.failed"] == ~no_error),
             Assert(op_pending | ~(done | loads)),
             Assert(~op_pending | (chosen.load_end == done)),
             Assert(~op_pending | (chosen.element_end == loads)),
@@ -192,6 +198,7 @@ class ExactlyTheRows(Properties):
                     paths["sequencer.position"]
                     == Mux(narrow, byte % BEAT >> log_chunk, number & ((1 << log_parts) - 1))
                 ),
+                Assert(paths["sequencer.last_position"] == is_last_position),
             ]
         with m.Elif(no_error):
             m.d.comb += Assert(paths["sequencer.index"] == base)
@@ -347,8 +354,9 @@ def test_rows_of_all_kinds_happen(kinds):
         ("loads", "op.data.eq(write_data & in_range)", "op.data.eq(write_data)"),
         ("loads", "op.load_end.eq(row_end & row.last &", "op.load_end.eq(row_end &"),
         ("loads", "loaded.eq(accepted & op.element_end)", "loaded.eq(accepted & op.data)"),
-        ("loads", "(self.error.code == ErrorCode.NONE) & self.op.ready",
-         "(self.error.code == ErrorCode.NONE)"),
+        ("loads", "~failed & self.op.ready", "~failed"),
+        ("loads", "failed.eq(1),", "failed.eq(0),"),
+        ("loads", "Mux(last_position, has_one,", "Mux(last_position, 0,"),
         ("loads", "(accepted & self.op.payload.load_end)",
          "(self.op.valid & self.op.payload.load_end)"),
         ("loads", "self.op.ready.eq(~self.stall)", "self.op.ready.eq(1)"),
@@ -362,7 +370,8 @@ def test_rows_of_all_kinds_happen(kinds):
     ids=["a-zero-lost", "elements-after-zeros-lost", "zeros-are-data", "zeros-in-part",
          "part-is-element", "rows-begin-anew", "offset-ignored", "last-beat-kept",
          "full-beat-kept", "flag-late", "position-stays", "beyond-the-sram",
-         "done-each-row", "counted-twice", "goes-on-when-stalled", "done-when-stalled",
+         "done-each-row", "counted-twice", "goes-on-when-stalled", "goes-on-after-error",
+         "one-position-passes", "done-when-stalled",
          "stall-lost", "wrong-sign", "wrong-mask", "micro-ops-padded", "pad-value-sign",
          "pad-value-high"],
 )  # fmt: skip

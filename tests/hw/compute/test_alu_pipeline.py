@@ -176,8 +176,7 @@ def run(case):
         to_offer = list(case.uops)
         for cycle in range(-AluPipeline.ISSUE_LATENCY, 3 * len(case.uops) + 12):
             ctx.set(dut.uop.valid, bool(to_offer))
-            if to_offer:
-                uop = to_offer[0]
+            for uop, port in zip(to_offer, (dut.uop.payload, dut.ahead)):
                 insn = {
                     "alu_opcode": uop.opcode, "use_imm": uop.src is None, "imm": uop.imm,
                     "start": uop.start,
@@ -189,7 +188,7 @@ def run(case):
                     "empty": 0,
                     "last": uop.last,
                 }
-                ctx.set(dut.uop.payload, dut.uop.payload.shape().const(payload))
+                ctx.set(port, port.shape().const(payload))
             dst_reserved = case.dst_reserved.get(cycle, set())
             src_reserved = case.src_reserved.get(cycle, set())
             ctx.set(dut.dst_reserved, sum(1 << bank for bank in dst_reserved))
