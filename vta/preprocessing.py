@@ -225,7 +225,11 @@ class Preprocessing:
         PreprocessingError
             As :func:`load_photo` and :meth:`apply`.
         """
-        return self.apply(load_photo(path, _CHANNELS[self.channels]), shape)
+        photo = load_photo(path, _CHANNELS[self.channels])
+        try:
+            return self.apply(photo, shape)
+        except PreprocessingError as error:
+            raise PreprocessingError(f"{path}: {error}") from None
 
 
 NAMED = {

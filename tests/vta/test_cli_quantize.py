@@ -289,3 +289,6 @@ def test_a_picture_of_an_output(folder, tmp_path):
     result = vta("run", *model_and_photo, "--output", tmp_path / "other.PNG")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "other.PNG").read_bytes() == (tmp_path / "photo.y_0.png").read_bytes()
+    result = vta("run", *model_and_photo, "--output", tmp_path / "other.jpg")
+    assert result.exit_code == 2 and ".jpg is not written; must be .npy or .png" in result.output
+    assert not (tmp_path / "other.jpg").exists()

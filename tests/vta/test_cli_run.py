@@ -116,6 +116,9 @@ def test_arrays_of_the_other_byte_order_and_layout():
         ((*INPUTS, "--input", "A=b.npy"), "--input: A is given twice, a.npy and b.npy"),
         ((*INPUTS, "--output", "A=c.npy"), "--output A=c.npy: no such tensor; there are C"),
         ((*INPUTS, "--output", "=c.npy"), "'=c.npy' is not NAME=FILE.npy"),
+        ((*INPUTS, "--output", "c.png"), "--output c.png: .png is not written; must be .npy"),
+        ((*INPUTS, "--output", "c.CSV"), "--output c.CSV: .csv is not written; must be .npy"),
+        ((*INPUTS, "--top", "-1"), "-1 is not in the range x>=0"),
         ((*INPUTS, "--memory", "ddr"), "--memory is for the targets tsim; the target is sim"),
         (
             (*INPUTS, "--serial", "x"),

@@ -135,3 +135,9 @@ def test_outputs_that_are_no_picture():
         own.picture(np.zeros((1, 2, 4, 4), np.float32))
     with pytest.raises(PreprocessingError, match="not finite"):
         own.picture(np.full((1, 3, 4, 4), np.nan, np.float32))
+
+
+def test_an_error_names_the_photo(tmp_path):
+    Image.new("RGB", (5000, 1)).save(tmp_path / "wide.png")
+    with pytest.raises(PreprocessingError, match=r"wide\.png: the photo of 5000 x 1 pixels would"):
+        NAMED["imagenet"].load(tmp_path / "wide.png", (1, 3, 32, 32))

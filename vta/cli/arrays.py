@@ -24,6 +24,7 @@ __all__ = [
     "npy_bytes",
     "read_array",
     "read_sample",
+    "require_format",
 ]
 
 
@@ -80,6 +81,35 @@ def files_by_name(
             raise click.UsageError(f"{option}: {name} is given twice, {files[name]} and {path}")
         files[name] = path
     return files
+
+
+_OTHERS = frozenset((
+    ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".npz", ".csv",
+    ".txt", ".json",
+))  # fmt: skip
+
+
+def require_format(option: str, path: Path, *formats: str) -> None:
+    """Refuse a file whose name says that it is of another format than what is written.
+
+    Parameters
+    ----------
+    option : str
+        For messages.
+    path : path
+        A name without a known ending, as of a pipe, is taken.
+    *formats : str
+        The endings of what is written: ``.npy``, ``.png``.
+
+    Raises
+    ------
+    click.UsageError
+    """
+    ending = path.suffix.lower()
+    if ending in (_OTHERS | {".npy", ".png"}) - {*formats}:
+        raise click.UsageError(
+            f"{option} {path}: {ending} is not written; must be {' or '.join(formats)}"
+        )
 
 
 def read_array(what: str, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:

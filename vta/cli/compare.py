@@ -11,7 +11,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name
+from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, require_format
 from vta.cli.compile import progress_display
 from vta.cli.console import report_console
 from vta.cli.devices import Place, place_options
@@ -68,6 +68,7 @@ def compare(
 
     for _, picture in pictures:
         require_other("--picture", picture, model)
+        require_format("--picture", picture, ".png")
     where = Place(**place)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     graph = graph_of(model, cfg, dict(shapes))

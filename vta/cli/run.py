@@ -12,7 +12,14 @@ import click
 import numpy.typing as npt
 
 from vta.bitstream import Bitstream
-from vta.cli.arrays import NAMED_FILE, NamedFiles, files_by_name, npy_bytes, read_array
+from vta.cli.arrays import (
+    NAMED_FILE,
+    NamedFiles,
+    files_by_name,
+    npy_bytes,
+    read_array,
+    require_format,
+)
 from vta.cli.compile import (
     ModelOptions,
     compile_for,
@@ -121,7 +128,13 @@ class Ran:
 @machine_options("models: that of the environment; programs have their own")
 @preprocess_option
 @calibrate_option
-@click.option("--top", default=5, show_default=True, help="Models: how many classes to print.")
+@click.option(
+    "--top",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Models: how many classes to print.",
+)
 @click.option(
     "--no-host", is_flag=True,
     help="Models: refuse nodes that the host would run, but for the borders of the network.",
@@ -249,6 +262,8 @@ def _run_program(
     program = Program.from_bytes(content, where=str(file))
     sources = files_by_name("--input", inputs, [s.name for s in program.tensors if not _made(s)])
     targets = files_by_name("--output", outputs, [s.name for s in program.tensors if s.written])
+    for path in targets.values():
+        require_format("--output", path, ".npy")
     _require_distinct(list(targets.values()))
     missing = [s for s in program.tensors if s.read and s.name not in sources]
     if missing:

@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from vta.cli.arrays import files_by_name, is_sample, npy_bytes, read_array, read_sample
+from vta.cli.arrays import (
+    files_by_name,
+    is_sample,
+    npy_bytes,
+    read_array,
+    read_sample,
+    require_format,
+)
 from vta.errors import VTAError
 from vta.pictures import png_bytes
 from vta.preprocessing import Preprocessing
@@ -199,6 +206,8 @@ def run_network(
     from vta.runtime.network import NetworkModule
 
     targets = files_by_name("--output", outputs, network.outputs)
+    for path in targets.values():
+        require_format("--output", path, ".npy", ".png")
     preprocessing = None
     if network.preprocessing:
         preprocessing = Preprocessing.from_text(network.preprocessing, network.name)
