@@ -13,6 +13,7 @@ from vta.cli import main
 from vta.compiler.frontend.onnx_model import read_model
 from vta.errors import ModelError
 from vta.file_kinds import kind_of
+from vta.tuning import ScheduleLog
 
 
 def archive(*names):
@@ -93,8 +94,32 @@ def test_the_model_is_not_overwritten(line, tmp_path, monkeypatch):
     before = (tmp_path / "net.onnx").read_bytes()
     (tmp_path / "link.onnx").symlink_to("net.onnx")
     ran = CliRunner().invoke(main, line.format("net.onnx", "./link.onnx").split())
-    assert ran.exit_code == 2 and "link.onnx is the file that the command reads" in ran.output
+    assert ran.exit_code == 2 and "link.onnx is a file that the command reads" in ran.output
     assert (tmp_path / "net.onnx").read_bytes() == before
+
+
+def test_a_log_of_schedules_is_not_overwritten(tmp_path):
+    """By its own export; it may hold hours of a search."""
+    log = tmp_path / "log.sqlite"
+    ScheduleLog(log, create=True)
+    before = log.read_bytes()
+    ran = CliRunner().invoke(main, ["tune", "--log", str(log), "--export", str(log)])
+    assert ran.exit_code == 2 and "log.sqlite is a file that the command reads" in ran.output
+    assert log.read_bytes() == before
+
+
+def test_a_long_operator_is_no_file(tmp_path):
+    log = ["--log", str(tmp_path / "log.sqlite")]
+    ran = CliRunner().invoke(main, ["tune", f"dense((4, 32), -{'1' * 300})", *log])
+    assert ran.exit_code == 1 and "must be an integer of at least 1" in ran.output
+
+
+def test_two_outputs_are_two_files(tmp_path):
+    path, result = tmp_path / "insns.bin", str(tmp_path / "result")
+    path.write_bytes(bytes(16))
+    line = ["exec", str(path), "--dram", str(path), "--out", result, "--stats", result]
+    ran = CliRunner().invoke(main, line)
+    assert ran.exit_code == 2 and "is that of --out, too" in ran.output
 
 
 @pytest.mark.parametrize("option", ["--out", "--stats", "--trace", "--trace-events"])

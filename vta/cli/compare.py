@@ -67,7 +67,7 @@ def compare(
     from vta.comparison import graph_of
 
     for _, picture in pictures:
-        require_other("--picture", picture, model)
+        require_other("--picture", picture, model, config)
         require_format("--picture", picture, ".png")
     where = Place(**place)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)

@@ -235,7 +235,7 @@ def compile_command(
     The file has programs for one machine, weights and the preprocessing of photos, and runs where
     no ONNX package is installed. A float model is quantised first, with --calibrate.
     """
-    require_other("--output", result, model)
+    require_other("--output", result, model, config, classes, schedules)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     with progress_display() as progress:
         options = ModelOptions(

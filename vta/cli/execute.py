@@ -100,7 +100,9 @@ def execute(
     for option, written in (
         ("--out", out), ("--stats", stats), ("--trace", trace), ("--trace-events", events)
     ):  # fmt: skip
-        require_other(option, written, insns)
+        require_other(option, written, insns, config)
+    if out is not None and stats is not None and out.resolve() == stats.resolve():
+        raise click.UsageError(f"--stats: {stats} is that of --out, too")
     if dram is None:
         raise click.UsageError("--dram is missing: the DRAM image that the stream works on")
     cfg = machine(config, preset)

@@ -166,15 +166,16 @@ def require_stream(path: Path, content: bytes) -> None:
         )
 
 
-def require_other(option: str, result: Path | None, source: Path) -> None:
-    """Refuse an output that would overwrite the file that a command reads.
+def require_other(option: str, result: Path | None, *sources: Path | None) -> None:
+    """Refuse an output that would overwrite a file that a command reads; None is no file.
 
     Raises
     ------
     click.UsageError
     """
-    if result is not None and result.resolve() == source.resolve():
-        raise click.UsageError(f"{option}: {result} is the file that the command reads")
+    read_files = {source.resolve() for source in sources if source is not None}
+    if result is not None and result.resolve() in read_files:
+        raise click.UsageError(f"{option}: {result} is a file that the command reads")
 
 
 def is_archive(content: bytes) -> bool:

@@ -125,7 +125,7 @@ def quantize(
 
     if calibration is None:
         raise click.UsageError("--calibrate FOLDER is needed: photos, .npy or .npz files")
-    require_other("--output", result, model)
+    require_other("--output", result, model, classes)
     preprocessing = preprocessing_of(model, preprocess)
     samples = calibration_inputs(calibration, model, preprocessing, dict(shapes))
     names = read_classes(classes) if classes else None

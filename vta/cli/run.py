@@ -173,8 +173,10 @@ def run(
     written.
     """
     for _, result in outputs:
-        require_other("--output", result, file)
-    require_other("--json", json_file, file)
+        require_other("--output", result, file, config, classes, schedules)
+    require_other(
+        "--json", json_file, file, config, classes, schedules, *(path for _, path in inputs)
+    )
     where = Place(**place)
     content = None if is_model(file) else read(file)
     if content is None or is_network_file(file, content):

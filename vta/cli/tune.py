@@ -21,6 +21,7 @@ from vta.cli.options import (
     TargetName,
     machine,
     machine_options,
+    require_other,
     shape_option,
 )
 from vta.environment import get_env
@@ -112,6 +113,8 @@ def tune(
 
     if not what and not imports and export is None:
         raise click.UsageError("give models or operators, --import or --export")
+    models = [Path(text) for text in what if _names_file(text)]
+    require_other("--export", export, log_file or user_log(), config, *imports, *models)
     cfg = get_env().cfg if not config and not preset else machine(config, preset)
     wanted = _workloads(what, cfg, dict(shapes))  # a name that is none makes no log
     log = ScheduleLog(log_file or user_log(), create=bool(what or imports))
@@ -144,6 +147,11 @@ def tune(
         click.echo(f"{count} schedule{'s' * (count != 1)} of {log.path} -> {export}")
 
 
+def _names_file(text: str) -> bool:
+    """Whether there is a file of that name; False for what is too long for one."""
+    return os.path.exists(text)  # Path.exists raises
+
+
 def _workloads(
     what: Iterable[str], cfg: VTAConfig, shapes: dict[str, tuple[int, ...]]
 ) -> Counter[Workload]:
@@ -152,7 +160,7 @@ def _workloads(
 
     found: Counter[Workload] = Counter()
     for text in what:
-        if Path(text).suffix == ".onnx" or Path(text).exists():
+        if Path(text).suffix == ".onnx" or _names_file(text):
             found.update(model_workloads(text, cfg, shapes))
         else:
             found[parse_workload(text, cfg)] += 1
