@@ -48,7 +48,7 @@ Shape = tuple[int, ...]
 DATA_BLOCK = 128
 """In the attribute ``blocks`` of ``depth_blocks``: the data; other values are int8 constants."""
 _MOST_PADDED = 1 << 28
-"""Elements of padded images that windows are gathered from."""
+"""Elements of padded images that windows are gathered from, and of other intermediate results."""
 
 
 @dataclass(frozen=True)
@@ -242,10 +242,13 @@ def _chosen(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
 
 def _tapped(shapes: Sequence[Shape], attributes: Mapping[str, Any]) -> int:
     """As many weights as places of rows and of columns, of images."""
-    (n, c, height, width), rows, columns, *weights = shapes
+    (n, c, _, width), rows, columns, *weights = shapes
     if [rows, columns] != weights or len(rows) != 2 or len(columns) != 2:
         raise ValueError(f"rows {rows}, columns {columns}, weights {weights}; must be the same")
-    return n * c * max(rows[0], height) * max(columns[0], width)
+    between = n * c * rows[0] * width  # rows are summed first
+    if between > _MOST_PADDED:
+        raise ValueError(f"{between} sums of rows; at most {_MOST_PADDED}")
+    return n * c * rows[0] * columns[0]
 
 
 def _placed(arrays: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
