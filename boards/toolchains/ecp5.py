@@ -70,7 +70,8 @@ class Ecp5Toolchain(OpenToolchain):
     def commands(self, board: Board, clock_hz: int, verilog: str) -> list[list[str]]:
         return [
             [
-                self.program, *board.part.nextpnr, "--lpf", CONSTRAINTS, "--json", NETLIST,
+                self.program, *board.part.nextpnr, *nextpnr.PLACER,
+                "--lpf", CONSTRAINTS, "--json", NETLIST,
                 "--textcfg", f"{TOP}.config", "--report", REPORT, "--seed", str(nextpnr.SEED),
                 "--timing-allow-fail", "--quiet", "--log", "nextpnr.log",
             ],
