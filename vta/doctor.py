@@ -108,7 +108,7 @@ _TOOLS = (
           "Debian, Ubuntu: apt install openssl"),
     _Tool("tclsh", ("tclsh",), (), "runs the vendors' scripts without the vendor's tool", "boards",
           "Debian, Ubuntu: apt install tcl"),
-    _Tool("Vivado", ("vivado",), ("-version",), "bitstreams for Pynq and Ultra96", "boards",
+    _Tool("Vivado", ("vivado",), ("-version",), "bitstreams for Pynq, Ultra96, ZCU104", "boards",
           "from AMD; its settings64.sh puts it on PATH"),
     _Tool("Quartus", ("quartus_sh",), ("--version",), "bitstreams for DE10-Nano", "boards",
           "from Intel (Altera); quartus/bin must be on PATH"),

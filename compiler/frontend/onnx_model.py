@@ -102,6 +102,8 @@ def _is_named(dim: onnx.TensorShapeProto.Dimension) -> bool:
 def _require_bounds(path: Path, model: onnx.ModelProto) -> None:
     if not model.HasField("graph") or not model.graph.node:
         raise ModelError(f"{path}: not an ONNX model, or one without nodes")
+    if not model.graph.output:
+        raise ModelError(f"{path}: the graph has no outputs; nothing would be computed")
     if len(model.graph.node) > MAX_NODES:
         raise ModelError(f"{path}: {len(model.graph.node)} nodes; at most {MAX_NODES}")
     if model.functions:

@@ -1,11 +1,14 @@
 """Nodes whose attributes or constants do not fit: each error names the node."""
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.onnx_builder import Builder
+from tests.support.onnx_models import digits
 from vta.compiler.frontend.onnx_import import import_model
+from vta.compiler.frontend.onnx_model import read_model
 from vta.errors import ModelError
 
 IMAGE = [1, 3, 6, 6]
@@ -92,3 +95,11 @@ def test_a_group_norm_of_a_vector():
     output = b.op("GroupNormalization", "x", ones, ones, num_groups=1)
     with pytest.raises(ModelError, match="must have three dimensions or more"):
         import_model(model(b, output, [3], 21), "m")
+
+
+def test_a_model_without_outputs(tmp_path):
+    made = digits()
+    del made.graph.output[:]
+    onnx.save(made, tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"m\.onnx: the graph has no outputs"):
+        read_model(tmp_path / "m.onnx")
