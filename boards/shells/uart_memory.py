@@ -1,6 +1,7 @@
 """The device's memory in block RAM: an AXI4 slave for the core, and a byte port for the host.
 
-``data[address - base]``, one beat a cycle in each direction; the host goes first, a byte at a time.
+``data[address - base]``, one beat a cycle in each direction. The host goes first, a byte at a
+time, in a cycle in which the memory takes and gives no beat.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -96,8 +97,13 @@ class OnChipMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes = self._lanes(m)
-        self._write(m, lanes)
-        self._read(m, lanes)
+        # A request of the host is taken in a cycle without a beat, known a cycle before, so that no
+        # "ready" of the bus waits for the host's logic.
+        turn, reading = Signal(), Signal()
+        m.d.sync += turn.eq(self.host.valid & ~turn & ~reading)
+        m.d.comb += self.host.ready.eq(turn)
+        self._write(m, lanes, turn)
+        self._read(m, lanes, turn, reading)
         return m
 
     def _lanes(self, m):
@@ -122,15 +128,15 @@ class OnChipMemory(wiring.Component):
         """The number of the beat in the memory."""
         return addr[self.log_beat : self.log_bytes]
 
-    def _write(self, m, lanes):
+    def _write(self, m, lanes, turn):
         """AW, W, B and the writes of the host: address, data and enables in registers."""
         bus, host = self.bus, self.host
         busy, hosts = Signal(), Signal()
         word = Signal(self.log_bytes - self.log_beat)
         m.d.comb += [
-            hosts.eq(host.valid & host.ready & host.write),
+            hosts.eq(host.valid & turn & host.write),
             bus.awready.eq(~busy & ~bus.bvalid),
-            bus.wready.eq(busy & ~hosts),
+            bus.wready.eq(busy & ~turn),
         ]
         with m.If(bus.awvalid & bus.awready):
             m.d.sync += [
@@ -158,8 +164,11 @@ class OnChipMemory(wiring.Component):
             ]
             m.d.comb += [write.addr.eq(at), write.data.eq(byte), write.en.eq(enable)]
 
-    def _read(self, m, lanes):
-        """AR, R and the reads of the host, through address register, memory and data register."""
+    def _read(self, m, lanes, turn, reading):
+        """AR, R and the reads of the host, through address register, memory and data register.
+
+        ``reading``: a read of the host is on its way.
+        """
         bus, host = self.bus, self.host
         info = data.StructLayout({"id": ID_BITS, "resp": 2, "last": 1})
         beats = SyncFIFOBuffered(width=self.data_bits + info.size, depth=BEATS_WAITING)
@@ -168,12 +177,11 @@ class OnChipMemory(wiring.Component):
         word, left = Signal(self.log_bytes - self.log_beat), Signal(8)
         current = Signal(info)
         room = Signal(range(BEATS_WAITING + 1), init=BEATS_WAITING)
-        hosts, waiting = Signal(), Signal()
+        hosts = Signal()
         m.d.comb += [
-            hosts.eq(host.valid & host.ready & ~host.write),
-            host.ready.eq(~waiting),
+            hosts.eq(host.valid & turn & ~host.write),
             bus.arready.eq(~busy),
-            issue.eq(busy & (room != 0) & ~hosts),
+            issue.eq(busy & (room != 0) & ~turn),
         ]
         m.d.sync += room.eq(room - issue + (beats.r_en & beats.r_rdy))
         with m.If(bus.arvalid & bus.arready):
@@ -206,9 +214,9 @@ class OnChipMemory(wiring.Component):
         ]
         m.d.comb += [read.addr.eq(at) for _, read in lanes]
         with m.If(hosts):
-            m.d.sync += [waiting.eq(1), lane_of_host.eq(host.addr)]
+            m.d.sync += [reading.eq(1), lane_of_host.eq(host.addr)]
         with m.If(for_host):
-            m.d.sync += waiting.eq(0)
+            m.d.sync += reading.eq(0)
         m.d.comb += [
             host.r_valid.eq(for_host),
             host.r_data.eq(beat.word_select(lane_of_host, 8)),
