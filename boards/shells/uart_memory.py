@@ -24,8 +24,9 @@ BEATS_WAITING = 8
 class BytePortSignature(wiring.Signature):
     """The host's side of the memory, from its user: one byte at a time.
 
-    A request is taken when ``valid`` and ``ready`` are high. ``r_valid`` follows each read as one
-    pulse, with ``r_data``, before the next request is taken.
+    A request is held until it is taken, when ``valid`` and ``ready`` are high; ``ready`` may wait
+    for ``valid``. ``r_valid`` follows each read as one pulse, with ``r_data``, before the next
+    request is taken.
     """
 
     def __init__(self, *, addr_bits: int) -> None:
