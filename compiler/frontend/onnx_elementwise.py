@@ -44,7 +44,7 @@ def elementwise(
             raise node.error(f"{tensor.name} is {tensor.dtype}; must be {dtype}, as the first is")
     if all(tensor.is_constant for tensor in tensors):
         values = [tensor.values for tensor in tensors if tensor.values is not None]
-        return importer.add_constant(own, run_host_operator(kind, values, {}))
+        return importer.add_constant(own, run_host_operator(kind, values, {}), of_file=True)
     try:
         shape = np.broadcast_shapes(*(tensor.shape for tensor in tensors))
     except ValueError:

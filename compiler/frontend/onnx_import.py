@@ -110,14 +110,17 @@ class Importer:
         Everything that is known so far; a float graph.
     masks : set of str
         Tensors of the file that may hold infinity: their readers choose, add or limit.
-    later : set of str
-        Results of nodes of the file that come later, whose names :meth:`unused` leaves to them.
+    results : frozenset of str
+        Results of all nodes of the file, whose names :meth:`unused` leaves to them.
+    own_names : frozenset of str
+        Names of nodes of the file, which other nodes do not get.
     """
 
     def __init__(self, name: str, masks: Iterable[str] = ()) -> None:
         self.name = name
         self.masks = frozenset(masks)
-        self.later: set[str] = set()
+        self.results: frozenset[str] = frozenset()
+        self.own_names: frozenset[str] = frozenset()
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self._names: set[str] = set()
@@ -179,9 +182,9 @@ class Importer:
         axis = source.integer("axis")
         return run_host_operator("dequantize", [stored, scale, zero], {"axis": axis})
 
-    def add_constant(self, name: str, values: npt.NDArray[Any]) -> Tensor:
-        """A constant; its name is made unique. Real numbers must be finite, but for infinity in
-        :attr:`masks`."""
+    def add_constant(self, name: str, values: npt.NDArray[Any], *, of_file: bool = False) -> Tensor:
+        """A constant; its name is made unique unless the file has the tensor (``of_file``). Real
+        numbers must be finite, but for infinity in :attr:`masks`."""
         values = np.asarray(values)
         wrong = np.isnan if name in self.masks else lambda array: ~np.isfinite(array)
         if values.dtype.kind == "f" and wrong(values).any():
@@ -194,14 +197,15 @@ class Importer:
                 f"{self.name}: tensor {name} is of type {values.dtype}; must be one of "
                 f"{', '.join(_TYPES)}"
             )
-        unique = self.unused(name)
+        unique = name if of_file else self.unused(name)
         self.tensors[unique] = Tensor(unique, values.shape, values.dtype.name, values=values)
         return self.tensors[unique]
 
     def unused(self, wanted: str) -> str:
-        """``wanted``, with a number after it if another tensor has or gets that name."""
+        """``wanted``, with a number after it if another tensor has or gets that name, or a result
+        of the file has it that nothing reads."""
         name, number = wanted, 2
-        while name in self.tensors or name in self.later:
+        while name in self.tensors or name in self.results:
             name, number = f"{wanted}.{number}", number + 1
         return name
 
@@ -229,7 +233,7 @@ class Importer:
         extents = node.extents(name, shape)
         own = node.name + suffix
         unique, number = own, 2
-        while unique in self._names:
+        while unique in self._names or (unique != node.name and unique in self.own_names):
             unique, number = f"{own}.{number}", number + 1
         self._names.add(unique)
         self.tensors[name] = Tensor(name, extents, dtype)
@@ -246,7 +250,10 @@ class Importer:
         return Graph(self.name, self.tensors, (*near, node_only), (), ())
 
     def graph(self, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
-        whole = Graph(self.name, self.tensors, tuple(self.nodes), tuple(inputs), tuple(outputs))
+        whole = Graph(
+            self.name, self.tensors, tuple(self.nodes), tuple(inputs), tuple(outputs),
+            self.results, self.own_names,
+        )  # fmt: skip
         return whole.rewritten(whole.nodes)
 
 
@@ -281,7 +288,7 @@ def import_model(
 
     importer = Importer(name, _masks(model.graph))
     for initial in model.graph.initializer:
-        importer.add_constant(initial.name, numpy_helper.to_array(initial))
+        importer.add_constant(initial.name, numpy_helper.to_array(initial), of_file=True)
     inputs = []
     given = completed_shapes(model, shapes or {})
     for value in model.graph.input:
@@ -295,18 +302,18 @@ def import_model(
         )
     versions = {item.domain: item.version for item in model.opset_import}
     default = versions.get("", versions.get("ai.onnx", 0))
+    importer.results = frozenset(name for proto in model.graph.node for name in proto.output)
     nodes = live_nodes(model.graph)
-    importer.later.update(result for proto in nodes for result in proto.output)
-    for number, proto in enumerate(nodes):
+    importer.own_names = frozenset(_name_of(proto) for proto in model.graph.node if proto.output)
+    for proto in nodes:
         node = OnnxNode(
-            proto.name or f"{proto.op_type}_{proto.output[0] if proto.output else number}",
+            _name_of(proto),
             proto.op_type,
             versions.get(proto.domain, 0) if proto.domain else default,
             tuple(proto.input),
             tuple(proto.output),
             {item.name: _attribute(item) for item in proto.attribute},
         )
-        importer.later.difference_update(node.outputs)
         for extra in node.inputs:
             if extra and extra not in importer.tensors:
                 raise node.error(f"the input {extra} is not computed by an earlier node")
@@ -325,6 +332,10 @@ def import_model(
         if importer.tensors[wanted].is_constant or wanted in inputs:
             raise ModelError(f"{name}: the output {wanted} is not computed by a node")
     return importer.graph(inputs, outputs)
+
+
+def _name_of(proto: onnx.NodeProto) -> str:
+    return proto.name or f"{proto.op_type}_{proto.output[0]}"
 
 
 _MASKING = frozenset((
@@ -356,7 +367,7 @@ def _fold(
         return False
     names = [result for result in node.outputs if result]
     for result, array in zip(names, folded(proto, versions, known)):
-        importer.add_constant(result, array)
+        importer.add_constant(result, array, of_file=True)
     return True
 
 

@@ -73,7 +73,7 @@ def _constant(importer: Importer, node: OnnxNode) -> None:
         values = numpy_helper.to_array(value)
     else:
         values = np.array(value, np.int64 if kind.startswith("value_int") else np.float32)
-    importer.add_constant(node.outputs[0], values)
+    importer.add_constant(node.outputs[0], values, of_file=True)
 
 
 IMPORTERS: dict[tuple[str, str], Handler] = {

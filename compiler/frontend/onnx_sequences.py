@@ -23,7 +23,9 @@ def _add(
     """A node of the host, or its result if all operands are constants."""
     values = [tensor.values for tensor in operands if tensor.values is not None]
     if len(values) == len(operands):
-        importer.add_constant(node.outputs[0], run_host_operator(kind, values, attributes))
+        importer.add_constant(
+            node.outputs[0], run_host_operator(kind, values, attributes), of_file=True
+        )
         return
     given: dict[str, Attribute] = dict(attributes)
     names = [tensor.name for tensor in operands]
@@ -138,7 +140,7 @@ def _shape(importer: Importer, node: OnnxNode) -> None:
     """Shapes are known: a constant."""
     node.require("start", "end")
     shape = importer.tensor(node, 0).shape[node.value("start", 0) : node.value("end", None)]
-    importer.add_constant(node.outputs[0], np.array(shape, np.int64))
+    importer.add_constant(node.outputs[0], np.array(shape, np.int64), of_file=True)
 
 
 def _split(importer: Importer, node: OnnxNode) -> None:

@@ -21,6 +21,7 @@ from vta.packing import packed_columns_shape, packed_rows_shape, packed_shape
 
 if TYPE_CHECKING:
     from vta.compiler.graph.ir import Graph, Node, Tensor
+    from vta.compiler.graph.names import NewNames
     from vta.compiler.ops.tiling_source import TilingSource
     from vta.config import VTAConfig
 
@@ -65,10 +66,11 @@ def compile_network(
     for tensor in graph.tensors.values():
         tensors[tensor.name] = _tensor(tensor, cfg)
     steps: list[Step] = []
+    names = graph.new_names()
     for number, node in enumerate(graph.nodes):
         if progress is not None:
             progress(node.name, number, len(graph.nodes))
-        step, constants = _step(node, graph, cfg, tilings)
+        step, constants = _step(node, graph, cfg, tilings, names)
         steps.append(step)
         tensors.update(constants)
     steps = joined(steps, tensors, graph.outputs)
@@ -95,7 +97,7 @@ def _tensor(tensor: Tensor, cfg: VTAConfig) -> NetworkTensor:
 
 
 def _step(
-    node: Node, graph: Graph, cfg: VTAConfig, tilings: TilingSource | None
+    node: Node, graph: Graph, cfg: VTAConfig, tilings: TilingSource | None, names: NewNames
 ) -> tuple[Step, dict[str, NetworkTensor]]:
     """The step of a node, and the constants of its program in tiles."""
     row = row_of(node)
@@ -121,7 +123,7 @@ def _step(
     packed = operator.pack(*blank, *lowered.constants)[len(data) :]
     constants = {}
     for arg, values in zip(operator.args[len(data) :], packed):
-        name = graph.unused_name(f"{node.name}:{arg.name}")
+        name = names.tensor(f"{node.name}:{arg.name}")
         constants[name] = NetworkTensor(name, values.shape, values.dtype.name, values.shape, values)
     step = Step(
         node.name, node.operator, (*data, *constants), node.output, program,

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from vta.compiler.graph.names import NewNames
+
 __all__ = ["Attribute", "Graph", "Layout", "Node", "Quantisation", "Tensor"]
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
@@ -167,6 +169,8 @@ class Graph:
         In an order in which they can run.
     inputs, outputs : tuple of str
         Names of tensors, in the order of the model.
+    past_tensors, past_nodes : frozenset of str
+        The names of this graph, and of all graphs that it was made of; of the model file, too.
     """
 
     name: str
@@ -174,9 +178,14 @@ class Graph:
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    past_tensors: frozenset[str] = field(default=frozenset(), repr=False)
+    past_nodes: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "past_tensors", self.past_tensors.union(self.tensors))
+        nodes = self.past_nodes.union(node.name for node in self.nodes)
+        object.__setattr__(self, "past_nodes", nodes)
 
     def __getitem__(self, name: str) -> Tensor:
         return self.tensors[name]
@@ -235,20 +244,13 @@ class Graph:
                 owners[node.name] = node
         for node in nodes:
             owners.setdefault(node.name, node)
-        taken, found = set(owners), []
+        names, found = NewNames((), self.past_nodes.union(owners)), []
         for node in nodes:
-            name, number = node.name, 2
-            if owners[name] is not node:
-                while name in taken:
-                    name, number = f"{node.name}.{number}", number + 1
-                taken.add(name)
-                node = replace(node, name=name)
+            if owners[node.name] is not node:
+                node = replace(node, name=names.node(node.name))
             found.append(node)
         return tuple(found)
 
-    def unused_name(self, wanted: str) -> str:
-        """``wanted``, with a number after it if a tensor has that name already."""
-        name, number = wanted, 2
-        while name in self.tensors:
-            name, number = f"{wanted}.{number}", number + 1
-        return name
+    def new_names(self) -> NewNames:
+        """Names for what a pass adds to this graph."""
+        return NewNames(self.past_tensors, self.past_nodes)

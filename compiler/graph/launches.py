@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from vta.compiler.codegen.join_programs import PlacedProgram, join_programs
+from vta.compiler.graph.names import NewNames
 from vta.config import VTAConfig
 from vta.network import JOIN, LAUNCH, NetworkTensor, Step
 
@@ -55,17 +56,22 @@ def launches(
     cfg : VTAConfig
     """
     result: list[Step] = []
+    names = NewNames((), (step.name for step in steps))
     for on_host, run in groupby(steps, key=lambda step: step.where == "host"):
         group = list(run)
         if on_host or sum(step.program is not None for step in group) < 2:
             result += group
         else:
-            result.append(_launch(group, tensors, arena, cfg))
+            result.append(_launch(group, tensors, arena, cfg, names))
     return result
 
 
 def _launch(
-    group: Sequence[Step], tensors: Mapping[str, NetworkTensor], arena: int, cfg: VTAConfig
+    group: Sequence[Step],
+    tensors: Mapping[str, NetworkTensor],
+    arena: int,
+    cfg: VTAConfig,
+    names: NewNames,
 ) -> Step:
     def offset(name: str) -> int:
         place = tensors[name].offset
@@ -81,7 +87,7 @@ def _launch(
     ]  # fmt: skip
     computed = [step.output for step in group]
     read = dict.fromkeys(name for step in group for name in step.inputs)
-    name = f"{group[0].name} to {group[-1].name}"
+    name = names.node(f"{group[0].name} to {group[-1].name}")
     return Step(
         name, LAUNCH,
         tuple(name for name in read if name not in computed), computed[-1],

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import helper
@@ -69,6 +70,35 @@ def test_residual_networks(tmp_path):
     assert path.exists()
     steps = [item["onnxruntime"] for item in json.loads(result.stdout) if item["node"] != "softmax"]
     assert max(item["largest"] for item in steps if item is not None) <= 2
+
+
+def test_a_name_that_a_pass_would_make(tmp_path):
+    """The sum becomes part of the convolution, whose result is called as the host's copy would."""
+    constants = {"s": np.float32(0.02), "z": np.int8(0), "t": np.float32(0.05)}
+    weights = np.random.default_rng(4).integers(-90, 90, (16, 16, 1, 1)).astype(np.int8)
+
+    def stored(name, result, scale="t"):
+        return [
+            helper.make_node("QuantizeLinear", [name, scale, "z"], [result]),
+            helper.make_node("DequantizeLinear", [result, scale, "z"], [f"{result}_q"]),
+        ]
+
+    nodes = [
+        *stored("x", "x_i", "s"),
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["w_q"]),
+        helper.make_node("Conv", ["x_i_q", "w_q"], ["a"], "first"), *stored("a", "a_i"),
+        helper.make_node("Conv", ["a_i_q", "w_q"], ["b"], "second"), *stored("b", "sum.plain"),
+        helper.make_node("Add", ["sum.plain_q", "a_i_q"], ["c"], "add"), *stored("c", "sum"),
+        helper.make_node("Softmax", ["sum_q"], ["y"], "softmax", axis=1),
+    ]  # fmt: skip
+    made = model(nodes, {"x": [1, 16, 3, 3]}, {"y": [1, 16, 3, 3]}, {**constants, "w": weights})
+    onnx.save(made, tmp_path / "int8.onnx")
+    np.save(tmp_path / "x.npy", inputs_of(made, 9)["x"])
+    result = compare(tmp_path, "--json")
+    assert result.exit_code == 0, result.output
+    found = {item["tensor"]: item for item in json.loads(result.stdout)}
+    assert "sum" in found and "sum.plain" not in found
+    assert all(item["reference"]["count"] == 0 for item in found.values())
 
 
 def test_a_difference_by_hand():

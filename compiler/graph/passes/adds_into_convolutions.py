@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vta.compiler.graph.ir import Graph, Node
@@ -28,6 +29,7 @@ def adds_into_convolutions(graph: Graph, cfg: VTAConfig) -> Graph:
     if not one_pass_on(cfg):
         return graph
     producers, consumers = graph.producers(), graph.consumers()
+    names = graph.new_names()
     nodes: dict[str, Node] = {node.name: node for node in graph.nodes}
     for node in graph.nodes:
         if node.operator != "add" or len(set(node.inputs)) != 2:
@@ -44,7 +46,7 @@ def adds_into_convolutions(graph: Graph, cfg: VTAConfig) -> Graph:
             fused = _fused(convolution, node)
             if _fits(fused, graph, cfg):
                 del nodes[convolution.name]
-                nodes[node.name] = fused
+                nodes[node.name] = replace(fused, name=names.node(fused.name))
                 break
     return graph.rewritten(list(nodes.values()))
 

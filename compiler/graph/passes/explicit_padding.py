@@ -16,6 +16,7 @@ def explicit_padding(graph: Graph) -> Graph:
     """``conv2d(x, pads)`` -> ``conv2d(pad(x, pads, value=zero), pads=0)``."""
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     for node in graph.nodes:
         if node.operator == "conv2d" and any(node.integers("pads")):
             data = graph[node.inputs[0]]
@@ -24,14 +25,15 @@ def explicit_padding(graph: Graph) -> Graph:
                 top, left, bottom, right = node.integers("pads")
                 n, c, height, width = data.shape
                 padded = replace(
-                    data, name=graph.unused_name(f"{node.output}.padded"),
+                    data, name=names.tensor(f"{node.output}.padded"),
                     shape=(n, c, height + top + bottom, width + left + right),
                 )  # fmt: skip
                 tensors.append(padded)
                 frame: dict[str, int | tuple[int, ...]] = {
                     "pads": (top, left, bottom, right), "value": data.quantisation.zero,
                 }  # fmt: skip
-                nodes.append(Node(f"{node.name}.pad", "pad", (data.name,), (padded.name,), frame))
+                own = names.node(f"{node.name}.pad")
+                nodes.append(Node(own, "pad", (data.name,), (padded.name,), frame))
                 node = replace(
                     node.with_attributes(pads=(0, 0, 0, 0)),
                     inputs=(padded.name, *node.inputs[1:]),

@@ -14,6 +14,7 @@ import numpy as np
 
 from vta.compiler.graph.alu_functions import Function, alu_function
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
+from vta.compiler.graph.names import NewNames
 from vta.compiler.graph.operator_row import Array
 from vta.compiler.graph.operators.quantised import constant_input, real_range
 from vta.host_elementwise import BINARY, UNARY
@@ -39,10 +40,11 @@ def fold_pointwise(graph: Graph) -> Graph:
     producers = graph.producers()
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     for node in graph.nodes:
         if node.operator == "quantize":
             region = _region(graph, producers, node)
-            made = None if region is None else _folded(graph, producers, node, region)
+            made = None if region is None else _folded(graph, producers, node, region, names)
             if made is not None:
                 folded, own = made
                 nodes.append(folded)
@@ -80,7 +82,11 @@ def _region(graph: Graph, producers: Mapping[str, Node], result: Node) -> list[N
 
 
 def _folded(
-    graph: Graph, producers: Mapping[str, Node], result: Node, region: Sequence[Node]
+    graph: Graph,
+    producers: Mapping[str, Node],
+    result: Node,
+    region: Sequence[Node],
+    names: NewNames,
 ) -> tuple[Node, list[Tensor]] | None:
     computed = {node.output for node in region}
     data = next(
@@ -110,14 +116,20 @@ def _folded(
         table = (table.astype(np.int16) - 128).astype(np.int8)
     axis = axes[0] if axes else 0
     function = _function(graph, source, result, real.reshape(256, -1), table.reshape(256, -1))
-    return _node(graph, region[-1], data, result, function, axis)
+    return _node(graph, region[-1], data, result, function, axis, names)
 
 
 def _node(
-    graph: Graph, last: Node, data: str, result: Node, function: Function, axis: int
+    graph: Graph,
+    last: Node,
+    data: str,
+    result: Node,
+    function: Function,
+    axis: int,
+    names: NewNames,
 ) -> tuple[Node, list[Tensor]]:
     shape = graph[data].shape
-    output = Tensor(graph.unused_name(f"{result.output}.real"), shape, "float32")
+    output = Tensor(names.tensor(f"{result.output}.real"), shape, "float32")
     channels = function.table.shape[1]
     on_alu = None
     if len(shape) in _ALU_RANKS and (channels == 1 or axis == 1):
@@ -127,7 +139,7 @@ def _node(
         return Node(last.name, operator, (data,), (output.name,), attributes), [output]
     values = np.ascontiguousarray(function.table.T)
     values = values.reshape(256) if channels == 1 else values
-    table = Tensor(graph.unused_name(f"{result.output}.table"), values.shape, "int8", values=values)
+    table = Tensor(names.tensor(f"{result.output}.table"), values.shape, "int8", values=values)
     found: dict[str, Attribute] = {"axis": axis}
     return Node(last.name, "lookup", (data, table.name), (output.name,), found), [output, table]
 

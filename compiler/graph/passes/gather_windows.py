@@ -26,6 +26,7 @@ def gather_windows(graph: Graph, cfg: VTAConfig) -> Graph:
     """
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     for node in graph.nodes:
         if node.operator == "conv2d" and node.integer("group") == 1:
             data, kernel = graph[node.inputs[0]], graph[node.inputs[1]]
@@ -37,13 +38,13 @@ def gather_windows(graph: Graph, cfg: VTAConfig) -> Graph:
             if few_channels(c, window, cfg):
                 zero = data.quantisation.zero if isinstance(data.quantisation, Quantisation) else 0
                 taps = replace(
-                    data, name=graph.unused_name(f"{node.output}.windows"),
+                    data, name=names.tensor(f"{node.output}.windows"),
                     shape=(n, c * kernel.shape[2] * kernel.shape[3], *window.out),
                 )  # fmt: skip
                 assert kernel.values is not None
                 weights = kernel.values.reshape(kernel.shape[0], -1, 1, 1)
                 flat = replace(
-                    kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"),
+                    kernel, name=names.tensor(f"{kernel.name}.{node.name}"),
                     shape=weights.shape, values=weights,
                 )  # fmt: skip
                 tensors += [taps, flat]
@@ -52,7 +53,7 @@ def gather_windows(graph: Graph, cfg: VTAConfig) -> Graph:
                 }
                 nodes.append(
                     Node(
-                        f"{node.name}.im2col", "im2col", (data.name,), (taps.name,),
+                        names.node(f"{node.name}.im2col"), "im2col", (data.name,), (taps.name,),
                         {**attributes, "kernel": tuple(kernel.shape[2:]), "value": zero},
                     )
                 )  # fmt: skip

@@ -50,7 +50,7 @@ def integers(graph: Graph) -> Graph:
 
 class _Rewriter:
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self.graph, self.names = graph, graph.new_names()
         self.consumers, self.producers = graph.consumers(), graph.producers()
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
@@ -59,6 +59,8 @@ class _Rewriter:
         """The int8 tensor of each uint8 tensor that the host gives."""
         self.unsigned: dict[str, str] = {}
         """The uint8 tensor of each one that is stored as int8, for the host."""
+        self.zeros: dict[str, str] = {}
+        """The int8 zero point of each one that is stored otherwise."""
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
@@ -97,10 +99,11 @@ class _Rewriter:
         """A node that reads integers as the model has them: uint8 is not int8."""
         for name in node.inputs:
             if self._is_recoded(name) and name not in self.unsigned:
-                moved = self.graph.unused_name(f"{name}.uint8")
+                moved = self.names.tensor(f"{name}.uint8")
                 self.tensors[moved] = replace(self.graph[name], name=moved)
                 self.unsigned[name] = moved
-                self.nodes.append(Node(f"{name}.unsigned", "recode", (name,), (moved,)))
+                own = self.names.node(f"{name}.unsigned")
+                self.nodes.append(Node(own, "recode", (name,), (moved,)))
         return replace(node, inputs=tuple(self.unsigned.get(name, name) for name in node.inputs))
 
     def _parameters(self, node: Node) -> Quantisation:
@@ -132,10 +135,11 @@ class _Rewriter:
         """The name of the zero point as int8."""
         if self.graph[name].dtype == "int8":
             return name
-        moved = self.graph.unused_name(f"{name}.int8")
-        values = np.array(quantisation.zero, np.int8)
-        self.tensors[moved] = Tensor(moved, (), "int8", values=values)
-        return moved
+        if name not in self.zeros:
+            moved = self.zeros[name] = self.names.tensor(f"{name}.int8")
+            values = np.array(quantisation.zero, np.int8)
+            self.tensors[moved] = Tensor(moved, (), "int8", values=values)
+        return self.zeros[name]
 
     def _quantize(self, node: Node) -> None:
         quantisation = self._activation(node)
@@ -171,18 +175,17 @@ class _Rewriter:
     def _recode_input(self, source: Tensor, quantisation: Quantisation) -> None:
         if source.name not in self.recoded:
             stored = replace(
-                source, name=self.graph.unused_name(f"{source.name}.int8"), dtype="int8",
+                source, name=self.names.tensor(f"{source.name}.int8"), dtype="int8",
                 quantisation=quantisation,
             )  # fmt: skip
             self.tensors[stored.name] = stored
             self.recoded[source.name] = stored.name
-            self.nodes.append(
-                Node(f"{source.name}.recode", "recode", (source.name,), (stored.name,))
-            )
+            own = self.names.node(f"{source.name}.recode")
+            self.nodes.append(Node(own, "recode", (source.name,), (stored.name,)))
 
     def _recode_output(self, name: str) -> None:
         """A uint8 output is computed as int8 under another name."""
-        stored = self.graph.unused_name(f"{name}.int8")
+        stored = self.names.tensor(f"{name}.int8")
         self.tensors[stored] = replace(self.tensors[name], name=stored)
         self.tensors[name] = self.graph[name]
 
@@ -193,7 +196,8 @@ class _Rewriter:
             replace(node, inputs=renamed(node.inputs), outputs=renamed(node.outputs))
             for node in self.nodes
         ]
-        self.nodes.append(Node(f"{name}.recode", "recode", (stored,), (name,)))
+        own = self.names.node(f"{name}.recode")
+        self.nodes.append(Node(own, "recode", (stored,), (name,)))
 
     # ---- operators ---------------------------------------------------------------------------
 
@@ -254,15 +258,15 @@ class _Rewriter:
         chain: list[tuple[str, tuple[str, ...] | float]] = [*parts, *limits]
         for number, (kind, operand) in enumerate(chain, 1):
             last = number == len(chain)
-            output = node.output if last else self.graph.unused_name(f"{node.output}.{number}")
+            output = node.output if last else self.names.tensor(f"{node.output}.{number}")
             if isinstance(operand, float):
                 value = np.array(operand, np.float32)
-                limit = Tensor(f"{output}.limit", (), "float32", values=value)
+                limit = Tensor(self.names.tensor(f"{output}.limit"), (), "float32", values=value)
                 self.tensors[limit.name] = limit
                 operand = (name, limit.name)
             if not last:
                 self.tensors[output] = Tensor(output, shape, "float32")
-            own = node.name if number == 1 else f"{node.name}.{number}"
+            own = node.name if number == 1 else self.names.node(f"{node.name}.{number}")
             self.nodes.append(Node(own, kind, operand, (output,)))
             name = output
 
@@ -310,10 +314,13 @@ class _Rewriter:
             assert weights is not None
             scales = units * np.array(weights.scales)
         final = self.graph[node.output]
-        sums = replace(final, name=self.graph.unused_name(f"{final.name}.sums"), dtype="int32")
+        sums = replace(final, name=self.names.tensor(f"{final.name}.sums"), dtype="int32")
         scale, zero = (
-            Tensor(f"{sums.name}.{name}", values.shape, values.dtype.name, values=values)
-            for name, values in (
+            Tensor(
+                self.names.tensor(f"{sums.name}.{what}"), values.shape, values.dtype.name,
+                values=values,
+            )
+            for what, values in (
                 ("scale", scales.astype(np.float32)), ("zero", np.zeros(len(scales), np.int32))
             )
         )  # fmt: skip
@@ -321,9 +328,10 @@ class _Rewriter:
         whole = replace(node, inputs=(*stored, *constants), outputs=(sums.name,))
         axis: dict[str, int] = {"axis": len(final.shape) - 1}
         inputs = (sums.name, scale.name, zero.name)
+        own = self.names.node(f"{node.name}.dequantize")
         self.nodes += [
             whole.with_attributes(whole_sums=1),
-            Node(f"{node.name}.dequantize", "dequantize", inputs, (final.name,), axis),
+            Node(own, "dequantize", inputs, (final.name,), axis),
         ]
 
     def _name_of(self, real: str) -> str:
@@ -346,7 +354,7 @@ class _Rewriter:
             node = node.with_attributes(value=_stored_value(node, final.quantisation))
         if node.operator not in _RESCALED_FIRST and quantisations[0] != final.quantisation:
             inner = replace(
-                final, name=self.graph.unused_name(f"{final.name}.before"),
+                final, name=self.names.tensor(f"{final.name}.before"),
                 quantisation=quantisations[0],
             )  # fmt: skip
             self.tensors[inner.name] = inner
@@ -357,7 +365,7 @@ class _Rewriter:
         for number, (name, found) in enumerate(zip(stored, quantisations)):
             if found != final.quantisation:
                 moved = replace(
-                    self.tensors[name], name=self.graph.unused_name(f"{final.name}.{number}"),
+                    self.tensors[name], name=self.names.tensor(f"{final.name}.{number}"),
                     quantisation=final.quantisation,
                 )  # fmt: skip
                 if moved.is_constant:
@@ -378,7 +386,8 @@ class _Rewriter:
                 node, f"changes the scale of {source}, of shape {shape}; must have 2 to 5 "
                 f"dimensions, or one scale for operands and result"
             )  # fmt: skip
-        self.nodes.append(Node(f"{node.name}.{suffix}", "rescale", (source,), (result,)))
+        own = self.names.node(f"{node.name}.{suffix}")
+        self.nodes.append(Node(own, "rescale", (source,), (result,)))
 
     def _weights(self, node: Node) -> list[str]:
         """The kernel as int8, and the bias as real numbers or as it is stored, as constants."""
@@ -411,7 +420,7 @@ class _Rewriter:
         data = self.tensors[self._name_of(node.inputs[0])].quantisation
         assert data is not None
         unit = np.float64(data.scale) * np.array(weights.scales, np.float64)
-        name = self.graph.unused_name(f"{node.name}.bias")
+        name = self.names.tensor(f"{node.name}.bias")
         kernel = self._source(node.inputs[1])
         assert kernel is not None
         channels = self.graph[kernel.inputs[0]].shape[0]

@@ -31,13 +31,14 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
     tensors: dict[str, Tensor] = dict(graph.tensors)
     nodes: list[Node] = []
     copies: dict[tuple[str, Layout], str] = {}
+    names = graph.new_names()
 
     def in_layout(given: str, wanted: Layout) -> str:
         name = given
         if tensors[name].is_constant or tensors[name].layout == wanted:
             return name
         if (name, wanted) not in copies:
-            copy = graph.unused_name(f"{name}.{wanted}")
+            copy = names.tensor(f"{name}.{wanted}")
             tensors[copy] = replace(tensors[name], name=copy, layout=wanted)
             if wanted == "plain":
                 operator = _UNPACK[tensors[name].layout]
@@ -45,7 +46,8 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
             else:
                 name = in_layout(name, "plain")
                 operator, tile = _PACK[wanted], {"tile": _tile(wanted, cfg)}
-            nodes.append(Node(f"{given}.{operator}", operator, (name,), (copy,), tile))
+            own = names.node(f"{given}.{operator}")
+            nodes.append(Node(own, operator, (name,), (copy,), tile))
             copies[given, wanted] = copy
         return copies[given, wanted]
 

@@ -40,6 +40,7 @@ def _is_to_be_moved(node: Node, graph: Graph) -> bool:
 class _Writer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.names = graph.new_names()
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
 
@@ -53,24 +54,11 @@ class _Writer:
         source = self.tensor(name)
         if operator in ("reshape", "expand") and source.shape == tuple(shape):
             return name
-        made = replace(source, name=self._unused(f"{name}.{operator}"), shape=tuple(shape))
+        made = replace(source, name=self.names.tensor(f"{name}.{operator}"), shape=tuple(shape))
         self.tensors[made.name] = made
-        own = self._node_name(f"{node.name}.{operator}")
+        own = self.names.node(f"{node.name}.{operator}")
         self.nodes.append(Node(own, operator, (name,), (made.name,), attributes))
         return made.name
-
-    def _node_name(self, wanted: str) -> str:
-        taken = {node.name for node in (*self.nodes, *self.graph.nodes)}
-        name, number = wanted, 2
-        while name in taken:
-            name, number = f"{wanted}.{number}", number + 1
-        return name
-
-    def _unused(self, wanted: str) -> str:
-        name, number = wanted, 2
-        while name in self.tensors or name in self.graph.tensors:
-            name, number = f"{wanted}.{number}", number + 1
-        return name
 
     def _with_result(self, node: Node, shape: tuple[int, ...]) -> None:
         """``node``, whose result has another shape than the graph says."""
@@ -78,10 +66,10 @@ class _Writer:
         if final.shape == shape:
             self.nodes.append(node)
             return
-        inner = replace(final, name=self._unused(f"{final.name}.product"), shape=shape)
+        inner = replace(final, name=self.names.tensor(f"{final.name}.product"), shape=shape)
         self.tensors[inner.name] = inner
         self.nodes.append(replace(node, outputs=(inner.name,)))
-        own = self._node_name(f"{node.name}.reshape")
+        own = self.names.node(f"{node.name}.reshape")
         self.nodes.append(Node(own, "reshape", (inner.name,), (final.name,)))
 
     def rows(self, node: Node) -> None:

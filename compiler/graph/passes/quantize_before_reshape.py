@@ -18,6 +18,7 @@ def quantize_before_reshape(graph: Graph) -> Graph:
     """
     producers, consumers = graph.producers(), graph.consumers()
     tensors: list[Tensor] = []
+    names = graph.new_names()
     before: dict[str, list[Node]] = {}
     """By the name of a reshape: nodes in front of it."""
     for node in graph.nodes:
@@ -32,16 +33,16 @@ def quantize_before_reshape(graph: Graph) -> Graph:
         if len(consumers[name]) > 1 or name in graph.outputs or scale.shape not in ((), (1,)):
             continue
         stored = Tensor(
-            graph.unused_name(f"{node.output}.before"), graph[name].shape,
+            names.tensor(f"{node.output}.before"), graph[name].shape,
             graph[node.output].dtype,
         )  # fmt: skip
-        real = Tensor(graph.unused_name(f"{stored.name}.real"), stored.shape, "float32")
+        real = Tensor(names.tensor(f"{stored.name}.real"), stored.shape, "float32")
         tensors += [stored, real]
         parameters = node.inputs[1:]
         before[source.name] = [
-            Node(f"{node.name}.before", "quantize", (name, *parameters), (stored.name,),
-                 node.attributes),
-            Node(f"{node.name}.before.real", "dequantize", (stored.name, *parameters),
+            Node(names.node(f"{node.name}.before"), "quantize", (name, *parameters),
+                 (stored.name,), node.attributes),
+            Node(names.node(f"{node.name}.before.real"), "dequantize", (stored.name, *parameters),
                  (real.name,), node.attributes),
         ]  # fmt: skip
     nodes: list[Node] = []

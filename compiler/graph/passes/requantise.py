@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vta.compiler.graph.ir import Graph, Node, Quantisation, Tensor
+from vta.compiler.graph.names import NewNames
 from vta.compiler.graph.operators.quantised import stored_range
 from vta.compiler.ops.requantise import choose, choose_scales, half
 from vta.errors import ModelError, OperatorError
@@ -41,10 +42,11 @@ def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
     """
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     for node in graph.nodes:
         try:
             if node.operator in ("conv2d", "dense"):
-                node, own = _products(node, graph, one_pass)
+                node, own = _products(node, graph, one_pass, names)
                 tensors += own
             elif node.operator == "batch_matmul":
                 node = _matrices(node, graph, one_pass)
@@ -71,7 +73,9 @@ def _of(graph: Graph, name: str) -> Quantisation:
     return quantisation
 
 
-def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, list[Tensor]]:
+def _products(
+    node: Node, graph: Graph, one_pass: bool, names: NewNames
+) -> tuple[Node, list[Tensor]]:
     data = _of(graph, node.inputs[0])
     kernel, bias = graph[node.inputs[1]], graph[node.inputs[2]]
     assert kernel.values is not None and bias.values is not None
@@ -92,7 +96,7 @@ def _products(node: Node, graph: Graph, one_pass: bool) -> tuple[Node, list[Tens
         ratios = ratios * 2.0**halved
         bounds = np.abs(rows).sum(axis=1) * 128 + np.abs(moved)
         kernel = replace(
-            kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"),
+            kernel, name=names.tensor(f"{kernel.name}.{node.name}"),
             values=rows.reshape(kernel.shape).astype(np.int8),
         )  # fmt: skip
         node = replace(node, inputs=(node.inputs[0], kernel.name, *node.inputs[2:]))

@@ -22,6 +22,7 @@ def reshape_into_dense(graph: Graph) -> Graph:
     producers = graph.producers()
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     for node in graph.nodes:
         source = producers.get(node.inputs[0]) if node.operator == "dense" else None
         if source is not None and source.operator == "reshape":
@@ -35,18 +36,17 @@ def reshape_into_dense(graph: Graph) -> Graph:
                     and turn.integers("order")[0] == 0
                 ):
                     name = turn.inputs[0]
-                    kernel = _turned(graph, node, kernel, before.shape, turn.integers("order"))
+                    own = names.tensor(f"{kernel.name}.{node.name}")
+                    kernel = _turned(own, kernel, before.shape, turn.integers("order"))
                     tensors.append(kernel)
                 node = replace(node, inputs=(name, kernel.name, *node.inputs[2:]))
         nodes.append(node)
     return graph.rewritten(nodes, tensors)
 
 
-def _turned(
-    graph: Graph, node: Node, kernel: Tensor, shape: tuple[int, ...], order: tuple[int, ...]
-) -> Tensor:
+def _turned(name: str, kernel: Tensor, shape: tuple[int, ...], order: tuple[int, ...]) -> Tensor:
     """A kernel for the image before it was transposed to ``shape``."""
     assert kernel.values is not None
     columns = kernel.values.reshape(-1, *shape[1:]).transpose(0, *np.argsort(order)[1:])
     values = np.ascontiguousarray(columns.reshape(kernel.shape))
-    return replace(kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"), values=values)
+    return replace(kernel, name=name, values=values)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
 
 if TYPE_CHECKING:
+    from vta.compiler.graph.names import NewNames
     from vta.config import VTAConfig
 
 __all__ = ["split_channels"]
@@ -24,6 +25,7 @@ def split_channels(graph: Graph, cfg: VTAConfig) -> Graph:
     parts of whole tiles of channels, as few as fit."""
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     most = max(1, cfg.acc_depth // _SHARE)
     for node in graph.nodes:
         channels = graph[node.inputs[1]].shape[0] if node.operator in _OPERATORS else 0
@@ -36,13 +38,14 @@ def split_channels(graph: Graph, cfg: VTAConfig) -> Graph:
         step = -(-tiles // count) * cfg.block_out
         parts = []
         for number, first in enumerate(range(0, channels, step)):
-            part, own = _part(graph, node, slice(first, first + step), number)
+            part, own = _part(graph, node, slice(first, first + step), number, names)
             parts.append(part)
             tensors += own
         nodes += parts
         joined: dict[str, Attribute] = {"axis": _axis(node, graph)}
         results = tuple(part.output for part in parts)
-        nodes.append(Node(f"{node.name}.join", "concat", results, node.outputs, joined))
+        own_name = names.node(f"{node.name}.join")
+        nodes.append(Node(own_name, "concat", results, node.outputs, joined))
     return graph.rewritten(nodes, tensors)
 
 
@@ -51,10 +54,12 @@ def _axis(node: Node, graph: Graph) -> int:
     return 1 if node.operator == "conv2d" else len(graph[node.output].shape) - 1
 
 
-def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, list[Tensor]]:
+def _part(
+    graph: Graph, node: Node, taken: slice, number: int, names: NewNames
+) -> tuple[Node, list[Tensor]]:
     def named(tensor: Tensor) -> str:
         constant = f".{node.name}" if tensor.is_constant else ""
-        return graph.unused_name(f"{tensor.name}.part_{number}{constant}")
+        return names.tensor(f"{tensor.name}.part_{number}{constant}")
 
     result = graph[node.output]
     constants = []
@@ -76,7 +81,7 @@ def _part(graph: Graph, node: Node, taken: slice, number: int) -> tuple[Node, li
         if name in node.attributes and len(node.integers(name)) > 1:
             attributes[name] = node.integers(name)[taken]
     part = replace(
-        node.with_attributes(**attributes), name=f"{node.name}.part_{number}",
+        node.with_attributes(**attributes), name=names.node(f"{node.name}.part_{number}"),
         inputs=(node.inputs[0], *(tensor.name for tensor in constants)), outputs=(own.name,),
     )  # fmt: skip
     return part, [own, *constants]

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from vta.compiler.graph.ir import Graph, Node, Tensor
+from vta.compiler.graph.names import NewNames
 from vta.compiler.graph.operator_row import Array
 
 __all__ = ["transposed_into_convolution"]
@@ -23,17 +24,18 @@ def transposed_into_convolution(graph: Graph) -> Graph:
     """``conv2d_transpose(x, kernel)`` -> ``interleave(conv2d(x, phases of kernel))``."""
     nodes: list[Node] = []
     tensors: list[Tensor] = []
+    names = graph.new_names()
     for node in graph.nodes:
         if node.operator != "conv2d_transpose":
             nodes.append(node)
             continue
-        made, own = _phases(graph, node)
+        made, own = _phases(graph, node, names)
         nodes += made
         tensors += own
     return graph.rewritten(nodes, tensors)
 
 
-def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
+def _phases(graph: Graph, node: Node, names: NewNames) -> tuple[list[Node], list[Tensor]]:
     data, kernel, bias = (graph[name] for name in node.inputs)
     result = graph[node.output]
     assert kernel.values is not None and bias.values is not None
@@ -52,7 +54,7 @@ def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
     n = data.shape[0]
 
     def inner(name: str, *shape: int) -> Tensor:
-        return replace(result, name=graph.unused_name(f"{node.output}.{name}"), shape=shape)
+        return replace(result, name=names.tensor(f"{node.output}.{name}"), shape=shape)
 
     phases = inner("phases", n, count * channels, rows, columns)
     quantisation = kernel.quantisation
@@ -63,12 +65,12 @@ def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
             zeros=tuple(zeros[place] for place in order),
         )  # fmt: skip
     flat = replace(
-        kernel, name=graph.unused_name(f"{kernel.name}.{node.name}"), shape=weights.shape,
+        kernel, name=names.tensor(f"{kernel.name}.{node.name}"), shape=weights.shape,
         values=weights, quantisation=quantisation,
     )  # fmt: skip
     every = np.tile(bias.values, count)[order]
     biases = replace(
-        bias, name=graph.unused_name(f"{bias.name}.{node.name}"), shape=every.shape, values=every
+        bias, name=names.tensor(f"{bias.name}.{node.name}"), shape=every.shape, values=every
     )
     split = inner("split", n * groups, down, across, each, rows, columns)
     turned = inner("turned", n * groups, each, rows, down, columns, across)
@@ -84,15 +86,15 @@ def _phases(graph: Graph, node: Node) -> tuple[list[Node], list[Tensor]]:
     made = [
         Node(node.name, "conv2d", (data.name, flat.name, biases.name), (phases.name,),
              {**kept, **convolution}),
-        Node(f"{node.name}.split", "reshape", (phases.name,), (split.name,)),
-        Node(f"{node.name}.interleave", "transpose", (split.name,), (turned.name,),
+        Node(names.node(f"{node.name}.split"), "reshape", (phases.name,), (split.name,)),
+        Node(names.node(f"{node.name}.interleave"), "transpose", (split.name,), (turned.name,),
              {"order": (0, 3, 4, 1, 5, 2)}),
-        Node(f"{node.name}.join", "reshape", (turned.name,), (last.name,)),
+        Node(names.node(f"{node.name}.join"), "reshape", (turned.name,), (last.name,)),
     ]  # fmt: skip
     if crop:
         window = {"rows": range(top, top + height), "columns": range(left, left + width)}
         made.append(
-            Node(f"{node.name}.crop", "resize", (joined.name,), (result.name,),
+            Node(names.node(f"{node.name}.crop"), "resize", (joined.name,), (result.name,),
                  {name: tuple(places) for name, places in window.items()})
         )  # fmt: skip
     return made, [phases, flat, biases, split, turned, joined]
