@@ -8,9 +8,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vta.hw.dma.row_writer import DownCounter
 from vta.hw.dma.rows import MemoryKind, Row, SramIndex, index_range
 from vta.hw.interfaces import ERROR_ADDR_BITS, ErrorLayout, SramReadSignature, WritePortSignature
+from vta.hw.lib.down_counter import DownCounter
 from vta.memmap import ErrorCode, Source
 
 __all__ = ["RowReader"]

@@ -1,1 +1,1 @@
-"""Memories and stream buffers: leaf blocks without a configuration."""
+"""Memories, stream buffers and counters: leaf blocks without a configuration."""
