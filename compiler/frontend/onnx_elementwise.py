@@ -39,9 +39,11 @@ def elementwise(
         fits = tensor.dtype in ("int32", "int64") and kind in INTEGER_BINARY
         if tensor.dtype != "float32" and not fits:
             allowed = "float32, int32 or int64" if kind in INTEGER_BINARY else "float32"
-            raise node.error(f"{tensor.name} is {tensor.dtype}; must be {allowed}")
+            name = importer.called(tensor)
+            raise node.error(f"{name} is {tensor.dtype}; must be {allowed}")
         if tensor.dtype != dtype:
-            raise node.error(f"{tensor.name} is {tensor.dtype}; must be {dtype}, as the first is")
+            name = importer.called(tensor)
+            raise node.error(f"{name} is {tensor.dtype}; must be {dtype}, as the first is")
     if all(tensor.is_constant for tensor in tensors):
         values = [tensor.values for tensor in tensors if tensor.values is not None]
         return importer.add_constant(own, run_host_operator(kind, values, {}), of_file=True)

@@ -23,11 +23,11 @@ Handler = Callable[[Importer, OnnxNode], None]
 Places = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
-def require_images(node: OnnxNode, data: Tensor) -> None:
+def require_images(importer: Importer, node: OnnxNode, data: Tensor) -> None:
     """Refuse data that are no batch of images."""
     if len(data.shape) != 4:
         raise node.error(
-            f"data {data.name} has shape {data.shape}; must be a batch of images (NCHW)"
+            f"data {importer.called(data)} has shape {data.shape}; must be a batch of images (NCHW)"
         )
 
 
@@ -41,7 +41,7 @@ def _resize(importer: Importer, node: OnnxNode) -> None:
     node.value("antialias", 0, 0)
     node.value("keep_aspect_ratio_policy", "stretch", "stretch")
     data = importer.tensor(node, 0)
-    require_images(node, data)
+    require_images(importer, node, data)
     by_size = importer.has(node, 3)
     given: list[float] = (
         [*importer.integers(node, 3, "the size")] if by_size
@@ -131,11 +131,11 @@ def _add_conv_transpose(
     importer: Importer, node: OnnxNode, names: Sequence[str], output: str
 ) -> None:
     data, kernel = (importer.tensors[name] for name in names[:2])
-    require_images(node, data)
+    require_images(importer, node, data)
     node.value("dilations", [1, 1], [1, 1])
     if len(kernel.shape) != 4 or kernel.shape[0] != data.shape[1]:
         raise node.error(
-            f"the kernel {kernel.name} has shape {kernel.shape}; must be IOHW with "
+            f"the kernel {importer.called(kernel)} has shape {kernel.shape}; must be IOHW with "
             f"{data.shape[1]} input channels"
         )
     groups = node.value("group", 1)

@@ -21,6 +21,7 @@ from vta.compiler.frontend.onnx_constants import FOLDED, folded, live_nodes
 from vta.compiler.frontend.onnx_model import completed_shapes, read_model
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
 from vta.compiler.graph.registry import OPERATORS, violations
+from vta.compiler.graph.user_names import called
 from vta.errors import ModelError
 from vta.host_operators import run_host_operator
 
@@ -56,7 +57,12 @@ class OnnxNode:
     attributes: Mapping[str, Any]
 
     def error(self, message: str) -> ModelError:
-        return ModelError(f"node {self.name} ({self.kind}): {message}")
+        return ModelError(f"node {self.label}: {message}")
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        return f"{self.name} ({self.kind})"
 
     def require(self, *known: str) -> None:
         """Refuse attributes that are not among ``known``."""
@@ -114,6 +120,8 @@ class Importer:
         Results of all nodes of the file, whose names :meth:`unused` leaves to them.
     own_names : frozenset of str
         Names of nodes of the file, which other nodes do not get.
+    own_tensors : frozenset of str
+        All tensors of the file.
     """
 
     def __init__(self, name: str, masks: Iterable[str] = ()) -> None:
@@ -121,6 +129,7 @@ class Importer:
         self.masks = frozenset(masks)
         self.results: frozenset[str] = frozenset()
         self.own_names: frozenset[str] = frozenset()
+        self.own_tensors: frozenset[str] = frozenset()
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self._names: set[str] = set()
@@ -209,6 +218,11 @@ class Importer:
             name, number = f"{wanted}.{number}", number + 1
         return name
 
+    def called(self, tensor: Tensor) -> str:
+        """What errors call a tensor: an inner one by the tensor of the file that it is made of."""
+        producers = {node.output: node for node in self.nodes}
+        return called(tensor.name, self.own_tensors, producers)
+
     def add(
         self,
         node: OnnxNode,
@@ -237,7 +251,7 @@ class Importer:
             unique, number = f"{own}.{number}", number + 1
         self._names.add(unique)
         self.tensors[name] = Tensor(name, extents, dtype)
-        made = Node(unique, operator, tuple(inputs), (name,), attributes)
+        made = Node(unique, operator, tuple(inputs), (name,), attributes, node.label)
         self.nodes.append(made)
         found = violations(made, self._graph(node_only=made))
         if found:
@@ -247,12 +261,14 @@ class Importer:
     def _graph(self, node_only: Node) -> Graph:
         """A graph that is enough for constraints: the node, and what computes its inputs."""
         near = [node for node in self.nodes if node.outputs[0] in node_only.inputs]
-        return Graph(self.name, self.tensors, (*near, node_only), (), ())
+        return Graph(
+            self.name, self.tensors, (*near, node_only), (), (), model_tensors=self.own_tensors
+        )
 
     def graph(self, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
         whole = Graph(
             self.name, self.tensors, tuple(self.nodes), tuple(inputs), tuple(outputs),
-            self.results, self.own_names,
+            self.results, self.own_names, self.own_tensors,
         )  # fmt: skip
         return whole.rewritten(whole.nodes)
 
@@ -303,6 +319,7 @@ def import_model(
     versions = {item.domain: item.version for item in model.opset_import}
     default = versions.get("", versions.get("ai.onnx", 0))
     importer.results = frozenset(name for proto in model.graph.node for name in proto.output)
+    importer.own_tensors = importer.results.union(importer.tensors)
     nodes = live_nodes(model.graph)
     importer.own_names = frozenset(_name_of(proto) for proto in model.graph.node if proto.output)
     for proto in nodes:
@@ -376,8 +393,7 @@ def _unsupported(model: str, node: OnnxNode) -> ModelError:
         return node.error("an input is computed; all inputs must be constants")
     supported = sorted({kind for row in OPERATORS.values() for kind in row.onnx})
     return ModelError(
-        f"{model}: no support for node {node.name} ({node.kind}); the operators are "
-        f"{', '.join(supported)}"
+        f"{model}: no support for node {node.label}; the operators are {', '.join(supported)}"
     )
 
 

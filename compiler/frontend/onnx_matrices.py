@@ -30,8 +30,8 @@ def _gemm(importer: Importer, node: OnnxNode) -> None:
     if _stored(importer, kernel) is None and kernel.values is None:
         if importer.has(node, 2) or alpha != 1:
             raise node.error(
-                f"the weights ({kernel.name}) are computed; then there must be no bias, and alpha "
-                f"must be 1"
+                f"the weights ({importer.called(kernel)}) are computed; then there must be no "
+                f"bias, and alpha must be 1"
             )
         _add_product(importer, node, data, kernel, by_columns, None)
         return
@@ -150,7 +150,7 @@ def _bias(importer: Importer, node: OnnxNode, bias: Tensor, beta: float) -> str:
         assert stored is not None and scale is not None and zero is not None
         values = run_host_operator("dequantize", [stored, scale, zero], {"axis": 0})
     if values is None:
-        raise node.error(f"the bias ({bias.name}) is computed; must be a constant")
+        raise node.error(f"the bias ({importer.called(bias)}) is computed; must be a constant")
     return importer.add_constant(f"{bias.name}.beta", values * np.float32(beta)).name
 
 

@@ -94,8 +94,8 @@ def _norm(
     """The layer norm of all axes but the first two."""
     if data.dtype != "float32" or len(data.shape) < 3:
         raise node.error(
-            f"data {data.name} are {data.dtype} of shape {data.shape}; must be float32 of three "
-            f"dimensions or more"
+            f"data {importer.called(data)} are {data.dtype} of shape {data.shape}; must be float32 "
+            f"of three dimensions or more"
         )
     shape = _of_channels(node, data, scale)
     name = output or importer.unused(f"{node.outputs[0]}.norm")

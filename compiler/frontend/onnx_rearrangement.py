@@ -32,7 +32,7 @@ def _in_steps(
 
 def _blocks(importer: Importer, node: OnnxNode) -> tuple[Tensor, int]:
     data = importer.tensor(node, 0)
-    require_images(node, data)
+    require_images(importer, node, data)
     block = node.value("blocksize", 0)
     if block < 1:
         raise node.error(f"attribute blocksize is {block}; must be positive")

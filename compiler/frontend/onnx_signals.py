@@ -48,8 +48,8 @@ def on_signals(run: Run) -> Run:
             weights = importer.tensors[names[1]]
             if len(weights.shape) != 3:
                 raise node.error(
-                    f"the kernel {weights.name} has shape {weights.shape}; must have three "
-                    f"dimensions, as the data"
+                    f"the kernel {importer.called(weights)} has shape {weights.shape}; must have "
+                    f"three dimensions, as the data"
                 )
             first, second, taps = weights.shape
             inputs[1] = reshaped_weights(importer, node, weights, (first, second, 1, taps)).name

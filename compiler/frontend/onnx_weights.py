@@ -76,7 +76,9 @@ def _changed(
     source = next((n for n in importer.nodes if n.outputs == (weights.name,)), None)
     stored = importer.tensors[source.inputs[0]].values if source is not None else None
     if source is None or source.operator != "dequantize" or stored is None:
-        raise node.error(f"the weights ({weights.name}) are computed; must be constants")
+        raise node.error(
+            f"the weights ({importer.called(weights)}) are computed; must be constants"
+        )
     turned = np.ascontiguousarray(change(stored))
     constant = importer.add_constant(f"{source.inputs[0]}.{what}", turned)
     parameters = [

@@ -63,9 +63,11 @@ def _conv(importer: Importer, node: OnnxNode) -> None:
 @on_signals
 def add_conv(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
     data, kernel = importer.tensors[names[0]], importer.tensors[names[1]]
-    require_images(node, data)
+    require_images(importer, node, data)
     if len(kernel.shape) != 4:
-        raise node.error(f"the kernel {kernel.name} has shape {kernel.shape}; must be OIHW")
+        raise node.error(
+            f"the kernel {importer.called(kernel)} has shape {kernel.shape}; must be OIHW"
+        )
     group = node.value("group", 1)
     if kernel.shape[1] * group != data.shape[1]:
         raise node.error(
@@ -104,7 +106,7 @@ def _pool(importer: Importer, node: OnnxNode) -> None:
 def _add_pool(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
     maximum = node.kind == "MaxPool"
     data = importer.tensors[names[0]]
-    require_images(node, data)
+    require_images(importer, node, data)
     kernel = _pair(node, "kernel_shape")
     ceil = bool(node.value("ceil_mode", 0, 0, 1))
     strides, dilations, pads, size = _window(node, data.shape[2:], kernel, ceil=ceil)
@@ -132,7 +134,7 @@ def _global_pool(importer: Importer, node: OnnxNode) -> None:
 @on_signals
 def _add_global_pool(importer: Importer, node: OnnxNode, names: Sequence[str], output: str) -> None:
     data = importer.tensors[names[0]]
-    require_images(node, data)
+    require_images(importer, node, data)
     importer.add(
         node, "max_pool" if node.kind == "GlobalMaxPool" else "average_pool", [data.name],
         (*data.shape[:2], 1, 1), kernel=(data.shape[2], data.shape[3]), strides=(1, 1),

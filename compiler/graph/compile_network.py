@@ -115,7 +115,7 @@ def _step(
         # What people know of a network is its nodes, not the lines that compile it.
         program = replace(program, sources=program.sources.without_calls())
     except CompileError as error:
-        raise ModelError(f"node {node.name} ({node.operator}): {error}") from error
+        raise ModelError(f"node {node.label}: {error}") from error
     data = graph.data_inputs(node)
     blank = [np.zeros(graph[name].shape, np.int8) for name in data]
     if lowered.data_shape is not None:

@@ -117,6 +117,9 @@ class Node:
         Names of tensors. An optional input that is absent is left out at the end.
     attributes : mapping
         Plain values by name; what they mean is said with the operator.
+    source : str
+        The node of the model's file that it is a part of, with the operator that it has there;
+        empty if there is no file.
     """
 
     name: str
@@ -124,9 +127,15 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    @property
+    def label(self) -> str:
+        """What errors call it: the node of the model's file, if there is one."""
+        return self.source or f"{self.name} ({self.operator})"
 
     @property
     def output(self) -> str:
@@ -171,6 +180,8 @@ class Graph:
         Names of tensors, in the order of the model.
     past_tensors, past_nodes : frozenset of str
         The names of this graph, and of all graphs that it was made of; of the model file, too.
+    model_tensors : frozenset of str
+        The tensors of the model file.
     """
 
     name: str
@@ -180,6 +191,7 @@ class Graph:
     outputs: tuple[str, ...]
     past_tensors: frozenset[str] = field(default=frozenset(), repr=False)
     past_nodes: frozenset[str] = field(default=frozenset(), repr=False)
+    model_tensors: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

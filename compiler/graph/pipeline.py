@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vta.compiler.graph.extension import require_extension
 from vta.compiler.graph.ir import Graph
 from vta.compiler.graph.passes.adds_into_convolutions import adds_into_convolutions
 from vta.compiler.graph.passes.explicit_padding import explicit_padding
@@ -88,6 +89,7 @@ def machine_graph(graph: Graph, cfg: VTAConfig) -> Graph:
     ModelError
         If a node does not fit the machine.
     """
+    require_extension(graph, cfg)
     for run in MACHINE_PASSES.values():
         graph = run(graph, cfg)
     return graph

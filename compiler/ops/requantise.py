@@ -291,7 +291,8 @@ class OnePass(Requantise):
         if not one_pass_on(cfg):
             raise OperatorError(
                 f"requantise: one pass needs {describe(Capability.REQUANTISE)} of the instruction "
-                f"set extension; EXTENSION is {cfg.extension} (use Requantise)"
+                f"set extension; EXTENSION is {cfg.extension} (set it to 1, "
+                f"or use Requantise)"
             )
 
     def values(self, bias: Array, multiplier: Array | None = None) -> dict[str, Array]:
@@ -337,7 +338,8 @@ class WholeSums(Requantise):
         if Capability.STORE_ACC not in capabilities_of(cfg):
             raise OperatorError(
                 f"requantise: whole sums need {describe(Capability.STORE_ACC)} of the instruction "
-                f"set extension; EXTENSION is {cfg.extension} (use Requantise)"
+                f"set extension; EXTENSION is {cfg.extension} (set it to 1, "
+                f"or use Requantise)"
             )
 
     def _chain(self) -> list[tuple[str, str, int | str]]:

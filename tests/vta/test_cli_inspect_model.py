@@ -112,7 +112,7 @@ def test_a_layer_that_does_not_fit(tmp_path):
     made = model([node], {"x": [1, 4, 1, 101]}, {"y": [1, 4, 1, 1]}, {})
     found = report(quantised(made, tmp_path), "--preset", "tiny")
     (problem,) = found["problems"]
-    assert problem.startswith("node average (average_pool): global_sum: 101 pixels")
+    assert problem.startswith("node average (GlobalAveragePool): global_sum: 101 pixels")
     assert "LOG_ACC_BUFF_SIZE" in problem
 
 

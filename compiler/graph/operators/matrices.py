@@ -26,6 +26,7 @@ from vta.compiler.graph.operators.quantised import (
     requantise_of,
     requantised,
 )
+from vta.compiler.graph.user_names import input_name
 from vta.compiler.ops.conv2d import conv2d
 from vta.compiler.ops.dense import batch_matmul, dense
 from vta.host_operators import run_host_operator
@@ -107,7 +108,7 @@ def _computed(node: Node, graph: Graph) -> str | None:
         name for index, name in enumerate(node.inputs)
         if constant_input(node, graph, index) is not None
     ]  # fmt: skip
-    return f"{constants[0]} is a constant" if constants else None
+    return f"{input_name(graph, constants[0])} is a constant" if constants else None
 
 
 ROWS = (

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vta.compiler.graph.operator_row import Array, Constraint, OperatorRow
+from vta.compiler.graph.user_names import input_name
 from vta.host_operators import run_host_operator
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _reference(node: Node, graph: Graph, arrays: Sequence[Array]) -> Array:
 
 def _constant_parameters(node: Node, graph: Graph) -> str | None:
     computed = [name for name in node.inputs[1:] if not graph[name].is_constant]
-    return f"{computed[0]} is computed" if computed else None
+    return f"{input_name(graph, computed[0])} is computed" if computed else None
 
 
 _CONSTANTS = Constraint("scale and zero point must be constants", _constant_parameters)

@@ -66,7 +66,7 @@ def _fused(convolution: Node, add: Node) -> Node:
     rule["add_multipliers"] = (second, first) if swapped else (first, second)
     return Node(
         f"{convolution.name} + {add.name}", "conv2d_add", (*convolution.inputs, other),
-        add.outputs, {**convolution.attributes, **rule},
+        add.outputs, {**convolution.attributes, **rule}, f"{convolution.label} and {add.label}",
     )  # fmt: skip
 
 

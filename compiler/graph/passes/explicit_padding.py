@@ -33,7 +33,7 @@ def explicit_padding(graph: Graph) -> Graph:
                     "pads": (top, left, bottom, right), "value": data.quantisation.zero,
                 }  # fmt: skip
                 own = names.node(f"{node.name}.pad")
-                nodes.append(Node(own, "pad", (data.name,), (padded.name,), frame))
+                nodes.append(Node(own, "pad", (data.name,), (padded.name,), frame, node.source))
                 node = replace(
                     node.with_attributes(pads=(0, 0, 0, 0)),
                     inputs=(padded.name, *node.inputs[1:]),

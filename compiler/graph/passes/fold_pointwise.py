@@ -136,12 +136,15 @@ def _node(
         on_alu = alu_function(function)
     if on_alu is not None:
         operator, attributes = on_alu
-        return Node(last.name, operator, (data,), (output.name,), attributes), [output]
+        return Node(last.name, operator, (data,), (output.name,), attributes, last.source), [output]
     values = np.ascontiguousarray(function.table.T)
     values = values.reshape(256) if channels == 1 else values
     table = Tensor(names.tensor(f"{result.output}.table"), values.shape, "int8", values=values)
     found: dict[str, Attribute] = {"axis": axis}
-    return Node(last.name, "lookup", (data, table.name), (output.name,), found), [output, table]
+    return Node(last.name, "lookup", (data, table.name), (output.name,), found, last.source), [
+        output,
+        table,
+    ]
 
 
 def _function(graph: Graph, source: Node, result: Node, real: Array, table: Array) -> Function:

@@ -55,6 +55,7 @@ def gather_windows(graph: Graph, cfg: VTAConfig) -> Graph:
                     Node(
                         names.node(f"{node.name}.im2col"), "im2col", (data.name,), (taps.name,),
                         {**attributes, "kernel": tuple(kernel.shape[2:]), "value": zero},
+                        node.source,
                     )
                 )  # fmt: skip
                 node = replace(

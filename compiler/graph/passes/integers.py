@@ -16,6 +16,7 @@ import numpy as np
 from vta.compiler.graph.ir import Attribute, Graph, Node, Quantisation, Tensor
 from vta.compiler.graph.operators.pointwise import by_channel
 from vta.compiler.graph.operators.quantised import real_range
+from vta.compiler.graph.user_names import input_name, result_name
 from vta.errors import ModelError
 from vta.host_operators import run_host_operator
 
@@ -71,7 +72,7 @@ class _Rewriter:
             elif node.operator == "dequantize":
                 self._dequantize(node)
             elif self._is_real_mean(node):
-                self.nodes.append(Node(node.name, "mean", node.inputs, node.outputs, _OF_IMAGES))
+                self.nodes.append(replace(node, operator="mean", attributes=_OF_IMAGES))
             elif node.operator in (*_ACCUMULATING, *_ONE_FUNCTION) or self._is_quantised(node):
                 self._integer(node)
             elif node.operator in _ELEMENTWISE:
@@ -103,7 +104,7 @@ class _Rewriter:
                 self.tensors[moved] = replace(self.graph[name], name=moved)
                 self.unsigned[name] = moved
                 own = self.names.node(f"{name}.unsigned")
-                self.nodes.append(Node(own, "recode", (name,), (moved,)))
+                self.nodes.append(Node(own, "recode", (name,), (moved,), {}, node.source))
         return replace(node, inputs=tuple(self.unsigned.get(name, name) for name in node.inputs))
 
     def _parameters(self, node: Node) -> Quantisation:
@@ -155,12 +156,13 @@ class _Rewriter:
         quantisation = self._activation(node)
         if source.name not in self.tensors:
             if source.dtype == "uint8":
-                self._recode_input(source, quantisation)
+                self._recode_input(node, source, quantisation)
             else:
                 self._stored(source.name, quantisation)
         stored = self.recoded.get(source.name, source.name)
         if self.tensors[stored].quantisation != quantisation:
-            raise _error(node, f"reads {source.name} with another scale than it was stored with")
+            name = input_name(self.graph, source.name)
+            raise _error(node, f"reads {name} with another scale than it was stored with")
         zero = self._zero(node.inputs[2], quantisation)
         self.nodes.append(replace(node, inputs=(stored, node.inputs[1], zero)))
 
@@ -172,7 +174,7 @@ class _Rewriter:
         )
         self.tensors[node.output] = replace(self.graph[node.output], values=real)
 
-    def _recode_input(self, source: Tensor, quantisation: Quantisation) -> None:
+    def _recode_input(self, node: Node, source: Tensor, quantisation: Quantisation) -> None:
         if source.name not in self.recoded:
             stored = replace(
                 source, name=self.names.tensor(f"{source.name}.int8"), dtype="int8",
@@ -181,7 +183,8 @@ class _Rewriter:
             self.tensors[stored.name] = stored
             self.recoded[source.name] = stored.name
             own = self.names.node(f"{source.name}.recode")
-            self.nodes.append(Node(own, "recode", (source.name,), (stored.name,)))
+            recode = Node(own, "recode", (source.name,), (stored.name,), {}, node.source)
+            self.nodes.append(recode)
 
     def _recode_output(self, name: str) -> None:
         """A uint8 output is computed as int8 under another name."""
@@ -197,7 +200,7 @@ class _Rewriter:
             for node in self.nodes
         ]
         own = self.names.node(f"{name}.recode")
-        self.nodes.append(Node(own, "recode", (stored,), (name,)))
+        self.nodes.append(Node(own, "recode", (stored,), (name,), {}, self.producers[name].source))
 
     # ---- operators ---------------------------------------------------------------------------
 
@@ -267,7 +270,7 @@ class _Rewriter:
             if not last:
                 self.tensors[output] = Tensor(output, shape, "float32")
             own = node.name if number == 1 else self.names.node(f"{node.name}.{number}")
-            self.nodes.append(Node(own, kind, operand, (output,)))
+            self.nodes.append(Node(own, kind, operand, (output,), {}, node.source))
             name = output
 
     def _integer(self, node: Node) -> None:
@@ -276,12 +279,14 @@ class _Rewriter:
         data = node.inputs if node.operator in several else node.inputs[:1]
         for name in data:
             if self._source(name) is None:
-                raise _error(node, f"computes in real numbers: its input {name} is not quantised")
+                given = input_name(self.graph, name)
+                raise _error(node, f"computes in real numbers: its input {given} is not quantised")
         if result is None:
             if node.operator in _WHOLE and real_range(node) == (-np.inf, np.inf):
                 self._whole_sums(node, data)
                 return
-            raise _error(node, f"computes in real numbers: {node.output} is not quantised")
+            output = result_name(self.graph, node.output)
+            raise _error(node, f"computes in real numbers: {output} is not quantised")
         self.done.add(result.name)
         quantisation = self._activation(result)
         if node.operator == "multiply":  # one value a channel is the second operand
@@ -331,7 +336,7 @@ class _Rewriter:
         own = self.names.node(f"{node.name}.dequantize")
         self.nodes += [
             whole.with_attributes(whole_sums=1),
-            Node(own, "dequantize", inputs, (final.name,), axis),
+            Node(own, "dequantize", inputs, (final.name,), axis, node.source),
         ]
 
     def _name_of(self, real: str) -> str:
@@ -383,27 +388,29 @@ class _Rewriter:
         shape = self.tensors[source].shape
         if not 2 <= len(shape) <= 5:
             raise _error(
-                node, f"changes the scale of {source}, of shape {shape}; must have 2 to 5 "
-                f"dimensions, or one scale for operands and result"
+                node, f"changes the scale of {input_name(self.graph, source)}, of shape {shape}; "
+                f"must have 2 to 5 dimensions, or one scale for operands and result"
             )  # fmt: skip
         own = self.names.node(f"{node.name}.{suffix}")
-        self.nodes.append(Node(own, "rescale", (source,), (result,)))
+        self.nodes.append(Node(own, "rescale", (source,), (result,), {}, node.source))
 
     def _weights(self, node: Node) -> list[str]:
         """The kernel as int8, and the bias as real numbers or as it is stored, as constants."""
         source = self._source(node.inputs[1])
         kernel = None if source is None else self.graph[source.inputs[0]]
         if source is None or kernel is None or kernel.values is None:
-            raise _error(node, f"computes in real numbers: {node.inputs[1]} is not quantised")
+            name = input_name(self.graph, node.inputs[1])
+            raise _error(node, f"computes in real numbers: {name} is not quantised")
+        name = input_name(self.graph, kernel.name)
         if kernel.dtype not in ("int8", "uint8"):
-            raise _error(node, f"weights {kernel.name} are {kernel.dtype}; must be 8-bit integers")
+            raise _error(node, f"weights {name} are {kernel.dtype}; must be 8-bit integers")
         quantisation = self._parameters(source)
         if any(quantisation.zeros):
             middle = 128 if kernel.dtype == "uint8" else 0
-            raise _error(node, f"weights {kernel.name} have a zero point that is not {middle}")
+            raise _error(node, f"weights {name} have a zero point that is not {middle}")
         if quantisation.axis not in (None, 0):
             raise _error(
-                node, f"weights {kernel.name} have scales along axis {quantisation.axis}; must be "
+                node, f"weights {name} have scales along axis {quantisation.axis}; must be "
                 f"one scale, or one an output channel"
             )  # fmt: skip
         values = kernel.values
@@ -430,12 +437,14 @@ class _Rewriter:
             real = self._real_bias(node.inputs[2])
             if real.size not in (1, channels) or real.shape[-1:] not in ((), (real.size,)):
                 raise _error(
-                    node, f"the bias {node.inputs[2]} has shape {real.shape}; must be one number, "
-                    f"or one for each of {channels} channels"
+                    node, f"the bias {input_name(self.graph, node.inputs[2])} has shape "
+                    f"{real.shape}; must be one number, or one for each of {channels} channels"
                 )  # fmt: skip
             sums = np.broadcast_to(real.reshape(-1), (channels,)) / unit
         if (np.abs(sums) >= 2.0**31).any():
-            raise _error(node, f"the bias {node.inputs[2]} is beyond sums of 32 bits")
+            raise _error(
+                node, f"the bias {input_name(self.graph, node.inputs[2])} is beyond sums of 32 bits"
+            )
         bias = Tensor(name, (channels,), "int32", values=np.rint(sums).astype(np.int32))
         self.tensors[name] = bias
         return bias
@@ -469,6 +478,6 @@ def _rescaled(constant: Tensor, before: Quantisation | None) -> Tensor:
 
 def _error(node: Node, message: str) -> ModelError:
     return ModelError(
-        f"node {node.name} ({node.operator}) {message}. Models must be quantised to int8, with "
+        f"node {node.label} {message}. Models must be quantised to int8, with "
         f"QuantizeLinear and DequantizeLinear or with QLinear operators, as onnxruntime does"
     )

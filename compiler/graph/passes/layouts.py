@@ -33,7 +33,7 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
     copies: dict[tuple[str, Layout], str] = {}
     names = graph.new_names()
 
-    def in_layout(given: str, wanted: Layout) -> str:
+    def in_layout(given: str, wanted: Layout, source: str) -> str:
         name = given
         if tensors[name].is_constant or tensors[name].layout == wanted:
             return name
@@ -44,10 +44,10 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
                 operator = _UNPACK[tensors[name].layout]
                 tile: dict[str, Attribute] = {}
             else:
-                name = in_layout(name, "plain")
+                name = in_layout(name, "plain", source)
                 operator, tile = _PACK[wanted], {"tile": _tile(wanted, cfg)}
             own = names.node(f"{given}.{operator}")
-            nodes.append(Node(own, operator, (name,), (copy,), tile))
+            nodes.append(Node(own, operator, (name,), (copy,), tile, source))
             copies[given, wanted] = copy
         return copies[given, wanted]
 
@@ -62,9 +62,13 @@ def layouts(graph: Graph, cfg: VTAConfig) -> Graph:
             computed = [name for name in node.inputs if not tensors[name].is_constant]
             if all(tensors[name].layout == "tiles" for name in computed):
                 layout, wanted = "tiles", ["tiles"] * len(node.inputs)
-        inputs = tuple(in_layout(name, own) for name, own in zip(node.inputs, wanted))
+        inputs = tuple(in_layout(name, own, node.source) for name, own in zip(node.inputs, wanted))
         nodes.append(replace(node, inputs=inputs))
         for name in node.outputs:
             tensors[name] = replace(tensors[name], layout=layout)
-    outputs = [in_layout(name, "plain") for name in graph.outputs]
+    producers = graph.producers()
+    outputs = [
+        in_layout(name, "plain", producers[name].source if name in producers else "")
+        for name in graph.outputs
+    ]
     return replace(graph, tensors=tensors).rewritten(nodes, outputs=outputs)

@@ -57,7 +57,7 @@ class _Writer:
         made = replace(source, name=self.names.tensor(f"{name}.{operator}"), shape=tuple(shape))
         self.tensors[made.name] = made
         own = self.names.node(f"{node.name}.{operator}")
-        self.nodes.append(Node(own, operator, (name,), (made.name,), attributes))
+        self.nodes.append(Node(own, operator, (name,), (made.name,), attributes, node.source))
         return made.name
 
     def _with_result(self, node: Node, shape: tuple[int, ...]) -> None:
@@ -70,7 +70,7 @@ class _Writer:
         self.tensors[inner.name] = inner
         self.nodes.append(replace(node, outputs=(inner.name,)))
         own = self.names.node(f"{node.name}.reshape")
-        self.nodes.append(Node(own, "reshape", (inner.name,), (final.name,)))
+        self.nodes.append(Node(own, "reshape", (inner.name,), (final.name,), {}, node.source))
 
     def rows(self, node: Node) -> None:
         name = node.inputs[0]

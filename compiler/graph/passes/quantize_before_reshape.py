@@ -41,9 +41,9 @@ def quantize_before_reshape(graph: Graph) -> Graph:
         parameters = node.inputs[1:]
         before[source.name] = [
             Node(names.node(f"{node.name}.before"), "quantize", (name, *parameters),
-                 (stored.name,), node.attributes),
+                 (stored.name,), node.attributes, node.source),
             Node(names.node(f"{node.name}.before.real"), "dequantize", (stored.name, *parameters),
-                 (real.name,), node.attributes),
+                 (real.name,), node.attributes, node.source),
         ]  # fmt: skip
     nodes: list[Node] = []
     for node in graph.nodes:

@@ -62,7 +62,7 @@ def requantise(graph: Graph, *, one_pass: bool = False) -> Graph:
             elif node.operator == "multiply":
                 node = _product(node, graph)
         except OperatorError as error:
-            raise ModelError(f"node {node.name} ({node.operator}): {error}") from None
+            raise ModelError(f"node {node.label}: {error}") from None
         nodes.append(node)
     return graph.rewritten(nodes, tensors)
 

@@ -45,7 +45,7 @@ def split_channels(graph: Graph, cfg: VTAConfig) -> Graph:
         joined: dict[str, Attribute] = {"axis": _axis(node, graph)}
         results = tuple(part.output for part in parts)
         own_name = names.node(f"{node.name}.join")
-        nodes.append(Node(own_name, "concat", results, node.outputs, joined))
+        nodes.append(Node(own_name, "concat", results, node.outputs, joined, node.source))
     return graph.rewritten(nodes, tensors)
 
 

@@ -85,17 +85,19 @@ def _phases(graph: Graph, node: Node, names: NewNames) -> tuple[list[Node], list
     }  # fmt: skip
     made = [
         Node(node.name, "conv2d", (data.name, flat.name, biases.name), (phases.name,),
-             {**kept, **convolution}),
-        Node(names.node(f"{node.name}.split"), "reshape", (phases.name,), (split.name,)),
+             {**kept, **convolution}, node.source),
+        Node(names.node(f"{node.name}.split"), "reshape", (phases.name,), (split.name,),
+             source=node.source),
         Node(names.node(f"{node.name}.interleave"), "transpose", (split.name,), (turned.name,),
-             {"order": (0, 3, 4, 1, 5, 2)}),
-        Node(names.node(f"{node.name}.join"), "reshape", (turned.name,), (last.name,)),
+             {"order": (0, 3, 4, 1, 5, 2)}, node.source),
+        Node(names.node(f"{node.name}.join"), "reshape", (turned.name,), (last.name,),
+             source=node.source),
     ]  # fmt: skip
     if crop:
         window = {"rows": range(top, top + height), "columns": range(left, left + width)}
         made.append(
             Node(names.node(f"{node.name}.crop"), "resize", (joined.name,), (result.name,),
-                 {name: tuple(places) for name, places in window.items()})
+                 {name: tuple(places) for name, places in window.items()}, node.source)
         )  # fmt: skip
     return made, [phases, flat, biases, split, turned, joined]
 

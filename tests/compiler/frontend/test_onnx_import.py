@@ -190,7 +190,7 @@ def test_weights_with_a_zero_point(model, tmp_path):
     values[...] = 3
     zero.CopyFrom(numpy_helper.from_array(values, zero.name))
     text = refused(model, tmp_path)
-    assert "node conv2 (conv2d) weights w2_quantized have a zero point that is not 0" in text
+    assert "node conv2 (Conv) weights w2_quantized have a zero point that is not 0" in text
 
 
 def test_a_mask_of_dropout(model, tmp_path):

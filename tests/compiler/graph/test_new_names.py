@@ -208,6 +208,24 @@ def test_every_name_that_a_pass_makes(what, cfg, tmp_path):
     assert tried > 20
 
 
+@pytest.mark.parametrize("cfg", MACHINES.values(), ids=list(MACHINES))
+@pytest.mark.parametrize("what", list(MODELS))
+def test_every_node_knows_its_origin(what, cfg, tmp_path):
+    """Errors name nodes of the file by it."""
+    made = MODELS[what]()
+    labels = {
+        f"{node.name or f'{node.op_type}_{node.output[0]}'} ({node.op_type})"
+        for node in made.graph.node
+    }
+    found = set()
+    for graph in stages(made, tmp_path, cfg):
+        for node in graph.nodes:
+            assert set(node.label.split(" and ")) <= labels, node.name
+            found |= set(node.label.split(" and "))
+    assert len(found) > 15
+    assert all(label[:5] in ("Dequa", "dead ") for label in labels - found)
+
+
 def test_numbers():
     names = NewNames({"a", "a.2"}, {"n"})
     assert [names.tensor("a"), names.tensor("a"), names.tensor("b"), names.tensor("b")] == [
