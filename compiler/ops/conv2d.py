@@ -25,7 +25,7 @@ import numpy as np
 
 from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.convolution import convolution
-from vta.compiler.ops.cost import Tiling
+from vta.compiler.ops.cost import Tiling, product_cycles
 from vta.compiler.ops.geometry import Window, checked_shape, integer
 from vta.compiler.ops.narrowing import Narrowed
 from vta.compiler.ops.operator import Array, Operand, Operator
@@ -135,9 +135,11 @@ def conv2d(
     else:
         inner, inputs = window, sets.inputs
     added = Narrowed([], {}) if residual is None else residual.chain("conv2d", cfg)
+    operations = [*requantise.operations, *(step.operation for step in added.steps)]
     blocks = ConvShape(
-        -(-n // cfg.batch), inputs, sets.outputs, inner, requantise.passes + len(added.steps),
-        sets.sets, len(requantise.constants), int(residual is not None), len(added.numbers),
+        -(-n // cfg.batch), inputs, sets.outputs, inner, len(operations), sets.sets,
+        len(requantise.constants), int(residual is not None), len(added.numbers),
+        product_cycles(operations, cfg),
     )  # fmt: skip
 
     def packed(data: Array, *others: Array) -> list[Array]:

@@ -16,7 +16,7 @@ import numpy as np
 from vta.compiler.ops.conv2d import constant_operands, pack_constants
 from vta.compiler.ops.conv_shape import TransposedShape
 from vta.compiler.ops.convolution import convolution
-from vta.compiler.ops.cost import Tiling
+from vta.compiler.ops.cost import Tiling, product_cycles
 from vta.compiler.ops.geometry import Window, checked_shape, integer, numbers
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.compiler.ops.requantise import require_rule
@@ -110,7 +110,8 @@ def conv2d_transpose(
     )  # fmt: skip
     blocks = TransposedShape(
         -(-n // cfg.batch), -(-c // cfg.block_in), -(-channels // cfg.block_out), window,
-        requantise.passes, constants=len(requantise.constants), result=(height, width),
+        requantise.passes, constants=len(requantise.constants),
+        product_cycles=product_cycles(requantise.operations, cfg), result=(height, width),
     )  # fmt: skip
 
     def packed(data: Array, weights: Array, *constants: Array) -> list[Array]:

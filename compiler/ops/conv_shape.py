@@ -43,6 +43,9 @@ class ConvShape:
         Tensors of the shape of the result that are added to the result.
     numbers : int
         Constants of one tile for all channels.
+    product_cycles : int
+        Cycles of the passes for each part of a tile beyond one a pass: operations with a product,
+        on a machine whose ALU has no multipliers.
     """
 
     images: int
@@ -54,6 +57,7 @@ class ConvShape:
     constants: int = 1
     added: int = 0
     numbers: int = 0
+    product_cycles: int = 0
 
     @cached_property
     def kept(self) -> int:
@@ -97,6 +101,11 @@ class ConvShape:
     def vectors(self) -> int:
         """Vectors of the ALU of the whole convolution."""
         return self.tiles * self.passes
+
+    @cached_property
+    def pass_cycles(self) -> int:
+        """Cycles of all passes of the ALU for each part of a tile."""
+        return self.passes + self.product_cycles
 
     @cached_property
     def row_step(self) -> int:

@@ -23,7 +23,7 @@ Units: all sizes are tiles of the machine, all times are clock cycles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALU_START", "CONFLICTS", "GEMM_START", "IDEAL", "ISSUE", "LOAD_START", "PIPELINE",
-    "UOP_QUEUED", "UOP_START", "Cost", "Order", "Tiling", "beat_cycles", "estimate", "row_cycles",
-    "store_cycles",
+    "PRODUCT_PERIODS", "UOP_QUEUED", "UOP_START", "Cost", "Order", "Tiling", "beat_cycles",
+    "estimate", "product_cycles", "row_cycles", "store_cycles",
 ]  # fmt: skip
 
 Order = Literal["yo", "oy"]
@@ -55,6 +55,9 @@ LOAD_START = 6
 """Cycles between the last beat of a load and the first beat of the next load."""
 ALU_START = 5
 """Cycles between the last vector of an ALU instruction and the first one of a dependent one."""
+PRODUCT_PERIODS = {"mul": 22, "shr": 15, "requantise": 15}
+"""Cycles of an operation with a product for each part of a tile, where the ALU has no multipliers:
+it passes the pipeline twice."""
 GEMM_START = 6
 """Cycles between the last product of an instruction and the first one of the next."""
 ISSUE = 8
@@ -219,6 +222,13 @@ def store_cycles(cfg: VTAConfig, timing: MemoryTiming, tiles: Tiles, bursts: Til
     return cycles + bursts * STORE_BURST if timing.shared_bus else cycles
 
 
+def product_cycles(operations: Iterable[str], cfg: VTAConfig) -> int:
+    """Cycles of operations for each part of a tile, beyond one each."""
+    if cfg.alu_multiplier:
+        return 0
+    return sum(PRODUCT_PERIODS.get(operation, 1) - 1 for operation in operations)
+
+
 def row_cycles(timing: MemoryTiming) -> float:
     """Cycles of a row of a store that is a burst of its own, of which several are in flight."""
     return max(STORE_ROW, (PIPELINE + timing.write_latency) / timing.outstanding_writes)
@@ -302,7 +312,7 @@ class _Timeline:
         return max(
             self.read,
             self.gemm + shape.products - busy["gemm"],
-            self.alu + shape.vectors * self.cfg.alu_beats - busy["alu"],
+            self.alu + shape.tiles * shape.pass_cycles * self.cfg.alu_beats - busy["alu"],
             self.write + shape.tiles * self.out - busy["write"],
         )
 
@@ -387,10 +397,10 @@ class _Timeline:
         self.issue = max(self.issue + ISSUE, end.ready)
         writes = tiles * -(-self.shape.inputs // self.tiling.inputs)
         lost = CONFLICTS * writes if self.gemm > self.issue else 0
-        vectors = tiles * self.cfg.alu_beats
-        self.alu = max(self.issue, self.alu) + passes * (vectors + ALU_START) + lost
+        cycles = tiles * self.shape.pass_cycles * self.cfg.alu_beats
+        self.alu = max(self.issue, self.alu) + cycles + passes * ALU_START + lost
         self.issue += ISSUE * (passes - 1)
-        self.busy["alu"] += vectors * passes
+        self.busy["alu"] += cycles
         beats = store_cycles(self.cfg, self.timing, tiles, end.bursts)
         # In-order retirement: the store waits for the products that were issued ahead as well.
         self.write = max(self.alu, self.gemm, self.write) + max(beats, self.row_write * end.bursts)

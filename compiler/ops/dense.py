@@ -14,7 +14,7 @@ import numpy as np
 from vta.compiler.ops.conv2d import constant_operands, pack_constants
 from vta.compiler.ops.conv_shape import ConvShape
 from vta.compiler.ops.convolution import convolution
-from vta.compiler.ops.cost import Tiling
+from vta.compiler.ops.cost import Tiling, product_cycles
 from vta.compiler.ops.geometry import Window, checked_shape, integer
 from vta.compiler.ops.operator import Array, Operand, Operator
 from vta.compiler.ops.requantise import require_rule
@@ -158,8 +158,10 @@ def _shape(
 ) -> ConvShape:  # fmt: skip
     window = Window.of(name, (1, -(-rows // cfg.batch)), 1)
     tiles_in, tiles_out = -(-inputs // cfg.block_in), -(-columns // cfg.block_out)
-    constants = len(requantise.constants)
-    return ConvShape(1, tiles_in, tiles_out, window, requantise.passes, pairs, constants)
+    return ConvShape(
+        1, tiles_in, tiles_out, window, requantise.passes, pairs, len(requantise.constants),
+        product_cycles=product_cycles(requantise.operations, cfg),
+    )  # fmt: skip
 
 
 def _packed(left: Array, right: Array, cfg: VTAConfig) -> list[Array]:

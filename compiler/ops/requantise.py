@@ -136,7 +136,12 @@ class Requantise:
     @property
     def passes(self) -> int:
         """Vector operations for each vector of sums."""
-        return len(self._chain())
+        return len(self.operations)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operations of the ALU, in order."""
+        return tuple(operation for _, operation, _ in self._chain())
 
     def check(self, cfg: VTAConfig) -> None:
         """Check that the machine can do it, and that results fit its activations.

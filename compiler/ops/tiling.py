@@ -266,7 +266,7 @@ class _Tilings:
         write = np.maximum(stored, bursts * row_cycles(timing))
         resets = 0 if shape.starts_sums(cfg) else shape.tiles
         gemm = shape.products + resets + steps * GEMM_START
-        alu = shape.vectors * cfg.alu_beats + blocks * shape.passes * ALU_START
+        alu = shape.tiles * shape.pass_cycles * cfg.alu_beats + blocks * shape.passes * ALU_START
         alu = alu + CONFLICTS * shape.tiles * chunks
         kernels, misses = self._kernels(shape, cfg, (places, channels, chunks, steps))
         busy = np.minimum(read / gemm, 1)
@@ -303,7 +303,7 @@ class _Tilings:
             * (shape.out_width - (across - 1) * self.columns)
         )
         first = self.groups * self.inputs * self.pixels(shape) * inp + self.weights(shape) * wgt
-        cycles: _Numbers = longest + first + last * (shape.passes * cfg.alu_beats + out)
+        cycles: _Numbers = longest + first + last * (shape.pass_cycles * cfg.alu_beats + out)
         return cycles
 
     def _in_step(self, shape: ConvShape, cfg: VTAConfig, timing: MemoryTiming) -> _Numbers:
@@ -318,7 +318,8 @@ class _Tilings:
         tiles = self.images * self.groups * self.outputs * self.rows * self.columns
         resets = 0 if shape.starts_sums(cfg) else tiles
         gemm = tiles * shape.inputs * shape.taps_of_tile + resets + chunks * GEMM_START
-        alu = shape.passes * (tiles * cfg.alu_beats + ALU_START) + CONFLICTS * tiles * chunks
+        alu = tiles * shape.pass_cycles * cfg.alu_beats + shape.passes * ALU_START
+        alu = alu + CONFLICTS * tiles * chunks
         rows = np.where(self.columns < shape.out_width, self.rows, 1)
         bursts = self.images * self.groups * self.outputs * rows
         store = np.maximum(store_cycles(cfg, timing, tiles, bursts), bursts * row_cycles(timing))
