@@ -12,7 +12,7 @@ from functools import cached_property
 
 from vta.boards.synthesis.parts import SynthesisError
 
-__all__ = ["VerilogModule", "instances", "split"]
+__all__ = ["VerilogModule", "instances", "require_zero_memories", "split"]
 
 _MODULE = re.compile(
     r"^(?P<box>\(\* blackbox.*?\*\)\n)?"
@@ -22,6 +22,11 @@ _MODULE = re.compile(
 _CELL = re.compile(r"^  (\\\S+|\w+)  ?(?:\\\S+ |\w+) \(\n", re.MULTILINE)
 _PORT = re.compile(r"^  (?:input|output) (?:\[\d+:\d+\] )?(?:\\\S+ |\w+);\n", re.MULTILINE)
 _INITIAL_LOOP = re.compile(r"^  initial for \(.*;\n", re.MULTILINE)
+_MEMORY = re.compile(r"^  reg (?:\[\d+:\d+\] )?(\\\S+|\w+) ?\[\d+:\d+\];\n", re.MULTILINE)
+_FIRST_VALUE = re.compile(
+    r"^(?:  initial for \(.*\)|   ) (?P<name>\\\S+|\w+) ?\[[^\]\n]*\] = \d+'h(?P<value>\w+);\n",
+    re.MULTILINE,
+)
 _COUNTED = re.compile(r"dump_module\$\d+")
 _NUMBERED = re.compile(r"\\port\$\d+\$\d+ ")
 
@@ -77,9 +82,12 @@ def split(verilog: str) -> dict[str, VerilogModule]:
     Raises
     ------
     SynthesisError
-        If there is none.
+        If there is none, or such a loop gives another value than zero.
     """
     found = {match["name"].strip(): match for match in _MODULE.finditer(verilog)}
+    for name, match in found.items():
+        for loop in _INITIAL_LOOP.findall(match["text"]):
+            _require_zeros(name, loop, "synthesis of a module does without first values")
     texts = {name: _INITIAL_LOOP.sub("", match["text"]) for name, match in found.items()}
     if not texts:
         raise SynthesisError("the Verilog text holds no module")
@@ -90,6 +98,39 @@ def split(verilog: str) -> dict[str, VerilogModule]:
         name: VerilogModule(name, text, cells[name], box=found[name]["box"] is not None)
         for name, text in texts.items()
     }
+
+
+def require_zero_memories(verilog: str, family: str) -> None:
+    """Refuse memories that hold something at the start: for a mapping that leaves first values out.
+
+    Tables, whose names begin with ``$``, are none: such a mapping keeps their values.
+
+    Parameters
+    ----------
+    verilog : str
+        As Amaranth writes it.
+    family : str
+        Its name, for the error.
+
+    Raises
+    ------
+    SynthesisError
+        Naming the memory, its module and the value.
+    """
+    for match in _MODULE.finditer(verilog):
+        memories = set(_MEMORY.findall(match["text"]))
+        for value in _FIRST_VALUE.finditer(match["text"]):
+            if value["name"] in memories and not value["name"].startswith("\\$"):
+                why = f"memories of {family} are mapped without first values"
+                _require_zeros(match["name"].strip(), value[0], why)
+
+
+def _require_zeros(module: str, text: str, why: str) -> None:
+    """``text``: an assignment, or the loop with one."""
+    found = _FIRST_VALUE.match(text)
+    if found is None or not set(found["value"]) <= set("0x_"):
+        what = f"{found['name']} starts with {found['value']}" if found else text.strip()[:200]
+        raise SynthesisError(f"module {module}: memory {what}; must start with zeros: {why}")
 
 
 def instances(modules: dict[str, VerilogModule], top: str) -> Iterator[str]:

@@ -39,6 +39,8 @@ class Family:
         (``Core(dsp48=...)``).
     wide_luts : bool
         Whether a LUT has six inputs (``Core(wide_luts=...)``).
+    zero_memories : bool
+        Whether ``inserted`` leaves out the first values of memories, which must be zero then.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Family:
     dsp48: bool = False
     wide_luts: bool = False
     inserted: tuple[str, str] | tuple[()] = ()
+    zero_memories: bool = False
 
     def script(self, top: str) -> str:
         """The Yosys commands that map the module ``top``."""
@@ -172,7 +175,8 @@ CYCLONE_V = Family(
         "maccmap; techmap -map +/intel_alm/common/arith_alm_map.v; "
         # The command makes registers of a small memory that has a value at the start, zeros as
         # well. Quartus starts an MLAB with zeros, which is what the memories of the RTL have: the
-        # values go. ROMs, whose names begin with $, keep theirs.
+        # values go, once it is sure that they are zeros (zero_memories). ROMs, whose names begin
+        # with $, keep theirs.
         "setparam -set INIT 1'x t:$mem_v2 n:$* %d; "
         # A function of five inputs costs as much as one of six here, as below; ABC keeps the best
         # of three mappings.
@@ -180,6 +184,7 @@ CYCLONE_V = Family(
         "scratchpad -copy abc9.script.flow3 abc9.script",
     ),
     wide_luts=True,
+    zero_memories=True,
 )
 """An ALM holds two functions of up to four inputs, two bits of an adder, or one function of five
 or six inputs (two of five that share inputs are counted apart: an upper estimate); four registers;

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vta.boards.synthesis.netlist import VerilogModule, instances, split
+from vta.boards.synthesis.netlist import VerilogModule, instances, require_zero_memories, split
 from vta.boards.synthesis.parts import Family, SynthesisError
 from vta.boards.synthesis.tools import tool
 
@@ -65,8 +65,10 @@ class Yosys:
         Raises
         ------
         SynthesisError
-            If the tool fails.
+            If the tool fails, or the mapping leaves out first values that are not zero.
         """
+        if family.zero_memories:
+            require_zero_memories(verilog, family.name)
         modules = split(verilog)
         own: dict[str, Counter[str]] = {}
         for name, number in Counter(instances(modules, top)).items():
@@ -115,8 +117,10 @@ class Yosys:
         Raises
         ------
         SynthesisError
-            If the tool fails.
+            If the tool fails, or the mapping leaves out first values that are not zero.
         """
+        if family.zero_memories:
+            require_zero_memories(verilog, family.name)
         stat = folder / "stat.json"
         if stat.exists() and (folder / "netlist.json").exists():
             return cells_of(json.loads(stat.read_text(encoding="utf-8")))

@@ -4,12 +4,14 @@ from collections import Counter
 
 import pytest
 from amaranth.back import verilog
-from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.hdl import Array, Elaboratable, Module, Signal
+from amaranth.lib.memory import Memory
 
-from vta.boards.synthesis.netlist import instances, split
+from vta.boards.synthesis.netlist import instances, require_zero_memories, split
 from vta.boards.synthesis.parts import SynthesisError
 from vta.hw.compute.dot import DotProduct
 from vta.hw.compute.dot_pair import ProductChain
+from vta.hw.emit import fold_initial
 from vta.hw.lib.sram import Sram
 
 
@@ -71,3 +73,55 @@ def test_what_is_not_there():
         split("// nothing\n")
     with pytest.raises(SynthesisError, match="no module machine"):
         list(instances({}, "machine"))
+
+
+class Store(Elaboratable):
+    """A memory that is written, with first values, and a table that is only read."""
+
+    def __init__(self, values):
+        self.values = values
+        self.at, self.into, self.out, self.en = Signal(3), Signal(8), Signal(8), Signal()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.store = store = Memory(shape=8, depth=8, init=self.values)
+        read, write = store.read_port(), store.write_port()
+        table = Array((7, 5, 4, 1, 9, 8, 3, 2))
+        m.d.comb += [
+            read.addr.eq(self.at), write.addr.eq(self.at), write.en.eq(self.en),
+            write.data.eq(self.into), self.out.eq(read.data + table[self.at]),
+        ]  # fmt: skip
+        return m
+
+
+def stored(values, fold):
+    store = Store(values)
+    ports = [store.at, store.into, store.out, store.en]
+    text = verilog.convert(store, name="top", ports=ports, emit_src=False)
+    return fold_initial(text) if fold else text
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_memories_of_zeros(fold):
+    text = stored([0] * 8, fold)
+    assert ("initial for" in text) == fold
+    assert "= 8'h09" in text or "4'h9" in text  # the table
+    require_zero_memories(text, "Cyclone V")
+    assert "initial for" not in "".join(module.text for module in split(text).values())
+
+
+@pytest.mark.parametrize(
+    ("values", "fold"), [([0, 0, 0, 3], False), ([3], False), ([3] * 8, False), ([3] * 8, True)]
+)
+def test_memories_of_other_values(values, fold):
+    text = stored(values, fold)
+    with pytest.raises(SynthesisError) as caught:
+        require_zero_memories(text, "Cyclone V")
+    said = str(caught.value)
+    assert said.startswith("module ") and "starts with 03; must start with zeros" in said
+    assert said.endswith("memories of Cyclone V are mapped without first values")
+    if fold:
+        with pytest.raises(SynthesisError, match="starts with 03; must start with zeros"):
+            split(text)
+    else:
+        split(text)  # these values are kept

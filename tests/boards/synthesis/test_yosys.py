@@ -80,6 +80,39 @@ def test_a_queue_is_in_the_luts_of_cyclone_v(tmp_path):
     assert cells["MISTRAL_FF"] < 40
 
 
+STORE = """\
+module block (clk, en, at, into, out);
+  input clk, en;
+  wire clk, en;
+  input [1:0] at;
+  input [7:0] into;
+  output [7:0] out;
+  reg [7:0] mem [3:0];
+  initial begin
+    mem[0] = 8'h00;
+    mem[1] = 8'h07;
+    mem[2] = 8'h00;
+    mem[3] = 8'h00;
+  end
+  always @(posedge clk) if (en) mem[at] <= into;
+  assign out = mem[at];
+endmodule
+"""
+
+
+def test_a_memory_with_first_values_is_not_mapped_to_cyclone_v(tmp_path):
+    """Its values would be left out. On the other families they stay."""
+    yosys = Yosys(tmp_path)
+    said = "module block: memory mem starts with 07; must start with zeros"
+    with pytest.raises(SynthesisError, match=said):
+        yosys.cells(STORE, "block", CYCLONE_V)
+    with pytest.raises(SynthesisError, match=said):
+        yosys.flat(STORE, "block", CYCLONE_V, tmp_path / "flat")
+    assert sum(yosys.cells(STORE, "block", ECP5)["block"].values())
+    zeros = STORE.replace("8'h07", "8'h00")
+    assert yosys.cells(zeros, "block", CYCLONE_V)["block"]["MISTRAL_MLAB"] == 8
+
+
 SUM = """\
 module block (clk, a, b, c, s);
   input clk;
