@@ -75,7 +75,8 @@ class TensorComparison:
         tensor.
     alone : Difference or None
         As ``onnxruntime``, of this node alone: the interpreter's result of the tensors that
-        onnxruntime has computed. Differences of earlier nodes are not part of it.
+        onnxruntime has computed. Differences of earlier nodes are not part of it, unless
+        onnxruntime has not the tensor between.
     """
 
     tensor: str

@@ -62,6 +62,8 @@ class _Rewriter:
         """The uint8 tensor of each one that is stored as int8, for the host."""
         self.zeros: dict[str, str] = {}
         """The int8 zero point of each one that is stored otherwise."""
+        self.constants: dict[tuple[str, Quantisation], str] = {}
+        """The int8 tensor of each constant with what its integers mean."""
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
@@ -343,14 +345,28 @@ class _Rewriter:
         source = self._source(real)
         assert source is not None
         stored = self.graph[source.inputs[0]]
-        if stored.values is not None and stored.name not in self.tensors:
-            values = stored.values
+        if stored.is_constant:
+            return self._constant(stored, self._activation(source))
+        return self.recoded.get(stored.name, stored.name)
+
+    def _constant(self, stored: Tensor, quantisation: Quantisation) -> str:
+        """The int8 tensor of a stored constant; one that is read with several scales is several.
+
+        The host may read the stored integers as well, so uint8 stays what it is.
+        """
+        key, values = (stored.name, quantisation), stored.values
+        if key not in self.constants:
+            assert values is not None
+            name = stored.name
             if values.dtype == np.uint8:
                 values = (values.astype(np.int16) - 128).astype(np.int8)
-            self.tensors[stored.name] = replace(
-                stored, dtype="int8", values=values, quantisation=self._activation(source)
+            if stored.dtype == "uint8" or name in self.tensors:
+                name = self.names.tensor(f"{name}.int8")
+            self.tensors[name] = replace(
+                stored, name=name, dtype="int8", values=values, quantisation=quantisation
             )
-        return self.recoded.get(stored.name, stored.name)
+            self.constants[key] = name
+        return self.constants[key]
 
     def _moving(self, node: Node, stored: list[str], final: Tensor) -> None:
         """Operands of another scale are rescaled first, or the result of a single one."""
@@ -413,13 +429,7 @@ class _Rewriter:
                 node, f"weights {name} have scales along axis {quantisation.axis}; must be "
                 f"one scale, or one an output channel"
             )  # fmt: skip
-        values = kernel.values
-        if kernel.dtype == "uint8":
-            values = (values.astype(np.int16) - 128).astype(np.int8)
-        self.tensors[kernel.name] = replace(
-            kernel, dtype="int8", values=values, quantisation=quantisation
-        )
-        return [kernel.name, self._bias(node, quantisation).name]
+        return [self._constant(kernel, quantisation), self._bias(node, quantisation).name]
 
     def _bias(self, node: Node, weights: Quantisation) -> Tensor:
         """The bias as int32, in units of the products: rounded to nearest, halves to even, if it is
