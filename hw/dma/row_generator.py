@@ -140,7 +140,8 @@ class DescriptorBuilder(wiring.Component):
         insn = Signal(layout_of(self.insn))
         pitch = Signal(range(2**self.bits + 30))
         wide = Signal()
-        x_count, y_count = Signal(self.bits), Signal(self.bits)
+        x_count = Signal(self.bits, reset_less=True)
+        y_count = Signal(self.bits, reset_less=True)
         lead_rows = Signal(PAD_ROWS_BITS)
         new = self.request.payload
         m.d.comb += self.request.ready.eq(~pitch_valid)
@@ -194,7 +195,8 @@ class DescriptorBuilder(wiring.Component):
                 "has_columns": 1, "contiguous": 1, "elements": 2 * self.bits,
                 **({"low": self.bits + 2, "high": self.bits + 3, "columns": 4}
                    if self.pads else {}),
-            })
+            }),
+            reset_less=True,
         )  # fmt: skip
         for index, kind in enumerate(self.kinds):
             with m.If(insn.memory == kind.memory):

@@ -1,0 +1,242 @@
+"""Registers that move into multipliers of ECP5: which do, and that the results stay.
+
+The judge is a model of the block after its data sheet, against the RTL, for every input of some
+cycles from the start (bounded proof by Yosys).
+"""
+
+import json
+import subprocess
+from collections import Counter
+
+import pytest
+from amaranth.back import verilog
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vta.boards.synthesis import multipliers
+from vta.boards.synthesis.multipliers import Moved, move_registers, move_registers_of
+from vta.boards.synthesis.parts import ECP5, SynthesisError
+from vta.boards.synthesis.tools import tool
+from vta.boards.synthesis.yosys import Yosys
+
+BITS = 5
+CYCLES = 6
+
+MODEL = """
+module MULT18X18D({ports});
+    {inputs}
+    {outputs}
+    parameter REG_INPUTA_CLK = "NONE";
+    parameter REG_INPUTA_CE = "CE0";
+    parameter REG_INPUTA_RST = "RST0";
+    parameter REG_INPUTB_CLK = "NONE";
+    parameter REG_INPUTB_CE = "CE0";
+    parameter REG_INPUTB_RST = "RST0";
+    parameter REG_OUTPUT_CLK = "NONE";
+    parameter REG_OUTPUT_CE = "CE0";
+    parameter REG_OUTPUT_RST = "RST0";
+    wire ea = REG_INPUTA_CE == "CE1" ? CE1 : REG_INPUTA_CE == "CE2" ? CE2 : CE0;
+    wire eb = REG_INPUTB_CE == "CE1" ? CE1 : REG_INPUTB_CE == "CE2" ? CE2 : CE0;
+    wire ep = REG_OUTPUT_CE == "CE1" ? CE1 : REG_OUTPUT_CE == "CE2" ? CE2 : CE0;
+    reg [17:0] ra = 0;
+    reg [17:0] rb = 0;
+    reg [35:0] rp = 0;
+    wire [17:0] a = REG_INPUTA_CLK == "CLK0" ? ra : {{{a}}};
+    wire [17:0] b = REG_INPUTB_CLK == "CLK0" ? rb : {{{b}}};
+    wire signed [18:0] x = {{SIGNEDA & a[17], a}};
+    wire signed [18:0] y = {{SIGNEDB & b[17], b}};
+    wire signed [37:0] p = x * y;
+    always @(posedge CLK0) begin
+        if (ea) ra <= {{{a}}};
+        if (eb) rb <= {{{b}}};
+        if (ep) rp <= p[35:0];
+    end
+    assign {{{p}}} = REG_OUTPUT_CLK == "CLK0" ? rp : p[35:0];
+endmodule
+"""
+
+
+def model():
+    names = {
+        letter: [f"{letter}{index}" for index in reversed(range(bits))]
+        for letter, bits in (("A", 18), ("B", 18), ("C", 18), ("P", 36))
+    }
+    control = [f"{kind}{index}" for kind in ("CLK", "CE", "RST") for index in range(4)]
+    inputs = [*names["A"], *names["B"], *names["C"], *control]
+    inputs += ["SIGNEDA", "SIGNEDB", "SOURCEA", "SOURCEB"]
+    return MODEL.format(
+        ports=", ".join((*inputs, *names["P"])),
+        inputs=" ".join(f"input {name};" for name in inputs),
+        outputs=" ".join(f"output {name};" for name in names["P"]),
+        a=", ".join(names["A"]),
+        b=", ".join(names["B"]),
+        p=", ".join(names["P"]),
+    )
+
+
+class Products(wiring.Component):
+    """Two products of a shared factor, with the enables and the shapes of a test."""
+
+    def __init__(self, shape, *, resets=False, twice=False, bare=False, start=0, late=False):
+        self.shape, self.resets, self.twice, self.bare = shape, resets, twice, bare
+        self.start, self.late = start, late
+        super().__init__({
+            "a": In(shape), "b": In(shape), "c": In(shape),
+            "load": In(1), "go": In(1), "out": Out(2 * 2 * BITS), "seen": Out(BITS),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        a, b, c = (Signal(self.shape, name=name, reset_less=True) for name in ("ra", "rb", "rc"))
+        wide = signed(2 * BITS) if a.shape().signed else 2 * BITS
+        ab = Signal(wide, reset_less=not self.resets, init=self.start)
+        ac = Signal(wide, reset_less=not self.resets, init=self.start)
+        with m.If(self.load):
+            m.d.sync += [a.eq(self.a), b.eq(self.b)]
+        with m.If(self.go):
+            m.d.sync += ac.eq(a * c)
+        if self.bare:
+            m.d.comb += [c.eq(self.c ^ self.a)]
+        else:
+            m.d.sync += c.eq(self.c)
+        m.d.sync += ab.eq(a * b)
+        shown = Signal(wide)
+        m.d.comb += shown.eq(ab ^ ac if self.twice else ab)
+        m.d.comb += [self.out.eq(Cat(shown, ac)), self.seen.eq(a)]
+        return m
+
+
+def netlist_of(tmp_path, block):
+    """The mapped netlist of a block, and its RTL."""
+    text = verilog.convert(block, name="block", emit_src=False)
+    Yosys(tmp_path / "cache").flat(text, "block", ECP5, tmp_path)
+    return json.loads((tmp_path / "netlist.json").read_text())
+
+
+def yosys(folder, script):
+    return subprocess.run(
+        [tool(Yosys.TOOL), "-Q", "-p", script], cwd=folder, capture_output=True, text=True
+    )
+
+
+def compare(tmp_path, netlist):
+    """Whether the netlist does what the RTL does, in all runs of so many cycles."""
+    alone = {"modules": {"block": netlist["modules"]["block"]}}
+    (tmp_path / "moved.json").write_text(json.dumps(alone))
+    (tmp_path / "model.v").write_text(model())
+    return yosys(
+        tmp_path,
+        "read_verilog machine.v; hierarchy -top block; proc; flatten; opt_clean; "
+        "rename block gold; design -stash gold; "
+        "read_json moved.json; read_verilog model.v; read_verilog -overwrite +/lattice/cells_sim_ecp5.v; "
+        "hierarchy -top block; proc; flatten; async2sync; opt; rename block gate; "
+        "design -stash gate; design -copy-from gold gold; design -copy-from gate gate; "
+        "miter -equiv -flatten gold gate miter; hierarchy -top miter; "
+        f"sat -verify -prove trigger 0 -tempinduct-baseonly -maxsteps {CYCLES} miter",
+    )
+
+
+def cells(netlist):
+    return Counter(cell["type"] for cell in netlist["modules"]["block"]["cells"].values())
+
+
+@pytest.mark.parametrize("shape", [BITS, signed(BITS)], ids=["unsigned", "signed"])
+def test_the_registers_around_a_product_move(tmp_path, shape):
+    netlist = netlist_of(tmp_path, Products(shape))
+    before = cells(netlist)
+    moved = move_registers(netlist, "block")
+    after = cells(netlist)
+    assert moved.multipliers == after["MULT18X18D"] == before["MULT18X18D"] == 2
+    # Both products and two factors; the third factor is an output too.
+    assert moved.registers == before["TRELLIS_FF"] - after["TRELLIS_FF"] == 2 * 2 * BITS + 2 * BITS
+    assert after["TRELLIS_FF"] == BITS
+    done = compare(tmp_path, netlist)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_netlist_with_a_wrong_enable_is_found(tmp_path):
+    """The proof can fail."""
+    netlist = netlist_of(tmp_path, Products(BITS))
+    move_registers(netlist, "block")
+    for cell in netlist["modules"]["block"]["cells"].values():
+        if cell["type"] == "MULT18X18D":
+            cell["parameters"]["REG_OUTPUT_CE"] = "CE0"
+    done = compare(tmp_path, netlist)
+    assert done.returncode != 0
+    assert "proof did fail" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "multipliers"),
+    [({"resets": True}, 0), ({"start": 1}, 0), ({"bare": True}, 1)],
+    ids=["reset", "another value at the start", "a factor without a register"],
+)
+def test_what_the_block_cannot_do_stays(tmp_path, options, multipliers):
+    netlist = netlist_of(tmp_path, Products(signed(BITS), **options))
+    assert move_registers(netlist, "block").multipliers == multipliers
+    done = compare(tmp_path, netlist)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+class Chain(wiring.Component):
+    """The product of a product: one register between two multipliers."""
+
+    def __init__(self):
+        super().__init__({"a": In(BITS), "b": In(BITS), "out": Out(3 * BITS)})
+
+    def elaborate(self, platform):
+        m = Module()
+        a, b = Signal(BITS, reset_less=True), Signal(BITS, reset_less=True)
+        product = Signal(2 * BITS, reset_less=True)
+        m.d.sync += [a.eq(self.a), b.eq(self.b), product.eq(a * b)]
+        out = Signal(3 * BITS, reset_less=True)
+        m.d.sync += out.eq(product * b)
+        m.d.comb += self.out.eq(out)
+        return m
+
+
+def test_a_register_between_two_multipliers_moves_once(tmp_path):
+    netlist = netlist_of(tmp_path, Chain())
+    assert cells(netlist)["MULT18X18D"] == 2
+    assert move_registers(netlist, "block").multipliers == 1
+    done = compare(tmp_path, netlist)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+class ReadTwice(wiring.Component):
+    """A product that logic reads beside its register."""
+
+    def __init__(self):
+        super().__init__({"a": In(BITS), "b": In(BITS), "out": Out(2 * BITS), "odd": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        a, b = Signal(BITS, reset_less=True), Signal(BITS, reset_less=True)
+        product = Signal(2 * BITS)
+        out = Signal(2 * BITS, reset_less=True)
+        m.d.comb += product.eq(a * b)
+        m.d.sync += [a.eq(self.a), b.eq(self.b), out.eq(product)]
+        m.d.comb += [self.out.eq(out), self.odd.eq(product[3])]
+        return m
+
+
+def test_a_product_that_something_else_reads_stays(tmp_path):
+    netlist = netlist_of(tmp_path, ReadTwice())
+    before = cells(netlist)
+    assert move_registers(netlist, "block") == Moved(0, 0)
+    assert cells(netlist) == before
+
+
+def test_a_file_is_changed_in_place_and_a_wrong_one_is_refused(tmp_path, capsys):
+    netlist_of(tmp_path, Products(BITS))
+    path = tmp_path / "netlist.json"
+    assert multipliers.main([str(path), "--top", "block"]) == 0
+    assert capsys.readouterr().out == "30 registers moved into 2 multipliers\n"
+    assert move_registers_of(path, "block") == Moved(0, 0)
+    with pytest.raises(SynthesisError, match="holds no module other"):
+        move_registers_of(path, "other")
+    path.write_text("module m; endmodule")
+    assert multipliers.main([str(path), "--top", "block"]) == 1
+    assert "is no netlist of Yosys" in capsys.readouterr().err
+    assert multipliers.main([str(tmp_path / "none.json"), "--top", "block"]) == 1
