@@ -2,17 +2,17 @@
 
 A ``MULT18X18D`` has registers of its own for both factors and for the product (Lattice TN1267,
 sysDSP usage guide); Yosys leaves them out, so that a product starts and ends at flip-flops
-somewhere in the logic. A multiplier is changed if all of this holds:
+somewhere in the logic. The registers of a product move into its block if
 
-- every bit of both factors is constant zero or comes from a register, and all registers of a
-  factor have the same clock and the same enable;
-- every bit of the product that is used goes to the input of one register and nowhere else, and
-  all of these have one clock and one enable;
-- no register has a reset, and each starts with zero, as those of the block do.
+- every bit of both factors is constant zero or comes from a register: with logic in front of the
+  multiplier the longest path would begin there and end in the block,
+- every bit of the product that is used goes to the input of one register and nowhere else,
+- these registers have one clock and one enable and no reset, and start with zero, as those of the
+  block do.
 
-The results are the same in every cycle. A register that something else reads too stays beside
-the copy in the block. A multiplier with a register on one side only is left alone: the register
-moves away from the logic on its other side, and the longest path becomes longer.
+The registers of the factors move as well if the same holds for both, each with an enable of its
+own. A register that something else reads too stays beside its copy in the block. The results are
+the same in every cycle.
 
     python -m vta.boards.synthesis.multipliers NETLIST
 
@@ -24,6 +24,7 @@ import json
 import os
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,9 @@ class _Netlist:
         bits = cell["connections"].get(port, [])
         return bits[0] if bits else None
 
-    def control(self, registers: set[str]) -> _Control | None:
+    def control(self, registers: Mapping[str, str] | None) -> _Control | None:
         """What all of some registers are controlled by, if the block can do the same."""
-        controls = {self._control(self.cells[name]) for name in registers}
+        controls = {self._control(self.cells[name]) for name in set((registers or {}).values())}
         return controls.pop() if len(controls) == 1 else None
 
     def _control(self, cell: Cell) -> _Control | None:
@@ -144,24 +145,27 @@ class _Netlist:
             "INPUTB": self.factor(cell, "B"),
             "OUTPUT": self.product(cell),
         }
-        found = [
-            control
-            for registers in sides.values()
-            if registers and (control := self.control(set(registers.values())))
-        ]
-        clocks = {control.clock for control in found}
-        if len(found) != len(sides) or len(clocks) != 1:
+        controls = {side: self.control(registers) for side, registers in sides.items()}
+        product = controls["OUTPUT"]
+        if product is None or any(registers is None for registers in sides.values()):
             return set()
-        enables = list(dict.fromkeys(control.enable for control in found))
-        connections = {"CLK0": clocks.pop(), "RST0": "0"}
+        moving = {
+            side: control
+            for side, control in controls.items()
+            if control is not None and control.clock == product.clock
+        }
+        if len(moving) < len(sides):
+            moving = {"OUTPUT": product}
+        enables = list(dict.fromkeys(control.enable for control in moving.values()))
+        connections: dict[str, int | str] = {"CLK0": product.clock, "RST0": "0"}
         connections |= {f"CE{index}": enable for index, enable in enumerate(enables)}
-        for (side, registers), control in zip(sides.items(), found, strict=True):
+        for side, control in moving.items():
             cell["parameters"] |= {
                 f"REG_{side}_CLK": "CLK0",
                 f"REG_{side}_CE": f"CE{enables.index(control.enable)}",
                 f"REG_{side}_RST": "RST0",
             }
-            for port, register in (registers or {}).items():
+            for port, register in (sides[side] or {}).items():
                 (net,) = self.cells[register]["connections"]["Q" if side == "OUTPUT" else "DI"]
                 connections[port] = net
         for port, net in connections.items():
