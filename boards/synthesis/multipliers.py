@@ -11,8 +11,9 @@ somewhere in the logic. The registers of a product move into its block if
   block do.
 
 The registers of the factors move as well if the same holds for both, each with an enable of its
-own. A register that something else reads too stays beside its copy in the block. The results are
-the same in every cycle.
+own, and no logic is in front of these registers either: what they take comes from memories or
+other registers, whose wires may as well lead to the block. A register that something else reads
+too stays beside its copy in the block. The results are the same in every cycle.
 
     python -m vta.boards.synthesis.multipliers NETLIST
 
@@ -35,6 +36,7 @@ __all__ = ["Moved", "move_registers", "move_registers_of"]
 
 MULTIPLIER = "MULT18X18D"
 REGISTER = "TRELLIS_FF"
+MEMORY = "DP16KD"
 FACTOR_BITS = 18
 PRODUCT_BITS = 36
 
@@ -71,6 +73,8 @@ class _Netlist:
         self.cells: dict[str, Cell] = module["cells"]
         self.readers: dict[int, list[tuple[str, str]]] = defaultdict(list)
         self.register_of: dict[int, str] = {}
+        self.stored: set[int] = set()
+        """Nets that come out of registers and memories."""
         for name, cell in self.cells.items():
             for port, bits in cell["connections"].items():
                 for bit in bits:
@@ -78,8 +82,10 @@ class _Netlist:
                         continue
                     if cell["port_directions"][port] != "output":
                         self.readers[bit].append((name, port))
-                    elif cell["type"] == REGISTER:
-                        self.register_of[bit] = name
+                    elif cell["type"] in (REGISTER, MEMORY):
+                        self.stored.add(bit)
+                        if cell["type"] == REGISTER:
+                            self.register_of[bit] = name
         for name, port in module["ports"].items():
             for bit in port["bits"]:
                 self.readers[bit].append(("", name))
@@ -137,6 +143,12 @@ class _Netlist:
             registers[f"{letter}{index}"] = register
         return registers or None
 
+    def _without_logic(self, registers: Mapping[str, str]) -> bool:
+        """Whether registers take their values straight from memories and registers."""
+        return all(
+            self.net(self.cells[name], "DI") in self.stored for name in set(registers.values())
+        )
+
     def fill(self, cell: Cell) -> set[str]:
         """Give a multiplier the registers around it, if it can take them; returns those behind it,
         which nothing reads any more."""
@@ -152,7 +164,9 @@ class _Netlist:
         moving = {
             side: control
             for side, control in controls.items()
-            if control is not None and control.clock == product.clock
+            if control is not None
+            and control.clock == product.clock
+            and (side == "OUTPUT" or self._without_logic(sides[side] or {}))
         }
         if len(moving) < len(sides):
             moving = {"OUTPUT": product}

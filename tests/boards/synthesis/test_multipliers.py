@@ -84,15 +84,18 @@ class Products(wiring.Component):
         Of the factors.
     resets, factors_reset : bool
         Whether the products, and the factors, have a reset.
-    bare : bool
-        Whether one factor is logic in place of a register.
+    bare, logic : bool
+        Whether a factor is logic in place of a register, and whether the shared factor is a
+        register with logic in front of it.
     start : int
         The products before the first.
     """
 
-    def __init__(self, shape, *, resets=False, bare=False, start=0, factors_reset=False):
+    def __init__(
+        self, shape, *, resets=False, bare=False, start=0, factors_reset=False, logic=False
+    ):
         self.shape, self.resets, self.bare, self.start = shape, resets, bare, start
-        self.factors_reset = factors_reset
+        self.factors_reset, self.logic = factors_reset, logic
         super().__init__({
             "a": In(shape), "b": In(shape), "c": In(shape),
             "load": In(1), "go": In(1), "out": Out(2 * 2 * BITS), "seen": Out(BITS),
@@ -106,14 +109,19 @@ class Products(wiring.Component):
         wide = signed(2 * BITS) if a.shape().signed else 2 * BITS
         ab = Signal(wide, reset_less=not self.resets, init=self.start)
         ac = Signal(wide, reset_less=not self.resets, init=self.start)
+        first = Signal(self.shape, reset_less=True)
+        second = Signal(self.shape, reset_less=True)
+        m.d.sync += [first.eq(self.a), second.eq(self.b)]
         with m.If(self.load):
-            m.d.sync += [a.eq(self.a), b.eq(self.b)]
+            m.d.sync += [a.eq(first ^ second if self.logic else first), b.eq(second)]
         with m.If(self.go):
             m.d.sync += ac.eq(a * c)
+        third = Signal(self.shape, reset_less=True)
+        m.d.sync += third.eq(self.c)
         if self.bare:
-            m.d.comb += [c.eq(self.c ^ self.a)]
+            m.d.comb += c.eq(third ^ first)
         else:
-            m.d.sync += c.eq(self.c)
+            m.d.sync += c.eq(third)
         m.d.sync += ab.eq(a * b)
         m.d.comb += [self.out.eq(Cat(ab, ac)), self.seen.eq(a)]
         return m
@@ -163,7 +171,7 @@ def test_the_registers_around_a_product_move(tmp_path, shape):
     assert moved.multipliers == after["MULT18X18D"] == before["MULT18X18D"] == 2
     # Both products and two factors; the third factor is an output too.
     assert moved.registers == before["TRELLIS_FF"] - after["TRELLIS_FF"] == 2 * 2 * BITS + 2 * BITS
-    assert after["TRELLIS_FF"] == BITS
+    assert after["TRELLIS_FF"] == BITS + 3 * BITS
     done = compare(tmp_path, netlist)
     assert done.returncode == 0, done.stderr
 
@@ -192,9 +200,10 @@ def test_what_the_block_cannot_do_stays(tmp_path, options, multipliers):
     assert done.returncode == 0, done.stderr
 
 
-def test_factors_that_the_block_cannot_keep_stay_in_front_of_it(tmp_path):
-    """They have a reset; the products have none."""
-    netlist = netlist_of(tmp_path, Products(BITS, factors_reset=True))
+@pytest.mark.parametrize("why", ["factors_reset", "logic"])
+def test_factors_stay_in_front_of_the_block(tmp_path, why):
+    """They have a reset, which the block cannot do, or logic in front of them."""
+    netlist = netlist_of(tmp_path, Products(BITS, **{why: True}))
     assert move_registers(netlist, "block") == Moved(2, 2 * 2 * BITS)
     done = compare(tmp_path, netlist)
     assert done.returncode == 0, done.stderr
