@@ -168,7 +168,7 @@ def synthesise(
         tool=yosys.version,
         used=part.family.count(cells),
         blocks=blocks,
-        timing=route(part, work, TOP, tell) if routed else None,
+        timing=route(part, work, tell) if routed else None,
         paths=longest,
         netlist=work / "netlist.json" if flat else None,
     )

