@@ -20,6 +20,7 @@ from onnx import numpy_helper
 from vta.compiler.frontend.onnx_constants import FOLDED, folded, live_nodes
 from vta.compiler.frontend.onnx_model import completed_shapes, read_model
 from vta.compiler.graph.ir import Attribute, Graph, Node, Tensor
+from vta.compiler.graph.names import unused_name
 from vta.compiler.graph.registry import OPERATORS, violations
 from vta.compiler.graph.user_names import called
 from vta.errors import ModelError
@@ -213,10 +214,7 @@ class Importer:
     def unused(self, wanted: str) -> str:
         """``wanted``, with a number after it if another tensor has or gets that name, or a result
         of the file has it that nothing reads."""
-        name, number = wanted, 2
-        while name in self.tensors or name in self.results:
-            name, number = f"{wanted}.{number}", number + 1
-        return name
+        return unused_name(wanted, self.tensors, self.results)
 
     def called(self, tensor: Tensor) -> str:
         """What errors call a tensor: an inner one by the tensor of the file that it is made of."""
@@ -246,9 +244,7 @@ class Importer:
         name = output or node.outputs[0]
         extents = node.extents(name, shape)
         own = node.name + suffix
-        unique, number = own, 2
-        while unique in self._names or (unique != node.name and unique in self.own_names):
-            unique, number = f"{own}.{number}", number + 1
+        unique = unused_name(own, self._names, self.own_names - {node.name})
         self._names.add(unique)
         self.tensors[name] = Tensor(name, extents, dtype)
         made = Node(unique, operator, tuple(inputs), (name,), attributes, node.label)

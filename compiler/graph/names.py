@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
-__all__ = ["NewNames"]
+__all__ = ["NewNames", "unused_name"]
 
 
 class NewNames:
@@ -22,16 +22,22 @@ class NewNames:
 
     def tensor(self, wanted: str) -> str:
         """``wanted``, with a number after it if a tensor has, had or was given that name."""
-        return _unused(wanted, self._tensors)
+        return _taken(wanted, self._tensors)
 
     def node(self, wanted: str) -> str:
         """``wanted``, with a number after it if a node has, had or was given that name."""
-        return _unused(wanted, self._nodes)
+        return _taken(wanted, self._nodes)
 
 
-def _unused(wanted: str, taken: set[str]) -> str:
+def unused_name(wanted: str, *taken: Container[str]) -> str:
+    """``wanted``, with a number after it if it is among ``taken``."""
     name, number = wanted, 2
-    while name in taken:
+    while any(name in names for names in taken):
         name, number = f"{wanted}.{number}", number + 1
+    return name
+
+
+def _taken(wanted: str, taken: set[str]) -> str:
+    name = unused_name(wanted, taken)
     taken.add(name)
     return name
