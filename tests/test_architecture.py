@@ -10,7 +10,7 @@ VOCABULARY = {
     "cache", "dtypes", "int4", "config_file", "targets", "output", "host_elementwise",
     "host_sequences", "host_operators", "network",
     "network_check", "network_file", "program_sources", "call_site", "preprocessing", "html_tables",
-    "whole_files", "file_kinds",
+    "whole_files", "file_kinds", "pcie_ids",
 }  # fmt: skip
 FOLDERS = ("hw", "compiler", "runtime", "sim", "boards")
 ALLOWED = {"boards": {"hw"}}

@@ -1,9 +1,9 @@
 """How a PCIe card of this project names itself: shared by the gateware's configuration space and
 the driver that looks for the card.
 
-The vendor and the device number belong to the maker of the FPGA (AMD, formerly Xilinx), who leaves
-device numbers to designs: other designs may use this one, too. The pair of subsystem numbers tells
-them apart.
+The vendor number is that of the maker of the FPGA (AMD, formerly Xilinx), as other designs for
+these parts have it. The device number is in no register of numbers: another design may have taken
+it too, so that the driver compares all four.
 """
 
 from __future__ import annotations

@@ -92,6 +92,14 @@ class Linux:
         except OSError:
             return []
 
+    def link(self, name: str) -> str | None:
+        """The last part of what a symbolic link points to, as the name of a device's driver; None
+        if there is no such link."""
+        try:
+            return os.readlink(self.path(name)).rpartition("/")[2]
+        except OSError:
+            return None
+
     def read(self, name: str) -> str:
         """The text in a file, without the newline at its end."""
         try:
