@@ -14,6 +14,7 @@ from vta.runtime.device import Programmable
 from vta.runtime.module import CompiledModule
 from vta.runtime.simulated import SIMULATED
 from vta.runtime.targets import open_device
+from vta.targets import how_configured
 
 if TYPE_CHECKING:
     from vta.config import VTAConfig
@@ -274,7 +275,7 @@ def no_fpga(device: Device) -> DeviceError:
     """What to say when a simulator is to be configured, or a board by somebody else."""
     if device.name in SIMULATED:
         return DeviceError(f"the device {device.name} is a simulator; it has no FPGA")
-    return DeviceError(f"the FPGA of {device.name} is configured by the board's own programmer")
+    return DeviceError(f"the FPGA of {device.name} is configured {how_configured(device.name)}")
 
 
 def require_bitstream(path: str | Path | None) -> Path:

@@ -16,7 +16,7 @@ __all__ = ["open_device"]
 
 def open_device(cfg: VTAConfig, **options: Any) -> Device:
     """The device that the configuration's TARGET names: a simulator in this process, the board that
-    this process runs on, or the one at the end of a serial line.
+    this process runs on, the one at the end of a serial line, or a card in this computer.
 
     Parameters
     ----------
@@ -24,7 +24,8 @@ def open_device(cfg: VTAConfig, **options: Any) -> Device:
         The machine and its TARGET.
     **options
         For the device: see :mod:`vta.runtime.simulated`,
-        :func:`vta.runtime.drivers.boards.open_board`, :func:`vta.runtime.drivers.uart.open_uart`.
+        :func:`vta.runtime.drivers.boards.open_board`, :func:`vta.runtime.drivers.uart.open_uart`,
+        :func:`vta.runtime.drivers.pcie.open_pcie`.
 
     Raises
     ------
@@ -37,6 +38,10 @@ def open_device(cfg: VTAConfig, **options: Any) -> Device:
 
     if cfg.target in LINUX_BOARDS:
         return open_board(cfg, **options)
+    from vta.runtime.drivers import pcie
+
+    if cfg.target == pcie.TARGET:
+        return pcie.open_pcie(cfg, **options)
     if "port" not in options:
         raise DeviceError(
             f"the target {cfg.target} is at the end of a serial line: say which (port=, --serial), "

@@ -30,9 +30,9 @@ def arguments(about: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--target",
-        metavar="{sim,tsim}",
-        type=simulator_name,
-        help="reference model or RTL; default: TARGET",
+        metavar="{sim,tsim,pcie}",
+        type=local_target,
+        help="reference model, RTL, or the PCIe card here; default: TARGET",
     )
     parser.add_argument(
         "--remote", metavar="HOST:PORT", type=address, help="use the device of a `vta serve` there"
@@ -50,9 +50,9 @@ def arguments(about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def simulator_name(text: str) -> str:
-    """A target that runs on this computer."""
-    if wrong := wrong_target("the target", text, ("sim", "tsim")):
+def local_target(text: str) -> str:
+    """A target that is on any computer, or in it; boards are reached by --remote."""
+    if wrong := wrong_target("the target", text, ("sim", "tsim", "pcie")):
         raise argparse.ArgumentTypeError(wrong)
     return text
 
@@ -98,7 +98,7 @@ def machine(options: argparse.Namespace) -> VTAConfig:
 
 
 def local_session(options: argparse.Namespace) -> LocalSession:
-    """A simulator in this process."""
+    """A simulator in this process, or the device that TARGET names."""
     cfg = machine(options)
     timing = {"memory_preset": options.memory} if cfg.target == "tsim" else {}
     session = rpc.LocalSession(cfg, **timing)

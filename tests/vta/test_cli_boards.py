@@ -4,7 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.fake_boards import FakeDe10Nano, FakePynq, de10_bitstream, pynq_bitstream
+from tests.support.fake_pcie import FakeComputer
 from vta.cli import main
+from vta.config import VTAConfig
+from vta.runtime.drivers.linux import Linux
 
 
 def vta(*args):
@@ -50,6 +53,14 @@ def test_program_what_the_board_does_not_do_itself(tmp_path):
     assert "ulx3s_85f, which does not configure its own FPGA; those that do are" in result.output
 
 
+def test_program_a_card(tmp_path):
+    cfg = VTAConfig.preset("tiny").replace(target="pcie")
+    pynq_bitstream(board="as02mc04", cfg=cfg).save(tmp_path / "x.vtabit")
+    result = vta("program", tmp_path / "x.vtabit")
+    assert result.exit_code == 1
+    assert "The FPGA of as02mc04 is configured over JTAG, as by openFPGALoader" in result.output
+
+
 def test_program_a_vendors_file(tmp_path):
     (tmp_path / "x.bit").write_bytes(bytes.fromhex("00090ff00ff00ff00ff0000001") + bytes(50))
     result = vta("program", tmp_path / "x.bit")
@@ -62,9 +73,26 @@ def test_serve_a_board_elsewhere(tmp_path):
     assert "there is no /sys/class/u-dma-buf" in result.output
 
 
+def test_serve_a_card_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr("vta.runtime.drivers.pcie.Linux", lambda: Linux(tmp_path))
+    result = vta("serve", "--target", "pcie", "--state", tmp_path / "state")
+    assert result.exit_code == 1 and "there is no /sys/bus/pci/devices" in result.output
+    assert not (tmp_path / "state").exists()
+
+
+def test_serve_the_card_that_is_named(tmp_path, monkeypatch):
+    computer = FakeComputer(tmp_path)
+    monkeypatch.setattr("vta.runtime.drivers.pcie.Linux", lambda: computer.linux)
+    result = vta("serve", "--target", "pcie", "--card", "0000:07:00.0")
+    assert result.exit_code == 1
+    assert "nothing is at 0000:07:00.0 on the PCI bus; cards are at 0000:04:00.0" in result.output
+
+
 @pytest.mark.parametrize(
     ("target", "option", "message"),
     [
+        ("sim", "--card=0000:04:00.0", "--card is for the targets pcie; the target is sim"),
+        ("pcie", "--buffer=x", "--buffer is for the targets pynq, ultra96, zcu104, de10nano; the"),
         ("sim", "--buffer=x", "--buffer is for the targets pynq, ultra96, zcu104, de10nano; the t"),
         ("pynq", "--memory=ddr", "--memory is for the targets tsim; the target is pynq"),
         (

@@ -94,7 +94,7 @@ def test_valid_configurations_have_an_instruction_set(cfg):
         ({"TARGET": "moon"}, "TARGET is 'moon'; must be one of sim, tsim"),
         (
             {"TARGET": "intelfocl"},
-            "tangnano20k; intelfocl was a PCIe card .* which Intel has ended",
+            "tangnano20k, pcie; intelfocl was a PCIe card .* which Intel has ended",
         ),
         ({"HW_VER": ""}, "HW_VER is ''"),
         ({"HW_VER": 3}, "HW_VER is 3"),

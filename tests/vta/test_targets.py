@@ -12,7 +12,7 @@ import vta
 from vta.cli import main
 from vta.config import VTAConfig
 from vta.errors import ConfigError, DeviceError
-from vta.targets import TARGETS, wrong_target
+from vta.targets import TARGETS, how_configured, wrong_target
 
 ROOT = Path(__file__).parents[2]
 ENDED = "intelfocl was a PCIe card programmed with the Intel FPGA SDK for OpenCL"
@@ -31,10 +31,15 @@ def test_the_text_of_a_name_that_cannot_be():
     )
     assert wrong_target("TARGET", "intelfocl", ("sim", "tsim")) == (
         "TARGET is 'intelfocl'; must be one of sim, tsim; intelfocl was a PCIe card programmed "
-        "with the Intel FPGA SDK for OpenCL, which Intel has ended; there is no target for a PCIe "
-        "card. The board with an Intel FPGA is de10nano, and sim and tsim run the same programs on "
-        "any computer"
+        "with the Intel FPGA SDK for OpenCL, which Intel has ended; a card in a PC, with an AMD "
+        "UltraScale+ FPGA, is the target pcie (docs/boards/pcie.md). The board with an Intel FPGA "
+        "is de10nano, and sim and tsim run the same programs on any computer"
     )
+
+
+def test_how_a_target_is_configured():
+    assert how_configured("ulx3s") == "by the board's own programmer"
+    assert how_configured("pcie").startswith("over JTAG, as by openFPGALoader or Vivado; then")
 
 
 def test_configuration_and_variables(tmp_path, monkeypatch):

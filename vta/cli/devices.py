@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from vta.config import VTAConfig
     from vta.runtime.session import Session
 
-__all__ = ["Place", "device_options", "memory_option", "place_options", "serial_option"]
+__all__ = [
+    "Place",
+    "card_option",
+    "device_options",
+    "memory_option",
+    "place_options",
+    "serial_option",
+]
 
 
 class _HostAndPort(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
@@ -37,15 +44,21 @@ memory_option = click.option(
     "--memory", help="tsim: behaviour of the simulated DRAM, as `ideal` or `ddr`."
 )
 serial_option = click.option("--serial", help="Boards on a serial line: the port, as /dev/ttyUSB0.")
+card_option = click.option(
+    "--card",
+    metavar="ADDRESS",
+    help="PCIe cards: the address on the bus, as 0000:04:00.0. Default: the only card.",
+)
 _OPTIONS = (
     target_option(
-        help="The reference model, the RTL in Verilator, or the board that this is. Default: the "
-        "TARGET of the configuration that FILE was built for.",
+        help="The reference model, the RTL in Verilator, the board that this is, or one that is "
+        "in or at this computer. Default: the TARGET of the configuration that FILE was built for.",
     ),
     memory_option,
     bitstream_option,
     buffer_option,
     serial_option,
+    card_option,
     click.option(
         "--remote", type=_HostAndPort(), metavar="HOST:PORT", help="The device of a `vta serve`."
     ),
@@ -78,12 +91,13 @@ class Place:
     bitstream: Path | None = None
     buffer: str | None = None
     serial: str | None = None
+    card: str | None = None
     remote: tuple[str, int] | None = None
     token_file: Path | None = None
     certificate: Path | None = None
 
     def __post_init__(self) -> None:
-        local = ("target", "memory", "bitstream", "buffer", "serial")
+        local = ("target", "memory", "bitstream", "buffer", "serial", "card")
         elsewhere = ("token_file", "certificate")
         for name in local if self.remote is not None else elsewhere:
             if getattr(self, name) is not None:
@@ -109,8 +123,9 @@ class Place:
 
         if self.remote is None:
             cfg = cfg.replace(target=self.target) if self.target else cfg
-            given = {name: getattr(self, name) for name in ("memory", "bitstream", "buffer")}
-            return rpc.LocalSession(cfg, **device_options(cfg.target, serial=self.serial, **given))
+            names = ("memory", "bitstream", "buffer", "serial", "card")
+            given = {name: getattr(self, name) for name in names}
+            return rpc.LocalSession(cfg, **device_options(cfg.target, **given))
 
         def waiting(place: int) -> None:
             click.echo(f"waiting for the device, place {place}", err=True)
@@ -131,6 +146,7 @@ def device_options(target: str, **given: Any) -> dict[str, Any]:
     click.UsageError
         If one is for other targets.
     """
+    from vta.runtime.drivers import pcie
     from vta.runtime.drivers.boards import LINUX_BOARDS
     from vta.runtime.drivers.uart import UART_TARGETS
 
@@ -139,6 +155,7 @@ def device_options(target: str, **given: Any) -> dict[str, Any]:
         "bitstream": ("bitstream", tuple(LINUX_BOARDS)),
         "buffer": ("memory", tuple(LINUX_BOARDS)),
         "serial": ("port", UART_TARGETS),
+        "card": ("card", (pcie.TARGET,)),
     }
     options = {}
     for option, value in given.items():

@@ -8,6 +8,7 @@ import click
 
 from vta.cli.options import EXISTING_FILE, buffer_option
 from vta.errors import BitstreamError
+from vta.targets import how_configured
 
 __all__ = ["program"]
 
@@ -29,7 +30,8 @@ def program(file: Path, buffer: str | None) -> None:
         boards = ", ".join(name for item in LINUX_BOARDS.values() for name in item.boards)
         raise BitstreamError(
             f"{file} is for the board {bitstream.board}, which does not configure its own FPGA; "
-            f"those that do are {boards}"
+            f"those that do are {boards}. The FPGA of {bitstream.board} is configured "
+            f"{how_configured(bitstream.cfg.target)}"
         )
     cfg = bitstream.cfg.replace(target=targets[0])
     open_board(cfg, bitstream=bitstream, memory=buffer).close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vta.cli.devices import device_options, memory_option, serial_option
+from vta.cli.devices import card_option, device_options, memory_option, serial_option
 from vta.cli.options import (
     EXISTING_FILE,
     FiniteRange,
@@ -59,13 +59,14 @@ END_SECONDS = 0.8
 )
 @machine_options()
 @target_option(
-    help="The reference model, the RTL in Verilator, or the board that this is. Default: the "
-    "configuration's TARGET.",
+    help="The reference model, the RTL in Verilator, the board that this is, or one that is in or "
+    "at this computer. Default: the configuration's TARGET.",
 )
 @memory_option
 @bitstream_option
 @buffer_option
 @serial_option
+@card_option
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
@@ -109,6 +110,7 @@ def serve(
     bitstream: Path | None,
     buffer: str | None,
     serial: str | None,
+    card: str | None,
     state: Path | None,
     certificate: Path | None,
     key: Path | None,
@@ -130,7 +132,7 @@ def serve(
     cfg = machine(config, preset)
     cfg = cfg.replace(target=target) if target else cfg
     options = device_options(
-        cfg.target, memory=memory, bitstream=bitstream, buffer=buffer, serial=serial
+        cfg.target, memory=memory, bitstream=bitstream, buffer=buffer, serial=serial, card=card
     )
     limits = Limits(
         sessions=sessions,
