@@ -351,7 +351,7 @@ class VfioDevice:
         locked = (
             f"the memory is locked, and this process may lock "
             f"{'any number of' if limit is None else limit} bytes (`ulimit -l` prints it in KiB); "
-            f"raise the limit (docs/boards/pcie.md), or ask for less (memory_bytes=)"
+            f"raise the limit (docs/boards/pcie.md), or ask for less (memory_bytes=, --card-memory)"
         )
         taken = (
             f"the IOMMU does not map these addresses; reserved are "

@@ -88,10 +88,23 @@ def test_serve_the_card_that_is_named(tmp_path, monkeypatch):
     assert "nothing is at 0000:07:00.0 on the PCI bus; cards are at 0000:04:00.0" in result.output
 
 
+def test_serve_with_memory_of_another_size(tmp_path, monkeypatch):
+    """48 MiB are more than this process may lock."""
+    computer = FakeComputer(tmp_path, locked=1 << 25)
+    monkeypatch.setattr("vta.runtime.drivers.pcie.Linux", lambda: computer.linux)
+    monkeypatch.setattr("vta.runtime.drivers.pcie.Kernel", lambda: computer.kernel)
+    result = vta("serve", "--target", "pcie", "--card-memory", "48")
+    assert result.exit_code == 1
+    assert "cannot give 50331648 bytes at 0x10000000 to the card" in result.output
+    assert "this process may lock 33554432 bytes" in result.output
+
+
 @pytest.mark.parametrize(
     ("target", "option", "message"),
     [
         ("sim", "--card=0000:04:00.0", "--card is for the targets pcie; the target is sim"),
+        ("tsim", "--card-memory=8", "--card-memory is for the targets pcie; the target is tsim"),
+        ("pcie", "--card-memory=0", "0 is not in the range x>=1"),
         ("pcie", "--buffer=x", "--buffer is for the targets pynq, ultra96, zcu104, de10nano; the"),
         ("sim", "--buffer=x", "--buffer is for the targets pynq, ultra96, zcu104, de10nano; the t"),
         ("pynq", "--memory=ddr", "--memory is for the targets tsim; the target is pynq"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Place",
+    "card_memory_option",
     "card_option",
     "device_options",
     "memory_option",
@@ -49,6 +50,12 @@ card_option = click.option(
     metavar="ADDRESS",
     help="PCIe cards: the address on the bus, as 0000:04:00.0. Default: the only card.",
 )
+card_memory_option = click.option(
+    "--card-memory",
+    type=click.IntRange(1),
+    metavar="MIB",
+    help="PCIe cards: memory of this computer for programs and tensors. Default: 64.",
+)
 _OPTIONS = (
     target_option(
         help="The reference model, the RTL in Verilator, the board that this is, or one that is "
@@ -59,6 +66,7 @@ _OPTIONS = (
     buffer_option,
     serial_option,
     card_option,
+    card_memory_option,
     click.option(
         "--remote", type=_HostAndPort(), metavar="HOST:PORT", help="The device of a `vta serve`."
     ),
@@ -82,6 +90,10 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_DEVICE_OPTIONS = ("memory", "bitstream", "buffer", "serial", "card", "card_memory")
+"""Those of :func:`device_options`."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a command runs: the values of :func:`place_options`."""
@@ -92,12 +104,13 @@ class Place:
     buffer: str | None = None
     serial: str | None = None
     card: str | None = None
+    card_memory: int | None = None
     remote: tuple[str, int] | None = None
     token_file: Path | None = None
     certificate: Path | None = None
 
     def __post_init__(self) -> None:
-        local = ("target", "memory", "bitstream", "buffer", "serial", "card")
+        local = ("target", *_DEVICE_OPTIONS)
         elsewhere = ("token_file", "certificate")
         for name in local if self.remote is not None else elsewhere:
             if getattr(self, name) is not None:
@@ -123,8 +136,7 @@ class Place:
 
         if self.remote is None:
             cfg = cfg.replace(target=self.target) if self.target else cfg
-            names = ("memory", "bitstream", "buffer", "serial", "card")
-            given = {name: getattr(self, name) for name in names}
+            given = {name: getattr(self, name) for name in _DEVICE_OPTIONS}
             return rpc.LocalSession(cfg, **device_options(cfg.target, **given))
 
         def waiting(place: int) -> None:
@@ -156,6 +168,7 @@ def device_options(target: str, **given: Any) -> dict[str, Any]:
         "buffer": ("memory", tuple(LINUX_BOARDS)),
         "serial": ("port", UART_TARGETS),
         "card": ("card", (pcie.TARGET,)),
+        "card_memory": ("memory_bytes", (pcie.TARGET,)),
     }
     options = {}
     for option, value in given.items():
@@ -164,7 +177,8 @@ def device_options(target: str, **given: Any) -> dict[str, Any]:
             continue
         if target not in targets:
             raise click.UsageError(
-                f"--{option} is for the targets {', '.join(targets)}; the target is {target}"
+                f"--{option.replace('_', '-')} is for the targets {', '.join(targets)}; the target "
+                f"is {target}"
             )
-        options[name] = value
+        options[name] = value << 20 if name == "memory_bytes" else value
     return options

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vta.cli.devices import card_option, device_options, memory_option, serial_option
+from vta.cli.devices import (
+    card_memory_option,
+    card_option,
+    device_options,
+    memory_option,
+    serial_option,
+)
 from vta.cli.options import (
     EXISTING_FILE,
     FiniteRange,
@@ -67,6 +73,7 @@ END_SECONDS = 0.8
 @buffer_option
 @serial_option
 @card_option
+@card_memory_option
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
@@ -111,6 +118,7 @@ def serve(
     buffer: str | None,
     serial: str | None,
     card: str | None,
+    card_memory: int | None,
     state: Path | None,
     certificate: Path | None,
     key: Path | None,
@@ -132,7 +140,13 @@ def serve(
     cfg = machine(config, preset)
     cfg = cfg.replace(target=target) if target else cfg
     options = device_options(
-        cfg.target, memory=memory, bitstream=bitstream, buffer=buffer, serial=serial, card=card
+        cfg.target,
+        memory=memory,
+        bitstream=bitstream,
+        buffer=buffer,
+        serial=serial,
+        card=card,
+        card_memory=card_memory,
     )
     limits = Limits(
         sessions=sessions,
