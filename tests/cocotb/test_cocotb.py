@@ -28,6 +28,7 @@ def bench(tmp_path_factory):
         ("load", "block_load"),
         ("compute", "block_compute"),
         ("store", "block_store"),
+        ("pcie_memory", "pcie_memory"),
         ("cyclonev", "shell_cyclonev"),
         ("zynq", "shell_zynq"),
         ("ultrascale", "shell_zynq"),

@@ -12,6 +12,7 @@ from amaranth.hdl import Module, ResetInserter, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from tests.support.pcie_top import PcieMemoryTop
 from vta.boards.bitstream import design_of
 from vta.boards.board import find_board
 from vta.boards.toolchains.toolchain import TOP
@@ -100,6 +101,7 @@ TOPS = {
         "read",
     ),
     "compute": lambda: OnBus(Compute(CFG), "read"),
+    "pcie_memory": PcieMemoryTop,
     "store": lambda: OnBus(StoreModule(ISA, [MemoryKind.of(CFG, MemId.OUT)], **BUS), "write"),
 }
 """The designs by name, which is also the name of the Verilog module."""
@@ -146,7 +148,8 @@ def emit(name: str) -> Source:
         for path, _, value in top.signature.flatten(top)
     }
     text = verilog.convert(top, name=name, ports=ports, emit_src=False, strip_internal_attrs=True)
-    return Source(text, tuple((name, pin) for pin in ("clk", "rst", *ports)))
+    clock = () if isinstance(top, PcieMemoryTop) else ("clk", "rst")  # among its ports
+    return Source(text, tuple((name, pin) for pin in (*clock, *ports)))
 
 
 def _emit_shell(board: str, stubs: str, seen: tuple[str, ...]) -> Source:
