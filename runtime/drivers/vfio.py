@@ -180,7 +180,7 @@ class VfioDevice:
             self._require_type1()
             group_file = self._open(stack, f"/dev/vfio/{group}")
             self._join(group_file)
-            what = f"cannot open the device {name} of {group_file}"
+            what = f"cannot open the device {name} of IOMMU group {group}"
             self._device = self._ioctl(
                 group_file, Request.GROUP_GET_DEVICE_FD, bytearray(name.encode() + b"\0"), what
             )
