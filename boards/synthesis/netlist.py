@@ -24,7 +24,7 @@ _PORT = re.compile(r"^  (?:input|output) (?:\[\d+:\d+\] )?(?:\\\S+ |\w+);\n", re
 _INITIAL_LOOP = re.compile(r"^  initial for \(.*;\n", re.MULTILINE)
 _MEMORY = re.compile(r"^  reg (?:\[\d+:\d+\] )?(\\\S+|\w+) ?\[\d+:\d+\];\n", re.MULTILINE)
 _FIRST_VALUE = re.compile(
-    r"^(?:  initial for \(.*\)|   ) (?P<name>\\\S+|\w+) ?\[[^\]\n]*\] = \d+'h(?P<value>\w+);\n",
+    r"^(?:  initial for \(.*\)|   ) (?P<name>\\\S+|\w+) ?\[[^\]\n]*\] = \d+'[dh](?P<value>\w+);\n",
     re.MULTILINE,
 )
 _COUNTED = re.compile(r"dump_module\$\d+")

@@ -78,13 +78,13 @@ def test_what_is_not_there():
 class Store(Elaboratable):
     """A memory that is written, with first values, and a table that is only read."""
 
-    def __init__(self, values):
-        self.values = values
-        self.at, self.into, self.out, self.en = Signal(3), Signal(8), Signal(8), Signal()
+    def __init__(self, values, bits):
+        self.values, self.bits = values, bits
+        self.at, self.into, self.out, self.en = Signal(3), Signal(bits), Signal(bits), Signal()
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.store = store = Memory(shape=8, depth=8, init=self.values)
+        m.submodules.store = store = Memory(shape=self.bits, depth=8, init=self.values)
         read, write = store.read_port(), store.write_port()
         table = Array((7, 5, 4, 1, 9, 8, 3, 2))
         m.d.comb += [
@@ -94,17 +94,20 @@ class Store(Elaboratable):
         return m
 
 
-def stored(values, fold):
-    store = Store(values)
+def stored(values, fold, bits):
+    store = Store(values, bits)
     ports = [store.at, store.into, store.out, store.en]
     text = verilog.convert(store, name="top", ports=ports, emit_src=False)
     return fold_initial(text) if fold else text
 
 
+@pytest.mark.parametrize("bits", [8, 32], ids=["hexadecimal", "decimal"])
 @pytest.mark.parametrize("fold", [False, True])
-def test_memories_of_zeros(fold):
-    text = stored([0] * 8, fold)
+def test_memories_of_zeros(fold, bits):
+    """Yosys writes values of 32 bits as decimal numbers."""
+    text = stored([0] * 8, fold, bits)
     assert ("initial for" in text) == fold
+    assert ("32'd0" in text) == (bits == 32)
     assert "= 8'h09" in text or "4'h9" in text  # the table
     require_zero_memories(text, "Cyclone V")
     assert "initial for" not in "".join(module.text for module in split(text).values())
@@ -113,15 +116,16 @@ def test_memories_of_zeros(fold):
 @pytest.mark.parametrize(
     ("values", "fold"), [([0, 0, 0, 3], False), ([3], False), ([3] * 8, False), ([3] * 8, True)]
 )
-def test_memories_of_other_values(values, fold):
-    text = stored(values, fold)
+@pytest.mark.parametrize(("bits", "three"), [(8, "03"), (32, "3")])
+def test_memories_of_other_values(values, fold, bits, three):
+    text = stored(values, fold, bits)
     with pytest.raises(SynthesisError) as caught:
         require_zero_memories(text, "Cyclone V")
     said = str(caught.value)
-    assert said.startswith("module ") and "starts with 03; must start with zeros" in said
+    assert said.startswith("module ") and f"starts with {three}; must start with zeros" in said
     assert said.endswith("memories of Cyclone V are mapped without first values")
     if fold:
-        with pytest.raises(SynthesisError, match="starts with 03; must start with zeros"):
+        with pytest.raises(SynthesisError, match=f"starts with {three}; must start with zeros"):
             split(text)
     else:
         split(text)  # these values are kept
