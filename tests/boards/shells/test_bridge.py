@@ -6,80 +6,16 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hwpeers import StallGenerator
+from tests.support.register_page import OKAY, PAGE, SLVERR, RegisterPage
 from vta.boards.shells.bridge import RegisterBridge
 from vta.boards.shells.ports import AXIPort
 
-OKAY, SLVERR, DECERR = 0, 2, 3
+DECERR = 3
 FIXED, INCR, WRAP = 0, 1, 2
 BASE = 0x43C0_0000
-PAGE = 4096
 AXI3 = AXIPort(version=3, addr_bits=32, data_bits=32, id_bits=12)
 AXI4 = AXIPort(version=4, addr_bits=40, data_bits=128, id_bits=16)
 PORTS = {"AXI3, 32 bits": AXI3, "AXI4, 128 bits": AXI4}
-
-
-class Page:
-    """The registers' page as bytes, behind the AXI4-Lite port; ``log`` notes the accesses.
-
-    The last word refuses, with SLVERR.
-    """
-
-    REFUSES = PAGE - 4
-
-    def __init__(self, bus, probability, seed) -> None:
-        self.bus, self.probability, self.seed = bus, probability, seed
-        self.data = bytearray(random.Random(seed).randbytes(PAGE))
-        self.log = []
-
-    async def writes(self, ctx):
-        bus, address, word = self.bus, None, None
-        generators = [StallGenerator(self.probability, f"{self.seed} {n}") for n in range(3)]
-        while True:
-            ready = [generators[0]() and address is None, generators[1]() and word is None]
-            ctx.set(bus.awready, ready[0])
-            ctx.set(bus.wready, ready[1])
-            _, _, awvalid, awaddr, wvalid, wdata, wstrb = await ctx.tick().sample(
-                bus.awvalid, bus.awaddr, bus.wvalid, bus.wdata, bus.wstrb
-            )
-            if awvalid and ready[0]:
-                address = awaddr
-            if wvalid and ready[1]:
-                word = wdata.to_bytes(4, "little"), wstrb
-            if address is None or word is None:
-                continue
-            ctx.set(bus.awready, 0)
-            ctx.set(bus.wready, 0)
-            assert address % 4 == 0
-            self.log.append(("w", address))
-            for lane, byte in enumerate(word[0]):
-                if word[1] >> lane & 1:
-                    self.data[address + lane] = byte
-            while not generators[2]():
-                await ctx.tick()
-            ctx.set(bus.bresp, SLVERR if address == self.REFUSES else OKAY)
-            ctx.set(bus.bvalid, 1)
-            await ctx.tick().until(bus.bready)
-            ctx.set(bus.bvalid, 0)
-            address = word = None
-
-    async def reads(self, ctx):
-        bus, is_ready = self.bus, StallGenerator(self.probability, f"{self.seed} r")
-        while True:
-            ready = is_ready()
-            ctx.set(bus.arready, ready)
-            _, _, valid, address = await ctx.tick().sample(bus.arvalid, bus.araddr)
-            if not (valid and ready):
-                continue
-            ctx.set(bus.arready, 0)
-            assert address % 4 == 0
-            self.log.append(("r", address))
-            while not is_ready():
-                await ctx.tick()
-            ctx.set(bus.rdata, int.from_bytes(self.data[address : address + 4], "little"))
-            ctx.set(bus.rresp, SLVERR if address == self.REFUSES else OKAY)
-            ctx.set(bus.rvalid, 1)
-            await ctx.tick().until(bus.rready)
-            ctx.set(bus.rvalid, 0)
 
 
 class Processor:
@@ -166,7 +102,7 @@ class Processor:
 
 def simulate(port, body, *, probability=1.0, seed="x"):
     dut = RegisterBridge(port, base=BASE)
-    page = Page(dut.lite, probability, seed)
+    page = RegisterPage(dut.lite, probability, seed)
     master = Processor(dut.axi, port, probability, seed)
 
     async def bench(ctx):
