@@ -9,6 +9,7 @@ import sys
 import pytest
 from amaranth.hdl import Fragment
 
+from tests.support.verilog_text import constant_blocks
 from vta.config import VTAConfig
 from vta.errors import ConfigError
 from vta.hw.core import Core
@@ -119,6 +120,13 @@ def test_verilator_reads_the_weights_of_a_large_array(tmp_path):
     )
     assert "preprocessor tokens" not in ran.stderr and "%Error" not in ran.stderr, ran.stderr
     assert tidied(text).replace(",\n    ", ", ") == text
+
+
+def test_no_block_has_a_constant_only(emitted):
+    assert constant_blocks((emitted / "vta_core.v").read_text()) == []
+    assert constant_blocks("  always @*\n    a[3:1] = 3'h5;\n  always @*\n    b = c;\n") == [
+        "a[3:1]"
+    ]
 
 
 def test_fields_without_bits_have_no_name(emitted):
