@@ -58,12 +58,15 @@ RQ, CQ, RC, CC = (Packet(user) for user in (RQ_USER, CQ_USER, RC_USER, CC_USER))
 
 
 class RequestType(enum.Enum, shape=4):
-    """The types of requests that are used here."""
+    """The types of requests that are told apart here. Those above ``CONFIGURATION_LAST`` are
+    messages."""
 
     MEM_READ = 0b0000
     MEM_WRITE = 0b0001
     IO_READ = 0b0010
     IO_WRITE = 0b0011
+    MEM_READ_LOCKED = 0b0111
+    CONFIGURATION_LAST = 0b1011
 
 
 class Status(enum.Enum, shape=3):
@@ -96,8 +99,8 @@ RequestDescriptor = _flexible(
 """On RQ. ``address`` is that of the first dword, in dwords."""
 
 RegisterDescriptor = _flexible(
-    128, address=(2, 62), dwords=(64, 11), type=(75, 4), requester=(80, 16), tag=(96, 8),
-    function=(104, 8), bar=(112, 3), aperture=(115, 6), traffic_class=(121, 3),
+    128, address_type=(0, 2), address=(2, 62), dwords=(64, 11), type=(75, 4), requester=(80, 16),
+    tag=(96, 8), function=(104, 8), bar=(112, 3), aperture=(115, 6), traffic_class=(121, 3),
     attributes=(124, 3),
 )  # fmt: skip
 """On CQ. ``aperture`` is the number of address bits of the BAR that was hit."""
@@ -111,8 +114,8 @@ ReadDescriptor = _flexible(
 completion of this request follows. With the error ``TIMEOUT`` only ``tag`` has a meaning."""
 
 CompletionDescriptor = _flexible(
-    96, lower_address=(0, 7), bytes=(16, 13), locked=(29, 1), dwords=(32, 11), status=(43, 3),
-    poisoned=(46, 1), requester=(48, 16), tag=(64, 8), completer=(72, 16), completer_enable=(88, 1),
-    traffic_class=(89, 3), attributes=(92, 3),
+    96, lower_address=(0, 7), address_type=(8, 2), bytes=(16, 13), locked=(29, 1), dwords=(32, 11),
+    status=(43, 3), poisoned=(46, 1), requester=(48, 16), tag=(64, 8), completer=(72, 16),
+    completer_enable=(88, 1), traffic_class=(89, 3), attributes=(92, 3),
 )  # fmt: skip
 """On CC. The completer ID is the card's own, from the hard block, unless ``completer_enable``."""

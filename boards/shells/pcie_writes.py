@@ -215,14 +215,22 @@ class PcieWrites(wiring.Component):
                     m.d.comb += shifted.eq(both[32 * number :])
         with m.If(beats.r_en):
             m.d.sync += held.eq(beats.r_data)
+        # The fields are not driven under conditions: of a signal with fields that are and fields
+        # that are constant, Verilog would have a block that no simulator starts.
+        is_first, last, keep = Signal(), Signal(), Signal(DWORDS)
+        m.d.comb += [
+            packet.data.eq(Mux(is_first, descriptor, shifted)),
+            packet.keep.eq(keep),
+            packet.last.eq(last),
+            packet.user.first_be.eq(Mux(is_first, run.first_be, 0)),
+            packet.user.last_be.eq(Mux(is_first & (dwords != 1), run.last_be, 0)),
+            packet.user.seq_low.eq(Mux(is_first, WRITE_NUMBER, 0)),
+        ]
         with m.FSM():
             with m.State("DESCRIPTOR"):
                 m.d.comb += [
-                    packet.data.eq(descriptor),
-                    packet.keep.eq(-1),
-                    packet.user.first_be.eq(run.first_be),
-                    packet.user.last_be.eq(Mux(dwords == 1, 0, run.last_be)),
-                    packet.user.seq_low.eq(WRITE_NUMBER),
+                    is_first.eq(1),
+                    keep.eq(-1),
                     self.request.valid.eq(ready & is_packet & beats.r_rdy),
                     begins.eq(Mux(is_packet, self.request.valid & self.request.ready, ready)),
                     beats.r_en.eq(begins & is_packet),
@@ -239,21 +247,20 @@ class PcieWrites(wiring.Component):
                     m.next = "DISCARD"
             with m.State("PAYLOAD"):
                 m.d.comb += [
-                    packet.data.eq(shifted),
-                    packet.last.eq(left == 0),
-                    packet.keep.eq(-1),
+                    last.eq(left == 0),
+                    keep.eq(-1),
                     self.request.valid.eq(1),
                     beats.r_en.eq(self.request.ready & (queued != 0)),
                 ]
-                with m.Switch(Mux(packet.last, tail, 0)):
+                with m.Switch(Mux(last, tail, 0)):
                     for count in range(1, DWORDS):
                         with m.Case(count):
-                            m.d.comb += packet.keep.eq((1 << count) - 1)
+                            m.d.comb += keep.eq((1 << count) - 1)
                 with m.If(self.request.ready):
                     m.d.sync += left.eq(left - 1)
                     with m.If(queued != 0):
                         m.d.sync += queued.eq(queued - 1)
-                    with m.If(packet.last):
+                    with m.If(last):
                         m.next = "DESCRIPTOR"
             with m.State("DISCARD"):
                 m.d.comb += beats.r_en.eq(1)

@@ -121,14 +121,16 @@ _XILINX_COSTS = _costs(
         "RAM32M RAM64M RAM128X1D": 4,
         "RAM32M16 RAM64M8": 8,
         "CARRY4 CARRY8 MUXF7 MUXF8 MUXF9": 0,
-        "IBUF OBUF OBUFT IOBUF BUFG BUFG_PS PS7 PS8": 0,
+        "IBUF OBUF OBUFT IOBUF BUFG BUFG_PS PS7 PS8 MMCME4_BASE IBUFDS_GTE4": 0,
+        "pcie4_uscale_plus_0": 0,
     },
     FF={"FDRE FDSE FDCE FDPE": 1},
     DSP={"DSP48E1 DSP48E2": 1},
     BRAM36={"RAMB36E1 RAMB36E2": 1, "RAMB18E1 RAMB18E2": Fraction(1, 2)},
 )
 """A LUT is a 6-input LUT. Vivado puts two small functions of common inputs into one, Yosys does
-not, so that the number is an upper estimate."""
+not, so that the number is an upper estimate. The IP of a PCIe card has logic and block RAM beside
+its hard block, which only Vivado knows: they are not counted."""
 
 _XILINX_RESOURCES = ("LUT", "FF", "DSP", "BRAM36")
 
@@ -256,6 +258,7 @@ PARTS = {
     for part in (
         Part("XC7Z020", SEVEN, _xilinx(53_200, 106_400, 220, 140)),
         Part("XCZU3EG", ULTRASCALE_PLUS, _xilinx(70_560, 141_120, 360, 216)),
+        Part("XCKU3P", ULTRASCALE_PLUS, _xilinx(162_720, 325_440, 1_368, 360)),
         Part("XCZU7EV", ULTRASCALE_PLUS, _xilinx(230_400, 460_800, 1_728, 312)),
         Part("5CSEBA6", CYCLONE_V, {"ALM": 41_910, "FF": 167_640, "DSP": 112, "M10K": 553}),
         Part("GW2AR-18C", GW2A, {"LUT4": 20_736, "FF": 15_552, "DSP": 48, "BSRAM": 46}),

@@ -9,8 +9,8 @@ the bitstream.
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vta.boards.board import Board
@@ -56,43 +56,107 @@ _STEPS = (
 """What the script must do, in this order."""
 
 _KNOWN = {
-    *_STEPS, "all_fanin", "create_clock", "current_design", "get_cells", "get_clocks", "get_pin",
-    "get_pins", "get_ports", "get_property", "get_timing_paths", "phys_opt_design", "quit",
-    "report_clock_utilization", "report_control_sets", "report_drc", "report_io",
-    "report_methodology", "report_power", "report_route_status", "report_utilization",
-    "set_false_path", "set_max_delay", "set_property", "version", "write_checkpoint",
+    *_STEPS, "all_fanin", "create_clock", "create_ip", "current_design", "generate_target",
+    "get_cells", "get_clocks", "get_ips", "get_pin", "get_pins", "get_ports", "get_property",
+    "get_timing_paths", "phys_opt_design", "quit", "report_clock_utilization",
+    "report_control_sets", "report_drc", "report_io", "report_methodology", "report_power",
+    "report_route_status", "report_utilization", "set_false_path", "set_max_delay", "set_property",
+    "synth_ip", "version", "write_checkpoint",
 }  # fmt: skip
 """The commands of Vivado that script and constraints use (UG835); another one would be a slip."""
 
 
 @dataclass(frozen=True)
+class Ip:
+    """A block of Vivado's catalogue that the design instances.
+
+    Attributes
+    ----------
+    name : str
+        In the catalogue.
+    module : str
+        The module that the design instances.
+    properties : mapping of str to str
+        What is not as the catalogue has it.
+    box : str
+        Verilog of the module with its ports and nothing in it, for tools without the catalogue.
+    """
+
+    name: str
+    module: str
+    properties: Mapping[str, str]
+    box: str
+
+    @property
+    def file(self) -> str:
+        """The script that makes it."""
+        return f"{self.module}.tcl"
+
+    @property
+    def script(self) -> str:
+        lines = [
+            f"create_ip -vendor xilinx.com -library ip -name {self.name} "
+            f"-module_name {self.module}",
+            "set_property -dict {",
+        ]
+        lines += [f"    CONFIG.{key} {value}" for key, value in self.properties.items()]
+        lines += [
+            f"}} [get_ips {self.module}]",
+            f"generate_target all [get_ips {self.module}]",
+            f"synth_ip -force [get_ips {self.module}]",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
 class Vivado:
-    """The toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it."""
+    """The toolchain, as :class:`~vta.boards.toolchains.toolchain.Toolchain` describes it.
+
+    Attributes
+    ----------
+    ips : tuple of Ip
+        The IP of the design.
+    reference_hz : int or None
+        The clock at a pin, of which an MMCM makes that of the core; None: the core's clock comes
+        from the processing system of a Zynq.
+    """
 
     name: str = "Vivado"
     program: str = "vivado"
     versions: str = f"{OLDEST[0]}.{OLDEST[1]} or later"
+    ips: tuple[Ip, ...] = ()
+    reference_hz: int | None = None
 
     def overrides(self, board: Board, clock_hz: int) -> dict[str, str]:
         oldest = f"{OLDEST[0]}.{OLDEST[1]}"
-        return {
-            "script_after_read": _AFTER_READ.strip()
+        after_read = [
+            _AFTER_READ.strip()
             .replace("OLDEST_MAJOR", str(OLDEST[0]))
             .replace("OLDEST_TEXT", oldest),
+            *(f"source {ip.file}" for ip in self.ips),
+        ]
+        return {
+            "script_after_read": "\n".join(after_read),
             "script_before_bitstream": _BEFORE_BITSTREAM.strip().replace("IDENTITY", IDENTITY),
         }
 
     def more_files(self, board: Board, clock_hz: int, verilog: str) -> dict[str, str]:
         number = usercode_digits(verilog)
-        return {IDENTITY: f"set_property BITSTREAM.CONFIG.USERID 0x{number} [current_design]\n"}
+        return {
+            IDENTITY: f"set_property BITSTREAM.CONFIG.USERID 0x{number} [current_design]\n",
+            **{ip.file: ip.script for ip in self.ips},
+        }
 
     def check(self, design: Design, folder: Path, tell: Callable[[str], None]) -> Iterator[Check]:
         yield Check("script", self._script(design, folder))
         files = [name for name in design.files if name.endswith(".xdc")]
         constraints = [command for name in files for command in _known(folder, name)]
         yield Check("pins", _pins(design, constraints))
-        yield Check("clock", _clock(design, constraints))
-        yield Check("resources", resources(design, tell))
+        yield Check("clock", self._clock(design, constraints))
+        for ip in self.ips:
+            yield Check(ip.name, _instanced(design, ip))
+        whole = "\n".join((design.verilog, *(ip.box for ip in self.ips)))
+        yield Check("resources", resources(replace(design, files={f"{TOP}.v": whole}), tell))
 
     def _script(self, design: Design, folder: Path) -> str:
         done = _known(folder, f"{TOP}.tcl")
@@ -106,6 +170,11 @@ class Vivado:
             if command[0] in ("add_files", "read_xdc") and command[-1] not in design.files:
                 raise CheckError(f"{TOP}.tcl reads {command[-1]}, which is not in the project")
         return f"{len(done)} commands, ran in Tcl with Vivado's replaced by notes"
+
+    def _clock(self, design: Design, constraints: list[Command]) -> str:
+        if self.reference_hz is None:
+            return _processor_clock(design, constraints)
+        return _reference_clock(design, constraints, self.reference_hz)
 
     def command(self, design: Design) -> str:
         return f"sh build_{TOP}.sh"
@@ -222,7 +291,8 @@ def _known(folder: Path, name: str) -> list[Command]:
 
 
 def _pins(design: Design, constraints: list[Command]) -> str:
-    """Every bit of every port has a pin of its own and an I/O standard."""
+    """Every bit of every port has a pin of its own and an I/O standard, but for the pins of
+    transceivers, which have none."""
     pins: dict[str, str] = {}
     standards: set[str] = set()
     port = ""
@@ -234,20 +304,37 @@ def _pins(design: Design, constraints: list[Command]) -> str:
             pins[port] = command[2]
         elif command[:2] == ("set_property", "IOSTANDARD"):
             standards.add(port)
-    require_pins(design, f"{TOP}.xdc", pins, standards)
     bits = port_bits(design)
-    return f"{len(bits)} ports, each with a pin and an I/O standard" if bits else "none"
+    serial = {bit for bit in bits if _SERIAL.match(bit)}
+    require_pins(design, f"{TOP}.xdc", pins, standards | serial)
+    if not bits:
+        return "none"
+    said = f"{len(bits - serial)} ports, each with a pin and an I/O standard"
+    return f"{said}; {len(serial)} of transceivers, each with a pin" if serial else said
 
 
-def _clock(design: Design, constraints: list[Command]) -> str:
-    """The core's clock is constrained, to the period that it is to have, at a pin that exists."""
+_SERIAL = re.compile(r"pcie_\d+__(?:clock|rx|tx)__[pn]")
+"""The ports at pins of transceivers."""
+
+
+def _made_clock(constraints: list[Command]) -> tuple[float, Command]:
+    """The period (ns) of the only clock that is created, and the command that says where."""
     made = [number for number, words in enumerate(constraints) if words[0] == "create_clock"]
     if len(made) != 1:
         raise CheckError(f"the constraints must create one clock; they create {len(made)}")
     command, place = constraints[made[0]], constraints[made[0] - 1]
-    period = float(command[command.index("-period") + 1])
-    if abs(period - 1e9 / design.clock_hz) > PERIOD_STEP:
-        raise CheckError(f"the clock has {period:g} ns; must be {1e9 / design.clock_hz:g}")
+    return float(command[command.index("-period") + 1]), place
+
+
+def _require_period(period: float, clock_hz: int) -> None:
+    if abs(period - 1e9 / clock_hz) > PERIOD_STEP:
+        raise CheckError(f"the clock has {period:g} ns; must be {1e9 / clock_hz:g}")
+
+
+def _processor_clock(design: Design, constraints: list[Command]) -> str:
+    """The core's clock is constrained, to the period that it is to have, at a pin that exists."""
+    period, place = _made_clock(constraints)
+    _require_period(period, design.clock_hz)
     pin = re.fullmatch(r"(\w+)/(\w+)\[0\]", place[-1]) if place[0] == "get_pins" else None
     there = pin and re.search(
         rf"^  PS\d {pin[1]} \([^;]*^    \.{pin[2]}\(", design.top_module, re.MULTILINE
@@ -255,3 +342,34 @@ def _clock(design: Design, constraints: list[Command]) -> str:
     if not there:
         raise CheckError(f"the clock is at {place[-1]}, which is no pin of the processing system")
     return f"{period:g} ns at {place[-1]}"
+
+
+def _reference_clock(design: Design, constraints: list[Command], reference_hz: int) -> str:
+    """The reference clock is constrained at its port. That of the core follows from it, by way of
+    the hard block's clock and the MMCM, whose settings must make the core's."""
+    period, place = _made_clock(constraints)
+    _require_period(period, reference_hz)
+    if place[0] != "get_ports":
+        raise CheckError(f"the clock is at {place[-1]}, which is no port of {TOP}")
+    require_port(design, place[-1], "the constraints")
+    mmcm = re.search(r"MMCME4_BASE #\((.*?)\n  \) ", design.verilog, re.DOTALL)
+    found = dict(re.findall(r"\.(\w+)\(([\d.e+]+)\)", mmcm[1])) if mmcm else {}
+    try:
+        multiplier, divider, in_ns = (
+            float(found[name]) for name in ("CLKFBOUT_MULT_F", "CLKOUT0_DIVIDE_F", "CLKIN1_PERIOD")
+        )
+    except KeyError:
+        raise CheckError(f"{TOP}.v holds no MMCME4_BASE with its dividers") from None
+    _require_period(in_ns * divider / multiplier, design.clock_hz)
+    return (
+        f"{period:g} ns at {place[-1]}; the MMCM makes {in_ns * divider / multiplier:g} ns of "
+        f"{in_ns:g} ns"
+    )
+
+
+def _instanced(design: Design, ip: Ip) -> str:
+    """The design instances the IP, once."""
+    number = len(re.findall(rf"^  {ip.module} (?:#|\w)", design.verilog, re.MULTILINE))
+    if number != 1:
+        raise CheckError(f"{TOP}.v instances {ip.module} {number} times; must be once")
+    return f"instance of {ip.module}, {len(ip.properties)} properties; not synthesised here"

@@ -117,6 +117,7 @@ SHELLS = {
     "cyclonev": (
         "de10_nano", "cyclonev_stubs.v", (*BENCH, "altera_pll", "cyclonev_hps_interface_*"), TOP,
     ),
+    "pcie": ("as02mc04", "pcie_stubs.v", ("bench",), "bench"),
     "zynq": ("pynq_z1", "zynq_stubs.v", (*BENCH, "bench", "PS7"), "bench"),
     "ultrascale": ("zcu104", "zynq_stubs.v", (*BENCH, "bench", "PS8"), "bench"),
 }  # fmt: skip
