@@ -40,14 +40,12 @@ DESCRIPTOR_BITS = ReadDescriptor.size
 RequestLayout = data.StructLayout({"id": ID_BITS, "len": LOG_BEATS})
 """A burst in its slot."""
 ProgressLayout = data.StructLayout({"words": LOG_BEATS + 1, "resp": Resp})
-"""How many words of the slot have arrived, and the first error among them."""
+"""How many words of the slot have arrived, at most 15, and the first error among them."""
 PacketLayout = data.StructLayout({
-    "known": 1, "word": LOG_BEATS + 1, "end": LOG_BEATS + 1, "left": LOG_BEATS + 1, "resp": Resp,
-    "ends": 1,
+    "known": 1, "word": LOG_BEATS + 1, "end": LOG_BEATS + 1, "resp": Resp, "ends": 1,
 })  # fmt: skip
 """A completion. ``known``: its tag is that of a request in flight. ``word``: where its next word
-goes, of a burst of ``end``. ``left``: words of the packet that have not arrived. ``ends``: no other
-completion of the request follows."""
+goes, of a burst of ``end``. ``ends``: no other completion of the request follows."""
 
 
 class PcieReads(wiring.Component):
@@ -174,27 +172,26 @@ class PcieReads(wiring.Component):
         carried = Signal(32)
         with m.If(valid):
             m.d.sync += carried.eq(beat.data[DESCRIPTOR_BITS:])
-        word, left = Signal.like(packet.word), Signal.like(packet.left)
-        m.d.comb += [word.eq(packet.word), left.eq(packet.left)]
-        stores = valid & ~is_first & packet.known & (packet.resp == Resp.OKAY)
+        word = Signal.like(packet.word)
+        m.d.comb += word.eq(packet.word)
         m.d.sync += [
-            buffer.en.eq(stores),
+            buffer.en.eq(valid & ~is_first & packet.known),
             buffer.addr.eq(Cat(packet.word[:LOG_BEATS], slot)),
             buffer.data.eq(Cat(carried, beat.data[:DESCRIPTOR_BITS])),
         ]
         with m.If(~is_first):
-            m.d.comb += [word.eq(packet.word + 1), left.eq(packet.left - 1)]
+            m.d.comb += word.eq(packet.word + ~packet.word.all())
             with m.If(valid):
-                m.d.sync += [held.word.eq(word), held.left.eq(left)]
+                m.d.sync += held.word.eq(word)
 
         note = progress.write_port()
         resp = Signal(Resp)
-        wrong = (left != 0) | beat.user.discontinue | (packet.ends & (word != packet.end))
+        is_wrong = beat.user.discontinue | (packet.ends & (word != packet.end))
         with m.If(before.resp != Resp.OKAY):
             m.d.comb += resp.eq(before.resp)
         with m.Elif(packet.resp != Resp.OKAY):
             m.d.comb += resp.eq(packet.resp)
-        with m.Elif(wrong):
+        with m.Elif(is_wrong):
             m.d.comb += resp.eq(Resp.SLVERR)
         m.d.comb += [
             note.en.eq(valid & beat.last & packet.known),
@@ -209,23 +206,21 @@ class PcieReads(wiring.Component):
 
     def _start(self, m, descriptor, packet, request, before):
         """A completion at its descriptor, of the request in its slot."""
-        error, words = Signal(ErrorCode), Signal(9)
+        error = Signal(ErrorCode)
         m.d.comb += [
             error.eq(descriptor.error),
-            words.eq(descriptor.dwords[LOG_DWORDS:]),
             packet.word.eq(before.words),
             packet.end.eq(request.len + 1),
-            packet.left.eq(words),
         ]
         # Only the tag has a meaning then.
         lost = (error == ErrorCode.TIMEOUT) | (error == ErrorCode.FUNCTION_LEVEL_RESET)
         refused = descriptor.status != Status.SUCCESS.value
         unsupported = descriptor.status == Status.UNSUPPORTED_REQUEST.value
         damaged = (error != ErrorCode.NONE) | descriptor.poisoned
-        fits = (words <= packet.end - before.words) & (descriptor.dwords[:LOG_DWORDS] == 0)
+        has_part = descriptor.dwords[:LOG_DWORDS].any()  # of a word
         with m.If(~lost & unsupported):
             m.d.comb += packet.resp.eq(Resp.DECERR)
-        with m.Elif(lost | refused | damaged | ~fits):
+        with m.Elif(refused | damaged | has_part):
             m.d.comb += packet.resp.eq(Resp.SLVERR)
         m.d.comb += packet.ends.eq(
             descriptor.completed | lost | refused | (error == ErrorCode.BAD_LENGTH)

@@ -29,11 +29,12 @@ BYTES = DATA_BITS // 8
 
 RunLayout = data.StructLayout({
     "beat": LOG_BEATS, "first": LOG_DWORDS, "last": LOG_DWORDS, "beats": LOG_BEATS + 1,
-    "first_be": 4, "last_be": 4, "hole": 1,
+    "first_be": 4, "last_be": 4, "hole": 1, "is_packet": 1,
 })  # fmt: skip
 """The enabled bytes of a burst: in ``beats`` beats from ``beat`` on (0: there are none), from dword
 ``first`` of the first of these up to ``last`` of the last, with the enabled bytes of these two
-dwords. ``hole``: there are others between them, and only ``beats`` has a meaning."""
+dwords. ``hole``: there are disabled ones between them. ``is_packet``: neither a hole nor no
+bytes."""
 
 
 class RunFinder(wiring.Component):
@@ -100,6 +101,7 @@ class RunFinder(wiring.Component):
                 beat.eq(Mux(last, 0, beat + 1)),
                 is_open.eq(strobes[-1] & ~last),
                 self.run.eq(run),
+                self.run.is_packet.eq((run.beats != 0) & ~run.hole),
             ]
         return m
 
@@ -193,14 +195,13 @@ class PcieWrites(wiring.Component):
             descriptor.dwords.eq(dwords),
             descriptor.type.eq(RequestType.MEM_WRITE),
         ]
-        ready, is_packet, begins = Signal(), Signal(), Signal()
+        ready, begins = Signal(), Signal()
         m.d.comb += [
             ready.eq(addresses.r_rdy & runs.r_rdy & responses.w_rdy),
-            is_packet.eq((run.beats != 0) & ~run.hole),
             addresses.r_en.eq(begins),
             runs.r_en.eq(begins),
             responses.w_en.eq(begins),
-            responses.w_data.eq(Cat(is_packet, Mux(run.hole, Resp.SLVERR, Resp.OKAY), awid)),
+            responses.w_data.eq(Cat(run.is_packet, Mux(run.hole, Resp.SLVERR, Resp.OKAY), awid)),
         ]
 
         held = Signal(DATA_BITS)
@@ -231,17 +232,17 @@ class PcieWrites(wiring.Component):
                 m.d.comb += [
                     is_first.eq(1),
                     keep.eq(-1),
-                    self.request.valid.eq(ready & is_packet & beats.r_rdy),
-                    begins.eq(Mux(is_packet, self.request.valid & self.request.ready, ready)),
-                    beats.r_en.eq(begins & is_packet),
+                    self.request.valid.eq(ready & run.is_packet & beats.r_rdy),
+                    begins.eq(Mux(run.is_packet, self.request.valid & self.request.ready, ready)),
+                    beats.r_en.eq(begins & run.is_packet),
                 ]
                 m.d.sync += [
-                    queued.eq(run.beats - is_packet),
+                    queued.eq(run.beats - run.is_packet),
                     left.eq((dwords - 1) >> LOG_DWORDS),
                     first.eq(run.first),
                     tail.eq(dwords),
                 ]
-                with m.If(begins & is_packet):
+                with m.If(begins & run.is_packet):
                     m.next = "PAYLOAD"
                 with m.Elif(begins & (run.beats != 0)):
                     m.next = "DISCARD"

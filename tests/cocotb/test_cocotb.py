@@ -29,6 +29,7 @@ def bench(tmp_path_factory):
         ("compute", "block_compute"),
         ("store", "block_store"),
         ("pcie_memory", "pcie_memory"),
+        ("pcie_memory", "pcie_memory_packets"),
         ("cyclonev", "shell_cyclonev"),
         ("pcie", "shell_pcie"),
         ("zynq", "shell_zynq"),
