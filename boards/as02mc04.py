@@ -10,7 +10,7 @@ from amaranth_boards.resources import LEDResources
 
 from vta import pcie_ids
 from vta.boards.board import Board
-from vta.boards.shells.pcie import PCIE_MEMORY, REFERENCE_HZ, pcie_shell
+from vta.boards.shells.pcie import PCIE_MEMORY, REFERENCE_HZ, USER_HZ, pcie_shell
 from vta.boards.shells.pcie_block import HARD_BLOCK, LANES, black_box
 from vta.boards.synthesis.parts import PARTS
 from vta.boards.toolchains.vivado import Ip, Vivado
@@ -73,6 +73,6 @@ BOARD = Board(
     config=VTAConfig.preset("default").replace(target="pcie", log_bus_width=7),
     clock_hz=100_000_000,
     shell=pcie_shell,
-    toolchain=Vivado(ips=(PCIE_IP,), reference_hz=REFERENCE_HZ),
+    toolchain=Vivado(ips=(PCIE_IP,), reference_hz=REFERENCE_HZ, user_hz=USER_HZ),
     memory=PCIE_MEMORY,
 )

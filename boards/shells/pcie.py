@@ -39,7 +39,7 @@ from vta.config import VTAConfig
 from vta.hw.bus.axi import BusTraits
 from vta.hw.core import Core
 
-__all__ = ["PCIE_MEMORY", "REFERENCE_HZ", "PcieMachine", "pcie_shell"]
+__all__ = ["PCIE_MEMORY", "REFERENCE_HZ", "USER_HZ", "PcieMachine", "pcie_shell"]
 
 USER_HZ = 125_000_000
 """Clock of the packet streams: 128 bits at 125 MHz are four lanes of 5 GT/s."""

@@ -49,6 +49,16 @@ foreach kind {-setup -hold} {
 source IDENTITY
 """
 
+_CROSSINGS = """
+set user [get_clocks -of_objects [get_pins -hierarchical -filter {NAME =~ *mmcm/CLKIN1}]]
+set core [get_clocks -of_objects [get_pins -hierarchical -filter {NAME =~ *mmcm/CLKOUT0}]]
+set_max_delay -datapath_only PERIOD -from $user -to $core
+set_max_delay -datapath_only PERIOD -from $core -to $user
+"""
+"""Vivado knows how the two clocks of an MMCM lie to each other, and would give what crosses between
+them the shortest distance of their edges. All crossings are asynchronous FIFOs and synchronisers:
+data has a period of the faster clock; of synchronisers nothing is asked, as everywhere."""
+
 _STEPS = (
     "create_project", "add_files", "read_xdc", "synth_design", "opt_design", "place_design",
     "route_design", "report_timing_summary", "write_bitstream",
@@ -119,6 +129,8 @@ class Vivado:
     reference_hz : int or None
         The clock at a pin, of which an MMCM makes that of the core; None: the core's clock comes
         from the processing system of a Zynq.
+    user_hz : int or None
+        The clock at the input of the MMCM; None with that of a Zynq.
     """
 
     name: str = "Vivado"
@@ -126,6 +138,7 @@ class Vivado:
     versions: str = f"{OLDEST[0]}.{OLDEST[1]} or later"
     ips: tuple[Ip, ...] = ()
     reference_hz: int | None = None
+    user_hz: int | None = None
 
     def overrides(self, board: Board, clock_hz: int) -> dict[str, str]:
         oldest = f"{OLDEST[0]}.{OLDEST[1]}"
@@ -135,8 +148,13 @@ class Vivado:
             .replace("OLDEST_TEXT", oldest),
             *(f"source {ip.file}" for ip in self.ips),
         ]
+        crossings = ""
+        if self.user_hz is not None:
+            period = f"{1e9 / max(clock_hz, self.user_hz):.3f}"
+            crossings = _CROSSINGS.strip().replace("PERIOD", period)
         return {
             "script_after_read": "\n".join(after_read),
+            "script_after_synth": crossings,
             "script_before_bitstream": _BEFORE_BITSTREAM.strip().replace("IDENTITY", IDENTITY),
         }
 

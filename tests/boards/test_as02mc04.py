@@ -1,5 +1,6 @@
 """The PCIe card: its project for Vivado, the numbers in it, and what is checked of it."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -68,6 +69,21 @@ def test_the_ip(design, tmp_path):
         assert int(given[f"CONFIG.{key}"], 16) == number
     assert given["CONFIG.pf0_bar0_scale"] == "Kilobytes"
     assert int(given["CONFIG.pf0_bar0_size"]) << 10 == 1 << memmap.ADDR_BITS
+
+
+def test_crossings_of_the_clocks_have_a_limit(design, tmp_path):
+    """Both ways, after synthesis: the clocks of the IP do not exist before."""
+    write(design, tmp_path)
+    done = commands(tmp_path, "vta_top.tcl", {"version": "2022.2"})
+    names = [command[0] for command in done]
+    limit = ("set_max_delay", "-datapath_only", "8.000")
+    limits = [n for n, c in enumerate(done) if c[:3] == limit]
+    assert len(limits) == 2
+    assert names.index("synth_design") < limits[0] and limits[-1] < names.index("place_design")
+    pins = [c[-1] for c in done if c[:2] == ("get_pins", "-hierarchical")]
+    assert pins == ["NAME =~ *mmcm/CLKIN1", "NAME =~ *mmcm/CLKOUT0"]
+    (mmcm,) = re.findall(r"^  \) (\w+) \(\n    \.CLKFBIN", design.verilog, re.MULTILINE)
+    assert mmcm == "mmcm"
 
 
 @pytest.mark.parametrize(
