@@ -46,8 +46,10 @@ class PacketArbiter(wiring.Component):
         m = Module()
         m.submodules.skid = skid = SkidBuffer(RQ)
         connect(m, skid.o, flipped(self.o))
-        last_grant, grant, within = Signal(), Signal(), Signal()
-        """``within``: the last grant's packet has begun and not ended."""
+        grant = Signal()
+        last_grant = Signal()
+        within = Signal()
+        """The packet of the last grant has begun and not ended."""
         turn = self.i[1].valid & ~(self.i[0].valid & last_grant)
         m.d.comb += grant.eq(Mux(within, last_grant, turn))
         for number, packets in enumerate(self.i):

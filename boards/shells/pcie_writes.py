@@ -99,7 +99,7 @@ class RunFinder(wiring.Component):
             m.d.sync += [
                 before.eq(Mux(last, 0, run)),
                 beat.eq(Mux(last, 0, beat + 1)),
-                is_open.eq(strobes[-1] & ~last),
+                is_open.eq(strobes[-1]),
                 self.run.eq(run),
                 self.run.is_packet.eq((run.beats != 0) & ~run.hole),
             ]

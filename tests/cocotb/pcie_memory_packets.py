@@ -351,3 +351,22 @@ async def no_more_writes_than_responses(dut):
     host.is_sent = lambda: True
     for task in tasks:
         await task
+
+
+@cocotb.test()
+async def bursts_of_one_beat_wait(dut):
+    """More than there is room for, while no packet is taken."""
+    bench = Bench(dut, seed="wait")
+    host, is_ready = bench.host, bench.host.is_ready
+    host.is_ready = lambda: False
+    await bench.start()
+    tasks = [
+        cocotb.start_soon(bench.write(n * BLOCK, bench.rng.randbytes(BEAT), 0xFFFF))
+        for n in range(120)
+    ]
+    await bench.cycles(200)
+    assert host.kinds == "" and not any(task.done() for task in tasks)
+    host.is_ready = is_ready
+    for task in tasks:
+        await task
+    assert host.kinds == "w" * 120

@@ -168,6 +168,7 @@ def failures(tag: int, addr: int, content: bytes, rng: random.Random) -> list[An
         one("configuration retry", SLVERR, error=BAD_STATUS, status=CRS, completed=True),
         one("completer abort, not said to be the last", SLVERR, error=BAD_STATUS, status=CA),
         one("bad length", SLVERR, error=BAD_LENGTH, completed=True),
+        one("bad length, not said to be the last", SLVERR, error=BAD_LENGTH),
         one("timeout", SLVERR, error=TIMEOUT),
         one("function-level reset", SLVERR, error=FLR),
         changed("poisoned", error=POISONED, poisoned=True),
@@ -189,6 +190,11 @@ def failures(tag: int, addr: int, content: bytes, rng: random.Random) -> list[An
         ]),
         ending("more than is left", [
             Completion(tag, content), Completion(tag, rng.randbytes(16), True),
+        ]),
+        ending("completer abort, with all data", [Completion(tag, content, True, status=CA)]),
+        ending("sixteen words more, and the end", [
+            Completion(tag, content), Completion(tag, rng.randbytes(128)),
+            Completion(tag, rng.randbytes(128), True),
         ]),
         ending("the end before all is there", [
             Completion(tag, content[: rng.randrange(len(content) // 16) * 16], True)
