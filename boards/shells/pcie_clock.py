@@ -15,10 +15,11 @@ from vta.errors import ConfigError
 
 __all__ = ["MmcmClock", "MmcmSettings"]
 
-VCO_HZ = 1_000_000_000
-"""In the middle of 800 to 1,600 MHz, which every speed grade has."""
+VCO_HZ = (800_000_000, 1_600_000_000)
+"""Limits that every speed grade keeps."""
+VCO_BEST_HZ = 1_200_000_000
 STEPS = 8
-"""The multiplier and the first divider are multiples of an eighth."""
+"""The multiplier and the divider of the first output are multiples of an eighth."""
 DIVIDERS = range(2 * STEPS, 128 * STEPS + 1)
 """Of the first output, in eighths."""
 
@@ -34,22 +35,43 @@ class MmcmSettings:
 
     @classmethod
     def find(cls, in_hz: int, out_hz: int) -> "MmcmSettings":
-        """The settings that give exactly ``out_hz`` from ``in_hz``.
+        """The settings that give exactly ``out_hz`` from ``in_hz``: whole numbers if that can be,
+        and the VCO nearest to the middle of its range.
 
         Raises
         ------
         ConfigError
             If there are none.
         """
-        divider = Fraction(VCO_HZ * STEPS, out_hz)
-        if divider.denominator != 1 or divider.numerator not in DIVIDERS:
-            near = VCO_HZ * STEPS / min(max(-(-VCO_HZ * STEPS // out_hz), 16), 1024)
-            raise ConfigError(
-                f"the MMCM does not make {out_hz / 1e6:g} MHz of {in_hz / 1e6:g} MHz exactly; must "
-                f"be {VCO_HZ * STEPS / 1e6:g} MHz / N with N from {DIVIDERS[0]} to {DIVIDERS[-1]}, "
-                f"such as {near / 1e6:.6g} MHz"
+        multipliers = _multipliers(in_hz)
+        found = [
+            (
+                bool(multiplier % STEPS or divider % STEPS),
+                abs(in_hz * multiplier // STEPS - VCO_BEST_HZ),
+                multiplier,
+                divider,
             )
-        return cls(in_hz, out_hz, Fraction(VCO_HZ, in_hz), divider / STEPS)
+            for multiplier in multipliers
+            for divider, rest in [divmod(in_hz * multiplier, out_hz)]
+            if not rest and divider in DIVIDERS
+        ]
+        if not found:
+            makes = {Fraction(in_hz * m, d) for m in multipliers for d in DIVIDERS}
+            whole = [hz for hz in makes if hz.denominator == 1]
+            near = sorted(whole, key=lambda hz: abs(hz - out_hz))[:2]
+            named = " and ".join(f"{float(hz) / 1e6:.9g}" for hz in near)
+            raise ConfigError(
+                f"the MMCM does not make {out_hz / 1e6:g} MHz of {in_hz / 1e6:g} MHz exactly; the "
+                f"nearest that it makes are {named} MHz"
+            )
+        *_, multiplier, divider = min(found)
+        return cls(in_hz, out_hz, Fraction(multiplier, STEPS), Fraction(divider, STEPS))
+
+
+def _multipliers(in_hz: int) -> list[int]:
+    """In eighths: those that keep the VCO within its limits."""
+    lowest, highest = (Fraction(hz * STEPS, in_hz) for hz in VCO_HZ)
+    return [m for m in range(DIVIDERS[-1]) if lowest <= m <= highest]
 
 
 class MmcmClock(wiring.Component):
