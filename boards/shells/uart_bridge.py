@@ -74,14 +74,16 @@ class UartBridge(wiring.Component):
             & (receiver.request.op != Op.WRITE_MEMORY)
         )
         self._wires(m, receiver, number, word)
+        refusal = Signal(Status)
+        judged = self._judge(m, receiver, refusal, pending)
         with m.FSM() as fsm:
             with m.State("idle"):
                 m.d.sync += number.eq(0)
                 with m.If(fault != Status.OK):
                     m.d.sync += [answered.eq(fault), fault.eq(Status.OK)]
                     m.next = "fault"
-                with m.Elif(pending):
-                    m.d.sync += answered.eq(self._refusal(receiver))
+                with m.Elif(judged):
+                    m.d.sync += answered.eq(refusal)
                     m.next = "decide"
             with m.State("decide"):
                 m.next = "answer"
@@ -107,29 +109,39 @@ class UartBridge(wiring.Component):
             m.d.sync += self.refused.eq(answered != Status.OK)
         return m
 
-    def _refusal(self, receiver):
-        """What is wrong with the request; OK if nothing."""
+    def _judge(self, m, receiver, refusal, pending):
+        """Drive what is wrong with the request, ``OK`` if nothing; returns whether it is that of
+        the pending request. In steps of a cycle each: no path of a slow line bounds the clock."""
         request, info = receiver.request, self.info
         op, length, address = request.op, request.length, request.address
         writes = (op == Op.WRITE_REGISTER) | (op == Op.WRITE_MEMORY)
         register = (op == Op.READ_REGISTER) | (op == Op.WRITE_REGISTER)
-        known = op <= max(Op)
         wanted = Mux(register, length == 4, (length != 0) & (length <= MAX_DATA))
-        right_length = Mux(op == Op.INFO, length == INFO.size, wanted)
-        right_data = receiver.data_bytes == Mux(writes, length, 0)
-        in_page = ((address >> ADDR_BITS) == 0) & (address[:2] == 0)
-        offset = address - info.memory_base
-        in_memory = (address >= info.memory_base) & (offset + length <= info.memory_bytes)
-        right_address = Mux(register, in_page, (op == Op.INFO) | in_memory)
-        return Mux(
-            ~known,
-            Status.BAD_OP,
-            Mux(
-                ~(right_length & right_data),
-                Status.BAD_LENGTH,
-                Mux(right_address, Status.OK, Status.BAD_ADDRESS),
-            ),
-        )
+        offset = Signal.like(address)
+        end = Signal(len(address) + 1)
+        above, in_page = Signal(), Signal()
+        right_length, right_data, right_address = Signal(), Signal(), Signal()
+        in_memory = above & (end <= info.memory_bytes)
+        m.d.sync += [
+            offset.eq(address - info.memory_base),
+            end.eq(offset + length),
+            above.eq(address >= info.memory_base),
+            in_page.eq(((address >> ADDR_BITS) == 0) & (address[:2] == 0)),
+            right_length.eq(Mux(op == Op.INFO, length == INFO.size, wanted)),
+            right_data.eq(receiver.data_bytes == Mux(writes, length, 0)),
+            right_address.eq(Mux(register, in_page, (op == Op.INFO) | in_memory)),
+        ]
+        with m.If(op > max(Op)):
+            m.d.comb += refusal.eq(Status.BAD_OP)
+        with m.Elif(~(right_length & right_data)):
+            m.d.comb += refusal.eq(Status.BAD_LENGTH)
+        with m.Elif(~right_address):
+            m.d.comb += refusal.eq(Status.BAD_ADDRESS)
+        with m.Else():
+            m.d.comb += refusal.eq(Status.OK)
+        steps = Signal(3)  # of the longest way: offset, end, right_address
+        m.d.sync += steps.eq(Mux(pending, Cat(pending, steps[:-1]), 0))
+        return pending & steps[-1]
 
     def _wires(self, m, receiver, number, word):
         """Addresses and data of the three: control port, memory, the request's data."""
