@@ -7,7 +7,8 @@ from amaranth.lib import data, stream
 
 from tests.formal.mutant import mutant, shrunk
 from tests.formal.runner import Properties, hold, prove, reach, refute
-from vta.boards.shells import pcie_memory, pcie_writes
+from vta.boards.shells import pcie_memory, pcie_reads, pcie_writes
+from vta.boards.shells.pcie_streams import ReadDescriptor, RequestDescriptor
 from vta.hw.debug.signal_paths import SignalPaths
 
 SMALL = data.StructLayout({"data": 3, "last": 1})
@@ -199,3 +200,99 @@ def test_runs_and_holes_happen():
 )
 def test_a_broken_run_finder_is_found(old, new):
     refute(Runs(mutant(pcie_writes, old, new)), depth=8)
+
+
+class Tags(Properties):
+    """A hard block that keeps to its manual: it completes requests that were made, says which
+    completion is the last, and that a tag is not in use if it completes another one. No request has
+    a tag that is in flight; a burst is delivered only when its request is completed.
+
+    With two slots, so that the solver sees tags used again.
+    """
+
+    SLOTS = 2
+    COMPLETED = frozenset({2, 3, 8, 9})
+    """Errors with which a request always ends."""
+
+    def __init__(self, module=pcie_reads):
+        module = shrunk(module, SLOTS=self.SLOTS, LOG_SLOTS=1)
+        super().__init__(module.PcieReads(addr_bits=32))
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        block = self.block
+        active = Signal(self.SLOTS)
+        within, tag, ends, is_junk = Signal(), Signal(8), Signal(), Signal()
+        """Of the packet on RC."""
+        descriptor = data.View(ReadDescriptor, block.rc.payload.data[: ReadDescriptor.size])
+        beat, first = block.rc.payload, block.rc.valid & ~within
+        error, status = descriptor.error, descriptor.status
+        must_end = Cat(error == code for code in self.COMPLETED).any() | (status != 0)
+        with m.If(first):
+            m.d.comb += [
+                Assume(error <= 9),
+                Assume(descriptor.completed | ~must_end),
+                Assume((error == 6) | active.bit_select(descriptor.tag, 1)),
+                Assume(descriptor.tag < self.SLOTS),
+            ]
+        now = data.StructLayout({"tag": 8, "ends": 1, "is_junk": 1})
+        packet = Signal(now)
+        m.d.comb += packet.eq(Mux(
+            first, Cat(descriptor.tag, descriptor.completed, error == 6), Cat(tag, ends, is_junk)
+        ))  # fmt: skip
+        with m.If(block.rc.valid):
+            m.d.comb += Assert(block.rc.ready)
+            m.d.sync += [
+                within.eq(~beat.last),
+                tag.eq(packet.tag), ends.eq(packet.ends), is_junk.eq(packet.is_junk),
+            ]  # fmt: skip
+            with m.If(beat.last & packet.ends & ~packet.is_junk):
+                m.d.sync += active.bit_select(packet.tag, 1).eq(0)
+
+        request = data.View(RequestDescriptor, block.request.payload.data)
+        made, delivered = Signal(4), Signal(4)
+        m.d.comb += Assume(block.arlen < 2)
+        with m.If(block.request.valid):
+            m.d.comb += [
+                Assert(request.tag < self.SLOTS),
+                Assert(~active.bit_select(request.tag, 1)),
+                Assert(block.request.payload.last),
+            ]
+            with m.If(block.request.ready):
+                m.d.sync += [active.bit_select(request.tag, 1).eq(1), made.eq(made + 1)]
+        with m.If(block.rvalid):
+            # Requests are answered in their order: those that are not delivered and not active.
+            oldest = delivered[: self.SLOTS.bit_length() - 1]
+            m.d.comb += [
+                Assert(made != delivered),
+                Assert(~active.bit_select(oldest, 1) | ((made - delivered)[:4] > self.SLOTS)),
+            ]
+            with m.If(block.rready & block.rlast):
+                m.d.sync += delivered.eq(delivered + 1)
+        m.d.comb += Cover((made == 3) & (delivered == 1) & (active == 0))
+        return m
+
+
+@pytest.mark.formal
+def test_no_tag_is_used_again_too_early():
+    hold(Tags(), depth=20)
+
+
+@pytest.mark.formal
+def test_tags_are_used_again():
+    reach(Tags(), depth=14)
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("(level != SLOTS) & ", ""),
+        ("& (descriptor.error != ErrorCode.BAD_TAG.value)", ""),
+        ("(complete & ~in_flight)", "complete"),
+        ("with m.If(packet.ends):", "with m.If(1):"),
+        ("is_first.eq(beat.last)", "is_first.eq(1)"),
+    ],
+)  # fmt: skip
+def test_broken_reads_are_found(old, new):
+    refute(Tags(mutant(pcie_reads, old, new)), depth=14)
