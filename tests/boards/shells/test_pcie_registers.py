@@ -7,7 +7,7 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from cocotbext.pcie.core.tlp import CplStatus, TlpAttr, TlpTc, TlpType
+from cocotbext.pcie.core.tlp import CplStatus, TlpAt, TlpAttr, TlpTc, TlpType
 from cocotbext.pcie.core.utils import PcieId
 from cocotbext.pcie.xilinx.us.interface import UsPcieFrame
 from cocotbext.pcie.xilinx.us.tlp import Tlp_us
@@ -18,13 +18,15 @@ from vta.boards.shells.pcie_registers import PcieRegisters
 
 BAR = 0xDFA0_0000
 HOST = PcieId(0, 3, 1)
+FUNCTION = 2
 
 
 def request(kind, address, *, tag=7, enable=0xF, data=b"", dwords=1, last=0):
     """A request of the host."""
     tlp = Tlp_us()
     tlp.fmt_type = kind
-    tlp.requester_id, tlp.completer_id, tlp.tag = HOST, PcieId(5, 0, 0), tag
+    tlp.requester_id, tlp.completer_id, tlp.tag = HOST, PcieId(5, 0, FUNCTION), tag
+    tlp.at = TlpAt.TRANSLATED
     tlp.tc, tlp.attr = TlpTc(3), TlpAttr(0b001)
     tlp.address, tlp.first_be, tlp.last_be, tlp.length = BAR + address, enable, last, dwords
     tlp.data, tlp.bar_id, tlp.bar_aperture = bytearray(data), 0, 12
@@ -86,6 +88,7 @@ class Host:
         answer, log = self.answers.pop()
         assert answer.requester_id == HOST and answer.tag == tlp.tag
         assert answer.tc == tlp.tc and answer.attr == tlp.attr
+        assert answer.at == tlp.at and answer.completer_id == PcieId(0, 0, FUNCTION)
         assert not answer.completer_id_enable and not answer.ep
         if answer.status == CplStatus.SC:
             assert not log
